@@ -1,0 +1,86 @@
+"""Turns what Hydra, OmegaConf and pydantic refuse into one sentence: the key, the value, what is legal."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Any
+
+from hydra.errors import MissingConfigException, OverrideParseException
+from omegaconf import DictConfig
+from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
+from pydantic import ValidationError
+
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+    from pydantic_core import ErrorDetails
+
+_HELP = "python -m bench --help lists every group, key and default"
+
+
+def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
+    """Return the refusal of a name that is not one of the legal ones."""
+    near = difflib.get_close_matches(key.rpartition(".")[2], list(legal), n=1)
+    guess = f"did you mean {near[0]}? " if near else ""
+    return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=_HELP)
+
+
+def explain_composition(error: Exception) -> ConfigError:
+    """Return the refusal that an error of Hydra or OmegaConf stands for."""
+    if isinstance(error, MissingConfigException) and error.options is not None:
+        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        return unknown(f"{group}={choice}", "choice", error.options)
+    if isinstance(error, OverrideParseException):
+        return ConfigError(f"cannot read {error.override!r}", hint="write KEY=VALUE, or KEY=A,B,C for a sweep")
+    cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
+    if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
+        legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
+        if legal:
+            return unknown(str(cause.full_key), "key", legal)
+    return ConfigError(
+        f"the configuration cannot be composed: {' '.join(str(error).split())}",
+        hint=f"what exists is set without a leading +; {_HELP}",
+    )
+
+
+def explain_values(error: ValidationError, tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> ConfigError:
+    """Return the refusal of illegal values: one line per value.
+
+    Args:
+        error: what pydantic found.
+        tree: the whole configuration that was validated, for the legal keys beside an unknown one.
+        prefix: where in the tree the validated part stands.
+    """
+    refusals = [_explain_one(detail, tree, prefix) for detail in error.errors()]
+    return ConfigError("\n".join(refusal.message for refusal in refusals), hint=_HELP)
+
+
+def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[str, ...]) -> ConfigError:
+    where = (*prefix, *(str(part) for part in detail["loc"]))
+    key = ".".join(where)
+    nested = detail.get("ctx", {}).get("error")
+    if isinstance(nested, ValidationError):
+        return explain_values(nested, tree, where)
+    if detail["type"] == "extra_forbidden":
+        beside: Any = tree
+        for part in where[:-1]:
+            beside = beside[part]
+        return unknown(key, "key", set(beside) - {where[-1]})
+    message = detail["msg"].removeprefix("Value error, ")
+    if isinstance(detail["input"], dict | list):
+        return ConfigError(f"{key}: {_sentence(message)}" if key else message)
+    return ConfigError(f"{key}={_shown(detail['input'])}: {_sentence(message)}")
+
+
+def _sentence(message: str) -> str:
+    """Return pydantic's message as the rest of a sentence, and our own as it is."""
+    starts = {"Input should": "should", "String should": "should", "Field required": "missing"}
+    return next(
+        (end + message.removeprefix(start) for start, end in starts.items() if message.startswith(start)), message
+    )
+
+
+def _shown(value: object) -> str:
+    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)

@@ -1,0 +1,134 @@
+"""The door: composed configuration trees become frozen settings and cells, or a refusal."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from omegaconf import DictConfig, OmegaConf, open_dict, read_write
+from omegaconf.errors import OmegaConfBaseException
+from pydantic import BeforeValidator, Field, ValidationError
+
+from bench.config.explain import explain_composition, explain_values
+from bench.config.model import Cell, Frozen, Positive, Whole
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+_ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
+
+
+class OnError(Frozen):
+    """What a failed run does to the campaign.
+
+    Attributes:
+        stop: end the campaign at the first run that failed for good.
+        retries: how often a run is tried again when its cause may pass.
+    """
+
+    stop: bool = False
+    retries: int = 0
+
+
+def parse_on_error(value: object) -> OnError:
+    """Return what ``continue``, ``stop`` or ``retry:N`` asks for.
+
+    Raises:
+        ValueError: it is none of the three.
+    """
+    if isinstance(value, OnError):
+        return value
+    match = _ON_ERROR.fullmatch(str(value))
+    if not match:
+        raise ValueError("legal: continue, stop, retry:N (N from 1 to 999)")
+    return OnError(stop=match["mode"] == "stop", retries=int(match["retries"] or 0))
+
+
+def _results_folder(value: object) -> Path:
+    return CHECKOUT / "results" if value is None else Path(str(value)).expanduser().absolute()
+
+
+class Settings(Frozen):
+    """What holds for a whole campaign.
+
+    Attributes:
+        campaign: its name, or None to derive one.
+        results: the absolute folder that campaigns are kept in.
+        repeats: how many blocks.
+        seed: what the random order is drawn from.
+        on_error: what a failed run does to the rest.
+        dry_run: print the plan and start nothing.
+        watch: which side gets a VNC screen on loopback.
+        experiment: the experiment file that was asked for, if any.
+    """
+
+    campaign: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
+    repeats: Positive = 1
+    seed: Annotated[Whole, Field(ge=0)] = 0
+    on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()
+    dry_run: bool = False
+    watch: Literal["primary", "secondary", "both"] | None = None
+    experiment: str | None = None
+
+    @property
+    def watched(self) -> frozenset[str]:
+        """Return the sides that get a screen."""
+        both = frozenset({"primary", "secondary"})
+        return both if self.watch == "both" else both & {self.watch or ""}
+
+
+def load(config: DictConfig) -> tuple[Settings, Cell]:
+    """Return the settings and the cell of one composed configuration, with or without its ``hydra`` node.
+
+    Raises:
+        ConfigError: a key is unknown or a value illegal; the message names it and what is legal.
+    """
+    tree = _plain(config)
+    campaign_keys = Settings.model_fields.keys() - {"experiment"}
+    experiment = OmegaConf.select(config, "hydra.runtime.choices.experiment", default=None)
+    settings = {key: value for key, value in tree.items() if key in campaign_keys}
+    try:
+        return (
+            Settings.model_validate(settings | {"experiment": experiment}),
+            Cell.model_validate({key: value for key, value in tree.items() if key not in campaign_keys}),
+        )
+    except ValidationError as error:
+        raise explain_values(error, tree) from error
+
+
+def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]]:
+    """Return the settings that all configurations share, and their cells in order.
+
+    Raises:
+        ConfigError: as for :func:`load`; or a campaign-wide key was swept.
+    """
+    loaded = [load(config) for config in configs]
+    settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
+    for other, _ in loaded:
+        _refuse_swept(settings, other)
+    return settings, cells
+
+
+def _plain(config: DictConfig) -> dict[str, Any]:
+    task = config.copy()
+    with read_write(task), open_dict(task):
+        task.pop("hydra", None)
+    try:
+        tree = OmegaConf.to_container(task, resolve=True)
+    except OmegaConfBaseException as error:
+        raise explain_composition(error) from error
+    return {str(key): value for key, value in dict(tree).items()}  # type: ignore[arg-type]
+
+
+def _refuse_swept(settings: Settings, other: Settings) -> None:
+    for key in Settings.model_fields:
+        first, second = getattr(settings, key), getattr(other, key)
+        if first != second:
+            raise ConfigError(
+                f"{key} holds for the whole campaign and cannot be swept (here: {first}, {second})",
+                hint=f"give {key} one value, or start one campaign for each",
+            )

@@ -1,0 +1,197 @@
+"""The configuration of a run as frozen, typed values: built once at the door, nothing past it sees a raw tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+
+from bench.units import parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
+from bench.workload.base import Workload, build_workload
+
+Size = Annotated[int, BeforeValidator(parse_size)]
+"""Bytes; accepts ``4G``, ``512M`` or a whole number of bytes."""
+
+Duration = Annotated[float, BeforeValidator(parse_duration_s)]
+"""Seconds; accepts ``20``, ``500ms``, ``20s``."""
+
+Rate = Annotated[int, BeforeValidator(parse_rate_bit_s)]
+"""Bits per second; accepts ``1gbit``, ``100mbit``."""
+
+Whole = Annotated[int, BeforeValidator(refuse_bool)]
+Positive = Annotated[Whole, Field(ge=1)]
+Deadline = Annotated[Duration, Field(gt=0)]
+
+
+def _whole_mib(size_bytes: int) -> int:
+    if size_bytes % (1 << 20):
+        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB")
+    return size_bytes
+
+
+def _known_qemu(value: str) -> str:
+    if value in {"provisioned", "system"}:
+        return value
+    if "/" not in value:
+        raise ValueError(f"{value!r} names no QEMU; legal: provisioned, system, or the path of a binary")
+    return str(Path(value).expanduser().absolute())
+
+
+_GUEST_SYSTEM_BYTES = 64 << 20
+_LONGEST_DEMAND_S = 3000.0
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and without room for keys that nobody reads."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class CacheLevel(Frozen):
+    """One emulated CPU cache: what shares it and, where the binary knows sizes, how large it is."""
+
+    topology: Literal["thread", "core", "module", "die", "socket"] | None = None
+    size: Size | None = None
+
+    @model_validator(mode="after")
+    def _size_needs_topology(self) -> CacheLevel:
+        if self.size is not None and self.topology is None:
+            raise ValueError("QEMU's smp-cache wants a topology level with a cache size; set topology too")
+        return self
+
+
+class Cache(Frozen):
+    """The emulated CPU caches, for binaries that have ``-machine smp-cache``."""
+
+    l1d: CacheLevel = CacheLevel()
+    l1i: CacheLevel = CacheLevel()
+    l2: CacheLevel = CacheLevel()
+    l3: CacheLevel = CacheLevel()
+
+    def set_levels(self) -> dict[str, CacheLevel]:
+        """Return the levels that were asked for, by QEMU's name of the cache."""
+        levels = {"l1d": self.l1d, "l1i": self.l1i, "l2": self.l2, "l3": self.l3}
+        return {name: level for name, level in levels.items() if level.topology}
+
+
+class Cpu(Frozen):
+    """The emulated CPU: ``-cpu MODEL,FEATURES`` plus the caches the guest is told of."""
+
+    model: str = Field(default="qemu64", pattern=r"^[A-Za-z0-9._-]+$")
+    features: tuple[Annotated[str, Field(pattern=r"^[+-]?[A-Za-z0-9._=-]+$")], ...] = ()
+    l3_cache: bool | None = None
+    cache: Cache = Cache()
+
+
+class Devices(Frozen):
+    """The emulated devices of both sides."""
+
+    nic: Literal["rtl8139", "e1000", "virtio-net-pci"] = "rtl8139"
+    disk: Literal["ide", "virtio"] = "ide"
+    disk_size: Annotated[Size, AfterValidator(_whole_mib)] = 10 << 30
+    usb_tablet: bool = True
+
+
+class Link(Frozen):
+    """The migration transport and, under ``host=netns``, the shape of the link between the two hosts."""
+
+    transport: Literal["tcp", "unix", "nodelay"] = "tcp"
+    bandwidth: Rate | None = None
+    delay: Duration | None = None
+    loss_percent: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, lt=100)] | None = None
+    quickack: bool = False
+
+    @property
+    def shaped(self) -> bool:
+        """Whether the link differs from what the kernel gives by itself."""
+        return bool(self.bandwidth or self.delay or self.loss_percent or self.quickack)
+
+
+class Host(Frozen):
+    """Where the processes of the pair run."""
+
+    kind: Literal["local", "netns"] = "local"
+
+
+class Checkpoint(Frozen):
+    """When checkpoints are taken and how many."""
+
+    trigger: Literal["demand", "timer"] = "demand"
+    interval: Annotated[Duration, Field(ge=0.001, le=86400)] = 0.5
+    count: Positive = 30
+    warmup: Annotated[Whole, Field(ge=0)] = 3
+
+
+EventGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?]+$")]
+
+
+class Trace(Frozen):
+    """QEMU trace events to switch on, as globs (``*`` and ``?``).
+
+    Attributes:
+        events: must exist in the binary.
+        optional: switched on where the binary has them; what is missing is put on record.
+    """
+
+    events: tuple[EventGlob, ...] = ()
+    optional: tuple[EventGlob, ...] = ()
+
+
+class Deadlines(Frozen):
+    """How long each stage of a run may take, in seconds."""
+
+    launch: Deadline = 30
+    qmp: Deadline = 30
+    boot: Deadline = 180
+    colo: Deadline = 300
+    workload: Deadline = 60
+    checkpoint: Deadline = 120
+    teardown: Deadline = 10
+
+
+class Cell(Frozen):
+    """One configuration of the pair: everything that makes one cell differ from another.
+
+    ``accel`` may be ``auto`` here; the plan holds what it was resolved to.
+    """
+
+    mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
+    smp: Annotated[Whole, Field(ge=1, le=255)]
+    accel: Literal["auto", "kvm", "tcg"] = "auto"
+    qemu: Annotated[str, AfterValidator(_known_qemu)] = "provisioned"
+    cpu: Cpu = Cpu()
+    devices: Devices = Devices()
+    workload: SerializeAsAny[Annotated[Workload, BeforeValidator(build_workload)]]
+    link: Link = Link()
+    host: Host = Host()
+    checkpoint: Checkpoint = Checkpoint()
+    trace: Trace = Trace()
+    deadlines: Deadlines = Deadlines()
+
+    @model_validator(mode="after")
+    def _workload_fits_the_guest(self) -> Cell:
+        needed = self.workload.guest_memory_bytes() + _GUEST_SYSTEM_BYTES
+        if needed > self.mem:
+            raise ValueError(
+                f"the workload and the guest's own system need {needed >> 20}M of RAM, mem is {self.mem >> 20}M"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _timer_stays_out_of_the_way(self) -> Cell:
+        if self.checkpoint.trigger == "demand" and self.checkpoint.interval > _LONGEST_DEMAND_S:
+            raise ValueError(f"checkpoint.interval is at most {_LONGEST_DEMAND_S:g} s on demand; use checkpoint=timer")
+        return self
+
+    @model_validator(mode="after")
+    def _shaped_link_needs_netns(self) -> Cell:
+        if self.link.shaped and self.host.kind != "netns":
+            raise ValueError(
+                "link.bandwidth, delay, loss_percent and quickack shape the veth link: they need host=netns"
+            )
+        if self.link.shaped and self.link.transport == "unix":
+            raise ValueError(
+                "a unix socket does not cross the veth link that is shaped; choose link=tcp or link=nodelay"
+            )
+        return self

@@ -1,0 +1,161 @@
+"""What can go wrong, said once: every failure has a phase, a cause, a hint, and the logs that prove it."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class Phase(StrEnum):
+    """Where in the life of a run (or before it) a failure happened."""
+
+    PLAN = "plan"
+    HOST = "host"
+    PROVISION = "provision"
+    GUEST = "guest"
+    LAUNCH = "launch"
+    HANDSHAKE = "handshake"
+    COLO_START = "colo-start"
+    WORKLOAD = "workload"
+    MEASURE = "measure"
+    TEARDOWN = "teardown"
+    STORE = "store"
+
+
+class BenchError(Exception):
+    """A failure that the project understands.
+
+    Attributes:
+        phase: where it happened.
+        cause: a short, stable name from the catalogue, such as ``qmp-timeout``.
+        message: one line for a person.
+        hint: what fixes it, or an empty string.
+        transient: whether trying the same run again may succeed.
+        evidence: the log lines that prove it.
+        logs: paths worth reading.
+    """
+
+    phase: Phase = Phase.MEASURE
+    cause: str = "unknown"
+    transient: bool = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        hint: str = "",
+        cause: str | None = None,
+        phase: Phase | None = None,
+        transient: bool | None = None,
+        evidence: tuple[str, ...] = (),
+        logs: tuple[Path, ...] = (),
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+        self.cause = cause or type(self).cause
+        self.phase = phase or type(self).phase
+        self.transient = type(self).transient if transient is None else transient
+        self.evidence = evidence
+        self.logs = logs
+
+    def __str__(self) -> str:
+        """Return the cause and the fix, one line each, and the lines that prove it."""
+        lines = [self.message]
+        lines += [f"  | {line}" for line in self.evidence]
+        lines += [f"  fix: {self.hint}"] if self.hint else []
+        lines += [f"  log: {path}" for path in self.logs]
+        return "\n".join(lines)
+
+
+class ConfigError(BenchError):
+    """The configuration names an unknown key or an illegal value."""
+
+    phase = Phase.PLAN
+    cause = "bad-configuration"
+
+
+class PlanChangedError(BenchError):
+    """A campaign of this name exists with another plan."""
+
+    phase = Phase.PLAN
+    cause = "plan-changed"
+
+
+class HostError(BenchError):
+    """This machine cannot do what was asked: memory, disk, privilege, a kernel feature."""
+
+    phase = Phase.HOST
+    cause = "host-unfit"
+
+
+class ProvisionError(BenchError):
+    """QEMU or the guest could not be fetched, built or verified."""
+
+    phase = Phase.PROVISION
+    cause = "provision-failed"
+
+
+class LaunchError(BenchError):
+    """A QEMU process did not come up."""
+
+    phase = Phase.LAUNCH
+    cause = "qemu-failed"
+    transient = True
+
+
+class QmpError(BenchError):
+    """A QMP command failed or was not answered in time."""
+
+    phase = Phase.HANDSHAKE
+    cause = "qmp-failed"
+    transient = True
+
+
+class ReadbackError(BenchError):
+    """The running VM is not what was asked for."""
+
+    phase = Phase.HANDSHAKE
+    cause = "readback-mismatch"
+
+
+class ColoError(BenchError):
+    """The pair did not reach, or did not stay in, the COLO state."""
+
+    phase = Phase.COLO_START
+    cause = "colo-failed"
+    transient = True
+
+
+class GuestError(BenchError):
+    """The guest did not boot to its ready line, or panicked."""
+
+    phase = Phase.GUEST
+    cause = "guest-not-ready"
+    transient = True
+
+
+class WorkloadError(BenchError):
+    """The guest workload or its client failed."""
+
+    phase = Phase.WORKLOAD
+    cause = "workload-failed"
+    transient = True
+
+
+class MeasureError(BenchError):
+    """Checkpoints could not be triggered, completed or read."""
+
+    phase = Phase.MEASURE
+    cause = "checkpoint-stuck"
+    transient = True
+
+
+class StoreError(BenchError):
+    """Results could not be written or read back."""
+
+    phase = Phase.STORE
+    cause = "store-failed"

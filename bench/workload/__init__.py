@@ -1,0 +1,1 @@
+"""What runs in the guest: one small class and one YAML file each."""

@@ -1,0 +1,63 @@
+"""The workload interface and its registry."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Workload(BaseModel):
+    """What the guest does while checkpoints are measured. Subclasses live one to a module of this package.
+
+    The class attribute ``name`` is the configuration's word for it; the fields are its parameters.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: ClassVar[str]
+    name: str
+
+    def guest_command(self) -> str:
+        """Return the line sent to the guest's console to start it (empty: nothing to start)."""
+        return ""
+
+    def guest_memory_bytes(self) -> int:
+        """Return how much guest RAM it needs beyond the booted system, in bytes."""
+        return 0
+
+    def client_argv(self, address: str, port: int, output: Path) -> tuple[str, ...]:
+        """Return the module and arguments of the client that drives it from outside (empty: it has none)."""
+        del address, port, output
+        return ()
+
+    def guest_port(self) -> int | None:
+        """Return the guest TCP port that the client needs forwarded, if any."""
+        return None
+
+
+def registry() -> dict[str, type[Workload]]:
+    """Return every workload class by its configuration name."""
+    for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
+        importlib.import_module(f"bench.workload.{module.name}")
+    return {cls.kind: cls for cls in Workload.__subclasses__()}
+
+
+def build_workload(value: Workload | Mapping[str, Any]) -> Workload:
+    """Build the workload that a configuration mapping names.
+
+    Raises:
+        ValueError: the name is unknown; the message lists the legal ones.
+    """
+    if isinstance(value, Workload):
+        return value
+    classes = registry()
+    name = value.get("name")
+    if name not in classes:
+        raise ValueError(f"unknown workload {name!r}; legal: {', '.join(sorted(classes))}")
+    return classes[name](**value)

@@ -1,0 +1,37 @@
+"""A guest that dirties memory at a set rate over a set working set: the workload that isolates dirty pages."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import BeforeValidator, Field
+
+from bench.units import parse_size, refuse_bool
+from bench.workload.base import Workload
+
+
+class Dirty(Workload):
+    """Dirties pages.
+
+    Attributes:
+        working_set: bytes touched over and over.
+        rate: MB/s (1e6 bytes of dirtied pages per guest second); 0 is as fast as it can.
+        pattern: the order of the pages.
+        threads: each has its share of the working set and of the rate.
+    """
+
+    kind: ClassVar[str] = "dirty"
+    name: Literal["dirty"] = "dirty"
+    working_set: Annotated[int, BeforeValidator(parse_size), Field(ge=4096)] = 64 << 20
+    rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e6)] = 20.0
+    pattern: Literal["sequential", "random"] = "sequential"
+    threads: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=64)] = 1
+
+    def guest_command(self) -> str:
+        """Return the console line that starts it."""
+        work = f"bytes={self.working_set} rate={self.rate:g} pattern={self.pattern}"
+        return f"start dirty {work} threads={self.threads} seed=1"
+
+    def guest_memory_bytes(self) -> int:
+        """Return the working set."""
+        return self.working_set

@@ -1,0 +1,132 @@
+"""The client of the ``http`` workload: ``python -m bench.workload.http_client``. Runs until SIGTERM or its owner's end.
+
+Every request is one line of JSON, written when it was answered, so that nothing answered is lost. Latency is monotonic
+and, in the open loop, counted from the scheduled time: a request that had to wait for its turn waited for the service.
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import http.client
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+REQUEST_TIMEOUT_S = 30.0
+LAST_ANSWERS_S = 3.5
+"""How long answers are waited for at the end: colo-compare holds a packet for up to 3 s."""
+
+_CLOSED_LOOP_POLL_S = 0.001
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One request: when it was due (Unix s), how long it took (s), and what came back."""
+
+    t_send: float
+    latency_s: float
+    status: int
+    error: str | None
+    bytes: int
+
+
+def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] = time.monotonic) -> Answer:
+    """Make one request on a connection of its own.
+
+    Args:
+        host: where.
+        port: where.
+        path: what.
+        due: the monotonic time at which it was to be sent.
+        clock: a monotonic clock.
+    """
+    status, size, error = 0, 0, None
+    sent_at = time.time() - (clock() - due)
+    connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
+    try:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        status, size = response.status, len(response.read())
+    except (OSError, http.client.HTTPException) as failure:
+        error = f"{type(failure).__name__}: {failure}"
+    finally:
+        connection.close()
+    return Answer(sent_at, clock() - due, status, error, size)
+
+
+def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[float], bool]) -> None:
+    """Send requests until told to stop, and write every answer; what has none by then is written as unanswered.
+
+    Args:
+        url: what to ask for.
+        rate: requests per second (open loop), or 0 (closed loop).
+        connections: requests that may be under way at once.
+        output: the file to append to.
+        wait: waits for so many seconds, or until told to stop; returns whether it was told.
+    """
+    parts = urlsplit(url)
+    host, port, path = str(parts.hostname), parts.port or 80, parts.path or "/"
+    stop = threading.Event()
+    asked: dict[Future[Answer], float] = {}
+    with output.open("a", encoding="utf-8", buffering=1) as lines:
+
+        def write(answer: Answer) -> None:
+            lines.write(json.dumps(asdict(answer)) + "\n")
+
+        pool = ThreadPoolExecutor(connections)
+        due = time.monotonic()
+        while not stop.is_set():
+            for _ in range(1 if rate else connections - len(asked)):
+                asked[pool.submit(ask, host, port, path, due if rate else time.monotonic())] = due
+            due += 1 / rate if rate else _CLOSED_LOOP_POLL_S
+            if wait(max(0.0, due - time.monotonic())):
+                stop.set()
+            for future in [future for future in asked if future.done()]:
+                asked.pop(future)
+                write(future.result())
+        pool.shutdown(wait=False, cancel_futures=True)
+        done, _ = concurrent.futures.wait(asked, LAST_ANSWERS_S)
+        for future, sent in asked.items():
+            answered = future in done and not future.cancelled()
+            write(future.result() if answered else unanswered(sent))
+
+
+def unanswered(due: float) -> Answer:
+    """Return the record of a request that the end of the run left without an answer."""
+    waited_s = time.monotonic() - due
+    return Answer(time.time() - waited_s, waited_s, 0, "unanswered when the run ended", 0)
+
+
+def main() -> int:
+    """Parse the command line and run until SIGTERM."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--url", required=True)
+    parser.add_argument("--rate", type=float, required=True)
+    parser.add_argument("--connections", type=int, required=True)
+    parser.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    # Blocked and waited for, not handled: a handler may not touch what the interrupted thread holds.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    wait = lambda seconds: signal.sigtimedwait(ends, seconds) is not None  # noqa: E731
+    run(options.url, options.rate, options.connections, options.output, wait)
+    sys.stdout.flush()
+    os._exit(
+        0
+    )  # requests that are still under way have been written as unanswered; their threads need not be waited for
+
+
+if __name__ == "__main__":
+    sys.exit(main())
