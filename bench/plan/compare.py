@@ -1,0 +1,72 @@
+"""What differs between the plan that a campaign was started with and the one that is asked for now."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.errors import PlanChangedError
+from bench.plan.label import flatten
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.plan.plan import Plan
+
+
+def require_same(stored: Plan, asked: Plan) -> None:
+    """Return when both plans measure the same runs.
+
+    Raises:
+        PlanChangedError: they do not; the message shows every difference.
+    """
+    changed = tuple(differences(stored, asked))
+    if changed:
+        raise PlanChangedError(
+            f"campaign {stored.campaign} exists with another plan; stored -> asked for:",
+            evidence=changed,
+            hint="choose another campaign=NAME (more repeats make another plan too), "
+            "or repeat the command it was started with",
+        )
+
+
+def differences(stored: Plan, asked: Plan) -> Iterator[str]:
+    """Yield one line per setting, factor or hash that differs; nothing when the runs are the same."""
+    if {run.run_id for run in stored.runs} == {run.run_id for run in asked.runs}:
+        return
+    for key in ("repeats", "seed"):
+        if getattr(stored, key) != getattr(asked, key):
+            yield f"{key}: {getattr(stored, key)} -> {getattr(asked, key)}"
+    yield from _factor_differences(stored, asked)
+    yield from _build_differences(stored, asked)
+
+
+def _factor_differences(stored: Plan, asked: Plan) -> Iterator[str]:
+    old, new = _values(stored), _values(asked)
+    changed = [path for path in {**old, **new} if set(old.get(path, ())) != set(new.get(path, ()))]
+    for path in changed:
+        yield f"{path}: {', '.join(old.get(path, ('-',)))} -> {', '.join(new.get(path, ('-',)))}"
+    if changed:
+        return
+    before, after = ({one.cell_id: one.label for one in plan.cells} for plan in (stored, asked))
+    yield from (f"no longer asked for: {label}" for cell_id, label in before.items() if cell_id not in after)
+    yield from (f"new: {label}" for cell_id, label in after.items() if cell_id not in before)
+
+
+def _values(plan: Plan) -> dict[str, tuple[str, ...]]:
+    """Return the values that each factor takes over the plan, in order of appearance."""
+    values: dict[str, dict[str, None]] = {}
+    for one in plan.cells:
+        for path, text in flatten(one.cell).items():
+            values.setdefault(path, {})[text] = None
+    return {path: tuple(texts) for path, texts in values.items()}
+
+
+def _build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
+    for name in sorted(stored.qemu.keys() & asked.qemu.keys()):
+        old, new = stored.qemu[name], asked.qemu[name]
+        if old.sha256 != new.sha256:
+            yield f"QEMU ({name}): {old.version} {old.sha256[:12]} -> {new.version} {new.sha256[:12]}"
+    for key in ("kernel_sha256", "initramfs_sha256"):
+        before, after = getattr(stored.guest, key), getattr(asked.guest, key)
+        if before != after:
+            yield f"guest {key.removesuffix('_sha256')}: {before[:12]} -> {after[:12]}"

@@ -1,0 +1,188 @@
+"""The dry run: everything a campaign would do, as text, without starting or fetching anything."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import psutil
+
+from bench.errors import HostError
+from bench.pair.argv import primary_argv, secondary_argv
+from bench.pair.procedure import poke, steps
+from bench.pair.spec import planned_spec
+from bench.plan.estimate import duration_text, estimate, gib, require_fit
+from bench.plan.label import accel_text
+from bench.plan.plan import GuestBuild, QemuBuild, extent, make_plan
+from bench.provision.guest import installed_guest
+from bench.provision.kvm import cached_kvm
+from bench.provision.nodelay import LIBRARY
+from bench.provision.qemu import installed_qemu
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.config.load import Settings
+    from bench.config.model import Cell
+    from bench.pair.spec import PairSpec
+    from bench.plan.plan import Plan, PlannedCell
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+_NO_QEMU = QemuBuild(version="", sha256="", source="")
+_NO_QEMU_TEXT = "not there yet; it is fetched first (python -m bench.provision does it ahead of time)"
+_NO_GUEST_TEXT = "not built yet; it is built first"
+_NO_GUEST = GuestBuild(kernel_version="", kernel_sha256="", initramfs_sha256="")
+
+
+@dataclass(frozen=True)
+class Installed:
+    """What is on this machine already.
+
+    Attributes:
+        binaries: by what the configuration calls the QEMU; None where it is not there.
+        guest: kernel and initramfs, where they are built.
+        available_bytes: host memory.
+        free_bytes: disk under the results folder.
+    """
+
+    binaries: Mapping[str, Binary | None]
+    guest: Guest | None
+    available_bytes: int
+    free_bytes: int
+
+    def settles(self, plan: Plan) -> bool:
+        """Return whether the ids of a plan's runs are known: they follow from QEMU, guest and accelerator."""
+        undecided = any(one.cell.accel == "auto" for one in plan.cells)
+        return self.guest is not None and all(self.binaries.values()) and not undecided
+
+
+def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
+    """Return what is there; nothing is fetched, built or started."""
+    names = dict.fromkeys(cell.qemu for cell in cells)
+    return Installed(
+        binaries={name: installed_qemu(name) for name in names},
+        guest=installed_guest(),
+        available_bytes=int(psutil.virtual_memory().available),
+        free_bytes=shutil.disk_usage(_existing(settings.results)).free,
+    )
+
+
+def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str) -> str:
+    """Return the plan as text: every run in order, command lines, QMP steps, and what it all takes."""
+    return render(settings, cells, campaign, look(settings, cells))
+
+
+def render(settings: Settings, cells: Sequence[Cell], campaign: str, installed: Installed) -> str:
+    """Return the text of a dry run from what is known."""
+    resolved = tuple(_resolved(cell, installed) for cell in cells)
+    plan = make_plan(
+        campaign,
+        resolved,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        qemu={name: _build(binary) for name, binary in installed.binaries.items()},
+        guest=_guest_build(installed.guest),
+    )
+    sections = [_head(plan, settings, installed), _order(plan, installed)]
+    sections += [_cell(planned, installed, settings.watched) for planned in plan.cells]
+    return "\n\n".join("\n".join(section) for section in sections)
+
+
+def _resolved(cell: Cell, installed: Installed) -> Cell:
+    """Return the cell as it would run where that is known without booting anything."""
+    binary = installed.binaries[cell.qemu]
+    verdict = cached_kvm(binary, installed.guest) if binary and installed.guest else None
+    if cell.accel != "auto" or verdict is None:
+        return cell
+    return cell.model_copy(update={"accel": "kvm" if verdict.ok else "tcg"})
+
+
+def _head(plan: Plan, settings: Settings, installed: Installed) -> Iterator[str]:
+    estimates = [estimate(plan.cell(run)) for run in plan.runs]
+    under = ", ".join(dict.fromkeys(accel_text(one.cell.accel) for one in plan.cells))
+    yield f"campaign {plan.campaign}: a dry run, nothing is started"
+    yield f"  runs     {extent(plan)}, seed {plan.seed}"
+    yield f"  time     about {duration_text(sum(one.seconds for one in estimates))}"
+    largest = max(one.memory_bytes for one in estimates)
+    yield f"  memory   up to {gib(largest)}, {gib(installed.available_bytes)} available"
+    yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
+    yield f"  results  {settings.results / plan.campaign}"
+    yield f"  pairs    {under}"
+    for name, binary in installed.binaries.items():
+        yield f"  QEMU     {name}: {f'{binary.version}, {binary.path}' if binary else _NO_QEMU_TEXT}"
+    guest = installed.guest
+    yield f"  guest    {f'Linux {guest.kernel_version}, {guest.initramfs}' if guest else _NO_GUEST_TEXT}"
+    try:
+        require_fit(plan.cells, installed.available_bytes)
+    except HostError as error:
+        yield f"  refused  {error.message}"
+
+
+def _order(plan: Plan, installed: Installed) -> Iterator[str]:
+    settled = installed.settles(plan)
+    yield "runs, in order" + ("" if settled else " (ids follow from QEMU, guest and accelerator, once known)")
+    width = len(str(len(plan.runs)))
+    for run in plan.runs:
+        needs = estimate(plan.cell(run))
+        run_id = run.run_id if settled else "-" * 12
+        yield (
+            f"  {run.order + 1:>{width}}/{len(plan.runs)}  block {run.block + 1}  run {run_id}  cell {run.cell_id}"
+            f"  {duration_text(needs.seconds):>11}  memory {gib(needs.memory_bytes):>8}"
+            f"  disk {gib(needs.disk_bytes):>8}  {run.label}"
+        )
+
+
+def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> Iterator[str]:
+    cell = planned.cell
+    undecided = cell.accel == "auto"
+    shown = cell.model_copy(update={"accel": "tcg"}) if undecided else cell
+    binary = installed.binaries[cell.qemu]
+    if binary and cell.link.transport == "nodelay":
+        binary = binary.preloading(Path(LIBRARY))
+    spec = planned_spec(shown, binary, installed.guest, watch=watch)
+    yield f"cell {planned.cell_id}: {planned.label}"
+    if undecided:
+        yield "  accel=auto: shown for emulation (TCG); KVM is used if the guest boots under it"
+    for side, argv in (("primary", primary_argv(spec)), ("secondary", secondary_argv(spec))):
+        yield f"  {side}{' in a network namespace of its own' if cell.host.kind == 'netns' else ''}"
+        yield from (f"    {name}={shlex.quote(value)} \\" for name, value in (binary.env if binary else ()))
+        yield from (f"    {line}" for line in _shell_lines(spec, argv))
+    yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
+    yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(steps(spec), start=1))
+    yield f"  then {_checkpoints(cell)}"
+
+
+def _shell_lines(spec: PairSpec, argv: Sequence[str]) -> Iterator[str]:
+    """Yield the command line, one option to a line, as a shell would take it."""
+    lines = [shlex.join(spec.qemu)]
+    for word in argv[len(spec.qemu) :]:
+        if word.startswith("-"):
+            lines.append(shlex.quote(word))
+        else:
+            lines[-1] += f" {shlex.quote(word)}"
+    yield from (f"{line} \\" for line in lines[:-1])
+    yield lines[-1]
+
+
+def _checkpoints(cell: Cell) -> str:
+    checkpoint = cell.checkpoint
+    wanted = f"{checkpoint.warmup} + {checkpoint.count} checkpoints"
+    if checkpoint.trigger == "timer":
+        return f"{wanted} by QEMU's own timer, {checkpoint.interval:g} s from request to request"
+    return f"{wanted}, each {checkpoint.interval:g} s after the last one ended: {' '.join(poke().text().split())}"
+
+
+def _build(binary: Binary | None) -> QemuBuild:
+    return QemuBuild(binary.version, binary.sha256, binary.source) if binary else _NO_QEMU
+
+
+def _guest_build(guest: Guest | None) -> GuestBuild:
+    return GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256) if guest else _NO_GUEST
+
+
+def _existing(path: Path) -> Path:
+    return next(folder for folder in (path, *path.parents) if folder.exists())

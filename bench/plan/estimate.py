@@ -1,0 +1,148 @@
+"""What a run will take: seconds, host memory, disk. The coefficients come from real pairs under emulation, 2 cores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError
+from bench.units import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from bench.config.model import Cell
+    from bench.plan.plan import PlannedCell
+
+_MIB = 1 << 20
+_GIB = 1 << 30
+
+_GUEST_TOUCHES = 200 * _MIB  # what the booted guest has written to
+_QEMU_OVERHEAD = 150 * _MIB  # one QEMU process beside its guest's RAM
+_BOOT_S = 6.0  # at 1 vCPU; 12 s at 8 vCPUs and 4 GiB
+_BOOT_S_PER_VCPU = 0.8
+_BOOT_S_PER_GIB = 0.3
+_COLO_S_PER_GIB = 3.0  # the secondary handles every page once and copies it into its cache, touched or not
+_HANDSHAKE_S = 1.5  # both QEMUs up, disks joined, traces on, and everything down again
+_PAUSE_S = 0.06
+_PAUSE_S_PER_PAGE = 2.3e-6
+_PAGE = 4096
+_RUN_FOLDER = 4 * _MIB  # images, records and logs
+_TRACE_BYTES_PER_EVENT_NAME = 1024  # per checkpoint, both sides together
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What one run is expected to take.
+
+    Attributes:
+        seconds: from boot to teardown.
+        memory_bytes: both QEMU processes together, at their largest.
+        disk_bytes: what stays in the run's folder.
+    """
+
+    seconds: float
+    memory_bytes: int
+    disk_bytes: int
+
+
+def estimate(cell: Cell) -> Estimate:
+    """Return what one run of a cell is expected to take."""
+    return Estimate(_seconds(cell), primary_bytes(cell) + secondary_bytes(cell), _disk_bytes(cell))
+
+
+def primary_bytes(cell: Cell) -> int:
+    """Return the primary's host memory: what its guest touched, and QEMU itself."""
+    return _touched(cell) + _QEMU_OVERHEAD
+
+
+def secondary_bytes(cell: Cell) -> int:
+    """Return the secondary's host memory: all of the guest's RAM (its COLO cache), what was touched, QEMU itself."""
+    return cell.mem + _touched(cell) + _QEMU_OVERHEAD
+
+
+def require_fit(cells: Iterable[PlannedCell], available_bytes: int) -> None:
+    """Return when every cell fits into the host's available memory.
+
+    Raises:
+        HostError: a cell does not; the message has the numbers.
+    """
+    for planned in cells:
+        primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
+        if primary + secondary > available_bytes:
+            raise HostError(
+                f"{planned.label} does not fit: it needs {gib(primary + secondary)} of memory, {gib(available_bytes)} "
+                f"available (primary {gib(primary)}; secondary {gib(secondary)}: the whole RAM plus what is touched)",
+                hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or free memory on this host",
+                cause="memory",
+            )
+
+
+def require_disk(estimates: Sequence[Estimate], free_bytes: int) -> None:
+    """Return when the results of these runs fit on the disk.
+
+    Raises:
+        HostError: they do not; the message has the numbers.
+    """
+    needed = sum(one.disk_bytes for one in estimates)
+    if needed > free_bytes:
+        raise HostError(
+            f"{len(estimates)} runs need {gib(needed)} of disk, {gib(free_bytes)} free",
+            hint="choose another results=DIR, or free space",
+            cause="disk",
+        )
+
+
+def largest_mem(cell: Cell, available_bytes: int) -> str:
+    """Return the largest guest memory that would fit, as the configuration spells it."""
+    room = available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)
+    return f"{max(room // _MIB, 64)}M"
+
+
+def remaining_s(ahead: Iterable[Estimate], done: Sequence[tuple[Estimate, float]]) -> float:
+    """Return the seconds still to go: the estimates ahead, scaled by how those of the finished runs turned out.
+
+    Args:
+        ahead: the estimates of the runs not yet measured.
+        done: for each run measured here, its estimate and the seconds that it took.
+    """
+    expected = sum(one.seconds for one, _ in done)
+    scale = sum(seconds for _, seconds in done) / expected if expected else 1.0
+    return scale * sum(one.seconds for one in ahead)
+
+
+def gib(size_bytes: int) -> str:
+    """Return a size for a person, rounded: ``16.7 GiB``, or exact when it is a whole number of GiB or below one."""
+    if size_bytes < _GIB:
+        return size_text(size_bytes // _MIB * _MIB) if size_bytes >= _MIB else size_text(size_bytes)
+    return f"{size_bytes / _GIB:.1f} GiB"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration for a person: ``45 s``, ``4 min 10 s``, ``2 h 5 min``."""
+    whole = round(seconds)
+    if whole < 60:  # noqa: PLR2004 - seconds in a minute
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    if minutes < 60:  # noqa: PLR2004 - minutes in an hour
+        return f"{minutes} min {rest} s"
+    return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _touched(cell: Cell) -> int:
+    return min(cell.mem, _GUEST_TOUCHES + cell.workload.guest_memory_bytes())
+
+
+def _seconds(cell: Cell) -> float:
+    size_gib = cell.mem / _GIB
+    boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
+    pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes() / _PAGE
+    checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
+    apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
+    return boot + _COLO_S_PER_GIB * size_gib + _HANDSHAKE_S + checkpoints * max(apart, pause)
+
+
+def _disk_bytes(cell: Cell) -> int:
+    names = sum(8 if "*" in glob or "?" in glob else 1 for glob in (*cell.trace.events, *cell.trace.optional))
+    checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
+    return _RUN_FOLDER + checkpoints * names * _TRACE_BYTES_PER_EVENT_NAME

@@ -1,0 +1,86 @@
+"""Names of cells for people, made from the configuration so that they cannot drift from it."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from bench.units import size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from bench.config.model import Cell
+
+_SIZES = {"mem", "working_set", "disk_size", "size"}
+_NAMED = {"mem", "smp", "workload.name", "link.transport", "host.kind"}
+_LONGEST = 40
+
+
+def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
+    """Return one label per cell: memory, vCPUs, workload, link, and every other factor that varies over these cells."""
+    factors = [flatten(cell) for cell in cells]
+    varying = _varying(factors)
+    return tuple(" · ".join(_parts(one, varying)) for one in factors)
+
+
+def flatten(cell: Cell) -> dict[str, str]:
+    """Return a cell's factors as text by dotted path, without its deadlines."""
+    return dict(_leaves(cell.model_dump(mode="json", exclude={"deadlines"}), ""))
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", _text(key, value)
+
+
+def _text(key: str, value: Any) -> str:
+    if key in _SIZES and isinstance(value, int):
+        return size_text(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, list):
+        text = ",".join(str(one) for one in value)
+        tail = hashlib.sha256(text.encode()).hexdigest()[:4]
+        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 6]}…{tail}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
+    """Return which (workload, path) take more than one value; a workload's parameters vary within that workload."""
+    values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    for one in factors:
+        for path, text in one.items():
+            values[_group(one, path)].add(text)
+    return {group for group, texts in values.items() if len(texts) > 1}
+
+
+def _group(factors: Mapping[str, str], path: str) -> tuple[str, str]:
+    return (factors["workload.name"] if path.startswith("workload.") else "", path)
+
+
+def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterator[str]:
+    yield factors["mem"]
+    yield f"{factors['smp']} vCPU{'' if factors['smp'] == '1' else 's'}"
+    parameters = [
+        f"{path.removeprefix('workload.')}={text}"
+        for path, text in factors.items()
+        if path.startswith("workload.") and path not in _NAMED and _group(factors, path) in varying
+    ]
+    yield " ".join([factors["workload.name"], *parameters])
+    yield factors["link.transport"]
+    if factors["host.kind"] != "local":
+        yield factors["host.kind"]
+    for path, text in factors.items():
+        if path not in _NAMED and not path.startswith("workload.") and _group(factors, path) in varying:
+            yield f"{path}={text}"
+
+
+def accel_text(accel: str) -> str:
+    """Return how a pair runs, for a person: an emulated pause must never be taken for one under KVM."""
+    undecided = "KVM or emulation (TCG), decided at the start"
+    return {"tcg": "emulation (TCG)", "kvm": "KVM", "auto": undecided}[accel]

@@ -1,0 +1,237 @@
+"""The plan of a campaign: seeded randomised complete blocks, and the identity of every run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.config.model import Cell
+from bench.errors import ConfigError, StoreError
+from bench.plan.label import labels
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class QemuBuild:
+    """A QEMU binary, by content."""
+
+    version: str
+    sha256: str
+    source: str
+
+
+@dataclass(frozen=True)
+class GuestBuild:
+    """The guest's kernel and initramfs, by content."""
+
+    kernel_version: str
+    kernel_sha256: str
+    initramfs_sha256: str
+
+
+@dataclass(frozen=True)
+class PlannedCell:
+    """One cell of the campaign: a configuration, with its accelerator resolved."""
+
+    cell_id: str
+    label: str
+    cell: Cell
+
+
+@dataclass(frozen=True)
+class PlannedRun:
+    """One launch of one pair.
+
+    Attributes:
+        run_id: 12 hexadecimal digits of the hash of everything that defines it.
+        campaign: the campaign it belongs to.
+        cell_id: the configuration it measures.
+        label: that configuration for a person.
+        block: 0-based; every block holds every cell once.
+        order: 0-based position in the campaign.
+        attempt: 0-based; the plan holds 0, the loop counts on.
+    """
+
+    run_id: str
+    campaign: str
+    cell_id: str
+    label: str
+    block: int
+    order: int
+    attempt: int = 0
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that a campaign will measure, and with what.
+
+    ``qemu`` maps what the configuration calls a QEMU (``provisioned``, ``system``, a path) to the binary it was.
+    """
+
+    campaign: str
+    command: str
+    experiment: str | None
+    seed: int
+    repeats: int
+    cells: tuple[PlannedCell, ...]
+    runs: tuple[PlannedRun, ...]
+    qemu: Mapping[str, QemuBuild]
+    guest: GuestBuild
+    nodelay_sha256: str | None = None
+
+    def cell(self, run: PlannedRun) -> Cell:
+        """Return the configuration that a run measures."""
+        return next(planned.cell for planned in self.cells if planned.cell_id == run.cell_id)
+
+
+def identity(cell: Cell) -> dict[str, Any]:
+    """Return what of a cell is measured: all of it but the deadlines, which only say when to give up."""
+    return cell.model_dump(mode="json", exclude={"deadlines"})
+
+
+def digest(value: object, digits: int) -> str:
+    """Return the first hexadecimal digits of the SHA-256 of a value's canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:digits]
+
+
+def blocks(cells: int, repeats: int, seed: int) -> list[list[int]]:
+    """Return ``repeats`` blocks, each a fresh permutation of ``range(cells)``, drawn from one seeded generator."""
+    generator = np.random.default_rng(seed)
+    return [[int(index) for index in generator.permutation(cells)] for _ in range(repeats)]
+
+
+def make_plan(
+    campaign: str,
+    cells: Sequence[Cell],
+    *,
+    repeats: int,
+    seed: int,
+    qemu: Mapping[str, QemuBuild],
+    guest: GuestBuild,
+    nodelay_sha256: str | None = None,
+    command: str = "",
+    experiment: str | None = None,
+) -> Plan:
+    """Return the plan: the same input gives the same plan, run ids included.
+
+    Raises:
+        ConfigError: two cells are the same configuration.
+    """
+    planned = plan_cells(cells)
+    order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
+    runs = tuple(
+        PlannedRun(
+            run_id=_run_id(planned[index].cell, block, seed, qemu[planned[index].cell.qemu], guest, nodelay_sha256),
+            campaign=campaign,
+            cell_id=planned[index].cell_id,
+            label=planned[index].label,
+            block=block,
+            order=position,
+        )
+        for position, (block, index) in enumerate(order)
+    )
+    return Plan(campaign, command, experiment, seed, repeats, planned, runs, dict(qemu), guest, nodelay_sha256)
+
+
+def plan_cells(cells: Sequence[Cell]) -> tuple[PlannedCell, ...]:
+    """Return the cells with their ids and labels.
+
+    Raises:
+        ConfigError: two of them are the same configuration.
+    """
+    planned = tuple(
+        PlannedCell(digest(identity(cell), 8), label, cell) for cell, label in zip(cells, labels(cells), strict=True)
+    )
+    seen: dict[str, int] = {}
+    for position, one in enumerate(planned, start=1):
+        if one.cell_id in seen:
+            raise ConfigError(
+                f"cells {seen[one.cell_id]} and {position} of the sweep are the same one: {one.label}",
+                hint="name each value once; repeats=N measures every cell N times",
+            )
+        seen[one.cell_id] = position
+    return planned
+
+
+def _run_id(cell: Cell, block: int, seed: int, qemu: QemuBuild, guest: GuestBuild, nodelay_sha256: str | None) -> str:
+    defining = {
+        "schema_version": SCHEMA_VERSION,
+        "cell": identity(cell),
+        "block": block,
+        "seed": seed,
+        "qemu_sha256": qemu.sha256,
+        "kernel_sha256": guest.kernel_sha256,
+        "initramfs_sha256": guest.initramfs_sha256,
+    }
+    if cell.link.transport == "nodelay":
+        defining["nodelay_sha256"] = nodelay_sha256
+    return digest(defining, 12)
+
+
+def extent(plan: Plan) -> str:
+    """Return how large a plan is: ``8 cells x 2 blocks = 16 runs``."""
+    counts = (len(plan.cells), "cell"), (plan.repeats, "block"), (len(plan.runs), "run")
+    cells, blocks_, runs = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
+    return f"{cells} x {blocks_} = {runs}"
+
+
+def plan_json(plan: Plan) -> str:
+    """Return the content of ``plan.json``."""
+    tree = {
+        "schema_version": SCHEMA_VERSION,
+        "campaign": plan.campaign,
+        "command": plan.command,
+        "experiment": plan.experiment,
+        "seed": plan.seed,
+        "repeats": plan.repeats,
+        "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
+        "guest": asdict(plan.guest),
+        "nodelay_sha256": plan.nodelay_sha256,
+        "cells": [
+            {"cell_id": one.cell_id, "label": one.label, "cell": one.cell.model_dump(mode="json")} for one in plan.cells
+        ],
+        "runs": [
+            {"order": run.order, "block": run.block, "run_id": run.run_id, "cell_id": run.cell_id, "label": run.label}
+            for run in plan.runs
+        ],
+    }
+    return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def parse_plan(text: str) -> Plan:
+    """Return the plan that a ``plan.json`` holds.
+
+    Raises:
+        StoreError: the text is not a plan, or one of another schema.
+    """
+    try:
+        tree = json.loads(text)
+        if tree["schema_version"] != SCHEMA_VERSION:
+            raise StoreError(f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}")
+        return Plan(
+            campaign=tree["campaign"],
+            command=tree["command"],
+            experiment=tree["experiment"],
+            seed=tree["seed"],
+            repeats=tree["repeats"],
+            cells=tuple(
+                PlannedCell(one["cell_id"], one["label"], Cell.model_validate(one["cell"])) for one in tree["cells"]
+            ),
+            runs=tuple(PlannedRun(campaign=tree["campaign"], **run) for run in tree["runs"]),
+            qemu={name: QemuBuild(**build) for name, build in tree["qemu"].items()},
+            guest=GuestBuild(**tree["guest"]),
+            nodelay_sha256=tree["nodelay_sha256"],
+        )
+    except (ValueError, KeyError, TypeError) as error:
+        raise StoreError(
+            f"plan.json cannot be read: {error}", hint="use another campaign= name, or move this folder away"
+        ) from error
