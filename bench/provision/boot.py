@@ -1,0 +1,121 @@
+"""Boot the guest alone, on one QEMU, with its console in hand: for probing an accelerator and for the tests."""
+
+from __future__ import annotations
+
+import os
+import selectors
+import shutil
+import subprocess
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from bench.errors import GuestError, LaunchError
+from bench.provision.guest import KERNEL_ARGUMENTS, Guest
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.provision.qemu import Binary
+
+MARK = "colo-bench: "
+"""Begins every line that the guest addresses to us."""
+
+_CHUNK_BYTES = 65536
+# Said when a guest has stopped for good; the QEMU process itself may well stay.
+_FATAL = ("KVM internal error", "Kernel panic")
+
+
+def boot_argv(binary: Binary, guest: Guest, accel: str, extra: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the command of one VM with nothing but a console, which is the process's standard input and output."""
+    return (
+        *binary.argv,
+        *("-machine", "pc", "-accel", accel, "-cpu", "qemu64", "-m", "256M", "-smp", "1"),
+        *("-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio"),
+        *("-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", " ".join(KERNEL_ARGUMENTS)),
+        *extra,
+    )
+
+
+class Console:
+    """The console of a running VM, line by line. Made by `booted`."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._pending = b""
+        self.lines: list[str] = []
+        self.pid = process.pid
+
+    def send(self, line: str) -> None:
+        """Type one line."""
+        if self._process.stdin is None:
+            raise LaunchError("the guest's console was not opened")
+        self._process.stdin.write(line.encode() + b"\n")
+        self._process.stdin.flush()
+
+    def wait(self, word: str, deadline_s: float) -> str:
+        """Return the next line for us that begins with ``word``; other lines are kept in ``lines`` and passed over.
+
+        Raises:
+            GuestError: the deadline passed, the guest failed or stopped, or QEMU ended first.
+        """
+        end = time.monotonic() + deadline_s
+        while True:
+            line = self._next_line(end, f"the guest did not say {word!r} within {deadline_s:g} s")
+            if line.startswith(MARK + word):
+                return line
+            if line.startswith(f"{MARK}failed") or any(fatal in line for fatal in _FATAL):
+                raise GuestError(f"the guest stopped: {line}", cause="guest-stopped", evidence=tuple(self.lines[-4:]))
+
+    def _next_line(self, end: float, late: str) -> str:
+        while b"\n" not in self._pending:
+            self._pending += self._read(end, late)
+        line, _, self._pending = self._pending.partition(b"\n")
+        self.lines.append(line.decode(errors="replace").rstrip("\r"))
+        return self.lines[-1]
+
+    def _read(self, end: float, late: str) -> bytes:
+        output = self._process.stdout
+        if output is None:
+            raise LaunchError("the guest's console was not opened")
+        with selectors.DefaultSelector() as selector:
+            selector.register(output, selectors.EVENT_READ)
+            if not selector.select(max(0.0, end - time.monotonic())):
+                raise GuestError(late, cause="guest-not-ready", evidence=tuple(self.lines[-4:]))
+        chunk = os.read(output.fileno(), _CHUNK_BYTES)
+        if not chunk:
+            last = self.lines[-1] if self.lines else "it said nothing"
+            raise GuestError(f"QEMU ended: {last}", cause="qemu-ended", evidence=tuple(self.lines[-4:]))
+        return chunk
+
+
+@contextmanager
+def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float) -> Iterator[Console]:
+    """Start a VM, wait for the guest's ready line and give its console; the VM is killed on every way out.
+
+    Raises:
+        LaunchError: QEMU cannot be started.
+        GuestError: the guest is not ready within ``deadline_s`` seconds.
+    """
+    # The kernel kills the VM when this process dies in a way that runs no clean-up.
+    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
+    try:
+        process = subprocess.Popen(
+            [*guard, *argv],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, **dict(env)},
+        )
+    except OSError as error:
+        raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    try:
+        console = Console(process)
+        console.wait("ready", deadline_s)
+        yield console
+    finally:
+        process.kill()
+        process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe:
+                pipe.close()

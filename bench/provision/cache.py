@@ -1,0 +1,101 @@
+"""The cache folder: fetched packages, built guests and probes' answers, and who may touch them at the same time."""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+import time
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+_LOCK_POLL_S = 0.2
+
+
+def cache_folder() -> Path:
+    """Return the cache folder, made private (0700) when it did not exist.
+
+    It is ``$COLO_BENCH_CACHE``, else ``$XDG_CACHE_HOME/colo-bench``, else ``~/.cache/colo-bench``.
+
+    Raises:
+        ProvisionError: it cannot be made, its name cannot be used, or others may write to it.
+    """
+    folder = _chosen_folder()
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        status = folder.stat()
+    except OSError as error:
+        raise ProvisionError(
+            f"the cache folder {folder} cannot be made: {error.strerror}",
+            hint="set COLO_BENCH_CACHE to a folder that you may write to",
+        ) from error
+    # Programs are run from here, so nobody else may put any in.
+    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
+        raise ProvisionError(
+            f"the cache folder {folder} is not yours alone: programs are run from it",
+            hint=f"chmod go-w {folder}, or set COLO_BENCH_CACHE to a folder of your own",
+        )
+    return folder
+
+
+def _chosen_folder() -> Path:
+    own = os.environ.get("COLO_BENCH_CACHE")
+    shared = os.environ.get("XDG_CACHE_HOME")
+    base = Path(shared) if shared else Path.home() / ".cache"
+    folder = (Path(own) if own else base / "colo-bench").expanduser().absolute()
+    if any(character in str(folder) for character in ':,;"\n'):
+        raise ProvisionError(
+            f"the cache folder {folder} has one of : , ; or a quote in its name, which the loader and QEMU split at",
+            hint="set COLO_BENCH_CACHE to another folder",
+        )
+    return folder
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(name: str, progress: Callable[[str], None], deadline_s: float = 1800) -> Iterator[None]:
+    """Hold the named lock of the cache folder, so that two processes do not make the same thing at once.
+
+    Raises:
+        ProvisionError: another process held it for ``deadline_s`` seconds.
+    """
+    path = cache_folder() / f"{name}.lock"
+    end = time.monotonic() + deadline_s
+    told = False
+    with path.open("a") as file:
+        while not _try_lock(file.fileno()):
+            if time.monotonic() > end:
+                raise ProvisionError(
+                    f"another process has held {path} for {deadline_s:.0f} s",
+                    hint=f"see who it is with: fuser -v {path}",
+                )
+            if not told:
+                progress(f"waiting: another process is making the same ({name})")
+                told = True
+            time.sleep(_LOCK_POLL_S)
+        yield
+
+
+def _try_lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def text_sha256(*parts: str) -> str:
+    """Return the SHA-256 of several texts, in hexadecimal; where one ends and the next begins counts."""
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()

@@ -1,0 +1,108 @@
+"""Run one helper program to its end, with a deadline and nothing left behind."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Finished:
+    """A program that ended: its exit status and its output, standard error included, line by line."""
+
+    status: int
+    lines: tuple[str, ...]
+
+    @property
+    def text(self) -> str:
+        """Return the whole output."""
+        return "\n".join(self.lines)
+
+
+def run(
+    argv: Sequence[str],
+    *,
+    deadline_s: float,
+    env: Sequence[tuple[str, str]] = (),
+    cwd: Path | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> Finished:
+    """Run ``argv`` in its own process group and return how it ended; the group is killed on every other way out.
+
+    Messages come in the C locale, since they are searched for known causes.
+
+    Raises:
+        ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds.
+    """
+    try:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            env={**os.environ, "LC_ALL": "C", **dict(env)},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
+    late = threading.Event()
+    timer = threading.Timer(deadline_s, _kill_late, (process, late))
+    timer.start()
+    lines: list[str] = []
+    try:
+        for line in process.stdout or ():
+            lines.append(line.rstrip("\r\n"))
+            if on_line:
+                on_line(lines[-1])
+        process.wait()
+    finally:
+        timer.cancel()
+        if process.poll() is None:
+            _kill_group(process)
+        if process.stdout:
+            process.stdout.close()
+    if late.is_set():
+        raise ProvisionError(f"{argv[0]} did not end within {deadline_s:.0f} s", evidence=tuple(lines[-5:]))
+    return Finished(process.returncode, tuple(lines))
+
+
+def check(argv: Sequence[str], *, what: str, deadline_s: float, hint: str = "", cwd: Path | None = None) -> str:
+    """Run ``argv`` and return its output.
+
+    Raises:
+        ProvisionError: it cannot be started, is late, or ends with another status than 0; ``what`` begins the message.
+    """
+    finished = run(argv, deadline_s=deadline_s, cwd=cwd)
+    if finished.status != 0:
+        raise ProvisionError(
+            f"{what} failed: {argv[0]} ended with status {finished.status}",
+            hint=hint,
+            evidence=finished.lines[-8:],
+        )
+    return finished.text
+
+
+def _kill_late(process: subprocess.Popen[str], late: threading.Event) -> None:
+    late.set()
+    _kill_group(process)
+
+
+def _kill_group(process: subprocess.Popen[str]) -> None:
+    # A child of the program may outlive it and hold the pipe open, so the whole group goes.
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()

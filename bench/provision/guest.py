@@ -1,0 +1,189 @@
+"""The guest: a packaged kernel and a small initramfs of busybox, a few drivers and our own workload program.
+
+Content-addressed: the folder's name is a hash of all that goes in, so it is built again when, and only when, an input
+changes; and the same inputs give the same bytes.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+from bench.files import write_atomic
+from bench.provision import compiler
+from bench.provision.cache import cache_folder, file_sha256, locked, text_sha256
+from bench.provision.initramfs import pack
+from bench.provision.modules import canonical, decompress, depends, load_order, module_files
+from bench.provision.packages import Tree, fetch_tree, installed_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+DRIVERS = ("8139cp", "e1000", "virtio_net", "ata_piix", "sd_mod", "virtio_blk")
+"""Loaded when the guest's devices need them; `init` knows which device needs which."""
+
+KERNEL_ARGUMENTS = ("console=ttyS0", "quiet", "panic=-1", "net.ifnames=0", "cryptomgr.notests", "no_timer_check")
+"""What the guest needs on its kernel's command line: its console, no waiting after a panic, the name ``eth0``; and no
+self-tests of cryptography, which take a second of an emulated boot, nor a timer check, which a busy host can fail."""
+
+_APPLETS = ("sh", "mount", "stty", "insmod", "ifconfig", "route", "httpd", "sleep")
+_PACKAGES = ("linux-image-amd64", "busybox-static")
+_SOURCES = ("init", "workload.c")
+_RECIPE = "2"
+_MANIFEST = "guest.json"
+_PAGE_BYTES = 64 << 10
+
+
+@dataclass(frozen=True)
+class Guest:
+    """A built guest.
+
+    Attributes:
+        kernel: what ``-kernel`` gets.
+        initramfs: what ``-initrd`` gets.
+        kernel_version: the kernel's release, as ``uname -r`` says it.
+        packages: name and exact version of the packages whose files are in it.
+    """
+
+    kernel: Path
+    initramfs: Path
+    kernel_sha256: str
+    initramfs_sha256: str
+    kernel_version: str
+    packages: tuple[tuple[str, str], ...]
+
+
+def build_guest(progress: Callable[[str], None]) -> Guest:
+    """Return the guest, building it (and fetching its packages) when it is missing or an input changed.
+
+    Raises:
+        ProvisionError: it cannot be fetched, built or verified.
+    """
+    tree = fetch_tree(progress)
+    folder = _folder(tree)
+    with locked("guest", progress):
+        return _load(folder) or _build(tree, folder, progress)
+
+
+def installed_guest() -> Guest | None:
+    """Return the guest of the present inputs if it was built, without fetching or building.
+
+    Raises:
+        ProvisionError: a file of it is not what was built.
+    """
+    tree = installed_tree()
+    return _load(_folder(tree)) if tree else None
+
+
+def _folder(tree: Tree) -> Path:
+    packages = json.dumps(tree.packages)
+    key = text_sha256(_RECIPE, packages, *DRIVERS, *_APPLETS, compiler.fingerprint(*_SOURCES))
+    return cache_folder() / f"guest-{key[:12]}"
+
+
+def _load(folder: Path) -> Guest | None:
+    try:
+        manifest = json.loads((folder / _MANIFEST).read_text())
+    except (FileNotFoundError, ValueError):
+        return None
+    kernel, initramfs = folder / "kernel", folder / "initramfs"
+    for path in (kernel, initramfs):
+        if not path.is_file() or file_sha256(path) != manifest[f"{path.name}_sha256"]:
+            raise ProvisionError(
+                f"the guest's {path.name} was changed after it was built: {path}",
+                hint=f"rm -r {folder}; python -m bench.provision",
+                cause="cache-changed",
+            )
+    return Guest(
+        kernel=kernel,
+        initramfs=initramfs,
+        kernel_sha256=manifest["kernel_sha256"],
+        initramfs_sha256=manifest["initramfs_sha256"],
+        kernel_version=manifest["kernel_version"],
+        packages=tuple((name, version) for name, version in manifest["packages"].items()),
+    )
+
+
+def _build(tree: Tree, folder: Path, progress: Callable[[str], None]) -> Guest:
+    progress("guest: building the initramfs")
+    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    try:
+        _fill(tree, partial)
+        shutil.rmtree(folder, ignore_errors=True)
+        partial.rename(folder)
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+    guest = _load(folder)
+    if guest is None:
+        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
+    return guest
+
+
+def _fill(tree: Tree, folder: Path) -> None:
+    staging = folder / "staging"
+    staging.mkdir()
+    kernel, initramfs = folder / "kernel", folder / "initramfs"
+    # The packaged bzImage and not the ELF inside it, which would boot faster: QEMU puts an ELF into guest RAM as a ROM,
+    # and at every COLO checkpoint the secondary resets its machine, which copies its ROMs anew: 57 MiB of dirty pages.
+    shutil.copyfile(tree.kernel, kernel)
+    _stage(tree, staging, folder)
+    pack(tree, staging, initramfs)
+    shutil.rmtree(staging)
+    manifest = {
+        "kernel_sha256": file_sha256(kernel),
+        "initramfs_sha256": file_sha256(initramfs),
+        "kernel_version": tree.kernel_release,
+        "packages": {name: version for name, version in tree.packages if _is_inside(name)},
+    }
+    write_atomic(folder / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
+
+
+def _is_inside(package: str) -> bool:
+    return package in _PACKAGES or package.startswith(("linux-image-", "linux-modules-", "linux-binary-"))
+
+
+def _stage(tree: Tree, root: Path, scratch: Path) -> None:
+    """Lay out the guest's root file system under ``root``."""
+    for name in ("bin", "dev", "drivers", "modules", "proc", "sys", "www"):
+        (root / name).mkdir()
+    shutil.copyfile(compiler.SOURCES / "init", root / "init")
+    shutil.copyfile(tree.root / "usr/bin/busybox", root / "bin/busybox")
+    compiler.compile_c("workload.c", root / "bin/workload", compiler.STATIC)
+    for path in (root / "init", root / "bin/busybox", root / "bin/workload"):
+        path.chmod(0o755)
+    for applet in _APPLETS:
+        (root / "bin" / applet).symlink_to("busybox")
+    (root / "www/index.html").write_text("<!doctype html><title>colo-bench</title><p>It works.\n")
+    (root / "www/64k").write_bytes(bytes(range(256)) * (_PAGE_BYTES // 256))
+    _stage_drivers(tree, root, scratch)
+
+
+def _stage_drivers(tree: Tree, root: Path, scratch: Path) -> None:
+    modules = _read_modules(tree, scratch)
+    needs = {name: tuple(need for need in depends(data) if need in modules) for name, data in modules.items()}
+    for name, data in modules.items():
+        (root / "modules" / f"{name}.ko").write_bytes(data)
+    for driver in DRIVERS:
+        order = load_order([canonical(driver)], needs) if canonical(driver) in modules else ()
+        (root / "drivers" / driver).write_text("".join(f"{name}\n" for name in order))
+
+
+def _read_modules(tree: Tree, scratch: Path) -> dict[str, bytes]:
+    """Return the drivers and all they need, decompressed; what is built into the kernel has no file and is left out."""
+    files = module_files(tree.modules)
+    builtin = (tree.modules / "modules.builtin").read_text()
+    modules: dict[str, bytes] = {}
+    waiting = [canonical(driver) for driver in DRIVERS]
+    while waiting:
+        name = waiting.pop()
+        if name in files and name not in modules:
+            modules[name] = decompress(files[name].read_bytes(), tree, scratch)
+            waiting += depends(modules[name])
+        elif name not in files and f"/{name}.ko" not in canonical(builtin):
+            raise ProvisionError(f"the kernel {tree.kernel_release} has no driver {name}")
+    return modules

@@ -1,0 +1,83 @@
+"""The guest kernel's modules: which are needed, in which order, taken out of their compressed forms."""
+
+from __future__ import annotations
+
+import gzip
+import lzma
+import re
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+from bench.provision import commands
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from pathlib import Path
+
+    from bench.provision.packages import Tree
+
+_DEADLINE_S = 120.0
+_ZSTD = b"\x28\xb5\x2f\xfd"
+_XZ = b"\xfd7zXZ\x00"
+_GZIP = b"\x1f\x8b"
+_MODULE = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|zst|gz))?")
+
+
+def decompress(data: bytes, tree: Tree, scratch: Path) -> bytes:
+    """Return ``data`` decompressed, by what its first bytes say; unknown or no compression leaves it as it is.
+
+    Raises:
+        ProvisionError: the data is damaged.
+    """
+    try:
+        if data.startswith(_XZ):
+            return lzma.decompress(data)
+        if data.startswith(_GZIP):
+            return gzip.decompress(data)
+    except (lzma.LZMAError, OSError, EOFError) as error:
+        raise ProvisionError(f"a packaged file is damaged: {error}", hint=f"rm -r {tree.root}") from error
+    return _unzstd(data, tree, scratch) if data.startswith(_ZSTD) else data
+
+
+def _unzstd(data: bytes, tree: Tree, scratch: Path) -> bytes:
+    packed, unpacked = scratch / "packed.zst", scratch / "unpacked"
+    packed.write_bytes(data)
+    argv = [*tree.program("usr/bin/zstd"), "-d", "-q", "-f", "-o", str(unpacked), str(packed)]
+    commands.check(argv, what="decompressing a packaged file", deadline_s=_DEADLINE_S, hint=f"rm -r {tree.root}")
+    content = unpacked.read_bytes()
+    packed.unlink()
+    unpacked.unlink()
+    return content
+
+
+def module_files(modules: Path) -> dict[str, Path]:
+    """Return the file of every module under a kernel's module folder, by the module's name (with underscores)."""
+    matches = ((path, _MODULE.fullmatch(path.name)) for path in sorted(modules.rglob("*.ko*")))
+    return {canonical(match["name"]): path for path, match in matches if match}
+
+
+def canonical(name: str) -> str:
+    """Return a module's name as the running kernel spells it."""
+    return name.replace("-", "_")
+
+
+def depends(module: bytes) -> tuple[str, ...]:
+    """Return what a module says it needs: the ``depends=`` string of its ``.modinfo`` section."""
+    match = re.search(rb"\0depends=([^\0]*)\0", module)
+    names = match[1].decode("ascii") if match else ""
+    return tuple(canonical(name) for name in names.split(",") if name)
+
+
+def load_order(wanted: Iterable[str], needs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:
+    """Return ``wanted`` and all they need, each after what it needs itself, each once."""
+    order: dict[str, None] = {}
+
+    def visit(name: str) -> None:
+        for needed in needs[name]:
+            if needed not in order:
+                visit(needed)
+        order[name] = None
+
+    for name in wanted:
+        visit(name)
+    return tuple(order)

@@ -1,0 +1,179 @@
+"""Which QEMU runs, and how it is started: the provisioned one through its own loader, the system's, or a given file."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+from bench.provision import commands
+from bench.provision.cache import file_sha256
+from bench.provision.packages import Tree, fetch_tree, installed_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+PROVISIONED = "provisioned"
+SYSTEM = "system"
+
+_NAME = "qemu-system-x86_64"
+_VERSION = re.compile(r"^QEMU emulator version (?P<version>\d+\.\d+\S*(?: \([^)]*\))?)", re.MULTILINE)
+_IMG_VERSION = re.compile(r"^qemu-img version \d", re.MULTILINE)
+_VERSION_DEADLINE_S = 20.0
+_OTHER = "use qemu=provisioned, or qemu=/path/to/qemu-system-x86_64"
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A QEMU that answered ``--version``.
+
+    Attributes:
+        argv: prefix that runs ``qemu-system-x86_64``.
+        img_argv: prefix that runs the ``qemu-img`` that belongs to it.
+        env: variables to add to the environment of both.
+        path: the real binary, symbolic links resolved.
+        sha256: of that file.
+        version: as it says itself, such as ``11.1.3 (Debian 1:11.1.3+dfsg-1)``.
+        source: ``provisioned``, ``system`` or ``path``.
+    """
+
+    argv: tuple[str, ...]
+    img_argv: tuple[str, ...]
+    env: tuple[tuple[str, str], ...]
+    path: Path
+    sha256: str
+    version: str
+    source: str
+
+    def preloading(self, library: Path) -> Binary:
+        """Return the same binary, started with ``library`` preloaded.
+
+        The provisioned one is told by its loader's option, since the variable would reach every child process too.
+        """
+        if self.source == PROVISIONED:
+            return replace(self, argv=(self.argv[0], "--preload", str(library), *self.argv[1:]))
+        return replace(self, env=(*self.env, ("LD_PRELOAD", str(library))))
+
+
+def find_qemu(qemu: str, progress: Callable[[str], None]) -> Binary:
+    """Return the QEMU that the configuration names, fetching the provisioned one when it is missing.
+
+    Args:
+        qemu: ``provisioned``, ``system`` (from ``PATH``) or the path of an executable.
+        progress: told what is being done, one line at a time.
+
+    Raises:
+        ProvisionError: it is not there, cannot be run, or is not a QEMU.
+    """
+    if qemu == PROVISIONED:
+        return _provisioned(fetch_tree(progress))
+    return _own(qemu)
+
+
+def installed_qemu(qemu: str) -> Binary | None:
+    """Return what `find_qemu` would, or None when that would have to fetch.
+
+    Raises:
+        ProvisionError: as `find_qemu`.
+    """
+    if qemu == PROVISIONED:
+        tree = installed_tree()
+        return _provisioned(tree) if tree else None
+    return _own(qemu)
+
+
+def _provisioned(tree: Tree) -> Binary:
+    path = tree.root / "usr/bin" / _NAME
+    data = (argument for folder in ("qemu", "seabios") for argument in ("-L", str(tree.root / "usr/share" / folder)))
+    env = (("QEMU_MODULE_DIR", str(tree.root / "usr/lib/x86_64-linux-gnu/qemu")),)
+    binary = Binary(
+        argv=(*tree.program(f"usr/bin/{_NAME}", argv0=_NAME), *data),
+        img_argv=tree.program("usr/bin/qemu-img", argv0="qemu-img"),
+        env=env,
+        path=path,
+        sha256=file_sha256(path),
+        version="",
+        source=PROVISIONED,
+    )
+    return _answered(binary)
+
+
+def _own(qemu: str) -> Binary:
+    path = _system_path() if qemu == SYSTEM else _given_path(qemu)
+    binary = Binary(
+        argv=(str(path),),
+        img_argv=(str(_img_beside(path)),),
+        env=(),
+        path=path.resolve(),
+        sha256=file_sha256(path),
+        version="",
+        source=SYSTEM if qemu == SYSTEM else "path",
+    )
+    return _answered(binary)
+
+
+def _system_path() -> Path:
+    found = shutil.which(_NAME)
+    if found is None:
+        raise ProvisionError(
+            f"qemu=system: {_NAME} is not on PATH",
+            hint="sudo apt-get install -y qemu-system-x86 qemu-utils, or use qemu=provisioned",
+            cause="qemu-missing",
+        )
+    return Path(found).absolute()
+
+
+def _given_path(qemu: str) -> Path:
+    path = Path(qemu).expanduser().absolute()
+    if not path.is_file():
+        what = "is a folder; name the executable in it" if path.is_dir() else "does not exist"
+        raise ProvisionError(f"qemu={qemu}: {path} {what}", hint=_OTHER, cause="qemu-missing")
+    if not os.access(path, os.R_OK | os.X_OK):
+        raise ProvisionError(f"qemu={qemu}: {path} may not be run by you", hint=f"chmod +rx {path}", cause="qemu-unfit")
+    return path
+
+
+def _img_beside(path: Path) -> Path:
+    for candidate in (path.with_name("qemu-img"), path.resolve().with_name("qemu-img")):
+        if os.access(candidate, os.X_OK):
+            return candidate
+    found = shutil.which("qemu-img")
+    if found is None:
+        raise ProvisionError(
+            f"no qemu-img, neither beside {path} nor on PATH",
+            hint="sudo apt-get install -y qemu-utils, or put a link to it beside the binary",
+            cause="qemu-missing",
+        )
+    return Path(found).absolute()
+
+
+def _answered(binary: Binary) -> Binary:
+    output = _version_output(binary, binary.argv)
+    match = _VERSION.search(output)
+    if match is None:
+        raise ProvisionError(
+            f"{binary.path} is not a QEMU: it does not answer --version as one",
+            hint=_OTHER,
+            evidence=tuple(output.splitlines()[:4]),
+            cause="qemu-unfit",
+        )
+    img = _version_output(binary, binary.img_argv)
+    if not _IMG_VERSION.search(img):
+        raise ProvisionError(
+            f"{binary.img_argv[-1]} is not a qemu-img",
+            hint=_OTHER,
+            evidence=tuple(img.splitlines()[:4]),
+            cause="qemu-unfit",
+        )
+    return replace(binary, version=match["version"])
+
+
+def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:
+    try:
+        return commands.run([*argv, "--version"], deadline_s=_VERSION_DEADLINE_S, env=binary.env).text
+    except ProvisionError as error:
+        raise ProvisionError(f"{binary.path} does not run: {error.message}", hint=_OTHER, cause="qemu-unfit") from error
