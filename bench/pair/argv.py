@@ -1,0 +1,180 @@
+"""The two command lines of the procedure, as pure functions from the spec to an argv list.
+
+Source: the COLO procedure (QEMU docs/COLO-FT.txt and the 2020 test note), grouped by topic. Paths are relative: each
+side runs in its own folder, so the same spec gives the same argv wherever the results are kept.
+
+The note's ``tap`` needs a bridge and a set-uid helper on the host; QEMU's user network, cut off from the world but for
+one forwarded port, stands in its place, and COLO's filters see the same packets.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bench.pair.spec import LOOPBACK
+from bench.provision.guest import KERNEL_ARGUMENTS
+
+if TYPE_CHECKING:
+    from bench.config.model import Cell
+    from bench.pair.spec import PairSpec
+
+Argv = tuple[str, ...]
+
+IMAGES = {
+    "primary": ("primary.qcow2",),
+    "secondary": ("primary-copy.qcow2", "secondary-active.qcow2", "secondary-hidden.qcow2"),
+}
+"""The images that each side needs, made anew for each run."""
+
+
+def primary_argv(spec: PairSpec) -> Argv:
+    """Return the primary's whole command line."""
+    return (
+        *spec.qemu,
+        *_machine(spec),
+        *_monitors(spec, "primary"),
+        *_netdev(spec, forward=True),
+        *_primary_network(spec),
+        *_primary_disk(spec.cell),
+    )
+
+
+def secondary_argv(spec: PairSpec) -> Argv:
+    """Return the secondary's whole command line."""
+    return (
+        *spec.qemu,
+        *_machine(spec),
+        *_monitors(spec, "secondary"),
+        *_netdev(spec, forward=False),
+        *_secondary_network(spec),
+        *_secondary_disk(spec.cell),
+        *("-incoming", "defer"),
+    )
+
+
+def machine_argv(spec: PairSpec) -> Argv:
+    """Return a command line that builds the machine, network card included, and runs nothing: to ask whether it can."""
+    quiet = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
+    return (
+        *spec.qemu,
+        *_machine(spec),
+        *quiet,
+        *("-qmp", "unix:qmp.sock,server=on,wait=off"),
+        *_netdev(spec, forward=False),
+    )
+
+
+def accelerator(cell: Cell) -> str:
+    """Return the value of ``-accel``."""
+    return "tcg,thread=multi" if cell.accel == "tcg" else cell.accel
+
+
+def cpu_option(cell: Cell) -> str:
+    """Return the value of ``-cpu``: model, features, and whether the guest is told of an L3 cache."""
+    l3 = () if cell.cpu.l3_cache is None else (f"l3-cache={'on' if cell.cpu.l3_cache else 'off'}",)
+    return ",".join((cell.cpu.model, *cell.cpu.features, *l3))
+
+
+def _machine(spec: PairSpec) -> Argv:
+    cell = spec.cell
+    usb = ("-device", "piix3-usb-uhci", "-device", "usb-tablet") if cell.devices.usb_tablet else ()
+    return (
+        *("-machine", ",".join(("pc", *_smp_caches(cell)))),
+        *("-accel", accelerator(cell)),
+        *("-cpu", cpu_option(cell)),
+        *("-m", f"{cell.mem >> 20}M"),
+        *("-smp", str(cell.smp)),
+        *("-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", " ".join(KERNEL_ARGUMENTS)),
+        *usb,
+        *("-no-reboot", "-S", "-msg", "timestamp=on"),
+    )
+
+
+def _smp_caches(cell: Cell) -> Argv:
+    """Return the ``-machine smp-cache`` properties; QEMU 11.1 takes a topology only, a size is for binaries that do."""
+    properties: list[str] = []
+    for index, (name, level) in enumerate(cell.cpu.cache.set_levels().items()):
+        properties += [f"smp-cache.{index}.cache={name}", f"smp-cache.{index}.topology={level.topology}"]
+        properties += [f"smp-cache.{index}.size={level.size}"] if level.size else []
+    return tuple(properties)
+
+
+def _monitors(spec: PairSpec, side: str) -> Argv:
+    screen = ("-vnc", f"{LOOPBACK}:0,to=99") if side in spec.watch else ("-display", "none")
+    return (
+        *("-name", side),
+        *("-qmp", "unix:qmp.sock,server=on,wait=off"),
+        *("-monitor", "none", "-parallel", "none"),
+        *("-chardev", "socket,id=serial0,path=serial.sock,server=on,wait=off,logfile=serial.log"),
+        *("-serial", "chardev:serial0"),
+        *screen,
+    )
+
+
+def _netdev(spec: PairSpec, *, forward: bool) -> Argv:
+    guest_port = spec.cell.workload.guest_port()
+    rule = f",hostfwd=tcp:{LOOPBACK}:{spec.ports.forward}-:{guest_port}" if forward and guest_port else ""
+    return (
+        *("-netdev", f"user,id=hn0,restrict=on{rule}"),
+        *("-device", f"{spec.cell.devices.nic},id=e0,netdev=hn0,romfile="),
+    )
+
+
+def _listener(name: str, address: str, port: int | str, wait: str = "off") -> Argv:
+    return ("-chardev", f"socket,id={name},host={address},port={port},server=on,wait={wait}")
+
+
+def _client(name: str, address: str, port: int | str, options: str = "") -> Argv:
+    return ("-chardev", f"socket,id={name},host={address},port={port}{options}")
+
+
+def _primary_network(spec: PairSpec) -> Argv:
+    ports = spec.ports
+    return (
+        *_listener("mirror0", spec.primary_address, ports.mirror),
+        *_listener("compare1", spec.primary_address, ports.compare, wait="on"),
+        *_listener("compare0", LOOPBACK, ports.primary_in),
+        *_client("compare0-0", LOOPBACK, ports.primary_in),
+        *_listener("compare_out", LOOPBACK, ports.compare_out),
+        *_client("compare_out0", LOOPBACK, ports.compare_out),
+        *("-object", "filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=mirror0"),
+        *("-object", "filter-redirector,id=redire0,netdev=hn0,queue=rx,indev=compare_out"),
+        *("-object", "filter-redirector,id=redire1,netdev=hn0,queue=rx,outdev=compare0"),
+        *("-object", "iothread,id=iothread1"),
+        *(
+            "-object",
+            "colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,iothread=iothread1",
+        ),
+    )
+
+
+def _secondary_network(spec: PairSpec) -> Argv:
+    reconnect = f",{spec.features.reconnect}"
+    return (
+        *_client("red0", spec.primary_address, spec.ports.mirror, reconnect),
+        *_client("red1", spec.primary_address, spec.ports.compare, reconnect),
+        *("-object", "filter-redirector,id=f1,netdev=hn0,queue=tx,indev=red0"),
+        *("-object", "filter-redirector,id=f2,netdev=hn0,queue=rx,outdev=red1"),
+        *("-object", "filter-rewriter,id=rew0,netdev=hn0,queue=all"),
+    )
+
+
+def _quorum(cell: Cell) -> str:
+    return f"if={cell.devices.disk},id=colo-disk0,driver=quorum,read-pattern=fifo,vote-threshold=1"
+
+
+def _primary_disk(cell: Cell) -> Argv:
+    return ("-drive", f"{_quorum(cell)},children.0.file.filename=primary.qcow2,children.0.driver=qcow2")
+
+
+def _secondary_disk(cell: Cell) -> Argv:
+    replication = (
+        "if=none,id=childs0,driver=replication,mode=secondary,file.driver=qcow2,top-id=colo-disk0,"
+        "file.file.filename=secondary-active.qcow2,file.backing.driver=qcow2,"
+        "file.backing.file.filename=secondary-hidden.qcow2,file.backing.backing=parent0"
+    )
+    return (
+        *("-drive", "if=none,id=parent0,file.filename=primary-copy.qcow2,driver=qcow2"),
+        *("-drive", replication),
+        *("-drive", f"{_quorum(cell)},children.0=childs0"),
+    )

@@ -1,0 +1,151 @@
+"""The primary guest's serial console: waits for its ready line, starts the workload, keeps its reports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import GuestError, WorkloadError
+from bench.pair.qmp import unix_connect
+from bench.provision.boot import MARK
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from pathlib import Path
+
+_PANIC = "Kernel panic"
+
+
+def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the word and the fields of a line that the guest addressed to us, or ``None`` for anything else it prints.
+
+    A report cut or overwritten by kernel messages is not ours to guess: it gives ``None`` too.
+    """
+    _, mark, text = line.partition(MARK)
+    if not mark:
+        return None
+    word, _, rest = text.strip().partition(" ")
+    try:
+        fields = json.loads(rest) if rest else {}
+    except ValueError:
+        return None
+    return (word, fields) if isinstance(fields, dict) else None
+
+
+class Console:
+    """A conversation with the guest over its serial line."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reports: list[dict[str, Any]] = []
+        self._reader = reader
+        self._writer = writer
+        self._lines: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
+        self._failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+
+    async def read(self) -> None:
+        """Read for as long as the line is open."""
+        while line := await self._reader.readline():
+            text = line.decode(errors="replace").strip()
+            if _PANIC in text and not self._failure.done():
+                self._failure.set_result(text)
+            message = parse_line(text)
+            if message is None:
+                continue
+            word, fields = message
+            if word == "report":
+                self.reports.append(fields)
+            else:
+                self._lines.put_nowait(message)
+
+    async def ready(self, deadline_s: float) -> None:
+        """Wait for the guest's ready line.
+
+        Raises:
+            GuestError: it panicked, or was not ready in time.
+        """
+        try:
+            await self._expect("ready", deadline_s)
+        except TimeoutError as error:
+            hint = "see primary/serial.log for how far it came, or raise deadlines.boot"
+            raise GuestError(f"the guest was not ready within {deadline_s:g} s", hint=hint) from error
+
+    async def start(self, command: str, deadline_s: float) -> dict[str, Any]:
+        """Send a workload command and return what the guest answered.
+
+        Raises:
+            WorkloadError: the guest says that it failed, or says nothing in time.
+        """
+        try:
+            self._writer.write(f"{command}\n".encode())
+            await self._writer.drain()
+        except OSError as error:
+            raise WorkloadError(f"the guest's console is gone: {error.strerror}", cause="console-lost") from error
+        try:
+            return await self._expect("started", deadline_s)
+        except TimeoutError as error:
+            hint = "see primary/serial.log, or raise deadlines.workload"
+            raise WorkloadError(f"the guest did not start `{command}` within {deadline_s:g} s", hint=hint) from error
+
+    async def _expect(self, word: str, deadline_s: float) -> dict[str, Any]:
+        async with asyncio.timeout(deadline_s):
+            while True:
+                said, fields = await self._next()
+                if said == word:
+                    return fields
+                if said == "failed":
+                    raise WorkloadError(
+                        f"the guest's workload failed: {fields.get('error', 'no reason given')}", cause="workload-died"
+                    )
+
+    async def _next(self) -> tuple[str, dict[str, Any]]:
+        line = asyncio.create_task(self._lines.get())
+        waiting: set[asyncio.Future[Any]] = {line, self._failure}
+        try:
+            await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not line.done():
+                line.cancel()
+        if self._failure.done():
+            hint = "see primary/serial.log; too little mem= is a common cause"
+            raise GuestError(
+                f"the guest's kernel panicked: {self._failure.result()}",
+                cause="guest-panic",
+                hint=hint,
+                transient=False,
+            )
+        return line.result()
+
+    def died(self) -> str | None:
+        """Return why the workload ended, if it did."""
+        while not self._lines.empty():
+            word, fields = self._lines.get_nowait()
+            if word == "failed":
+                return str(fields.get("error", "no reason given"))
+        return None
+
+
+@asynccontextmanager
+async def open_console(path: Path) -> AsyncIterator[Console]:
+    """Connect to the serial socket of a side and read it until the block ends.
+
+    Raises:
+        GuestError: nobody listens there.
+    """
+    try:
+        sock = unix_connect(path)
+    except OSError as error:
+        raise GuestError(f"the guest's console cannot be reached: {error.strerror}", cause="console-lost") from error
+    sock.setblocking(False)  # noqa: FBT003 - the standard library takes no keyword
+    reader, writer = await asyncio.open_connection(sock=sock)
+    console = Console(reader, writer)
+    task = asyncio.create_task(console.read())
+    try:
+        yield console
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()

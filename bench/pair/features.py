@@ -1,0 +1,161 @@
+"""What a QEMU binary can do, asked of the binary itself: never of its version number."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from difflib import get_close_matches
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import HostError, LaunchError, QmpError
+from bench.pair.process import launch
+from bench.pair.qmp import connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bench.config.model import Trace
+    from bench.provision.qemu import Binary
+
+_PROBE_DEADLINE_S = 20.0
+
+ORDER_EVENTS = ("colo_send_message", "colo_receive_message", "colo_vm_state_change")
+"""The events that every phase of a checkpoint is bounded by."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """What one binary understands.
+
+    Attributes:
+        reconnect: the option that makes a client socket reconnect every second.
+        colo_capabilities: the migration capabilities that COLO needs on both sides.
+        smp_cache: whether ``-machine smp-cache`` sets cache sizes.
+        trace_events: every trace event built in.
+        missing: what COLO needs and the binary lacks, in words.
+    """
+
+    reconnect: str
+    colo_capabilities: tuple[str, ...]
+    smp_cache: bool
+    trace_events: frozenset[str]
+    missing: tuple[str, ...] = ()
+
+
+MODERN = Features(
+    reconnect="reconnect-ms=1000",
+    colo_capabilities=("x-colo", "return-path"),
+    smp_cache=True,
+    trace_events=frozenset(),
+)
+"""What a plan assumes of a binary that is not there to be asked."""
+
+
+def reconnect_option(schema: Iterable[dict[str, Any]]) -> str:
+    """Return how this binary spells "reconnect every second" (``query-qmp-schema``: a member of ChardevSocket)."""
+    members = {member.get("name") for entity in schema for member in entity.get("members", ())}
+    return "reconnect-ms=1000" if "reconnect-ms" in members else "reconnect=1"
+
+
+def missing_parts(
+    schema: Iterable[dict[str, Any]], object_types: Iterable[str], capabilities: Iterable[str]
+) -> tuple[str, ...]:
+    """Return what COLO needs and this binary was built without, in words."""
+    enum_values = {value for entity in schema for value in entity.get("values", ())}
+    types, known = set(object_types), set(capabilities)
+    missing = [f"block driver {name}" for name in ("replication", "quorum", "nbd") if name not in enum_values]
+    wanted = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
+    missing += [f"object {name}" for name in wanted if name not in types]
+    missing += [] if "x-colo" in known else ["migration capability x-colo"]
+    return tuple(missing)
+
+
+def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the events to switch on, sorted, and the optional globs that this binary has nothing for.
+
+    The events that bound a checkpoint's phases are always among them: without them nothing is measured.
+
+    Raises:
+        HostError: a glob that is not optional names no event of this binary.
+    """
+    chosen: set[str] = set()
+    missing: dict[str, bool] = {}
+    for optional, globs in ((False, (*ORDER_EVENTS, *trace.events)), (True, trace.optional)):
+        for glob in globs:
+            found = {event for event in features.trace_events if fnmatchcase(event, glob)}
+            chosen |= found
+            missing |= {} if found else {glob: optional}
+    refused = [glob for glob, optional in missing.items() if not optional]
+    if refused:
+        close = {name for glob in refused for name in get_close_matches(glob, features.trace_events)}
+        raise HostError(
+            f"this QEMU has no trace event {', '.join(refused)}",
+            cause="trace-event-unknown",
+            hint=f"close: {', '.join(sorted(close)) or 'none'}; `-trace help` lists all of them",
+        )
+    return tuple(sorted(chosen)), tuple(missing)
+
+
+async def probe_features(binary: Binary) -> Features:
+    """Start the binary without a machine and ask it.
+
+    Raises:
+        LaunchError: the binary does not start.
+        QmpError: it does not answer, or not as QEMU does.
+    """
+    with tempfile.TemporaryDirectory(prefix="colo-bench-probe-") as name:
+        folder = Path(name)
+        argv = (
+            *binary.argv,
+            "-machine",
+            "none",
+            "-nodefaults",
+            "-display",
+            "none",
+            "-qmp",
+            "unix:qmp.sock,server=on,wait=off",
+        )
+        async with launch("probe", argv, folder=folder, env=dict(binary.env), grace_s=2.0) as process:
+            monitor = await process.unless_exited(connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S))
+            async with monitor:
+                return await _ask(monitor.execute)
+
+
+async def _ask(execute: Any) -> Features:
+    schema = await execute("query-qmp-schema")
+    objects = [kind["name"] for kind in await execute("qom-list-types", {"implements": "object"})]
+    capabilities = [entry["capability"] for entry in await execute("query-migrate-capabilities")]
+    machines = await execute("query-machines")
+    events = [event["name"] for event in await execute("trace-event-get-state", {"name": "*"})]
+    return Features(
+        reconnect=reconnect_option(schema),
+        colo_capabilities=await _colo_capabilities(execute, capabilities),
+        smp_cache=await _has_smp_cache(execute, machines),
+        trace_events=frozenset(events),
+        missing=missing_parts(schema, objects, capabilities),
+    )
+
+
+async def _colo_capabilities(execute: Any, known: list[str]) -> tuple[str, ...]:
+    """Newer QEMU refuses ``x-colo`` without ``return-path``; older QEMU opens its own: let the binary say."""
+    if "x-colo" not in known:
+        return ("x-colo",)
+    try:
+        await execute("migrate-set-capabilities", {"capabilities": [{"capability": "x-colo", "state": True}]})
+    except QmpError as error:
+        if error.cause != "qmp-refused":
+            raise
+        return ("x-colo", "return-path")
+    return ("x-colo",)
+
+
+async def _has_smp_cache(execute: Any, machines: list[dict[str, Any]]) -> bool:
+    pc = next((m["name"] for m in machines if m.get("alias") == "pc"), None)
+    if pc is None:
+        raise LaunchError(
+            "this QEMU has no machine 'pc'", cause="machine-missing", hint="use a qemu-system-x86_64 binary"
+        )
+    properties = await execute("qom-list-properties", {"typename": f"{pc}-machine"})
+    return any(entry["name"] == "smp-cache" for entry in properties)

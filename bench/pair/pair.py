@@ -1,0 +1,224 @@
+"""One pair: hosts, images, two QEMU processes and their monitors, opened together and gone together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import ColoError, QmpError
+from bench.files import write_atomic
+from bench.pair.argv import IMAGES, primary_argv, secondary_argv
+from bench.pair.host import Host, Hosts, open_hosts, run
+from bench.pair.procedure import colo_steps
+from bench.pair.process import Process, launch, unless_any_exited
+from bench.pair.qmp import Monitor, QmpLog, connect
+from bench.pair.spec import PairSpec, Ports
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.pair.features import Features
+    from bench.pair.procedure import Step
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+_POLL_S = 0.02
+_SIDES = ("primary", "secondary")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A running pair."""
+
+    spec: PairSpec
+    binary: Binary
+    folder: Path
+    hosts: Hosts
+    processes: dict[str, Process]
+    monitors: dict[str, Monitor]
+
+    def host(self, side: str) -> Host:
+        """Return where a side runs."""
+        return self.hosts.primary if side == "primary" else self.hosts.secondary
+
+    def monitor(self, side: str) -> Monitor:
+        """Return a side's monitor."""
+        return self.monitors[side]
+
+    async def guarded(self, work: Coroutine[None, None, Any]) -> Any:
+        """Return what the work returns, or raise how a side ended if one ends before that."""
+        return await unless_any_exited(tuple(self.processes.values()), work)
+
+    async def carry_out(self, steps: Iterable[Step]) -> None:
+        """Execute steps in order, each under the QMP deadline.
+
+        Raises:
+            QmpError: QEMU refused a step; its own words are kept.
+        """
+        for entry in steps:
+            reply = await self.monitors[entry.side].execute(entry.command, dict(entry.arguments) or None)
+            if entry.command == "human-monitor-command" and str(reply).strip():
+                raise QmpError(
+                    f"the {entry.side} answered to {dict(entry.arguments)}: {str(reply).strip()}", cause="hmp-refused"
+                )
+
+    async def reach_colo(self, deadline_s: float) -> None:
+        """Carry out the procedure and wait until both sides are in the COLO state.
+
+        Raises:
+            ColoError: the migration failed, completed as an ordinary one, or took too long.
+        """
+        monitor = self.monitors["primary"]
+        await self.carry_out(colo_steps(self.spec))
+        give_up = time.monotonic() + deadline_s
+        while (status := (await monitor.execute("query-migrate")).get("status")) != "colo":
+            if status in ("failed", "completed", "cancelled"):
+                raise _not_colo(str(status), self)
+            if time.monotonic() > give_up:
+                hint = "raise deadlines.colo: reaching COLO takes about 3 s per GiB of RAM"
+                raise ColoError(f"the pair did not reach COLO within {deadline_s:g} s", cause="colo-timeout", hint=hint)
+            await asyncio.sleep(_POLL_S)
+        while not (await monitor.execute("query-status"))["running"]:
+            if time.monotonic() > give_up:
+                raise ColoError("the primary is in COLO but its guest does not run again", cause="colo-stuck")
+            await asyncio.sleep(_POLL_S)
+
+
+def _not_colo(status: str, pair: Pair) -> ColoError:
+    evidence = tuple(line for side in _SIDES for line in pair.processes[side].tail())
+    logs = tuple(process.stderr_path for process in pair.processes.values())
+    if status == "completed":
+        return ColoError(
+            "the migration ended `completed` instead of `colo`",
+            cause="colo-completed",
+            transient=False,
+            hint="this QEMU ends COLO at once, as 10.0.0-10.0.6 and 10.1.0-10.1.2 do: use qemu=provisioned",
+            evidence=evidence,
+            logs=logs,
+        )
+    return ColoError(f"the migration ended `{status}`", cause=f"migration-{status}", evidence=evidence, logs=logs)
+
+
+@asynccontextmanager
+async def open_pair(
+    cell: Cell,
+    binary: Binary,
+    guest: Guest,
+    features: Features,
+    folder: Path,
+    *,
+    watch: frozenset[str] = frozenset(),
+    announce: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Pair]:
+    """Start a pair in its folder and connect to both monitors; end it all when the block ends, however it ends.
+
+    Args:
+        cell: the configuration, with ``accel`` resolved.
+        binary: the QEMU to run (already preloading, where the link wants that).
+        guest: kernel and initramfs.
+        features: what the binary can do.
+        folder: the run's folder; gets ``primary/``, ``secondary/`` and ``qmp.jsonl``.
+        watch: sides that open a VNC screen on loopback.
+        announce: called with what is about to be started, before it is.
+
+    Raises:
+        HostError: a host cannot be provided.
+        LaunchError: a QEMU did not come up.
+        QmpError: a monitor did not answer.
+    """
+    async with AsyncExitStack() as stack:
+        hosts = await stack.enter_async_context(open_hosts(cell.host, cell.link, folder))
+        spec = concrete_spec(cell, binary, guest, features, hosts, watch)
+        log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
+        announce(start_text(spec, binary, folder))
+        processes = {}
+        for side in _SIDES:
+            home = folder / side
+            home.mkdir(mode=0o700)
+            stack.callback(_remove_temporaries, home, side)
+            await _create_images(binary, cell, home, side)
+            processes[side] = await stack.enter_async_context(_launch_side(side, spec, hosts, binary, home))
+        monitors = {}
+        for side in _SIDES:
+            joining = connect(side, folder / side / "qmp.sock", log, cell.deadlines.launch, cell.deadlines.qmp)
+            monitor = await unless_any_exited(tuple(processes.values()), joining)
+            monitors[side] = await stack.enter_async_context(monitor)
+        yield Pair(spec, binary, folder, hosts, processes, monitors)
+
+
+def concrete_spec(
+    cell: Cell, binary: Binary, guest: Guest, features: Features, hosts: Hosts, watch: frozenset[str]
+) -> PairSpec:
+    """Return the spec of a pair about to start, with ports that are free now."""
+    # Asked at once and of both hosts, which may be the same one: no port may be given twice.
+    candidates = dict.fromkeys((*hosts.primary.free_ports(5), *hosts.secondary.free_ports(7)))
+    mirror, compare, primary_in, compare_out, forward, migration, nbd = tuple(candidates)[:7]
+    return PairSpec(
+        cell=cell,
+        qemu=binary.argv,
+        kernel=str(guest.kernel),
+        initramfs=str(guest.initramfs),
+        features=features,
+        ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
+        primary_address=hosts.primary.address,
+        secondary_address=hosts.secondary.address,
+        watch=watch,
+    )
+
+
+def start_text(spec: PairSpec, binary: Binary, folder: Path) -> str:
+    """Return what each start script of the procedure prints before it starts: folders, binary, addresses."""
+    ports = spec.ports
+    return "\n".join(
+        (
+            f"primary: images {folder / 'primary'}, QEMU {binary.path}",
+            f"  address {spec.primary_address}, mirror {ports.mirror}, compare {ports.compare}",
+            f"secondary: images {folder / 'secondary'}, QEMU {binary.path}",
+            f"  address {spec.secondary_address}, migration {spec.migration_uri}, NBD {ports.nbd}",
+        )
+    )
+
+
+def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: Path) -> Any:
+    host = hosts.primary if side == "primary" else hosts.secondary
+    argv = primary_argv(spec) if side == "primary" else secondary_argv(spec)
+    start = {
+        "schema_version": 1,
+        "side": side,
+        "argv": argv,
+        "env": dict(binary.env),
+        "qemu": str(binary.path),
+        "host": host.address,
+        "images": [str(home / name) for name in IMAGES[side]],
+    }
+    write_atomic(home / "argv.json", json.dumps(start, indent=1) + "\n")
+    return launch(f"{side}'s QEMU", host.command(argv), folder=home, env=dict(binary.env))
+
+
+async def _create_images(binary: Binary, cell: Cell, home: Path, side: str) -> None:
+    for name in IMAGES[side]:
+        size = str(cell.devices.disk_size)
+        await run(
+            (
+                "env",
+                *(f"{k}={v}" for k, v in binary.env),
+                *binary.img_argv,
+                "create",
+                "-q",
+                "-f",
+                "qcow2",
+                str(home / name),
+                size,
+            )
+        )
+
+
+def _remove_temporaries(home: Path, side: str) -> None:
+    for name in (*IMAGES[side], "qmp.sock", "serial.sock", "../migration.sock"):
+        (home / name).unlink(missing_ok=True)

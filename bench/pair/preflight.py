@@ -1,0 +1,48 @@
+"""Would this binary build the machine that a cell asks for? Asked by building it, stopped and without a pair."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError, LaunchError
+from bench.pair.argv import machine_argv
+from bench.pair.process import launch
+from bench.pair.qmp import connect
+from bench.pair.spec import planned_spec
+
+if TYPE_CHECKING:
+    from bench.config.model import Cell
+    from bench.pair.features import Features
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+_RAM_BYTES = 256 << 20
+_DEADLINE_S = 30.0
+
+
+async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features) -> tuple[str, ...]:
+    """Build the cell's machine with little RAM, stopped, and return QEMU's warnings about it.
+
+    Raises:
+        HostError: QEMU refuses the CPU, a device, a cache or the number of vCPUs; its own words are the evidence.
+    """
+    if cell.cpu.cache.set_levels() and not features.smp_cache:
+        raise HostError("cpu.cache needs a QEMU that has -machine smp-cache; this one does not", cause="option-unknown")
+    small = cell.model_copy(update={"mem": _RAM_BYTES})
+    argv = machine_argv(planned_spec(small, binary, guest, features))
+    with tempfile.TemporaryDirectory(prefix="colo-bench-machine-") as name:
+        folder = Path(name)
+        try:
+            async with launch("preflight", argv, folder=folder, env=dict(binary.env)) as process:
+                monitor = await process.unless_exited(connect("preflight", folder / "qmp.sock", None, _DEADLINE_S))
+                async with monitor:
+                    return process.tail()
+        except LaunchError as error:
+            raise HostError(
+                "this QEMU refuses the machine that was asked for",
+                cause="machine-refused",
+                hint="see QEMU's own words above; cpu.*, devices.* and smp decide the machine",
+                evidence=error.evidence,
+            ) from error

@@ -1,0 +1,168 @@
+"""A QEMU process that never outlives its owner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.errors import BenchError, LaunchError
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine, Mapping
+
+T = TypeVar("T")
+
+_TAIL_LINES = 6
+_DYING_S = 1.0
+_OUT_OF_MEMORY_HINT = "SIGKILL from outside is mostly the kernel's OOM killer: look at `dmesg`, use a smaller mem="
+
+
+class Process:
+    """A running child in its own session, with its standard error in a file."""
+
+    def __init__(self, name: str, child: asyncio.subprocess.Process, folder: Path) -> None:
+        self.name = name
+        self.pid = child.pid
+        self.folder = folder
+        self._child = child
+
+    @property
+    def stderr_path(self) -> Path:
+        """Where its standard error goes."""
+        return self.folder / "stderr.log"
+
+    def tail(self) -> tuple[str, ...]:
+        """Return the last lines of its standard error."""
+        with suppress(OSError):
+            return tuple(self.stderr_path.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
+        return ()
+
+    def maps(self) -> str:
+        """Return the files mapped into it, as the kernel lists them; empty when it has ended."""
+        with suppress(OSError):
+            return Path(f"/proc/{self.pid}/maps").read_text()
+        return ""
+
+    async def exited(self) -> int:
+        """Wait until it has ended and return its exit status (negative: the signal)."""
+        return await self._child.wait()
+
+    async def unless_exited(self, work: Coroutine[None, None, T]) -> T:
+        """Return what the work returns.
+
+        Raises:
+            LaunchError: the process ended first; the evidence is its last words.
+        """
+        return await unless_any_exited((self,), work)
+
+    def ended_error(self, status: int) -> LaunchError:
+        """Return the error that says how it ended, quoting its last words."""
+        killed = status == -signal.SIGKILL
+        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
+        return LaunchError(
+            f"the {self.name} {how}",
+            cause="qemu-killed" if status < 0 else "qemu-exited",
+            hint=_OUT_OF_MEMORY_HINT if killed else "",
+            evidence=self.tail(),
+            logs=(self.stderr_path,),
+        )
+
+    def terminate(self) -> None:
+        """Ask it to end; a hung QEMU ignores this."""
+        with suppress(ProcessLookupError):
+            self._child.terminate()
+
+    def kill(self) -> None:
+        """End it at once."""
+        with suppress(ProcessLookupError):
+            self._child.kill()
+
+    async def stop(self, grace_s: float) -> None:
+        """End it: politely first when a grace is given, surely in any case."""
+        if self._child.returncode is not None:
+            return
+        if grace_s > 0:
+            self.terminate()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await self._child.wait()
+                return
+        self.kill()
+        await self._child.wait()
+
+
+@asynccontextmanager
+async def launch(
+    name: str, argv: tuple[str, ...], *, folder: Path, env: Mapping[str, str] | None = None, grace_s: float = 0.0
+) -> AsyncIterator[Process]:
+    """Run a command in a folder until the block ends.
+
+    The child asks the kernel to be killed when this process dies (``setpriv --pdeathsig``), so not even SIGKILL of the
+    harness leaves it behind. It has a session of its own: Ctrl-C reaches the harness, which ends the pair in order.
+
+    Raises:
+        LaunchError: the command cannot be started.
+    """
+    guarded = ("setpriv", "--pdeathsig", "SIGKILL", "--", *argv)
+    with (folder / "stderr.log").open("ab") as stderr:
+        try:
+            child = await asyncio.create_subprocess_exec(
+                *guarded,
+                cwd=folder,
+                env={**os.environ, **(env or {})},
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=stderr,
+                stderr=stderr,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LaunchError(f"cannot start {guarded[0]}: {error.strerror}", hint="install util-linux") from error
+    process = Process(name, child, folder)
+    try:
+        yield process
+    finally:
+        await asyncio.shield(process.stop(grace_s))
+
+
+async def unless_any_exited(processes: tuple[Process, ...], work: Coroutine[None, None, T]) -> T:
+    """Return what the work returns, or raise how the first process ended if one ends before that.
+
+    Raises:
+        LaunchError: a process ended first.
+    """
+    task = asyncio.create_task(work)
+    watchers = {asyncio.create_task(process.exited()): process for process in processes}
+    everything: set[asyncio.Future[Any]] = {task, *watchers}
+    try:
+        await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
+        if task.done() and not task.cancelled() and task.exception() is None:
+            return task.result()
+        # A dying QEMU closes its sockets before it can be waited for: its end explains the work's failure.
+        ended, _ = await asyncio.wait(watchers, timeout=_DYING_S, return_when=asyncio.FIRST_COMPLETED)
+        for watcher in ended:
+            raise watchers[watcher].ended_error(watcher.result()) from await _outcome(task)
+        return await task
+    finally:
+        await _end_all(everything)
+
+
+async def _outcome(task: asyncio.Task[T]) -> BaseException | None:
+    """Cancel the work and return the error it had, as the cause to keep."""
+    await _end_all({task})
+    outcome = None if task.cancelled() else task.exception()
+    return outcome if isinstance(outcome, BenchError) else None
+
+
+async def _end_all(tasks: set[asyncio.Future[Any]]) -> None:
+    """Cancel until every task has ended: one that was just being answered can miss a single cancellation."""
+    while pending := {task for task in tasks if not task.done()}:
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending, timeout=1)
+    for task in tasks:
+        if not task.cancelled():
+            task.exception()

@@ -1,0 +1,196 @@
+"""One side's QMP connection: every command has a deadline and a line in ``qmp.jsonl``, every event too."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import socket
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError
+
+from bench.errors import QmpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+    from typing import TextIO
+
+_RETRY_S = 0.02
+
+# What qemu.qmp logs as errors is raised as well; said once is enough.
+logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
+
+
+@dataclass(frozen=True)
+class Event:
+    """A QMP event with QEMU's own time stamp in Unix seconds."""
+
+    name: str
+    t: float
+    data: dict[str, Any]
+
+
+class QmpLog:
+    """The append-only record of everything said over QMP during a run."""
+
+    def __init__(self, path: Path) -> None:
+        self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
+
+    def write(self, entry: dict[str, Any]) -> None:
+        """Append one entry as a line of JSON."""
+        self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Flush to disk and close."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+class Monitor:
+    """A QMP connection to one side."""
+
+    def __init__(self, side: str, client: QMPClient, log: QmpLog | None, deadline_s: float) -> None:
+        self.side = side
+        self._client = client
+        self._log = log
+        self._deadline_s = deadline_s
+        self._listener = EventListener()
+        self._client.register_listener(self._listener)
+        self._pump: asyncio.Task[None] | None = None
+        self._subscribers: list[Callable[[Event], None]] = []
+
+    async def __aenter__(self) -> Self:
+        """Start recording events."""
+        self._pump = asyncio.create_task(self._record_events())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """Stop recording and disconnect, so that no task of the client is left unobserved."""
+        if self._pump:
+            self._pump.cancel()
+            await asyncio.gather(self._pump, return_exceptions=True)
+        # Where the other end is gone, there is nobody left to say goodbye to.
+        with suppress(QMPError, EOFError, OSError, TimeoutError):
+            async with asyncio.timeout(self._deadline_s):
+                await self._client.disconnect()
+
+    def subscribe(self, subscriber: Callable[[Event], None]) -> None:
+        """Call the subscriber with every event from now on."""
+        self._subscribers.append(subscriber)
+
+    async def execute(
+        self, command: str, arguments: dict[str, Any] | None = None, deadline_s: float | None = None
+    ) -> Any:
+        """Execute a command and return its reply.
+
+        Raises:
+            QmpError: QEMU refused it (cause ``qmp-refused``, in its own words), it was not answered in time, or the
+                connection died.
+        """
+        if self._pump and self._pump.done():
+            self._pump.result()  # events can no longer be recorded, on a full disk say: nothing may go on unseen
+        deadline_s = deadline_s or self._deadline_s
+        entry: dict[str, Any] = {"t": time.time(), "side": self.side, "command": command, "arguments": arguments or {}}
+        started = time.monotonic()
+        try:
+            async with asyncio.timeout(deadline_s):
+                entry["reply"] = await self._client.execute(command, arguments)
+        except ExecuteError as error:
+            entry["error"] = str(error)
+            message = f"the {self.side} refused `{command}`: {error}"
+            raise QmpError(message, cause="qmp-refused", transient=False) from error
+        except TimeoutError as error:
+            entry["error"] = "no answer in time"
+            raise QmpError(
+                f"the {self.side} did not answer `{command}` within {deadline_s:g} s",
+                cause="qmp-timeout",
+                hint="the QEMU may hang (its main loop is stuck); see qmp.jsonl and stderr.log, or raise deadlines.qmp",
+            ) from error
+        except (QMPError, EOFError, OSError) as error:
+            entry["error"] = str(error)
+            raise QmpError(f"the {self.side}'s QMP connection died during `{command}`", cause="qmp-lost") from error
+        finally:
+            entry["seconds"] = round(time.monotonic() - started, 6)
+            if self._log:
+                self._log.write(entry)
+        return entry["reply"]
+
+    async def hmp(self, line: str, deadline_s: float | None = None) -> str:
+        """Execute a human monitor command and return what it printed."""
+        return str(await self.execute("human-monitor-command", {"command-line": line}, deadline_s))
+
+    async def _record_events(self) -> None:
+        async for message in self._listener:
+            stamp: Any = message["timestamp"]
+            data: Any = message.get("data", {})
+            event = Event(str(message["event"]), stamp["seconds"] + stamp["microseconds"] / 1e6, dict(data))
+            if self._log:
+                self._log.write(
+                    {"t": time.time(), "side": self.side, "event": event.name, "timestamp": stamp, "data": event.data}
+                )
+            for subscriber in self._subscribers:
+                subscriber(event)
+
+
+def unix_connect(path: Path) -> socket.socket:
+    """Connect to a unix socket whose path may be longer than the kernel's 107 bytes, by way of its open folder."""
+    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
+    except BaseException:
+        connection.close()
+        raise
+    finally:
+        os.close(folder)
+    return connection
+
+
+async def connect(
+    side: str, path: Path, log: QmpLog | None, deadline_s: float, command_deadline_s: float | None = None
+) -> Monitor:
+    """Connect to a side's QMP socket as soon as it is there and negotiate.
+
+    Args:
+        side: which side, for messages and the log.
+        path: its socket.
+        log: where to record what is said.
+        deadline_s: how long this may take.
+        command_deadline_s: how long each command may take from then on; the same where not given.
+
+    Raises:
+        QmpError: nobody answers within the deadline.
+    """
+    give_up = time.monotonic() + deadline_s
+    while True:
+        client = QMPClient(side)
+        try:
+            sock = unix_connect(path)
+            sock.setblocking(False)  # noqa: FBT003 - the standard library takes no keyword
+            began = time.time()
+            async with asyncio.timeout(max(0.1, give_up - time.monotonic())):
+                await client.connect(sock)
+            if log:
+                greeting = {} if client.greeting is None else client.greeting._asdict()
+                log.write({"t": began, "side": side, "command": "qmp_capabilities", "arguments": {}, "reply": greeting})
+            return Monitor(side, client, log, command_deadline_s or deadline_s)
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
+            last: Exception = error
+        except (ConnectError, TimeoutError) as error:
+            last = error
+        if time.monotonic() > give_up:
+            raise QmpError(
+                f"the {side}'s QMP socket did not answer within {deadline_s:g} s",
+                cause="qmp-timeout",
+                hint="see the side's stderr.log, or raise deadlines.launch",
+            ) from last
+        await asyncio.sleep(_RETRY_S)
