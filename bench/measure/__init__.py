@@ -1,0 +1,1 @@
+"""Measuring: triggering checkpoints, then turning traces, QMP events and counters into one row per checkpoint."""

@@ -1,0 +1,310 @@
+"""Checkpoints from the traces of both sides: complete ones with every phase, the others counted with a reason.
+
+All times are integer microseconds; nothing is rounded here. The phases are defined in ``docs/data.md``.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, NamedTuple
+
+from bench.measure.sequence import INCOMPLETE, ORDER_EVENTS, PRIMARY, SECONDARY, P, S, read_sequence
+from bench.measure.trace import Problem
+
+if TYPE_CHECKING:
+    from bench.measure.sequence import Attempt, Sequence
+    from bench.measure.trace import Kind, Trace
+
+_SYNC = ("migration_bitmap_sync_start", "migration_bitmap_sync_end")
+_FLUSH = ("colo_flush_ram_cache_begin", "colo_flush_ram_cache_end")
+_RUNSTATE = "runstate_set"
+
+PRIMARY_EVENTS = frozenset((*ORDER_EVENTS, *_SYNC))
+"""The trace events of the primary that checkpoints are assembled from."""
+
+SECONDARY_EVENTS = frozenset((*ORDER_EVENTS, *_FLUSH, _RUNSTATE))
+"""The trace events of the secondary that checkpoints are assembled from."""
+
+FOREVER_US = 1 << 62
+"""A time after every run."""
+
+_SLACK_US = 100_000
+"""How late a side may log a message after it left: the thread may lose its CPU in between (26 ms were seen)."""
+
+_DRIFT = 0.0005
+"""How fast two hosts' clocks may part: the kernel slews by at most 500 parts per million."""
+
+
+class Save(NamedTuple):
+    """The primary's save phase, split; ``None`` where its events were not traced or not understood."""
+
+    device_save_us: int | None = None
+    bitmap_sync_us: int | None = None
+    ram_send_us: int | None = None
+
+
+class Load(NamedTuple):
+    """The secondary's part of one checkpoint; ``None`` where its events were not traced or not understood."""
+
+    dirty_pages: int | None = None
+    ram_receive_us: int | None = None
+    cache_flush_us: int | None = None
+    device_load_us: int | None = None
+    restart_us: int | None = None
+
+
+_NO_SAVE = Save()
+_NO_LOAD = Load()
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A complete checkpoint.
+
+    Attributes:
+        number: 0-based, counted from the start of COLO; a checkpoint that could not be used leaves a gap.
+        times_us: microseconds since the epoch on the primary's clock of the events of :class:`P`, in order.
+        save: the primary's finer phases.
+        load: the secondary's.
+    """
+
+    number: int
+    times_us: tuple[int, ...]
+    save: Save = _NO_SAVE
+    load: Load = _NO_LOAD
+
+    @property
+    def request_us(self) -> int:
+        """When the checkpoint began."""
+        return self.times_us[P.REQUEST]
+
+    @property
+    def running_us(self) -> int:
+        """When it ended: the primary runs again."""
+        return self.times_us[P.RUNNING]
+
+    @property
+    def pause_us(self) -> int:
+        """How long the primary stood still."""
+        return self.times_us[P.RUNNING] - self.times_us[P.STOPPED]
+
+    @property
+    def phases_us(self) -> tuple[int, ...]:
+        """Return request, stop, prepare, save, deliver, load and resume; they add up to request -> running."""
+        return tuple(after - before for before, after in pairwise(self.times_us))
+
+
+@dataclass(frozen=True)
+class Assembly:
+    """What two traces say about a run's checkpoints.
+
+    Attributes:
+        checkpoints: the complete ones, by number.
+        attempts: all of the primary's, the unused included.
+        running_us: when the primary first ran under COLO, ``None`` when the trace does not show it.
+        problems: what could not be used and why.
+    """
+
+    checkpoints: tuple[Checkpoint, ...]
+    attempts: tuple[Attempt, ...]
+    running_us: int | None
+    problems: tuple[Problem, ...]
+
+    def spans_us(self) -> tuple[tuple[int, int], ...]:
+        """Return begin and end of every attempt; one that is not complete may reach from its neighbour to the next."""
+        spans = []
+        for number, attempt in enumerate(self.attempts):
+            begin, end = attempt.times_us[0], attempt.times_us[-1]
+            if not attempt.complete:
+                begin = max((one.times_us[-1] for one in self.attempts[:number] if one.complete), default=0)
+                end = min((one.times_us[0] for one in self.attempts[number + 1 :] if one.complete), default=FOREVER_US)
+            spans.append((begin, end))
+        return tuple(spans)
+
+
+class Tally:
+    """Counts problems by kind and keeps the first example of each."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, what: str, example: str) -> None:
+        """Count one more instance."""
+        self._counts[what] += 1
+        self._examples.setdefault(what, example)
+
+    def problems(self) -> tuple[Problem, ...]:
+        """Return them in the order of their first instance."""
+        return tuple(Problem(what, count, self._examples[what]) for what, count in self._counts.items())
+
+
+def assemble(primary: Trace, secondary: Trace | None) -> Assembly:
+    """Assemble the checkpoints of a run.
+
+    Args:
+        primary: parsed with at least :data:`PRIMARY_EVENTS` wanted.
+        secondary: parsed with at least :data:`SECONDARY_EVENTS` wanted; ``None`` leaves its columns empty.
+    """
+    tally = Tally()
+    ours = read_sequence(primary, PRIMARY)
+    _report(ours, tally)
+    partners: dict[int, Attempt] = {}
+    if secondary is not None:
+        theirs = read_sequence(secondary, SECONDARY)
+        _report(theirs, tally)
+        partners = match_sides(ours, theirs, tally)
+    checkpoints = tuple(
+        _checkpoint(attempt, partners.get(attempt.number), tally) for attempt in ours.attempts if attempt.complete
+    )
+    return Assembly(checkpoints, ours.attempts, ours.running_us, tally.problems())
+
+
+def _report(sequence: Sequence, tally: Tally) -> None:
+    for attempt in sequence.attempts:
+        if attempt.reason:
+            where = f"checkpoint {attempt.number}, its first event at {attempt.times_us[0] / 1e6:.6f}"
+            tally.add(f"{sequence.side.name}: {attempt.reason}", where)
+
+
+def _checkpoint(ours: Attempt, theirs: Attempt | None, tally: Tally) -> Checkpoint:
+    save = _read_save(ours, tally)
+    load = _read_load(theirs, tally) if theirs is not None and theirs.complete else Load()
+    return Checkpoint(ours.number, ours.times_us, save, load)
+
+
+def _read_save(attempt: Attempt, tally: Tally) -> Save:
+    """Split the save phase at the bitmap syncs.
+
+    ``ram_save_complete`` syncs the bitmap once a checkpoint. Should a version sync more often, what lies after the
+    first sync's start is sync inside the syncs and RAM sending outside of them: with one sync that is the plain
+    definition, and the three parts always add up to the phase.
+    """
+    syncs = _others(attempt, (P.SIZE,), _SYNC)
+    if not syncs:
+        return Save()
+    times = [time for time, _ in syncs]
+    send_us, size_us = attempt.times_us[P.SEND], attempt.times_us[P.SIZE]
+    if [kind.event for _, kind in syncs] != list(_SYNC) * (len(syncs) // 2) or not _rising(send_us, *times, size_us):
+        tally.add("primary: unpaired bitmap sync", f"checkpoint {attempt.number}")
+        return Save()
+    sync_us = sum(times[1::2]) - sum(times[0::2])
+    return Save(times[0] - send_us, sync_us, size_us - times[0] - sync_us)
+
+
+def _read_load(attempt: Attempt, tally: Tally) -> Load:
+    """Read the secondary's phases.
+
+    Before QEMU 5.1 the cache is flushed while RAM is received, since then after ``vmstate-received`` was sent; loading
+    the devices begins after both. ``colo_flush_ram_cache`` runs once a checkpoint: two flushes are not understood.
+    """
+    receive_us = attempt.times_us[S.SIZE] - attempt.times_us[S.SEND]
+    flushes = _others(attempt, (S.SIZE, S.RUNNING), _FLUSH)
+    begins = [kind for _, kind in flushes if kind.event == _FLUSH[0]]
+    pages = int(begins[0].values[0]) if len(begins) == 1 else None
+    flush_end_us = cache_flush_us = None
+    if [kind.event for _, kind in flushes] == list(_FLUSH) and _rising(*(time for time, _ in flushes)):
+        flush_end_us = flushes[1][0]
+        cache_flush_us = flush_end_us - flushes[0][0]
+    elif flushes:
+        tally.add("secondary: not one cache flush", f"checkpoint {attempt.number}: {len(flushes)} flush events")
+    device_load_us, restart_us = _read_restart(attempt, flush_end_us)
+    return Load(pages, receive_us, cache_flush_us, device_load_us, restart_us)
+
+
+def _read_restart(attempt: Attempt, flush_end_us: int | None) -> tuple[int | None, int | None]:
+    changes = _others(attempt, (S.RUNNING,), (_RUNSTATE,))
+    runs = [time for time, kind in changes if kind.values[1:] == ("running",)]
+    if len(runs) != 1:
+        return None, None
+    restart_us = attempt.times_us[S.LOADED] - runs[0]
+    if flush_end_us is None or flush_end_us > runs[0]:
+        return None, restart_us
+    return runs[0] - max(flush_end_us, attempt.times_us[S.RECEIVED]), restart_us
+
+
+def _others(attempt: Attempt, stages: tuple[int, ...], events: tuple[str, ...]) -> list[tuple[int, Kind]]:
+    """Return the events that precede one of these events of the order, and that lie between its neighbours in time."""
+    times = attempt.times_us
+    return [
+        (time, kind)
+        for stage, time, kind in attempt.others
+        if stage in stages and kind.event in events and times[stage - 1] <= time <= times[stage]
+    ]
+
+
+def _rising(*times: int) -> bool:
+    return all(before <= after for before, after in pairwise(times))
+
+
+def match_sides(ours: Sequence, theirs: Sequence, tally: Tally) -> dict[int, Attempt]:
+    """Return the secondary's attempt for each of the primary's that has a sure partner.
+
+    Two hosts have two clocks, so the k-th checkpoint since the start of COLO on one side is the k-th on the other. That
+    needs the start in both traces and equal counts (but for a last one that only one side began). Then one offset
+    between the clocks must explain every message of a pair, and of the pair after it: where it does not, whole
+    checkpoints are missing from one trace, and nothing from there on is matched. After an attempt that a side could not
+    use the count alone is not trusted: the offset must be known already, and a neighbour be too far to be mistaken for.
+    """
+    if not ours.attempts or not theirs.attempts:
+        return {}
+    if ours.ready_us is None or theirs.ready_us is None:
+        side = ours.side.name if ours.ready_us is None else theirs.side.name
+        tally.add("sides not matched: the start of COLO is not in both traces", f"missing on the {side}")
+        return {}
+    if len(_begun(ours, theirs)) != len(_begun(theirs, ours)):
+        example = f"{len(ours.attempts)} on the primary, {len(theirs.attempts)} on the secondary"
+        tally.add("sides not matched: they differ in the number of checkpoints", example)
+        return {}
+    return _in_step(ours.attempts, theirs.attempts, tally)
+
+
+def _begun(sequence: Sequence, other: Sequence) -> tuple[Attempt, ...]:
+    """Return the attempts without a last, incomplete one that the other side may not have begun."""
+    extra = len(sequence.attempts) - len(other.attempts) == 1 and sequence.attempts[-1].reason == INCOMPLETE
+    return sequence.attempts[:-1] if extra else sequence.attempts
+
+
+def _in_step(ours: tuple[Attempt, ...], theirs: tuple[Attempt, ...], tally: Tally) -> dict[int, Attempt]:
+    matched: dict[int, Attempt] = {}
+    doubt = False
+    known: tuple[int, int, int] | None = None
+    for one, partner in zip(ours, theirs, strict=False):
+        doubt = doubt or one.after_gap or partner.after_gap
+        if not (one.complete and partner.complete):
+            doubt = True
+            continue
+        lowest, highest = offset_bounds(one.times_us, partner.times_us)
+        at_us, low, high = known or (one.times_us[0], lowest, highest)
+        # A message that seems to arrive before it was sent shows how late a log line can be, not that a pair is wrong:
+        # checkpoints that do not belong together are apart as wholes, and consistent in themselves.
+        late = max(0, lowest - highest) + max(0, low - high)
+        slack = _SLACK_US + late + round(_DRIFT * (one.times_us[0] - at_us))
+        unsure = doubt and (known is None or _nearest_us(ours, one.number) <= 3 * slack)
+        if unsure or max(lowest, low) > min(highest, high) + slack:
+            tally.add("sides not matched: they fall out of step", f"from checkpoint {one.number} on")
+            break
+        known = (one.times_us[0], lowest, highest)
+        matched[one.number] = partner
+    return matched
+
+
+def _nearest_us(attempts: tuple[Attempt, ...], number: int) -> int:
+    """Return the time between an attempt's beginning and the closest other one's."""
+    others = (*attempts[max(number - 1, 0) : number], *attempts[number + 1 : number + 2])
+    begun_us = attempts[number].times_us[0]
+    return min((abs(begun_us - other.times_us[0]) for other in others), default=FOREVER_US)
+
+
+def offset_bounds(ours: tuple[int, ...], theirs: tuple[int, ...]) -> tuple[int, int]:
+    """Return the least and the greatest secondary-minus-primary clock offset that the messages of a pair allow.
+
+    No message arrives before it was sent, in either direction.
+    """
+    highest = min(theirs[S.REQUEST] - ours[P.REQUEST], theirs[S.SEND] - ours[P.SEND], theirs[S.SIZE] - ours[P.SIZE])
+    lowest = max(
+        theirs[S.REPLY] - ours[P.REPLY], theirs[S.RECEIVED] - ours[P.RECEIVED], theirs[S.LOADED] - ours[P.LOADED]
+    )
+    return lowest, highest

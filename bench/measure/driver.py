@@ -1,0 +1,128 @@
+"""Drives a running pair through its checkpoints, on demand or by QEMU's timer, and samples the link between them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from bench.errors import ColoError, HostError, MeasureError
+from bench.measure.transfer import Sample, parse_ss
+from bench.pair.host import run
+from bench.pair.procedure import poke
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bench.config.model import Cell
+    from bench.pair.pair import Pair
+    from bench.pair.qmp import Event
+
+    OnCheckpoint = Callable[[int, int, float], None]
+
+_SS_DEADLINE_S = 5.0
+_LAST_WORDS_S = 0.2
+"""For the traces of the last checkpoint, which come a little after its RESUME: the pair is killed next."""
+_SETTLE_S = 0.01
+"""QEMU sends RESUME just before its trace says that the guest runs; a sample in between belongs to no checkpoint."""
+
+
+class CheckpointCounter:
+    """Counts the checkpoints of a pair from the primary's STOP and RESUME events."""
+
+    def __init__(self) -> None:
+        self.stops: list[float] = []
+        self.resumes: list[float] = []
+        self._changed = asyncio.Event()
+        self._exit_reason: str | None = None
+
+    def observe(self, event: Event) -> None:
+        """Take note of an event of the primary."""
+        if event.name == "STOP":
+            self.stops.append(event.t)
+        elif event.name == "RESUME" and len(self.resumes) < len(self.stops):
+            self.resumes.append(event.t)
+        elif event.name == "COLO_EXIT":
+            self._exit_reason = str(event.data.get("reason", "unknown"))
+        self._changed.set()
+
+    @property
+    def done(self) -> int:
+        """How many checkpoints have ended."""
+        return len(self.resumes)
+
+    @property
+    def last_pause_s(self) -> float:
+        """The last ended pause by QEMU's own event clock."""
+        return self.resumes[-1] - self.stops[self.done - 1]
+
+    async def reach(self, count: int, deadline_s: float) -> None:
+        """Wait until ``count`` checkpoints have ended.
+
+        Raises:
+            MeasureError: they did not, within the deadline.
+            ColoError: COLO ended.
+        """
+        try:
+            async with asyncio.timeout(deadline_s):
+                while self.done < count:
+                    if self._exit_reason:
+                        cause = f"COLO ended during the run (COLO_EXIT, reason {self._exit_reason})"
+                        raise ColoError(cause, cause="colo-exit", hint="one side lost the other: see both stderr.log")
+                    self._changed.clear()
+                    await self._changed.wait()
+        except TimeoutError as error:
+            inside = "a checkpoint began and did not end" if len(self.stops) > self.done else "no checkpoint began"
+            hint = "see both stderr.log and trace.log, or raise deadlines.checkpoint"
+            raise MeasureError(f"{inside} within {deadline_s:g} s", hint=hint) from error
+
+
+async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoint: OnCheckpoint) -> list[Sample]:
+    """Take all checkpoints of a run, warm-up included, and return the samples of the link's byte counter.
+
+    On demand, the next checkpoint is asked for only when the last one has ended and the interval has passed.
+    ``on_checkpoint`` is called with the checkpoints done, the checkpoints wanted, and the last pause in seconds.
+
+    Raises:
+        MeasureError: a checkpoint does not begin or does not end in time.
+        ColoError: COLO ended.
+    """
+    wanted = cell.checkpoint.warmup + cell.checkpoint.count
+    on_demand = cell.checkpoint.trigger == "demand"
+    deadline_s = cell.deadlines.checkpoint + (0 if on_demand else cell.checkpoint.interval)
+    sample = _sampler(pair)
+    samples = [entry for entry in [await sample()] if entry]
+    for done in range(1, wanted + 1):
+        target = counter.done + 1
+        if on_demand:
+            await pair.carry_out((poke(),))
+        await counter.reach(target, deadline_s)
+        on_checkpoint(done, wanted, counter.last_pause_s)
+        samples += [entry for entry in [await sample()] if entry]
+        if on_demand:
+            await asyncio.sleep(cell.checkpoint.interval)
+    await asyncio.sleep(_LAST_WORDS_S)
+    return samples
+
+
+def _sampler(pair: Pair) -> Callable[[], Awaitable[Sample | None]]:
+    """Return a function that reads the bytes sent on the migration connection, where the kernel tells."""
+    port = pair.spec.ports.migration
+    known = pair.spec.cell.link.transport != "unix"
+    argv = pair.hosts.primary.command(("ss", "-tinOH", "state", "established", "dport", "=", f":{port}"))
+
+    async def sample() -> Sample | None:
+        nonlocal known
+        if not known:
+            return None
+        await asyncio.sleep(_SETTLE_S)
+        before = time.time()
+        try:
+            text = await run(argv, _SS_DEADLINE_S)
+        except (HostError, OSError):
+            known = False
+            return None
+        sent = parse_ss(text, int(port))
+        return Sample(before, time.time(), sent) if sent is not None else None
+
+    return sample

@@ -1,0 +1,143 @@
+"""Whether a run's numbers can be believed: the pause by trace against the pause by QMP, and what was asked for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from statistics import median
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bench.measure.checkpoints import Assembly, Checkpoint
+    from bench.measure.trace import Problem
+
+WINDOW_US = 5_000
+"""How far outside of a checkpoint its STOP and RESUME are looked for."""
+
+LARGEST_MEDIAN_US = 2_000
+"""The median difference between trace and QMP above which a run fails its check."""
+
+
+@dataclass(frozen=True)
+class StopResume:
+    """A STOP or RESUME event of the primary: QEMU's own time stamp in microseconds since the epoch."""
+
+    time_us: int
+    name: str
+
+
+@dataclass(frozen=True)
+class Quality:
+    """The verdict on a run.
+
+    Attributes:
+        failures: why it is not ok, one line each.
+        checkpoints: how many began, warm-up included.
+        used: how many are in the table, warm-up included.
+        problems: what could not be used, by kind.
+        qmp_median_difference_s: median of abs(pause by trace - pause by QMP), ``None`` without any pair.
+        qmp_max_difference_s: the largest one.
+        notes: what a reader should know and what fails nothing.
+    """
+
+    failures: tuple[str, ...]
+    checkpoints: int
+    used: int
+    problems: tuple[Problem, ...]
+    qmp_median_difference_s: float | None
+    qmp_max_difference_s: float | None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check passed."""
+        return not self.failures
+
+    def summary(self) -> str:
+        """Return why it is not ok in one line; empty when it is."""
+        return "; ".join(self.failures)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as stored in ``run.json``."""
+        return {
+            "ok": self.ok,
+            "failures": list(self.failures),
+            "checkpoints": self.checkpoints,
+            "used": self.used,
+            "problems": [problem.to_json() for problem in self.problems],
+            "qmp_median_difference_s": self.qmp_median_difference_s,
+            "qmp_max_difference_s": self.qmp_max_difference_s,
+            "notes": list(self.notes),
+        }
+
+
+def read_stops(entries: Iterable[Mapping[str, Any]]) -> tuple[StopResume, ...]:
+    """Return the primary's STOP and RESUME events from the entries of ``qmp.jsonl``, in order."""
+    return tuple(
+        StopResume(entry["timestamp"]["seconds"] * 1_000_000 + entry["timestamp"]["microseconds"], entry["event"])
+        for entry in entries
+        if entry.get("side") == "primary" and entry.get("event") in ("STOP", "RESUME")
+    )
+
+
+def qmp_pauses_us(checkpoints: Sequence[Checkpoint], stops: Sequence[StopResume]) -> tuple[int | None, ...]:
+    """Return each checkpoint's pause by QMP, ``None`` unless exactly one STOP and then one RESUME belong to it."""
+    return tuple(_pause_us(one, stops) for one in checkpoints)
+
+
+def _pause_us(one: Checkpoint, stops: Sequence[StopResume]) -> int | None:
+    begin, end = one.request_us - WINDOW_US, one.running_us + WINDOW_US
+    inside = [stop for stop in stops if begin <= stop.time_us <= end]
+    if [stop.name for stop in inside] != ["STOP", "RESUME"]:
+        return None
+    pause_us = inside[1].time_us - inside[0].time_us
+    return pause_us if pause_us >= 0 else None
+
+
+def assess(
+    assembly: Assembly,
+    pauses_us: Sequence[int | None],
+    *,
+    count: int,
+    warmup: int,
+    problems: Iterable[Problem] = (),
+    failures: Iterable[str] = (),
+    notes: Iterable[str] = (),
+) -> Quality:
+    """Judge a run.
+
+    Args:
+        assembly: its checkpoints.
+        pauses_us: the pause by QMP of each complete one.
+        count: how many were asked for after the warm-up.
+        warmup: how many the warm-up has.
+        problems: those met before, such as the parser's.
+        failures: those found elsewhere, such as a client that was never answered.
+        notes: remarks to keep.
+    """
+    pairs = [
+        abs(one.pause_us - pause_us)
+        for one, pause_us in zip(assembly.checkpoints, pauses_us, strict=True)
+        if pause_us is not None
+    ]
+    used = len(assembly.checkpoints)
+    measured = sum(one.number >= warmup for one in assembly.checkpoints)
+    found = list(failures)
+    if measured < count:
+        found.append(f"{measured} usable checkpoints after the warm-up, {count} were asked for")
+    if used and not pairs:
+        found.append("no pause could be checked against QMP's STOP and RESUME")
+    if pairs and median(pairs) > LARGEST_MEDIAN_US:
+        found.append(f"trace and QMP differ by {median(pairs) / 1e3:.3f} ms in the median, 2 ms are allowed")
+    if 0 < len(pairs) < used:
+        notes = (*notes, f"{used - len(pairs)} of {used} checkpoints have no single STOP and RESUME to check against")
+    return Quality(
+        failures=tuple(found),
+        checkpoints=len(assembly.attempts),
+        used=used,
+        problems=(*problems, *assembly.problems),
+        qmp_median_difference_s=median(pairs) / 1e6 if pairs else None,
+        qmp_max_difference_s=max(pairs) / 1e6 if pairs else None,
+        notes=tuple(notes),
+    )

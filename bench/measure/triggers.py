@@ -1,0 +1,167 @@
+"""Why each checkpoint began: a poke over QMP (``demand``), QEMU's timer (``timer``) or differing output (``mismatch``).
+
+What QEMU does (``migration/colo.c``, ``migration/options.c``, ``net/colo-compare.c``, 5.1 to 11.1): setting
+``x-checkpoint-delay`` in COLO state, the timer, and colo-compare all call ``colo_checkpoint_notify``. It sets an event
+that the checkpoint thread waits for, and re-arms the timer to now plus the delay (both in whole milliseconds). The
+thread resets the event once a checkpoint, right after it has received ``vmstate-received``. Hence:
+
+- a notification until then is swallowed by the checkpoint in progress, but still re-arms the timer;
+- one after it starts the next checkpoint as soon as the thread is free: at once, or when this one ends;
+- the last notification before a reset, whoever made it, decides when the timer fires next, and nothing but a poke or
+  colo-compare starts a checkpoint before that.
+
+The timer is first armed when the primary first runs under COLO. colo-compare says in a trace event that packets
+differ for all protocols but TCP, and that a packet waited too long for all; so its events, where traced, can show a
+mismatch but their absence shows nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.measure.sequence import P
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from bench.measure.checkpoints import Assembly, Checkpoint
+    from bench.measure.trace import Trace
+
+Trigger = Literal["demand", "timer", "mismatch"]
+
+NETWORK_EVENTS = frozenset(("colo_compare_main", "colo_old_packet_check_found"))
+"""The primary's trace events that show why colo-compare asked for a checkpoint."""
+
+DEFAULT_DELAY_US = 20_000_000
+"""``x-checkpoint-delay`` when nobody set it (``DEFAULT_MIGRATE_X_CHECKPOINT_DELAY``)."""
+
+EARLY_US = 5_000
+"""The timer may seem to fire this early: its clock is cut to milliseconds, and a request is logged after its cause."""
+
+LATE_US = 50_000
+"""A request may follow its cause this late: the main loop or the checkpoint thread waits for a lock or a CPU."""
+
+
+@dataclass(frozen=True)
+class Poke:
+    """A ``migrate-set-parameters`` with ``x-checkpoint-delay``, on the primary's clock.
+
+    Attributes:
+        sent_us: microseconds since the epoch just before it was sent.
+        answered_us: when QEMU had answered: it took effect in between.
+        delay_us: the delay that it set.
+    """
+
+    sent_us: int
+    answered_us: int
+    delay_us: int
+
+
+@dataclass(frozen=True)
+class Pacing:
+    """What a run told QEMU's checkpoint timer.
+
+    Attributes:
+        initial_delay_us: the delay when COLO began.
+        pokes: the settings after ``migrate``, in order.
+    """
+
+    initial_delay_us: int = DEFAULT_DELAY_US
+    pokes: tuple[Poke, ...] = ()
+
+
+@dataclass(frozen=True)
+class _Cause:
+    """What must be known of the time before a checkpoint.
+
+    Attributes:
+        armed_us: the earliest and the latest time of the notification that armed the timer.
+        delay_us: the delay it was armed with.
+        reset_us: notifications up to here were swallowed.
+        free_us: from here on the checkpoint thread was free.
+    """
+
+    armed_us: tuple[int, int]
+    delay_us: int
+    reset_us: int
+    free_us: int
+
+
+def read_pacing(entries: Iterable[Mapping[str, Any]]) -> Pacing:
+    """Return the pacing from the entries of ``qmp.jsonl``; what was set before ``migrate`` starts no checkpoint."""
+    initial_us = DEFAULT_DELAY_US
+    pokes: list[Poke] = []
+    for entry in entries:
+        if entry.get("side") != "primary" or "error" in entry:
+            continue
+        if entry.get("command") == "migrate":
+            initial_us, pokes = (pokes[-1].delay_us if pokes else initial_us), []
+        elif entry.get("command") == "migrate-set-parameters" and "x-checkpoint-delay" in entry["arguments"]:
+            sent_us = round(entry["t"] * 1e6)
+            answered_us = sent_us + round(entry.get("seconds", 0) * 1e6)
+            pokes.append(Poke(sent_us, answered_us, entry["arguments"]["x-checkpoint-delay"] * 1000))
+    return Pacing(initial_us, tuple(pokes))
+
+
+def read_mismatches(primary: Trace) -> tuple[int, ...]:
+    """Return when colo-compare said that it asks for a checkpoint, in microseconds since the epoch."""
+    return tuple(
+        time_us
+        for time_us, kind in primary
+        if kind.event == "colo_old_packet_check_found" or kind == ("colo_compare_main", ("packet different",))
+    )
+
+
+def label_triggers(assembly: Assembly, pacing: Pacing, mismatches_us: Sequence[int] = ()) -> tuple[Trigger, ...]:
+    """Return the trigger of each complete checkpoint.
+
+    1. A poke or an event of colo-compare explains a checkpoint when it was not swallowed and the request followed as
+       soon as the thread was free, within :data:`LATE_US`. Of two that explain it, the earlier is the cause.
+    2. Else it is ``timer`` when the request lies where the timer fired: the delay after the notification that armed it,
+       :data:`EARLY_US` before to :data:`LATE_US` after. That notification is the previous checkpoint's cause or, if the
+       timer or colo-compare repeated itself while the checkpoint swallowed it, lies at the latest at its reset.
+    3. Else only colo-compare is left: ``mismatch``.
+    """
+    return tuple(_label(one, _before(one, assembly, pacing), pacing, mismatches_us) for one in assembly.checkpoints)
+
+
+def _label(one: Checkpoint, cause: _Cause | None, pacing: Pacing, mismatches_us: Sequence[int]) -> Trigger:
+    if cause is None:
+        return "mismatch"
+    pokes = [poke.sent_us for poke in pacing.pokes if _explains(poke.sent_us, poke.answered_us, cause, one.request_us)]
+    differing = [time_us for time_us in mismatches_us if _explains(time_us, time_us, cause, one.request_us)]
+    if pokes and (not differing or pokes[0] <= differing[0]):
+        return "demand"
+    if differing:
+        return "mismatch"
+    earliest, latest = (max(armed + cause.delay_us, cause.free_us) for armed in cause.armed_us)
+    return "timer" if earliest - EARLY_US <= one.request_us <= latest + LATE_US else "mismatch"
+
+
+def _explains(first_us: int, last_us: int, cause: _Cause, request_us: int) -> bool:
+    """Whether a notification somewhere in first..last was not swallowed and led to the request."""
+    return last_us > cause.reset_us and first_us <= request_us <= max(last_us, cause.free_us) + LATE_US
+
+
+def _before(one: Checkpoint, assembly: Assembly, pacing: Pacing) -> _Cause | None:
+    """Gather what led up to a checkpoint; ``None`` when the trace does not reach back to it."""
+    if one.number > 0:
+        times = assembly.attempts[one.number - 1].times_us
+        complete = assembly.attempts[one.number - 1].complete
+        # Of a checkpoint that is not complete nothing is known but that it began: it swallowed nothing for sure.
+        armed_us, reset_us = times[0], times[P.RECEIVED] if complete else times[0]
+        free_us = times[-1]
+    elif assembly.running_us is not None:
+        armed_us = free_us = assembly.running_us
+        reset_us = 0
+    else:
+        return None
+    first_us, last_us, delay_us = armed_us, max(armed_us, reset_us), pacing.initial_delay_us
+    for poke in pacing.pokes:
+        if poke.sent_us > one.request_us:
+            break
+        delay_us = poke.delay_us
+        if poke.sent_us > armed_us:
+            first_us, last_us = poke.sent_us, max(last_us, poke.answered_us)
+    return _Cause((first_us, last_us), delay_us, reset_us, free_us)
