@@ -1,0 +1,102 @@
+"""The entry: ``python -m bench mem=1G smp=2``, or a sweep with ``-m``, from any directory."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+# Hydra takes a sweeper from modules called hydra_plugins.* only, and looks for them when it starts.
+sys.path.append(str(Path(__file__).parent / "_plugins"))
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.config.explain import explain_composition
+from bench.config.load import CHECKOUT, load_grid
+from bench.errors import BenchError, ConfigError
+from bench.exits import Exit, exit_of
+from bench.run.campaign import run_campaign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from types import FrameType
+
+
+def compose(words: Sequence[str]) -> list[DictConfig]:
+    """Return the configuration of every cell that the command line asks for; empty when it only asked to see something.
+
+    Raises:
+        ConfigError: the command line names something unknown, or cannot be read.
+    """
+    composed: list[DictConfig] = []
+
+    def task(configs: Any) -> None:
+        composed.extend([configs] if isinstance(configs, DictConfig) else configs)
+
+    idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    if idle:
+        raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, instead of printing them and leaving with 1
+    with _arguments(words):
+        try:
+            hydra.main(version_base="1.3", config_path=str(CHECKOUT / "conf"), config_name="config")(task)()
+        except (HydraException, OmegaConfBaseException, ValueError) as error:
+            raise explain_composition(error) from error
+    return composed
+
+
+@contextmanager
+def _arguments(words: Sequence[str]) -> Iterator[None]:
+    """Hydra reads ``sys.argv`` and nothing else."""
+    kept = sys.argv
+    sys.argv = [kept[0], *words]
+    try:
+        yield
+    finally:
+        sys.argv = kept
+
+
+def main() -> int:
+    """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means it
+        signal.signal(signal.SIGHUP, _interrupt)
+    # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
+    words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
+    command = shlex.join(("python", "-m", "bench", *sys.argv[1:]))
+    try:
+        configs = compose(words)
+        if not configs:
+            return Exit.DONE
+        settings, cells = load_grid(configs)
+        return run_campaign(settings, cells, command)
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return Exit.INTERRUPTED
+    except BenchError as error:
+        _tell(str(error))
+        return exit_of(error)
+    except Exception:  # noqa: BLE001 - the last door: whatever arrives here is our bug
+        traceback.print_exc()
+        _tell("this is a bug in colo-bench; please report it with the lines above")
+        return Exit.BUG
+
+
+def _tell(text: str) -> None:
+    sys.stderr.write(f"colo-bench: {text}\n")
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+if __name__ == "__main__":
+    sys.exit(main())

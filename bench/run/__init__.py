@@ -1,0 +1,1 @@
+"""A campaign under way: the loop over its runs, one run, and what a person sees."""

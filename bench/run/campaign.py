@@ -1,0 +1,311 @@
+"""The campaign: prepare, plan, then every run that is not measured yet; each change of state is on disk at once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Protocol
+
+import psutil
+
+from bench.config.load import CHECKOUT
+from bench.errors import BenchError, Phase, StoreError
+from bench.exits import Exit
+from bench.plan.dryrun import dry_run
+from bench.plan.estimate import Estimate, duration_text, estimate, gib, remaining_s, require_disk, require_fit
+from bench.plan.label import accel_text
+from bench.plan.plan import GuestBuild, QemuBuild, digest, extent, identity, make_plan, plan_cells
+from bench.provision.cache import file_sha256
+from bench.record.index import write_index
+from bench.record.ledger import Ledger
+from bench.run.display import make_console, make_display
+from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
+from bench.run.summary import summarise, summary_table
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+    from bench.config.load import OnError, Settings
+    from bench.config.model import Cell
+    from bench.plan.plan import Plan, PlannedRun
+    from bench.run.display import Display
+    from bench.run.prepare import Prepared
+    from bench.run.progress import Assets, Progress, RunOutcome
+
+_REPORT_DEADLINE_S = 600
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+class Measure(Protocol):
+    """Measures one run; :func:`bench.run.session.measure_run`, or a fake in tests."""
+
+    def __call__(
+        self,
+        run: PlannedRun,
+        cell: Cell,
+        assets: Assets,
+        folder: Path,
+        on_event: Callable[[Progress], None],
+        *,
+        attempt: int,
+    ) -> Awaitable[RunOutcome]:
+        """Measure the run into its empty folder."""
+        ...
+
+
+@dataclass(frozen=True)
+class Tools:
+    """What the loop does not do itself."""
+
+    prepare: Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared]
+    measure: Measure
+    report: Callable[[Path, Console], bool]
+    available_bytes: Callable[[], int]
+
+
+def real_tools() -> Tools:
+    """Return the tools that measure real pairs."""
+    from bench.run.prepare import prepare  # noqa: PLC0415 - a refused or dry run needs none of it
+    from bench.run.session import measure_run  # noqa: PLC0415
+
+    return Tools(prepare, measure_run, write_report, lambda: int(psutil.virtual_memory().available))
+
+
+def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
+    """Return the campaign's name: as given, the experiment's, or one that the same command always gives."""
+    asked = [[identity(cell) for cell in cells], settings.repeats, settings.seed]
+    return settings.campaign or settings.experiment or f"sweep-{digest(asked, 8)}"
+
+
+def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools: Tools | None = None) -> Exit:
+    """Run, or continue, the campaign that the settings and cells ask for, and return the exit status.
+
+    Raises:
+        BenchError: nothing was measured: the plan changed, or this machine cannot.
+    """
+    console = make_console()
+    name = campaign_name(settings, cells)
+    planned = plan_cells(cells)
+    if settings.dry_run:
+        console.out(dry_run(settings, cells, name), highlight=False)
+        return Exit.DONE
+    tools = tools or real_tools()
+    if not (settings.results / name / "plan.json").exists():
+        require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
+    folder = settings.results / name
+    with locked(folder):
+        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
+        plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
+        ledger = Ledger(folder / "ledger.jsonl")
+        left = {run.cell_id for run in plan.runs if not ledger.done(run.run_id)}
+        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
+        loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console)
+        return _finish(loop, loop.run(), tools.report)
+
+
+def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
+    builds = {key: assets.binary for key, assets in prepared.assets.items()}
+    first = next(iter(prepared.assets.values()))
+    guest = first.guest
+    return make_plan(
+        name,
+        prepared.cells,
+        repeats=settings.repeats,
+        seed=settings.seed,
+        qemu={key: QemuBuild(one.version, one.sha256, one.source) for key, one in builds.items()},
+        guest=GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256),
+        nodelay_sha256=file_sha256(first.nodelay) if first.nodelay else None,
+        command=command,
+        experiment=settings.experiment,
+    )
+
+
+@dataclass
+class Loop:
+    """Takes the runs of a plan one after another."""
+
+    plan: Plan
+    prepared: Prepared
+    folder: Path
+    ledger: Ledger
+    on_error: OnError
+    measure: Measure
+    console: Console
+    interrupted: bool = False
+    _cells: dict[str, Cell] = field(init=False)
+    _took: list[tuple[Estimate, float]] = field(init=False, default_factory=list)
+
+    def __post_init__(self) -> None:
+        # The deadlines of this command, not those the plan was first made with.
+        self._cells = {one.cell_id: one.cell for one in plan_cells(self.prepared.cells)}
+
+    def done(self, run_id: str) -> bool:
+        """Return whether a run is measured and its record is there."""
+        return self.ledger.done(run_id) and (self.folder / "runs" / run_id / "run.json").exists()
+
+    def remaining(self) -> list[PlannedRun]:
+        """Return the runs that are still to be measured, in order."""
+        return [run for run in self.plan.runs if not self.done(run.run_id)]
+
+    def run(self) -> Exit:
+        """Measure what is not measured yet; a SIGINT, SIGTERM or SIGHUP takes the pair down and ends the loop."""
+        remaining = self.remaining()
+        require_disk([self._estimate(run) for run in remaining], shutil.disk_usage(self.folder).free)
+        self.ledger.plan(run.run_id for run in self.plan.runs)
+        self._introduce(remaining)
+        finished = len(self.plan.runs) - len(remaining)
+        with make_display(self.console, self.plan, finished) as display:
+            handlers = {number: signal.getsignal(number) for number in _SIGNALS}
+            asyncio.run(self._interruptible(self._measure_all(remaining, display)))
+            for number, handler in handlers.items():  # asyncio leaves the default ones behind
+                signal.signal(number, handler)
+        if self.interrupted:
+            return Exit.INTERRUPTED
+        return Exit.RUNS_FAILED if self.remaining() else Exit.DONE
+
+    async def _interruptible(self, work: Awaitable[None]) -> None:
+        task = asyncio.ensure_future(work)
+        loop = asyncio.get_running_loop()
+
+        def interrupt() -> None:
+            if not self.interrupted:  # a second signal must not cut the teardown short
+                self.interrupted = True
+                task.cancel()
+
+        hangup = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)  # nohup means it
+        for number in (signal.SIGINT, signal.SIGTERM, *hangup):
+            loop.add_signal_handler(number, interrupt)
+        try:
+            await task
+        except asyncio.CancelledError:
+            if not self.interrupted:
+                raise
+
+    async def _measure_all(self, remaining: Sequence[PlannedRun], display: Display) -> None:
+        for index, run in enumerate(remaining):
+            if self.interrupted:
+                return
+            ahead = [self._estimate(one) for one in remaining[index:]]
+            began = time.monotonic()
+            measured = await self._until_measured(run, display, remaining_s(ahead, self._took))
+            if measured:
+                self._took.append((ahead[0], time.monotonic() - began))
+            elif self.on_error.stop:
+                display.say("stopped at the first failed run, as on_error=stop asks")
+                return
+
+    async def _until_measured(self, run: PlannedRun, display: Display, ahead_s: float) -> bool:
+        first = self.ledger.attempts(run.run_id)
+        for attempt in range(first, first + self.on_error.retries + 1):
+            error = await self._attempt(replace(run, attempt=attempt), display, ahead_s)
+            if error is None:
+                return True
+            if not error.transient or self.interrupted:
+                return False
+        return False
+
+    async def _attempt(self, run: PlannedRun, display: Display, ahead_s: float) -> BenchError | None:
+        """Measure a run once, and return its failure if it failed in a way that the project understands."""
+        cell = self._cells[run.cell_id]
+        folder = fresh_run_folder(self.folder, run.run_id)
+        self.ledger.append(run.run_id, "started", run.attempt)
+        display.begin(run, cell.accel, ahead_s)
+        try:
+            outcome = await self.measure(
+                run, cell, self.prepared.assets[cell.qemu], folder, display.progress, attempt=run.attempt
+            )
+        except (BenchError, OSError, asyncio.CancelledError) as error:
+            if self.interrupted:
+                self._give_up(run, display)
+                raise asyncio.CancelledError from error
+            if isinstance(error, asyncio.CancelledError):
+                raise
+            understood = error if isinstance(error, BenchError) else _os_failure(error)
+            self._failed(run, understood, display)
+            return understood
+        except Exception as error:
+            self.ledger.append(run.run_id, "failed", run.attempt, Phase.MEASURE, "bug", repr(error))
+            set_aside(self.folder, run.run_id)
+            raise
+        self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
+        write_index(self.folder)
+        doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
+        display.end(f"measured{doubt}", failed=False)
+        return None
+
+    def _give_up(self, run: PlannedRun, display: Display) -> None:
+        self.ledger.append(run.run_id, "failed", run.attempt, Phase.MEASURE, "interrupted", "interrupted by a signal")
+        set_aside(self.folder, run.run_id)
+        display.end("interrupted", failed=True)
+
+    def _failed(self, run: PlannedRun, error: BenchError, display: Display) -> None:
+        self.ledger.append(run.run_id, "failed", run.attempt, error.phase, error.cause, error.message)
+        write_index(self.folder)
+        kept = set_aside(self.folder, run.run_id)
+        moved = self.folder / "runs" / run.run_id
+        error.logs = tuple(kept / log.relative_to(moved) if log.is_relative_to(moved) else log for log in error.logs)
+        display.end(f"failed in {error.phase}", failed=True)
+        display.say(f"{error}\n  kept: {kept}")
+
+    def _estimate(self, run: PlannedRun) -> Estimate:
+        return estimate(self._cells[run.cell_id])
+
+    def _introduce(self, remaining: Sequence[PlannedRun]) -> None:
+        plan = self.plan
+        seconds = sum(self._estimate(run).seconds for run in remaining)
+        largest = max((self._estimate(run).memory_bytes for run in plan.runs), default=0)
+        under = " and ".join(dict.fromkeys(accel_text(cell.accel) for cell in self._cells.values()))
+        measured = len(plan.runs) - len(remaining)
+        state = f", {measured} of them measured already" if measured else ""
+        needs = f"about {duration_text(seconds)}, up to {gib(largest)} of memory"
+        head = f"campaign {plan.campaign}: {extent(plan)}{state}; {under}; {needs}"
+        self.console.print(f"{head}\nresults: {self.folder}", markup=False, soft_wrap=True)
+        if self.ledger.unreadable:
+            self.console.print(f"ledger.jsonl: {self.ledger.unreadable} unreadable line(s) left out", markup=False)
+
+
+def _os_failure(error: OSError) -> StoreError:
+    where = f": {error.filename}" if error.filename else ""
+    return StoreError(
+        f"the operating system refused: {error.strerror or error}{where}", hint="is the disk full? see df -h"
+    )
+
+
+def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
+    write_index(loop.folder)
+    measured = len(loop.plan.runs) - len(loop.remaining())
+    if status == Exit.INTERRUPTED:
+        loop.console.print(
+            f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues", markup=False
+        )
+        return status
+    if not measured:
+        return status
+    loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
+    return status if report(loop.folder, loop.console) else Exit.BUG
+
+
+def write_report(folder: Path, console: Console) -> bool:
+    """Have the report written by the analysis, which knows nothing of this process, and print where it is."""
+    argv = [sys.executable, "-m", "analysis", os.fspath(folder)]
+    try:
+        done = subprocess.run(
+            argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=_REPORT_DEADLINE_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        console.print(f"the report took longer than {_REPORT_DEADLINE_S} s", markup=False)
+        return False
+    if done.returncode:
+        console.print(f"the report failed:\n{done.stderr.strip()}", markup=False, soft_wrap=True)
+        return False
+    console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
+    return True

@@ -1,0 +1,168 @@
+"""What a finished run left in its folder, turned into its tables and its quality: values in, values out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
+from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
+from bench.measure.trace import Problem, Trace, read_trace
+from bench.measure.transfer import Sample, bytes_sent
+from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing
+from bench.record.table import checkpoint_columns, write_checkpoints, write_client
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.measure.checkpoints import Assembly
+
+_CLIENT_COLUMNS = ("t_send", "latency_s", "status", "error", "bytes")
+_HTTP_ERROR = 400
+_QUANTILES = (("p50_s", 0.5), ("p95_s", 0.95), ("p99_s", 0.99))
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The tables of a run and what can be said of their quality.
+
+    Attributes:
+        columns: of ``checkpoints.parquet``.
+        client_columns: of ``client.parquet``, ``None`` without a client.
+        client: the client's figures, ``None`` without a client.
+        quality: the verdict.
+    """
+
+    columns: dict[str, list[Any]]
+    client_columns: dict[str, list[Any]] | None
+    client: dict[str, Any] | None
+    quality: Quality
+
+    @property
+    def measured(self) -> int:
+        """How many checkpoints the table holds without the warm-up."""
+        return self.columns["warmup"].count(False)
+
+    def write_tables(self, folder: Path) -> None:
+        """Write the tables into the run's folder.
+
+        Raises:
+            StoreError: a table cannot be written.
+        """
+        write_checkpoints(folder / "checkpoints.parquet", self.columns)
+        if self.client_columns is not None:
+            write_client(folder / "client.parquet", self.client_columns)
+
+
+def gather(
+    folder: Path,
+    run_id: str,
+    cell: Cell,
+    samples: Sequence[Sample],
+    events_missing: Sequence[str],
+    *,
+    early: int = 0,
+) -> Evidence:
+    """Read a finished run's traces, QMP log and client log.
+
+    Args:
+        folder: the run's.
+        run_id: for the table.
+        cell: what was asked for.
+        samples: of the link's byte counter.
+        events_missing: optional trace events that this QEMU does not have.
+        early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
+
+    Raises:
+        StoreError: a trace cannot be read.
+    """
+    warmup = early + cell.checkpoint.warmup
+    entries, torn = read_json_lines(folder / "qmp.jsonl")
+    primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
+    secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
+    assembly = assemble(primary, secondary)
+    pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))
+    sent = bytes_sent(assembly.spans_us(), samples)
+    columns = checkpoint_columns(
+        run_id,
+        assembly.checkpoints,
+        label_triggers(assembly, read_pacing(entries), read_mismatches(primary)),
+        warmup=warmup,
+        qmp_pauses_us=pauses_us,
+        bytes_sent=[sent[one.number] for one in assembly.checkpoints],
+    )
+    answers, client_torn = client_answers(folder / "client.jsonl")
+    figures = client_figures(answers, assembly)
+    quality = assess(
+        assembly,
+        pauses_us,
+        count=cell.checkpoint.count,
+        warmup=warmup,
+        problems=(*_side_problems(primary, secondary), *torn, *client_torn),
+        failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
+        notes=[f"this QEMU has no trace event {glob}" for glob in events_missing],
+    )
+    return Evidence(columns, answers, figures, quality)
+
+
+def _side_problems(primary: Trace, secondary: Trace) -> Iterable[Problem]:
+    for side, trace in (("primary", primary), ("secondary", secondary)):
+        for problem in trace.problems:
+            yield Problem(f"{side}: {problem.what}", problem.count, problem.example)
+
+
+def read_json_lines(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Return the objects of a file of JSON lines, and an account of the lines that are none."""
+    entries, torn = [], []
+    for line in path.read_bytes().splitlines() if path.exists() else ():
+        try:
+            entry = json.loads(line)
+        except ValueError:
+            entry = None
+        if isinstance(entry, dict):
+            entries.append(entry)
+        else:
+            torn.append(line.decode(errors="replace")[:200])
+    return entries, [Problem(f"{path.name}: torn line", len(torn), torn[0])] if torn else []
+
+
+def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Problem]]:
+    """Return the client's answers as columns, in the order of sending, and torn lines; ``None`` where no client ran."""
+    if not path.exists():
+        return None, []
+    entries, torn = read_json_lines(path)
+    entries = sorted((entry for entry in entries if set(entry) == set(_CLIENT_COLUMNS)), key=lambda one: one["t_send"])
+    return {name: [entry[name] for entry in entries] for name in _CLIENT_COLUMNS}, torn
+
+
+def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> dict[str, Any] | None:
+    """Return a client's figures: requests, errors, rate, and quantiles of the answered requests' latency in seconds."""
+    if answers is None:
+        return None
+    times, latencies = np.array(answers["t_send"]), np.array(answers["latency_s"])
+    outcomes = zip(answers["error"], answers["status"], strict=True)
+    answered = np.array([error is None and status < _HTTP_ERROR for error, status in outcomes], dtype=bool)
+    figures: dict[str, Any] = {
+        "requests": len(times),
+        "errors": int((~answered).sum()) if len(times) else 0,
+        "checkpoints_during": _checkpoints_during(times, assembly),
+    }
+    if not len(times) or not answered.any():
+        return figures
+    span_s = float((times + latencies).max() - times.min())
+    good = latencies[answered]
+    figures["requests_per_s"] = round(int(answered.sum()) / span_s, 6) if span_s > 0 else None
+    figures |= {name: float(np.quantile(good, share)) for name, share in _QUANTILES}
+    return figures | {"max_s": float(good.max())}
+
+
+def _checkpoints_during(times: np.ndarray[Any, np.dtype[np.float64]], assembly: Assembly) -> int:
+    if not len(times):
+        return 0
+    first, last = times.min() * 1e6, times.max() * 1e6
+    return sum(bool(first <= one.request_us <= last) for one in assembly.checkpoints)

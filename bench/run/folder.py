@@ -1,0 +1,100 @@
+"""The campaign's folder: who may write in it, its plan, and the folders of its runs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import contextmanager
+from itertools import count
+from typing import TYPE_CHECKING
+
+from bench.errors import ConfigError, StoreError
+from bench.files import write_atomic
+from bench.plan.compare import require_same
+from bench.plan.plan import parse_plan, plan_json
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bench.plan.plan import Plan
+
+_TEMPORARY = ("*.qcow2", "*.sock", ".*.tmp")
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the campaign's folder, made where missing, for this process alone. The kernel lets go when the process ends.
+
+    Raises:
+        ConfigError: another process is running this campaign.
+        StoreError: the folder cannot be made or written to.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint="choose another results=DIR") from error
+    try:
+        _lock(descriptor, folder)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        holder = os.pread(descriptor, 32, 0).decode(errors="replace")
+        raise ConfigError(
+            f"campaign {folder.name} is being run by process {holder or 'unknown'}",
+            hint="wait for it, or choose another campaign=NAME",
+            cause="campaign-locked",
+        ) from error
+    os.ftruncate(descriptor, 0)
+    os.write(descriptor, str(os.getpid()).encode())
+
+
+def agree_on_plan(folder: Path, asked: Plan) -> Plan:
+    """Return the plan to follow: the stored one when it measures the same runs, else the one asked for, now stored.
+
+    Raises:
+        PlanChangedError: the stored plan measures other runs.
+        StoreError: the stored plan cannot be read, or the new one not written.
+    """
+    path = folder / "plan.json"
+    if not path.exists():
+        write_atomic(path, plan_json(asked))
+        return asked
+    try:
+        text = path.read_text()
+    except OSError as error:
+        raise StoreError(f"{path}: {error.strerror}") from error
+    stored = parse_plan(text)
+    require_same(stored, asked)
+    return stored
+
+
+def fresh_run_folder(folder: Path, run_id: str) -> Path:
+    """Return the run's new, empty folder; what a run that never ended left there is set aside."""
+    path = folder / "runs" / run_id
+    if path.exists():
+        set_aside(folder, run_id)
+    path.mkdir(mode=0o700, parents=True)
+    return path
+
+
+def set_aside(folder: Path, run_id: str) -> Path:
+    """Move what an attempt left out of the measured runs, and return where it is now.
+
+    Logs and traces are kept: every checkpoint that was completed is in them. Images and sockets are not.
+    """
+    run = folder / "runs" / run_id
+    for temporary in (path for pattern in _TEMPORARY for path in run.rglob(pattern)):
+        temporary.unlink()
+    failed = folder / "failed"
+    failed.mkdir(exist_ok=True)
+    kept = next(path for number in count() if not (path := failed / f"{run_id}-{number}").exists())
+    run.rename(kept)
+    return kept

@@ -1,0 +1,109 @@
+"""Gets ready what every run of a campaign needs, and refuses before the first boot what cannot work."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError
+from bench.pair.features import known_events, probe_features
+from bench.pair.host import open_hosts
+from bench.pair.preflight import preflight
+from bench.provision.guest import build_guest
+from bench.provision.kvm import cached_kvm, probe_kvm
+from bench.provision.nodelay import nodelay_library
+from bench.provision.qemu import find_qemu
+from bench.run.probe import probe_colo
+from bench.run.progress import Assets
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+
+    from bench.config.load import Settings
+    from bench.config.model import Cell, Host, Link
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+    Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A campaign that can start.
+
+    Attributes:
+        cells: the configurations, accelerators resolved.
+        assets: what to run them with, by what the configuration calls the QEMU.
+    """
+
+    cells: tuple[Cell, ...]
+    assets: Mapping[str, Assets]
+
+
+def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) -> Prepared:
+    """Return what the campaign runs with, after fetching, building and probing what is not there yet.
+
+    Raises:
+        ProvisionError: QEMU, the guest or the library could not be had.
+        HostError: this machine or this QEMU cannot do what a cell asks for.
+    """
+    for host, link in dict.fromkeys((cell.host, cell.link) for cell in cells if cell.host.kind == "netns"):
+        asyncio.run(_try_hosts(host, link))
+    binaries = {name: find_qemu(name, say) for name in dict.fromkeys(cell.qemu for cell in cells)}
+    guest = build_guest(say)
+    nodelay = nodelay_library(say) if any(cell.link.transport == "nodelay" for cell in cells) else None
+    assets = {
+        name: Assets(binary, guest, asyncio.run(probe_features(binary)), campaign, nodelay, settings.watched)
+        for name, binary in binaries.items()
+    }
+    for cell in cells:
+        known_events(cell.trace, assets[cell.qemu].features)
+    wanted = dict.fromkeys((cell.qemu, cell.accel) for cell in cells)
+    accels = {(qemu, accel): _accelerator(accel, assets[qemu], say) for qemu, accel in wanted}
+    resolved = tuple(cell.model_copy(update={"accel": accels[cell.qemu, cell.accel]}) for cell in cells)
+    _require_machines(resolved, assets, say)
+    for qemu, accel in dict.fromkeys((cell.qemu, cell.accel) for cell in resolved):
+        _require_colo(assets[qemu].binary, guest, accel, say)
+    return Prepared(resolved, assets)
+
+
+async def _try_hosts(host: Host, link: Link) -> None:
+    with tempfile.TemporaryDirectory(prefix="colo-bench-hosts-") as name:
+        async with open_hosts(host, link, Path(name)):
+            pass
+
+
+def _accelerator(accel: str, assets: Assets, say: Say) -> str:
+    if accel == "tcg":
+        return accel
+    if cached_kvm(assets.binary, assets.guest) is None:
+        say("trying KVM: the guest must boot to its ready line")
+    verdict = probe_kvm(assets.binary, assets.guest)
+    if verdict.ok:
+        return "kvm"
+    if accel == "kvm":
+        raise HostError(f"KVM does not work here: {verdict.reason}", hint="use accel=auto or accel=tcg", cause="kvm")
+    say(f"emulation (TCG), because KVM does not work here: {verdict.reason}")
+    return "tcg"
+
+
+def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: Say) -> None:
+    """Have each distinct machine built once, and pass on what QEMU warns of: an option it drops must not go unseen."""
+    machines = {(cell.qemu, cell.accel, cell.cpu, cell.devices, cell.smp): cell for cell in cells}
+    for cell in machines.values():
+        one = assets[cell.qemu]
+        for warning in dict.fromkeys(asyncio.run(preflight(cell, one.binary, one.guest, one.features))):
+            say(warning)
+
+
+def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say) -> None:
+    verdict = probe_colo(binary, guest, accel, say)
+    if not verdict.ok:
+        raise HostError(
+            f"{binary.version} cannot do COLO here under {accel}: {verdict.reason}",
+            hint="if a deadline passed, repeat on an idle machine; else qemu=provisioned fetches a QEMU that can",
+            cause="colo-probe",
+        )

@@ -1,0 +1,117 @@
+"""Can this binary do COLO here at all? A tiny real pair that must complete two checkpoints decides, never a version."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.config.model import Cell, Checkpoint, Deadlines
+from bench.errors import BenchError, ColoError, MeasureError, QmpError
+from bench.files import write_atomic
+from bench.measure.driver import CheckpointCounter
+from bench.pair.console import open_console
+from bench.pair.features import probe_features
+from bench.pair.pair import Pair, open_pair
+from bench.pair.procedure import boot_steps, poke
+from bench.provision.cache import cache_folder
+from bench.provision.kvm import Verdict
+from bench.workload.idle import Idle
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+_CHECKPOINTS = 2
+_HUNG_S = 10.0
+_HANG = (
+    "the primary hangs at a checkpoint, QMP included: under TCG, QEMU before 11.x saves live RAM without the big lock, "
+    "which TCG's own listener then leaves held; this is not expected under KVM"
+)
+
+
+def cached_colo(binary: Binary, guest: Guest, accel: str) -> Verdict | None:
+    """Return the stored verdict for this binary, guest and accelerator, if there is one."""
+    try:
+        stored = json.loads(_cache_path(binary, guest, accel).read_text())
+        return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]))
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str], None]) -> Verdict:
+    """Return whether the binary can do COLO under this accelerator, from the store or by a real pair."""
+    known = cached_colo(binary, guest, accel)
+    if known:
+        return known
+    progress(f"probing COLO with {binary.version} under {accel}: a tiny pair must complete {_CHECKPOINTS} checkpoints")
+    verdict, sure = asyncio.run(_probe(binary, guest, accel))
+    if sure:
+        write_atomic(_cache_path(binary, guest, accel), json.dumps({"ok": verdict.ok, "reason": verdict.reason}) + "\n")
+    return verdict
+
+
+def _cache_path(binary: Binary, guest: Guest, accel: str) -> Path:
+    name = f"{binary.sha256[:16]}-{guest.initramfs_sha256[:16]}-{accel}.json"
+    folder = cache_folder() / "colo-probe"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / name
+
+
+async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, bool]:
+    """Return the verdict, and whether it speaks of the binary for sure: a busy host can fail a probe too."""
+    features = await probe_features(binary)
+    if features.missing:
+        return Verdict(ok=False, reason=f"this QEMU was built without {', '.join(features.missing)}"), True
+    cell = Cell(
+        mem=256 << 20,
+        smp=1,
+        accel=accel,
+        workload=Idle(),
+        checkpoint=Checkpoint(count=_CHECKPOINTS),
+        deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
+    )
+    with tempfile.TemporaryDirectory(prefix="colo-bench-probe-") as name:
+        counter = CheckpointCounter()
+        try:
+            async with open_pair(cell, binary, guest, features, Path(name)) as pair:
+                await pair.guarded(_two_checkpoints(pair, cell, counter))
+        except BenchError as error:
+            known = known_cause(error)
+            reason = known or " | ".join((error.message, *error.evidence))
+            return Verdict(ok=False, reason=reason), known is not None
+    return Verdict(ok=True, reason=f"{_CHECKPOINTS} checkpoints completed"), True
+
+
+async def _two_checkpoints(pair: Pair, cell: Cell, counter: CheckpointCounter) -> None:
+    async with open_console(pair.folder / "primary" / "serial.sock") as console:
+        await pair.carry_out(boot_steps())
+        await console.ready(cell.deadlines.boot)
+    await pair.reach_colo(cell.deadlines.colo)
+    pair.monitor("primary").subscribe(counter.observe)
+    for count in range(1, _CHECKPOINTS + 1):
+        await pair.carry_out((poke(),))
+        try:
+            await counter.reach(count, cell.deadlines.checkpoint)
+        except MeasureError:
+            await _raise_if_hung(pair)
+            raise
+
+
+async def _raise_if_hung(pair: Pair) -> None:
+    """Tell a primary that hangs for good, QMP included, from one that is merely slow."""
+    try:
+        await pair.monitor("primary").execute("query-status", deadline_s=_HUNG_S)
+    except QmpError as error:
+        raise ColoError(_HANG, cause="colo-hang", transient=False) from error
+
+
+def known_cause(error: BenchError) -> str | None:
+    """Return why a probe failed where that is a known property of the binary."""
+    if isinstance(error, ColoError) and error.cause in {"colo-hang", "colo-completed"}:
+        return f"{error.message}: {error.hint}" if error.hint else error.message
+    return None

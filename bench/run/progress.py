@@ -1,0 +1,85 @@
+"""What a run needs, what it tells while it is under way, and what comes out of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.errors import ProvisionError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.pair.features import Features
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+
+
+@dataclass(frozen=True)
+class Progress:
+    """News of the run under way.
+
+    Attributes:
+        stage: where in its life the run is.
+        done: checkpoints that have ended, warm-up included.
+        total: checkpoints wanted, warm-up included; 0 outside the measurement.
+        pause_s: the latest checkpoint's pause, by the primary's own events.
+        note: something a person wants to read, printed as it is.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    pause_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a measured run left behind.
+
+    Attributes:
+        run_id: which run.
+        checkpoints: how many its table holds, without the warm-up.
+        quality_ok: whether its data passed the checks.
+        message: one line for a person.
+    """
+
+    run_id: str
+    checkpoints: int
+    quality_ok: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a run is made with.
+
+    Attributes:
+        binary: the QEMU.
+        guest: kernel and initramfs.
+        features: what that QEMU understands.
+        campaign: the campaign it belongs to.
+        nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
+        watch: the sides that get a VNC screen on loopback.
+    """
+
+    binary: Binary
+    guest: Guest
+    features: Features
+    campaign: str
+    nodelay: Path | None = None
+    watch: frozenset[str] = field(default=frozenset())
+
+    def pair_binary(self, cell: Cell) -> Binary:
+        """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.
+
+        Raises:
+            ProvisionError: the cell asks for a library that was not built.
+        """
+        if cell.link.transport != "nodelay":
+            return self.binary
+        if self.nodelay is None:
+            raise ProvisionError("the TCP_NODELAY library was not built")
+        return self.binary.preloading(self.nodelay)

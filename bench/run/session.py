@@ -1,0 +1,271 @@
+"""One run: a pair is launched, brought into COLO, loaded, driven through checkpoints, ended, and put on record."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import platform
+import shlex
+import sys
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import bench
+from bench.errors import WorkloadError
+from bench.files import write_atomic
+from bench.measure.driver import CheckpointCounter, drive
+from bench.measure.snapshot import drift, take_snapshot
+from bench.pair.console import Console, open_console
+from bench.pair.features import known_events
+from bench.pair.pair import Pair, open_pair
+from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
+from bench.pair.process import Process, launch
+from bench.pair.readback import read_colo, read_machines
+from bench.provision.cache import file_sha256
+from bench.run.evidence import Evidence, gather
+from bench.run.progress import Assets, Progress, RunOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.measure.transfer import Sample
+    from bench.pair.host import Host
+    from bench.plan.plan import PlannedRun
+
+    OnEvent = Callable[[Progress], None]
+
+SCHEMA_VERSION = 1
+_POLL_S = 0.02
+
+
+@dataclass
+class Notes:
+    """What a run learns on its way, to be put on record."""
+
+    started_at: float = field(default_factory=time.time)
+    timings: dict[str, float] = field(default_factory=dict)
+    readback: dict[str, Any] = field(default_factory=dict)
+    workload: dict[str, Any] = field(default_factory=dict)
+    events_missing: tuple[str, ...] = ()
+    samples: list[Sample] = field(default_factory=list)
+    early: int = 0
+
+
+class Stages:
+    """Announces each stage and keeps how long it took."""
+
+    def __init__(self, on_event: OnEvent, timings: dict[str, float]) -> None:
+        self._on_event = on_event
+        self._timings = timings
+
+    @asynccontextmanager
+    async def stage(self, name: str) -> AsyncIterator[None]:
+        """Announce a stage and time the block."""
+        self._on_event(Progress(stage=name))
+        started = time.monotonic()
+        yield
+        self._timings[f"{name.replace('-', '_')}_s"] = round(time.monotonic() - started, 6)
+
+
+async def measure_run(
+    run: PlannedRun, cell: Cell, assets: Assets, folder: Path, on_event: OnEvent, *, attempt: int = 0
+) -> RunOutcome:
+    """Measure one planned run and write its record into its folder.
+
+    Args:
+        run: identity and place in the plan.
+        cell: the configuration, ``accel`` resolved.
+        assets: QEMU, guest and library.
+        folder: the run's own empty folder, mode 0700.
+        on_event: called with every stage and checkpoint.
+        attempt: how many times this run failed before.
+
+    Raises:
+        BenchError: the run failed; raw traces up to then stay in the folder.
+    """
+    notes = Notes()
+    before, cpu_before_s = take_snapshot(), _cpu_s()
+    stages = Stages(on_event, notes.timings)
+    await _live(cell, assets, folder, notes, stages, on_event)
+    after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
+    on_event(Progress(stage="store"))
+    evidence = gather(folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early)
+    record = {
+        "schema_version": SCHEMA_VERSION,
+        "run_id": run.run_id,
+        "campaign": assets.campaign,
+        "block": run.block,
+        "order": run.order,
+        "attempt": attempt,
+        "cell_id": run.cell_id,
+        "label": run.label,
+        "cell": cell.model_dump(mode="json"),
+        "accel": cell.accel,
+        "started_at": notes.started_at,
+        "finished_at": time.time(),
+        "versions": _versions(assets),
+        "readback": notes.readback,
+        "host": {"before": before.to_json(), "after": after.to_json(), "drift": drift(before, after, own_cpu_s)},
+        "workload": {"name": cell.workload.name, **notes.workload},
+        **({"client": evidence.client} if evidence.client is not None else {}),
+        "timings": notes.timings,
+        "early_checkpoints": notes.early,
+        "quality": evidence.quality.to_json(),
+    }
+    return _store(folder, run.run_id, record, evidence)
+
+
+async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
+    """Everything that needs the running pair; when this returns or raises, nothing of it runs any more."""
+    async with stages.stage("launch"):
+        opening = open_pair(
+            cell,
+            assets.pair_binary(cell),
+            assets.guest,
+            assets.features,
+            folder,
+            watch=assets.watch,
+            announce=lambda text: on_event(Progress(stage="launch", note=text)),
+        )
+        pair = await opening.__aenter__()
+    try:
+        await pair.guarded(_measure(pair, cell, assets, notes, stages, on_event))
+    except BaseException:
+        if not await opening.__aexit__(*sys.exc_info()):
+            raise
+    else:
+        async with stages.stage("teardown"):
+            await opening.__aexit__(None, None, None)
+
+
+async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
+    deadlines = cell.deadlines
+    counter = CheckpointCounter()
+    async with stages.stage("handshake"):
+        notes.readback = {"machine": await read_machines(pair)}
+        for side in sorted(assets.watch):
+            screen = await pair.monitor(side).execute("query-vnc")
+            on_event(Progress(stage="handshake", note=screen_text(side, screen, pair.host(side))))
+    async with open_console(pair.folder / "primary" / "serial.sock") as console:
+        async with stages.stage("boot"):
+            await pair.carry_out(boot_steps())
+            await console.ready(deadlines.boot)
+        async with stages.stage("colo-start"):
+            events, notes.events_missing = known_events(cell.trace, assets.features)
+            await pair.carry_out(trace_steps(events))
+            await pair.reach_colo(deadlines.colo)
+            pair.monitor("primary").subscribe(counter.observe)
+            notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
+        async with _workload(pair, cell, console, stages) as client:
+            async with stages.stage("measure"):
+
+                def told(done: int, total: int, pause_s: float) -> None:
+                    on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
+
+                notes.early = counter.done
+                driving = drive(pair, cell, counter, told)
+                notes.samples = await (client.unless_exited(driving) if client else driving)
+            died = console.died()
+            if died:
+                raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=_serial(pair))
+        notes.workload = workload_figures(console.reports)
+
+
+@asynccontextmanager
+async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) -> AsyncIterator[Process | None]:
+    """Start what runs in the guest and the client outside, if any; end the client when the block ends."""
+    command = cell.workload.guest_command()
+    port = int(pair.spec.ports.forward)
+    output = pair.folder / "client.jsonl"
+    argv = cell.workload.client_argv("127.0.0.1", port, output)
+    async with stages.stage("workload"):
+        if command:
+            await console.start(command, cell.deadlines.workload)
+    if not argv:
+        yield None
+        return
+    home = pair.folder / "client"
+    home.mkdir(mode=0o700)
+    client = pair.hosts.primary.command((sys.executable, "-m", *argv))
+    async with launch("client", client, folder=home, grace_s=cell.deadlines.teardown) as process:
+        await process.unless_exited(_first_answer(output, cell.deadlines.workload))
+        yield process
+        await _finish_client(process, cell.deadlines.teardown)
+
+
+async def _first_answer(output: Path, deadline_s: float) -> None:
+    """Wait until the client has written something: from then on it is at work, and SIGTERM ends it in order."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not (output.exists() and output.stat().st_size):  # noqa: ASYNC240 - one look at a local file
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
+
+
+async def _finish_client(client: Process, deadline_s: float) -> None:
+    client.terminate()
+    try:
+        async with asyncio.timeout(deadline_s):
+            status = await client.exited()
+    except TimeoutError as error:
+        raise WorkloadError(
+            f"the workload's client did not end within {deadline_s:g} s", cause="client-hung"
+        ) from error
+    if status:
+        raise WorkloadError("the workload's client failed", cause="client-failed", evidence=client.tail())
+
+
+def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the guest reported of itself, as figures of the whole run (empty when it reports nothing)."""
+    seconds = sum(float(report.get("seconds", 0)) for report in reports)
+    written = sum(int(report.get("bytes", 0)) for report in reports)
+    if seconds <= 0:
+        return {}
+    return {
+        "reports": len(reports),
+        "guest_seconds": round(seconds, 6),
+        "achieved_mb_s": round(written / seconds / 1e6, 6),
+    }
+
+
+def _cpu_s() -> float:
+    """Return the CPU time of this process and of its children that have ended."""
+    return sum(os.times()[:4])
+
+
+def _serial(pair: Pair) -> tuple[Path, ...]:
+    return (pair.folder / "primary" / "serial.log",)
+
+
+def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:
+    """Return how a person looks at a side's screen (it listens on its host's loopback), from ``query-vnc``'s reply."""
+    viewer = host.command(("vncviewer", f"{screen['host']}::{screen['service']}"))
+    return f"{side}: screen: {shlex.join(viewer)}"
+
+
+def _versions(assets: Assets) -> dict[str, Any]:
+    return {
+        "colo_bench": bench.__version__,
+        "python": platform.python_version(),
+        "qemu": assets.binary.version,
+        "qemu_source": assets.binary.source,
+        "qemu_sha256": assets.binary.sha256,
+        "kernel": assets.guest.kernel_version,
+        "kernel_sha256": assets.guest.kernel_sha256,
+        "initramfs_sha256": assets.guest.initramfs_sha256,
+        "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
+    }
+
+
+def _store(folder: Path, run_id: str, record: dict[str, Any], evidence: Evidence) -> RunOutcome:
+    """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
+    evidence.write_tables(folder)
+    write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    (folder / "client.jsonl").unlink(missing_ok=True)
+    return RunOutcome(run_id, evidence.measured, quality_ok=evidence.quality.ok, message=evidence.quality.summary())

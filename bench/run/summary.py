@@ -1,0 +1,115 @@
+"""The table at the end of a campaign: one row per cell, from the tables that its runs left."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from rich.table import Table
+
+from bench.errors import StoreError
+from bench.plan.label import accel_text
+from bench.record.table import read_checkpoints
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+    from pathlib import Path
+
+    from bench.plan.plan import Plan, PlannedCell
+
+_MS = 1000.0
+_P95, _P99 = 100, 500
+"""The checkpoints that a run needs for five of them to lie beyond the quantile."""
+
+
+@dataclass(frozen=True)
+class CellSummary:
+    """One cell's figures, over its measured runs and without their warm-up.
+
+    The medians are medians of the runs' medians; the tail quantiles pool the checkpoints of all runs. Pauses are in
+    seconds, NaN where there is nothing to say.
+    """
+
+    label: str
+    accel: str
+    runs: int
+    checkpoints: int
+    median_pause_s: float
+    p95_pause_s: float
+    p99_pause_s: float
+    median_dirty_pages: float
+
+
+def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[CellSummary, ...]:
+    """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none."""
+    runs = [(run.cell_id, run.run_id) for run in plan.runs if done(run.run_id)]
+    return tuple(
+        _summary(planned, [run_id for cell_id, run_id in runs if cell_id == planned.cell_id], folder)
+        for planned in plan.cells
+    )
+
+
+def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
+    tables = [
+        used for run_id in run_ids if (used := _used(folder / "runs" / run_id / "checkpoints.parquet")) is not None
+    ]
+    pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
+    dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]
+    pooled = np.concatenate(pauses) if pauses else np.array([np.nan])
+    return CellSummary(
+        label=planned.label,
+        accel=planned.cell.accel,
+        runs=len(tables),
+        checkpoints=sum(len(one) for one in pauses),
+        median_pause_s=_median([float(np.median(one)) for one in pauses]),
+        p95_pause_s=float(np.quantile(pooled, 0.95)),
+        p99_pause_s=float(np.quantile(pooled, 0.99)),
+        median_dirty_pages=_median([float(np.median(one)) for one in dirty]),
+    )
+
+
+def _used(path: Path) -> Any:
+    """Return the table of a run without its warm-up, or None when it cannot be read."""
+    try:
+        table = read_checkpoints(path)
+    except StoreError:
+        return None
+    return table.filter(~table["warmup"].to_numpy())
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else float("nan")
+
+
+def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
+    """Return the table as rich renders it; its title says how the pairs ran."""
+    under = " and ".join(dict.fromkeys(accel_text(row.accel) for row in rows))
+    caption = f"† exploratory: a run has fewer than {_P95} (p95) or {_P99} (p99) checkpoints"
+    table = Table(title=f"{campaign}: pauses of pairs under {under}", caption=caption, title_justify="left")
+    table.caption_justify = "left"
+    mixed = len({row.accel for row in rows}) > 1
+    for heading in ("cell", *(("under",) if mixed else ())):
+        table.add_column(heading)
+    for heading in ("runs", "checkpoints", "median ms", "p95 ms", "p99 ms", "dirty pages"):
+        table.add_column(heading, justify="right")
+    for row in rows:
+        table.add_row(
+            row.label,
+            *((accel_text(row.accel),) if mixed else ()),
+            str(row.runs),
+            str(row.checkpoints),
+            _number(row.median_pause_s * _MS, 1),
+            *(_tail(row, value, least) for value, least in ((row.p95_pause_s, _P95), (row.p99_pause_s, _P99))),
+            _number(row.median_dirty_pages, 0),
+        )
+    return table
+
+
+def _tail(row: CellSummary, quantile_s: float, least: int) -> str:
+    doubt = "†" if row.checkpoints < least * row.runs else ""
+    return _number(quantile_s * _MS, 1) + doubt
+
+
+def _number(value: float, digits: int) -> str:
+    return "-" if np.isnan(value) else f"{value:,.{digits}f}"
