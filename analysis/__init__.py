@@ -1,0 +1,1 @@
+"""From a stored campaign to a picture: a pure function of the data in its folder (see ``docs/data.md``)."""

@@ -1,0 +1,25 @@
+"""The two ways in which there is no report, each with the exit code that tells them apart."""
+
+from __future__ import annotations
+
+
+class AnalysisError(Exception):
+    """No report can be built; the message is one line for a person.
+
+    Attributes:
+        exit_code: what ``python -m analysis`` ends with.
+    """
+
+    exit_code = 2
+
+
+class NotACampaignError(AnalysisError):
+    """The path holds no campaign that this version can read."""
+
+    exit_code = 2
+
+
+class NothingMeasuredError(AnalysisError):
+    """The campaign holds no run whose checkpoints can be read."""
+
+    exit_code = 1

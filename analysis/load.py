@@ -1,0 +1,254 @@
+"""Reads a campaign folder: says what was measured, what failed, and which runs could not be read and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedRun, Record, RunRecord
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+PAUSE_PHASES = ("prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
+"""The phases inside the pause, in time order; they add up to ``pause_s``."""
+
+PHASES = ("request_s", "stop_s", *PAUSE_PHASES)
+"""All phases of a checkpoint, in time order; they add up to ``total_s``."""
+
+SCHEMA = pa.schema(
+    [
+        pa.field("run_id", pa.string(), nullable=False),
+        pa.field("index", pa.int32(), nullable=False),
+        pa.field("warmup", pa.bool_(), nullable=False),
+        pa.field("trigger", pa.string(), nullable=False),
+        pa.field("t_request", pa.float64(), nullable=False),
+        *(pa.field(name, pa.float64(), nullable=False) for name in ("pause_s", "total_s", *PHASES)),
+        pa.field("dirty_pages", pa.int64()),
+        *(pa.field(f"{name}_s", pa.float64()) for name in ("device_save", "bitmap_sync", "ram_send")),
+        *(pa.field(f"{name}_s", pa.float64()) for name in ("ram_receive", "cache_flush", "device_load", "restart")),
+        pa.field("qmp_pause_s", pa.float64()),
+        pa.field("bytes_sent", pa.int64()),
+    ]
+)
+"""The columns of ``checkpoints.parquet`` (schema version 1), one row per checkpoint."""
+
+COLUMNS = tuple(SCHEMA.names)
+
+_ROUNDING_S = 1e-9
+AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+@dataclass(frozen=True)
+class Run:
+    """One measured run: its record, and its checkpoints in the columns of ``COLUMNS``."""
+
+    record: RunRecord
+    checkpoints: pd.DataFrame
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A run that the ledger calls measured but whose files cannot be used."""
+
+    planned: PlannedRun
+    why: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run whose last attempt failed."""
+
+    planned: PlannedRun
+    attempts: int
+    phase: str
+    cause: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Campaign:
+    """Everything that the report is made of; runs are in the order in which they were measured."""
+
+    plan: Plan
+    plan_sha256: str
+    runs: tuple[Run, ...]
+    unread: tuple[Unread, ...]
+    failures: tuple[Failure, ...]
+    unfinished: tuple[PlannedRun, ...]
+    notes: tuple[str, ...]
+
+
+class _UnusableError(Exception):
+    """A stored file says something that the format does not allow."""
+
+
+def load_campaign(folder: Path) -> Campaign:
+    """Read ``plan.json``, ``ledger.jsonl`` and the files of every measured run.
+
+    Raises:
+        NotACampaignError: the folder or its plan is missing, broken, or of another schema version.
+        NothingMeasuredError: no run can be read; the message says why.
+    """
+    plan, plan_sha256 = _read_plan(folder)
+    ledger, notes = _read_ledger(folder / "ledger.jsonl")
+    last = {line.run_id: line for line in ledger}
+    runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"))
+    failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
+    unfinished = tuple(run for run in plan.runs if _state(last, run) in {"planned", "started"})
+    campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes)
+    if not runs:
+        raise NothingMeasuredError(f"{folder}: nothing was measured ({_why_nothing(campaign)})")
+    return campaign
+
+
+def _read_plan(folder: Path) -> tuple[Plan, str]:
+    path = folder / "plan.json"
+    if not folder.is_dir():
+        raise NotACampaignError(f"{folder}: no such folder; give a campaign folder such as results/demo")
+    if not path.is_file():
+        raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json")
+    try:
+        return _read_document(path, Plan), _sha256(path)
+    except _UnusableError as error:
+        raise NotACampaignError(f"{folder}: {error}") from error
+
+
+def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
+    lines: list[LedgerLine] = []
+    bad: list[int] = []
+    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    for number, line in enumerate(text.splitlines(), start=1):
+        try:
+            lines.append(_document(line, "ledger.jsonl", LedgerLine))
+        except _UnusableError:
+            bad.append(number)
+    if not bad:
+        return lines, ()
+    return lines, (f"ledger.jsonl: {len(bad)} unreadable line(s) left out, the first is line {bad[0]}",)
+
+
+def _read_runs(folder: Path, measured: Iterable[PlannedRun]) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:
+    runs, unread = [], []
+    for planned in measured:
+        try:
+            runs.append(_read_run(folder / "runs" / planned.run_id, planned.run_id))
+        except _UnusableError as error:
+            unread.append(Unread(planned, str(error)))
+    runs.sort(key=lambda run: (run.record.block, run.record.order))
+    return tuple(runs), tuple(unread)
+
+
+def _read_run(folder: Path, run_id: str) -> Run:
+    record = _read_document(folder / "run.json", RunRecord)
+    if record.run_id != run_id:
+        raise _UnusableError(f"run.json is of run {record.run_id}")
+    path = folder / "checkpoints.parquet"
+    return Run(record, _read_checkpoints(path, run_id), _sha256(path))
+
+
+def _read_checkpoints(path: Path, run_id: str) -> pd.DataFrame:
+    try:
+        table = pq.ParquetFile(path).read()
+    except FileNotFoundError as error:
+        raise _UnusableError(f"{path.name} is missing") from error
+    except (pa.ArrowException, OSError) as error:
+        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
+    version = (table.schema.metadata or {}).get(b"colo_bench_schema_version", b"missing").decode(errors="replace")
+    if version != str(SCHEMA_VERSION):
+        raise _UnusableError(f"{path.name} has schema version {version}; this program reads {SCHEMA_VERSION}")
+    frame = _typed(table, path.name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
+    _check_rows(frame, path.name, run_id)
+    return frame
+
+
+def _typed(table: pa.Table, name: str) -> pa.Table:
+    missing = [column for column in COLUMNS if column not in table.column_names]
+    if missing:
+        raise _UnusableError(f"{name} lacks the column(s) {', '.join(missing)}")
+    try:
+        table = pa.table([table[field.name].cast(field.type) for field in SCHEMA], names=COLUMNS)
+    except pa.ArrowException as error:
+        raise _UnusableError(f"{name} has a column of the wrong type: {_one_line(error)}") from error
+    for field in SCHEMA:
+        if not field.nullable and table[field.name].null_count:
+            raise _UnusableError(f"{name} has {table[field.name].null_count} missing value(s) in {field.name}")
+    return table
+
+
+def _check_rows(frame: pd.DataFrame, name: str, run_id: str) -> None:
+    if set(frame["run_id"]) - {run_id}:
+        raise _UnusableError(f"{name} holds checkpoints of another run")
+    if frame["warmup"].all():
+        raise _UnusableError(f"{name} holds no checkpoint after the warm-up")
+    numbers = frame[["pause_s", "total_s", *PHASES]]
+    if not np.isfinite(numbers.to_numpy()).all():
+        raise _UnusableError(f"{name} holds a time that is not a number")
+    for column, phases in (("pause_s", PAUSE_PHASES), ("total_s", PHASES)):
+        off = int(((frame[list(phases)].sum(axis=1) - frame[column]).abs() > _ROUNDING_S).sum())
+        if off:
+            raise _UnusableError(f"{name}: the phases of {off} checkpoint(s) do not add up to {column}")
+
+
+def _read_document(path: Path, model: type[AnyRecord]) -> AnyRecord:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        raise _UnusableError(f"{path.name} is missing") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
+    return _document(text, path.name, model)
+
+
+def _document(text: str, name: str, model: type[AnyRecord]) -> AnyRecord:
+    try:
+        raw: Any = json.loads(text)
+    except ValueError as error:
+        raise _UnusableError(f"{name} is not JSON: {_one_line(error)}") from error
+    version = raw.get("schema_version", "missing") if isinstance(raw, dict) else "missing"
+    if version != SCHEMA_VERSION:
+        raise _UnusableError(f"{name} has schema version {version}; this program reads {SCHEMA_VERSION}")
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        where = ".".join(map(str, first["loc"])) or "the document"
+        raise _UnusableError(f"{name}: {where}: {first['msg']}") from error
+
+
+def _state(last: Mapping[str, LedgerLine], run: PlannedRun) -> str:
+    return last[run.run_id].state if run.run_id in last else "planned"
+
+
+def _failure(run: PlannedRun, line: LedgerLine) -> Failure:
+    return Failure(run, line.attempt + 1, line.phase or "", line.cause or "unknown", line.message or "")
+
+
+def _why_nothing(campaign: Campaign) -> str:
+    counts = (
+        (len(campaign.failures), "failed"),
+        (len(campaign.unread), "unreadable"),
+        (len(campaign.unfinished), "not finished"),
+    )
+    said = ", ".join(f"{count} {what}" for count, what in counts if count)
+    first = [unread.why for unread in campaign.unread[:1]] + [f"{f.cause}: {f.message}" for f in campaign.failures[:1]]
+    return "; ".join([said or "the plan holds no run", *(" ".join(line.split()) for line in first)])
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,102 @@
+"""The stored JSON documents as frozen, typed values: ``plan.json``, the lines of ``ledger.jsonl``, ``run.json``.
+
+Keys that the report does not need are left alone, so that the writer may add some within one schema version.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+SCHEMA_VERSION = 1
+"""The version of the stored format that this package reads."""
+
+RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
+"""A run's name, safe as a folder name: it never leads out of ``runs/``."""
+
+Text = Annotated[str, BeforeValidator(str)]
+
+
+class Record(BaseModel):
+    """A stored document: immutable, tolerant of keys that nobody here reads."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class PlannedRun(Record):
+    """One line of the plan."""
+
+    run_id: RunId
+    block: int
+    order: int
+    cell_id: str
+    label: str
+
+
+class Plan(Record):
+    """What was to be measured, in which order, written before the first boot."""
+
+    campaign: str
+    seed: int | None = None
+    repeats: int | None = None
+    command: str = ""
+    experiment: str | None = None
+    runs: tuple[PlannedRun, ...]
+
+
+class LedgerLine(Record):
+    """One change of a run's state."""
+
+    t: float
+    run_id: RunId
+    attempt: int = 0
+    state: Literal["planned", "started", "measured", "failed"]
+    phase: str | None = None
+    cause: str | None = None
+    message: str | None = None
+
+
+class Problem(Record):
+    """Something in the evidence that could not be used, or looks wrong."""
+
+    what: Text
+    count: int = 1
+    example: Text = ""
+
+
+class Quality(Record):
+    """The run's own verdict on its data; differences are pause by trace against pause by QMP events, in seconds."""
+
+    ok: bool
+    failures: tuple[Text, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    qmp_median_difference_s: float | None = None
+    qmp_max_difference_s: float | None = None
+    notes: tuple[Text, ...] = ()
+
+
+class HostRecord(Record):
+    """The host before the run, and what drifted during it."""
+
+    before: dict[str, Any] = {}
+    drift: tuple[Any, ...] = ()
+
+
+class RunRecord(Record):
+    """What ``run.json`` says of one measured run. Times are Unix seconds."""
+
+    run_id: RunId
+    campaign: str
+    block: int
+    order: int
+    attempt: int = 0
+    cell_id: str
+    cell: dict[str, Any]
+    label: str
+    started_at: float
+    finished_at: float
+    accel: Literal["tcg", "kvm"]
+    versions: dict[str, Any] = {}
+    host: HostRecord = HostRecord()
+    quality: Quality
