@@ -1,0 +1,34 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from analysis.text import accel_text, count_text, ms_text, percent_text, plural, size_text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(0.0421, "0.04"), (7.2, "7.20"), (46.08, "46.1"), (161.4, "161"), (3020.4, "3,020"), (math.nan, "\N{EN DASH}")],
+)
+def test_times_have_about_three_digits(value: float, text: str) -> None:
+    assert ms_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(512 << 20, "512 MiB"), (1 << 30, "1 GiB"), (3 << 29, "1536 MiB"), (1000, "1000 B")]
+)
+def test_sizes_are_exact(value: int, text: str) -> None:
+    assert size_text(value) == text
+
+
+def test_counts_and_shares() -> None:
+    assert count_text(48123.4) == "48,123"
+    assert count_text(math.nan) == "\N{EN DASH}"
+    assert percent_text(0.6649) == "66\N{NO-BREAK SPACE}%"
+    assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+
+
+def test_how_a_pair_ran_is_never_left_to_guess() -> None:
+    assert accel_text(["tcg"]) == "emulation (TCG)"
+    assert accel_text(["kvm", "tcg"]) == "KVM and emulation (TCG)"

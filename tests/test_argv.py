@@ -1,0 +1,87 @@
+"""Golden command lines: the whole argv of both sides, one argument a line, as it was reviewed against the procedure."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from bench.config.model import Cache, CacheLevel, Cell, Checkpoint, Cpu, Devices, Host, Link, Trace
+from bench.pair.argv import cpu_option, primary_argv, secondary_argv
+from bench.pair.features import MODERN, Features
+from bench.pair.spec import PairSpec, Ports, planned_spec
+from bench.workload.dirty import Dirty
+from bench.workload.http import Http
+from bench.workload.idle import Idle
+
+GOLDEN = Path(__file__).parent / "data" / "golden"
+PORTS = Ports(mirror=9003, compare=9004, primary_in=9001, compare_out=9005, migration=9998, nbd=9999, forward=8080)
+
+
+def spec(cell: Cell, features: Features = MODERN, **changes: object) -> PairSpec:
+    base = {"qemu": ("qemu-system-x86_64",), "kernel": "vmlinuz", "initramfs": "initramfs", "ports": PORTS}
+    return PairSpec(cell=cell, features=features, **(base | changes))  # type: ignore[arg-type]
+
+
+PROCEDURE = Cell(mem="16G", smp=8, accel="kvm", cpu=Cpu(features=("+kvmclock",)), workload=Idle())
+CASES = {
+    "procedure": spec(PROCEDURE),
+    "http-unix": spec(Cell(mem="512M", smp=1, accel="tcg", workload=Http(), link=Link(transport="unix"))),
+    "old-qemu-netns": spec(
+        Cell(mem="1G", smp=2, accel="tcg", workload=Dirty(), host=Host(kind="netns")),
+        Features("reconnect=1", ("x-colo",), smp_cache=False, trace_events=frozenset()),
+        primary_address="192.0.2.1",
+        secondary_address="192.0.2.2",
+    ),
+    "virtio-watch": spec(
+        Cell(
+            mem="1G",
+            smp=2,
+            accel="tcg",
+            workload=Idle(),
+            devices=Devices(nic="virtio-net-pci", disk="virtio", usb_tablet=False),
+            cpu=Cpu(l3_cache=False, cache=Cache(l2=CacheLevel(topology="core"), l3=CacheLevel(topology="socket"))),
+        ),
+        watch=frozenset({"primary"}),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize(("side", "build"), [("primary", primary_argv), ("secondary", secondary_argv)])
+def test_argv_is_the_reviewed_one(name: str, side: str, build: object) -> None:
+    golden = (GOLDEN / f"{name}-{side}.txt").read_text().splitlines()
+    assert golden == list(build(CASES[name]))  # type: ignore[operator]
+
+
+def test_both_sides_have_the_same_machine() -> None:
+    first, second = (build(CASES["procedure"]) for build in (primary_argv, secondary_argv))
+    end = first.index("-name")
+    assert first[:end] == second[:end]
+
+
+def test_nothing_listens_on_every_address() -> None:
+    for case in CASES.values():
+        for argument in (*primary_argv(case), *secondary_argv(case)):
+            assert "0.0.0.0" not in argument  # noqa: S104 - this is the ban
+            assert "::" not in argument
+
+
+def test_cpu_option_says_model_features_and_l3_cache() -> None:
+    cell = Cell(mem="1G", smp=1, workload=Idle(), cpu=Cpu(model="max", features=("-hpet",), l3_cache=True))
+    assert cpu_option(cell) == "max,-hpet,l3-cache=on"
+
+
+def test_a_planned_spec_shows_symbolic_ports() -> None:
+    cell = Cell(mem="1G", smp=1, workload=Idle(), checkpoint=Checkpoint(), trace=Trace())
+    argv = " ".join(primary_argv(planned_spec(cell, None, None)))
+    assert "port=<free:mirror>" in argv
+    assert "provisioned" in argv
+
+
+def test_an_unset_cache_size_is_not_written() -> None:
+    argv = primary_argv(CASES["virtio-watch"])
+    machine = argv[argv.index("-machine") + 1]
+    assert machine == (
+        "pc,smp-cache.0.cache=l2,smp-cache.0.topology=core,smp-cache.1.cache=l3,smp-cache.1.topology=socket"
+    )

@@ -1,0 +1,305 @@
+"""The loop over the runs, with a fake session in the place of real pairs."""
+
+from __future__ import annotations
+
+import asyncio
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_campaign import GIB, FakeSession, fake_tools, make_cell, make_settings
+from rich.console import Console
+
+from bench.config.model import Deadlines
+from bench.errors import ConfigError, GuestError, HostError, PlanChangedError, StoreError
+from bench.exits import Exit
+from bench.run import campaign
+from bench.run.campaign import campaign_name, run_campaign, write_report
+from bench.run.folder import locked
+
+CELLS = (make_cell("256M"), make_cell("512M"))
+
+
+def fail(error: BaseException) -> Any:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def go(results: Path, session: FakeSession, cells: Any = CELLS, tools: Any = None, **more: Any) -> Exit:
+    settings = make_settings(results, **more)
+    return run_campaign(settings, cells, "python -m bench", tools or fake_tools(session))
+
+
+def ledger(results: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (results / "c" / "ledger.jsonl").read_text().splitlines()]
+
+
+def states(results: Path) -> list[str]:
+    return [entry["state"] for entry in ledger(results)]
+
+
+def test_every_run_of_the_plan_is_measured_once_in_its_order(tmp_path: Path) -> None:
+    session = FakeSession()
+    assert go(tmp_path, session) == Exit.DONE
+    plan = json.loads((tmp_path / "c" / "plan.json").read_text())
+    assert [run["run_id"] for run in plan["runs"]] == [run.run_id for run in session.calls]
+    assert states(tmp_path) == ["planned"] * 4 + ["started", "measured"] * 4
+
+
+def test_the_plan_is_on_disk_before_the_first_boot(tmp_path: Path) -> None:
+    seen: list[bool] = []
+    session = FakeSession({1: lambda: seen.append((tmp_path / "c" / "plan.json").exists())})
+    go(tmp_path, session)
+    assert seen == [True]
+
+
+def test_the_index_has_a_row_for_every_run(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession())
+    with (tmp_path / "c" / "index.csv").open() as file:
+        assert [row["state"] for row in csv.DictReader(file)] == ["measured"] * 4
+
+
+def test_run_folders_are_for_their_owner_only(tmp_path: Path) -> None:
+    session = FakeSession()
+    go(tmp_path, session)
+    assert {oct(path.stat().st_mode & 0o777) for path in (tmp_path / "c" / "runs").iterdir()} == {"0o700"}
+
+
+def test_the_end_shows_a_table_and_the_report_and_says_emulation(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go(tmp_path, FakeSession())
+    shown = capsys.readouterr().out
+    assert "c: pauses of pairs under emulation (TCG)" in shown
+    assert "512 MiB · 1 vCPU · idle · tcp" in shown
+    assert "55.0" in shown
+    assert shown.strip().endswith(f"report: {tmp_path / 'c'}/fake")
+
+
+def test_repeating_a_finished_campaign_measures_nothing(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession())
+    session = FakeSession()
+    assert go(tmp_path, session) == Exit.DONE
+    assert session.calls == []
+
+
+def test_a_stopped_campaign_continues_with_what_is_missing(tmp_path: Path) -> None:
+    first = FakeSession({3: fail(GuestError("no ready line"))})
+    assert go(tmp_path, first, on_error="stop") == Exit.RUNS_FAILED
+    assert len(first.calls) == 3
+    second = FakeSession()
+    assert go(tmp_path, second) == Exit.DONE
+    assert [run.run_id for run in second.calls] == [first.calls[2].run_id, second.calls[1].run_id]
+    assert (second.calls[0].attempt, second.calls[1].attempt) == (1, 0)
+
+
+def test_a_measured_run_whose_record_is_gone_is_measured_again(tmp_path: Path) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    (tmp_path / "c" / "runs" / first.calls[1].run_id / "run.json").unlink()
+    second = FakeSession()
+    go(tmp_path, second)
+    assert [run.run_id for run in second.calls] == [first.calls[1].run_id]
+
+
+def test_what_a_killed_run_left_is_removed_before_it_is_repeated(tmp_path: Path) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    path = tmp_path / "c" / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:-1]) + lines[-1][:20])
+    second = FakeSession()  # asserts that its folder is empty
+    assert go(tmp_path, second) == Exit.DONE
+    assert [run.run_id for run in second.calls] == [first.calls[3].run_id]
+
+
+def test_a_failure_does_not_end_the_campaign_and_stays_on_record(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    session = FakeSession({2: fail(GuestError("no ready line in 180 s", hint="raise deadlines.boot"))})
+    assert go(tmp_path, session) == Exit.RUNS_FAILED
+    assert len(session.calls) == 4
+    [failed] = [entry for entry in ledger(tmp_path) if entry["state"] == "failed"]
+    assert (failed["phase"], failed["cause"], failed["attempt"]) == ("guest", "guest-not-ready", 0)
+    kept = tmp_path / "c" / "failed" / f"{failed['run_id']}-0"
+    assert (kept / "stderr.log").read_text() == "said\n"
+    shown = capsys.readouterr().out
+    assert "failed in guest" in shown
+    assert "fix: raise deadlines.boot" in shown
+    assert f"kept: {kept}" in shown
+
+
+def test_the_logs_that_a_failure_names_are_where_it_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    session = FakeSession()
+
+    def act() -> None:
+        run = session.calls[-1]
+        raise GuestError("no", logs=(tmp_path / "c" / "runs" / run.run_id / "stderr.log",))
+
+    session.acts[1] = act
+    go(tmp_path, session)
+    [named] = [line.split("log: ")[1] for line in capsys.readouterr().out.splitlines() if "log: " in line]
+    assert Path(named).read_text() == "said\n"
+
+
+def test_a_transient_failure_is_tried_again_as_often_as_asked(tmp_path: Path) -> None:
+    passing = fail(GuestError("slow", transient=True))
+    session = FakeSession({1: passing, 2: passing})
+    assert go(tmp_path, session, on_error="retry:2") == Exit.DONE
+    assert [run.attempt for run in session.calls[:3]] == [0, 1, 2]
+    assert states(tmp_path)[4:10] == ["started", "failed", "started", "failed", "started", "measured"]
+
+
+def test_retries_end(tmp_path: Path) -> None:
+    passing = fail(GuestError("slow", transient=True))
+    session = FakeSession({1: passing, 2: passing})
+    assert go(tmp_path, session, on_error="retry:1") == Exit.RUNS_FAILED
+    assert len(session.calls) == 5
+
+
+def test_a_failure_that_will_not_pass_is_not_tried_again(tmp_path: Path) -> None:
+    session = FakeSession({1: fail(GuestError("panic", transient=False))})
+    assert go(tmp_path, session, on_error="retry:5") == Exit.RUNS_FAILED
+    assert len(session.calls) == 4
+
+
+def test_our_own_bug_ends_the_campaign_and_is_on_record(tmp_path: Path) -> None:
+    session = FakeSession({2: fail(ZeroDivisionError("oops"))})
+    with pytest.raises(ZeroDivisionError):
+        go(tmp_path, session)
+    assert ledger(tmp_path)[-1]["cause"] == "bug"
+    assert go(tmp_path, FakeSession()) == Exit.DONE
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_takes_the_run_down_and_the_campaign_continues_later(
+    tmp_path: Path, number: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    torn_down: list[bool] = []
+
+    async def interrupted() -> None:
+        os.kill(os.getpid(), number)
+        try:
+            await asyncio.sleep(60)
+        finally:
+            os.kill(os.getpid(), number)  # a second one must not cut the teardown short
+            await asyncio.sleep(0.05)
+            torn_down.append(True)
+
+    first = FakeSession({2: interrupted})
+    assert go(tmp_path, first) == Exit.INTERRUPTED
+    assert torn_down == [True]
+    assert ledger(tmp_path)[-1]["cause"] == "interrupted"
+    assert not (tmp_path / "c" / "runs" / first.calls[1].run_id).exists()
+    assert "interrupted after 1 of 4 runs; the same command continues" in capsys.readouterr().out
+    second = FakeSession()
+    assert go(tmp_path, second) == Exit.DONE
+    assert len(second.calls) == 3
+
+
+def test_a_session_that_answers_an_interrupt_with_an_error_is_interrupted_all_the_same(tmp_path: Path) -> None:
+    async def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError as error:
+            raise GuestError("the pair went away") from error
+
+    session = FakeSession({1: interrupted})
+    assert go(tmp_path, session) == Exit.INTERRUPTED
+    assert len(session.calls) == 1
+    assert ledger(tmp_path)[-1]["cause"] == "interrupted"
+
+
+def test_a_changed_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession())
+    session = FakeSession()
+    with pytest.raises(PlanChangedError) as refusal:
+        go(tmp_path, session, cells=(*CELLS, make_cell("1G")))
+    assert refusal.value.evidence == ("mem: 256 MiB, 512 MiB -> 256 MiB, 512 MiB, 1 GiB",)
+    with pytest.raises(PlanChangedError, match="QEMU"):
+        go(tmp_path, session, tools=fake_tools(session, sha256="d" * 64))
+    with pytest.raises(PlanChangedError, match="accel: tcg -> kvm"):
+        go(tmp_path, session, tools=fake_tools(session, accel="kvm"))
+    with pytest.raises(PlanChangedError, match="repeats: 2 -> 3"):
+        go(tmp_path, session, repeats=3)
+    assert session.calls == []
+
+
+def test_a_longer_deadline_is_no_new_plan_and_holds_at_once(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession({1: fail(GuestError("slow boot"))}))
+    session = FakeSession()
+    patient = tuple(cell.model_copy(update={"deadlines": Deadlines(boot=999)}) for cell in CELLS)
+    assert go(tmp_path, session, cells=patient) == Exit.DONE
+    assert [cell.deadlines.boot for cell in session.cells] == [999]
+
+
+def test_a_campaign_cannot_run_twice_at_once(tmp_path: Path) -> None:
+    session = FakeSession()
+    with locked(tmp_path / "c"), pytest.raises(ConfigError, match=f"being run by process {os.getpid()}"):
+        go(tmp_path, session)
+    assert session.calls == []
+    assert go(tmp_path, session) == Exit.DONE
+
+
+def test_the_lock_goes_with_the_process_that_held_it(tmp_path: Path) -> None:
+    code = f"""
+import os, pathlib
+from bench.run.folder import locked
+with locked(pathlib.Path({str(tmp_path / "c")!r})):
+    os.kill(os.getpid(), 9)
+"""
+    subprocess.run([sys.executable, "-c", code], timeout=60, check=False)
+    with locked(tmp_path / "c"):
+        pass
+
+
+def test_a_cell_that_does_not_fit_is_refused_before_anything_is_made(tmp_path: Path) -> None:
+    session = FakeSession()
+    with pytest.raises(HostError, match=r"512 MiB .* does not fit"):
+        go(tmp_path, session, tools=fake_tools(session, available=GIB))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_results_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(StoreError, match="cannot write to"):
+        go(tmp_path / "file", FakeSession())
+
+
+def test_a_run_with_doubtful_data_is_kept_and_said_to_be_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class Doubtful(FakeSession):
+        async def __call__(self, *args: Any, **kwargs: Any) -> Any:
+            outcome = await super().__call__(*args, **kwargs)
+            return type(outcome)(outcome.run_id, 2, quality_ok=False, message="trace and QMP differ by 5 ms")
+
+    assert go(tmp_path, Doubtful(), repeats=1) == Exit.DONE
+    assert "its quality check failed: trace and QMP differ by 5 ms" in capsys.readouterr().out
+
+
+def test_the_name_is_given_or_the_experiment_s_or_follows_from_what_is_measured(tmp_path: Path) -> None:
+    assert campaign_name(make_settings(tmp_path), CELLS) == "c"
+    assert campaign_name(make_settings(tmp_path, campaign=None, experiment="demo"), CELLS) == "demo"
+    derived = campaign_name(make_settings(tmp_path, campaign=None), CELLS)
+    assert derived.startswith("sweep-")
+    assert derived == campaign_name(make_settings(tmp_path, campaign=None, on_error="stop"), CELLS)
+    assert derived != campaign_name(make_settings(tmp_path, campaign=None, seed=8), CELLS)
+    assert derived != campaign_name(make_settings(tmp_path, campaign=None), CELLS[:1])
+
+
+def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert not write_report(tmp_path / "nothing-here", Console())
+    assert "the report failed" in capsys.readouterr().out
+    session = FakeSession()
+    tools = fake_tools(session)
+    failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
+    assert go(tmp_path, session, tools=failing) == Exit.BUG
+    assert states(tmp_path)[-1] == "measured"

@@ -1,0 +1,52 @@
+"""What a binary says of itself, read from replies of both old and new QEMU."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.config.model import Trace
+from bench.errors import HostError
+from bench.pair.features import ORDER_EVENTS, Features, known_events, missing_parts, reconnect_option
+
+SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
+OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
+DRIVERS = [{"meta-type": "enum", "values": ["qcow2", "replication", "quorum", "nbd"]}]
+FEATURES = Features("", (), smp_cache=False, trace_events=frozenset({*ORDER_EVENTS, "savevm_state"}))
+
+
+def test_reconnect_is_spelled_as_the_schema_spells_it() -> None:
+    new = {"meta-type": "object", "members": [{"name": "reconnect-ms", "type": "int"}]}
+    old = {"meta-type": "object", "members": [{"name": "reconnect", "type": "int"}]}
+    assert reconnect_option([SOCKET, new, old]) == "reconnect-ms=1000"
+    assert reconnect_option([SOCKET, old]) == "reconnect=1"
+
+
+def test_a_complete_binary_misses_nothing() -> None:
+    assert missing_parts(DRIVERS, OBJECTS, ["x-colo"]) == ()
+
+
+def test_everything_a_binary_lacks_is_named() -> None:
+    assert missing_parts([], OBJECTS[1:], []) == (
+        "block driver replication",
+        "block driver quorum",
+        "block driver nbd",
+        "object colo-compare",
+        "migration capability x-colo",
+    )
+
+
+def test_globs_become_the_events_that_the_binary_has() -> None:
+    events, missing = known_events(Trace(events=("savevm_*",), optional=("gone_*",)), FEATURES)
+    assert "savevm_state" in events
+    assert missing == ("gone_*",)
+
+
+def test_the_events_that_bound_the_phases_are_always_on() -> None:
+    events, _ = known_events(Trace(events=("savevm_*",)), FEATURES)
+    assert set(ORDER_EVENTS) < set(events)
+
+
+def test_an_unknown_event_is_refused_with_the_close_ones() -> None:
+    with pytest.raises(HostError, match="colo_send_mesage") as caught:
+        known_events(Trace(events=("colo_send_mesage",)), FEATURES)
+    assert "colo_send_message" in caught.value.hint

@@ -1,0 +1,78 @@
+"""The client against a real HTTP server of this process."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import TYPE_CHECKING
+
+import pytest
+
+from bench.workload.http_client import ask, run
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+
+class Page(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        if self.path == "/slow":
+            time.sleep(0.2)
+        self.send_response(200 if self.path != "/none" else 404)
+        self.end_headers()
+        self.wfile.write(b"hello")
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_address[1]
+        server.shutdown()
+        thread.join()
+
+
+def run_for(seconds: float, url: str, rate: float, connections: int, output: Path) -> list[dict[str, object]]:
+    stop = threading.Event()
+    threading.Timer(seconds, stop.set).start()
+    run(url, rate, connections, output, stop.wait)
+    return [json.loads(line) for line in output.read_text().splitlines()]
+
+
+def test_an_answer_has_its_status_size_and_latency(port: int) -> None:
+    answer = ask("127.0.0.1", port, "/slow", time.monotonic())
+    assert (answer.status, answer.bytes, answer.error) == (200, 5, None)
+    assert answer.latency_s >= 0.2
+
+
+def test_a_refusal_is_recorded_and_not_raised() -> None:
+    answer = ask("127.0.0.1", 1, "/", time.monotonic())
+    assert answer.status == 0
+    assert answer.error is not None
+    assert "ConnectionRefused" in answer.error
+
+
+def test_the_open_loop_keeps_its_schedule_and_counts_waiting_as_latency(port: int, tmp_path: Path) -> None:
+    answers = run_for(1.0, f"http://127.0.0.1:{port}/slow", 20, 1, tmp_path / "client.jsonl")
+    assert len(answers) >= 18
+    answered = [float(str(answer["latency_s"])) for answer in answers if answer["error"] is None]
+    assert answered == sorted(answered)
+    assert answered[-1] > 2 * answered[0]
+
+
+def test_a_request_without_an_answer_at_the_end_is_on_record(port: int, tmp_path: Path) -> None:
+    answers = run_for(0.5, f"http://127.0.0.1:{port}/slow", 50, 1, tmp_path / "client.jsonl")
+    assert "unanswered when the run ended" in {answer["error"] for answer in answers}
+
+
+def test_the_closed_loop_asks_again_when_answered(port: int, tmp_path: Path) -> None:
+    answers = run_for(0.5, f"http://127.0.0.1:{port}/", 0, 2, tmp_path / "client.jsonl")
+    assert len(answers) > 4
+    assert {answer["status"] for answer in answers} == {200}

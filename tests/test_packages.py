@@ -1,0 +1,316 @@
+from __future__ import annotations
+
+import json
+import os
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from bench.errors import ProvisionError
+from bench.provision import commands, packages
+from bench.provision.__main__ import main as provision
+from bench.provision.cache import cache_folder, locked
+
+KEYRING = Path("/keys/debian.gpg")
+SITE = "http://mirror.example/debian"
+
+
+def silent(_text: str) -> None:
+    pass
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(folder))
+    return folder
+
+
+def script(path: Path, text: str) -> None:
+    path.write_text(f"#!{sys.executable}\n{text}")
+    path.chmod(0o755)
+
+
+FAKE_MMDEBSTRAP = """
+import pathlib, sys
+root = pathlib.Path(next(word for word in sys.argv[1:] if word.startswith("/")))
+def put(name, text="x"):
+    path = root / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+for name in {watched!r}:
+    put(name)
+put("usr/lib/modules/9.9.9-amd64/vmlinuz")
+for name in {include!r}:
+    put("var/cache/apt/archives/" + name + "_1%3a2.0+ds-1_amd64.deb")
+print("I: extracting archives...")
+"""
+
+
+@pytest.fixture
+def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A PATH on which fetching meets fakes: no network, a tree in no time."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    fake = FAKE_MMDEBSTRAP.format(watched=packages._WATCHED, include=packages.INCLUDE)
+    script(folder / "mmdebstrap", fake)
+    script(folder / "apt-config", "print('Acquire \"\";')")
+    script(folder / "apt-get", f"print('{SITE}|Debian|Debian|main')")
+    script(folder / "gcc", "")
+    monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
+    monkeypatch.delenv("COLO_BENCH_MIRROR", raising=False)
+    (tmp_path / "keys.gpg").write_text("")
+    monkeypatch.setattr(packages, "_KEYRINGS", (tmp_path / "keys.gpg",))
+    assert cache
+    return folder
+
+
+def test_the_site_is_the_main_archives_never_the_security_one() -> None:
+    lines = (
+        "http://a.example/debian-security|Debian|Debian-Security|main",
+        "http://b.example/debian|Debian|Debian Backports|main",
+        "http://c.example/other|Other|Other|main",
+        "http://d.example/debian/|Debian|Debian|main",
+        "http://e.example/debian|Debian|Debian|main",
+    )
+    assert packages.choose_site(lines) == "http://d.example/debian"
+
+
+@pytest.mark.parametrize(
+    "line", ["", "http://a.example|Ubuntu|Ubuntu|main", "cdrom:[disc]|Debian|Debian|main", "x|$(ORIGIN)"]
+)
+def test_no_site_is_found_where_apt_knows_no_debian_mirror(line: str) -> None:
+    assert packages.choose_site([line]) is None
+
+
+def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLO_BENCH_MIRROR", SITE)
+    assert packages.mirror() == SITE
+
+
+@pytest.mark.parametrize(
+    "value", ["", "[trusted=yes] http://a.example", "ftp://a.example", "http://a.example main\ndeb x"]
+)
+def test_a_mirror_that_is_not_an_address_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLO_BENCH_MIRROR", value)
+    with pytest.raises(ProvisionError, match="not the address of a mirror"):
+        packages.mirror()
+
+
+def test_a_machine_without_a_debian_mirror_is_told_the_variable(
+    fake_tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(fake_tools / "apt-get", "print('http://a.example|Ubuntu|Ubuntu|main')")
+    with pytest.raises(ProvisionError) as caught:
+        packages.mirror()
+    assert caught.value.cause == "no-mirror"
+    assert "COLO_BENCH_MIRROR" in caught.value.hint
+    assert monkeypatch
+
+
+def test_the_command_accepts_the_debian_keys_only_and_no_insecure_archive() -> None:
+    argv = packages.mmdebstrap_argv(SITE, Path("/cache/tree"), KEYRING, ('Acquire::http::Proxy "http://proxy:1"',))
+    assert argv == (
+        "mmdebstrap",
+        "--variant=extract",
+        "--mode=chrootless",
+        "--architectures=amd64",
+        "--include=qemu-system-x86,qemu-utils,linux-image-amd64,busybox-static,cpio,zstd",
+        '--aptopt=APT::Install-Recommends "false"',
+        '--aptopt=APT::Default-Release "trixie-backports"',
+        '--aptopt=Acquire::Retries "3"',
+        '--aptopt=Acquire::http::Proxy "http://proxy:1"',
+        "--skip=check/signed-by,cleanup/apt/cache",
+        "trixie",
+        "/cache/tree",
+        "deb [signed-by=/keys/debian.gpg] http://mirror.example/debian trixie main",
+        "deb [signed-by=/keys/debian.gpg] http://mirror.example/debian trixie-backports main",
+    )
+
+
+def test_only_the_way_to_the_network_is_carried_over_from_this_machines_apt() -> None:
+    dump = (
+        'Acquire "";',
+        'Acquire::AllowInsecureRepositories "1";',
+        'Acquire::http::Proxy "http://proxy.example:3142";',
+        'Acquire::http::Proxy::mirror.example "DIRECT";',
+        'Acquire::https::CaInfo "/etc/ssl/own.pem";',
+        'Acquire::https::Verify-Peer "false";',
+        'APT::Get::AllowUnauthenticated "true";',
+    )
+    assert packages.carried_apt_options(dump) == (
+        'Acquire::http::Proxy "http://proxy.example:3142"',
+        'Acquire::http::Proxy::mirror.example "DIRECT"',
+        'Acquire::https::CaInfo "/etc/ssl/own.pem"',
+    )
+
+
+@pytest.mark.parametrize(
+    ("said", "hint"),
+    [
+        ("E: ... NO_PUBKEY 6ED0E7B82643E131", "debian-archive-keyring"),
+        ("E: Release file is expired (invalid since 3d)", "clock"),
+        ("E: write error: No space left on device", "free 1 GB"),
+        ("E: Unable to locate package qemu-system-x86", "another mirror"),
+        ("Err:1 Temporary failure resolving", "check the network"),
+    ],
+)
+def test_a_failed_fetch_names_its_fix(said: str, hint: str) -> None:
+    assert hint in packages.fetch_hint(said)
+
+
+def test_a_package_files_name_tells_the_exact_version() -> None:
+    name = "qemu-system-x86_1%3a11.1.3+ds-1~bpo13+1_amd64.deb"
+    assert packages.package_version(name) == ("qemu-system-x86", "1:11.1.3+ds-1~bpo13+1")
+
+
+def test_a_tree_that_was_never_fetched_is_not_there(cache: Path) -> None:
+    assert packages.installed_tree() is None
+    assert cache.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_fetched_tree_is_complete_recorded_and_found_again(fake_tools: Path) -> None:
+    told: list[str] = []
+    tree = packages.fetch_tree(told.append)
+    assert tree == packages.installed_tree()
+    assert dict(tree.packages) == dict.fromkeys(packages.INCLUDE, "1:2.0+ds-1")
+    assert tree.kernel_release == "9.9.9-amd64"
+    assert "packages: extracting archives" in told
+    assert not (tree.root / "var/cache/apt/archives").exists()
+    (fake_tools / "mmdebstrap").unlink()
+    assert packages.fetch_tree(silent) == tree
+
+
+def test_a_failed_fetch_leaves_nothing_and_says_why(fake_tools: Path, cache: Path) -> None:
+    script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=["a"], include=[]) + "\nsys.exit('E: no Release')")
+    with pytest.raises(ProvisionError) as caught:
+        packages.fetch_tree(silent)
+    assert caught.value.cause == "fetch-failed"
+    assert caught.value.evidence == ("E: no Release",)
+    assert "mirror.example" in caught.value.message
+    assert [path.name for path in cache.iterdir()] == ["packages.lock"]
+
+
+def test_a_tree_without_a_wanted_package_is_refused(fake_tools: Path, cache: Path) -> None:
+    script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=packages._WATCHED, include=["cpio"]))
+    with pytest.raises(ProvisionError, match="lacks qemu-system-x86"):
+        packages.fetch_tree(silent)
+    assert [path.name for path in cache.iterdir()] == ["packages.lock"]
+
+
+def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
+    tree = packages.fetch_tree(silent)
+    (tree.root / "usr/bin/qemu-system-x86_64").write_text("other")
+    with pytest.raises(ProvisionError, match="changed afterwards: usr/bin/qemu-system-x86_64") as caught:
+        packages.installed_tree()
+    assert str(tree.root) in caught.value.hint
+    assert fake_tools
+
+
+def test_missing_tools_are_named_with_the_command_that_installs_them(
+    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(packages, "_KEYRINGS", (tmp_path / "none.gpg",))
+    with pytest.raises(ProvisionError) as caught:
+        packages.fetch_tree(silent)
+    assert caught.value.cause == "tools-missing"
+    assert "apt-get install -y mmdebstrap gcc" in caught.value.hint
+    assert "debian-archive-keyring" in caught.value.hint
+    assert cache.exists()
+
+
+def test_a_program_of_the_tree_runs_through_the_trees_own_loader() -> None:
+    tree = packages.Tree(Path("/t"), ())
+    assert tree.program("usr/bin/qemu-img", argv0="qemu-img") == (
+        "/t/usr/lib64/ld-linux-x86-64.so.2",
+        "--library-path",
+        "/t/usr/lib/x86_64-linux-gnu",
+        "--argv0",
+        "qemu-img",
+        "/t/usr/bin/qemu-img",
+    )
+
+
+def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:
+    cache.mkdir()
+    cache.chmod(0o777)
+    with pytest.raises(ProvisionError, match="not yours alone"):
+        cache_folder()
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b'])
+def test_a_cache_whose_name_the_loader_would_split_is_refused(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / name))
+    with pytest.raises(ProvisionError, match="in its name"):
+        cache_folder()
+
+
+def test_the_cache_follows_the_usual_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("COLO_BENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert cache_folder() == tmp_path / "xdg/colo-bench"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    assert cache_folder() == tmp_path / "home/.cache/colo-bench"
+
+
+def test_a_second_process_waits_for_the_first_and_says_so(cache: Path) -> None:
+    told: list[str] = []
+    with (
+        locked("packages", silent),
+        pytest.raises(ProvisionError, match="has held"),
+        locked("packages", told.append, 0.3),
+    ):
+        pass
+    assert told == ["waiting: another process is making the same (packages)"]
+    assert cache.exists()
+
+
+def test_a_helper_that_is_late_is_killed_with_its_children() -> None:
+    with pytest.raises(ProvisionError, match="did not end within") as caught:
+        commands.run(["sh", "-c", "sleep 60 & echo $!; wait"], deadline_s=1)
+    # The signal was sent; the kernel may need a moment to finish the process.
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(caught.value.evidence[0])).wait(5)
+
+
+def test_a_helper_that_fails_says_its_last_words() -> None:
+    with pytest.raises(ProvisionError, match="packing failed") as caught:
+        commands.check([sys.executable, "-c", "print('why'); raise SystemExit(2)"], what="packing", deadline_s=20)
+    assert caught.value.evidence == ("why",)
+
+
+@pytest.mark.provisioned
+def test_the_real_packages_are_verified_and_recorded() -> None:
+    tree = packages.fetch_tree(silent)
+    assert tree.version("qemu-system-x86").startswith("1:1")
+    assert tree.version("zlib1g")
+    manifest = json.loads((tree.root / "colo-bench.json").read_text())
+    assert set(packages._WATCHED) < set(manifest["sha256"])
+
+
+def test_the_command_says_cause_and_fix_when_it_cannot_provision(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert provision(["--qemu", "/none/qemu"]) == 3
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert said.err.splitlines()[0] == "colo-bench: qemu=/none/qemu: /none/qemu does not exist"
+    assert said.err.splitlines()[1].startswith("  fix: ")
+    assert cache
+
+
+@pytest.mark.provisioned
+def test_the_command_ends_with_versions_hashes_and_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
+    assert provision([]) == 0
+    said = capsys.readouterr().out.splitlines()
+    ended = said[-9:]
+    assert [line.split()[0] for line in ended[::2]] == ["QEMU", "kernel", "initramfs", "nodelay", "folder"]
+    assert [len(line.split()[1]) for line in ended[1::2]] == [64] * 4
+    assert ended[-1].endswith(str(cache_folder()))

@@ -1,0 +1,130 @@
+"""Real child processes (`sleep`, `sh`): they must be gone whatever happens to their owner."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from bench.errors import BenchError, GuestError, LaunchError
+from bench.pair.process import launch, unless_any_exited
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+async def forever() -> None:
+    await asyncio.sleep(60)
+
+
+def test_a_process_ends_with_its_block(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        async with launch("side", ("sleep", "60"), folder=tmp_path) as process:
+            assert alive(process.pid)
+            return process.pid
+
+    assert not alive(asyncio.run(scenario()))
+
+
+def test_a_process_ends_when_the_block_raises(tmp_path: Path) -> None:
+    pids = []
+
+    async def scenario() -> None:
+        async with launch("side", ("sleep", "60"), folder=tmp_path) as process:
+            pids.append(process.pid)
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        asyncio.run(scenario())
+    assert not alive(pids[0])
+
+
+def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
+    async def scenario() -> int:
+        stubborn = ("sh", "-c", "trap '' TERM; echo up; while :; do sleep 1; done")
+        async with launch("side", stubborn, folder=tmp_path, grace_s=0.2) as process:
+            while not process.tail():
+                await asyncio.sleep(0.01)
+            return process.pid
+
+    assert not alive(asyncio.run(scenario()))
+
+
+def test_an_early_end_is_an_error_with_its_last_words(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with launch(
+            "primary's QEMU", ("sh", "-c", "echo unknown device >&2; exit 1"), folder=tmp_path
+        ) as process:
+            await process.unless_exited(forever())
+
+    with pytest.raises(LaunchError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.message == "the primary's QEMU exited with status 1"
+    assert caught.value.evidence == ("unknown device",)
+
+
+def test_a_kill_from_outside_is_named_and_hints_at_memory(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with launch("secondary's QEMU", ("sleep", "60"), folder=tmp_path) as process:
+            os.kill(process.pid, signal.SIGKILL)
+            await process.unless_exited(forever())
+
+    with pytest.raises(LaunchError, match="was killed by SIGKILL") as caught:
+        asyncio.run(scenario())
+    assert "OOM" in caught.value.hint
+
+
+def test_the_work_wins_when_it_ends_first(tmp_path: Path) -> None:
+    async def answer() -> int:
+        return 42
+
+    async def scenario() -> int:
+        async with launch("side", ("sleep", "60"), folder=tmp_path) as process:
+            return await unless_any_exited((process,), answer())
+
+    assert asyncio.run(scenario()) == 42
+
+
+def test_the_works_own_error_passes_through(tmp_path: Path) -> None:
+    async def fail() -> None:
+        raise GuestError("panic")
+
+    async def scenario() -> None:
+        async with launch("side", ("sleep", "60"), folder=tmp_path) as process:
+            await process.unless_exited(fail())
+
+    with pytest.raises(BenchError, match="panic"):
+        asyncio.run(scenario())
+
+
+def test_sigkill_of_the_owner_takes_its_children_along(tmp_path: Path) -> None:
+    script = f"""
+import asyncio
+from pathlib import Path
+from bench.pair.process import launch
+async def main():
+    async with launch("side", ("sleep", "60"), folder=Path({str(tmp_path)!r})) as process:
+        print(process.pid, flush=True)
+        await asyncio.sleep(60)
+asyncio.run(main())
+"""
+    owner = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert owner.stdout is not None
+    child = int(owner.stdout.readline())
+    owner.kill()
+    owner.wait()
+    owner.stdout.close()
+    give_up = time.monotonic() + 10
+    while alive(child) and time.monotonic() < give_up:
+        time.sleep(0.01)
+    assert not alive(child)

@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import pytest
+
+from bench.errors import ProvisionError
+from bench.provision import qemu
+from bench.provision.qemu import Binary, find_qemu, installed_qemu
+
+VERSION = "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1)"
+
+
+def silent(_text: str) -> None:
+    pass
+
+
+def fake(path: Path, says: str, status: int = 0) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(f"#!/bin/sh\necho '{says}'\nexit {status}\n")
+    path.chmod(0o755)
+    return path
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """A folder with a QEMU and its qemu-img."""
+    fake(tmp_path / "bin/qemu-img", "qemu-img version 11.1.3")
+    return fake(tmp_path / "bin/qemu-system-x86_64", VERSION).parent
+
+
+@pytest.fixture
+def provisioned() -> Binary:
+    return find_qemu("provisioned", silent)
+
+
+def test_a_given_path_is_used_with_the_qemu_img_beside_it(installed: Path) -> None:
+    path = installed / "qemu-system-x86_64"
+    binary = find_qemu(str(path), silent)
+    assert binary == Binary(
+        argv=(str(path),),
+        img_argv=(str(installed / "qemu-img"),),
+        env=(),
+        path=path,
+        sha256=hashlib.sha256(path.read_bytes()).hexdigest(),
+        version="11.1.3 (Debian 1:11.1.3+ds-1)",
+        source="path",
+    )
+    assert installed_qemu(str(path)) == binary
+
+
+def test_the_systems_qemu_is_found_on_path_and_hashed_behind_its_links(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    links = tmp_path / "links"
+    links.mkdir()
+    (links / "qemu-system-x86_64").symlink_to(installed / "qemu-system-x86_64")
+    monkeypatch.setenv("PATH", f"{links}{os.pathsep}{os.environ['PATH']}")
+    binary = find_qemu("system", silent)
+    assert binary.source == "system"
+    assert binary.argv == (str(links / "qemu-system-x86_64"),)
+    assert binary.path == installed / "qemu-system-x86_64"
+    assert binary.img_argv == (str(installed / "qemu-img"),)
+
+
+def test_a_version_without_a_distributions_own_is_read_too(tmp_path: Path) -> None:
+    fake(tmp_path / "qemu-img", "qemu-img version 10.2.0")
+    assert find_qemu(str(fake(tmp_path / "q", "QEMU emulator version 10.2.0")), silent).version == "10.2.0"
+
+
+def test_qemu_img_comes_from_path_when_it_is_not_beside_the_binary(
+    installed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", f"{installed}{os.pathsep}{os.environ['PATH']}")
+    binary = find_qemu(str(fake(tmp_path / "own/qemu-system-x86_64", VERSION)), silent)
+    assert binary.img_argv == (str(installed / "qemu-img"),)
+
+
+def test_no_qemu_on_path_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProvisionError, match="not on PATH") as caught:
+        find_qemu("system", silent)
+    assert "qemu-system-x86" in caught.value.hint
+
+
+def test_what_is_not_there_or_cannot_be_run_is_told_apart(tmp_path: Path, installed: Path) -> None:
+    with pytest.raises(ProvisionError, match="does not exist"):
+        find_qemu(str(tmp_path / "none"), silent)
+    with pytest.raises(ProvisionError, match="is a folder"):
+        find_qemu(str(installed), silent)
+    (installed / "qemu-system-x86_64").chmod(0o600)
+    with pytest.raises(ProvisionError, match="may not be run"):
+        find_qemu(str(installed / "qemu-system-x86_64"), silent)
+
+
+def test_a_program_that_is_no_qemu_is_refused_with_what_it_said(installed: Path) -> None:
+    fake(installed / "qemu-system-x86_64", "something else")
+    with pytest.raises(ProvisionError, match="is not a QEMU") as caught:
+        find_qemu(str(installed / "qemu-system-x86_64"), silent)
+    assert caught.value.evidence == ("something else",)
+
+
+def test_a_file_that_the_kernel_cannot_run_is_refused(installed: Path) -> None:
+    (installed / "qemu-system-x86_64").write_bytes(b"\x7fELFgarbage")
+    with pytest.raises(ProvisionError, match="does not run"):
+        find_qemu(str(installed / "qemu-system-x86_64"), silent)
+
+
+def test_a_wrong_qemu_img_is_refused(installed: Path) -> None:
+    fake(installed / "qemu-img", "no image tool")
+    with pytest.raises(ProvisionError, match="is not a qemu-img"):
+        find_qemu(str(installed / "qemu-system-x86_64"), silent)
+
+
+def test_a_missing_provisioned_qemu_is_not_fetched_when_only_asked_about(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / "cache"))
+    assert installed_qemu(qemu.PROVISIONED) is None
+
+
+def test_a_library_is_preloaded_by_variable_into_a_system_binary(installed: Path) -> None:
+    binary = find_qemu(str(installed / "qemu-system-x86_64"), silent).preloading(Path("/lib/n.so"))
+    assert binary.env == (("LD_PRELOAD", "/lib/n.so"),)
+
+
+def test_a_library_is_preloaded_by_the_loaders_option_into_the_provisioned_binary() -> None:
+    binary = Binary(
+        ("/t/ld.so", "--library-path", "/t/lib", "/t/q"), ("/t/img",), (), Path("/t/q"), "0", "1", "provisioned"
+    )
+    assert binary.preloading(Path("/lib/n.so")).argv == (
+        "/t/ld.so",
+        "--preload",
+        "/lib/n.so",
+        "--library-path",
+        "/t/lib",
+        "/t/q",
+    )
+
+
+@pytest.mark.provisioned
+def test_the_provisioned_qemu_says_its_version_and_hash(provisioned: Binary) -> None:
+    assert int(provisioned.version.split(".")[0]) >= 11
+    assert hashlib.sha256(provisioned.path.read_bytes()).hexdigest() == provisioned.sha256
+    assert installed_qemu("provisioned") == provisioned

@@ -1,0 +1,120 @@
+"""The monitor against a fake QMP server on a real socket."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_qmp import SILENCE, event, fake_qmp, send
+
+from bench.errors import QmpError
+from bench.pair.qmp import Event, QmpLog, connect
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_a_command_its_reply_and_its_time_are_logged(tmp_path: Path) -> None:
+    async def scenario() -> Any:
+        with QmpLog(tmp_path / "qmp.jsonl") as log:
+            async with (
+                fake_qmp(tmp_path / "qmp.sock", lambda command, _: {"status": command}),
+                await connect("primary", tmp_path / "qmp.sock", log, 5) as monitor,
+            ):
+                return await monitor.execute("query-status")
+
+    assert asyncio.run(scenario()) == {"status": "query-status"}
+    greeted, entry = read_log(tmp_path / "qmp.jsonl")
+    assert greeted["command"] == "qmp_capabilities"
+    assert "QMP" in greeted["reply"]
+    assert entry["side"] == "primary"
+    assert entry["command"] == "query-status"
+    assert entry["reply"] == {"status": "query-status"}
+    assert entry["seconds"] >= 0
+
+
+def test_a_refusal_is_raised_and_logged(tmp_path: Path) -> None:
+    def refuse(command: str, _: Any) -> Any:
+        raise ValueError(f"no {command}")
+
+    async def scenario() -> None:
+        with QmpLog(tmp_path / "qmp.jsonl") as log:
+            async with (
+                fake_qmp(tmp_path / "qmp.sock", refuse),
+                await connect("primary", tmp_path / "qmp.sock", log, 5) as monitor,
+            ):
+                with pytest.raises(QmpError, match="the primary refused `migrate`: no migrate"):
+                    await monitor.execute("migrate")
+
+    asyncio.run(scenario())
+    assert read_log(tmp_path / "qmp.jsonl")[-1]["error"] == "no migrate"
+
+
+def test_silence_is_an_error_with_a_name_and_a_hint(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_qmp(tmp_path / "qmp.sock", lambda *_: SILENCE),
+            await connect("primary", tmp_path / "qmp.sock", None, 5) as monitor,
+        ):
+            await monitor.execute("query-status", deadline_s=0.1)
+
+    with pytest.raises(QmpError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "qmp-timeout"
+    assert "deadlines.qmp" in caught.value.hint
+
+
+def test_a_connection_that_dies_is_named(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_qmp(tmp_path / "qmp.sock", lambda *_: SILENCE) as clients,
+            await connect("secondary", tmp_path / "qmp.sock", None, 5) as monitor,
+        ):
+            asyncio.get_running_loop().call_later(0.05, clients[0].close)
+            await monitor.execute("query-status")
+
+    with pytest.raises(QmpError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "qmp-lost"
+
+
+def test_nobody_there_is_an_error_within_the_deadline(tmp_path: Path) -> None:
+    with pytest.raises(QmpError, match="did not answer within"):
+        asyncio.run(connect("primary", tmp_path / "qmp.sock", None, 0.1))
+
+
+def test_events_reach_subscribers_with_qemus_own_time(tmp_path: Path) -> None:
+    async def scenario() -> list[Event]:
+        seen: list[Event] = []
+        with QmpLog(tmp_path / "qmp.jsonl") as log:
+            async with (
+                fake_qmp(tmp_path / "qmp.sock", lambda *_: {}) as clients,
+                await connect("primary", tmp_path / "qmp.sock", log, 5) as monitor,
+            ):
+                monitor.subscribe(seen.append)
+                send(clients[0], event("STOP", 100, 250000))
+                while not seen:
+                    await asyncio.sleep(0.01)
+        return seen
+
+    assert asyncio.run(scenario()) == [Event("STOP", 100.25, {})]
+    assert read_log(tmp_path / "qmp.jsonl")[-1]["event"] == "STOP"
+
+
+def test_a_socket_path_longer_than_the_kernel_allows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = tmp_path / ("d" * 60) / ("e" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.chdir(deep)
+
+    async def scenario() -> Any:
+        async with (
+            fake_qmp(Path("qmp.sock"), lambda *_: {"ok": True}),
+            await connect("primary", deep / "qmp.sock", None, 5) as monitor,
+        ):
+            return await monitor.execute("query-status")
+
+    assert asyncio.run(scenario()) == {"ok": True}
