@@ -1,0 +1,37 @@
+"""`make benchmark`: runs every benchmark on real pairs, prints the figures and stores them; asserts nothing."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from pathlib import Path
+
+from bench.files import write_atomic
+from benchmarks import launch, parse, rate, setting, trace_cost
+
+RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
+NAMES = ("parse", "launch", "rate", "trace_cost")
+
+
+def main() -> int:
+    """Run the benchmarks that were named, or all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which (default: all)")
+    names = parser.parse_args().names or NAMES
+    RESULTS.mkdir(parents=True, exist_ok=True)
+    pairs = {"launch": launch.benchmark, "rate": rate.benchmark, "trace_cost": trace_cost.benchmark}
+    chosen = setting.provisioned() if set(names) & set(pairs) else None
+    for name in names:
+        figures = parse.benchmark() if name == "parse" or chosen is None else pairs[name](chosen)
+        about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
+        about |= {"pairs": "emulation (TCG)", "qemu": chosen.binary.version} if chosen and name in pairs else {}
+        text = json.dumps({"benchmark": name, **about, "figures": figures}, indent=1)
+        print(text)  # noqa: T201 - printing the figures is what this command is for
+        write_atomic(RESULTS / f"{name}.json", text + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
