@@ -8,7 +8,6 @@ need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need mmdebstrap mmdebstrap
 need gcc gcc
 need ip iproute2
-need setpriv util-linux
 need python3 python3
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import BenchError, LaunchError
+from bench.owner import end_with_owner
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Mapping
@@ -101,26 +102,26 @@ async def launch(
 ) -> AsyncIterator[Process]:
     """Run a command in a folder until the block ends.
 
-    The child asks the kernel to be killed when this process dies (``setpriv --pdeathsig``), so not even SIGKILL of the
-    harness leaves it behind. It has a session of its own: Ctrl-C reaches the harness, which ends the pair in order.
+    The kernel kills the child when this process dies, so not even SIGKILL of the harness leaves it behind. It has a
+    session of its own: Ctrl-C reaches the harness, which ends the pair in order.
 
     Raises:
         LaunchError: the command cannot be started.
     """
-    guarded = ("setpriv", "--pdeathsig", "SIGKILL", "--", *argv)
     with (folder / "stderr.log").open("ab") as stderr:
         try:
             child = await asyncio.create_subprocess_exec(
-                *guarded,
+                *argv,
                 cwd=folder,
                 env={**os.environ, **(env or {})},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,
+                preexec_fn=end_with_owner(),
             )
         except OSError as error:
-            raise LaunchError(f"cannot start {guarded[0]}: {error.strerror}", hint="install util-linux") from error
+            raise LaunchError(f"cannot start {argv[0]}: {error.strerror}", cause="program-missing") from error
     process = Process(name, child, folder)
     try:
         yield process

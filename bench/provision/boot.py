@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import selectors
-import shutil
 import subprocess
 import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.errors import GuestError, LaunchError
+from bench.owner import end_with_owner
 from bench.provision.guest import KERNEL_ARGUMENTS, Guest
 
 if TYPE_CHECKING:
@@ -97,15 +97,14 @@ def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: floa
         LaunchError: QEMU cannot be started.
         GuestError: the guest is not ready within ``deadline_s`` seconds.
     """
-    # The kernel kills the VM when this process dies in a way that runs no clean-up.
-    guard = ("setpriv", "--pdeathsig", "KILL", "--") if shutil.which("setpriv") else ()
     try:
         process = subprocess.Popen(
-            [*guard, *argv],
+            argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env={**os.environ, **dict(env)},
+            preexec_fn=end_with_owner(),
         )
     except OSError as error:
         raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}") from error

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
+from bench.owner import end_with_owner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -56,6 +57,7 @@ def run(
             env={**os.environ, "LC_ALL": "C", **dict(env)},
             cwd=cwd,
             start_new_session=True,
+            preexec_fn=end_with_owner(),
         )
     except OSError as error:
         raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
