@@ -10,7 +10,7 @@ from bench.plan.label import flatten
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.plan.plan import Plan
+    from bench.plan.plan import Plan, QemuBuild
 
 
 def require_same(stored: Plan, asked: Plan) -> None:
@@ -33,11 +33,14 @@ def differences(stored: Plan, asked: Plan) -> Iterator[str]:
     """Yield one line per setting, factor or hash that differs; nothing when the runs are the same."""
     if {run.run_id for run in stored.runs} == {run.run_id for run in asked.runs}:
         return
-    for key in ("repeats", "seed"):
-        if getattr(stored, key) != getattr(asked, key):
-            yield f"{key}: {getattr(stored, key)} -> {getattr(asked, key)}"
-    yield from _factor_differences(stored, asked)
-    yield from _build_differences(stored, asked)
+    named = [
+        f"{key}: {getattr(stored, key)} -> {getattr(asked, key)}"
+        for key in ("repeats", "seed")
+        if getattr(stored, key) != getattr(asked, key)
+    ]
+    named += [*_factor_differences(stored, asked), *_build_differences(stored, asked)]
+    # Other run ids are another experiment, even where nobody can say which of their inputs changed.
+    yield from named or ["the run ids differ, and no setting, factor or hash of the two plans tells why"]
 
 
 def _factor_differences(stored: Plan, asked: Plan) -> Iterator[str]:
@@ -62,11 +65,17 @@ def _values(plan: Plan) -> dict[str, tuple[str, ...]]:
 
 
 def _build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
-    for name in sorted(stored.qemu.keys() & asked.qemu.keys()):
-        old, new = stored.qemu[name], asked.qemu[name]
-        if old.sha256 != new.sha256:
-            yield f"QEMU ({name}): {old.version} {old.sha256[:12]} -> {new.version} {new.sha256[:12]}"
+    for name in sorted(stored.qemu.keys() | asked.qemu.keys()):
+        old, new = stored.qemu.get(name), asked.qemu.get(name)
+        if (old and old.sha256) != (new and new.sha256):
+            yield f"QEMU ({name}): {_build_text(old)} -> {_build_text(new)}"
     for key in ("kernel_sha256", "initramfs_sha256"):
         before, after = getattr(stored.guest, key), getattr(asked.guest, key)
         if before != after:
             yield f"guest {key.removesuffix('_sha256')}: {before[:12]} -> {after[:12]}"
+    if stored.nodelay_sha256 != asked.nodelay_sha256:
+        yield f"nodelay library: {(stored.nodelay_sha256 or '-')[:12]} -> {(asked.nodelay_sha256 or '-')[:12]}"
+
+
+def _build_text(build: QemuBuild | None) -> str:
+    return f"{build.version} {build.sha256[:12]}" if build else "-"
