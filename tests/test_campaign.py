@@ -116,9 +116,50 @@ def test_what_a_killed_run_left_is_removed_before_it_is_repeated(tmp_path: Path)
     path = tmp_path / "c" / "ledger.jsonl"
     lines = path.read_text().splitlines(keepends=True)
     path.write_text("".join(lines[:-1]) + lines[-1][:20])
+    (tmp_path / "c" / "runs" / first.calls[3].run_id / "run.json").unlink()
     second = FakeSession()  # asserts that its folder is empty
     assert go(tmp_path, second) == Exit.DONE
     assert [run.run_id for run in second.calls] == [first.calls[3].run_id]
+
+
+def test_a_run_that_was_killed_after_its_record_is_not_measured_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    path = tmp_path / "c" / "ledger.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))  # without the last "measured"
+    last = first.calls[-1].run_id
+    kept = tmp_path / "c" / "runs" / last
+    (kept / "client.jsonl").write_text("")
+    second = FakeSession()
+    assert go(tmp_path, second) == Exit.DONE
+    assert second.calls == []
+    assert (ledger(tmp_path)[-1]["run_id"], ledger(tmp_path)[-1]["state"]) == (last, "measured")
+    assert not (kept / "client.jsonl").exists()
+    assert f"run {last} had been measured when the campaign was killed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("record", ["", '{"schema_version": 1, "run_id": "another"}', '{"schema_version": 99}', "[]"])
+def test_a_killed_run_without_a_whole_record_of_its_own_is_measured_again(tmp_path: Path, record: str) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    path = tmp_path / "c" / "ledger.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    last = first.calls[-1].run_id
+    (tmp_path / "c" / "runs" / last / "run.json").write_text(record)
+    second = FakeSession()
+    assert go(tmp_path, second) == Exit.DONE
+    assert [run.run_id for run in second.calls] == [last]
+    assert (tmp_path / "c" / "failed" / f"{last}-0" / "run.json").read_text() == record
+
+
+def test_memory_is_asked_for_the_runs_that_are_left_also_where_only_a_record_is_gone(tmp_path: Path) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    (tmp_path / "c" / "runs" / first.calls[0].run_id / "run.json").unlink()
+    with pytest.raises(HostError, match="does not fit"):
+        go(tmp_path, FakeSession(), tools=fake_tools(FakeSession(), available=1 << 20))
 
 
 def test_a_failure_does_not_end_the_campaign_and_stays_on_record(
@@ -203,6 +244,27 @@ def test_an_interrupt_takes_the_run_down_and_the_campaign_continues_later(
     second = FakeSession()
     assert go(tmp_path, second) == Exit.DONE
     assert len(second.calls) == 3
+
+
+def test_an_interrupt_and_a_refusal_of_the_system_are_on_record_in_the_stage_that_they_met(tmp_path: Path) -> None:
+    async def interrupted() -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(60)
+
+    go(tmp_path, FakeSession({1: fail(OSError(28, "No space left on device")), 2: interrupted}))
+    failed = [(entry["phase"], entry["cause"]) for entry in ledger(tmp_path) if entry["state"] == "failed"]
+    assert failed == [("guest", "store-failed"), ("guest", "interrupted")]  # the fake session breaks off while booting
+
+
+def test_signal_handlers_come_back_also_after_a_bug(tmp_path: Path) -> None:
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        ours = signal.getsignal(signal.SIGTERM)
+        with pytest.raises(ZeroDivisionError):
+            go(tmp_path, FakeSession({1: fail(ZeroDivisionError("oops"))}))
+        assert signal.getsignal(signal.SIGTERM) == ours
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_session_that_answers_an_interrupt_with_an_error_is_interrupted_all_the_same(tmp_path: Path) -> None:

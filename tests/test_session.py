@@ -2,8 +2,71 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_campaign import make_cell
+
+from bench.errors import BenchError, LaunchError, Phase, QmpError
 from bench.pair.host import LocalHost, NetnsHost
-from bench.run.session import screen_text, workload_figures
+from bench.plan.plan import PlannedRun
+from bench.run import session
+from bench.run.progress import STAGES, Progress, phase_of
+from bench.run.session import Stages, measure_run, screen_text, workload_figures
+
+RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
+
+
+def failure_in(stage: str, error: BenchError, monkeypatch: pytest.MonkeyPatch, folder: Path) -> BenchError:
+    """Return the error of a run whose pair breaks off in a stage."""
+
+    async def break_off(*arguments: Any) -> None:
+        stages: Stages = arguments[4]
+        for name in STAGES:
+            async with stages.stage(name):
+                if name == stage:
+                    raise error
+
+    monkeypatch.setattr(session, "_live", break_off)
+    with pytest.raises(BenchError) as caught:
+        asyncio.run(measure_run(RUN, make_cell(), None, folder, lambda _: None))  # type: ignore[arg-type]
+    return caught.value
+
+
+@pytest.mark.parametrize("stage", [name for name in STAGES if name != "store"])
+def test_a_failure_goes_by_the_stage_that_the_run_had_come_to(
+    stage: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    error = failure_in(stage, LaunchError("the primary's QEMU was killed by SIGSEGV"), monkeypatch, tmp_path)
+    assert error.phase == STAGES[stage]
+
+
+def test_a_poke_that_is_not_answered_fails_in_the_measurement(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    error = failure_in("measure", QmpError("no answer", cause="qmp-timeout"), monkeypatch, tmp_path)
+    assert (error.phase, error.cause) == (Phase.MEASURE, "qmp-timeout")
+
+
+def test_a_run_that_cannot_be_stored_fails_in_the_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    heard: list[Progress] = []
+
+    async def live(*_: Any) -> None:
+        pass
+
+    def store(*_: Any) -> None:
+        raise BenchError("no")
+
+    monkeypatch.setattr(session, "_live", live)
+    monkeypatch.setattr(session, "_store", store)
+    with pytest.raises(BenchError) as caught:
+        asyncio.run(measure_run(RUN, make_cell(), None, tmp_path, heard.append))  # type: ignore[arg-type]
+    assert caught.value.phase == Phase.STORE
+    assert [news.stage for news in heard] == ["store"]
+
+
+def test_what_fails_before_the_first_stage_fails_in_the_launch() -> None:
+    assert phase_of("") == Phase.LAUNCH
 
 
 def test_reports_of_the_guest_become_a_rate_over_the_whole_run() -> None:

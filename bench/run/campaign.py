@@ -10,12 +10,12 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
 
 from bench.config.load import CHECKOUT
-from bench.errors import BenchError, Phase, StoreError
+from bench.errors import BenchError, StoreError
 from bench.exits import Exit
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, remaining_s, require_disk, require_fit
@@ -24,8 +24,10 @@ from bench.plan.plan import GuestBuild, QemuBuild, digest, extent, identity, mak
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
+from bench.record.run import read_record
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
+from bench.run.progress import phase_of
 from bench.run.summary import summarise, summary_table
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
 
     from bench.config.load import OnError, Settings
     from bench.config.model import Cell
+    from bench.errors import Phase
     from bench.plan.plan import Plan, PlannedRun
     from bench.run.display import Display
     from bench.run.prepare import Prepared
@@ -106,8 +109,6 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
         ledger = Ledger(folder / "ledger.jsonl")
-        left = {run.cell_id for run in plan.runs if not ledger.done(run.run_id)}
-        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
         loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console)
         return _finish(loop, loop.run(), tools.report)
 
@@ -115,6 +116,9 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
     builds = {key: assets.binary for key, assets in prepared.assets.items()}
     first = next(iter(prepared.assets.values()))
+        loop.recover()
+        left = {run.cell_id for run in loop.remaining()}
+        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
     guest = first.guest
     return make_plan(
         name,
@@ -150,7 +154,23 @@ class Loop:
 
     def done(self, run_id: str) -> bool:
         """Return whether a run is measured and its record is there."""
-        return self.ledger.done(run_id) and (self.folder / "runs" / run_id / "run.json").exists()
+        return self.ledger.done(run_id) and self._record(run_id) is not None
+
+    def _record(self, run_id: str) -> dict[str, Any] | None:
+        return read_record(self.folder / "runs" / run_id, run_id)
+
+    def recover(self) -> None:
+        """Take what a kill left with its whole record, but without its line in the ledger, for measured."""
+        for run in self.plan.runs:
+            last = self.ledger.last(run.run_id)
+            record = self._record(run.run_id) if last is not None and last.state == "started" else None
+            if last is None or record is None:
+                continue
+            (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
+            doubt = "; ".join(record.get("quality", {}).get("failures", ()))
+            self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
+            text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
+            self.console.print(text, markup=False, soft_wrap=True)
 
     def remaining(self) -> list[PlannedRun]:
         """Return the runs that are still to be measured, in order."""
@@ -165,9 +185,11 @@ class Loop:
         finished = len(self.plan.runs) - len(remaining)
         with make_display(self.console, self.plan, finished) as display:
             handlers = {number: signal.getsignal(number) for number in _SIGNALS}
-            asyncio.run(self._interruptible(self._measure_all(remaining, display)))
-            for number, handler in handlers.items():  # asyncio leaves the default ones behind
-                signal.signal(number, handler)
+            try:
+                asyncio.run(self._interruptible(self._measure_all(remaining, display)))
+            finally:
+                for number, handler in handlers.items():  # asyncio leaves the default ones behind
+                    signal.signal(number, handler)
         if self.interrupted:
             return Exit.INTERRUPTED
         return Exit.RUNS_FAILED if self.remaining() else Exit.DONE
@@ -229,11 +251,11 @@ class Loop:
                 raise asyncio.CancelledError from error
             if isinstance(error, asyncio.CancelledError):
                 raise
-            understood = error if isinstance(error, BenchError) else _os_failure(error)
+            understood = error if isinstance(error, BenchError) else _os_failure(error, _phase(display))
             self._failed(run, understood, display)
             return understood
         except Exception as error:
-            self.ledger.append(run.run_id, "failed", run.attempt, Phase.MEASURE, "bug", repr(error))
+            self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), "bug", repr(error))
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
@@ -243,7 +265,8 @@ class Loop:
         return None
 
     def _give_up(self, run: PlannedRun, display: Display) -> None:
-        self.ledger.append(run.run_id, "failed", run.attempt, Phase.MEASURE, "interrupted", "interrupted by a signal")
+        words = "interrupted by a signal"
+        self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), "interrupted", words)
         set_aside(self.folder, run.run_id)
         display.end("interrupted", failed=True)
 
@@ -273,11 +296,15 @@ class Loop:
             self.console.print(f"ledger.jsonl: {self.ledger.unreadable} unreadable line(s) left out", markup=False)
 
 
-def _os_failure(error: OSError) -> StoreError:
+def _phase(display: Display) -> Phase:
+    """Return the phase that the run under way has come to."""
+    return phase_of(display.status.stage)
+
+
+def _os_failure(error: OSError, phase: Phase) -> StoreError:
     where = f": {error.filename}" if error.filename else ""
-    return StoreError(
-        f"the operating system refused: {error.strerror or error}{where}", hint="is the disk full? see df -h"
-    )
+    words = f"the operating system refused: {error.strerror or error}{where}"
+    return StoreError(words, hint="is the disk full? see df -h", phase=phase)
 
 
 def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:

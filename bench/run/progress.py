@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.errors import ProvisionError
+from bench.errors import Phase, ProvisionError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -14,6 +14,24 @@ if TYPE_CHECKING:
     from bench.pair.features import Features
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
+
+
+STAGES = {
+    "launch": Phase.LAUNCH,
+    "handshake": Phase.HANDSHAKE,
+    "boot": Phase.GUEST,
+    "colo-start": Phase.COLO_START,
+    "workload": Phase.WORKLOAD,
+    "measure": Phase.MEASURE,
+    "teardown": Phase.TEARDOWN,
+    "store": Phase.STORE,
+}
+"""The stages of a run in their order, each with the phase that its failures go by."""
+
+
+def phase_of(stage: str) -> Phase:
+    """Return the phase that a failure in this stage goes by; before the first stage, that is the launch."""
+    return STAGES[stage] if stage else Phase.LAUNCH
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import bench
-from bench.errors import WorkloadError
+from bench.errors import BenchError, WorkloadError
 from bench.files import write_atomic
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.snapshot import drift, take_snapshot
@@ -25,21 +25,22 @@ from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
 from bench.pair.process import Process, launch
 from bench.pair.readback import read_colo, read_machines
 from bench.provision.cache import file_sha256
-from bench.run.evidence import Evidence, gather
-from bench.run.progress import Assets, Progress, RunOutcome
+from bench.record.run import SCHEMA_VERSION
+from bench.run.evidence import gather
+from bench.run.progress import Assets, Progress, RunOutcome, phase_of
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.errors import Phase
     from bench.measure.transfer import Sample
     from bench.pair.host import Host
     from bench.plan.plan import PlannedRun
 
     OnEvent = Callable[[Progress], None]
 
-SCHEMA_VERSION = 1
 _POLL_S = 0.02
 
 
@@ -57,15 +58,22 @@ class Notes:
 
 
 class Stages:
-    """Announces each stage and keeps how long it took."""
+    """Announces each stage, keeps how long it took, and remembers which one the run has come to."""
 
     def __init__(self, on_event: OnEvent, timings: dict[str, float]) -> None:
         self._on_event = on_event
         self._timings = timings
+        self._reached = ""
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that a failure now goes by: that of the stage which began last."""
+        return phase_of(self._reached)
 
     @asynccontextmanager
     async def stage(self, name: str) -> AsyncIterator[None]:
         """Announce a stage and time the block."""
+        self._reached = name
         self._on_event(Progress(stage=name))
         started = time.monotonic()
         yield
@@ -86,14 +94,28 @@ async def measure_run(
         attempt: how many times this run failed before.
 
     Raises:
-        BenchError: the run failed; raw traces up to then stay in the folder.
+        BenchError: the run failed, in the phase of the stage that it had come to; raw traces up to then stay in the
+            folder.
     """
     notes = Notes()
-    before, cpu_before_s = take_snapshot(), _cpu_s()
     stages = Stages(on_event, notes.timings)
-    await _live(cell, assets, folder, notes, stages, on_event)
-    after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
-    on_event(Progress(stage="store"))
+    try:
+        before, cpu_before_s = take_snapshot(), _cpu_s()
+        await _live(cell, assets, folder, notes, stages, on_event)
+        after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
+        async with stages.stage("store"):
+            host = {"before": before.to_json(), "after": after.to_json(), "drift": drift(before, after, own_cpu_s)}
+            return _store(run, cell, assets, folder, notes, host, attempt)
+    except BenchError as error:
+        # What an error is called by its kind (a QEMU that ends: launch) says less than where the run had come to.
+        error.phase = stages.phase
+        raise
+
+
+def _store(
+    run: PlannedRun, cell: Cell, assets: Assets, folder: Path, notes: Notes, host: dict[str, Any], attempt: int
+) -> RunOutcome:
+    """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
     evidence = gather(folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early)
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -110,14 +132,17 @@ async def measure_run(
         "finished_at": time.time(),
         "versions": _versions(assets),
         "readback": notes.readback,
-        "host": {"before": before.to_json(), "after": after.to_json(), "drift": drift(before, after, own_cpu_s)},
+        "host": host,
         "workload": {"name": cell.workload.name, **notes.workload},
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
         "early_checkpoints": notes.early,
         "quality": evidence.quality.to_json(),
     }
-    return _store(folder, run.run_id, record, evidence)
+    evidence.write_tables(folder)
+    write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    (folder / "client.jsonl").unlink(missing_ok=True)
+    return RunOutcome(run.run_id, evidence.measured, quality_ok=evidence.quality.ok, message=evidence.quality.summary())
 
 
 async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
@@ -261,11 +286,3 @@ def _versions(assets: Assets) -> dict[str, Any]:
         "initramfs_sha256": assets.guest.initramfs_sha256,
         "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
     }
-
-
-def _store(folder: Path, run_id: str, record: dict[str, Any], evidence: Evidence) -> RunOutcome:
-    """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
-    evidence.write_tables(folder)
-    write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    (folder / "client.jsonl").unlink(missing_ok=True)
-    return RunOutcome(run_id, evidence.measured, quality_ok=evidence.quality.ok, message=evidence.quality.summary())
