@@ -66,7 +66,9 @@ def test_an_experiment_brings_its_sweep_and_the_command_line_wins(bench: Bench) 
     assert len(labels(bench("experiment=demo", "mem=1G", "repeats=1", "dry_run=true"))) == 4
 
 
-@pytest.mark.parametrize(("name", "runs"), [("procedure", 1), ("size_sweep", 18)])
+@pytest.mark.parametrize(
+    ("name", "runs"), [("procedure", 1), ("card_sweep", 18), ("size_sweep", 84), ("procedure_claims", 36)]
+)
 def test_every_experiment_composes(bench: Bench, name: str, runs: int) -> None:
     assert len(labels(bench(f"experiment={name}", "dry_run=true"))) == runs
 
@@ -100,3 +102,15 @@ def test_a_cell_that_cannot_fit_in_memory_is_refused_beforehand_with_status_3(be
     assert done.returncode == 3
     assert "does not fit: it needs 102400.7 GiB of memory" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_several_grids_are_one_campaign_and_an_override_holds_in_each(bench: Bench) -> None:
+    shown = labels(bench("experiment=size_sweep", "repeats=1", "smp=2", "hypotheses=[]", "dry_run=true"))
+    assert len(shown) == 8  # three sizes of two arms over a unix socket, two sizes over TCP
+    assert all("2 vCPUs" in one for one in shown)
+
+
+def test_a_hypothesis_that_the_cells_cannot_decide_is_refused_before_the_first_boot(bench: Bench) -> None:
+    done = bench("experiment=size_sweep", "mem=1G", "dry_run=true")
+    assert done.returncode == 2
+    assert "hypothesis H1_total: mem does not take the levels that it compares" in done.stderr

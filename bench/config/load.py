@@ -11,7 +11,9 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BeforeValidator, Field, ValidationError
 
 from bench.config.explain import explain_composition, explain_values
-from bench.config.model import Cell, Frozen, Positive, Whole
+from bench.config.frozen import Frozen
+from bench.config.hypotheses import Hypothesis, settle
+from bench.config.model import Cell, Positive, Whole
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -62,6 +64,7 @@ class Settings(Frozen):
         on_error: what a failed run does to the rest.
         dry_run: print the plan and start nothing.
         watch: which side gets a VNC screen on loopback.
+        hypotheses: what the campaign is to decide.
         experiment: the experiment file that was asked for, if any.
     """
 
@@ -72,6 +75,7 @@ class Settings(Frozen):
     on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()
     dry_run: bool = False
     watch: Literal["primary", "secondary", "both"] | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
     experiment: str | None = None
 
     @property
@@ -104,13 +108,13 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     """Return the settings that all configurations share, and their cells in order.
 
     Raises:
-        ConfigError: as for :func:`load`; or a campaign-wide key was swept.
+        ConfigError: as for :func:`load`; or a campaign-wide key was swept, or a hypothesis is not about these cells.
     """
     loaded = [load(config) for config in configs]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:
         _refuse_swept(settings, other)
-    return settings, cells
+    return settings.model_copy(update={"hypotheses": settle(settings.hypotheses, cells)}), cells
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

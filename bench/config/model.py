@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
+from bench.config.frozen import Frozen
 from bench.units import parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
@@ -40,12 +41,6 @@ def _known_qemu(value: str) -> str:
 
 _GUEST_SYSTEM_BYTES = 64 << 20
 _LONGEST_DEMAND_S = 3000.0
-
-
-class Frozen(BaseModel):
-    """A value: immutable, and without room for keys that nobody reads."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class CacheLevel(Frozen):
@@ -153,7 +148,8 @@ class Deadlines(Frozen):
 class Cell(Frozen):
     """One configuration of the pair: everything that makes one cell differ from another.
 
-    ``accel`` may be ``auto`` here; the plan holds what it was resolved to.
+    ``accel`` may be ``auto`` here; the plan holds what it was resolved to. ``replica`` is a name that changes nothing:
+    cells that differ in it alone are measured as two, which shows how far apart equals come out (an A/A control).
     """
 
     mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
@@ -167,11 +163,12 @@ class Cell(Frozen):
     host: Host = Host()
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
+    replica: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")] = "a"
     deadlines: Deadlines = Deadlines()
 
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:
-        needed = self.workload.guest_memory_bytes() + _GUEST_SYSTEM_BYTES
+        needed = self.workload.guest_memory_bytes(self.mem) + _GUEST_SYSTEM_BYTES
         if needed > self.mem:
             raise ValueError(
                 f"the workload and the guest's own system need {needed >> 20}M of RAM, mem is {self.mem >> 20}M"

@@ -130,13 +130,13 @@ def duration_text(seconds: float) -> str:
 
 
 def _touched(cell: Cell) -> int:
-    return min(cell.mem, _GUEST_TOUCHES + cell.workload.guest_memory_bytes())
+    return min(cell.mem, _GUEST_TOUCHES + cell.workload.guest_memory_bytes(cell.mem))
 
 
 def _seconds(cell: Cell) -> float:
     size_gib = cell.mem / _GIB
     boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
-    pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes() / _PAGE
+    pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
     checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
     return boot + _COLO_S_PER_GIB * size_gib + _HANDSHAKE_S + checkpoints * max(apart, pause)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.config.hypotheses import Hypothesis
 from bench.config.model import Cell
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels
@@ -86,6 +87,7 @@ class Plan:
     qemu: Mapping[str, QemuBuild]
     guest: GuestBuild
     nodelay_sha256: str | None = None
+    hypotheses: tuple[Hypothesis, ...] = ()
 
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
@@ -120,6 +122,7 @@ def make_plan(
     nodelay_sha256: str | None = None,
     command: str = "",
     experiment: str | None = None,
+    hypotheses: Sequence[Hypothesis] = (),
 ) -> Plan:
     """Return the plan: the same input gives the same plan, run ids included.
 
@@ -139,7 +142,19 @@ def make_plan(
         )
         for position, (block, index) in enumerate(order)
     )
-    return Plan(campaign, command, experiment, seed, repeats, planned, runs, dict(qemu), guest, nodelay_sha256)
+    return Plan(
+        campaign,
+        command,
+        experiment,
+        seed,
+        repeats,
+        planned,
+        runs,
+        dict(qemu),
+        guest,
+        nodelay_sha256,
+        tuple(hypotheses),
+    )
 
 
 def plan_cells(cells: Sequence[Cell]) -> tuple[PlannedCell, ...]:
@@ -184,6 +199,16 @@ def extent(plan: Plan) -> str:
     return f"{cells} x {blocks_} = {runs}"
 
 
+def declared(hypotheses: Sequence[Hypothesis]) -> list[dict[str, Any]]:
+    """Return hypotheses as JSON."""
+    return [one.model_dump(mode="json") for one in hypotheses]
+
+
+def hypotheses_sha256(hypotheses: Sequence[Hypothesis]) -> str:
+    """Return the hash by which the plan and every run say under which hypotheses they were made."""
+    return digest(declared(hypotheses), 64)
+
+
 def plan_json(plan: Plan) -> str:
     """Return the content of ``plan.json``."""
     tree = {
@@ -196,6 +221,8 @@ def plan_json(plan: Plan) -> str:
         "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
         "guest": asdict(plan.guest),
         "nodelay_sha256": plan.nodelay_sha256,
+        "hypotheses": declared(plan.hypotheses),
+        "hypotheses_sha256": hypotheses_sha256(plan.hypotheses),
         "cells": [
             {"cell_id": one.cell_id, "label": one.label, "cell": one.cell.model_dump(mode="json")} for one in plan.cells
         ],
@@ -230,6 +257,7 @@ def parse_plan(text: str) -> Plan:
             qemu={name: QemuBuild(**build) for name, build in tree["qemu"].items()},
             guest=GuestBuild(**tree["guest"]),
             nodelay_sha256=tree["nodelay_sha256"],
+            hypotheses=tuple(Hypothesis.model_validate(one) for one in tree.get("hypotheses", ())),
         )
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(

@@ -45,6 +45,10 @@ if TYPE_CHECKING:
     from bench.run.progress import Assets, Progress, RunOutcome
 
 _REPORT_DEADLINE_S = 600
+_HYPOTHESES_CHANGED = (
+    "the hypotheses are not those that this campaign was started with, which stand; "
+    "whatever is measured from here on is on record as measured under others, and its verdicts are exploratory"
+)
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -108,17 +112,19 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     with locked(folder):
         prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
+        if plan.hypotheses != settings.hypotheses:
+            console.print(_HYPOTHESES_CHANGED, markup=False, soft_wrap=True)
         ledger = Ledger(folder / "ledger.jsonl")
         loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console)
+        loop.recover()
+        left = {run.cell_id for run in loop.remaining()}
+        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
         return _finish(loop, loop.run(), tools.report)
 
 
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
     builds = {key: assets.binary for key, assets in prepared.assets.items()}
     first = next(iter(prepared.assets.values()))
-        loop.recover()
-        left = {run.cell_id for run in loop.remaining()}
-        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
     guest = first.guest
     return make_plan(
         name,
@@ -130,6 +136,7 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
         nodelay_sha256=file_sha256(first.nodelay) if first.nodelay else None,
         command=command,
         experiment=settings.experiment,
+        hypotheses=settings.hypotheses,
     )
 
 

@@ -12,6 +12,7 @@ from bench.errors import HostError
 from bench.pair.features import known_events, probe_features
 from bench.pair.host import open_hosts
 from bench.pair.preflight import preflight
+from bench.plan.plan import hypotheses_sha256
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
 from bench.provision.nodelay import nodelay_library
@@ -55,8 +56,9 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     binaries = {name: find_qemu(name, say) for name in dict.fromkeys(cell.qemu for cell in cells)}
     guest = build_guest(say)
     nodelay = nodelay_library(say) if any(cell.link.transport == "nodelay" for cell in cells) else None
+    declared = hypotheses_sha256(settings.hypotheses)
     assets = {
-        name: Assets(binary, guest, asyncio.run(probe_features(binary)), campaign, nodelay, settings.watched)
+        name: Assets(binary, guest, asyncio.run(probe_features(binary)), campaign, nodelay, settings.watched, declared)
         for name, binary in binaries.items()
     }
     for cell in cells:

@@ -81,6 +81,7 @@ class Assets:
         campaign: the campaign it belongs to.
         nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
         watch: the sides that get a VNC screen on loopback.
+        hypotheses_sha256: of what the campaign is to decide, as it was when this run was measured.
     """
 
     binary: Binary
@@ -89,6 +90,7 @@ class Assets:
     campaign: str
     nodelay: Path | None = None
     watch: frozenset[str] = field(default=frozenset())
+    hypotheses_sha256: str = ""
 
     def pair_binary(self, cell: Cell) -> Binary:
         """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.

@@ -121,6 +121,7 @@ def _store(
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
         "campaign": assets.campaign,
+        "hypotheses_sha256": assets.hypotheses_sha256,
         "block": run.block,
         "order": run.order,
         "attempt": attempt,
@@ -204,7 +205,7 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
 @asynccontextmanager
 async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) -> AsyncIterator[Process | None]:
     """Start what runs in the guest and the client outside, if any; end the client when the block ends."""
-    command = cell.workload.guest_command()
+    command = cell.workload.guest_command(cell.mem)
     port = int(pair.spec.ports.forward)
     output = pair.folder / "client.jsonl"
     argv = cell.workload.client_argv("127.0.0.1", port, output)

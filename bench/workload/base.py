@@ -23,12 +23,14 @@ class Workload(BaseModel):
     kind: ClassVar[str]
     name: str
 
-    def guest_command(self) -> str:
-        """Return the line sent to the guest's console to start it (empty: nothing to start)."""
+    def guest_command(self, mem_bytes: int) -> str:
+        """Return the line sent to the console of a guest with that much RAM to start it (empty: nothing to start)."""
+        del mem_bytes
         return ""
 
-    def guest_memory_bytes(self) -> int:
-        """Return how much guest RAM it needs beyond the booted system, in bytes."""
+    def guest_memory_bytes(self, mem_bytes: int) -> int:
+        """Return how much of a guest's RAM it needs beyond the booted system, in bytes."""
+        del mem_bytes
         return 0
 
     def client_argv(self, address: str, port: int, output: Path) -> tuple[str, ...]:

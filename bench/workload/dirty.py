@@ -9,12 +9,17 @@ from pydantic import BeforeValidator, Field
 from bench.units import parse_size, refuse_bool
 from bench.workload.base import Workload
 
+_GIB = 1 << 30
+_PAGE = 4096
+
 
 class Dirty(Workload):
     """Dirties pages.
 
     Attributes:
         working_set: bytes touched over and over.
+        scaling: ``fixed``: the same working set whatever the guest's size; ``mem``: it is the working set of a guest
+            with 1 GiB, and grows with RAM. The two arms tell what RAM costs by itself and what its dirty pages cost.
         rate: MB/s (1e6 bytes of dirtied pages per guest second); 0 is as fast as it can.
         pattern: the order of the pages.
         threads: each has its share of the working set and of the rate.
@@ -23,15 +28,18 @@ class Dirty(Workload):
     kind: ClassVar[str] = "dirty"
     name: Literal["dirty"] = "dirty"
     working_set: Annotated[int, BeforeValidator(parse_size), Field(ge=4096)] = 64 << 20
+    scaling: Literal["fixed", "mem"] = "fixed"
     rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e6)] = 20.0
     pattern: Literal["sequential", "random"] = "sequential"
     threads: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=64)] = 1
 
-    def guest_command(self) -> str:
+    def guest_command(self, mem_bytes: int) -> str:
         """Return the console line that starts it."""
-        work = f"bytes={self.working_set} rate={self.rate:g} pattern={self.pattern}"
+        work = f"bytes={self.guest_memory_bytes(mem_bytes)} rate={self.rate:g} pattern={self.pattern}"
         return f"start dirty {work} threads={self.threads} seed=1"
 
-    def guest_memory_bytes(self) -> int:
-        """Return the working set."""
-        return self.working_set
+    def guest_memory_bytes(self, mem_bytes: int) -> int:
+        """Return the working set in whole pages."""
+        if self.scaling == "fixed":
+            return self.working_set
+        return max(self.working_set * mem_bytes // _GIB // _PAGE, 1) * _PAGE

@@ -29,8 +29,9 @@ class Http(Workload):
     connections: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=256)] = 8
     path: Literal["/index.html", "/64k"] = "/index.html"
 
-    def guest_command(self) -> str:
+    def guest_command(self, mem_bytes: int) -> str:
         """Return the console line that starts the server."""
+        del mem_bytes
         return "start http"
 
     def guest_port(self) -> int:

@@ -17,7 +17,7 @@ from hydra.plugins.sweeper import Sweeper
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping, Sequence
 
     from hydra.core.override_parser.types import Override
     from hydra.types import HydraContext, TaskFunction
@@ -30,16 +30,17 @@ ConfigStore.instance().store(
     node={
         "_target_": "hydra_plugins.colo_bench_sweeper.ColoBenchSweeper",
         "params": {},  # overrides that an experiment brings; the command line wins over them
+        "grids": [],  # or several such sets, when the cells are no single grid
     },
     provider="colo-bench",
 )
 
 
 class ColoBenchSweeper(Sweeper):
-    """Calls the task once, with the list of every composed configuration, in the order of the grid."""
+    """Calls the task once, with the list of every composed configuration, in the order of the grids."""
 
-    def __init__(self, params: dict[str, Any] | None = None) -> None:
-        self._params = params or {}
+    def __init__(self, params: Mapping[str, Any] | None = None, grids: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._grids = grids or [params or {}]
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what :meth:`sweep` needs."""
@@ -57,9 +58,12 @@ class ColoBenchSweeper(Sweeper):
         assert self.hydra_context is not None  # noqa: S101 - Hydra calls setup first
         assert self.config is not None  # noqa: S101
         loader = self.hydra_context.config_loader
-        given = [f"{key}={value}" for key, value in self._params.items()] + list(arguments)
-        overrides = OverridesParser.create(config_loader=loader).parse_overrides(given)
-        return self._task([loader.load_sweep_config(self.config, cell) for cell in grid(overrides)])
+        parser = OverridesParser.create(config_loader=loader)
+        cells: dict[frozenset[str], list[str]] = {}
+        for params in self._grids:
+            given = [f"{key}={value}" for key, value in params.items()] + list(arguments)
+            cells |= {frozenset(cell): cell for cell in grid(parser.parse_overrides(given))}
+        return self._task([loader.load_sweep_config(self.config, cell) for cell in cells.values()])
 
 
 def grid(overrides: Iterable[Override]) -> list[list[str]]:

@@ -1,0 +1,158 @@
+"""What a campaign is to decide, declared before the data: the plan keeps it, the analysis gives the verdict."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+
+from pydantic import BeforeValidator, Field, model_validator
+
+from bench.config.frozen import Frozen
+from bench.errors import ConfigError
+from bench.units import parse_size, refuse_bool
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from bench.config.model import Cell
+
+Outcome = Literal[
+    "pause",
+    "pause_mean",
+    "pause_p95",
+    "pause_p99",
+    "request",
+    "stop",
+    "prepare",
+    "save",
+    "deliver",
+    "load",
+    "resume",
+    "device_save",
+    "bitmap_sync",
+    "ram_send",
+    "ram_receive",
+    "cache_flush",
+    "device_load",
+    "restart",
+    "dirty_pages",
+    "period",
+    "paused_share",
+    "slow_share",
+    "mismatch_share",
+    "joined_share",
+    "colo_start",
+]
+"""One number per run; ``docs/hypotheses.md`` says how each is made."""
+
+Level: TypeAlias = bool | int | float | str | None
+Number = Annotated[float, BeforeValidator(refuse_bool)]
+
+
+def _listed(value: object) -> object:
+    return value if isinstance(value, list | tuple) else [value]
+
+
+class Hypothesis(Frozen):
+    """One question with its rule for an answer.
+
+    Attributes:
+        id: its short name in tables and figures.
+        claim: the claim in a sentence; the verdict is about this sentence.
+        kind: ``trend``: the outcome against an ordered factor. ``contrast``: one level of a factor against another.
+            ``value``: the outcome itself lies within ``low`` and ``high``.
+        outcome: which number of a run.
+        factor: dotted path of the configuration, such as ``mem`` or ``link.transport`` (not for ``value``).
+        levels: for ``contrast``: the base, then what is compared with it.
+        where: the levels that other factors must have for a cell to count.
+        direction: ``increasing``, ``decreasing``, or ``none`` where the claim is that it makes no difference.
+        family: verdicts of the ``primary`` family are adjusted together (Holm).
+        sesoi: smallest relative effect of interest, per doubling for a trend.
+        sesoi_ms: the same in milliseconds; the larger of the two counts.
+        low: of a ``value``, in the outcome's unit (s, pages, or a share).
+        high: the same.
+    """
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
+    claim: Annotated[str, Field(min_length=1, max_length=200)]
+    kind: Literal["trend", "contrast", "value"] = "trend"
+    outcome: Outcome = "pause"
+    factor: str | None = None
+    levels: tuple[Level, ...] = ()
+    where: dict[str, Annotated[tuple[Level, ...], BeforeValidator(_listed)]] = Field(default_factory=dict)
+    direction: Literal["increasing", "decreasing", "none"] = "increasing"
+    family: Literal["primary", "secondary"] = "primary"
+    sesoi: Annotated[Number, Field(gt=0, lt=10)] = 0.05
+    sesoi_ms: Annotated[Number, Field(ge=0)] = 0.5
+    low: Number | None = None
+    high: Number | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Hypothesis:
+        if self.kind == "value":
+            if self.low is None or self.high is None or self.low >= self.high:
+                raise ValueError("a value needs low < high")
+        elif not self.factor:
+            raise ValueError(f"a {self.kind} needs a factor")
+        if (len(self.levels) == 2) != (self.kind == "contrast"):  # noqa: PLR2004 - a base and what is compared with it
+            raise ValueError("levels holds the base and what is compared with it, for a contrast and nothing else")
+        return self
+
+
+def settle(hypotheses: Sequence[Hypothesis], cells: Sequence[Cell]) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses in the words of the cells (``1G`` becomes bytes), each one decidable by these cells.
+
+    Raises:
+        ConfigError: a hypothesis names a factor or level that no cell has, or that does not vary; or two share an id.
+    """
+    ids = [one.id for one in hypotheses]
+    twice = sorted({name for name in ids if ids.count(name) > 1})
+    if twice:
+        raise ConfigError(f"hypotheses: two are called {twice[0]}", hint="give each its own id")
+    factors = [factor_levels(cell) for cell in cells]
+    return tuple(_settle(one, factors) for one in hypotheses)
+
+
+def factor_levels(cell: Cell) -> dict[str, Any]:
+    """Return every factor of a cell by its dotted path, as ``plan.json`` holds it; a list is one level, as text."""
+    return dict(_leaves(cell.model_dump(mode="json", exclude={"deadlines"}), ""))
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
+    leaves: list[tuple[str, Any]] = []
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            leaves += _leaves(value, f"{prefix}{key}.")
+        else:
+            leaves.append((f"{prefix}{key}", ",".join(map(str, value)) if isinstance(value, list) else value))
+    return leaves
+
+
+def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis:
+    known = sorted({path for cell in factors for path in cell})
+    for path in [*one.where, *([one.factor] if one.factor else [])]:
+        if path not in known:
+            raise ConfigError(f"hypothesis {one.id}: unknown factor {path}; legal: {', '.join(known)}")
+    where = {path: tuple(_level(path, level, factors) for level in levels) for path, levels in one.where.items()}
+    meant = [cell for cell in factors if all(cell.get(path) in levels for path, levels in where.items())]
+    if not meant:
+        raise ConfigError(f"hypothesis {one.id}: no cell of this campaign is where it asks", hint="see dry_run=true")
+    levels = tuple(_level(str(one.factor), level, factors) for level in one.levels)
+    found = {cell.get(one.factor) for cell in meant} if one.factor else set()
+    absent = [level for level in levels if level not in found]
+    if absent or (one.kind == "trend" and len(found) < 2):  # noqa: PLR2004 - a trend needs two sizes
+        have = ", ".join(sorted(map(str, found)))
+        raise ConfigError(
+            f"hypothesis {one.id}: {one.factor} does not take the levels that it compares; it has {have}",
+            hint="sweep it, or set hypotheses=[]",
+        )
+    return one.model_copy(update={"where": where, "levels": levels})
+
+
+def _level(path: str, level: Level, factors: Sequence[Mapping[str, Any]]) -> Level:
+    """Return a level as the cells spell it: sizes are bytes there."""
+    if isinstance(level, str) and any(isinstance(cell.get(path), int) for cell in factors):
+        try:
+            return parse_size(level)
+        except ValueError:
+            return level
+    return level
