@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import bench
 from bench.errors import BenchError, WorkloadError
 from bench.files import write_atomic
+from bench.measure.bound import transport_bound
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.snapshot import drift, take_snapshot
 from bench.pair.console import Console, open_console
@@ -52,6 +53,7 @@ class Notes:
     timings: dict[str, float] = field(default_factory=dict)
     readback: dict[str, Any] = field(default_factory=dict)
     workload: dict[str, Any] = field(default_factory=dict)
+    transport: dict[str, Any] = field(default_factory=dict)
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
@@ -100,6 +102,7 @@ async def measure_run(
     notes = Notes()
     stages = Stages(on_event, notes.timings)
     try:
+        notes.transport = transport_bound(cell.link)
         before, cpu_before_s = take_snapshot(), _cpu_s()
         await _live(cell, assets, folder, notes, stages, on_event)
         after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
@@ -134,6 +137,7 @@ def _store(
         "versions": _versions(assets),
         "readback": notes.readback,
         "host": host,
+        "transport": notes.transport,
         "workload": {"name": cell.workload.name, **notes.workload},
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
