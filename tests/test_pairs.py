@@ -107,7 +107,10 @@ def test_one_command_measures_a_sweep_and_repeating_it_measures_nothing(tmp_path
         )
         transport = record["cell"]["link"]["transport"]
         assert table["bytes_sent"].notna().any() == (transport != "unix")
-        assert record["readback"]["machine"]["secondary"]["ram_bytes"] == 256 << 20
+        for side in ("primary", "secondary"):
+            seen = record["readback"]["machine"][side]
+            assert (seen["ram_bytes"], seen["nic"], seen["disk"]) == (256 << 20, "rtl8139", "ide-hd")
+            assert (seen["cpu_type"], seen["usb_tablet"], seen["l3_cache"]) == ("qemu64-x86_64-cpu", True, True)
         medians[transport] = table["pause_s"].median()
     assert medians["tcp"] > medians["nodelay"]
     ledger = (campaign / "ledger.jsonl").read_text()

@@ -1,17 +1,27 @@
-"""What the running VMs say they are, compared with what was asked for; a mismatch fails the run before it counts."""
+"""What the running VMs say they are, compared with what was asked for; a mismatch fails the run before it counts.
+
+What a binary cannot tell (a property that came later, say) is put on record as null and fails nothing.
+"""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import ReadbackError
+from bench.errors import QmpError, ReadbackError
 from bench.provision.nodelay import LIBRARY
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from bench.config.model import Cell
     from bench.pair.pair import Pair
     from bench.pair.spec import PairSpec
 
+    Execute = Callable[[str, dict[str, Any]], Awaitable[Any]]
+
 _SIDES = ("primary", "secondary")
+_MACHINE_COMMANDS = ("query-memdev", "query-cpus-fast", "query-kvm", "query-version", "query-block")
+_DISK_TYPES = {"ide-hd": "ide", "virtio-blk-device": "virtio", "virtio-blk-pci": "virtio"}
 
 
 def machine_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[str]:
@@ -20,17 +30,41 @@ def machine_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[
     Args:
         spec: the request.
         side: for the message.
-        seen: replies of ``query-memdev``, ``query-cpus-fast``, ``query-kvm`` by command name.
+        seen: replies of ``query-memdev``, ``query-cpus-fast``, ``query-kvm`` by command name, and under ``properties``
+            what :func:`read_properties` returned.
     """
-    ram_bytes = sum(backend["size"] for backend in seen["query-memdev"])
-    vcpus = len(seen["query-cpus-fast"])
-    accel = "kvm" if seen["query-kvm"]["enabled"] else "tcg"
+    cell, properties = spec.cell, seen["properties"]
     pairs = (
-        ("RAM in bytes", spec.cell.mem, ram_bytes),
-        ("vCPUs", spec.cell.smp, vcpus),
-        ("accelerator", spec.cell.accel, accel),
+        ("RAM in bytes", cell.mem, sum(backend["size"] for backend in seen["query-memdev"])),
+        *(("RAM policy", "default", backend.get("policy")) for backend in seen["query-memdev"]),
+        *(("RAM preallocated", False, backend.get("prealloc")) for backend in seen["query-memdev"]),
+        ("vCPUs", cell.smp, len(seen["query-cpus-fast"])),
+        ("CPU", f"{cell.cpu.model}-x86_64-cpu", seen["query-cpus-fast"][0].get("qom-type")),
+        ("guest told of an L3 cache", cell.cpu.l3_cache, None if cell.cpu.l3_cache is None else properties["l3_cache"]),
+        *_cache_pairs(cell, properties["smp_cache"]),
+        ("accelerator", cell.accel, "kvm" if seen["query-kvm"]["enabled"] else "tcg"),
+        ("machine", "pc", _machine_name(properties["machine"])),
+        ("network card", cell.devices.nic, properties["nic"]),
+        ("disk", cell.devices.disk, _DISK_TYPES.get(properties["disk"], properties["disk"])),
+        ("USB tablet", cell.devices.usb_tablet, properties["usb_tablet"]),
     )
-    return [f"{side}: {what}: asked {asked}, running {running}" for what, asked, running in pairs if asked != running]
+    return [
+        f"{side}: {what}: asked {asked}, running {running}"
+        for what, asked, running in pairs
+        if running is not None and asked != running
+    ]
+
+
+def _machine_name(machine: str | None) -> str | None:
+    return "pc" if machine is not None and machine.startswith("pc-i440fx-") else machine
+
+
+def _cache_pairs(cell: Cell, running: list[dict[str, Any]] | None) -> list[tuple[str, str | None, str | None]]:
+    topologies = {entry["cache"]: entry["topology"] for entry in running or ()}
+    return [
+        (f"topology of the {name} cache", level.topology, topologies.get(name))
+        for name, level in cell.cpu.cache.set_levels().items()
+    ]
 
 
 def colo_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[str]:
@@ -66,15 +100,43 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
     Raises:
         ReadbackError: a side is not what was asked for.
     """
-    seen = {
-        side: await _query(pair, side, ("query-memdev", "query-cpus-fast", "query-kvm", "query-version"))
-        for side in _SIDES
-    }
+    seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in _SIDES}
+    for side in _SIDES:
+        seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
     wrong = [line for side in _SIDES for line in machine_mismatches(pair.spec, side, seen[side])]
     for side in _SIDES:
         wrong += preload_mismatches(pair.spec, side, pair.processes[side].maps())
     _refuse(wrong)
     return {side: _summary(seen[side]) for side in _SIDES}
+
+
+async def read_properties(execute: Execute, seen: dict[str, Any]) -> dict[str, Any]:
+    """Return what only QEMU's object tree tells of a machine; ``None`` for what this binary does not know.
+
+    Args:
+        execute: executes a QMP command.
+        seen: replies of ``query-cpus-fast`` and ``query-block``.
+    """
+
+    async def ask(command: str, **arguments: str) -> Any:
+        try:
+            return await execute(command, arguments)
+        except QmpError as error:
+            if error.cause != "qmp-refused":
+                raise
+            return None
+
+    disk = next((one.get("qdev") for one in seen["query-block"] if one.get("device") == "colo-disk0"), None)
+    cpu = seen["query-cpus-fast"][0].get("qom-path")
+    unnamed = await ask("qom-list", path="/machine/peripheral-anon")
+    return {
+        "machine": await ask("qom-get", path="/machine", property="type"),
+        "nic": await ask("qom-get", path="/machine/peripheral/e0", property="type"),
+        "disk": await ask("qom-get", path=disk, property="type") if disk else None,
+        "usb_tablet": None if unnamed is None else any(one["type"] == "child<usb-tablet>" for one in unnamed),
+        "l3_cache": await ask("qom-get", path=cpu, property="l3-cache") if cpu else None,
+        "smp_cache": await ask("qom-get", path="/machine", property="smp-cache"),
+    }
 
 
 async def read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:
@@ -121,6 +183,7 @@ def _summary(seen: dict[str, Any]) -> dict[str, Any]:
         "cpu_type": seen["query-cpus-fast"][0].get("qom-type"),
         "accel": "kvm" if seen["query-kvm"]["enabled"] else "tcg",
         "qemu": seen["query-version"]["qemu"],
+        **seen["properties"],
     }
 
 
