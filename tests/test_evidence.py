@@ -32,6 +32,11 @@ def folder(tmp_path: Path) -> Path:
 CELL = Cell(mem="1G", smp=1, accel="tcg", workload=Idle(), checkpoint=Checkpoint(count=1, warmup=1))
 
 
+def test_what_is_known_of_how_the_run_was_made_is_among_the_notes(folder: Path) -> None:
+    quality = gather(folder, "abc", CELL, (), ("colo_x*",), remarks=("a screen was open on primary",)).quality
+    assert quality.notes == ("this QEMU has no trace event colo_x*", "a screen was open on primary")
+
+
 def test_a_folder_becomes_a_table_whose_phases_add_up(folder: Path) -> None:
     evidence = gather(folder, "abc", CELL, (), ())
     evidence.write_tables(folder)

@@ -81,6 +81,15 @@ def test_what_qemu_warns_of_is_passed_on_once(machine: Machine, tmp_path: Path) 
     assert machine.said == ["TCG doesn't support avx512f"]
 
 
+def test_what_qemu_warns_of_goes_with_the_cells_whose_machine_it_is(machine: Machine, tmp_path: Path) -> None:
+    machine.warnings = ("TCG doesn't support avx512f",)
+    one, two = make_cell("256M"), make_cell("256M", 2)
+    assets = machine.prepare(tmp_path, one, two).assets["provisioned"]
+    warned = "QEMU warned: TCG doesn't support avx512f"
+    assert assets.remarks(one) == assets.remarks(two) == (warned, "a screen was open on primary")
+    assert assets.remarks(make_cell("256M", 4)) == ("a screen was open on primary",)
+
+
 def test_kvm_asked_for_is_never_replaced_by_emulation(machine: Machine, tmp_path: Path) -> None:
     with pytest.raises(HostError, match="KVM does not work here: the guest hung"):
         machine.prepare(tmp_path, make_cell(accel="kvm"))

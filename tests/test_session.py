@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_campaign import FakeBinary, FakeGuest, make_cell
+from fake_traces import DATA
 
 from bench.errors import BenchError, LaunchError, Phase, QmpError
 from bench.pair.host import LocalHost, NetnsHost
+from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
 from bench.run import session
-from bench.run.progress import STAGES, Progress, phase_of
+from bench.run.progress import STAGES, Assets, Progress, phase_of
 from bench.run.session import Stages, measure_run, screen_text, workload_figures
 
 RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
@@ -63,6 +66,27 @@ def test_a_run_that_cannot_be_stored_fails_in_the_store(monkeypatch: pytest.Monk
         asyncio.run(measure_run(RUN, make_cell(), None, tmp_path, heard.append))  # type: ignore[arg-type]
     assert caught.value.phase == Phase.STORE
     assert [news.stage for news in heard] == ["store"]
+
+
+def test_a_screen_and_qemus_warnings_are_on_record(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cell = make_cell()
+    warnings = {machine_key(cell): ("TCG doesn't support avx512f",)}
+    screens = frozenset(("primary", "secondary"))
+    assets = Assets(FakeBinary(), FakeGuest(), None, "c", watch=screens, warnings=warnings)  # type: ignore[arg-type]
+
+    async def live(*_: Any) -> None:
+        for side in ("primary", "secondary"):
+            (tmp_path / side).mkdir()
+            (tmp_path / side / "trace.log").write_bytes((DATA / f"{side}.trace.log").read_bytes())
+
+    monkeypatch.setattr(session, "_live", live)
+    asyncio.run(measure_run(RUN, cell, assets, tmp_path, lambda _: None))
+    record = json.loads((tmp_path / "run.json").read_text())
+    assert record["watch"] == ["primary", "secondary"]
+    assert record["quality"]["notes"] == [
+        "QEMU warned: TCG doesn't support avx512f",
+        "a screen was open on primary and secondary",
+    ]
 
 
 def test_what_fails_before_the_first_stage_fails_in_the_launch() -> None:

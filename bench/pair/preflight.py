@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from bench.pair.qmp import connect
 from bench.pair.spec import planned_spec
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from bench.config.model import Cell
     from bench.pair.features import Features
     from bench.provision.guest import Guest
@@ -20,6 +23,17 @@ if TYPE_CHECKING:
 
 _RAM_BYTES = 256 << 20
 _DEADLINE_S = 30.0
+_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
+
+
+def machine_key(cell: Cell) -> Hashable:
+    """Return what of a cell decides its machine: cells with the same key need to be tried once."""
+    return cell.accel, cell.cpu, cell.devices, cell.smp
+
+
+def warnings_of(stderr: str) -> tuple[str, ...]:
+    """Return each thing that QEMU warned of once, without its time: it says the same for every vCPU."""
+    return tuple(dict.fromkeys(_STAMP.sub("", line) for line in stderr.splitlines() if line.strip()))
 
 
 async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features) -> tuple[str, ...]:
@@ -38,7 +52,7 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
             async with launch("preflight", argv, folder=folder, env=dict(binary.env)) as process:
                 monitor = await process.unless_exited(connect("preflight", folder / "qmp.sock", None, _DEADLINE_S))
                 async with monitor:
-                    return process.tail()
+                    return warnings_of(process.stderr_path.read_text(errors="replace"))
         except LaunchError as error:
             raise HostError(
                 "this QEMU refuses the machine that was asked for",

@@ -67,6 +67,7 @@ def gather(
     events_missing: Sequence[str],
     *,
     early: int = 0,
+    remarks: Sequence[str] = (),
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -77,6 +78,7 @@ def gather(
         samples: of the link's byte counter.
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
+        remarks: what a reader should know of how the run was made.
 
     Raises:
         StoreError: a trace cannot be read.
@@ -105,7 +107,7 @@ def gather(
         warmup=warmup,
         problems=(*_side_problems(primary, secondary), *torn, *client_torn),
         failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
-        notes=[f"this QEMU has no trace event {glob}" for glob in events_missing],
+        notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
     )
     return Evidence(columns, answers, figures, quality)
 

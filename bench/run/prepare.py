@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
 from bench.pair.features import known_events, probe_features
 from bench.pair.host import open_hosts
-from bench.pair.preflight import preflight
+from bench.pair.preflight import machine_key, preflight
 from bench.plan.plan import hypotheses_sha256
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
@@ -21,7 +21,7 @@ from bench.run.probe import probe_colo
 from bench.run.progress import Assets
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from bench.config.load import Settings
     from bench.config.model import Cell, Host, Link
@@ -66,7 +66,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     wanted = dict.fromkeys((cell.qemu, cell.accel) for cell in cells)
     accels = {(qemu, accel): _accelerator(accel, assets[qemu], say) for qemu, accel in wanted}
     resolved = tuple(cell.model_copy(update={"accel": accels[cell.qemu, cell.accel]}) for cell in cells)
-    _require_machines(resolved, assets, say)
+    assets = _require_machines(resolved, assets, say)
     for qemu, accel in dict.fromkeys((cell.qemu, cell.accel) for cell in resolved):
         _require_colo(assets[qemu].binary, guest, accel, say)
     return Prepared(resolved, assets)
@@ -92,13 +92,16 @@ def _accelerator(accel: str, assets: Assets, say: Say) -> str:
     return "tcg"
 
 
-def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: Say) -> None:
-    """Have each distinct machine built once, and pass on what QEMU warns of: an option it drops must not go unseen."""
-    machines = {(cell.qemu, cell.accel, cell.cpu, cell.devices, cell.smp): cell for cell in cells}
-    for cell in machines.values():
-        one = assets[cell.qemu]
-        for warning in dict.fromkeys(asyncio.run(preflight(cell, one.binary, one.guest, one.features))):
-            say(warning)
+def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: Say) -> dict[str, Assets]:
+    """Have each distinct machine built once; return the assets with what QEMU warned of: an option it drops, say."""
+    warnings: dict[str, dict[Hashable, tuple[str, ...]]] = {name: {} for name in assets}
+    for cell in cells:
+        one, known = assets[cell.qemu], warnings[cell.qemu]
+        if machine_key(cell) not in known:
+            known[machine_key(cell)] = asyncio.run(preflight(cell, one.binary, one.guest, one.features))
+    for line in dict.fromkeys(line for known in warnings.values() for lines in known.values() for line in lines):
+        say(line)
+    return {name: replace(one, warnings=warnings[name]) for name, one in assets.items()}
 
 
 def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say) -> None:

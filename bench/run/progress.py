@@ -6,8 +6,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.errors import Phase, ProvisionError
+from bench.pair.preflight import machine_key
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -82,6 +84,7 @@ class Assets:
         nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
         watch: the sides that get a VNC screen on loopback.
         hypotheses_sha256: of what the campaign is to decide, as it was when this run was measured.
+        warnings: what QEMU warned of when it built a machine, by :func:`bench.pair.preflight.machine_key`.
     """
 
     binary: Binary
@@ -91,6 +94,12 @@ class Assets:
     nodelay: Path | None = None
     watch: frozenset[str] = field(default=frozenset())
     hypotheses_sha256: str = ""
+    warnings: Mapping[Hashable, tuple[str, ...]] = field(default_factory=dict)
+
+    def remarks(self, cell: Cell) -> tuple[str, ...]:
+        """Return what a reader of this cell's runs should know of how they were made, one line each."""
+        screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
+        return (*(f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ())), *screens)
 
     def pair_binary(self, cell: Cell) -> Binary:
         """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.

@@ -119,7 +119,8 @@ def _store(
     run: PlannedRun, cell: Cell, assets: Assets, folder: Path, notes: Notes, host: dict[str, Any], attempt: int
 ) -> RunOutcome:
     """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
-    evidence = gather(folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early)
+    remarks = assets.remarks(cell)
+    evidence = gather(folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early, remarks=remarks)
     record = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
@@ -134,6 +135,7 @@ def _store(
         "accel": cell.accel,
         "started_at": notes.started_at,
         "finished_at": time.time(),
+        "watch": sorted(assets.watch),
         "versions": _versions(assets),
         "readback": notes.readback,
         "host": host,
