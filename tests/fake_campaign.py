@@ -98,7 +98,9 @@ def is_empty(folder: Path) -> bool:
     return not any(folder.iterdir())
 
 
-def write_run(folder: Path, run_id: str, pauses_s: Sequence[float], warmups: int = 0) -> None:
+def write_run(
+    folder: Path, run_id: str, pauses_s: Sequence[float], warmups: int = 0, failures: Sequence[str] = ()
+) -> None:
     rows = range(len(pauses_s))
     columns: dict[str, list[Any]] = {field.name: [None if field.nullable else 0.0] * len(rows) for field in CHECKPOINTS}
     columns |= {
@@ -110,7 +112,8 @@ def write_run(folder: Path, run_id: str, pauses_s: Sequence[float], warmups: int
         "dirty_pages": [None if row == 0 else 70 + row for row in rows],
     }
     write_checkpoints(folder / "checkpoints.parquet", columns)
-    (folder / "run.json").write_text(json.dumps({"schema_version": 1, "run_id": run_id}))
+    quality = {"ok": not failures, "failures": list(failures)}
+    (folder / "run.json").write_text(json.dumps({"schema_version": 1, "run_id": run_id, "quality": quality}))
 
 
 def fake_tools(session: FakeSession, *, available: int = 24 * GIB, accel: str = "tcg", sha256: str = "a" * 64) -> Tools:

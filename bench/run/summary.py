@@ -10,6 +10,7 @@ from rich.table import Table
 
 from bench.errors import StoreError
 from bench.plan.label import accel_text
+from bench.record.run import read_record
 from bench.record.table import read_checkpoints
 
 if TYPE_CHECKING:
@@ -28,12 +29,13 @@ class CellSummary:
     """One cell's figures, over its measured runs and without their warm-up.
 
     The medians are medians of the runs' medians; the tail quantiles pool the checkpoints of all runs. Pauses are in
-    seconds, NaN where there is nothing to say.
+    seconds, NaN where there is nothing to say. ``doubtful`` of the runs failed their quality check.
     """
 
     label: str
     accel: str
     runs: int
+    doubtful: int
     checkpoints: int
     median_pause_s: float
     p95_pause_s: float
@@ -51,9 +53,9 @@ def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[Ce
 
 
 def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
-    tables = [
-        used for run_id in run_ids if (used := _used(folder / "runs" / run_id / "checkpoints.parquet")) is not None
-    ]
+    homes = [folder / "runs" / run_id for run_id in run_ids]
+    read = {home: used for home in homes if (used := _used(home / "checkpoints.parquet")) is not None}
+    tables = list(read.values())
     pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
     dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]
     pooled = np.concatenate(pauses) if pauses else np.array([np.nan])
@@ -61,6 +63,7 @@ def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> Cell
         label=planned.label,
         accel=planned.cell.accel,
         runs=len(tables),
+        doubtful=sum(_doubtful(home) for home in read),
         checkpoints=sum(len(one) for one in pauses),
         median_pause_s=_median([float(np.median(one)) for one in pauses]),
         p95_pause_s=float(np.quantile(pooled, 0.95)),
@@ -78,6 +81,11 @@ def _used(path: Path) -> Any:
     return table.filter(~table["warmup"].to_numpy())
 
 
+def _doubtful(home: Path) -> bool:
+    record = read_record(home, home.name) or {}
+    return record.get("quality", {}).get("ok") is False
+
+
 def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else float("nan")
 
@@ -86,6 +94,8 @@ def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
     """Return the table as rich renders it; its title says how the pairs ran."""
     under = " and ".join(dict.fromkeys(accel_text(row.accel) for row in rows))
     caption = f"† exploratory: a run has fewer than {_P95} (p95) or {_P99} (p99) checkpoints"
+    if any(row.doubtful for row in rows):
+        caption += "\n‡ so many of these runs failed their quality check: see quality.failures in their run.json"
     table = Table(title=f"{campaign}: pauses of pairs under {under}", caption=caption, title_justify="left")
     table.caption_justify = "left"
     mixed = len({row.accel for row in rows}) > 1
@@ -97,7 +107,7 @@ def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
         table.add_row(
             row.label,
             *((accel_text(row.accel),) if mixed else ()),
-            str(row.runs),
+            f"{row.runs} ({row.doubtful}‡)" if row.doubtful else str(row.runs),
             str(row.checkpoints),
             _number(row.median_pause_s * _MS, 1),
             *(_tail(row, value, least) for value, least in ((row.p95_pause_s, _P95), (row.p99_pause_s, _P99))),

@@ -1,0 +1,72 @@
+"""The table at the end of a campaign, from runs that a fake session left."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import numpy as np
+from fake_campaign import GUEST, QEMU, make_cell, write_run
+from rich.console import Console
+
+from bench.plan.plan import Plan, make_plan
+from bench.run.summary import CellSummary, summarise, summary_table
+
+CELLS = (make_cell("256M"), make_cell("512M"))
+
+
+def campaign(folder: Path, failures: tuple[str, ...] = ()) -> Plan:
+    """Write the runs of the first cell, the last of which has the failures; the second cell has none."""
+    plan = make_plan("c", CELLS, repeats=2, seed=1, qemu=QEMU, guest=GUEST)
+    mine = [run for run in plan.runs if run.cell_id == plan.cells[0].cell_id]
+    for run, pauses_s in zip(mine, ([9.0, 0.010, 0.020, 0.030], [9.0, 0.040, 0.050, 0.060]), strict=True):
+        home = folder / "runs" / run.run_id
+        home.mkdir(parents=True)
+        write_run(home, run.run_id, pauses_s, warmups=1, failures=failures if run is mine[-1] else ())
+    return plan
+
+
+def rows(folder: Path, plan: Plan) -> tuple[CellSummary, ...]:
+    return summarise(plan, folder, lambda run_id: (folder / "runs" / run_id).exists())
+
+
+def shown(plan: Plan, summaries: tuple[CellSummary, ...]) -> str:
+    console = Console(file=io.StringIO(), width=140)
+    console.print(summary_table(plan.campaign, summaries))
+    return console.file.getvalue()  # type: ignore[attr-defined, no-any-return]
+
+
+def test_the_median_is_that_of_the_runs_and_leaves_the_warm_up_out(tmp_path: Path) -> None:
+    first, second = rows(tmp_path, campaign(tmp_path))
+    assert (first.runs, first.doubtful, first.checkpoints) == (2, 0, 6)
+    assert first.median_pause_s == np.median([0.020, 0.050])
+    assert first.median_dirty_pages == 72
+    assert (second.runs, second.checkpoints) == (0, 0)
+    assert np.isnan(second.median_pause_s)
+
+
+def test_a_run_that_failed_its_quality_check_is_marked(tmp_path: Path) -> None:
+    plan = campaign(tmp_path, failures=("trace and QMP differ by 5 ms",))
+    text = shown(plan, rows(tmp_path, plan))
+    assert "2 (1‡)" in text
+    assert "‡ so many of these runs failed their quality check" in text
+
+
+def test_nothing_is_marked_where_every_check_passed(tmp_path: Path) -> None:
+    plan = campaign(tmp_path)
+    assert "‡" not in shown(plan, rows(tmp_path, plan))
+
+
+def test_a_table_that_cannot_be_read_counts_as_no_run(tmp_path: Path) -> None:
+    plan = campaign(tmp_path)
+    for path in tmp_path.glob("runs/*/checkpoints.parquet"):
+        path.write_bytes(b"torn")
+    assert rows(tmp_path, plan)[0].runs == 0
+
+
+def test_what_has_no_figure_is_a_dash_and_the_title_says_emulation(tmp_path: Path) -> None:
+    plan = campaign(tmp_path)
+    text = shown(plan, rows(tmp_path, plan))
+    assert "c: pauses of pairs under emulation (TCG)" in text
+    [empty] = [line for line in text.splitlines() if "512 MiB" in line]
+    assert empty.count(" - ") == 4
