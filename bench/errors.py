@@ -154,6 +154,13 @@ class MeasureError(BenchError):
     transient = True
 
 
+class TeardownError(BenchError):
+    """A process could not be ended."""
+
+    phase = Phase.TEARDOWN
+    cause = "process-stuck"
+
+
 class StoreError(BenchError):
     """Results could not be written or read back."""
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.errors import BenchError, GuestError, LaunchError
-from bench.pair.process import launch, unless_any_exited
+from bench.errors import BenchError, GuestError, LaunchError, TeardownError
+from bench.pair.process import Process, launch, stop_all, unless_any_exited
 
 
 def alive(pid: int) -> bool:
@@ -58,6 +58,52 @@ def test_a_process_that_ignores_sigterm_is_killed(tmp_path: Path) -> None:
             return process.pid
 
     assert not alive(asyncio.run(scenario()))
+
+
+class Stuck:
+    """A child in uninterruptible sleep: no signal ends it."""
+
+    pid = 4711
+    returncode = None
+    signals = 0
+
+    def kill(self) -> None:
+        self.signals += 1
+
+    terminate = kill
+
+    async def wait(self) -> int:
+        await asyncio.sleep(60)
+        return 0
+
+
+def stuck(folder: Path) -> tuple[Process, Stuck]:
+    child = Stuck()
+    return Process("primary's QEMU", child, folder), child  # type: ignore[arg-type]
+
+
+def test_a_process_that_no_signal_ends_is_given_up_and_said_to_be_there(tmp_path: Path) -> None:
+    process, child = stuck(tmp_path)
+    words = r"the primary's QEMU \(process 4711\) did not end within 0.01 s of SIGKILL"
+    with pytest.raises(TeardownError, match=words) as caught:
+        asyncio.run(process.stop(0, 0.01))
+    assert (caught.value.phase, caught.value.transient) == ("teardown", False)
+    asyncio.run(process.stop(0, 60))  # not waited for again
+    assert child.signals == 1
+
+
+def test_processes_share_one_deadline(tmp_path: Path) -> None:
+    both = [stuck(tmp_path)[0] for _ in range(2)]
+    began = time.monotonic()
+    with pytest.raises(TeardownError):
+        asyncio.run(stop_all(both, None, deadline_s=0.5))
+    assert time.monotonic() - began < 0.9
+
+
+def test_what_had_failed_before_stays_the_failure_and_tells_of_the_process_too(tmp_path: Path) -> None:
+    error = GuestError("panic")
+    asyncio.run(stop_all([stuck(tmp_path)[0]], error, deadline_s=0.01))
+    assert error.evidence == ("the primary's QEMU (process 4711) did not end within 0.01 s of SIGKILL",)
 
 
 def test_an_early_end_is_an_error_with_its_last_words(tmp_path: Path) -> None:

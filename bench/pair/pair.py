@@ -14,12 +14,12 @@ from bench.files import write_atomic
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
 from bench.pair.host import Host, Hosts, open_hosts, run
 from bench.pair.procedure import colo_steps
-from bench.pair.process import Process, launch, unless_any_exited
+from bench.pair.process import Process, launch, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -131,6 +131,7 @@ async def open_pair(
         HostError: a host cannot be provided.
         LaunchError: a QEMU did not come up.
         QmpError: a monitor did not answer.
+        TeardownError: a QEMU could not be ended within the deadline for that.
     """
     async with AsyncExitStack() as stack:
         hosts = await stack.enter_async_context(open_hosts(cell.host, cell.link, folder))
@@ -144,6 +145,7 @@ async def open_pair(
             stack.callback(_remove_temporaries, home, side)
             await _create_images(binary, cell, home, side)
             processes[side] = await stack.enter_async_context(_launch_side(side, spec, hosts, binary, home))
+        stack.push_async_exit(_stopping(tuple(processes.values()), cell.deadlines.teardown))
         monitors = {}
         for side in _SIDES:
             joining = connect(side, folder / side / "qmp.sock", log, cell.deadlines.launch, cell.deadlines.qmp)
@@ -198,7 +200,17 @@ def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: 
         "images": [str(home / name) for name in IMAGES[side]],
     }
     write_atomic(home / "argv.json", json.dumps(start, indent=1) + "\n")
-    return launch(f"{side}'s QEMU", host.command(argv), folder=home, env=dict(binary.env))
+    stop_s = spec.cell.deadlines.teardown
+    return launch(f"{side}'s QEMU", host.command(argv), folder=home, env=dict(binary.env), stop_s=stop_s)
+
+
+def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[..., Awaitable[None]]:
+    """Return what ends both sides at once, so that they share one deadline, when the pair's block ends."""
+
+    async def stop(_kind: object, failure: BaseException | None, _trace: object) -> None:
+        await stop_all(processes, failure, deadline_s=deadline_s)
+
+    return stop
 
 
 async def _create_images(binary: Binary, cell: Cell, home: Path, side: str) -> None:

@@ -9,16 +9,19 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.errors import BenchError, LaunchError
+from bench.errors import BenchError, LaunchError, TeardownError
 from bench.owner import end_with_owner
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 
 T = TypeVar("T")
 
 _TAIL_LINES = 6
 _DYING_S = 1.0
+STOP_S = 10.0
+"""How long the kernel may take to end a process after SIGKILL, where nothing else was said."""
+
 _OUT_OF_MEMORY_HINT = "SIGKILL from outside is mostly the kernel's OOM killer: look at `dmesg`, use a smaller mem="
 
 
@@ -30,6 +33,7 @@ class Process:
         self.pid = child.pid
         self.folder = folder
         self._child = child
+        self._given_up = False
 
     @property
     def stderr_path(self) -> Path:
@@ -82,31 +86,73 @@ class Process:
         with suppress(ProcessLookupError):
             self._child.kill()
 
-    async def stop(self, grace_s: float) -> None:
-        """End it: politely first when a grace is given, surely in any case."""
-        if self._child.returncode is not None:
+    async def stop(self, grace_s: float, deadline_s: float = STOP_S) -> None:
+        """End it: politely first when a grace is given, with SIGKILL in any case.
+
+        Raises:
+            TeardownError: it is still there ``deadline_s`` after SIGKILL; said once, it is not waited for again.
+        """
+        if self._child.returncode is not None or self._given_up:
             return
         if grace_s > 0:
             self.terminate()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
-                    await self._child.wait()
+            if await self._ended_within(grace_s):
                 return
         self.kill()
-        await self._child.wait()
+        if not await self._ended_within(deadline_s):
+            self._given_up = True
+            raise TeardownError(
+                f"the {self.name} (process {self.pid}) did not end within {deadline_s:g} s of SIGKILL",
+                hint=f"it waits in the kernel, for a disk or a device mostly: see `ps -o stat,wchan {self.pid}` and "
+                "`dmesg`; measure nothing else here while it is there",
+                logs=(self.stderr_path,),
+            )
+
+    async def _ended_within(self, seconds: float) -> bool:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._child.wait()
+            return True
+        return False
+
+
+async def stop_all(
+    processes: Iterable[Process], failure: BaseException | None, *, grace_s: float = 0.0, deadline_s: float = STOP_S
+) -> None:
+    """End processes at the same time, even when cancelled meanwhile.
+
+    Where something has failed already, that failure also tells of a process that could not be ended.
+
+    Raises:
+        TeardownError: nothing had failed, and a process could not be ended.
+    """
+    stopping = asyncio.gather(*(one.stop(grace_s, deadline_s) for one in processes), return_exceptions=True)
+    for stuck in [one for one in await asyncio.shield(stopping) if one is not None]:
+        if failure is None:
+            raise stuck
+        if isinstance(failure, BenchError):
+            failure.evidence += (str(stuck).splitlines()[0],)
+        failure.add_note(str(stuck))
 
 
 @asynccontextmanager
 async def launch(
-    name: str, argv: tuple[str, ...], *, folder: Path, env: Mapping[str, str] | None = None, grace_s: float = 0.0
+    name: str,
+    argv: tuple[str, ...],
+    *,
+    folder: Path,
+    env: Mapping[str, str] | None = None,
+    grace_s: float = 0.0,
+    stop_s: float = STOP_S,
 ) -> AsyncIterator[Process]:
-    """Run a command in a folder until the block ends.
+    """Run a command in a folder until the block ends; then it has ``grace_s`` to end, and after SIGKILL ``stop_s``.
 
     The kernel kills the child when this process dies, so not even SIGKILL of the harness leaves it behind. It has a
     session of its own: Ctrl-C reaches the harness, which ends the pair in order.
 
     Raises:
         LaunchError: the command cannot be started.
+        TeardownError: it cannot be ended.
     """
     with (folder / "stderr.log").open("ab") as stderr:
         try:
@@ -123,10 +169,14 @@ async def launch(
         except OSError as error:
             raise LaunchError(f"cannot start {argv[0]}: {error.strerror}", cause="program-missing") from error
     process = Process(name, child, folder)
+    failure: BaseException | None = None
     try:
         yield process
+    except BaseException as error:
+        failure = error
+        raise
     finally:
-        await asyncio.shield(process.stop(grace_s))
+        await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
 
 
 async def unless_any_exited(processes: tuple[Process, ...], work: Coroutine[None, None, T]) -> T:

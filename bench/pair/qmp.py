@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _RETRY_S = 0.02
+_GOODBYE_S = 1.0
+"""Closing a local socket takes no time, unless QEMU hangs: then it is killed next, and need not be waited for."""
 
 # What qemu.qmp logs as errors is raised as well; said once is enough.
 logging.getLogger("qemu.qmp").addHandler(logging.NullHandler())
@@ -80,7 +82,7 @@ class Monitor:
             await asyncio.gather(self._pump, return_exceptions=True)
         # Where the other end is gone, there is nobody left to say goodbye to.
         with suppress(QMPError, EOFError, OSError, TimeoutError):
-            async with asyncio.timeout(self._deadline_s):
+            async with asyncio.timeout(_GOODBYE_S):
                 await self._client.disconnect()
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> None:
