@@ -10,7 +10,7 @@ import pytest
 
 from bench.provision import kvm
 from bench.provision.guest import Guest
-from bench.provision.kvm import Verdict, cached_kvm, kvm_obstacle, probe_kvm
+from bench.provision.kvm import DOUBT_HOLDS_S, Verdict, cached_kvm, kvm_obstacle, probe_kvm
 from bench.provision.qemu import Binary
 
 GUEST = Guest(Path("/k"), Path("/i"), "1" * 64, "2" * 64, "9.9", ())
@@ -55,8 +55,50 @@ def test_a_guest_that_gets_ready_proves_kvm(fake: FakeQemu) -> None:
 
 def test_a_guest_that_hangs_is_given_up_at_the_deadline_and_killed(fake: FakeQemu) -> None:
     verdict = probe_kvm(fake.says("Probing EDD"), GUEST, 1)
-    assert verdict == Verdict(ok=False, reason="/dev/kvm opens, but the guest did not say 'ready' within 1 s")
+    assert not verdict.ok
+    assert verdict.reason.startswith("/dev/kvm opens, but the guest did not say 'ready' within 1 s (asked again")
     assert fake.gone()
+
+
+def test_a_time_out_is_remembered_for_a_day_and_can_be_forgotten_as_the_message_says(fake: FakeQemu) -> None:
+    now = [1e9]
+    binary = fake.says("Probing EDD")
+    verdict = probe_kvm(binary, GUEST, 0.5, clock=lambda: now[0])
+    now[0] += DOUBT_HOLDS_S - 1
+    assert cached_kvm(binary, GUEST, lambda: now[0]) == verdict
+    now[0] += 1
+    assert cached_kvm(binary, GUEST, lambda: now[0]) is None
+    named = Path(verdict.reason.split("rm ")[1].split(":")[0])
+    named.unlink()
+    assert cached_kvm(binary, GUEST, lambda: 1e9) is None
+
+
+@pytest.mark.parametrize("said", ["KVM internal error. Suberror: 1", "Kernel panic - not syncing"])
+def test_what_proves_that_kvm_does_not_work_is_remembered_for_good(fake: FakeQemu, said: str) -> None:
+    binary = fake.says(said)
+    verdict = probe_kvm(binary, GUEST, 20, clock=lambda: 0.0)
+    assert cached_kvm(binary, GUEST, lambda: 1e12) == verdict
+    assert fake.count() == 1
+
+
+def test_an_abort_of_qemu_is_remembered_for_good(fake: FakeQemu) -> None:
+    binary = fake.says("error: failed to set MSR 0x10a", then="kill -ABRT $$")
+    verdict = probe_kvm(binary, GUEST, 20, clock=lambda: 0.0)
+    assert cached_kvm(binary, GUEST, lambda: 1e12) == verdict
+
+
+def test_a_qemu_that_ended_for_a_reason_that_may_pass_is_asked_again_after_a_day(fake: FakeQemu) -> None:
+    binary = fake.says("failed to initialize kvm: Device or resource busy", then="exit 1")
+    probe_kvm(binary, GUEST, 20, clock=lambda: 0.0)
+    assert cached_kvm(binary, GUEST, lambda: DOUBT_HOLDS_S) is None
+
+
+def test_a_failure_remembered_without_its_kind_is_asked_again(fake: FakeQemu) -> None:
+    binary = fake.says("colo-bench: ready")
+    kvm._answer_path(binary, GUEST).write_text('{"ok": false, "reason": "too slow"}')
+    assert cached_kvm(binary, GUEST) is None
+    kvm._answer_path(binary, GUEST).write_text('{"ok": true, "reason": "it boots"}')
+    assert cached_kvm(binary, GUEST) == Verdict(ok=True, reason="it boots")
 
 
 def test_an_internal_error_is_told_at_once(fake: FakeQemu) -> None:
@@ -69,7 +111,7 @@ def test_an_internal_error_is_told_at_once(fake: FakeQemu) -> None:
 
 def test_a_qemu_that_ends_is_quoted(fake: FakeQemu) -> None:
     verdict = probe_kvm(fake.says("failed to initialize kvm", then="exit 1"), GUEST, 20)
-    assert verdict.reason == "/dev/kvm opens, but QEMU ended: failed to initialize kvm"
+    assert verdict.reason.startswith("/dev/kvm opens, but QEMU ended: failed to initialize kvm (asked again")
 
 
 def test_the_answer_is_remembered_for_this_binary_and_guest_only(fake: FakeQemu) -> None:

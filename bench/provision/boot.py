@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import selectors
+import signal
 import subprocess
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bench.errors import GuestError, LaunchError
@@ -22,6 +23,7 @@ MARK = "colo-bench: "
 """Begins every line that the guest addresses to us."""
 
 _CHUNK_BYTES = 65536
+_LINGERS_S = 5.0
 # Said when a guest has stopped for good; the QEMU process itself may well stay.
 _FATAL = ("KVM internal error", "Kernel panic")
 
@@ -85,8 +87,15 @@ class Console:
         chunk = os.read(output.fileno(), _CHUNK_BYTES)
         if not chunk:
             last = self.lines[-1] if self.lines else "it said nothing"
-            raise GuestError(f"QEMU ended: {last}", cause="qemu-ended", evidence=tuple(self.lines[-4:]))
+            cause = "qemu-aborted" if self._status() == -signal.SIGABRT else "qemu-ended"
+            raise GuestError(f"QEMU ended: {last}", cause=cause, evidence=tuple(self.lines[-4:]))
         return chunk
+
+    def _status(self) -> int | None:
+        """Return the exit status of a QEMU that has closed its output; ``None`` when it lingers."""
+        with suppress(subprocess.TimeoutExpired):
+            return self._process.wait(_LINGERS_S)
+        return None
 
 
 @contextmanager

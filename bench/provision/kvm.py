@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,6 +23,12 @@ if TYPE_CHECKING:
 DEADLINE_S = 20.0
 """A guest is ready within two seconds where KVM works; the rest is for a busy machine."""
 
+DOUBT_HOLDS_S = 86400.0
+"""A time-out is no proof: the machine may have been busy. Yet where KVM always hangs, not each start should pay it."""
+
+_DEFINITE = ("guest-stopped", "qemu-aborted")
+"""Causes that prove that KVM does not run this guest: its own error, the guest's panic, QEMU's abort."""
+
 _DEVICE = Path("/dev/kvm")
 
 
@@ -38,25 +45,39 @@ def _silent(_text: str) -> None:
 
 
 def probe_kvm(
-    binary: Binary, guest: Guest, deadline_s: float = DEADLINE_S, progress: Callable[[str], None] = _silent
+    binary: Binary,
+    guest: Guest,
+    deadline_s: float = DEADLINE_S,
+    progress: Callable[[str], None] = _silent,
+    clock: Callable[[], float] = time.time,
 ) -> Verdict:
-    """Boot the guest under KVM to its ready line and return whether it got there; the answer is remembered."""
-    known = cached_kvm(binary, guest)
+    """Boot the guest under KVM to its ready line and return whether it got there.
+
+    What is proved is remembered; what another day may change, a time-out above all, is remembered for
+    :data:`DOUBT_HOLDS_S` by the clock (Unix s). A QEMU that cannot be started is asked again next time.
+    """
+    known = cached_kvm(binary, guest, clock)
     if known is not None:
         return known
     progress(f"probing KVM: the guest must be ready within {deadline_s:g} s")
+    answer = _answer_path(binary, guest)
+    until = None
     try:
         with booted(boot_argv(binary, guest, "kvm"), binary.env, deadline_s):
             verdict = Verdict(ok=True, reason="the guest boots under KVM")
     except LaunchError as error:
         return Verdict(ok=False, reason=f"/dev/kvm opens, but {error.message}")
     except BenchError as error:
-        verdict = Verdict(ok=False, reason=f"/dev/kvm opens, but {error.message}")
-    write_atomic(_answer_path(binary, guest), json.dumps(asdict(verdict)) + "\n")
+        reason = f"/dev/kvm opens, but {error.message}"
+        if error.cause not in _DEFINITE:
+            until = clock() + DOUBT_HOLDS_S
+            reason += f" (asked again after a day, or after rm {answer}: it may pass)"
+        verdict = Verdict(ok=False, reason=reason)
+    write_atomic(answer, json.dumps(asdict(verdict) | {"until": until}) + "\n")
     return verdict
 
 
-def cached_kvm(binary: Binary, guest: Guest) -> Verdict | None:
+def cached_kvm(binary: Binary, guest: Guest, clock: Callable[[], float] = time.time) -> Verdict | None:
     """Return what is known without booting anything: the remembered answer, or that ``/dev/kvm`` cannot be used."""
     obstacle = kvm_obstacle(_DEVICE)
     if obstacle:
@@ -64,8 +85,12 @@ def cached_kvm(binary: Binary, guest: Guest) -> Verdict | None:
         return Verdict(ok=False, reason=obstacle)
     try:
         stored = json.loads(_answer_path(binary, guest).read_text())
+        # An answer without `until` is an older one, whose failures may have been time-outs.
+        until = stored.get("until", None if stored["ok"] else 0)
+        if until is not None and clock() >= until:
+            return None
         return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         return None
 
 
