@@ -3,6 +3,22 @@
 set -eu
 cd "$(dirname "$0")"
 
+# QEMU and the guest are fetched from the Debian mirror that apt knows; on a new machine apt may not have looked yet.
+if [ -z "${COLO_BENCH_MIRROR:-}" ]; then
+    if [ "$(id -u)" = 0 ] && [ -z "$(apt-get indextargets 2>/dev/null)" ]; then
+        apt-get -qq update
+    fi
+    case "$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)' 2>/dev/null)" in
+    *'Debian|Debian|main'*) ;;
+    *)
+        echo "colo-bench: apt on this machine knows no Debian mirror to fetch QEMU and the guest from. On Debian:" >&2
+        echo "    sudo apt-get update" >&2
+        echo "Elsewhere, on Ubuntu for example, no run can start without one; see docs/provisioning.md:" >&2
+        echo "    export COLO_BENCH_MIRROR=http://HOST/debian" >&2
+        ;;
+    esac
+fi
+
 missing=''
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need mmdebstrap mmdebstrap
@@ -24,11 +40,6 @@ if [ -n "$missing" ]; then
         echo "    sudo apt-get update && sudo apt-get install -y$missing" >&2
         exit 3
     fi
-fi
-
-# QEMU is fetched from the mirror that apt knows; on a new machine apt may not have looked at it yet.
-if [ "$(id -u)" = 0 ] && [ -z "$(apt-get indextargets 2>/dev/null)" ]; then
-    apt-get -qq update
 fi
 
 python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
