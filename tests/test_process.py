@@ -153,6 +153,21 @@ def test_the_works_own_error_passes_through(tmp_path: Path) -> None:
         asyncio.run(scenario())
 
 
+def test_a_guest_that_panicked_is_named_as_the_cause(tmp_path: Path) -> None:
+    (tmp_path / "serial.log").write_text(
+        "ready\n[ 7.1] Oops: int3: 0000\n[ 7.2] RIP: x\n[ 7.3] Kernel panic - not syncing\n"
+    )
+
+    async def scenario() -> None:
+        async with launch("secondary's QEMU", ("true",), folder=tmp_path) as process:
+            await process.unless_exited(forever())
+
+    with pytest.raises(GuestError, match="the guest of the secondary's QEMU panicked") as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "guest-panic"
+    assert caught.value.evidence == (said[1], said[3])
+
+
 def test_sigkill_of_the_owner_takes_its_children_along(tmp_path: Path) -> None:
     script = f"""
 import asyncio

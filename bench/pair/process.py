@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.errors import BenchError, LaunchError, TeardownError
+from bench.errors import BenchError, GuestError, LaunchError, TeardownError
 from bench.owner import end_with_owner
 
 if TYPE_CHECKING:
@@ -64,8 +64,24 @@ class Process:
         """
         return await unless_any_exited((self,), work)
 
-    def ended_error(self, status: int) -> LaunchError:
+    def panic(self) -> tuple[str, ...]:
+        """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""
+        with suppress(OSError):
+            lines = (self.folder / "serial.log").read_text(errors="replace").splitlines()
+            said = [line.strip() for line in lines if "Oops: " in line or "Kernel panic" in line]
+            return tuple(said) if any("Kernel panic" in line for line in said) else ()
+        return ()
+
+    def ended_error(self, status: int) -> BenchError:
         """Return the error that says how it ended, quoting its last words."""
+        panic = self.panic()
+        if panic:
+            return GuestError(
+                f"the guest of the {self.name} panicked",
+                cause="guest-panic",
+                evidence=panic,
+                logs=(self.folder / "serial.log",),
+            )
         killed = status == -signal.SIGKILL
         how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
         return LaunchError(

@@ -13,6 +13,7 @@ from bench.config.hypotheses import Hypothesis
 from bench.config.model import Cell
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels
+from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -186,6 +187,7 @@ def _run_id(cell: Cell, block: int, seed: int, qemu: QemuBuild, guest: GuestBuil
         "qemu_sha256": qemu.sha256,
         "kernel_sha256": guest.kernel_sha256,
         "initramfs_sha256": guest.initramfs_sha256,
+        "kernel_arguments": list(KERNEL_ARGUMENTS),
     }
     if cell.link.transport == "nodelay":
         defining["nodelay_sha256"] = nodelay_sha256
