@@ -154,9 +154,8 @@ def test_the_works_own_error_passes_through(tmp_path: Path) -> None:
 
 
 def test_a_guest_that_panicked_is_named_as_the_cause(tmp_path: Path) -> None:
-    (tmp_path / "serial.log").write_text(
-        "ready\n[ 7.1] Oops: int3: 0000\n[ 7.2] RIP: x\n[ 7.3] Kernel panic - not syncing\n"
-    )
+    said = ("ready", "[ 7.1] Oops: int3: 0000", "[ 7.2] RIP: x", "[ 7.3] Kernel panic - not syncing")
+    (tmp_path / "serial.log").write_text("\n".join(said))
 
     async def scenario() -> None:
         async with launch("secondary's QEMU", ("true",), folder=tmp_path) as process:
