@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from fake_campaign import make_cell
 
+from bench.config.model import Checkpoint, Deadlines, Link
 from bench.errors import ColoError, MeasureError
-from bench.measure.driver import CheckpointCounter
+from bench.measure.driver import CheckpointCounter, drive
 from bench.pair.qmp import Event
+from bench.pair.spec import planned_spec
 
 
 def counter(*events: Event) -> CheckpointCounter:
@@ -57,3 +62,47 @@ def test_the_end_of_colo_is_an_error_that_names_the_reason() -> None:
 
     with pytest.raises(ColoError, match="reason error"):
         asyncio.run(scenario())
+
+
+class FakePair:
+    """A pair whose pokes start a checkpoint at once; notes whether one was under way when it was poked."""
+
+    def __init__(self, counted: CheckpointCounter, cell: Any) -> None:
+        self.counted = counted
+        self.spec = planned_spec(cell, None, None)
+        self.hosts = SimpleNamespace(primary=SimpleNamespace(command=lambda argv: argv))
+        self.poked_under_way: list[bool] = []
+
+    async def carry_out(self, _steps: object) -> None:
+        self.poked_under_way.append(self.counted.under_way)
+        self.counted.observe(Event("STOP", 5.0, {}))
+        asyncio.get_running_loop().call_later(0.01, self.counted.observe, Event("RESUME", 5.5, {}))
+
+
+def on_demand(deadline_s: float = 5, **more: Any) -> Any:
+    checkpoint = Checkpoint(count=1, warmup=0, interval=0.001)
+    deadlines = Deadlines(checkpoint=deadline_s)
+    return make_cell(link=Link(transport="unix"), checkpoint=checkpoint, deadlines=deadlines, **more)
+
+
+def test_a_checkpoint_that_something_else_began_is_waited_for_before_the_poke() -> None:
+    counted = counter(Event("STOP", 1.0, {}))
+    pair = FakePair(counted, on_demand())
+    told: list[float] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(0.05, counted.observe, Event("RESUME", 1.1, {}))
+        await drive(pair, on_demand(), counted, lambda _done, _total, pause_s: told.append(pause_s))  # type: ignore[arg-type]
+
+    asyncio.run(scenario())
+    assert pair.poked_under_way == [False]
+    assert told == [0.5]
+
+
+def test_a_checkpoint_that_never_ends_is_not_poked_and_not_waited_for_without_end() -> None:
+    counted = counter(Event("STOP", 1.0, {}))
+    cell = on_demand(0.05)
+    pair = FakePair(counted, cell)
+    with pytest.raises(MeasureError, match=r"began and did not end within 0\.05 s"):
+        asyncio.run(drive(pair, cell, counted, lambda *_: None))  # type: ignore[arg-type]
+    assert pair.poked_under_way == []

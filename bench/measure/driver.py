@@ -56,6 +56,11 @@ class CheckpointCounter:
         """The last ended pause by QEMU's own event clock."""
         return self.resumes[-1] - self.stops[self.done - 1]
 
+    @property
+    def under_way(self) -> bool:
+        """Whether a checkpoint has begun and not ended."""
+        return len(self.stops) > len(self.resumes)
+
     async def reach(self, count: int, deadline_s: float) -> None:
         """Wait until ``count`` checkpoints have ended.
 
@@ -63,16 +68,28 @@ class CheckpointCounter:
             MeasureError: they did not, within the deadline.
             ColoError: COLO ended.
         """
+        await self._wait(lambda: self.done >= count, deadline_s)
+
+    async def idle(self, deadline_s: float) -> None:
+        """Wait until no checkpoint is under way.
+
+        Raises:
+            MeasureError: one was, all through the deadline.
+            ColoError: COLO ended.
+        """
+        await self._wait(lambda: not self.under_way, deadline_s)
+
+    async def _wait(self, come: Callable[[], bool], deadline_s: float) -> None:
         try:
             async with asyncio.timeout(deadline_s):
-                while self.done < count:
+                while not come():
                     if self._exit_reason:
                         cause = f"COLO ended during the run (COLO_EXIT, reason {self._exit_reason})"
                         raise ColoError(cause, cause="colo-exit", hint="one side lost the other: see both stderr.log")
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:
-            inside = "a checkpoint began and did not end" if len(self.stops) > self.done else "no checkpoint began"
+            inside = "a checkpoint began and did not end" if self.under_way else "no checkpoint began"
             hint = "see both stderr.log and trace.log, or raise deadlines.checkpoint"
             raise MeasureError(f"{inside} within {deadline_s:g} s", hint=hint) from error
 
@@ -80,7 +97,8 @@ class CheckpointCounter:
 async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoint: OnCheckpoint) -> list[Sample]:
     """Take all checkpoints of a run, warm-up included, and return the samples of the link's byte counter.
 
-    On demand, the next checkpoint is asked for only when the last one has ended and the interval has passed.
+    On demand, the next checkpoint is asked for only when the last one has ended, the interval has passed, and none that
+    the timer or differing output began is under way.
     ``on_checkpoint`` is called with the checkpoints done, the checkpoints wanted, and the last pause in seconds.
 
     Raises:
@@ -93,6 +111,9 @@ async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoin
     sample = _sampler(pair)
     samples = [entry for entry in [await sample()] if entry]
     for done in range(1, wanted + 1):
+        if on_demand:
+            # A poke during a checkpoint that something else began would be swallowed by it, or start one right behind.
+            await counter.idle(cell.deadlines.checkpoint)
         target = counter.done + 1
         if on_demand:
             await pair.carry_out((poke(),))
