@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.workload.http_client import ask, run
+from bench.workload import http_client
+from bench.workload.http_client import Answer, ask, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -76,3 +77,34 @@ def test_the_closed_loop_asks_again_when_answered(port: int, tmp_path: Path) -> 
     answers = run_for(0.5, f"http://127.0.0.1:{port}/", 0, 2, tmp_path / "client.jsonl")
     assert len(answers) > 4
     assert {answer["status"] for answer in answers} == {200}
+
+
+def test_an_unanswered_request_of_the_closed_loop_is_on_record_from_when_it_was_sent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "LAST_ANSWERS_S", 0.01)
+    asked: list[float] = []
+    turns: list[float] = []
+    over = threading.Event()
+
+    def answer_the_first(_host: str, _port: int, _path: str, due: float) -> Answer:
+        asked.append(due)
+        if len(asked) > 1:
+            over.wait(60)
+        return Answer(0.0, 0.0, 200, None, 0)
+
+    def wait(_seconds: float) -> bool:
+        while not asked:
+            time.sleep(0.01)
+        time.sleep(0.1)  # a busy machine: the loop's turn comes late, and the second request with it
+        turns.append(time.time())
+        return len(turns) == 3
+
+    monkeypatch.setattr(http_client, "ask", answer_the_first)
+    try:
+        run("http://127.0.0.1:1/", 0, 1, tmp_path / "client.jsonl", wait)
+    finally:
+        over.set()
+    first, second = [json.loads(line) for line in (tmp_path / "client.jsonl").read_text().splitlines()]
+    assert (first["status"], second["error"]) == (200, "unanswered when the run ended")
+    assert turns[0] - 0.01 < second["t_send"] < turns[1]

@@ -89,7 +89,8 @@ def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[f
         due = time.monotonic()
         while not stop.is_set():
             for _ in range(1 if rate else connections - len(asked)):
-                asked[pool.submit(ask, host, port, path, due if rate else time.monotonic())] = due
+                sent = due if rate else time.monotonic()
+                asked[pool.submit(ask, host, port, path, sent)] = sent
             due += 1 / rate if rate else _CLOSED_LOOP_POLL_S
             if wait(max(0.0, due - time.monotonic())):
                 stop.set()
