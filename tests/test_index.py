@@ -122,6 +122,8 @@ def test_the_same_data_give_the_same_bytes(campaign: Path) -> None:
     first = (campaign / "index.csv").read_bytes()
     write_index(campaign)
     assert (campaign / "index.csv").read_bytes() == first
+    assert first.endswith(b"\n")
+    assert b"\r" not in first
     assert first.startswith(b"run_id,block,order,cell_id,label,state,accel,mem_bytes,smp,workload,link,checkpoints,")
 
 

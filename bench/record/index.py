@@ -54,7 +54,10 @@ def write_index(folder: Path) -> None:
 
 
 def index_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the file's content: RFC 4180 with a heading, rows in the plan's order, nothing where nothing is known."""
+    """Return the file's content: a heading, rows in the plan's order, nothing where nothing is known.
+
+    Quoted as RFC 4180 has it; lines end in a mere line feed, as all other files here.
+    """
     out = io.StringIO()
     writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
     writer.writeheader()
