@@ -18,6 +18,7 @@ from bench.measure.triggers import (
     label_triggers,
     read_mismatches,
     read_pacing,
+    uncertain_triggers,
 )
 
 DELAY_US = 1_000_000
@@ -150,7 +151,15 @@ def test_after_an_unusable_checkpoint_its_request_still_re_arms_the_timer() -> N
 
 def test_a_trace_without_the_start_of_colo_leaves_the_first_to_nobody_s_timer() -> None:
     lines = primary_checkpoint(RUNNING_US, PHASES) + primary_checkpoint(RUNNING_US + DELAY_US, PHASES)
-    assert label_triggers(assemble(parse(lines), None), Pacing(DELAY_US)) == ("mismatch", "timer")
+    assembly = assemble(parse(lines), None)
+    assert label_triggers(assembly, Pacing(DELAY_US)) == ("mismatch", "timer")
+    [problem] = uncertain_triggers(assembly, Pacing(DELAY_US))
+    assert (problem.what, problem.count) == ("trigger not certain", 1)
+    assert problem.example.startswith("checkpoint 0: ")
+
+
+def test_a_trace_from_the_start_of_colo_leaves_no_trigger_uncertain() -> None:
+    assert uncertain_triggers(pair(300_000, 700_000), Pacing(DELAY_US)) == ()
 
 
 def entry(command: str, at_s: float, side: str = "primary", **more: Any) -> dict[str, Any]:

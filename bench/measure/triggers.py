@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.measure.sequence import P
+from bench.measure.trace import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -121,9 +122,19 @@ def label_triggers(assembly: Assembly, pacing: Pacing, mismatches_us: Sequence[i
     2. Else it is ``timer`` when the request lies where the timer fired: the delay after the notification that armed it,
        :data:`EARLY_US` before to :data:`LATE_US` after. That notification is the previous checkpoint's cause or, if the
        timer or colo-compare repeated itself while the checkpoint swallowed it, lies at the latest at its reset.
-    3. Else only colo-compare is left: ``mismatch``.
+    3. Else only colo-compare is left: ``mismatch``, by exclusion and without evidence of its own. So is a checkpoint of
+       which :func:`uncertain_triggers` tells.
     """
     return tuple(_label(one, _before(one, assembly, pacing), pacing, mismatches_us) for one in assembly.checkpoints)
+
+
+def uncertain_triggers(assembly: Assembly, pacing: Pacing) -> tuple[Problem, ...]:
+    """Return an account of the checkpoints whose label is a guess: what led up to them is not in the trace."""
+    unknown = [one for one in assembly.checkpoints if _before(one, assembly, pacing) is None]
+    if not unknown:
+        return ()
+    example = f"checkpoint {unknown[0].number}: the trace does not reach back to when COLO began; labelled mismatch"
+    return (Problem("trigger not certain", len(unknown), example),)
 
 
 def _label(one: Checkpoint, cause: _Cause | None, pacing: Pacing, mismatches_us: Sequence[int]) -> Trigger:

@@ -12,7 +12,7 @@ from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem, Trace, read_trace
 from bench.measure.transfer import Sample, bytes_sent
-from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing
+from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
 
 if TYPE_CHECKING:
@@ -88,12 +88,13 @@ def gather(
     primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
     secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
+    pacing = read_pacing(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))
     sent = bytes_sent(assembly.spans_us(), samples)
     columns = checkpoint_columns(
         run_id,
         assembly.checkpoints,
-        label_triggers(assembly, read_pacing(entries), read_mismatches(primary)),
+        label_triggers(assembly, pacing, read_mismatches(primary)),
         warmup=warmup,
         qmp_pauses_us=pauses_us,
         bytes_sent=[sent[one.number] for one in assembly.checkpoints],
@@ -105,7 +106,12 @@ def gather(
         pauses_us,
         count=cell.checkpoint.count,
         warmup=warmup,
-        problems=(*_side_problems(primary, secondary), *torn, *client_torn),
+        problems=(
+            *_side_problems(primary, secondary),
+            *torn,
+            *client_torn,
+            *uncertain_triggers(assembly, pacing),
+        ),
         failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
     )
