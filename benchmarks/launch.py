@@ -1,4 +1,4 @@
-"""Launch-to-COLO and teardown, ours beside a bare script with the same argv that does only the necessary QMP steps."""
+"""A whole run but for its measurement, ours beside a bare script with the same argv that does only what it must."""
 
 from __future__ import annotations
 
@@ -13,64 +13,76 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.measure.driver import CheckpointCounter
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
-from bench.pair.console import open_console
-from bench.pair.features import known_events
 from bench.pair.host import Hosts, LocalHost
-from bench.pair.pair import concrete_spec, open_pair
-from bench.pair.procedure import boot_steps, checkpoint_delay_ms, colo_steps, trace_steps
-from bench.pair.readback import read_colo, read_machines
+from bench.pair.pair import concrete_spec
+from bench.pair.procedure import colo_steps
+from bench.plan.plan import PlannedRun
+from bench.run.progress import Assets
+from bench.run.session import measure_run
 from benchmarks.setting import EVENTS, Setting, idle_cell
 
 if TYPE_CHECKING:
     from bench.config.model import Cell
 
-_ROUNDS = 3
+_ROUNDS = 4  # even, so that each goes first as often as the other
 _POLL_S = 0.02
 
 
 def benchmark(setting: Setting, sizes: tuple[str, ...] = ("256M", "512M", "1G")) -> dict[str, Any]:
-    """Return seconds by size: alternating ours and bare, medians, and the median of the differences."""
+    """Return seconds by size: medians of both, and the median of the differences of a round.
+
+    Which goes first changes every round, so that what the first leaves behind (a warm page cache, a hot CPU) is not
+    always to the same one's advantage.
+    """
     figures = {}
     for size in sizes:
-        rounds = [(asyncio.run(ours(setting, idle_cell(size))), bare(setting, idle_cell(size))) for _ in range(_ROUNDS)]
+        cell, rounds = _cell(size), []
+        for number in range(_ROUNDS):
+            both = {}
+            for one in (ours, bare) if number % 2 == 0 else (bare, ours):
+                both[one] = one(setting, cell)
+            rounds.append(both)
         figures[size] = {
             "rounds": _ROUNDS,
-            **{f"ours_{part}_s": statistics.median(one[0][part] for one in rounds) for part in ("launch", "teardown")},
-            **{f"bare_{part}_s": statistics.median(one[1][part] for one in rounds) for part in ("launch", "teardown")},
-            "overhead_s": statistics.median(sum(one[0].values()) - sum(one[1].values()) for one in rounds),
+            "ours_s": statistics.median(both[ours] for both in rounds),
+            "bare_s": statistics.median(both[bare] for both in rounds),
+            "overhead_s": statistics.median(both[ours] - both[bare] for both in rounds),
         }
     return figures
 
 
-async def ours(setting: Setting, cell: Cell) -> dict[str, float]:
-    """Launch, read back, boot, trace and reach COLO as a run does; return seconds."""
-    started = time.monotonic()
+def _cell(size: str) -> Cell:
+    cell = idle_cell(size)
+    return cell.model_copy(update={"trace": cell.trace.model_copy(update={"events": EVENTS})})
+
+
+def ours(setting: Setting, cell: Cell) -> float:
+    """Measure a run as a campaign does, and return its seconds without the measurement itself.
+
+    What is left is everything that a run costs beside its checkpoints: host snapshots, launch, read-back, boot, traces,
+    reaching COLO, teardown, and turning traces into tables and the record.
+    """
+    assets = Assets(setting.binary, setting.guest, setting.features, "benchmark")
+    run = PlannedRun("0" * 12, "benchmark", "0" * 8, "benchmark", 0, 0)
     with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
-        async with open_pair(cell, setting.binary, setting.guest, setting.features, Path(name)) as pair:
-            await read_machines(pair)
-            async with open_console(pair.folder / "primary" / "serial.sock") as console:
-                await pair.carry_out(boot_steps())
-                await console.ready(cell.deadlines.boot)
-                events, _ = known_events(cell.trace.model_copy(update={"events": EVENTS}), setting.features)
-                await pair.carry_out(trace_steps(events))
-                await pair.reach_colo(cell.deadlines.colo)
-                pair.monitor("primary").subscribe(CheckpointCounter().observe)
-                await read_colo(pair, checkpoint_delay_ms(pair.spec))
-            reached = time.monotonic()
-    return {"launch": reached - started, "teardown": time.monotonic() - reached}
+        folder = Path(name)
+        started = time.monotonic()
+        asyncio.run(measure_run(run, cell, assets, folder, lambda _: None))
+        whole_s = time.monotonic() - started
+        measure_s: float = json.loads((folder / "run.json").read_text())["timings"]["measure_s"]
+    return whole_s - measure_s
 
 
-def bare(setting: Setting, cell: Cell) -> dict[str, float]:
-    """Do what the note's person does, by the shortest script; return seconds."""
-    started = time.monotonic()
+def bare(setting: Setting, cell: Cell) -> float:
+    """Do what the note's person does, by the shortest script, up to COLO and down again; return seconds."""
     environment = {**os.environ, **dict(setting.binary.env)}
     with tempfile.TemporaryDirectory(prefix="colo-bench-bare-") as name:
+        started = time.monotonic()
         hosts = Hosts(LocalHost(), LocalHost())
         spec = concrete_spec(cell, setting.binary, setting.guest, setting.features, hosts, frozenset())
         sides = {"primary": primary_argv(spec), "secondary": secondary_argv(spec)}
-        children = []
+        children, monitors = [], {}
         try:
             for side, argv in sides.items():
                 home = Path(name) / side
@@ -80,7 +92,8 @@ def bare(setting: Setting, cell: Cell) -> dict[str, float]:
                     create = (*setting.binary.img_argv, "create", "-q", "-f", "qcow2", image, size)
                     subprocess.run(create, cwd=home, env=environment, check=True)
                 children.append(subprocess.Popen(argv, cwd=home, env=environment, stdin=subprocess.DEVNULL))
-            monitors = {side: _Bare(Path(name) / side / "qmp.sock") for side in sides}
+            for side in sides:
+                monitors[side] = _Bare(Path(name) / side / "qmp.sock")
             monitors["primary"].execute("cont", {})
             while b"colo-bench: ready" not in (Path(name) / "primary" / "serial.log").read_bytes():
                 time.sleep(_POLL_S)
@@ -88,12 +101,13 @@ def bare(setting: Setting, cell: Cell) -> dict[str, float]:
                 monitors[step.side].execute(step.command, dict(step.arguments))
             while monitors["primary"].execute("query-migrate", {})["status"] != "colo":
                 time.sleep(_POLL_S)
-            reached = time.monotonic()
         finally:
+            for monitor in monitors.values():
+                monitor.close()
             for child in children:
                 child.kill()
                 child.wait()
-    return {"launch": reached - started, "teardown": time.monotonic() - reached}
+        return time.monotonic() - started
 
 
 class _Bare:
@@ -110,6 +124,10 @@ class _Bare:
         self._lines = self._socket.makefile("rb")
         self._lines.readline()
         self.execute("qmp_capabilities", {})
+
+    def close(self) -> None:
+        self._lines.close()
+        self._socket.close()
 
     def execute(self, command: str, arguments: dict[str, Any]) -> Any:
         self._socket.sendall(json.dumps({"execute": command, "arguments": arguments}).encode())
