@@ -13,7 +13,7 @@ from bench.errors import PlanChangedError
 from bench.plan.compare import differences, require_same
 from bench.plan.plan import Plan, QemuBuild, make_plan
 
-CELLS = (make_cell("256M"), make_cell("512M"))
+CELLS = tuple(make_cell(mem, smp) for mem in ("256M", "512M") for smp in (1, 2))
 NODELAY = (make_cell("256M", link=Link(transport="nodelay")),)
 OTHER = QemuBuild("10.1.3", "d" * 64, "system")
 
@@ -24,23 +24,30 @@ def plan(cells: Any = CELLS, **more: Any) -> Plan:
 
 def test_plans_of_the_same_runs_have_no_difference() -> None:
     patient = [cell.model_copy(update={"deadlines": Deadlines(boot=999)}) for cell in CELLS]
-    assert list(differences(plan(), plan(patient, command="another"))) == []
+    assert list(differences(plan(), plan(patient[::-1], command="another"))) == []
     require_same(plan(), plan())
 
 
 @pytest.mark.parametrize(
-    ("change", "line"),
+    ("change", "lines"),
     [
-        ({"seed": 2}, "seed: 1 -> 2"),
-        ({"repeats": 3}, "repeats: 2 -> 3"),
-        ({"cells": CELLS[:1]}, "mem: 256 MiB, 512 MiB -> 256 MiB"),
-        ({"qemu": {"provisioned": OTHER}}, f"QEMU (provisioned): 11.1.3 {'a' * 12} -> 10.1.3 {'d' * 12}"),
-        ({"guest": replace(GUEST, kernel_sha256="e" * 64)}, f"guest kernel: {'b' * 12} -> {'e' * 12}"),
-        ({"guest": replace(GUEST, initramfs_sha256="e" * 64)}, f"guest initramfs: {'c' * 12} -> {'e' * 12}"),
+        ({"seed": 2}, ["seed: 1 -> 2"]),
+        ({"repeats": 3}, ["repeats: 2 -> 3"]),
+        ({"cells": [*CELLS, make_cell("1G")]}, ["mem: 256 MiB, 512 MiB -> 256 MiB, 512 MiB, 1 GiB"]),
+        ({"cells": CELLS[:3]}, ["no longer asked for: 512 MiB · 2 vCPUs · idle · tcp"]),
+        (
+            {"cells": [make_cell("256M", 1, accel="kvm")]},
+            ["mem: 256 MiB, 512 MiB -> 256 MiB", "smp: 1, 2 -> 1", "accel: tcg -> kvm"],
+        ),
+        ({"qemu": {"provisioned": OTHER}}, [f"QEMU (provisioned): 11.1.3 {'a' * 12} -> 10.1.3 {'d' * 12}"]),
+        ({"guest": replace(GUEST, kernel_sha256="e" * 64)}, [f"guest kernel: {'b' * 12} -> {'e' * 12}"]),
+        ({"guest": replace(GUEST, initramfs_sha256="e" * 64)}, [f"guest initramfs: {'c' * 12} -> {'e' * 12}"]),
     ],
 )
-def test_each_change_is_one_line(change: dict[str, Any], line: str) -> None:
-    assert list(differences(plan(), plan(**change))) == [line]
+def test_a_changed_plan_is_refused_with_one_line_for_each_change(change: dict[str, Any], lines: list[str]) -> None:
+    with pytest.raises(PlanChangedError, match="campaign=NAME") as refusal:
+        require_same(plan(), plan(**change))
+    assert refusal.value.evidence == tuple(lines)
 
 
 def test_a_rebuilt_nodelay_library_is_another_plan() -> None:

@@ -9,12 +9,9 @@ from fake_campaign import GUEST, QEMU, make_cell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.config.model import Checkpoint, Deadlines, Link
-from bench.errors import ConfigError, PlanChangedError, StoreError
-from bench.plan.compare import differences, require_same
-from bench.plan.label import accel_text, labels
+from bench.config.model import Checkpoint, Deadlines
+from bench.errors import ConfigError, StoreError
 from bench.plan.plan import Plan, blocks, extent, make_plan, parse_plan, plan_json
-from bench.workload.dirty import Dirty
 
 CELLS = [make_cell(mem, smp) for mem in ("256M", "512M") for smp in (1, 2)]
 
@@ -94,60 +91,3 @@ def test_what_is_not_a_plan_is_refused(text: str) -> None:
 def test_the_extent_is_told_in_words() -> None:
     assert extent(plan()) == "4 cells x 3 blocks = 12 runs"
     assert extent(plan(CELLS[:1], repeats=1)) == "1 cell x 1 block = 1 run"
-
-
-def test_the_same_plan_has_no_differences() -> None:
-    assert list(differences(plan(), plan(CELLS[::-1]))) == []
-    require_same(plan(), plan())
-
-
-@pytest.mark.parametrize(
-    ("changed", "said"),
-    [
-        ({"seed": 2}, ["seed: 1 -> 2"]),
-        ({"repeats": 4}, ["repeats: 3 -> 4"]),
-        ({"cells": [*CELLS, make_cell("1G")]}, ["mem: 256 MiB, 512 MiB -> 256 MiB, 512 MiB, 1 GiB"]),
-        ({"cells": CELLS[:3]}, ["no longer asked for: 512 MiB · 2 vCPUs · idle · tcp"]),
-        (
-            {"cells": [make_cell("256M", 1, accel="kvm")]},
-            ["mem: 256 MiB, 512 MiB -> 256 MiB", "smp: 1, 2 -> 1", "accel: tcg -> kvm"],
-        ),
-        (
-            {"qemu": {"provisioned": replace(QEMU["provisioned"], version="11.2.0", sha256="d" * 64)}},
-            [f"QEMU (provisioned): 11.1.3 {'a' * 12} -> 11.2.0 {'d' * 12}"],
-        ),
-        ({"guest": replace(GUEST, kernel_sha256="d" * 64)}, [f"guest kernel: {'b' * 12} -> {'d' * 12}"]),
-    ],
-)
-def test_a_changed_plan_is_refused_with_what_changed(changed: dict[str, Any], said: list[str]) -> None:
-    asked = plan(changed.pop("cells", CELLS), **changed)
-    with pytest.raises(PlanChangedError, match="campaign=NAME") as refusal:
-        require_same(plan(), asked)
-    assert tuple(said) == refusal.value.evidence
-
-
-def test_a_label_names_memory_vcpus_workload_and_link() -> None:
-    assert labels([make_cell("512M", 1)]) == ("512 MiB · 1 vCPU · idle · tcp",)
-    assert labels([make_cell("4G", 8, host={"kind": "netns"})]) == ("4 GiB · 8 vCPUs · idle · tcp · netns",)
-
-
-def test_a_label_names_whatever_else_varies_and_nothing_that_does_not() -> None:
-    slow, fast = (make_cell(workload=Dirty(rate=rate)) for rate in (20, 200))
-    assert labels([make_cell(), slow, fast]) == (
-        "512 MiB · 1 vCPU · idle · tcp",
-        "512 MiB · 1 vCPU · dirty rate=20 · tcp",
-        "512 MiB · 1 vCPU · dirty rate=200 · tcp",
-    )
-    assert labels([make_cell(checkpoint=Checkpoint(interval=s)) for s in (0.5, 1)])[0].endswith(
-        "checkpoint.interval=0.5"
-    )
-    assert labels([make_cell(), make_cell(link=Link(transport="unix"))])[1] == "512 MiB · 1 vCPU · idle · unix"
-
-
-def test_labels_tell_cells_apart_even_by_long_lists() -> None:
-    traces = [{"events": ["colo_*"] * 9 + [last]} for last in ("a", "b")]
-    assert len(set(labels([make_cell(trace=trace) for trace in traces]))) == 2
-
-
-def test_how_a_pair_runs_is_always_said_in_full() -> None:
-    assert (accel_text("tcg"), accel_text("kvm")) == ("emulation (TCG)", "KVM")
