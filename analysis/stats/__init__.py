@@ -1,0 +1,122 @@
+"""The statistics of checkpoint cost. A run is the unit of replication: summarise it to one number, then infer.
+
+Nothing here knows of files or tables: arrays go in, small frozen results come out.
+"""
+
+from analysis.stats.bootstrap import BootstrapResult, hierarchical_bootstrap
+from analysis.stats.failures import FailureTrend, Proportion, clopper_pearson, cochran_armitage
+from analysis.stats.hartigan import DipResult, dip, dip_statistic
+from analysis.stats.intervals import (
+    RankInterval,
+    RatioInterval,
+    ShiftInterval,
+    hodges_lehmann,
+    median_interval,
+    quantile_allowed,
+    ratio_of_medians,
+)
+from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
+from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
+from analysis.stats.multiplicity import benjamini_hochberg, holm
+from analysis.stats.pages import PageCost, direct_effect, per_page_cost
+from analysis.stats.planning import (
+    DetectableEffect,
+    NeededBlocks,
+    OptimalCounts,
+    OptimalRepetitions,
+    detectable_effect,
+    needed_blocks,
+    optimal_counts,
+    optimal_repetitions,
+    rank_efficiency,
+)
+from analysis.stats.series import (
+    Autocorrelation,
+    OutlierCounts,
+    WarmupCut,
+    autocorrelation,
+    mser5,
+    outliers,
+)
+from analysis.stats.slopes import SlopeResult, stratified_theil_sen
+from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness
+from analysis.stats.tost import EquivalenceResult, equivalence
+from analysis.stats.trend import BlockedTrendResult, JonckheereResult, blocked_jonckheere, jonckheere
+from analysis.stats.variance import (
+    NestedComponents,
+    VarianceComponents,
+    log_mean_interval,
+    nested_components,
+    variance_components,
+)
+from analysis.stats.verdicts import Verdict, Word, verdict
+
+__all__ = [
+    "DELAYED_ACK_S",
+    "Autocorrelation",
+    "BlockedTrendResult",
+    "BootstrapResult",
+    "ChangePoints",
+    "DetectableEffect",
+    "DipResult",
+    "EquivalenceResult",
+    "FTest",
+    "FailureTrend",
+    "InteractionTest",
+    "JonckheereResult",
+    "LineResult",
+    "Modes",
+    "NeededBlocks",
+    "NestedComponents",
+    "OptimalCounts",
+    "OptimalRepetitions",
+    "OutlierCounts",
+    "PageCost",
+    "Proportion",
+    "RankInterval",
+    "RatioInterval",
+    "ShiftInterval",
+    "SlopeResult",
+    "SlowModeShare",
+    "Steadiness",
+    "VarianceComponents",
+    "Verdict",
+    "WarmupCut",
+    "Word",
+    "autocorrelation",
+    "benjamini_hochberg",
+    "blocked_jonckheere",
+    "changepoints",
+    "clopper_pearson",
+    "cochran_armitage",
+    "detectable_effect",
+    "dip",
+    "dip_statistic",
+    "direct_effect",
+    "equivalence",
+    "hierarchical_bootstrap",
+    "hodges_lehmann",
+    "holm",
+    "interaction",
+    "jonckheere",
+    "lack_of_fit",
+    "least_squares",
+    "log_mean_interval",
+    "median_interval",
+    "modes",
+    "mser5",
+    "needed_blocks",
+    "nested_components",
+    "optimal_counts",
+    "optimal_repetitions",
+    "outliers",
+    "per_page_cost",
+    "quantile_allowed",
+    "rank_efficiency",
+    "ratio_of_medians",
+    "slow_mode_share",
+    "steadiness",
+    "stratified_theil_sen",
+    "variance_components",
+    "verdict",
+]

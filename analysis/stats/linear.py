@@ -1,0 +1,181 @@
+"""Least squares over run summaries: do slopes differ between levels, and is a straight line enough?"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import f as f_distribution
+from scipy.stats import linregress
+from scipy.stats import t as t_distribution
+
+from analysis.stats.checks import as_codes, as_share, as_vector, same_length
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable
+
+    from numpy.typing import ArrayLike
+
+    from analysis.stats.checks import FloatArray
+
+_TINY = 1e-12
+_LINE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class FTest:
+    """An F test.
+
+    Attributes:
+        df_model: degrees of freedom of what is tested; ``df_error``: of what it is measured with.
+    """
+
+    statistic: float
+    pvalue: float
+    df_model: int
+    df_error: int
+
+
+@dataclass(frozen=True, slots=True)
+class InteractionTest(FTest):
+    """A test of equal slopes.
+
+    Attributes:
+        slopes: one per level, in the order the levels first appear; ``largest_difference``: between two of them.
+        common_slope: of all levels together, within strata.
+    """
+
+    slopes: tuple[float, ...]
+    largest_difference: float
+    common_slope: float
+
+
+@dataclass(frozen=True, slots=True)
+class LineResult:
+    """A least-squares slope with its t interval, in units of ``y`` per unit of ``x``; ``pvalue`` is two-sided."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    standard_error: float
+    statistic: float
+    pvalue: float
+    df: int
+    intercept: float
+    residual_sd: float
+
+
+def least_squares(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> LineResult:
+    """Fit a straight line to run summaries.
+
+    Args:
+        x: (n,) size on the scale of the slope.
+        y: (n,) one summary per run; three or more.
+        confidence: of the interval of the slope.
+
+    Raises:
+        ValueError: fewer than three values, NaN, unequal lengths, or a constant ``x``.
+    """
+    xs, ys = as_vector(x, "x", least=_LINE + 1), as_vector(y, "y")
+    same_length(x=xs, y=ys)
+    if np.ptp(xs) == 0:
+        raise ValueError("x is constant: there is no slope")
+    fit = linregress(xs, ys)
+    df = len(xs) - _LINE
+    half = float(t_distribution.ppf((1 + as_share(confidence, "confidence")) / 2, df) * fit.stderr)
+    residuals = ys - fit.intercept - fit.slope * xs
+    return LineResult(
+        estimate=float(fit.slope),
+        low=float(fit.slope) - half,
+        high=float(fit.slope) + half,
+        confidence=confidence,
+        standard_error=float(fit.stderr),
+        statistic=float(fit.slope / fit.stderr) if fit.stderr > 0 else float("inf"),
+        pvalue=float(fit.pvalue),
+        df=df,
+        intercept=float(fit.intercept),
+        residual_sd=float(np.sqrt((residuals**2).sum() / df)),
+    )
+
+
+def interaction(
+    x: ArrayLike, y: ArrayLike, level: Iterable[Hashable], block: Iterable[Hashable] | None = None
+) -> InteractionTest:
+    """Test whether the slope of ``y`` on ``x`` is the same at every level of another factor.
+
+    Each combination of level and block has its own intercept; compared are one slope per level and one for all.
+
+    Args:
+        x: (n,) size on the scale of the slope.
+        y: (n,) one summary per run, such as the log of its median.
+        level: (n,) labels of the other factor, at least two.
+        block: (n,) labels of blocks; None for a single one.
+
+    Raises:
+        ValueError: NaN, unequal lengths, one level, a level without two different ``x`` in a block, or no degrees of
+            freedom left.
+    """
+    xs, ys = as_vector(x, "x"), as_vector(y, "y")
+    same_length(x=xs, y=ys)
+    levels = as_codes(level, "level", len(xs))
+    blocks = as_codes(block, "block", len(xs)) if block is not None else np.zeros_like(levels)
+    count = int(levels.max()) + 1
+    if count <= 1:
+        raise ValueError("level needs at least two different labels")
+    strata = as_codes(zip(levels.tolist(), blocks.tolist(), strict=True), "strata", len(xs))
+    dx, dy = _centred(xs, strata), _centred(ys, strata)
+    sxx, sxy = (np.bincount(levels, dx * other, minlength=count) for other in (dx, dy))
+    if sxx.min() <= _TINY * max(float(xs @ xs), _TINY):
+        raise ValueError("every level needs two different x within a block")
+    slopes, common = sxy / sxx, float(sxy.sum() / sxx.sum())
+    full = float(((dy - slopes[levels] * dx) ** 2).sum())
+    reduced = float(((dy - common * dx) ** 2).sum())
+    df_error = len(xs) - int(strata.max()) - 1 - count
+    test = _f_test(reduced - full, count - 1, full, df_error)
+    return InteractionTest(
+        test.statistic,
+        test.pvalue,
+        test.df_model,
+        test.df_error,
+        tuple(float(slope) for slope in slopes),
+        float(np.ptp(slopes)),
+        common,
+    )
+
+
+def lack_of_fit(x: ArrayLike, y: ArrayLike) -> FTest:
+    """Test a straight line against one mean per ``x``, with the replicates as pure error (Draper & Smith, ch. 2).
+
+    Args:
+        x: (n,) at least three different values, some of them repeated.
+        y: (n,) one summary per run.
+
+    Raises:
+        ValueError: NaN, unequal lengths, fewer than three different ``x``, or no replicates.
+    """
+    xs, ys = as_vector(x, "x"), as_vector(y, "y")
+    same_length(x=xs, y=ys)
+    places = np.unique(xs, return_inverse=True)[1].reshape(-1)
+    sizes = int(places.max()) + 1
+    if sizes <= _LINE:
+        raise ValueError(f"x needs three or more different values and has {sizes}")
+    pure = float((_centred(ys, places) ** 2).sum())
+    fit = linregress(xs, ys)
+    line = float(((ys - fit.intercept - fit.slope * xs) ** 2).sum())
+    return _f_test(line - pure, sizes - _LINE, pure, len(xs) - sizes)
+
+
+def _centred(values: FloatArray, codes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
+    centred: FloatArray = values - (np.bincount(codes, values) / np.bincount(codes))[codes]
+    return centred
+
+
+def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
+    if df_error < 1:
+        raise ValueError("no degrees of freedom are left for the error: more runs are needed")
+    if error <= 0:
+        raise ValueError("the model fits perfectly: there is no error to test with")
+    statistic = max(model, 0.0) / df_model / (error / df_error)
+    return FTest(statistic, float(f_distribution.sf(statistic, df_model, df_error)), df_model, df_error)

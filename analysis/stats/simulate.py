@@ -1,0 +1,196 @@
+"""Campaigns that never happened: pauses with known truth, to find out which analysis to believe.
+
+A pause is lognormal. Runs differ by a factor of their own, checkpoints within a run resemble their neighbours, some
+stall for a while, the host drifts, runs go missing. Every parameter can be replaced by what a real campaign showed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from scipy.signal import lfilter
+
+from analysis.stats.checks import as_option, as_positive, as_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from numpy.random import Generator
+    from numpy.typing import ArrayLike
+
+    from analysis.stats.checks import FloatArray
+
+    Shape = tuple[int, int, int]
+
+_MOST_LAGS = 1_000
+_STEADIEST = 0.99
+_FEWEST_SIZES = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """How simulated pauses come about.
+
+    Attributes:
+        sizes: log2 of each size.
+        blocks: runs per size; ``checkpoints``: per run.
+        base_s: median pause of the smallest size, in seconds.
+        slope: growth of the log pause per doubling; 0 for a size that does not matter.
+        run_sd: standard deviation between runs, of logs; ``checkpoint_sd``: within a run.
+        phi: correlation of a checkpoint with the one before.
+        slow_share: share of checkpoints that stall, ``slow_extra_s``: for how long.
+        slow_stay: chance that a stalled checkpoint is followed by another.
+        stuck_share: share of runs of which every checkpoint stalls.
+        drift: change of the log pause from the first run to the last; ``wander``: standard deviation of a random walk
+            over the same span.
+        missing: share of runs that are lost.
+        order: ``blocks`` (all sizes once in random order, again and again) or ``by-size`` (smallest size first).
+    """
+
+    sizes: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0)
+    blocks: int = 5
+    checkpoints: int = 100
+    base_s: float = 0.020
+    slope: float = 0.0
+    run_sd: float = 0.05
+    checkpoint_sd: float = 0.25
+    phi: float = 0.6
+    slow_share: float = 0.0
+    slow_extra_s: float = 0.040
+    slow_stay: float = 0.98
+    stuck_share: float = 0.0
+    drift: float = 0.0
+    wander: float = 0.0
+    missing: float = 0.0
+    order: str = "blocks"
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be simulated.
+
+        Raises:
+            ValueError: a share outside [0, 1), a negative deviation, or an unknown order.
+        """
+        as_option(self.order, "order", ("blocks", "by-size"))
+        as_positive(self.base_s, "base_s")
+        for name in ("phi", "slow_share", "slow_stay", "stuck_share", "missing"):
+            if not 0.0 <= getattr(self, name) < 1.0:
+                raise ValueError(f"{name} must lie between 0 and 1 and is {getattr(self, name)}")
+        for name in ("run_sd", "checkpoint_sd", "wander", "slow_extra_s"):
+            if getattr(self, name) < 0.0:
+                raise ValueError(f"{name} must not be negative and is {getattr(self, name)}")
+        if len(self.sizes) < _FEWEST_SIZES or self.blocks < 1 or self.checkpoints < 1:
+            raise ValueError("a campaign needs two sizes, one block and one checkpoint")
+
+    @property
+    def median_sd(self) -> float:
+        """Return the standard deviation of the log of a run's median, its checkpoints included.
+
+        The long-run variance of the median of a Gaussian series is ``sd^2 * sum over lags of arcsin(rho_lag)``.
+        """
+        lags = self.phi ** np.arange(1, _MOST_LAGS)
+        long_run = self.checkpoint_sd**2 * (np.pi / 2 + 2 * float(np.arcsin(lags).sum()))
+        return float(np.sqrt(self.run_sd**2 + long_run / self.checkpoints))
+
+
+def simulate_checkpoints(model: Model, rng: Generator, studies: int = 1) -> FloatArray:
+    """Return pauses in seconds, shape (studies, blocks, sizes, checkpoints); those of a missing run are NaN."""
+    shape = (studies, model.blocks, len(model.sizes))
+    level = _run_levels(model, rng, shape) + model.run_sd * rng.standard_normal(shape)
+    noise = rng.standard_normal((*shape, model.checkpoints))
+    step = np.sqrt(1 - model.phi**2)
+    noise[..., 0] /= step
+    series = lfilter([step], [1.0, -model.phi], noise, axis=-1)
+    pauses: FloatArray = np.exp(level[..., None] + model.checkpoint_sd * series)
+    stalled = _stalled(model, rng, (*shape, model.checkpoints)) | (rng.random(shape) < model.stuck_share)[..., None]
+    pauses += model.slow_extra_s * stalled
+    pauses[_lost(model, rng, shape)] = np.nan
+    return pauses
+
+
+def simulate_runs(model: Model, rng: Generator, studies: int = 1) -> FloatArray:
+    """Return logs of run medians, shape (studies, blocks, sizes), without simulating checkpoints; missing ones are NaN.
+
+    Single stalls are left out: they do not move a median.
+    """
+    shape = (studies, model.blocks, len(model.sizes))
+    logs = _run_levels(model, rng, shape) + model.median_sd * rng.standard_normal(shape)
+    stuck = rng.random(shape) < model.stuck_share
+    logs[stuck] = np.log(np.exp(logs[stuck]) + model.slow_extra_s)
+    logs[_lost(model, rng, shape)] = np.nan
+    return logs
+
+
+def fitted(cells: Iterable[Iterable[ArrayLike]], like: Model) -> Model:
+    """Return ``like`` with the deviations and the correlation that real runs showed.
+
+    Args:
+        cells: for each cell its runs, each a vector of pauses in seconds after the warm-up, in the order measured.
+        like: what the other parameters are taken from.
+
+    Raises:
+        ValueError: no cell, a cell with fewer than two runs, a run with fewer than three checkpoints, or pauses that
+            are not positive.
+    """
+    within, lagged, between, lengths, medians = [], [], [], [], []
+    for place, cell in enumerate(cells):
+        runs = as_runs(cell, f"cells[{place}]", least=3)
+        if min(float(run.min()) for run in runs) <= 0:
+            raise ValueError(f"cells[{place}] holds pauses that are not positive")
+        logs = [np.log(run) for run in runs]
+        centred = [log - log.mean() for log in logs]
+        within += [float(part @ part) / (len(part) - 1) for part in centred]
+        lagged += [float(part[1:] @ part[:-1]) / (len(part) - 1) for part in centred]
+        between.append(float(np.var([np.median(log) for log in logs], ddof=1)))
+        lengths += [len(run) for run in runs]
+        medians.append(float(np.median([np.median(run) for run in runs])))
+    if not medians:
+        raise ValueError("cells holds no cell")
+    variance = float(np.mean(within))
+    phi = float(np.clip(np.mean(lagged) / variance, 0.0, _STEADIEST)) if variance > 0 else 0.0
+    model = replace(
+        like,
+        base_s=min(medians),
+        checkpoint_sd=float(np.sqrt(variance)),
+        phi=phi,
+        run_sd=0.0,
+        checkpoints=round(float(np.mean(lengths))),
+    )
+    return replace(model, run_sd=float(np.sqrt(max(float(np.mean(between)) - model.median_sd**2, 0.0))))
+
+
+def _run_levels(model: Model, rng: Generator, shape: Shape) -> FloatArray:
+    """Return the log pause that size and time give each run."""
+    studies, blocks, count = shape
+    if model.order == "blocks":
+        inside = rng.random(shape).argsort(axis=-1)
+        position = np.arange(blocks)[None, :, None] * count + inside
+    else:
+        position = np.broadcast_to(np.arange(count)[None, None, :] * blocks + np.arange(blocks)[None, :, None], shape)
+    last = blocks * count - 1
+    path = model.drift * (np.arange(last + 1) / max(last, 1) - 0.5) + np.zeros((studies, 1))
+    if model.wander > 0:
+        path = path + model.wander / np.sqrt(last + 1) * rng.standard_normal((studies, last + 1)).cumsum(axis=1)
+    sizes = np.array(model.sizes)
+    host = np.take_along_axis(path, position.reshape(studies, -1), axis=1).reshape(shape)
+    levels: FloatArray = np.log(model.base_s) + model.slope * (sizes - sizes[0]) + host
+    return levels
+
+
+def _stalled(model: Model, rng: Generator, shape: tuple[int, ...]) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """Return which checkpoints stall: a chain of two states whose long-run share is ``slow_share``."""
+    if model.slow_share == 0:
+        return np.zeros(shape, dtype=np.bool_)
+    enter = min(model.slow_share * (1 - model.slow_stay) / (1 - model.slow_share), 1.0)
+    draws = rng.random(shape)
+    stalled = np.empty(shape, dtype=np.bool_)
+    stalled[..., 0] = draws[..., 0] < model.slow_share
+    for t in range(1, shape[-1]):
+        stalled[..., t] = draws[..., t] < np.where(stalled[..., t - 1], model.slow_stay, enter)
+    return stalled
+
+
+def _lost(model: Model, rng: Generator, shape: Shape) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    lost: np.ndarray[Any, np.dtype[np.bool_]] = rng.random(shape) < model.missing
+    return lost

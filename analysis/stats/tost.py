@@ -1,0 +1,110 @@
+"""Equivalence of two means by two one-sided tests: what it takes to say "no difference that matters"."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as t_distribution
+
+from analysis.stats.checks import as_option, as_share, as_vector, same_length
+
+if TYPE_CHECKING:
+    from numpy.typing import ArrayLike
+
+    from analysis.stats.checks import FloatArray
+
+
+@dataclass(frozen=True, slots=True)
+class EquivalenceResult:
+    """Two one-sided tests of a mean difference, in the unit of the values.
+
+    Attributes:
+        estimate: mean of ``x`` less mean of ``y``.
+        low: lower end of the interval of the difference at ``confidence``; ``high``: upper end.
+        pvalue_lower: of "the difference is at or below the lower bound"; ``pvalue_upper``: at or above the upper bound.
+        pvalue: the larger of the two, that of non-equivalence.
+        equivalent: whether ``pvalue`` is at most ``(1 - confidence) / 2``.
+    """
+
+    estimate: float
+    standard_error: float
+    df: float
+    statistic_lower: float
+    statistic_upper: float
+    pvalue_lower: float
+    pvalue_upper: float
+    pvalue: float
+    low: float
+    high: float
+    confidence: float
+    equivalent: bool
+
+
+def equivalence(
+    x: ArrayLike, y: ArrayLike, low: float, high: float, *, method: str = "welch", confidence: float = 0.90
+) -> EquivalenceResult:
+    """Test whether the means of ``x`` and ``y`` differ by something between ``low`` and ``high``.
+
+    Schuirmann (1987). The test at 5 % is the 90 % interval within the bounds; neither needs a correction for being
+    two tests.
+
+    Args:
+        x: run summaries of one cell.
+        y: of the other, in the same order of blocks for ``method="paired"``.
+        low: smallest difference ``x - y`` that does not matter.
+        high: the largest one.
+        method: ``welch`` (unequal variances), ``pooled`` or ``paired``.
+        confidence: of the interval reported.
+
+    Raises:
+        ValueError: fewer than two values, NaN, infinite, bounds in the wrong order, no variation at all, an unknown
+            method, or unequal lengths with ``paired``.
+    """
+    as_option(method, "method", ("welch", "pooled", "paired"))
+    as_share(confidence, "confidence")
+    first, second = as_vector(x, "x", least=2), as_vector(y, "y", least=2)
+    if not low < high:
+        raise ValueError(f"low must be below high: {low} and {high}")
+    error, df = {"welch": _welch, "pooled": _pooled, "paired": _paired}[method](first, second)
+    if error == 0:
+        raise ValueError("x and y do not vary: a t test has nothing to measure the difference with")
+    estimate = float(first.mean() - second.mean())
+    half = float(t_distribution.ppf((1 + confidence) / 2, df)) * error
+    below, above = (estimate - low) / error, (estimate - high) / error
+    pvalue_lower, pvalue_upper = float(t_distribution.sf(below, df)), float(t_distribution.cdf(above, df))
+    pvalue = max(pvalue_lower, pvalue_upper)
+    return EquivalenceResult(
+        estimate=estimate,
+        standard_error=error,
+        df=df,
+        statistic_lower=below,
+        statistic_upper=above,
+        pvalue_lower=pvalue_lower,
+        pvalue_upper=pvalue_upper,
+        pvalue=pvalue,
+        low=estimate - half,
+        high=estimate + half,
+        confidence=confidence,
+        equivalent=pvalue <= (1 - confidence) / 2,
+    )
+
+
+def _welch(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    of_x, of_y = float(x.var(ddof=1)) / len(x), float(y.var(ddof=1)) / len(y)
+    total = of_x + of_y
+    if total == 0:
+        return 0.0, 1.0
+    return float(np.sqrt(total)), total**2 / (of_x**2 / (len(x) - 1) + of_y**2 / (len(y) - 1))
+
+
+def _pooled(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    df = len(x) + len(y) - 2
+    variance = ((len(x) - 1) * float(x.var(ddof=1)) + (len(y) - 1) * float(y.var(ddof=1))) / df
+    return float(np.sqrt(variance * (1 / len(x) + 1 / len(y)))), float(df)
+
+
+def _paired(x: FloatArray, y: FloatArray) -> tuple[float, float]:
+    same_length(x=x, y=y)
+    return float((x - y).std(ddof=1) / np.sqrt(len(x))), float(len(x) - 1)

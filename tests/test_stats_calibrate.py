@@ -1,0 +1,122 @@
+"""Each analysis on campaigns with known truth: errors as rare as claimed, and those of pooled checkpoints as common."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+from scipy.stats import f_oneway, spearmanr, ttest_ind
+
+from analysis.stats import blocked_jonckheere, naive
+from analysis.stats.calibrate import (
+    calibrate,
+    coverage,
+    equivalence_error,
+    naive_type_one_error,
+    power,
+    slow_coverage,
+    type_one_error,
+    verdict_errors,
+)
+from analysis.stats.simulate import Model, simulate_checkpoints
+
+if TYPE_CHECKING:
+    from analysis.stats.calibrate import Rate
+
+SIX_BLOCKS = Model(blocks=6)
+
+
+def _by_method(rates: tuple[Rate, ...]) -> dict[str, float]:
+    return {rate.method: rate.rate for rate in rates}
+
+
+def test_run_level_tests_are_wrong_as_rarely_as_they_claim() -> None:
+    rates = type_one_error(SIX_BLOCKS)
+    assert [rate for rate in rates if not rate.ok] == []
+    assert len(rates) == 4
+
+
+def test_pooled_checkpoints_find_trends_that_are_not_there() -> None:
+    naively = _by_method(naive_type_one_error(SIX_BLOCKS))
+    assert naively["Spearman"] > 0.20
+    assert naively["one-way ANOVA"] > 0.60
+    assert naively["Welch's t, largest against smallest"] > 0.20
+
+
+def test_the_same_data_mislead_when_pooled_and_do_not_by_run() -> None:
+    pauses = simulate_checkpoints(SIX_BLOCKS, np.random.default_rng(3), 600)
+    x, block = np.tile(SIX_BLOCKS.sizes, 6), np.repeat(np.arange(6), 5).tolist()
+    by_run = [
+        blocked_jonckheere(x, runs.ravel(), block, alternative="two-sided").pvalue for runs in np.median(pauses, -1)
+    ]
+    assert np.mean(naive.pooled_spearman(pauses, SIX_BLOCKS.sizes) <= 0.05) > 0.20
+    assert np.mean(np.array(by_run) <= 0.05) <= 0.065
+
+
+def test_more_checkpoints_make_pooling_worse() -> None:
+    few, many = (_by_method(naive_type_one_error(Model(checkpoints=n), studies=200)) for n in (20, 300))
+    assert many["Spearman"] > few["Spearman"] + 0.1
+
+
+def test_drift_ruins_a_campaign_ordered_by_size_and_not_one_in_blocks() -> None:
+    drifting = Model(drift=0.10, run_sd=0.04)
+    ordered = _by_method(type_one_error(Model(drift=0.10, run_sd=0.04, order="by-size"), studies=300))
+    assert ordered["least squares on logs"] > 0.30
+    assert _by_method(type_one_error(drifting, studies=600))["blocked Jonckheere-Terpstra"] <= 0.065
+
+
+def test_effects_called_detectable_are_detected() -> None:
+    rates = power(SIX_BLOCKS, studies=1500)
+    assert [rate for rate in rates if not rate.ok] == []
+    assert _by_method(rates)["least squares on logs"] >= 0.75
+    assert _by_method(rates)["Jonckheere-Terpstra"] >= 0.70
+
+
+@pytest.mark.parametrize("model", [SIX_BLOCKS, Model(blocks=6, missing=0.1, drift=0.1, stuck_share=0.05)])
+def test_intervals_of_runs_hold_the_truth(model: Model) -> None:
+    rates = [rate for rate in coverage(model) if not (model.stuck_share and rate.method.startswith("t on logs"))]
+    assert [rate for rate in rates if not rate.ok] == []
+
+
+def test_five_blocks_have_no_interval_of_order_statistics() -> None:
+    assert "order statistics of run medians" not in _by_method(coverage(Model(blocks=5), studies=20))
+
+
+def test_bootstraps_of_few_runs_promise_too_much() -> None:
+    pooled, medians, means = slow_coverage(Model(blocks=5), studies=200)
+    assert pooled.rate < 0.75
+    assert pooled.rate < means.rate < 0.93
+    assert means.rate < medians.rate
+    assert not any(rate.recommended for rate in (pooled, medians, means))
+
+
+def test_verdicts_are_rarely_false_where_it_is_hardest() -> None:
+    rates = verdict_errors(SIX_BLOCKS)
+    assert [rate for rate in rates if not rate.ok] == []
+    wide = verdict_errors(Model(blocks=3, run_sd=0.12), studies=1000)
+    assert max(rate.rate for rate in wide) <= 0.08
+
+
+def test_equivalence_at_the_bound_is_declared_no_more_often_than_claimed() -> None:
+    rate = equivalence_error(SIX_BLOCKS)
+    assert rate.ok
+    assert 0.0 < rate.standard_error < 0.006
+
+
+def test_all_questions_are_answered_at_once() -> None:
+    rates = calibrate(Model(blocks=6, checkpoints=20), studies=50)
+    assert {rate.question for rate in rates} == {"type I error", "power", "coverage", "verdict", "equivalence"}
+    assert {rate.unit for rate in rates} == {"run", "checkpoint"}
+    assert rates == calibrate(Model(blocks=6, checkpoints=20), studies=50)
+
+
+def test_the_naive_analyses_are_those_of_scipy() -> None:
+    model = Model(blocks=2, checkpoints=30)
+    pauses = simulate_checkpoints(model, np.random.default_rng(0), 2)
+    x = np.tile(np.repeat(model.sizes, 30), 2)
+    cells = [pauses[0, :, size].ravel() for size in range(5)]
+    spearman = spearmanr(x, pauses[0].ravel()).pvalue
+    assert naive.pooled_spearman(pauses, model.sizes)[0] == pytest.approx(spearman)
+    assert naive.pooled_anova(pauses)[0] == pytest.approx(f_oneway(*cells).pvalue)
+    assert naive.pooled_welch(pauses)[0] == pytest.approx(ttest_ind(cells[0], cells[-1], equal_var=False).pvalue)

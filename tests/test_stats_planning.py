@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import t as t_distribution
+
+from analysis.stats import (
+    detectable_effect,
+    needed_blocks,
+    nested_components,
+    optimal_counts,
+    optimal_repetitions,
+    rank_efficiency,
+)
+from analysis.stats.simulate import Model, simulate_checkpoints
+
+
+def test_libkalibera_dimensioning_example() -> None:
+    components = nested_components([[[3, 4, 3], [1.2, 3.1, 3]], [[0.2, 1, 1.5], [1, 2, 3]]])
+    result = optimal_counts(components.t_squared, (3, 20, 100))
+    assert result.exact == pytest.approx((4.2937, 1.3023), abs=5e-5)
+    assert result.counts == (5, 2)
+
+
+def test_kalibera_and_jones_table_5_bloat6() -> None:
+    result = optimal_counts((14.0**2, 2.7**2), (35.5, 110))
+    assert result.exact[0] == pytest.approx(9.127, abs=5e-4)
+    assert result.counts == (10,)
+
+
+def test_a_level_without_variation_is_not_repeated_and_below_one_there_is_no_optimum() -> None:
+    result = optimal_counts((16.5, -5.7, 2.3), (1, 10, 100))
+    assert result.counts == (None, 1)
+
+
+@pytest.mark.parametrize(("run_sd", "expected"), [(0.02, 194), (0.05, 77), (0.10, 39)])
+def test_the_optimum_for_means_at_one_minute_per_run(run_sd: float, expected: int) -> None:
+    long_run = 0.25**2 * (1 + 0.6) / (1 - 0.6)
+    assert optimal_counts((long_run, run_sd**2), (1, 60)).exact[0] == pytest.approx(expected, abs=0.6)
+
+
+def test_simulated_runs_lead_to_the_optimum_of_their_median() -> None:
+    model = Model(blocks=300, sizes=(0.0, 1.0), checkpoints=200)
+    runs = np.log(simulate_checkpoints(model, np.random.default_rng(0))[0, :, 0])
+    result = optimal_repetitions(runs, run_cost=60, checkpoint_cost=1)
+    long_run = (model.median_sd**2 - model.run_sd**2) * model.checkpoints
+    assert result.long_run_variance == pytest.approx(long_run, rel=0.12)
+    assert result.run_variance == pytest.approx(model.run_sd**2, rel=0.35)
+    assert result.checkpoints == pytest.approx(np.sqrt(60 * long_run) / model.run_sd, rel=0.25)
+    assert result.note == ""
+
+
+def test_runs_that_do_not_differ_have_no_optimum() -> None:
+    run = np.random.default_rng(1).normal(size=50)
+    result = optimal_repetitions([run, run[::-1]], run_cost=60, checkpoint_cost=1)
+    assert (result.checkpoints, result.run_variance, result.clipped) == (None, 0, True)
+    assert result.note.startswith("runs differ no more than their checkpoints explain")
+
+
+@pytest.mark.parametrize(
+    ("sd", "percents"),
+    [
+        (0.03, (1.5, 1.1, 1.0, 0.8, 0.5)),
+        (0.06, (2.9, 2.2, 2.0, 1.5, 1.1)),
+        (0.12, (6.0, 4.5, 4.0, 3.1, 2.1)),
+        (0.25, (12.8, 9.5, 8.6, 6.5, 4.5)),
+    ],
+)
+def test_the_table_of_detectable_effects(sd: float, percents: tuple[float, ...]) -> None:
+    found = [detectable_effect(sd, blocks, range(5)).percent for blocks in (3, 5, 6, 10, 20)]
+    assert found == pytest.approx(percents, abs=0.051)
+
+
+def test_a_less_efficient_test_detects_less() -> None:
+    efficiency = rank_efficiency(5, blocked=True)
+    assert efficiency == pytest.approx(3 / np.pi * 5 / 6)
+    assert rank_efficiency(5, blocked=False) == pytest.approx(3 / np.pi)
+    plain, ranks = detectable_effect(0.06, 6, range(5)), detectable_effect(0.06, 6, range(5), efficiency=efficiency)
+    assert ranks.estimate == pytest.approx(plain.estimate / np.sqrt(efficiency))
+
+
+def test_needed_blocks_is_the_smallest_that_suffices() -> None:
+    result = needed_blocks(0.06, 28, 0.02, x=range(5))
+    assert result.blocks is not None
+
+    def half_width(blocks: int) -> float:
+        return float(t_distribution.ppf(0.95, 5 * blocks - 2) * result.sd_upper / np.sqrt(10 * blocks))
+
+    assert half_width(result.blocks) <= 0.02 < half_width(result.blocks - 1)
+    assert result.half_width == pytest.approx(half_width(result.blocks))
+
+
+def test_the_upper_bound_of_the_deviation_holds_in_four_of_five_pilots() -> None:
+    rng = np.random.default_rng(2)
+    pilots = rng.normal(0, 1.0, (2000, 6)).std(axis=1, ddof=1)
+    bounds = [needed_blocks(float(sd), 5, 1.0, most=3).sd_upper for sd in pilots]
+    assert np.mean(np.array(bounds) >= 1.0) == pytest.approx(0.80, abs=0.027)
+    assert np.mean(pilots >= 1.0) < 0.45
+
+
+def test_a_width_out_of_reach_is_said() -> None:
+    result = needed_blocks(1.0, 5, 0.001, most=50)
+    assert result.blocks is None
+    assert result.note == "50 blocks are not enough for a half-width of 0.001"
+
+
+def test_plans_without_sense_are_refused() -> None:
+    with pytest.raises(ValueError, match="sd must be a positive"):
+        detectable_effect(0, 5, range(5))
+    with pytest.raises(ValueError, match="two different sizes"):
+        detectable_effect(0.1, 5, [1, 1])
+    with pytest.raises(ValueError, match="two different sizes"):
+        needed_blocks(0.1, 5, 0.1, x=[1, 1])
+    with pytest.raises(ValueError, match="df must be"):
+        needed_blocks(0.1, 0, 0.1)
+    with pytest.raises(ValueError, match="costs must be positive"):
+        optimal_counts((1, 1), (0, 1))
+    with pytest.raises(ValueError, match="needs at least 10 values"):
+        optimal_repetitions([[1, 2, 3]] * 2, run_cost=1, checkpoint_cost=1)
+    with pytest.raises(ValueError, match="batches must be"):
+        optimal_repetitions([[1, 2, 3]] * 2, run_cost=1, checkpoint_cost=1, batches=1)
+    with pytest.raises(ValueError, match="two sizes"):
+        rank_efficiency(1, blocked=True)

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.stats import kendalltau, theilslopes
+
+from analysis.stats import stratified_theil_sen
+
+
+def test_hollander_wolfe_chicken_9_1() -> None:
+    y = [1.26, 1.27, 1.12, 1.16, 1.03]
+    result = stratified_theil_sen([1, 2, 3, 4, 5], y, [0] * 5)
+    assert result.estimate == pytest.approx(-0.05625)
+    assert (result.statistic, result.pairs, result.n, result.strata) == (-6, 10, 5, 1)
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
+@pytest.mark.parametrize("seed", range(4))
+def test_one_stratum_equals_scipy(confidence: float, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(0, 6, 30).astype(float), rng.normal(size=30)
+    result, oracle = stratified_theil_sen(x, y, [0] * 30, confidence=confidence), theilslopes(y, x, confidence)
+    assert (result.estimate, result.low, result.high) == pytest.approx(
+        (oracle.slope, oracle.low_slope, oracle.high_slope)
+    )
+    tau = kendalltau(x, y, method="asymptotic", alternative="greater")
+    assert result.pvalue_increasing == pytest.approx(tau.pvalue)
+    assert result.pvalue_two_sided == pytest.approx(kendalltau(x, y, method="asymptotic").pvalue)
+
+
+@given(
+    st.lists(st.integers(-50, 50), min_size=20, max_size=20, unique=True),
+    st.floats(-2, 2),
+    st.floats(0.25, 4),
+    st.lists(st.floats(-100, 100), min_size=4, max_size=4),
+)
+@settings(max_examples=40, deadline=None)
+def test_offsets_of_strata_do_not_matter_and_slopes_move_with_the_data(
+    ys: list[int], slope: float, scale: float, offsets: list[float]
+) -> None:
+    x, strata = np.tile(np.arange(5.0), 4), np.repeat(np.arange(4), 5)
+    y = np.array(ys, dtype=float)
+    plain = stratified_theil_sen(x, y, strata.tolist())
+    moved = stratified_theil_sen(x, scale * y + slope * x + np.array(offsets)[strata], strata.tolist())
+    expected = scale * np.array([plain.low, plain.estimate, plain.high]) + slope
+    assert [moved.low, moved.estimate, moved.high] == pytest.approx(expected.tolist(), abs=1e-9)
+    assert plain.low <= plain.estimate <= plain.high
+
+
+def test_a_perfect_line_in_every_stratum_is_recovered() -> None:
+    x = np.tile([9.0, 10.0, 11.0], 3)
+    result = stratified_theil_sen(x, 0.25 * x + np.repeat([0.0, 5.0, -3.0], 3), list("aaabbbccc"))
+    assert (result.low, result.estimate, result.high) == pytest.approx((0.25, 0.25, 0.25))
+    assert (result.statistic, result.strata, result.pairs) == (9, 3, 9)
+
+
+def test_a_stratum_may_be_a_tuple_and_one_that_says_nothing_is_left_out() -> None:
+    strata = [(0, "idle"), (0, "idle"), (0, "web"), (1, "web"), (1, "web")]
+    result = stratified_theil_sen([1, 2, 3, 1, 2], [1.0, 3.0, 9.0, 1.0, 3.0], strata)
+    assert (result.estimate, result.strata, result.n) == (2.0, 2, 4)
+
+
+def test_failed_runs_push_the_upper_end_to_infinity_only_when_they_are_many() -> None:
+    x, strata = np.tile(np.arange(5.0), 6), np.repeat(np.arange(6), 5).tolist()
+    y = x + np.random.default_rng(0).normal(0, 0.1, 30)
+    y[29] = np.inf
+    few = stratified_theil_sen(x, y, strata, allow_infinite=True)
+    assert np.isfinite([few.low, few.estimate, few.high]).all()
+    y[x >= 3] = np.inf
+    many = stratified_theil_sen(x, y, strata, allow_infinite=True)
+    assert many.high == np.inf
+    assert many.pvalue_increasing < 1e-6
+    with pytest.raises(ValueError, match="infinite"):
+        stratified_theil_sen(x, y, strata)
+
+
+def test_two_failures_are_a_tied_pair() -> None:
+    result = stratified_theil_sen([0, 1, 2], [1.0, np.inf, np.inf], [0] * 3, allow_infinite=True)
+    assert (result.statistic, result.estimate) == (2, np.inf)
+
+
+def test_tied_values_leave_no_evidence() -> None:
+    result = stratified_theil_sen([0, 1, 2], [5, 5, 5], [0] * 3)
+    assert (result.estimate, result.low, result.high, result.pvalue_two_sided) == (0, 0, 0, 1)
+
+
+def test_what_cannot_have_a_slope_is_refused() -> None:
+    with pytest.raises(ValueError, match="x needs at least 1"):
+        stratified_theil_sen([], [], [])
+    with pytest.raises(ValueError, match="no block holds two different x"):
+        stratified_theil_sen([3, 3], [1, 2], [0, 0])
+    with pytest.raises(ValueError, match="y holds NaN"):
+        stratified_theil_sen([3, 4], [1, float("nan")], [0, 0])
+    with pytest.raises(ValueError, match="confidence must lie between"):
+        stratified_theil_sen([3, 4], [1, 2], [0, 0], confidence=90)
