@@ -16,6 +16,7 @@ import pytest
 from fake_campaign import GIB, FakeSession, fake_tools, make_cell, make_settings
 from rich.console import Console
 
+from bench.config.hypotheses import Hypothesis
 from bench.config.model import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, PlanChangedError, StoreError
 from bench.exits import Exit
@@ -365,3 +366,14 @@ def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: p
     failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
     assert go(tmp_path, session, tools=failing) == Exit.BUG
     assert states(tmp_path)[-1] == "measured"
+
+
+def test_hypotheses_changed_after_the_start_are_said_and_the_declared_ones_stand(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    grows = Hypothesis.model_validate({"id": "H1", "claim": "It grows.", "factor": "mem"})
+    go(tmp_path, FakeSession(), hypotheses=(grows,))
+    assert "verdicts are exploratory" not in capsys.readouterr().out
+    go(tmp_path, FakeSession(), hypotheses=(grows.model_copy(update={"sesoi": 0.5}),))
+    assert "verdicts are exploratory" in " ".join(capsys.readouterr().out.split())
+    assert json.loads((tmp_path / "c" / "plan.json").read_text())["hypotheses"][0]["sesoi"] == 0.05

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import shutil
 import signal
@@ -341,5 +342,15 @@ def write_report(folder: Path, console: Console) -> bool:
     if done.returncode:
         console.print(f"the report failed:\n{done.stderr.strip()}", markup=False, soft_wrap=True)
         return False
+    for verdict in _verdicts(folder / "report" / "verdicts.json"):
+        console.print(f"{verdict['id']}: {verdict['sentence']}", markup=False, highlight=False)
     console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
     return True
+
+
+def _verdicts(path: Path) -> list[dict[str, Any]]:
+    """Return the verdicts that the analysis came to; none where no hypothesis was declared."""
+    try:
+        return list(json.loads(path.read_bytes())["verdicts"])
+    except (OSError, ValueError, KeyError):
+        return []
