@@ -1,4 +1,4 @@
-"""The two ways in which there is no report, each with the exit code that tells them apart."""
+"""The ways in which there is no report, each with the exit code that tells them apart."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ class AnalysisError(Exception):
 
 class NotACampaignError(AnalysisError):
     """The path holds no campaign that this version can read."""
+
+    exit_code = 2
+
+
+class DifferentPlansError(AnalysisError):
+    """Campaigns that do not measure the same cells were to be combined."""
 
     exit_code = 2
 

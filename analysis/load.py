@@ -79,7 +79,12 @@ class Failure:
 
 @dataclass(frozen=True)
 class Campaign:
-    """Everything that the report is made of; runs are in the order in which they were measured."""
+    """Everything that the report is made of; runs are in the order in which they were measured.
+
+    Attributes:
+        failures: runs whose last attempt failed.
+        attempts: every attempt that failed, those of runs that were measured later included; interrupts are none.
+    """
 
     plan: Plan
     plan_sha256: str
@@ -88,6 +93,7 @@ class Campaign:
     failures: tuple[Failure, ...]
     unfinished: tuple[PlannedRun, ...]
     notes: tuple[str, ...]
+    attempts: tuple[Failure, ...] = ()
 
 
 class _UnusableError(Exception):
@@ -107,7 +113,13 @@ def load_campaign(folder: Path) -> Campaign:
     runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"))
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
     unfinished = tuple(run for run in plan.runs if _state(last, run) in {"planned", "started"})
-    campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes)
+    planned = {run.run_id: run for run in plan.runs}
+    attempts = tuple(
+        _failure(planned[line.run_id], line)
+        for line in ledger
+        if line.state == "failed" and line.run_id in planned and line.cause != "interrupted"
+    )
+    campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts)
     if not runs:
         raise NothingMeasuredError(f"{folder}: nothing was measured ({_why_nothing(campaign)})")
     return campaign
@@ -154,13 +166,15 @@ def _read_run(folder: Path, run_id: str) -> Run:
     record = _read_document(folder / "run.json", RunRecord)
     if record.run_id != run_id:
         raise _UnusableError(f"run.json is of run {record.run_id}")
-    path = folder / "checkpoints.parquet"
-    return Run(record, _read_checkpoints(path, run_id), _sha256(path))
+    return Run(record, *_read_checkpoints(folder / "checkpoints.parquet", run_id))
 
 
-def _read_checkpoints(path: Path, run_id: str) -> pd.DataFrame:
+def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
+    """Return the checkpoints of a run, and the hash of their file."""
     try:
-        table = pq.ParquetFile(path).read()
+        content = path.read_bytes()
+        # Columns of a single run are small: threads would cost more than they save.
+        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
     except FileNotFoundError as error:
         raise _UnusableError(f"{path.name} is missing") from error
     except (pa.ArrowException, OSError) as error:
@@ -168,17 +182,21 @@ def _read_checkpoints(path: Path, run_id: str) -> pd.DataFrame:
     version = (table.schema.metadata or {}).get(b"colo_bench_schema_version", b"missing").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise _UnusableError(f"{path.name} has schema version {version}; this program reads {SCHEMA_VERSION}")
-    frame = _typed(table, path.name).to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get)
-    _check_rows(frame, path.name, run_id)
-    return frame
+    table = _typed(table, path.name)
+    _check_rows(table, path.name, run_id)
+    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False)
+    return frame, hashlib.sha256(content).hexdigest()
 
 
 def _typed(table: pa.Table, name: str) -> pa.Table:
-    missing = [column for column in COLUMNS if column not in table.column_names]
+    present = set(table.column_names)
+    missing = [column for column in COLUMNS if column not in present]
     if missing:
         raise _UnusableError(f"{name} lacks the column(s) {', '.join(missing)}")
     try:
-        table = pa.table([table[field.name].cast(field.type) for field in SCHEMA], names=COLUMNS)
+        table = table.select(COLUMNS)
+        if table.schema.types != SCHEMA.types:
+            table = pa.table([table[field.name].cast(field.type) for field in SCHEMA], names=COLUMNS)
     except pa.ArrowException as error:
         raise _UnusableError(f"{name} has a column of the wrong type: {_one_line(error)}") from error
     for field in SCHEMA:
@@ -187,16 +205,17 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
     return table
 
 
-def _check_rows(frame: pd.DataFrame, name: str, run_id: str) -> None:
-    if set(frame["run_id"]) - {run_id}:
+def _check_rows(table: pa.Table, name: str, run_id: str) -> None:
+    if set(table["run_id"].unique().to_pylist()) - {run_id}:
         raise _UnusableError(f"{name} holds checkpoints of another run")
-    if frame["warmup"].all():
+    if table["warmup"].to_numpy().all():
         raise _UnusableError(f"{name} holds no checkpoint after the warm-up")
-    numbers = frame[["pause_s", "total_s", *PHASES]]
-    if not np.isfinite(numbers.to_numpy()).all():
+    times = {column: table[column].to_numpy() for column in ("pause_s", "total_s", *PHASES)}
+    if not all(np.isfinite(values).all() for values in times.values()):
         raise _UnusableError(f"{name} holds a time that is not a number")
     for column, phases in (("pause_s", PAUSE_PHASES), ("total_s", PHASES)):
-        off = int(((frame[list(phases)].sum(axis=1) - frame[column]).abs() > _ROUNDING_S).sum())
+        sums = np.sum([times[phase] for phase in phases], axis=0)
+        off = int((np.abs(sums - times[column]) > _ROUNDING_S).sum())
         if off:
             raise _UnusableError(f"{name}: the phases of {off} checkpoint(s) do not add up to {column}")
 

@@ -15,6 +15,9 @@ SCHEMA_VERSION = 1
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A run's name, safe as a folder name: it never leads out of ``runs/``."""
 
+Level = bool | int | float | str | None
+"""One value of a factor."""
+
 Text = Annotated[str, BeforeValidator(str)]
 
 
@@ -34,6 +37,32 @@ class PlannedRun(Record):
     label: str
 
 
+class PlannedCell(Record):
+    """One configuration of the plan."""
+
+    cell_id: str
+    label: str
+    cell: dict[str, Any]
+
+
+class Hypothesis(Record):
+    """What the campaign is to decide, as ``docs/hypotheses.md`` describes it."""
+
+    id: str
+    claim: str
+    kind: Literal["trend", "contrast", "value"] = "trend"
+    outcome: str = "pause"
+    factor: str | None = None
+    levels: tuple[Level, ...] = ()
+    where: dict[str, tuple[Level, ...]] = {}
+    direction: Literal["increasing", "decreasing", "none"] = "increasing"
+    family: Literal["primary", "secondary"] = "primary"
+    sesoi: float = 0.05
+    sesoi_ms: float = 0.5
+    low: float | None = None
+    high: float | None = None
+
+
 class Plan(Record):
     """What was to be measured, in which order, written before the first boot."""
 
@@ -43,6 +72,11 @@ class Plan(Record):
     command: str = ""
     experiment: str | None = None
     runs: tuple[PlannedRun, ...]
+    cells: tuple[PlannedCell, ...] = ()
+    qemu: dict[str, dict[str, Any]] = {}
+    guest: dict[str, Any] = {}
+    hypotheses: tuple[dict[str, Any], ...] = ()
+    hypotheses_sha256: str = ""
 
 
 class LedgerLine(Record):
@@ -98,5 +132,9 @@ class RunRecord(Record):
     finished_at: float
     accel: Literal["tcg", "kvm"]
     versions: dict[str, Any] = {}
+    timings: dict[str, float] = {}
+    transport: dict[str, Any] = {}
+    workload: dict[str, Any] = {}
+    hypotheses_sha256: str = ""
     host: HostRecord = HostRecord()
     quality: Quality

@@ -104,7 +104,11 @@ def mser5(values: ArrayLike, *, batch: int = 5) -> WarmupCut:
     count = len(array) // batch
     means = array[: count * batch].reshape(count, batch).mean(axis=1)
     limit = count // 2
-    errors = np.array([means[d:].var() / (count - d) for d in range(limit + 1)])
+    means -= means[0]
+    left = np.arange(count, count - limit - 1, -1)
+    centres = means[::-1].cumsum()[::-1][: limit + 1] / left
+    apart = np.triu(means - centres[:, None])
+    errors = (apart * apart).sum(axis=1) / left / left
     best = int(np.argmin(errors))
     return WarmupCut(best * batch, batch, best == limit, float(errors[best]))
 

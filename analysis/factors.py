@@ -1,0 +1,89 @@
+"""The factors of a cell: its configuration by dotted path, and what of it two cells have in common."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from analysis.text import ACCEL_TEXT, plural, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Level = bool | int | float | str | None
+
+_GIB = 1 << 30
+_PAGE = 4096
+_SIZES = ("mem", "working_set", "disk_size", "size")
+_SIZE = re.compile(r"(?P<n>[0-9]{1,18})(?P<unit>[KMGT]?)(?:iB)?", re.ASCII)
+_SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_WORDS = {
+    "mem": "RAM",
+    "smp": "vCPUs",
+    "workload.working_set": "working set",
+    "link.transport": "transport",
+    "cpu.l3_cache": "L3 cache",
+    "workload.scaling": "dirty working set",
+    "workload.name": "workload",
+    "checkpoint.trigger": "checkpoints by",
+}
+
+
+def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:
+    """Return every factor of a cell by its dotted path, without its deadlines; a list is one level, as text."""
+    flat: dict[str, Level] = {}
+    for key, value in cell.items():
+        if key == "deadlines":
+            continue
+        if isinstance(value, dict):
+            flat |= {f"{key}.{path}": level for path, level in flatten(value).items()}
+        else:
+            flat[key] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return flat
+
+
+def working_set_bytes(factors: Mapping[str, Level]) -> int | None:
+    """Return the bytes that a cell's workload dirties, or None where it has no working set."""
+    size = factors.get("workload.working_set")
+    if not isinstance(size, int):
+        return None
+    if factors.get("workload.scaling") != "mem":
+        return size
+    return max(size * int(factors["mem"] or 0) // _GIB // _PAGE, 1) * _PAGE
+
+
+def effective(factors: Mapping[str, Level]) -> dict[str, Level]:
+    """Return what a cell really is: two cells whose effective factors are equal are an A/A control."""
+    kept = {path: level for path, level in factors.items() if path not in {"replica", "workload.scaling"}}
+    return kept | {"workload.working_set": working_set_bytes(factors)}
+
+
+def factor_text(path: str) -> str:
+    """Return a factor's name for people: ``RAM``, ``vCPUs``, or its path."""
+    return _WORDS.get(path, path)
+
+
+def level_text(path: str, level: Level) -> str:
+    """Return a level for people: ``512 MiB``, ``4 vCPUs``, ``unix``."""
+    if path.rpartition(".")[2] in _SIZES and isinstance(level, int):
+        return size_text(level)
+    if path == "smp":
+        return plural(int(level or 0), "vCPU")
+    if isinstance(level, bool):
+        return "on" if level else "off"
+    if path == "accel":
+        return ACCEL_TEXT.get(str(level), str(level))
+    if path == "workload.scaling":
+        return {"fixed": "the same at every size", "mem": "growing with RAM"}.get(str(level), str(level))
+    return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def unit(path: str) -> tuple[float, str]:
+    """Return by what a numeric level is divided, and the name of the unit: bytes to GiB, else as it is."""
+    return (float(_GIB), "GiB") if path.rpartition(".")[2] in _SIZES else (1.0, "vCPU" if path == "smp" else "unit")
+
+
+def parse_level(path: str, level: Level) -> Level:
+    """Return a level as the stored cells have it: a size such as ``512M`` in bytes, anything else as it is."""
+    match = _SIZE.fullmatch(level) if isinstance(level, str) and path.rpartition(".")[2] in _SIZES else None
+    return int(match["n"]) << _SHIFT[match["unit"]] if match else level
