@@ -1,0 +1,104 @@
+"""From runs to cells: a cell is summarised over its runs, never over its pooled checkpoints."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from scipy.stats import t
+
+from analysis import stats
+from analysis.load import PHASES
+from analysis.outcomes import TRIGGERS
+
+if TYPE_CHECKING:
+    from analysis.cells import Cells
+    from analysis.load import Campaign
+
+MEANS = tuple(phase.removesuffix("_s") for phase in PHASES)
+"""The phases, as columns of the run and cell tables: means, so that they add up."""
+
+
+def cell_table(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> pd.DataFrame:
+    """Return one row per cell that was measured, in the order of ``cells.names``; times in seconds.
+
+    Columns: ``cell_id``, ``cell`` (its label), ``panel``, ``accel``, ``mem_bytes``, ``smp``; ``runs`` measured of
+    ``planned``; ``failed`` attempts, ``failed_low``/``failed_high`` (Clopper-Pearson, 95 %) of the share of attempts
+    that failed; ``checkpoints``, ``warmup``; ``pause``: the median over runs of the run medians, with the exact
+    order-statistic interval ``pause_low``/``pause_high`` (95 %, NaN below six runs) and the range
+    ``pause_min``/``pause_max``; ``p95``, ``p99``: medians over runs, ``*_exploratory`` where a run is too short for
+    them; ``dirty_pages``, ``bytes_sent``, ``period``: medians over runs; ``pause_mean`` and each phase, with
+    ``*_low``/``*_high``: means over runs with their t interval (95 %, NaN for one run); ``paused_share``,
+    ``slow_share``, ``joined_share``, ``by_*``: means over runs; ``quality_problems``: runs whose own check failed.
+    """
+    attempts = Counter(run.cell_id for run in campaign.plan.runs)
+    failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
+    rows = [
+        {
+            **_name(cells, place),
+            "runs": len(mine),
+            "planned": attempts[cells.names[place].cell_id],
+            **_failures(failed[cells.names[place].cell_id], len(mine)),
+            **_numbers(mine),
+        }
+        for place, mine in runs.groupby("cell", sort=True)
+    ]
+    return pd.DataFrame(rows)
+
+
+def _name(cells: Cells, place: int) -> dict[str, Any]:
+    name = cells.names[place]
+    return {
+        "cell_id": name.cell_id,
+        "cell": name.label,
+        "panel": name.panel,
+        "accel": name.accel,
+        "mem_bytes": name.mem_bytes,
+        "smp": name.smp,
+    }
+
+
+def _failures(failed: int, measured: int) -> dict[str, float]:
+    share = stats.clopper_pearson(failed, failed + measured)
+    return {"failed": failed, "failed_low": share.low, "failed_high": share.high}
+
+
+def _numbers(mine: pd.DataFrame) -> dict[str, Any]:
+    pauses = mine["pause"].to_numpy()
+    interval = stats.median_interval(pauses)
+    return {
+        "checkpoints": int(mine["checkpoints"].sum()),
+        "warmup": int(mine["warmup"].sum()),
+        "pause": interval.estimate,
+        "pause_low": np.nan if interval.low is None else interval.low,
+        "pause_high": np.nan if interval.high is None else interval.high,
+        "coverage": interval.coverage,
+        "pause_min": float(pauses.min()),
+        "pause_max": float(pauses.max()),
+        **{tail: float(mine[f"pause_{tail}"].median()) for tail in ("p95", "p99")},
+        **{f"{tail}_exploratory": not mine[f"pause_{tail}_enough"].all() for tail in ("p95", "p99")},
+        **{name: float(mine[name].median()) for name in ("dirty_pages", "bytes_sent", "period")},
+        **_means(mine),
+        **{name: float(mine[name].mean()) for name in ("paused_share", "slow_share", "joined_share")},
+        **{f"by_{trigger}": float(mine[f"by_{trigger}"].mean()) for trigger in TRIGGERS},
+        "quality_problems": int((~mine["quality_ok"]).sum()),
+    }
+
+
+def _means(mine: pd.DataFrame) -> dict[str, float]:
+    means: dict[str, float] = {}
+    for name in ("pause_mean", *MEANS):
+        values = mine[name].to_numpy(dtype=np.float64)
+        low, high = t_interval(values)
+        means |= {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
+    return means
+
+
+def t_interval(values: np.ndarray[Any, np.dtype[np.float64]], confidence: float = 0.95) -> tuple[float, float]:
+    """Return Student's interval for the mean of one number per run; NaN for a single run."""
+    if len(values) < 2:  # noqa: PLR2004 - a spread needs two
+        return float("nan"), float("nan")
+    half = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    return float(values.mean()) - half, float(values.mean()) + half

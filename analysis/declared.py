@@ -1,0 +1,50 @@
+"""Hypotheses from a file, for questions that came after the data."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import yaml
+from pydantic import ValidationError
+
+from analysis.errors import AnalysisError
+from analysis.factors import parse_level
+from analysis.records import Hypothesis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class BadHypothesesError(AnalysisError):
+    """A file of hypotheses cannot be used."""
+
+
+def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
+    """Return the ``hypotheses`` of a YAML file, such as one of ``conf/experiment``; sizes may be written as 1G.
+
+    Raises:
+        BadHypothesesError: the file cannot be read, or holds none.
+    """
+    try:
+        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise BadHypothesesError(f"{path}: {' '.join(str(error).split())}") from error
+    listed = tree.get("hypotheses") if isinstance(tree, dict) else None
+    if not isinstance(listed, list) or not listed:
+        raise BadHypothesesError(f"{path}: no list of hypotheses in it; docs/hypotheses.md shows one")
+    try:
+        return tuple(Hypothesis.model_validate(_settled(one)) for one in listed)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        raise BadHypothesesError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+
+
+def _settled(one: Any) -> Any:
+    """Return a hypothesis with its levels as the stored cells have them."""
+    if not isinstance(one, dict):
+        return one
+    where = one.get("where") or {}
+    listed = {path: levels if isinstance(levels, list) else [levels] for path, levels in dict(where).items()}
+    settled = {path: [parse_level(path, level) for level in levels] for path, levels in listed.items()}
+    levels = [parse_level(str(one.get("factor")), level) for level in one.get("levels") or []]
+    return {**one, "where": settled, "levels": levels}

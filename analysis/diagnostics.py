@@ -1,0 +1,191 @@
+"""What bears on trust: equals measured twice, a drifting host, runs that never settle, choices that could matter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.finding import Effect
+from analysis.hypotheses import aa_logs, equals, judge, noise_floor, question
+from analysis.records import Hypothesis
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.cells import Cells
+    from analysis.load import Campaign
+
+_FEWEST_RUNS = 3
+
+
+@dataclass(frozen=True)
+class Control:
+    """Two cells that are the same machine: what differs between them is noise.
+
+    Attributes:
+        one: a cell's label; ``other``: its equal.
+        ratio: of their run medians, over blocks (Hodges-Lehmann), with a 95 % interval where there is one.
+        largest: the largest relative difference in any block.
+        blocks: how many have both.
+    """
+
+    one: str
+    other: str
+    ratio: Effect
+    largest: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Drift:
+    """How run medians moved over the campaign, each against the median of its cell.
+
+    Attributes:
+        per_hour: relative change per hour (Theil-Sen), with a 95 % interval.
+        pvalue: of no change, two-sided (Kendall).
+        runs: how many runs in cells with at least two.
+    """
+
+    per_hour: Effect
+    pvalue: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """A hypothesis judged in other ways than the declared one: whether the word hangs on a choice."""
+
+    hypothesis: str
+    choice: str
+    effect: Effect
+    word: str
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Everything that bears on trust.
+
+    Attributes:
+        controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.
+        drift: None with too few runs.
+        steadiness: how many runs are of each class.
+        warmup_cut: the largest warm-up that MSER-5 would cut in any run; ``warmup``: what was cut, at least.
+        outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
+        multimodal: runs with more than one mode.
+        stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
+        lag1: the median autocorrelation of neighbouring checkpoints.
+        drifting_hosts: runs whose host drifted.
+        sensitivity: the primary hypotheses under other choices.
+    """
+
+    controls: tuple[Control, ...]
+    noise_floor: float
+    drift: Drift | None
+    steadiness: dict[str, int]
+    warmup_cut: int
+    warmup: int
+    outliers: int
+    mild_outliers: int
+    modified_z: int
+    checkpoints: int
+    multimodal: int
+    stalled: tuple[int, int]
+    lag1: float
+    drifting_hosts: int
+    sensitivity: tuple[Sensitivity, ...]
+
+
+def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostics:
+    """Return the diagnostics of a campaign from its run table."""
+    controls = tuple(_control(cells, runs, pair) for pair in equals(runs) if aa_logs(runs, pair))
+    over_tcp = runs[runs["slow_share"].notna()]
+    return Diagnostics(
+        controls=controls,
+        noise_floor=noise_floor(runs),
+        drift=_drift(runs),
+        steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
+        warmup_cut=int(runs["mser"].max()),
+        warmup=int(runs["warmup"].min()),
+        outliers=int(runs["outliers"].sum()),
+        mild_outliers=int(runs["mild_outliers"].sum()),
+        modified_z=int(runs["modified_z"].sum()),
+        checkpoints=int(runs["checkpoints"].sum()),
+        multimodal=int((runs["modes"] > 1).sum()),
+        stalled=(int((over_tcp["slow_share"] > 0).sum()), len(over_tcp)),
+        lag1=float(runs["lag1"].median()),
+        drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
+        sensitivity=tuple(_sensitivity(campaign, runs)),
+    )
+
+
+def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control:
+    logs = np.array(aa_logs(runs, pair))
+    shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
+    ends = (shift.estimate, *(float("nan") if end is None else end for end in (shift.low, shift.high)))
+    return Control(
+        cells.names[pair[0]].label,
+        cells.names[pair[1]].label,
+        Effect(*(float(np.exp(end)) for end in ends)),
+        float(np.expm1(np.abs(logs).max())),
+        len(logs),
+    )
+
+
+def residuals(runs: pd.DataFrame) -> pd.Series:
+    """Return the log of each run's median pause over its cell's; NaN in cells with a single run."""
+    logs = np.log(runs["pause"])
+    centre = logs.groupby(runs["cell"]).transform("median")
+    alone = logs.groupby(runs["cell"]).transform("size") < 2  # noqa: PLR2004 - one run is its own median
+    return (logs - centre).mask(alone)
+
+
+def _drift(runs: pd.DataFrame) -> Drift | None:
+    rest = residuals(runs)
+    known = rest.notna()
+    hours = (runs["started_at"][known] - runs["started_at"].min()).to_numpy(dtype=float) / 3600
+    if len(hours) < _FEWEST_RUNS or np.ptp(hours) == 0:
+        return None
+    slope = stats.stratified_theil_sen(hours, rest[known].to_numpy(dtype=float), [0] * len(hours), confidence=0.95)
+    ends = (slope.estimate, slope.low, slope.high)
+    return Drift(Effect(*(float(np.expm1(end)) for end in ends)), slope.pvalue_two_sided, len(hours))
+
+
+def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
+    """Judge each primary question on the pause again with other warm-ups, and with every run whatever its quality."""
+    found = []
+    for raw in campaign.plan.hypotheses:
+        hypothesis = Hypothesis.model_validate(raw)
+        if hypothesis.family != "primary" or hypothesis.outcome != "pause":
+            continue
+        for choice, table in _choices(campaign, runs):
+            finding = judge(question(campaign, table, hypothesis))
+            found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
+    return found
+
+
+def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    others = (("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
+    tables = [(name, runs.assign(pause=_medians(campaign, share))) for name, share in others]
+    quiet = np.array([not run.record.host.drift for run in campaign.runs])
+    whole = runs.assign(quality_ok=True)
+    return [
+        *tables,
+        *([("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []),
+        *([("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []),
+    ]
+
+
+def _medians(campaign: Campaign, share: float) -> list[float]:
+    """Return the run medians with ``share`` times the declared warm-up left out."""
+    medians = []
+    for run in campaign.runs:
+        pause = run.checkpoints["pause_s"].to_numpy()
+        cut = min(round(share * int(run.checkpoints["warmup"].sum())), len(pause) - 1)
+        medians.append(float(np.median(pause[cut:])))
+    return medians

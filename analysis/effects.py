@@ -1,0 +1,179 @@
+"""What RAM costs by itself and through its dirty pages, what a page costs, how large the device state is."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.finding import Effect
+from analysis.outcomes import used
+from analysis.sentences import level_words
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from analysis.load import Run
+
+GIB = 1 << 30
+PAGE_BYTES = 4096 + 8
+"""What a dirty page is on the wire: its content and its header (``ram_save_page`` in QEMU's ``migration/ram.c``)."""
+
+_NONE = Effect(float("nan"), float("nan"), float("nan"))
+_FEWEST_RUNS = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """The effect of RAM on the pause, split by design; each in ms per GiB, with a 90 % interval over blocks.
+
+    Attributes:
+        where: under which levels of the other factors.
+        total: with a dirty working set that grows with RAM.
+        direct: with the same dirty working set at every size.
+        explained: the difference, block by block: what the dirty pages explain.
+        blocks: how many blocks have both arms.
+    """
+
+    where: str
+    total: Effect
+    direct: Effect
+    explained: Effect
+    blocks: int
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """What one more dirty page adds to the pause, in microseconds.
+
+    Attributes:
+        where: over which transport, under KVM or emulation.
+        within: from the variation within runs, 95 % interval over runs; NaN where page counts hardly vary.
+        across: from run means against each other, 95 % interval; NaN with one level of pages.
+        bound: what the transport alone takes for a page; NaN where it was not measured.
+        runs: how many entered.
+    """
+
+    where: str
+    within: Effect
+    across: Effect
+    bound: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """Bytes sent by checkpoints without any dirty page: the device state and COLO's own messages."""
+
+    smp: int
+    bytes_median: float
+    checkpoints: int
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Everything that is estimated beside the hypotheses."""
+
+    splits: tuple[Split, ...]
+    pages: tuple[PageRow, ...]
+    devices: tuple[DeviceRow, ...]
+
+
+def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
+    """Return the effects that this design can tell; an empty tuple where it cannot.
+
+    Args:
+        runs: :func:`analysis.outcomes.run_table`.
+        records: the runs themselves, in the same order.
+    """
+    return Effects(tuple(_splits(runs)), tuple(_pages(runs, records)), tuple(_devices(runs, records)))
+
+
+def _splits(runs: pd.DataFrame) -> list[Split]:
+    if "workload.scaling" not in runs:
+        return []
+    arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
+    found = []
+    for (accel, transport, smp), rows in arms.groupby(["accel", "link.transport", "smp"], sort=True):
+        total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in ("mem", "fixed"))
+        both = sorted(total.keys() & direct.keys())
+        if both:
+            columns = np.array([[total[block], direct[block]] for block in both]).T
+            where = level_words(("accel", "link.transport", "smp"), (accel, transport, smp))
+            arms_ = (_over_blocks(columns[0]), _over_blocks(columns[1]), _over_blocks(columns[0] - columns[1]))
+            found.append(Split(where, *arms_, blocks=len(both)))
+    return found
+
+
+def _block_slopes(rows: pd.DataFrame) -> dict[int, float]:
+    """Return the least-squares slope of the pause on RAM in ms per GiB, for each block with two sizes or more."""
+    slopes = {}
+    for block, mine in rows.groupby("block"):
+        size = mine["mem"].to_numpy(dtype=float) / GIB
+        if len(set(size)) >= _FEWEST_RUNS:
+            slopes[int(str(block))] = 1e3 * float(np.polyfit(size, mine["pause"].to_numpy(dtype=float), 1)[0])
+    return slopes
+
+
+def _over_blocks(values: NDArray[np.float64]) -> Effect:
+    interval = stats.median_interval(values, confidence=0.90)
+    if interval.low is None or interval.high is None:
+        return Effect(interval.estimate, float("nan"), float("nan"))
+    return Effect(interval.estimate, interval.low, interval.high)
+
+
+def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
+    found = []
+    for (accel, transport), rows in runs.groupby(["accel", "link.transport"], sort=True):
+        mine = [used(records[place]).dropna(subset=["dirty_pages"]) for place in rows.index]
+        kept = [(place, one) for place, one in zip(rows.index, mine, strict=True) if len(one) >= _FEWEST_RUNS]
+        if len(kept) < _FEWEST_RUNS:
+            continue
+        pages = [one["dirty_pages"].to_numpy(dtype=float) for _, one in kept]
+        pauses = [one["pause_s"].to_numpy(dtype=float) for _, one in kept]
+        found.append(
+            PageRow(
+                where=level_words(("accel", "link.transport"), (accel, transport)),
+                within=_within(pages, pauses, [str(rows.loc[place, "cell"]) for place, _ in kept]),
+                across=_across(np.array([one.mean() for one in pages]), np.array([one.mean() for one in pauses])),
+                bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
+                runs=len(kept),
+            )
+        )
+    return found
+
+
+def _within(pages: list[NDArray[np.float64]], pauses: list[NDArray[np.float64]], cells: list[str]) -> Effect:
+    counts = {cell: cells.count(cell) for cell in cells}
+    try:
+        cost = stats.per_page_cost(pages, pauses, cells if min(counts.values()) >= _FEWEST_RUNS else None)
+    except ValueError:
+        return _NONE
+    return Effect(1e6 * cost.estimate, 1e6 * cost.low, 1e6 * cost.high)
+
+
+def _across(pages: NDArray[np.float64], pauses: NDArray[np.float64]) -> Effect:
+    try:
+        line = stats.least_squares(pages, pauses)
+    except ValueError:
+        return _NONE
+    return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
+
+
+def _devices(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[DeviceRow]:
+    found = []
+    for smp, rows in runs.groupby("smp", sort=True):
+        bare = np.concatenate([_bare_bytes(records[place]) for place in rows.index])
+        if len(bare):
+            found.append(DeviceRow(int(str(smp)), float(np.median(bare)), len(bare)))
+    return found
+
+
+def _bare_bytes(run: Run) -> NDArray[np.float64]:
+    rows = run.checkpoints
+    clean = (rows["dirty_pages"] == 0).fillna(value=False).to_numpy(dtype=bool) & rows["bytes_sent"].notna().to_numpy()
+    values: NDArray[np.float64] = rows["bytes_sent"][clean].to_numpy(dtype=np.float64)
+    return values

@@ -1,0 +1,82 @@
+"""What came out of a hypothesis: the word, the effect with its interval, and the sentence for a person."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from analysis.records import Hypothesis
+
+
+@dataclass(frozen=True)
+class Effect:
+    """An estimate between the ends of its interval; NaN ends where there is no interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class LevelFinding:
+    """The same question at one combination of the other factors.
+
+    Attributes:
+        level: the combination, in words.
+        effect: relative, as in :class:`Finding`.
+        word: the verdict there, unadjusted.
+        label: which case of it.
+        runs: how many runs entered.
+    """
+
+    level: str
+    effect: Effect
+    word: str
+    label: str
+    runs: int
+
+
+@dataclass(frozen=True)
+class Finding:
+    """The verdict on one hypothesis.
+
+    Attributes:
+        hypothesis: as it was declared.
+        word: SUPPORTED, REFUTED or INCONCLUSIVE.
+        label: which case of it.
+        sentence: the answer in one sentence, figures and word included.
+        effect: relative: 0.05 is 5 % per doubling (trend) or of the base (contrast). For a value: the outcome itself.
+        confidence: of the effect's interval, two-sided.
+        absolute: the effect in ``absolute_unit``; NaN where it has none.
+        absolute_unit: such as ``ms per GiB``.
+        sesoi: the smallest relative effect of interest that was judged by: the largest of the declared relative one,
+            the declared milliseconds, and the A/A noise floor. 0 for a value.
+        pvalue: one-sided, of the side that the word rests on; ``adjusted``: after Holm over the primary family.
+        runs: how many entered; ``excluded``: left out for their own failed quality check; ``failed``: never measured.
+        strata: blocks times the levels of the other factors.
+        levels: the same question at each combination of the other factors, where there are several.
+        interaction_pvalue: of equal effects at all levels; NaN with one level.
+        exploratory: whether the hypothesis was not, or not in this form, declared before the data.
+        notes: what a reader should know.
+    """
+
+    hypothesis: Hypothesis
+    word: str
+    label: str
+    sentence: str
+    effect: Effect
+    confidence: float
+    absolute: Effect
+    absolute_unit: str
+    sesoi: float
+    pvalue: float
+    adjusted: float
+    runs: int
+    excluded: int
+    failed: int
+    strata: int
+    levels: tuple[LevelFinding, ...] = ()
+    interaction_pvalue: float = float("nan")
+    exploratory: bool = False
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,327 @@
+"""From hypotheses declared before the data to verdicts: SUPPORTED, REFUTED or INCONCLUSIVE, each in one sentence.
+
+The rules are those of ``docs/hypotheses.md``. Effects are estimated on the log of each run's outcome, within strata of
+block and all other factors, so that neither a drifting host nor another factor can pass for an effect.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis import stats
+from analysis.factors import Level, flatten
+from analysis.finding import Effect, Finding, LevelFinding
+from analysis.records import Hypothesis
+from analysis.sentences import finding_sentence, level_words
+from analysis.trend import Sample, estimate, judged, tests
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Mapping, Sequence
+
+    from analysis.load import Campaign
+
+ALPHA = 0.05
+_NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
+_NO = Effect(float("nan"), float("nan"), float("nan"))
+
+
+@dataclass(frozen=True)
+class Question:
+    """A hypothesis and the runs that can answer it."""
+
+    hypothesis: Hypothesis
+    runs: pd.DataFrame
+    excluded: int
+    failed: pd.DataFrame
+    others: tuple[str, ...]
+    floor: float
+
+
+def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
+    """Return the verdict on every hypothesis of the plan, or on those asked for: exploratory where they differ.
+
+    Args:
+        campaign: as it was read.
+        runs: :func:`analysis.outcomes.run_table` of it.
+        asked: hypotheses made after the data; None: those of the plan.
+    """
+    declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
+    sound = declared_before(campaign)
+    found = []
+    for hypothesis in declared if asked is None else asked:
+        exploratory = not sound or hypothesis not in declared
+        found.append(replace(judge(question(campaign, runs, hypothesis)), exploratory=exploratory))
+    return tuple(replace(one, sentence=finding_sentence(one)) for one in holm(found))
+
+
+def declared_before(campaign: Campaign) -> bool:
+    """Return whether plan and runs agree on the hypotheses: their hash is that of the text and of every run."""
+    text = json.dumps(list(campaign.plan.hypotheses), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    own = hashlib.sha256(text.encode()).hexdigest()
+    hashes = {run.record.hypotheses_sha256 for run in campaign.runs} | {campaign.plan.hypotheses_sha256}
+    return hashes == {own}
+
+
+def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> Question:
+    """Return the runs that a hypothesis is about, and those that failed or are left out for their own quality check."""
+    meant = matching(runs, hypothesis)
+    cells = {cell.cell_id: flatten(cell.cell) for cell in campaign.plan.cells}
+    lost = [
+        {"block": failure.planned.block, **cells[failure.planned.cell_id]}
+        for failure in campaign.failures
+        if failure.planned.cell_id in cells and _fits(cells[failure.planned.cell_id], hypothesis)
+    ]
+    return Question(
+        hypothesis,
+        meant[meant["quality_ok"]],
+        int((~meant["quality_ok"]).sum()),
+        pd.DataFrame(lost),
+        _others(meant, hypothesis, {path: None for cell in cells.values() for path in cell}),
+        noise_floor(runs, hypothesis.outcome),
+    )
+
+
+def _others(meant: pd.DataFrame, hypothesis: Hypothesis, paths: Iterable[str]) -> tuple[str, ...]:
+    """Return the other factors that vary; a workload's parameter does when it varies within that workload."""
+    known = [path for path in dict.fromkeys((*paths, "accel")) if path in meant]
+    varying = []
+    for path in known:
+        groups = meant.groupby("workload.name")[path] if path.startswith("workload.") else [("", meant[path])]
+        own = path == "workload.name"
+        counts = [len(meant[path].unique())] if own else [len(values.unique()) for _, values in groups]
+        if max(counts, default=0) > 1 and path not in _NOT_FACTORS | {hypothesis.factor}:
+            varying.append(path)
+    return tuple(varying)
+
+
+def matching(runs: pd.DataFrame, hypothesis: Hypothesis) -> pd.DataFrame:
+    """Return the runs whose cell is where the hypothesis asks, at the levels that it compares."""
+    keep = np.ones(len(runs), dtype=bool)
+    for path, levels in _wanted(hypothesis).items():
+        keep &= runs[path].isin(list(levels)).to_numpy() if path in runs else False
+    return runs[keep]
+
+
+def _wanted(hypothesis: Hypothesis) -> dict[str, tuple[Level, ...]]:
+    compared = {str(hypothesis.factor): hypothesis.levels} if hypothesis.kind == "contrast" else {}
+    return {**hypothesis.where, **compared}
+
+
+def _fits(factors: Mapping[str, Level], hypothesis: Hypothesis) -> bool:
+    return all(factors.get(path) in levels for path, levels in _wanted(hypothesis).items())
+
+
+def equals(runs: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the pairs of cells that are the same machine: A/A controls, by their places."""
+    first: dict[str, list[int]] = {}
+    for place, text in runs.groupby("cell")["effective"].first().items():
+        first.setdefault(text, []).append(int(str(place)))
+    return [(group[0], other) for group in first.values() for other in group[1:]]
+
+
+def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
+    """Return what equals were compared and found to differ by at most, relative; 0 without equal cells.
+
+    It is the far end of the 95 % interval (Hodges-Lehmann, over blocks and pairs) of the difference between equals: the
+    same comparison, of as many blocks, cannot tell less from nothing. The spread of single runs would be no measure of
+    it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
+    (``tests/test_analysis_noise.py`` simulates both).
+    """
+    logs = np.array([ratio for pair in equals(runs) for ratio in aa_logs(runs, pair, outcome)])
+    if not len(logs):
+        return 0.0
+    shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
+    ends = [end for end in (shift.low, shift.high) if end is not None]
+    return float(np.expm1(max(abs(end) for end in ends) if ends else np.abs(logs).max()))
+
+
+def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:
+    """Return the log ratio of two equal cells in every block that has both."""
+    one, other = (runs[runs["cell"] == place].set_index("block")[outcome] for place in pair)
+    both = one.index.intersection(other.index)
+    ratios = np.log(other.loc[both].to_numpy(dtype=float)) - np.log(one.loc[both].to_numpy(dtype=float))
+    return [float(ratio) for ratio in ratios[np.isfinite(ratios)]]
+
+
+def judge(asked: Question) -> Finding:
+    """Return the verdict on one hypothesis, not yet adjusted for the others."""
+    hypothesis, outcome = asked.hypothesis, asked.hypothesis.outcome
+    values = asked.runs[outcome].to_numpy(dtype=np.float64) if len(asked.runs) else np.empty(0)
+    measured = asked.runs[np.isfinite(values)]
+    if hypothesis.kind == "value":
+        return _value(asked, measured[outcome].to_numpy(dtype=np.float64))
+    measured = measured[measured[outcome] > 0]
+    sample = make_sample(measured, hypothesis, asked.others)
+    if sample is None:
+        return _nothing(asked, "nothing to compare")
+    sesoi = smallest_effect(hypothesis, sample, asked.floor)
+    effect, word, label, pvalue = judged(sample, hypothesis.direction, sesoi)
+    levels = _levels(measured, asked, sesoi)
+    finding = Finding(
+        hypothesis=hypothesis,
+        word=word,
+        label=label,
+        sentence="",
+        effect=effect,
+        confidence=0.90,
+        absolute=estimate(sample.absolute()),
+        absolute_unit=sample.absolute_unit,
+        sesoi=sesoi,
+        pvalue=pvalue,
+        adjusted=pvalue,
+        runs=len(measured),
+        excluded=asked.excluded,
+        failed=len(asked.failed),
+        strata=len(set(sample.strata)),
+        levels=levels,
+        interaction_pvalue=_interaction(measured, asked),
+    )
+    return _with_failures(_split(finding), asked, sample)
+
+
+def make_sample(runs: pd.DataFrame, hypothesis: Hypothesis, others: Sequence[str]) -> Sample | None:
+    """Return the sample that a trend or contrast is estimated from; None where no stratum compares anything."""
+    levels = runs[str(hypothesis.factor)]
+    if hypothesis.kind == "contrast":
+        raw = np.array([float(level == hypothesis.levels[1]) for level in levels])
+        x = raw
+    else:
+        raw = levels.to_numpy(dtype=np.float64)
+        x = np.log2(raw)
+    strata = _strata(runs, others)
+    if not any(len({place for place, of in zip(x, strata, strict=True) if of == one}) > 1 for one in set(strata)):
+        return None
+    return Sample.of(hypothesis, x, raw, runs[hypothesis.outcome].to_numpy(dtype=np.float64), strata)
+
+
+def _strata(runs: pd.DataFrame, others: Sequence[str]) -> list[Hashable]:
+    return list(zip(*(runs[path].astype(str) for path in ("block", *others)), strict=True))
+
+
+def smallest_effect(hypothesis: Hypothesis, sample: Sample, floor: float) -> float:
+    """Return the largest of the declared relative effect, the declared milliseconds, and the noise floor of equals."""
+    by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if sample.in_seconds else 0.0
+    return max(hypothesis.sesoi, by_time, floor)
+
+
+def _levels(measured: pd.DataFrame, asked: Question, sesoi: float) -> tuple[LevelFinding, ...]:
+    if not asked.others:
+        return ()
+    found = []
+    for level, rows in measured.groupby(list(asked.others), dropna=False, sort=True):
+        sample = make_sample(rows, asked.hypothesis, ())
+        if sample is not None:
+            effect, word, label, _ = judged(sample, asked.hypothesis.direction, sesoi)
+            found.append(LevelFinding(level_words(asked.others, level), effect, word, label, len(rows)))
+    return tuple(found) if len(found) > 1 else ()
+
+
+def _interaction(measured: pd.DataFrame, asked: Question) -> float:
+    sample = make_sample(measured, asked.hypothesis, ())
+    if not asked.others or sample is None:
+        return float("nan")
+    level = ["|".join(map(str, row)) for row in measured[list(asked.others)].itertuples(index=False)]
+    try:
+        return stats.interaction(sample.x, np.log(sample.y), level, measured["block"].tolist()).pvalue
+    except ValueError:
+        return float("nan")
+
+
+def _split(finding: Finding) -> Finding:
+    """Withhold the pooled word where the effect differs between levels by more than what matters."""
+    if not finding.levels or not finding.interaction_pvalue < ALPHA:
+        return finding
+    effects = [level.effect.estimate for level in finding.levels]
+    if max(effects) - min(effects) <= finding.sesoi:
+        return finding
+    words = {level.word for level in finding.levels}
+    if len(words) == 1:
+        return replace(finding, word=words.pop(), label="at every level, by different amounts")
+    return replace(finding, word="INCONCLUSIVE", label="differs between levels, no pooled verdict")
+
+
+def _with_failures(finding: Finding, asked: Question, sample: Sample) -> Finding:
+    """Judge again with failed runs ranked worst; a word that hangs on leaving them out is no word."""
+    if not len(asked.failed) or finding.word == "INCONCLUSIVE":
+        return finding
+    factor = asked.failed[str(asked.hypothesis.factor)]
+    x = (
+        np.array([float(level == asked.hypothesis.levels[1]) for level in factor])
+        if asked.hypothesis.kind == "contrast"
+        else np.log2(factor.to_numpy(dtype=np.float64))
+    )
+    worst = tests(
+        sample.with_failures(x, _strata(asked.failed, asked.others)), asked.hypothesis.direction, finding.sesoi
+    )
+    if (worst.supports if finding.word == "SUPPORTED" else worst.refutes) <= ALPHA:
+        note = "the same with failed runs ranked worst"
+        return replace(finding, notes=(*finding.notes, note))
+    return replace(finding, word="INCONCLUSIVE", label="depends on the failed runs")
+
+
+def _value(asked: Question, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Finding:
+    hypothesis = asked.hypothesis
+    if not len(values):
+        return _nothing(asked, "never measured")
+    low, high = float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+    interval = stats.median_interval(values, confidence=0.90)
+    blank = replace(_nothing(asked, "too few runs for an interval"), runs=len(values), confidence=0.90)
+    if interval.low is None or interval.high is None:
+        return replace(blank, effect=Effect(interval.estimate, float("nan"), float("nan")))
+    effect = Effect(interval.estimate, interval.low, interval.high)
+    tail = (1 - interval.coverage) / 2
+    if low <= effect.low and effect.high <= high:
+        return replace(blank, word="SUPPORTED", label="within the range", effect=effect, pvalue=tail, adjusted=tail)
+    if effect.high < low or effect.low > high:
+        side = "below" if effect.high < low else "above"
+        return replace(blank, word="REFUTED", label=f"{side} the range", effect=effect, pvalue=tail, adjusted=tail)
+    return replace(blank, label="reaches beyond the range", effect=effect)
+
+
+def _nothing(asked: Question, label: str) -> Finding:
+    return Finding(
+        hypothesis=asked.hypothesis,
+        word="INCONCLUSIVE",
+        label=label,
+        sentence="",
+        effect=_NO,
+        confidence=0.90,
+        absolute=_NO,
+        absolute_unit="",
+        sesoi=0.0,
+        pvalue=float("nan"),
+        adjusted=float("nan"),
+        runs=0,
+        excluded=asked.excluded,
+        failed=len(asked.failed),
+        strata=0,
+    )
+
+
+def holm(findings: Sequence[Finding]) -> list[Finding]:
+    """Adjust the p-values of the declared primary family; a word that does not survive becomes INCONCLUSIVE.
+
+    Supports and refutations are adjusted as two families: at any true effect at most one of a hypothesis' two null
+    hypotheses holds, so either family keeps its error rate.
+    """
+    family = [one for one in findings if one.hypothesis.family == "primary" and not one.exploratory]
+    adjusted: dict[str, float] = {}
+    for word in ("SUPPORTED", "REFUTED"):
+        said = [one for one in family if one.word == word]
+        # Whoever did not get this word stands in the family with the largest p-value there is.
+        raised = stats.holm([*(one.pvalue for one in said), *[1.0] * (len(family) - len(said))]) if said else ()
+        adjusted |= {one.hypothesis.id: float(p) for one, p in zip(said, raised, strict=False)}
+    result = []
+    for one in findings:
+        pvalue = adjusted.get(one.hypothesis.id, one.pvalue)
+        lost = one.hypothesis.id in adjusted and not pvalue <= ALPHA
+        result.append(replace(one, adjusted=pvalue))
+        if lost:
+            result[-1] = replace(result[-1], word="INCONCLUSIVE", label="not after Holm's adjustment")
+    return result

@@ -1,0 +1,138 @@
+"""The answer to a hypothesis in one sentence, figures and verdict included."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.factors import factor_text, level_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.factors import Level
+    from analysis.finding import Effect, Finding
+
+_OUTCOMES = {
+    "pause": "the pause",
+    "pause_mean": "the mean pause",
+    "pause_p95": "the p95 of the pause",
+    "pause_p99": "the p99 of the pause",
+    "dirty_pages": "the number of dirty pages",
+    "period": "the time between checkpoints",
+    "paused_share": "the share of time paused",
+    "slow_share": "the share of stalled checkpoints",
+    "mismatch_share": "the share of checkpoints that a mismatch caused",
+    "joined_share": "the share of checkpoints that the secondary took part in",
+    "colo_start": "the way into COLO",
+}
+_SECONDS_FROM = 1.0
+
+
+def outcome_text(outcome: str) -> str:
+    """Return an outcome for people: ``the pause``, or ``the load phase``."""
+    return _OUTCOMES.get(outcome, f"the {outcome.replace('_', ' ')} phase")
+
+
+def percent_change(effect: Effect) -> str:
+    """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``."""
+    middle = f"{_signed(100 * effect.estimate)} %"
+    if math.isnan(effect.low) or math.isnan(effect.high):
+        return f"{middle} (no interval)"
+    return f"{middle} [{_signed(100 * effect.low)}, {_signed(100 * effect.high)}]"
+
+
+def _signed(number: float) -> str:
+    if math.isinf(number):
+        return "+\N{INFINITY}" if number > 0 else "-\N{INFINITY}"
+    digits = 0 if abs(number) >= 100 else 1  # noqa: PLR2004 - three figures tell enough
+    return f"{number:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+
+
+def amount(value: float, outcome: str) -> str:
+    """Return an outcome's value with its unit."""
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    if outcome.endswith("_share"):
+        return f"{100 * value:.1f} %"
+    if outcome in {"dirty_pages", "bytes_sent"}:
+        return f"{value:,.0f} {'pages' if outcome == 'dirty_pages' else 'bytes'}"
+    return f"{value:.3g} s" if abs(value) >= _SECONDS_FROM else f"{1e3 * value:.3g} ms"
+
+
+def where_text(finding: Finding) -> str:
+    """Return under which levels of other factors a hypothesis was asked."""
+    parts = [
+        f"{factor_text(path)} {' or '.join(level_text(path, level) for level in levels)}"
+        for path, levels in finding.hypothesis.where.items()
+    ]
+    return ", ".join(parts)
+
+
+def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
+    """Return one combination of levels in words."""
+    values = levels if isinstance(levels, tuple) else (levels,)
+    return ", ".join(_one(path, value) for path, value in zip(paths, values, strict=True))
+
+
+def _one(path: str, level: Level) -> str:
+    if isinstance(level, float) and level.is_integer():
+        level = int(level)
+    text = level_text(path, level)
+    if path == "workload.scaling":
+        return f"{factor_text(path)} {text}"
+    return text if path in {"mem", "smp", "link.transport", "accel"} else f"{path.rpartition('.')[2]}={text}"
+
+
+def finding_sentence(finding: Finding) -> str:
+    """Return the answer in one sentence."""
+    hypothesis = finding.hypothesis
+    where = where_text(finding)
+    scope = f" ({where})" if where else ""
+    end = f"{_word(finding)}."
+    if not finding.runs:
+        return f"{hypothesis.claim} Nothing was measured that could tell{scope}: {end}"
+    what = outcome_text(hypothesis.outcome)
+    if hypothesis.kind == "value":
+        low, high = (amount(end, hypothesis.outcome) for end in (hypothesis.low or 0.0, hypothesis.high or 0.0))
+        return f"{_capital(what)} is {_value(finding)}, the claim is {low} to {high}{scope}: {end}"
+    change = percent_change(finding.effect)
+    if hypothesis.kind == "trend":
+        return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+    base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
+    named = "" if hypothesis.factor == "smp" else f"{_capital(factor_text(str(hypothesis.factor)))} "
+    return f"{named}{new} instead of {base} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+
+
+def _doubled(finding: Finding) -> str:
+    name = factor_text(str(finding.hypothesis.factor))
+    return "the number of vCPUs" if name == "vCPUs" else name
+
+
+def _absolute(finding: Finding) -> str:
+    effect = finding.absolute
+    if math.isnan(effect.estimate):
+        return ""
+    low, middle, high = (_plain(end) for end in (effect.low, effect.estimate, effect.high))
+    return f", {middle} {finding.absolute_unit} [{low}, {high}]"
+
+
+def _plain(number: float) -> str:
+    text = f"{number:+.3g}" if abs(number) < 1000 else f"{number:+,.0f}"  # noqa: PLR2004 - thousands are separated
+    return text.replace("-", "\N{MINUS SIGN}")
+
+
+def _value(finding: Finding) -> str:
+    outcome, effect = finding.hypothesis.outcome, finding.effect
+    if math.isnan(effect.low):
+        return f"{amount(effect.estimate, outcome)} (no interval)"
+    return f"{amount(effect.estimate, outcome)} [{amount(effect.low, outcome)}, {amount(effect.high, outcome)}]"
+
+
+def _word(finding: Finding) -> str:
+    mark = "exploratory, " if finding.exploratory else ""
+    return f"{mark}{finding.word} ({finding.label})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

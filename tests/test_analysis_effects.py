@@ -1,0 +1,85 @@
+"""Effects beside the hypotheses, on a FAKE campaign with two arms whose truth is built in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from fixtures.fake_campaign import Fake, write_campaign
+
+from analysis.build import derive
+from analysis.load import load_campaign
+from analysis.verdicts import verdicts_json
+
+if TYPE_CHECKING:
+    from analysis.results import Results
+
+GIB = 1 << 30
+DIRTY = {"name": "dirty", "working_set": 32 << 20, "rate": 300.0, "pattern": "sequential", "threads": 1}
+TOTAL = {
+    "id": "H1_total",
+    "claim": "The pause grows with RAM when the dirty working set grows with it.",
+    "factor": "mem",
+    "where": {"workload.scaling": ["mem"]},
+}
+DIRECT = TOTAL | {"id": "H2_direct", "claim": "It grows by itself.", "where": {"workload.scaling": ["fixed"]}}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    fake = Fake(
+        mems=(GIB // 4, GIB, 4 * GIB),
+        smps=(1,),
+        workloads=(DIRTY | {"scaling": "fixed"}, DIRTY | {"scaling": "mem"}),
+        links=("unix",),
+        repeats=6,
+        count=20,
+        finer=True,
+        transport_bytes_per_s=2e9,
+        hypotheses=(TOTAL, DIRECT),
+    )
+    return derive(load_campaign(write_campaign(tmp_path_factory.mktemp("results"), fake)))
+
+
+def test_ram_is_told_from_its_dirty_pages_by_design(results: Results) -> None:
+    (split,) = results.effects.splits
+    assert split.blocks == 6
+    # 8192 pages per GiB at 1.3 us each, of which each doubling arm has its share.
+    assert split.total.estimate == pytest.approx(10.9, rel=0.25)
+    assert split.direct.low < 0.6
+    assert split.explained.estimate == pytest.approx(split.total.estimate - split.direct.estimate, abs=1.0)
+
+
+def test_a_page_costs_what_was_built_in_and_the_transport_bounds_it(results: Results) -> None:
+    (page,) = results.effects.pages
+    assert page.across.estimate == pytest.approx(1.3, rel=0.15)
+    assert page.bound == pytest.approx(4104 / 2e9 * 1e6)
+
+
+def test_arms_that_meet_are_an_aa_control(results: Results) -> None:
+    (control,) = results.diagnostics.controls
+    assert "1 GiB" in control.one
+    assert control.blocks == 6
+    assert results.diagnostics.noise_floor > 0
+
+
+def test_the_arms_get_different_verdicts(results: Results) -> None:
+    words = {finding.hypothesis.id: finding.word for finding in results.findings}
+    assert words["H1_total"] == "SUPPORTED"
+    assert words["H2_direct"] in {"REFUTED", "INCONCLUSIVE"}
+
+
+def test_choices_that_could_matter_are_tried(results: Results) -> None:
+    choices = {one.choice for one in results.diagnostics.sensitivity}
+    assert {"no warm-up left out", "half the warm-up", "twice the warm-up"} <= choices
+
+
+def test_verdicts_are_json_without_numbers_that_do_not_exist(results: Results, tmp_path: Path) -> None:
+    path = tmp_path / "verdicts.json"
+    path.write_text(verdicts_json(results))
+    tree = json.loads(path.read_text(), parse_constant=pytest.fail)
+    assert tree["schema_version"] == 1
+    assert [one["id"] for one in tree["verdicts"]] == ["H1_total", "H2_direct"]
+    assert tree["verdicts"][0]["word"] == "SUPPORTED"

@@ -1,0 +1,182 @@
+"""Verdicts on tables whose truth is known: every number here is invented."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import IDLE, Fake, write_campaign
+
+from analysis.build import derive
+from analysis.declared import BadHypothesesError, read_hypotheses
+from analysis.hypotheses import declared_before, holm, judge, judge_all, noise_floor, question
+from analysis.load import Campaign, Failure, load_campaign
+from analysis.records import Hypothesis
+
+if TYPE_CHECKING:
+    from analysis.finding import Finding
+
+GIB = 1 << 30
+GROWS = {"id": "H1", "claim": "It grows with RAM.", "factor": "mem"}
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    fake = Fake(mems=(GIB // 4, GIB, 4 * GIB), smps=(1, 4), workloads=(IDLE,), links=("unix",), repeats=6, count=6)
+    return load_campaign(write_campaign(tmp_path_factory.mktemp("results"), fake))
+
+
+def runs_with(
+    campaign: Campaign, *, per_doubling: float = 0.0, at_four: float = 0.0, spread: float = 0.02, seed: int = 1
+) -> pd.DataFrame:
+    """Return a run table of 20 ms pauses that grow with RAM, by another amount at 4 vCPUs, with drift and noise."""
+    rng = np.random.default_rng(seed)
+    places = sorted({run.record.cell_id for run in campaign.runs})
+    rows = []
+    for run in campaign.runs:
+        mem, smp = run.record.cell["mem"], run.record.cell["smp"]
+        slope = per_doubling + (at_four if smp == 4 else 0.0)
+        log = np.log(0.020) + np.log1p(slope) * np.log2(mem / GIB) + 0.05 * (smp == 4) + 0.03 * run.record.block
+        rows.append(
+            {
+                "run_id": run.record.run_id,
+                "cell": places.index(run.record.cell_id),
+                "block": run.record.block,
+                "mem": mem,
+                "smp": smp,
+                "workload.name": "idle",
+                "link.transport": "unix",
+                "effective": f"{mem} {smp}",
+                "quality_ok": True,
+                "pause": float(np.exp(log + rng.normal(0, spread))),
+                "period": 0.5 + rng.normal(0, 0.001),
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def verdict(campaign: Campaign, runs: pd.DataFrame, **changes: Any) -> Finding:
+    hypothesis = Hypothesis.model_validate(GROWS | changes)
+    return judge_all(campaign, runs, [hypothesis])[0]
+
+
+@pytest.mark.parametrize(
+    ("per_doubling", "direction", "word", "label"),
+    [
+        (0.20, "increasing", "SUPPORTED", "material"),
+        (0.00, "increasing", "REFUTED", "equivalent to none"),
+        (0.02, "increasing", "REFUTED", "trivially positive"),
+        (-0.20, "increasing", "REFUTED", "opposite sign"),
+        (-0.20, "decreasing", "SUPPORTED", "material"),
+        (0.20, "decreasing", "REFUTED", "opposite sign"),
+        (0.00, "none", "SUPPORTED", "equivalent"),
+        (0.20, "none", "REFUTED", "a material difference"),
+    ],
+)
+def test_a_known_trend_gets_its_word(
+    campaign: Campaign, per_doubling: float, direction: str, word: str, label: str
+) -> None:
+    found = verdict(campaign, runs_with(campaign, per_doubling=per_doubling), direction=direction)
+    assert (found.word, found.label) == (word, label)
+    assert found.effect.low <= per_doubling <= found.effect.high or abs(found.effect.estimate - per_doubling) < 0.02
+    assert found.runs == 36
+    assert found.strata == 12
+
+
+def test_noise_that_hides_a_material_effect_is_inconclusive(campaign: Campaign) -> None:
+    assert verdict(campaign, runs_with(campaign, per_doubling=0.05, spread=0.6)).word == "INCONCLUSIVE"
+
+
+def test_the_smallest_effect_is_the_largest_of_ratio_milliseconds_and_noise(campaign: Campaign) -> None:
+    runs = runs_with(campaign)
+    assert verdict(campaign, runs).sesoi == pytest.approx(0.05)
+    assert verdict(campaign, runs, sesoi_ms=4.0).sesoi == pytest.approx(4.0 / 20, rel=0.2)
+    equal = runs_with(campaign, spread=0.2).assign(effective="the same machine")
+    assert noise_floor(equal) > 0.05
+    assert verdict(campaign, equal).sesoi == pytest.approx(noise_floor(equal))
+
+
+def test_a_contrast_compares_two_levels(campaign: Campaign) -> None:
+    asked = {"kind": "contrast", "factor": "smp", "levels": [1, 4], "sesoi": 0.02, "sesoi_ms": 0.0}
+    found = verdict(campaign, runs_with(campaign), **asked)
+    assert found.word == "SUPPORTED"
+    assert found.effect.estimate == pytest.approx(np.expm1(0.05), abs=0.02)
+    assert found.sentence.startswith("4 vCPUs instead of 1 vCPU changes the pause by")
+
+
+def test_a_value_is_held_against_its_range(campaign: Campaign) -> None:
+    asked = {"kind": "value", "factor": None, "outcome": "period", "where": {"smp": [1]}}
+    runs = runs_with(campaign)
+    assert verdict(campaign, runs, low=0.4, high=0.6, **asked).word == "SUPPORTED"
+    assert verdict(campaign, runs, low=2.0, high=4.0, **asked).word == "REFUTED"
+    assert verdict(campaign, runs, low=0.5, high=0.6, **asked).word == "INCONCLUSIVE"
+
+
+def test_no_pooled_word_where_levels_disagree(campaign: Campaign) -> None:
+    found = verdict(campaign, runs_with(campaign, at_four=0.3))
+    assert found.interaction_pvalue < 0.001
+    assert (found.word, found.label) == ("INCONCLUSIVE", "differs between levels, no pooled verdict")
+    assert [(level.level, level.word) for level in found.levels] == [("1 vCPU", "REFUTED"), ("4 vCPUs", "SUPPORTED")]
+
+
+def test_failed_runs_ranked_worst_can_take_a_word_away(campaign: Campaign) -> None:
+    runs = runs_with(campaign)
+    large = [run for run in campaign.plan.runs if "4 GiB" in run.label]
+    lost = tuple(Failure(run, 1, "colo-start", "colo-timeout", "too slow") for run in large)
+    failing = replace(campaign, failures=lost)
+    kept = runs[runs["mem"] < 4 * GIB]
+    found = judge(question(failing, kept, Hypothesis.model_validate(GROWS)))
+    assert found.failed == 12
+    assert (found.word, found.label) == ("INCONCLUSIVE", "depends on the failed runs")
+
+
+def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Campaign) -> None:
+    runs = runs_with(campaign)
+    runs.loc[3, "quality_ok"] = False
+    found = verdict(campaign, runs)
+    assert (found.runs, found.excluded) == (35, 1)
+
+
+def test_holm_adjusts_the_primary_family_and_takes_words_away(campaign: Campaign) -> None:
+    one = verdict(campaign, runs_with(campaign, per_doubling=0.2))
+    declared = [
+        replace(one, exploratory=False, pvalue=p, adjusted=p, hypothesis=one.hypothesis.model_copy(update={"id": name}))
+        for name, p in (("A", 0.001), ("B", 0.03), ("C", 0.04))
+    ]
+    adjusted = holm(declared)
+    assert [finding.adjusted for finding in adjusted] == pytest.approx([0.003, 0.06, 0.06])
+    assert [finding.word for finding in adjusted] == ["SUPPORTED", "INCONCLUSIVE", "INCONCLUSIVE"]
+    secondary = [
+        replace(finding, hypothesis=finding.hypothesis.model_copy(update={"family": "secondary"}))
+        for finding in declared
+    ]
+    assert [finding.word for finding in holm(secondary)] == ["SUPPORTED"] * 3
+
+
+def test_what_was_declared_is_not_exploratory_and_what_was_changed_is(tmp_path: Path) -> None:
+    declared = Hypothesis.model_validate(GROWS | {"factor": "smp"})
+    fake = Fake(workloads=(IDLE,), repeats=6, count=6, hypotheses=(declared.model_dump(mode="json"),))
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    results = derive(campaign)
+    assert [finding.exploratory for finding in results.findings] == [False]
+    changed = declared.model_copy(update={"sesoi": 0.10})
+    assert [finding.exploratory for finding in derive(campaign, [changed]).findings] == [True]
+    edited = campaign.plan.model_copy(update={"hypotheses": (changed.model_dump(mode="json"),)})
+    assert not declared_before(replace(campaign, plan=edited))
+
+
+def test_questions_after_the_data_come_from_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "more.yaml"
+    path.write_text("hypotheses:\n- {id: X, claim: It grows., factor: smp, where: {mem: [512M, 1G]}, sesoi: 0.1}\n")
+    (asked,) = read_hypotheses(path)
+    assert asked.where == {"mem": (512 << 20, GIB)}
+    path.write_text("hypotheses:\n- {id: X}\n")
+    with pytest.raises(BadHypothesesError, match="claim: Field required"):
+        read_hypotheses(path)
+    path.write_text("- [")
+    with pytest.raises(BadHypothesesError):
+        read_hypotheses(path)
