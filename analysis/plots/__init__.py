@@ -1,0 +1,120 @@
+"""The figures of the report: what each shows is a pure function of the results, and so is every byte of its files."""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from multiprocessing import get_context
+from typing import TYPE_CHECKING
+
+from analysis.plots import (
+    autocorrelation,
+    drift,
+    ecdf,
+    equal,
+    failures,
+    forest,
+    gantt,
+    heatmap,
+    interaction,
+    pages,
+    phases,
+    pooling,
+    violin,
+)
+from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw
+from analysis.plots.style import STYLES, named
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    import pandas as pd
+
+    from analysis.plots.style import Style
+    from analysis.results import Results
+
+__all__ = [
+    "NAMES",
+    "STYLES",
+    "Drawing",
+    "NoFigureError",
+    "Picture",
+    "Sketch",
+    "Skipped",
+    "Words",
+    "draw",
+    "figures",
+    "sketches",
+]
+
+_FIGURES: dict[str, Callable[[Results], Sketch]] = {
+    forest.NAME: forest.sketch,
+    interaction.MEMORY.name: partial(interaction.sketch, axis=interaction.MEMORY),
+    interaction.VCPUS.name: partial(interaction.sketch, axis=interaction.VCPUS),
+    ecdf.NAME: ecdf.sketch,
+    heatmap.NAME: heatmap.sketch,
+    phases.NAME: phases.sketch,
+    gantt.NAME: gantt.sketch,
+    pages.NAME: pages.sketch,
+    violin.NAME: violin.sketch,
+    failures.NAME: failures.sketch,
+    drift.NAME: drift.sketch,
+    autocorrelation.NAME: autocorrelation.sketch,
+    equal.NAME: equal.sketch,
+}
+
+NAMES = (*_FIGURES, pooling.NAME)
+"""The figures in the order of the report; a campaign need not have data for each."""
+
+
+def figures(
+    results: Results,
+    style: str = "screen",
+    *,
+    calibration: pd.DataFrame | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> Iterator[Drawing]:
+    """Draw every figure that this campaign has data for.
+
+    Args:
+        results: what is drawn.
+        style: ``screen``, ``acm`` or ``ieee``.
+        calibration: rates of the methods on simulated campaigns, see :func:`analysis.plots.pooling.sketch`.
+        on_skip: called with each figure that is left out, and why.
+
+    Raises:
+        ValueError: there is no such style.
+    """
+    chosen = named(style)
+    found = list(sketches(results, calibration=calibration))
+    for skipped in found:
+        if isinstance(skipped, Skipped) and on_skip is not None:
+            on_skip(skipped)
+    yield from _drawn([sketch for sketch in found if isinstance(sketch, Sketch)], chosen)
+
+
+def _drawn(found: Sequence[Sketch], style: Style) -> Iterator[Drawing]:
+    """Draw on every processor: a report waits for its figures longer than for anything else."""
+    workers = min(len(os.sched_getaffinity(0)), len(found))
+    if workers <= 1:
+        yield from (draw(sketch, style) for sketch in found)
+        return
+    # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
+    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+        yield from pool.map(draw, found, [style] * len(found))
+
+
+def sketches(results: Results, *, calibration: pd.DataFrame | None = None) -> Iterator[Sketch | Skipped]:
+    """Return data and words of every figure, not drawn, or why there is none, in the order of ``NAMES``."""
+    last = partial(pooling.sketch, calibration)
+    for name, make in _FIGURES.items():
+        yield _sketch_or_reason(name, partial(make, results))
+    yield _sketch_or_reason(pooling.NAME, last)
+
+
+def _sketch_or_reason(name: str, make: Callable[[], Sketch]) -> Sketch | Skipped:
+    try:
+        return make()
+    except NoFigureError as error:
+        return Skipped(name, str(error))

@@ -1,0 +1,135 @@
+"""How checkpoints of a run resemble those before them: whether they are independent measurements."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
+
+from analysis import stats
+from analysis.plots import axes
+from analysis.plots.data import cell_columns, column, runs_by_cell
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.sizes import SizeKey
+from analysis.plots.style import BAND, QUIET, line_style
+from analysis.plots.words import MINUS, design_text, where_text
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.results import Results
+
+NAME = "autocorrelation"
+MOST_LAGS = 20
+_FEWEST = 8
+_BAND = 1.96
+_MARGIN = 0.1
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: every run is too short or constant.
+    """
+    data = frame(results)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return per cell and ``lag`` the mean over its runs of the ``correlation``.
+
+    Means of independent checkpoints lie within ``expected`` plus or minus ``band`` 19 times of 20.
+
+    Raises:
+        NoFigureError: every run is too short or constant.
+    """
+    series = {}
+    for place, runs in runs_by_cell(results).items():
+        every = [column(run, "pause_s") for run in runs]
+        if varied := [values for values in every if len(values) >= _FEWEST and np.ptp(values) > 0]:
+            series[place] = varied
+    if not series:
+        raise NoFigureError(f"no run has {_FEWEST} checkpoints that differ")
+    lags = min(MOST_LAGS, min(len(values) for every in series.values() for values in every) // 2)
+    parts = []
+    for place, every in series.items():
+        found = np.array([stats.autocorrelation(values, lags=lags).values for values in every])  # noqa: PD011 - a field
+        length = float(np.mean([len(values) for values in every]))
+        numbers = {
+            "runs": len(every),
+            "lag": np.arange(1, lags + 1),
+            "correlation": found.mean(axis=0),
+            "expected": -1 / length,
+            "band": _BAND / np.sqrt(length * len(every)),
+        }
+        parts.append(pd.DataFrame({**cell_columns(results.cells, place), **numbers}))
+    return pd.concat(parts, ignore_index=True)
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw the mean correlation against the lag, one line per cell, over the band of independent checkpoints."""
+    key, names = SizeKey.of(data), axes.panel_names(data)
+    entries = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
+    heights = [1.2 if len(names) > 1 else 1.6] * len(names)
+    panels = axes.Panels(
+        names, width_in, heights, where=where, entries=entries, columns=axes.columns_beside(width_in, names)
+    )
+    for name, ax in panels.by_name.items():
+        _lines(ax, data[data["panel"] == name], key)
+    seen = pd.concat([data["correlation"], data["expected"] + data["band"], data["expected"] - data["band"]])
+    room = _MARGIN * float(seen.max() - seen.min())
+    panels.axes[0].set_ylim(float(seen.min()) - room, float(seen.max()) + room)
+    panels.axes[0].set_xlim(0.4, float(data["lag"].max()) + 0.6)
+    panels.axes[0].xaxis.set_major_locator(MaxNLocator(6, integer=True))
+    panels.axes[0].yaxis.set_major_locator(MaxNLocator(4, steps=list(axes.STEPS)))
+    panels.label("lag [checkpoints]", "autocorrelation")
+    return panels.figure
+
+
+def _lines(ax: Axes, data: pd.DataFrame, key: SizeKey) -> None:
+    widest = data.loc[data["band"].idxmax()]
+    ax.axhspan(widest["expected"] - widest["band"], widest["expected"] + widest["band"], color=BAND, linewidth=0)
+    ax.axhline(0, color=QUIET, linewidth=0.6)
+    for _, line in data.groupby("cell", sort=False):
+        memory, vcpus = line["memory"].iloc[0], line["vcpus"].iloc[0]
+        ax.plot(
+            line["lag"],
+            line["correlation"],
+            color=key.colours[memory],
+            marker=key.markers[memory],
+            markersize=2.6,
+            linestyle=line_style(key.dashes[vcpus]),
+            linewidth=0.8,
+        )
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    first = data[data["lag"] == 1]
+    away = (first["correlation"] - first["expected"]).abs()
+    outside, cells = int((away > first["band"]).sum()), plural(len(first), "cell")
+    strongest = first["correlation"][away.idxmax()]
+    chance = f"{0.05 * len(first):.1g}"
+    heading = (
+        f"Successive checkpoints are correlated in {outside} of {cells} (about {chance} by chance), "
+        f"by up to {strongest:.2f}"
+        if outside
+        else f"Successive checkpoints look independent in {'all ' if len(first) > 1 else ''}{cells}"
+    ).replace("-", MINUS)
+    left = len(results.runs) - int(first["runs"].sum())
+    short = f"; not shown: {plural(left, 'run')} of fewer than {_FEWEST} checkpoints or of equal ones" if left else ""
+    interval = (
+        "Shaded: where 95 % of such means lie when checkpoints are independent, for the cell with the fewest data."
+    )
+    caption = (
+        f"Autocorrelation of the pauses within a run, mean over the runs of a cell{short}. "
+        f"{design_text(results, interval)}"
+    )
+    alt = f"Autocorrelation up to lag {int(data['lag'].max())} of {cells}. {heading}."
+    return Words(heading, caption, alt)

@@ -1,0 +1,54 @@
+"""From results to what figures draw: checkpoints after the warm-up by cell, and where a cell stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.cells import Cells
+    from analysis.load import Run
+    from analysis.results import Results
+
+
+def runs_by_cell(results: Results) -> dict[int, list[Run]]:
+    """Return the runs of each cell in the order measured, by the cell's place in ``cells.names``."""
+    places = {name.cell_id: place for place, name in enumerate(results.cells.names)}
+    found: dict[int, list[Run]] = {}
+    for run in results.campaign.runs:
+        found.setdefault(places[run.record.cell_id], []).append(run)
+    return dict(sorted(found.items()))
+
+
+def column(run: Run, name: str) -> NDArray[np.float64]:
+    """Return a column of a run's checkpoints after its warm-up; NaN where it was not measured."""
+    values: NDArray[np.float64] = run.checkpoints[name].to_numpy(dtype=np.float64, na_value=np.nan)
+    kept: NDArray[np.float64] = values[~run.checkpoints["warmup"].to_numpy()]
+    return kept
+
+
+def evenly(count: int, most: int) -> NDArray[np.int64]:
+    """Return at most ``most`` places out of ``count``, evenly spaced, the first and the last among them."""
+    return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def cell_columns(cells: Cells, place: int) -> dict[str, Any]:
+    """Return where a cell stands in the figures, as columns of their data."""
+    name = cells.names[place]
+    return {
+        "panel": name.panel,
+        "cell": name.label,
+        "accel": name.accel,
+        "memory": name.memory,
+        "mem_bytes": name.mem_bytes,
+        "vcpus": name.vcpus,
+        "smp": name.smp,
+    }
+
+
+def places(cells: Cells) -> dict[str, int]:
+    """Return the place of each cell by its id."""
+    return {name.cell_id: place for place, name in enumerate(cells.names)}

@@ -1,0 +1,167 @@
+"""A figure as files, as pictures for a page and a phone, as data, and in words."""
+
+from __future__ import annotations
+
+import io
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.backends.backend_pdf import FigureCanvasPdf
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+
+from analysis.plots.style import look
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    import pandas as pd
+    from matplotlib.figure import Figure
+
+    from analysis.plots.style import Style
+
+KINDS = ("svg", "pdf", "png")
+"""Kinds of files over the width of the page."""
+
+_MOST_SVG_BYTES = 250_000
+
+
+class NoFigureError(Exception):
+    """This campaign has no data for a figure; the message says what is missing."""
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """A figure that was not drawn, and why not, as a sentence without its full stop."""
+
+    name: str
+    why: str
+
+
+@dataclass(frozen=True)
+class Words:
+    """What a figure says.
+
+    Attributes:
+        heading: the finding, as a sentence without a full stop.
+        caption: what is drawn, of how many runs and checkpoints, which intervals, what is left out.
+        alt: the picture for those who cannot see it.
+    """
+
+    heading: str
+    caption: str
+    alt: str
+
+
+@dataclass(frozen=True)
+class Sketch:
+    """A figure before it is drawn: the data that will be, the words, and the way to plot it at a width in inches."""
+
+    name: str
+    data: pd.DataFrame
+    words: Words
+    plot: Callable[[pd.DataFrame, float], Figure]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An image that a page can carry."""
+
+    mime: str
+    content: bytes
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A figure.
+
+    Attributes:
+        name: of its files.
+        files: ``svg``, ``pdf`` and ``png`` over the width of the page.
+        column_files: the same in the width of a column; for a screen without PDF, since it is for a phone.
+        wide: the picture for a page; ``narrow``: for a phone.
+        data: what is drawn, to be saved beside it as CSV.
+        heading: the finding, as a sentence without a full stop.
+        caption: what is drawn, of how many runs and checkpoints, which intervals, what is left out.
+        alt: the picture for those who cannot see it.
+    """
+
+    name: str
+    files: dict[str, bytes]
+    column_files: dict[str, bytes]
+    wide: Picture
+    narrow: Picture
+    data: pd.DataFrame
+    heading: str
+    caption: str
+    alt: str
+
+    @property
+    def csv(self) -> bytes:
+        """Return the data as CSV in UTF-8; what is unknown is an empty field."""
+        text: str = self.data.to_csv(index=False, lineterminator="\n", float_format="%.9g")
+        return text.encode()
+
+
+def draw(sketch: Sketch, style: Style) -> Drawing:
+    """Draw a sketch at both widths of a style. The same data gives the same bytes: no dates, fixed identifiers."""
+    with look():
+        files = _files(sketch.plot(sketch.data, style.wide_in), style.dpi, KINDS)
+        column = _files(sketch.plot(sketch.data, style.narrow_in), style.dpi, style.column_kinds)
+    return Drawing(
+        name=sketch.name,
+        files=files,
+        column_files=column,
+        wide=_picture(files),
+        narrow=_picture(column),
+        data=sketch.data,
+        heading=sketch.words.heading,
+        caption=sketch.words.caption,
+        alt=sketch.words.alt,
+    )
+
+
+def _files(figure: Figure, dpi: int, kinds: Sequence[str]) -> dict[str, bytes]:
+    with warnings.catch_warnings():
+        # A workload may be named in a script that the bundled font lacks: a box in the figure, not a failed report.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
+        figure.set_dpi(dpi)
+        figure.draw_without_rendering()
+        # Laid out once for all kinds of file: they then agree, and only one of them pays for it.
+        figure.set_layout_engine("none")
+        return {kind: _save(figure, kind, dpi) for kind in kinds}
+
+
+def _save(figure: Figure, kind: str, dpi: int) -> bytes:
+    # The vector formats leave the figure at their own 72 dots per inch.
+    figure.set_dpi(dpi)
+    return _CANVASES[kind](figure)
+
+
+# The canvases are called by themselves: savefig would draw each figure once more to find its layout.
+def _svg(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
+
+
+def _pdf(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
+
+
+def _png(figure: Figure) -> bytes:
+    buffer = io.BytesIO()
+    FigureCanvasAgg(figure).print_png(buffer, metadata={"Software": None})  # type: ignore[no-untyped-call]
+    return buffer.getvalue()
+
+
+_CANVASES = {"svg": _svg, "pdf": _pdf, "png": _png}
+
+
+def _picture(files: dict[str, bytes]) -> Picture:
+    if len(files["svg"]) <= _MOST_SVG_BYTES:
+        return Picture("image/svg+xml", files["svg"])
+    return Picture("image/png", files["png"])

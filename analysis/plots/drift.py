@@ -1,0 +1,155 @@
+"""Whether the host changed while the campaign ran: each run against its own cell, in the order measured."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.ticker import MaxNLocator
+
+from analysis import stats
+from analysis.plots import axes
+from analysis.plots.data import cell_columns
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import CATEGORIES, INK, LINE_PT, MARKERS, QUIET, Look, is_wide
+from analysis.plots.words import design_text, percent_interval, where_text
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.results import Results
+
+NAME = "run_order"
+_HOUR_S = 3600.0
+_LEAST_WINDOW, _FEWEST = 9, 3
+_WINDOWS = 20
+"""Of the rolling median in a long campaign."""
+
+_MOST_BLOCKS = 25
+"""More dashed lines than this would be a grey area."""
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no cell was measured twice.
+    """
+    data = frame(results)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return per run its ``place`` (1-based) in the order measured, ``hours`` since the first, and ``residual`` (log).
+
+    The residual is the log of the run median less the median of these in its cell; ``rolling`` is the median residual
+    of the runs around, see :func:`window`.
+
+    Raises:
+        NoFigureError: no cell was measured twice.
+    """
+    runs = results.runs.sort_values("started_at", kind="stable", ignore_index=True)
+    again = runs.groupby("cell")["pause"].transform("size") > 1
+    if not again.any():
+        raise NoFigureError("every cell was measured once, so no run can be compared with its like")
+    logs = np.log(runs["pause"])
+    said = pd.DataFrame([cell_columns(results.cells, int(place)) for place in runs["cell"]])
+    data = said.assign(
+        run_id=runs["run_id"],
+        campaign=runs["campaign"],
+        block=runs["block"],
+        place=np.arange(1, len(runs) + 1),
+        hours=(runs["started_at"] - runs["started_at"].min()) / _HOUR_S,
+        residual=logs - logs.groupby(runs["cell"]).transform("median"),
+    )[again].reset_index(drop=True)
+    rolling = data["residual"].rolling(window(len(data)), center=True, min_periods=_FEWEST).median()
+    return data.assign(rolling=rolling)
+
+
+def window(runs: int) -> int:
+    """Return over how many runs the rolling median goes: nine, or a twentieth of a long campaign, odd."""
+    return max(_LEAST_WINDOW, runs // _WINDOWS // 2 * 2 + 1)
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw every run's residual in the order measured, their rolling median, and where blocks begin."""
+    names, starts = axes.panel_names(data), block_starts(data)
+    entries = [
+        Line2D([], [], linestyle="none", marker=marker, markersize=4, color=colour, label=name or "run")
+        for name, colour, marker in _looks(names)
+    ]
+    entries.append(Line2D([], [], color=INK, linewidth=1.1, label=f"median of {window(len(data))} runs"))
+    if 0 < len(starts) <= _MOST_BLOCKS:
+        entries.append(Line2D([], [], color=QUIET, linewidth=LINE_PT, linestyle=(0, (3, 2)), label="a new block"))
+    panels = axes.Panels([""], width_in, [1.6], where=where, entries=entries)
+    ax = panels.axes[0]
+    _points(ax, data, names)
+    for place in starts if len(starts) <= _MOST_BLOCKS else ():
+        ax.axvline(place - 0.5, color=QUIET, linewidth=LINE_PT, linestyle=(0, (3, 2)))
+    ax.xaxis.set_major_locator(MaxNLocator(10 if is_wide(width_in) else 5, integer=True))
+    panels.label("run, in the order measured", "change from its cell [%]")
+    return panels.figure
+
+
+def block_starts(data: pd.DataFrame) -> list[int]:
+    """Return the places of the first run of each block but the first; runs that are made up for come later."""
+    return [int(place) for place in data.groupby(["campaign", "block"])["place"].min().sort_values()][1:]
+
+
+def _looks(names: Sequence[str]) -> list[tuple[str, str, str]]:
+    return [
+        (name, CATEGORIES[place % len(CATEGORIES)], MARKERS[place % len(MARKERS)]) for place, name in enumerate(names)
+    ]
+
+
+def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
+    percent = 100 * np.expm1(data[["residual", "rolling"]])
+    for name, colour, marker in _looks(names):
+        mine = data["panel"] == name
+        look: Look = {"s": 11, "linewidth": 0, "alpha": 0.85}
+        ax.scatter(data.loc[mine, "place"], percent.loc[mine, "residual"], color=colour, marker=marker, **look)
+    ax.plot(data["place"], percent["rolling"], color=INK, linewidth=1.1)
+    ax.axhline(0, color=QUIET, linewidth=0.6)
+    ax.grid(visible=False, axis="x")
+    ax.margins(x=0.02)
+
+
+def slope_per_hour(data: pd.DataFrame) -> stats.SlopeResult | None:
+    """Return the trend of the log pause per hour within cells (95 %); None where no two runs tell."""
+    try:
+        return stats.stratified_theil_sen(data["hours"], data["residual"], data["cell"].tolist(), confidence=0.95)
+    except ValueError:
+        return None
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    found = slope_per_hour(data)
+    if found is None:
+        most = 100 * float(np.expm1(data["residual"].abs().max()))
+        heading, said = (
+            f"Runs differ from their cell's median by up to {most:.1f} %",
+            "No trend over time can be estimated.",
+        )
+    else:
+        middle, low, high = (float(np.expm1(end)) for end in (found.estimate, found.low, found.high))
+        drifted = "No drift shows" if low <= 0 <= high else "Pauses drifted"
+        change = f"run medians change by {percent_interval(middle, low, high)} an hour"
+        heading = f"{drifted}: {change} over {data['hours'].max():.2g} h"
+        said = "The trend is Theil-Sen on time within cells, with its 95 % interval."
+    once = len(results.runs) - len(data)
+    missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""
+    caption = (
+        "Each run's median pause relative to the median of its cell, in the order measured"
+        f"{missing}. {design_text(results, said)}"
+    )
+    blocks = plural(len(block_starts(data)) + 1, "block")
+    return Words(
+        heading, caption, f"Residuals of {plural(len(data), 'run')} in the order measured, {blocks}. {heading}."
+    )

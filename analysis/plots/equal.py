@@ -1,0 +1,122 @@
+"""A/A: cells that are the same machine under two names. What differs between them is noise."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from analysis.hypotheses import aa_logs, equals, noise_floor
+from analysis.plots import axes
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
+from analysis.plots.words import design_text, where_text
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.cells import CellName
+    from analysis.results import Results
+
+NAME = "equal_cells"
+_ROW_IN = 0.34
+_LANES = 3
+_DASHES = (0, (4, 2))
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no two cells are the same machine, or they share no block.
+    """
+    data = frame(results)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return per pair of equal cells and block the ``ratio`` of their run medians, and the noise ``floor``.
+
+    ``sesoi`` is the smallest relative effect of interest that a hypothesis on the pause declares; unknown without one.
+
+    Raises:
+        NoFigureError: no two cells are the same machine, or they share no block.
+    """
+    rows = []
+    for pair in equals(results.runs):
+        one, other = (results.cells.names[place] for place in pair)
+        said = {"pair": _pair_name(one, other), "one": one.panel or one.label, "other": other.panel or other.label}
+        rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(results.runs, pair)]
+    if not rows:
+        raise NoFigureError("no two cells are the same machine under two names in the same block")
+    declared = [one.hypothesis for one in results.findings]
+    sesois = [one.sesoi for one in declared if one.kind != "value" and one.outcome == "pause"]
+    return pd.DataFrame(rows).assign(floor=noise_floor(results.runs), sesoi=min(sesois, default=np.nan))
+
+
+def _pair_name(one: CellName, other: CellName) -> str:
+    """Return the size and what the names of both panels have in common."""
+    parts, others = one.panel.split(" · "), other.panel.split(" · ")
+    return " · ".join([one.size, *(part for part in parts if part and part in others)])
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw a row per pair: the difference in every block, over the noise floor, between what would be of interest."""
+    edge: Look = {"edgecolor": BAND_EDGE, "linewidth": LINE_PT}
+    entries = [
+        Line2D([], [], linestyle="none", marker="o", markersize=4, color=CATEGORIES[0], label="one block"),
+        Line2D([], [], linestyle="none", marker="D", markersize=4, color=INK, label="median"),
+        Patch(facecolor=BAND, label="noise floor", **edge),
+    ]
+    if data["sesoi"].notna().all():
+        label = "smallest effect of interest"
+        entries.append(Line2D([], [], color=CATEGORIES[3], linestyle=_DASHES, label=label))
+    names = list(dict.fromkeys(data["pair"]))
+    texts = [axes.fitting(name, 0.38 * width_in) for name in names]
+    row_in = max(_ROW_IN, *(0.12 * axes.line_count(text) + 0.08 for text in texts))
+    panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], where=where, entries=entries)
+    ax = panels.axes[0]
+    _bands(ax, data)
+    for row, name in enumerate(names):
+        percent = 100 * (data.loc[data["pair"] == name, "ratio"].to_numpy() - 1)
+        lanes = row - 0.14 + (np.arange(len(percent)) % _LANES - 1) * 0.12
+        ax.scatter(percent, lanes, s=14, color=CATEGORIES[0], alpha=0.8, linewidth=0, zorder=3)
+        ax.plot(np.median(percent), row + 0.26, marker="D", color=INK, markersize=3.5, zorder=3)
+    ax.set_yticks(range(len(names)), texts)
+    ax.set_ylim(len(names) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+    panels.label("difference of the median pause [%]")
+    return panels.figure
+
+
+def _bands(ax: Axes, data: pd.DataFrame) -> None:
+    floor, sesoi = (100 * float(data[name].iloc[0]) for name in ("floor", "sesoi"))
+    ax.axvspan(-floor, floor, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=LINE_PT)
+    ax.axvline(0, color=INK, linewidth=0.8)
+    for at in (-sesoi, sesoi) if np.isfinite(sesoi) else ():
+        ax.axvline(at, color=CATEGORIES[3], linewidth=1.0, linestyle=_DASHES)
+    reach = 1.12 * float(np.nanmax([floor, sesoi, *(100 * (data["ratio"] - 1).abs())]))
+    ax.set_xlim(-reach, reach)
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    floor, sesoi = float(data["floor"].iloc[0]), float(data["sesoi"].iloc[0])
+    heading = f"Equal cells could differ by up to {100 * floor:.1f} %, the noise floor"
+    if np.isfinite(sesoi):
+        side = "less" if floor < sesoi else "not less"
+        heading += f": {side} than the smallest effect of interest of {100 * sesoi:.3g} %"
+    pairs = data[["pair", "one", "other"]].drop_duplicates().to_dict("records")
+    which = "; ".join(f"{pair['pair']}: {pair['other']} against {pair['one']}" for pair in pairs)
+    interval = "Shaded: to the far end of the 95 % interval of their difference (Hodges-Lehmann over blocks)."
+    caption = (
+        "Difference of the run medians of two cells that are the same machine, in each block "
+        f"({plural(len(data), 'block')} in all). {which}. {design_text(results, interval)}"
+    )
+    alt = f"{plural(len(pairs), 'pair')} of equal cells, their differences by block. {heading}."
+    return Words(heading, caption, alt)

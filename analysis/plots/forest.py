@@ -1,0 +1,300 @@
+"""The hypotheses and their verdicts: effect with interval against the smallest effect of interest."""
+
+from __future__ import annotations
+
+import math
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch, Rectangle
+
+from analysis.plots import axes
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
+from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, where_text
+from analysis.sentences import amount
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.finding import Effect, Finding
+    from analysis.records import Hypothesis
+    from analysis.results import Results
+
+NAME = "hypotheses"
+EFFECTS, VALUES = "effect on the outcome", "value in its declared range"
+_LOOKS = {"SUPPORTED": (CATEGORIES[2], "o"), "REFUTED": (CATEGORIES[3], "X"), "INCONCLUSIVE": (CATEGORIES[1], "D")}
+_SYMLOG_FROM = 8.0
+"""Effects that are this many times what matters are drawn on a logarithmic scale."""
+
+_ALPHA = 0.05
+_MOST_LEVELS = 8
+_ROUND = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
+_FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
+_VALUE_LIMITS = (-1.5, 2.5)
+_BULLET = "\N{BULLET} "
+_LINE_IN, _BAR_IN = 0.13, 0.09
+_LABEL_IN, _VERDICT_IN = 2.2, 1.95
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no hypothesis was declared.
+    """
+    if not results.findings:
+        raise NoFigureError("no hypothesis was declared")
+    data = frame(results.findings)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(findings: Sequence[Finding]) -> pd.DataFrame:
+    """Return a row per hypothesis, and one per ``level`` of the other factors where the effect differs between them.
+
+    Rows of the panel :data:`EFFECTS` are relative (0.05 is 5 %), with ``sesoi`` on both sides. Rows of :data:`VALUES`
+    stand in their own declared range: ``estimate``, ``low`` and ``high`` are 0 at its lower end and 1 at its upper one.
+    ``text`` has the numbers in their unit.
+    """
+    return pd.DataFrame([row for finding in findings for row in _rows_of(finding)])
+
+
+def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
+    hypothesis = finding.hypothesis
+    own = {
+        "panel": VALUES if hypothesis.kind == "value" else EFFECTS,
+        "id": hypothesis.id,
+        "level": "",
+        "claim": hypothesis.claim,
+        "word": finding.word,
+        "label": finding.label,
+        "exploratory": finding.exploratory,
+        "runs": finding.runs,
+        "sesoi": np.nan if hypothesis.kind == "value" else finding.sesoi,
+    }
+    if hypothesis.kind == "value":
+        yield {**own, **_ends(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
+        return
+    per = " per doubling" if hypothesis.kind == "trend" else ""
+    yield {**own, **_ends(finding.effect), "text": _effect_text(finding.effect) + per}
+    for level in finding.levels if _differs(finding) else ():
+        said = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
+        yield {**own, **said, **_ends(level.effect), "text": _effect_text(level.effect)}
+
+
+def _differs(finding: Finding) -> bool:
+    """Tell whether levels differ by more than what matters, and are few enough to be shown."""
+    if not 1 < len(finding.levels) <= _MOST_LEVELS or not finding.interaction_pvalue < _ALPHA:
+        return False
+    effects = [level.effect.estimate for level in finding.levels]
+    return max(effects) - min(effects) > finding.sesoi
+
+
+def _ends(effect: Effect) -> dict[str, float]:
+    return {"estimate": effect.estimate, "low": effect.low, "high": effect.high}
+
+
+def _in_range(effect: Effect, hypothesis: Hypothesis) -> Effect:
+    low, high = float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+    width = high - low if high > low else math.nan
+    return type(effect)(*((end - low) / width for end in (effect.estimate, effect.low, effect.high)))
+
+
+def _effect_text(effect: Effect) -> str:
+    if math.isnan(effect.estimate):
+        return "nothing measured"
+    return percent_interval(effect.estimate, effect.low, effect.high)
+
+
+def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:
+    say = partial(amount, outcome=hypothesis.outcome)
+    wanted = f"claimed {say(hypothesis.low or 0.0)} to {say(hypothesis.high or 0.0)}".replace(" ", SPACE)
+    if math.isnan(effect.estimate):
+        return f"nothing measured; {wanted}"
+    interval = "no interval" if math.isnan(effect.low) else f"{say(effect.low)} to {say(effect.high)}"
+    return f"{say(effect.estimate)} ({interval}); {wanted}"
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw a row per hypothesis: the claim, the interval over its band, the verdict; in a column one below another."""
+    wide = is_wide(width_in)
+    names = [name for name in (EFFECTS, VALUES) if name in set(data["panel"])]
+    entries: list[Any] = [
+        Line2D([], [], color=colour, marker=marker, markersize=5, mec=INK, mew=0.5, linewidth=1.2, label=word)
+        for word, (colour, marker) in _LOOKS.items()
+        if word in set(data["word"])
+    ]
+    band: Look = {"facecolor": BAND, "edgecolor": BAND_EDGE, "linewidth": LINE_PT}
+    labels = {EFFECTS: "too small to matter", VALUES: "declared range"}
+    entries.append(Patch(label=" or ".join(labels[name] for name in names), **band))
+    rows = {name: [_Row(row, width_in) for row in data[data["panel"] == name].itertuples()] for name in names}
+    panels = axes.Panels(
+        names,
+        width_in,
+        [sum(row.height_in for row in rows[name]) for name in names],
+        where=where,
+        entries=entries,
+        columns=1,
+        extra_in=0.15 + 0.35 * len(names),
+        share="",
+    )
+    for name, ax in panels.by_name.items():
+        factor = _effect_scale(ax, data[data["panel"] == name], wide=wide) if name == EFFECTS else _value_scale(ax)
+        _draw(ax, rows[name], factor)
+    return panels.figure
+
+
+class _Row:
+    """One hypothesis, or one level of it: where its parts stand, in inches from the top of its row."""
+
+    def __init__(self, row: Any, width_in: float) -> None:
+        self.row, self.wide = row, is_wide(width_in)
+        mark = " (exploratory)" if row.exploratory and not row.level else ""
+        claim = f"{_BULLET}{row.level}" if row.level else f"{row.claim}{mark}"
+        self.claim = axes.fitting(claim, _LABEL_IN if self.wide else width_in - 0.25)
+        self.apart = self.wide and not row.level
+        room = _VERDICT_IN if self.wide else width_in - 0.25
+        self.verdict = axes.fitting(row.text if self.apart else f"{row.word}  {row.text}", room)
+        claim_in, verdict_in = (_LINE_IN * axes.line_count(text) for text in (self.claim, self.verdict))
+        if self.wide:
+            word_in = _LINE_IN if self.apart else 0.0
+            self.height_in = max(claim_in, word_in + verdict_in) + 0.1
+            self.claim_at = self.bar_at = self.height_in / 2
+            self.verdict_at = self.bar_at + word_in / 2
+            self.word_at = self.bar_at - verdict_in / 2
+        else:
+            self.claim_at = 0.06 + claim_in / 2
+            self.bar_at = 0.06 + claim_in + _BAR_IN + 0.05
+            self.verdict_at = self.bar_at + _BAR_IN + 0.05 + verdict_in / 2
+            self.height_in = self.verdict_at + verdict_in / 2 + 0.07
+
+
+def _effect_scale(ax: Axes, data: pd.DataFrame, *, wide: bool) -> float:
+    """Set the scale of effects in percent, logarithmic beyond what matters where effects are large; return 100."""
+    numbers = 100 * data[["estimate", "low", "high"]].to_numpy(dtype=np.float64).ravel()
+    band = 100 * float(data["sesoi"].max())
+    known = np.concatenate([numbers[np.isfinite(numbers)], [-band, band]])
+    low, high = float(known.min()), float(known.max())
+    if max(-low, high) <= _SYMLOG_FROM * band or band == 0:
+        pad = 0.06 * (high - low) or 1.0
+        ax.set_xlim(low - pad, high + pad)
+        marks = axes.round_marks(low - pad, high + pad, 7 if wide else 5)
+        ax.set_xlabel("effect [%]", labelpad=2)
+    else:
+        ax.set_xscale("symlog", linthresh=band, linscale=0.8)
+        near = max((mark for mark in _ROUND if mark <= band), default=band)
+        # Room on the logarithmic side for every mark in a wide figure, for every other one in a column.
+        far = [mark for mark in _FAR if mark >= 2 * band]
+        right = [mark for mark in far if mark <= 1.3 * high][:: 1 if wide else 2]
+        left = [mark for mark in far if mark <= -1.3 * low][:: 1 if wide else 2]
+        marks = [*(-mark for mark in reversed(left)), -near, 0.0, near, *right]
+        ax.set_xlim(min(1.4 * low, -1.4 * band), max(1.4 * high, 1.4 * band))
+        ax.set_xlabel(f"effect [%], linear up to ±{band:.3g}, log scale beyond", labelpad=2)
+    ax.set_xticks(marks, [f"{mark:+,g}".replace("-", MINUS) if mark else "0" for mark in marks])
+    ax.set_xticks([], minor=True)
+    return 100.0
+
+
+def _value_scale(ax: Axes) -> float:
+    low, high = _VALUE_LIMITS
+    ax.set_xlim(low, high)
+    ax.set_xticks([0, 1], ["lower end", "upper end"])
+    ax.set_xlabel("position in the declared range", labelpad=2)
+    return 1.0
+
+
+def _draw(ax: Axes, rows: Sequence[_Row], factor: float) -> None:
+    top, labels = 0.0, []
+    for row in rows:
+        _band(ax, row.row, top + row.bar_at, factor)
+        _effect(ax, row.row, top + row.bar_at, factor)
+        side: Look = {
+            "xycoords": ("axes fraction", "data"),
+            "va": "center",
+            "fontsize": SMALL_PT,
+            "annotation_clip": False,
+        }
+        left = 1.02 if row.wide else 0.0
+        ax.annotate(row.verdict, (left, top + row.verdict_at), color=QUIET if row.apart else INK, **side)
+        if row.apart:
+            ax.annotate(row.row.word, (left, top + row.word_at), fontweight="bold", **side)
+        if not row.wide:
+            ax.annotate(row.claim, (0.0, top + row.claim_at), **side)
+        labels.append(top + row.claim_at)
+        top += row.height_in
+        ax.axhline(top, color=FAINT, linewidth=LINE_PT)
+    ax.set_ylim(top, 0.0)
+    ax.grid(visible=False)
+    if rows[0].wide:
+        ax.set_yticks(labels, [row.claim for row in rows])
+    else:
+        ax.set_yticks([])
+        ax.spines["left"].set_visible(False)
+    ax.tick_params(axis="y", length=0)
+
+
+def _band(ax: Axes, row: Any, y: float, factor: float) -> None:
+    low, high = (-factor * row.sesoi, factor * row.sesoi) if row.panel == EFFECTS else (0.0, 1.0)
+    look: Look = {"facecolor": BAND, "edgecolor": BAND_EDGE, "linewidth": LINE_PT}
+    if high > low:
+        ax.add_patch(Rectangle((low, y - _BAR_IN), high - low, 2 * _BAR_IN, **look))
+    if row.panel == EFFECTS:
+        ax.plot([0, 0], [y - _BAR_IN - 0.02, y + _BAR_IN + 0.02], color=INK, linewidth=0.8)
+
+
+def _effect(ax: Axes, row: Any, y: float, factor: float) -> None:
+    if math.isnan(row.estimate):
+        return
+    colour, marker = _LOOKS[row.word]
+    low, high = ax.get_xlim()
+    ends = [factor * (row.estimate if math.isnan(end) else end) for end in (row.low, row.high)]
+    ax.plot(np.clip(ends, low, high), [y, y], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
+    for beyond, edge, arrow in ((ends[0] < low, low, "<"), (ends[1] > high, high, ">")):
+        if beyond:
+            ax.plot(edge, y, marker=arrow, color=colour, markersize=4, clip_on=False, zorder=3)
+    if low <= factor * row.estimate <= high:
+        size = 3.6 if row.level else 5.2
+        ax.plot(factor * row.estimate, y, marker=marker, color=colour, markersize=size, mec=INK, mew=0.5, zorder=4)
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    own = data[data["level"] == ""]
+    counts = {
+        text: int((own["word"] == word).sum())
+        for word, text in zip(_LOOKS, ("supported", "refuted", "undecided"), strict=True)
+    }
+    said = ", ".join(f"{count} {'is' if count == 1 else 'are'} {text}" for text, count in counts.items())
+    heading = f"Of {len(own)} hypotheses {said}" if len(own) > 1 else f"The hypothesis is {_only(counts)}"
+    excluded = max((one.excluded for one in results.findings), default=0)
+    left = (
+        f" Up to {plural(excluded, 'run')} per hypothesis not used for a failed check of its own." if excluded else ""
+    )
+    exploratory = " Exploratory: not declared before the data." if own["exploratory"].any() else ""
+    levels = (
+        " Bulleted: the same question at each level of the other factors, where they differ."
+        if len(own) < len(data)
+        else ""
+    )
+    percent = " and ".join(f"{100 * level:g} %" for level in sorted({one.confidence for one in results.findings}))
+    interval = (
+        f"Lines: two-sided {percent} intervals, by stratified Theil-Sen for effects and by order statistics for "
+        "values; none where the text says so."
+    )
+    caption = (
+        "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "
+        f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
+        f"{design_text(results, interval)}"
+    )
+    each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
+    return Words(heading, caption, f"Forest plot. {heading}. {each}.")
+
+
+def _only(counts: dict[str, int]) -> str:
+    return next(text for text, count in counts.items() if count)

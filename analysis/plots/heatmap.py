@@ -1,0 +1,213 @@
+"""Memory by vCPUs: the median pause of every cell, how sure it is, and what failed."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import LogNorm, Normalize, to_hex
+from matplotlib.patches import Patch, Rectangle
+
+from analysis.plots import axes
+from analysis.plots.data import cell_columns, places
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import LINE_PT, QUIET, SMALL_PT, TEXT_PT, Look, ink_on
+from analysis.plots.words import (
+    DASH,
+    MS,
+    between,
+    design_text,
+    few_runs,
+    full_name,
+    spread,
+    where_text,
+    whiskers_text,
+)
+from analysis.text import ms_text, plural, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.results import Results
+
+NAME = "pause_heatmap"
+_CELL_IN, _FLAT_IN, _HIGH_IN = 0.8, 0.24, 0.46
+"""A cell's width for three lines of text; its height for one line, and for three."""
+
+_LABEL_IN = 0.66
+_LOG_FROM = 10.0
+_MOST_COLUMNS = 3
+_TEXTS = {"smp": "vcpus", "mem_bytes": "memory"}
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: there is one size only.
+    """
+    data = frame(results)
+    if data["mem_bytes"].nunique() * data["smp"].nunique() == 1:
+        raise NoFigureError("memory and vCPUs are the same in every cell")
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return one row per planned cell: ``pause_ms`` with ``low_ms``/``high_ms``, ``runs`` measured in ``attempts``.
+
+    ``attempts`` are launches, those that failed and those still missing included; ``short`` are cells where some failed
+    or are missing. A cell of which no run was measured is there too, without a pause.
+    """
+    where, rows = places(results.cells), []
+    for _, row in results.per_cell.iterrows():
+        low, high, kind = spread(row)
+        numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind}
+        counts = _counts(*(int(row[name]) for name in ("runs", "planned", "failed")))
+        rows.append({**cell_columns(results.cells, where[row["cell_id"]]), **numbers, **counts})
+    return pd.DataFrame([*rows, *_unmeasured(results)])
+
+
+def _unmeasured(results: Results) -> list[dict[str, Any]]:
+    """Return planned cells without a measured run; the panel is that of a measured cell that differs in size only."""
+    where, rows = places(results.cells), []
+    alike = {
+        _but_size(run.record.cell): results.cells.names[where[run.record.cell_id]] for run in results.campaign.runs
+    }
+    for cell in results.campaign.plan.cells:
+        like = alike.get(_but_size(cell.cell))
+        if cell.cell_id in where or like is None:
+            continue
+        mem, smp = int(cell.cell["mem"]), int(cell.cell["smp"])
+        name = {"panel": like.panel, "cell": cell.label, "accel": like.accel}
+        size = {"memory": size_text(mem), "mem_bytes": mem, "vcpus": plural(smp, "vCPU"), "smp": smp}
+        planned = sum(run.cell_id == cell.cell_id for run in results.campaign.plan.runs)
+        failed = sum(attempt.planned.cell_id == cell.cell_id for attempt in results.campaign.attempts)
+        rows.append({**name, **size, **_counts(0, planned, failed)})
+    return rows
+
+
+def _counts(runs: int, planned: int, failed: int) -> dict[str, int | bool]:
+    return {"runs": runs, "attempts": max(runs + failed, planned), "short": runs < planned or failed > 0}
+
+
+def _but_size(cell: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in cell.items() if key not in {"mem", "smp", "deadlines", "accel"}}
+    return json.dumps(rest, sort_keys=True)
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw one heat map per panel; hatched are cells of which launches failed or are missing."""
+    names = axes.panel_names(data)
+    across, down = _directions(data)
+    wanted = data[across].nunique() * _CELL_IN + _LABEL_IN
+    columns = max(min(int(width_in / wanted), len(names), _MOST_COLUMNS), 1)
+    roomy = width_in / columns >= wanted
+    heights = [data[down].nunique() * (_HIGH_IN if roomy else _FLAT_IN)] * len(names)
+    hatched = Patch(facecolor="white", edgecolor=QUIET, hatch="////", label="launches failed or missing")
+    entries = [hatched] if data["short"].any() else []
+    panels = axes.Panels(
+        names,
+        width_in,
+        heights,
+        where=where,
+        entries=entries,
+        columns=columns,
+        labels_in=_LABEL_IN,
+        extra_in=0.85,
+        share="",
+    )
+    norm = _norm(data["pause_ms"])
+    levels = {size: sorted(set(data[size])) for size in (across, down)}
+    for panel, ax in panels.by_name.items():
+        _heat(ax, data[data["panel"] == panel], levels, norm, roomy=roomy)
+        _name_levels(ax, data, across, down)
+    _bar(panels, norm)
+    return panels.figure
+
+
+def _directions(data: pd.DataFrame) -> tuple[str, str]:
+    """Return what runs across and what runs down: the size with fewer levels goes across."""
+    across = "smp" if data["smp"].nunique() <= data["mem_bytes"].nunique() else "mem_bytes"
+    return across, "mem_bytes" if across == "smp" else "smp"
+
+
+def _norm(values: pd.Series) -> Normalize:
+    low, high = float(values.min()), float(values.max())
+    if high / low > _LOG_FROM:
+        return LogNorm(low, high)
+    return Normalize(low, high if high > low else low + 1)
+
+
+def _heat(ax: Axes, data: pd.DataFrame, levels: Mapping[str, list[int]], norm: Normalize, *, roomy: bool) -> None:
+    across, down = levels
+    table = data.pivot_table(index=down, columns=across, values="pause_ms", dropna=False)
+    table = table.reindex(index=levels[down], columns=levels[across])
+    sns.heatmap(table.astype(float), cmap="cividis", norm=norm, cbar=False, linewidths=1.0, linecolor="white", ax=ax)
+    for row in data.to_dict("records"):
+        x, y = levels[across].index(row[across]), levels[down].index(row[down])
+        colour = to_hex(mpl.colormaps["cividis"](float(norm(row["pause_ms"])))) if row["runs"] else "#ffffff"
+        if row["short"]:
+            edge = ink_on(colour) if row["runs"] else QUIET
+            ax.add_patch(
+                Rectangle((x + 0.02, y + 0.03), 0.96, 0.94, fill=False, hatch="////", edgecolor=edge, linewidth=0)
+            )
+        box: Look | None = (
+            {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"} if row["short"] else None
+        )
+        look: Look = {"fontsize": SMALL_PT, "color": ink_on(colour), "linespacing": 1.15, "bbox": box}
+        ax.text(x + 0.5, y + 0.5, _annotation(row, roomy=roomy), ha="center", va="center", **look)
+
+
+def _annotation(row: Mapping[str, Any], *, roomy: bool) -> str:
+    share = f"{row['runs']}/{row['attempts']}"
+    if not row["runs"]:
+        return f"{DASH}\n{share}" if roomy else DASH
+    middle = ms_text(row["pause_ms"])
+    return f"{middle}\n[{between(row['low_ms'], row['high_ms'])}]\n{share}" if roomy else middle
+
+
+def _name_levels(ax: Axes, data: pd.DataFrame, across: str, down: str) -> None:
+    for size, ticks in ((across, ax.set_xticks), (down, ax.set_yticks)):
+        names = data[[size, _TEXTS[size]]].drop_duplicates().sort_values(size)[_TEXTS[size]]
+        ticks(np.arange(len(names)) + 0.5, list(names), rotation=0)
+    ax.set(xlabel="", ylabel="")
+    ax.tick_params(length=0)
+    ax.grid(visible=False)
+
+
+def _bar(panels: axes.Panels, norm: Normalize) -> None:
+    mappable = ScalarMappable(norm, "cividis")
+    bar = panels.figure.colorbar(mappable, ax=panels.axes, location="bottom", aspect=45, shrink=0.8, pad=0.04)
+    bar.set_label(f"median VM pause [ms]{', log scale' if isinstance(norm, LogNorm) else ''}", fontsize=TEXT_PT)
+    bar.ax.tick_params(labelsize=SMALL_PT)
+    for spine in bar.ax.spines.values():
+        spine.set_linewidth(LINE_PT)
+    axes.bar_marks(bar, 0.7 * float(panels.figure.get_figwidth()))
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    known = data[data["runs"] > 0]
+    low, high = (known[known["pause_ms"] == end].iloc[0] for end in (known["pause_ms"].min(), known["pause_ms"].max()))
+    heading = f"The pause is longest at {_said(high)}, and shortest at {_said(low)}{few_runs(results)}"
+    short = int(data["short"].sum())
+    hatched = f" Hatched: {plural(short, 'cell')} of which launches failed or are missing." if short else ""
+    brackets = whiskers_text(known["whisker"], "In brackets", thin=False)
+    caption = (
+        "Median pause in ms over the runs of each cell, with the runs measured of all launches; where cells are "
+        f"narrow, the median only.{hatched} {design_text(results, brackets)}"
+    )
+    alt = f"{plural(data['panel'].nunique(), 'heat map')} of the median pause by memory and vCPUs. {heading}."
+    return Words(heading, caption, alt)
+
+
+def _said(row: pd.Series) -> str:
+    return f"{full_name(row['memory'] + ' and ' + row['vcpus'], row['panel'])} ({ms_text(row['pause_ms'])} ms)"

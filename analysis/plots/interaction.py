@@ -1,0 +1,190 @@
+"""Run medians against size, one line per level of the other size: whether growth depends on something else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.lines import Line2D
+
+from analysis.plots import axes
+from analysis.plots.data import cell_columns, places
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.sizes import SizeKey
+from analysis.plots.style import CATEGORIES, MARKERS, Look, line_style
+from analysis.plots.words import (
+    INTERVAL,
+    MS,
+    RANGE,
+    design_text,
+    few_runs,
+    full_name,
+    signed_percent,
+    spread,
+    where_text,
+    whiskers_text,
+)
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.results import Results
+
+
+@dataclass(frozen=True)
+class Axis:
+    """Which size runs along the axis.
+
+    Attributes:
+        name: of the figure.
+        size: the column along the axis; ``text``: its levels in words.
+        line: the other size in words, one line per level.
+        label: of the axis; ``noun``: what grows.
+    """
+
+    name: str
+    size: str
+    text: str
+    line: str
+    label: str
+    noun: str
+
+
+MEMORY = Axis("pause_by_memory", "mem_bytes", "memory", "vcpus", "memory of the VM", "memory")
+VCPUS = Axis("pause_by_vcpus", "smp", "vcpus", "memory", "number of vCPUs", "the number of vCPUs")
+_DODGE = 0.09
+"""Doublings between lines at the same size."""
+
+
+def sketch(results: Results, axis: Axis) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: that size does not vary.
+    """
+    data = frame(results)
+    varies = data.groupby(["panel", axis.line])[axis.size].nunique().groupby("panel").max() > 1
+    if not varies.any():
+        raise NoFigureError(f"{axis.noun} never varies while everything else stays the same")
+    data = data[data["panel"].map(varies)].reset_index(drop=True)
+    draw = partial(plot, axis=axis, where=where_text(results.cells))
+    return Sketch(axis.name, data, _words(results, data, axis), draw)
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return the run medians (``of`` is ``run``) and the cells' medians with the ends of their whiskers, in ms."""
+    runs = [
+        {**cell_columns(results.cells, int(place)), "of": "run", "run_id": run_id, "pause_ms": pause * MS}
+        for place, run_id, pause in results.runs[["cell", "run_id", "pause"]].itertuples(index=False)
+    ]
+    where, cells = places(results.cells), []
+    for _, row in results.per_cell.iterrows():
+        low, high, kind = spread(row)
+        numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind, "runs": row["runs"]}
+        cells.append({**cell_columns(results.cells, where[row["cell_id"]]), "of": "cell", **numbers})
+    return pd.DataFrame([*runs, *cells])
+
+
+def plot(data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str = "") -> Figure:
+    """Draw runs as points, cells as medians with whiskers; lines run along the size axis only."""
+    looks, names = _looks(data, axis), axes.panel_names(data)
+    entries = [
+        Line2D([], [], color=colour, linestyle=line_style(dashes), marker=marker, markersize=4.5, label=text)
+        for text, (colour, dashes, marker) in looks.items()
+    ]
+    heights = [1.45 if len(names) > 1 else 2.0] * len(names)
+    panels = axes.Panels(
+        names, width_in, heights, where=where, entries=entries, columns=axes.columns_beside(width_in, names)
+    )
+    seen = data[["pause_ms", "low_ms", "high_ms"]].to_numpy(dtype=np.float64).ravel()
+    log = axes.ms_axis(panels.axes[0], "y", seen, room=heights[0])
+    marks = data[[axis.size, axis.text]].drop_duplicates().sort_values(axis.size)
+    texts = [text.partition(" vCPU")[0] for text in marks[axis.text]]
+    axes.size_axis(panels.axes[0], list(marks[axis.size]), texts, panels.room_in)
+    for panel, ax in panels.by_name.items():
+        _draw(ax, data[data["panel"] == panel], looks, axis)
+    panels.label(axis.label, f"VM pause [ms]{', log scale' if log else ''}")
+    return panels.figure
+
+
+def _looks(data: pd.DataFrame, axis: Axis) -> dict[str, tuple[str, Any, str]]:
+    """Return colour, dashes and marker of each line: lightness is an order only where memory is the line."""
+    key = SizeKey.of(data)
+    if axis.line == "memory":
+        return {text: (key.colours[text], "", key.markers[text]) for text in key.memories}
+    return {
+        text: (CATEGORIES[place % len(CATEGORIES)], key.dashes[text], MARKERS[place % len(MARKERS)])
+        for place, text in enumerate(key.vcpus)
+    }
+
+
+def _draw(ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], axis: Axis) -> None:
+    shifts = {text: 2 ** (_DODGE * (place - (len(looks) - 1) / 2)) for place, text in enumerate(looks)}
+    data = data.assign(x=data[axis.size] * data[axis.line].map(shifts)).sort_values(axis.size)
+    sns.scatterplot(
+        data=data[data["of"] == "run"],
+        x="x",
+        y="pause_ms",
+        hue=axis.line,
+        palette={text: colour for text, (colour, _, _) in looks.items()},
+        style=axis.line,
+        markers={text: marker for text, (_, _, marker) in looks.items()},
+        s=9,
+        alpha=0.45,
+        linewidth=0,
+        legend=False,
+        ax=ax,
+    )
+    for text, (colour, dashes, marker) in looks.items():
+        cells = data[(data["of"] == "cell") & (data[axis.line] == text)]
+        ax.plot(cells["x"], cells["pause_ms"], color=colour, linestyle=line_style(dashes), linewidth=1.1)
+        for kind, cap, width in ((INTERVAL, 2.5, 0.9), (RANGE, 0.0, 0.6)):
+            some = cells[cells["whisker"] == kind]
+            ends = np.maximum([some["pause_ms"] - some["low_ms"], some["high_ms"] - some["pause_ms"]], 0.0)
+            ax.errorbar(
+                some["x"], some["pause_ms"], yerr=ends, fmt="none", ecolor=colour, elinewidth=width, capsize=cap
+            )
+        dots: Look = {"linestyle": "none", "marker": marker, "markersize": 4.5, "mec": "white", "mew": 0.5}
+        ax.plot(cells["x"], cells["pause_ms"], color=colour, **dots)
+    ax.set(xlabel="", ylabel="")
+
+
+def growth(data: pd.DataFrame, axis: Axis) -> pd.DataFrame:
+    """Return per line its ``change`` (a share) from its smallest to its largest size, least first, and these sizes."""
+    found = []
+    for (panel, level), line in data[data["of"] == "cell"].groupby(["panel", axis.line]):
+        ends = line.sort_values(axis.size).iloc[[0, -1]]
+        if len(set(ends[axis.size])) > 1:
+            small, large = ends["pause_ms"]
+            name, steps = full_name(str(level), str(panel)), " to ".join(ends[axis.text])
+            found.append({"line": name, "change": large / small - 1, "steps": steps})
+    return pd.DataFrame(found).sort_values("change", kind="stable", ignore_index=True)
+
+
+def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
+    lines = growth(data, axis)
+    least, most = lines.iloc[0], lines.iloc[-1]
+    same = len(set(lines["steps"])) == 1
+    start = (
+        f"From {most['steps']} the median pause changes by" if same else f"With {axis.noun} the median pause changes by"
+    )
+    if len(lines) == 1:
+        heading = f"{start} {signed_percent(most['change'])}"
+    else:
+        ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
+        heading = f"{start} {' to '.join(ends)}"
+    heading += few_runs(results)
+    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
+    caption = (
+        f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
+        "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "
+        f"same size. {design_text(results, whiskers)}"
+    )
+    alt = f"{plural(len(lines), 'line')} of the median pause against {axis.noun}. {heading}."
+    return Words(heading, caption, alt)

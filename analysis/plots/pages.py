@@ -1,0 +1,274 @@
+"""What dirty pages cost: within runs, across runs, and what the transport alone would take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.lines import Line2D
+
+from analysis import stats
+from analysis.plots import axes
+from analysis.plots.data import cell_columns, column, runs_by_cell
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.sizes import SizeKey
+from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
+from analysis.plots.words import MINUS, MS, SPACE, design_text, where_text
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.results import Results
+    from analysis.stats.checks import FloatArray
+
+NAME = "pause_by_pages"
+PAGE_BYTES = 4096 + 8
+"""What one page is on the connection: its bytes and its header."""
+
+MOST_POINTS = 4000
+"""About how many checkpoints are drawn: every n-th of each run."""
+
+WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
+_US = 1e6
+_RESAMPLES = 1_000
+_LEAST_RATIO = 1.5
+"""Runs of a panel differ in pages by design when their means differ by this factor; below it is chance."""
+
+_LINES: dict[str, dict[str, Any]] = {
+    WITHIN: {"color": CATEGORIES[3], "linewidth": 1.3, "linestyle": "-", "label": "slope within runs"},
+    ACROSS: {"color": INK, "linewidth": 1.0, "linestyle": (0, (4, 1.5)), "label": "slope across runs"},
+    BOUND: {"color": CATEGORIES[0], "linewidth": 1.3, "linestyle": (0, (1, 1)), "label": "transport alone"},
+}
+_LINE_COLUMNS = ("us_per_page", "low", "high", "runs", "from_pages", "to_pages", "from_ms", "to_ms")
+_SAID = {WITHIN_ALL: "within runs", ACROSS: "across runs", BOUND: "transport alone"}
+_PANEL_IN, _TEXT_LINE_IN = 1.75, 0.13
+
+
+@dataclass(frozen=True)
+class _Run:
+    place: int
+    run_id: str
+    pages: FloatArray
+    pause_ms: FloatArray
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no run has counted dirty pages.
+    """
+    data = frame(results)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return what is drawn: points ``of`` a checkpoint, and lines.
+
+    Lines go from (``from_pages``, ``from_ms``) to (``to_pages``, ``to_ms``) and have their slope ``us_per_page`` with
+    ``low``/``high``: :data:`WITHIN` the runs of one memory size, :data:`WITHIN_ALL` runs of a panel (said, not drawn),
+    :data:`ACROSS` the means of the runs of a panel, and the :data:`BOUND` of the transport.
+
+    Raises:
+        NoFigureError: no run has counted dirty pages.
+    """
+    runs = _runs(results)
+    if not runs:
+        raise NoFigureError("no run has counted dirty pages")
+    step = -(-sum(len(run.pages) for run in runs) // MOST_POINTS)
+    parts: list[pd.DataFrame] = []
+    for run in runs:
+        said = {**cell_columns(results.cells, run.place), "run_id": run.run_id, "of": "checkpoint"}
+        shown = {"dirty_pages": run.pages[::step], "pause_ms": run.pause_ms[::step]}
+        parts.append(pd.DataFrame({**said, **shown}))
+    rates = dict(zip(results.runs["run_id"], results.runs["transport_bytes_per_s"], strict=True))
+    for panel in results.cells.panels:
+        mine = [run for run in runs if results.cells.names[run.place].panel == panel]
+        lines = _lines(results, mine, [float(rates[run.run_id]) for run in mine])
+        parts.append(pd.DataFrame(lines).assign(panel=panel))
+    data = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    return data.reindex(columns=[*dict.fromkeys([*data.columns, *_LINE_COLUMNS])])
+
+
+def _runs(results: Results) -> list[_Run]:
+    found = []
+    for place, runs in runs_by_cell(results).items():
+        for run in runs:
+            pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
+            known = np.isfinite(pages)
+            if known.sum() > 1:
+                found.append(_Run(place, run.record.run_id, pages[known], pause[known]))
+    return found
+
+
+def _lines(results: Results, runs: Sequence[_Run], rates: Sequence[float]) -> list[dict[str, Any]]:
+    if not runs:
+        return []
+    lines = []
+    for mem in sorted({results.cells.names[run.place].mem_bytes for run in runs}):
+        own = [run for run in runs if results.cells.names[run.place].mem_bytes == mem]
+        said = {"memory": results.cells.names[own[0].place].memory, "mem_bytes": mem}
+        lines += [{**said, **line} for line in _within(own, WITHIN)]
+    lines += [*_within(runs, WITHIN_ALL), *_across(runs)]
+    known = [rate for rate in rates if np.isfinite(rate)]
+    if known:
+        slope = (PAGE_BYTES / float(np.median(known)) * _US, np.nan, np.nan)
+        lines.append(_line(BOUND, (0.0, max(float(run.pages.max()) for run in runs)), slope, (0.0, 0.0), len(known)))
+    return lines
+
+
+def _within(runs: Sequence[_Run], of: str) -> list[dict[str, Any]]:
+    try:
+        cost = stats.per_page_cost(
+            [run.pages for run in runs],
+            [run.pause_ms / MS for run in runs],
+            [run.place for run in runs],
+            resamples=_RESAMPLES,
+        )
+    except ValueError:
+        # A single run of a size, or page counts that never vary: there is nothing to say, and nothing is drawn.
+        return []
+    pages, pause = (np.concatenate(each) for each in zip(*((run.pages, run.pause_ms) for run in runs), strict=True))
+    slope = (cost.estimate * _US, cost.low * _US, cost.high * _US)
+    return [
+        _line(
+            of, (float(pages.min()), float(pages.max())), slope, (float(pages.mean()), float(pause.mean())), cost.runs
+        )
+    ]
+
+
+def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:
+    pages, pause = (
+        np.array(each) for each in zip(*((run.pages.mean(), run.pause_ms.mean()) for run in runs), strict=True)
+    )
+    if len(runs) < 3 or pages.max() < _LEAST_RATIO * pages.min():  # noqa: PLR2004 - a line needs three
+        return []
+    fit = stats.least_squares(pages, pause)
+    slope = (fit.estimate * _US / MS, fit.low * _US / MS, fit.high * _US / MS)
+    reach = (float(pages.min()), float(pages.max()))
+    return [_line(ACROSS, reach, slope, (float(pages.mean()), float(pause.mean())), len(runs))]
+
+
+def _line(
+    of: str,
+    reach: tuple[float, float],
+    slope: tuple[float, float, float],
+    through: tuple[float, float],
+    runs: int,
+) -> dict[str, Any]:
+    from_ms, to_ms = (through[1] + slope[0] * MS / _US * (end - through[0]) for end in reach)
+    named = dict(zip(("us_per_page", "low", "high"), slope, strict=True))
+    ends = {"from_pages": reach[0], "to_pages": reach[1], "from_ms": from_ms, "to_ms": to_ms}
+    return {"of": of, **named, "runs": runs, **ends}
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw checkpoints as points coloured by memory, the slopes through them, and the bound of the transport."""
+    points = data[data["of"] == "checkpoint"]
+    key, names = SizeKey.of(points), axes.panel_names(points)
+    dots = [
+        Line2D([], [], linestyle="none", marker=key.markers[text], markersize=4, color=key.colours[text], label=text)
+        for text in key.memories
+    ]
+    drawn = set(_drawn(data)["of"])
+    kinds = [Line2D([], [], **look) for of, look in _LINES.items() if of in drawn]
+    panels = axes.Panels(
+        names, width_in, [_PANEL_IN] * len(names), where=where, entries=[*dots, *kinds], share="y", extra_in=0.5
+    )
+    texts = {name: _said(data[data["panel"] == name]) for name in names}
+    head = _TEXT_LINE_IN * max(map(axes.line_count, texts.values())) / _PANEL_IN
+    # The text takes its share of the whole axis, so that much more of the data's reach.
+    axes.ms_axis(
+        panels.axes[0], "y", points["pause_ms"].to_numpy(), room=_PANEL_IN, log=False, head=1.12 / (1 - head) - 1
+    )
+    for name, ax in panels.by_name.items():
+        _draw(ax, data[data["panel"] == name], key, panels.room_in)
+        look: Look = {"ha": "left", "va": "top", "fontsize": SMALL_PT, "linespacing": 1.2}
+        box: Look = {"facecolor": "white", "edgecolor": "none", "pad": 1.0}
+        ax.text(0.015, 0.99, texts[name], transform=ax.transAxes, bbox=box, zorder=5, **look)
+    panels.label("dirty pages", "VM pause [ms]")
+    return panels.figure
+
+
+def _draw(ax: Axes, data: pd.DataFrame, key: SizeKey, room: float) -> None:
+    points = data[data["of"] == "checkpoint"]
+    sns.scatterplot(
+        data=points,
+        x="dirty_pages",
+        y="pause_ms",
+        hue="memory",
+        hue_order=key.memories,
+        palette=key.colours,
+        style="memory",
+        style_order=key.memories,
+        markers=key.markers,
+        s=7,
+        alpha=0.5,
+        linewidth=0,
+        rasterized=True,
+        legend=False,
+        ax=ax,
+    )
+    for line in _drawn(data).itertuples():
+        ax.plot([line.from_pages, line.to_pages], [line.from_ms, line.to_ms], **_LINES[line.of], zorder=3)
+    top = 1.05 * float(points["dirty_pages"].max())
+    marks = axes.round_marks(0.0, top, max(int(room / 0.62), 2))
+    ax.set_xlim(0, top)
+    ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
+    ax.set(xlabel="", ylabel="")
+
+
+def _drawn(data: pd.DataFrame) -> pd.DataFrame:
+    """Return the lines that are drawn: the bound, and slopes that are told from 0."""
+    known = data["low"].isna() | (data["low"] > 0) | (data["high"] < 0)
+    return data[data["of"].isin(list(_LINES)) & known]
+
+
+def _said(data: pd.DataFrame) -> str:
+    lines = data[data["of"].isin(list(_SAID))].to_dict("records")
+    return "\n".join(f"{_SAID[line['of']]}: {_cost(line, 'µs/page')}" for line in lines)
+
+
+def _cost(line: dict[str, Any], unit: str) -> str:
+    text = f"{line['us_per_page']:.3g}{SPACE}{unit}"
+    if np.isfinite(line["low"]):
+        text += f" [{line['low']:.3g}, {line['high']:.3g}]"
+    return text.replace("-", MINUS)
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    across, within = (data[data["of"] == of].to_dict("records") for of in (ACROSS, WITHIN_ALL))
+    lines, how = (across, "across runs") if across else (within, "within runs")
+    if not lines:
+        heading = "What one more dirty page costs cannot be told from this campaign"
+    elif len(lines) == 1:
+        heading = f"One more dirty page costs {_cost(lines[0], 'µs')} {how}"
+    else:
+        heading = f"One more dirty page costs {_range([line['us_per_page'] for line in lines])} µs {how}"
+    bounds = data.loc[data["of"] == BOUND, "us_per_page"]
+    if len(bounds):
+        heading += f"; the transport alone takes {_range(bounds)} µs"
+    shown = int((data["of"] == "checkpoint").sum())
+    interval = (
+        "Within runs: slope after centring each run, so that nothing that differs between runs enters; 95 % bootstrap "
+        "interval over whole runs. Across runs: least squares of run means with whatever else grows along, 95 % t "
+        f"interval; only where page counts differ by a factor of {_LEAST_RATIO:g}. A slope whose interval holds 0 "
+        f"is not drawn. Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
+    )
+    drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen"
+    caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval)}"
+    alt = f"Scatter of pause against dirty pages, {plural(data['panel'].nunique(), 'panel')}. {heading}."
+    return Words(heading, caption, alt)
+
+
+def _range(values: Sequence[float] | pd.Series) -> str:
+    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
+    return (low if low == high else f"{low} to {high}").replace("-", MINUS)

@@ -1,0 +1,103 @@
+"""Why pooling lies: how often a method finds an effect where none is, when checkpoints are taken for measurements."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.patches import Patch
+
+from analysis.plots import axes
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look, is_wide
+from analysis.plots.words import SPACE
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NAME = "pooling"
+NOMINAL = 0.05
+POOLED, RUN = "pooled", "run"
+_LOOKS = {POOLED: (CATEGORIES[3], "////", "pooled checkpoints"), RUN: (CATEGORIES[0], "", "one number per run")}
+_ROW_IN, _LINE_IN = 0.25, 0.12
+
+
+def sketch(calibration: pd.DataFrame | None) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Args:
+        calibration: ``method``, ``level`` (``pooled`` or ``run``), ``type_one`` with its interval ``low``/``high``,
+            as shares; a test at 5 % each.
+
+    Raises:
+        NoFigureError: there is no calibration.
+    """
+    if calibration is None or not len(calibration):
+        raise NoFigureError("the methods were not calibrated on this design")
+    data = frame(calibration)
+    return Sketch(NAME, data, _words(data), plot)
+
+
+def frame(calibration: pd.DataFrame) -> pd.DataFrame:
+    """Return the rates in the order drawn: the pooled ones first, the worst first."""
+    known = calibration[["method", "level", "type_one", "low", "high"]]
+    return known.sort_values(["level", "type_one", "method"], ascending=[True, False, True], ignore_index=True)
+
+
+def plot(data: pd.DataFrame, width_in: float) -> Figure:
+    """Draw a bar per method with its interval, and the 5 % that each promises."""
+    entries = [
+        Patch(facecolor=colour, hatch=hatch, edgecolor="white", linewidth=LINE_PT, label=label)
+        for level, (colour, hatch, label) in _LOOKS.items()
+        if level in set(data["level"])
+    ]
+    texts = [axes.fitting(method, 0.4 * width_in) for method in data["method"]]
+    row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.06 for text in texts))
+    panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], entries=entries)
+    _bars(panels.axes[0], data, texts)
+    wide = "campaigns without an effect in which one is found [%]"
+    panels.label(wide if is_wide(width_in) else "effects found where none is [%]")
+    return panels.figure
+
+
+def _bars(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
+    places = np.arange(len(data))
+    share, low, high = (100 * data[name].to_numpy(dtype=np.float64) for name in ("type_one", "low", "high"))
+    known = np.isfinite(low) & np.isfinite(high)
+    for place, level, rate, end in zip(places, data["level"], share, np.where(known, high, share), strict=True):
+        colour, hatch, _ = _LOOKS[level]
+        ax.barh(place, rate, height=0.66, color=colour, hatch=hatch, edgecolor="white", linewidth=LINE_PT)
+        near: Look = {"textcoords": "offset points", "va": "center", "fontsize": SMALL_PT}
+        ax.annotate(f"{rate:.1f}", (max(end, 100 * NOMINAL), place), (4, 0), **near)
+    halves = np.maximum([share - low, high - share], 0.0)[:, known]
+    ax.errorbar(share[known], places[known], xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.0)
+    ax.axvline(100 * NOMINAL, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+    ax.set_xlim(0, max(1.18 * float(np.nanmax([share, high])), 10.0))
+    ax.set_yticks(places, texts)
+    ax.set_ylim(len(data) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+
+
+def _words(data: pd.DataFrame) -> Words:
+    pooled, run = (data.loc[data["level"] == level, "type_one"] for level in (POOLED, RUN))
+    if len(pooled) and len(run):
+        heading = (
+            f"Pooled checkpoints find an effect that is not there in {_range(pooled)} of campaigns, "
+            f"one number per run in {_range(run)}"
+        )
+    else:
+        heading = f"An effect that is not there is found in {_range(data['type_one'])} of campaigns"
+    caption = (
+        "Type I error of tests at 5 % (dashed) on simulated campaigns of this design without any effect; R and N are "
+        "those of the design. Hatched: methods that take every checkpoint for a measurement. Whiskers: 95 % "
+        "interval of the simulated rate. Nothing is excluded. Simulated: neither KVM nor emulation (TCG) is involved."
+    )
+    return Words(heading, caption, f"Bars of the type I error of {plural(len(data), 'method')} against 5 %. {heading}.")
+
+
+def _range(shares: pd.Series) -> str:
+    low, high = f"{100 * shares.min():.1f}", f"{100 * shares.max():.1f}"
+    return f"{low}{SPACE}%" if low == high else f"{low} to {high}{SPACE}%"

@@ -1,0 +1,126 @@
+"""The words around the figures: how many runs, which intervals, what is left out."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.text import accel_text, count_text, ms_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import pandas as pd
+
+    from analysis.cells import Cells
+    from analysis.results import Results
+
+MS = 1e3
+FEWEST_FOR_INTERVAL = 6
+"""Runs from which on an order-statistic interval of 95 % exists."""
+
+INTERVAL, RANGE = "interval", "range"
+"""Kinds of whiskers."""
+
+MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+_HUNDRED_PERCENT = 1.0
+
+
+def where_text(cells: Cells) -> str:
+    """Return what all cells share and how the pairs ran: ``idle · tcp · pairs under emulation (TCG)``."""
+    said = f"pairs under {accel_text(cells.accels)}" + (", as said above each panel" if len(cells.accels) > 1 else "")
+    return " · ".join(filter(None, [cells.shared, said]))
+
+
+def span(numbers: Iterable[float]) -> str:
+    """Return ``6``, or ``2 to 6`` where they differ."""
+    values = list(numbers)
+    low, high = count_text(min(values)), count_text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def few_runs(results: Results) -> str:
+    """Return what a heading adds when there are too few runs for an interval; empty when there are enough."""
+    runs = results.runs.groupby("cell").size()
+    if runs.min() >= FEWEST_FOR_INTERVAL:
+        return ""
+    return f" (R = {span(runs)}: no 95{SPACE}% interval{' everywhere' if runs.max() >= FEWEST_FOR_INTERVAL else ''})"
+
+
+def design_text(results: Results, interval: str) -> str:
+    """Return R and N, what a caption says of its interval, what is left out, and how the pairs ran."""
+    runs = span(results.runs.groupby("cell").size())
+    design = f"R = {runs} runs per cell, N = {span(results.runs['checkpoints'])} checkpoints per run."
+    return " ".join([design, interval, left_out(results), f"{emulated(results.cells)}."])
+
+
+def left_out(results: Results) -> str:
+    """Return in one sentence what the figure lacks, and what it holds in spite of a doubt."""
+    campaign = results.campaign
+    counts = (
+        (len(campaign.failures), "that failed"),
+        (len(campaign.unread), "that cannot be read"),
+        (len(campaign.unfinished), "not finished"),
+    )
+    lost = [f"{plural(count, 'run')} {why}" for count, why in counts if count]
+    warmup = int(results.runs["warmup"].sum())
+    parts = [*([f"warm-up ({plural(warmup, 'checkpoint')})"] if warmup else []), *lost]
+    doubted = int((~results.runs["quality_ok"]).sum())
+    kept = f"; kept: {plural(doubted, 'run')} whose own check failed" if doubted else ""
+    return f"Left out: {', '.join(parts) or 'nothing'}{kept}."
+
+
+def emulated(cells: Cells) -> str:
+    """Return how the pairs ran, as a clause."""
+    return f"Pairs ran under {accel_text(cells.accels)}"
+
+
+def spread(row: pd.Series) -> tuple[float, float, str]:
+    """Return the ends of a cell's whisker in ms and their kind: the interval where there is one, else the range."""
+    if math.isnan(row["pause_low"]):
+        return row["pause_min"] * MS, row["pause_max"] * MS, RANGE
+    return row["pause_low"] * MS, row["pause_high"] * MS, INTERVAL
+
+
+def whiskers_text(kinds: Iterable[str], shown: str = "Whiskers", *, thin: bool = True) -> str:
+    """Return what the ends of :func:`spread` are, in one sentence."""
+    exact = f"the exact 95{SPACE}% order-statistic interval of the median run"
+    ranges = f"the range of the runs, since no 95{SPACE}% interval exists below {FEWEST_FOR_INTERVAL} runs"
+    found = set(kinds)
+    if found == {INTERVAL}:
+        return f"{shown}: {exact}."
+    if found == {RANGE}:
+        return f"{shown}: {ranges}."
+    return f"{shown}: {exact}, and {'thin without ends ' if thin else ''}{ranges}."
+
+
+def signed(number: float, digits: int = 1) -> str:
+    """Return a number with its sign: ``+1.2``; infinity where there is no end, a dash where there is no number."""
+    if math.isnan(number):
+        return DASH
+    if math.isinf(number):
+        return ("+" if number > 0 else MINUS) + "\N{INFINITY}"
+    return f"{number:+,.{digits}f}".replace("-", MINUS)
+
+
+def signed_percent(share: float) -> str:
+    """Return a relative change as ``+1.2 %``."""
+    return f"{signed(100 * share, 0 if abs(share) >= _HUNDRED_PERCENT else 1)}{SPACE}%"
+
+
+def percent_interval(estimate: float, low: float, high: float) -> str:
+    """Return a relative change with its interval: ``+1.2 % [-0.3, +2.7]``."""
+    if math.isnan(low) or math.isnan(high):
+        return f"{signed_percent(estimate)} (no interval)"
+    ends = (signed_percent(end).removesuffix(f"{SPACE}%") for end in (low, high))
+    return f"{signed_percent(estimate)} [{', '.join(ends)}]"
+
+
+def between(low: float, high: float) -> str:
+    """Return two milliseconds as a range."""
+    return f"{ms_text(low)}{DASH}{ms_text(high)}"
+
+
+def full_name(size: str, panel: str) -> str:
+    """Return a size with its panel, where there are panels: ``4 GiB, dirty · tcp``."""
+    return f"{size}, {panel}" if panel else size

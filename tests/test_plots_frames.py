@@ -1,0 +1,435 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import (
+    ARMS,
+    DIRTY,
+    HYPOTHESES,
+    IDLE,
+    Fake,
+    fake_results,
+    replace_parquet,
+    run_ids,
+    write_campaign,
+)
+
+from analysis import stats
+from analysis.finding import Effect, LevelFinding
+from analysis.hypotheses import noise_floor
+from analysis.outcomes import used
+from analysis.plots import (
+    autocorrelation,
+    drift,
+    ecdf,
+    equal,
+    failures,
+    forest,
+    gantt,
+    heatmap,
+    interaction,
+    pages,
+    phases,
+    pooling,
+    violin,
+)
+from analysis.plots.drawing import NoFigureError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analysis.results import Results
+
+GIB = 1 << 30
+
+
+@pytest.fixture(scope="module")
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    fake = Fake(
+        mems=(GIB // 4, GIB),
+        smps=(1, 4),
+        workloads=ARMS,
+        links=("unix",),
+        repeats=6,
+        count=12,
+        finer=True,
+        transport_bytes_per_s=4.104e9,
+        hypotheses=HYPOTHESES,
+    )
+    return fake_results(write_campaign(tmp_path_factory.mktemp("sweep"), fake))
+
+
+@pytest.fixture(scope="module")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    fake = Fake(workloads=(IDLE, DIRTY), links=("tcp", "unix"), repeats=2, count=10, failed=3)
+    return fake_results(write_campaign(tmp_path_factory.mktemp("demo"), fake))
+
+
+@pytest.fixture(scope="module")
+def single(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=1, count=6)
+    return fake_results(write_campaign(tmp_path_factory.mktemp("single"), fake))
+
+
+def _fake(parent: Path, **settings: object) -> Results:
+    fake = replace(Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=1), **settings)  # type: ignore[arg-type]
+    return fake_results(write_campaign(parent, fake))
+
+
+class TestEcdf:
+    def test_a_line_rises_from_zero_to_one_at_the_sorted_pauses_of_its_run(self, sweep: Results) -> None:
+        run = sweep.campaign.runs[0]
+        line = ecdf.frame(sweep).query("line == @run.record.run_id")
+        pauses = np.sort(used(run)["pause_s"].to_numpy()) * 1e3
+        assert list(line["pause_ms"]) == [pauses[0], *pauses]
+        np.testing.assert_allclose(line["share"], np.arange(13) / 12)
+
+    def test_there_is_a_line_for_every_run(self, sweep: Results) -> None:
+        data = ecdf.frame(sweep)
+        assert set(data["line"]) == set(sweep.runs["run_id"])
+        assert set(data["of"]) == {"run"}
+
+    def test_a_long_run_is_drawn_at_few_of_its_own_pauses(self, tmp_path: Path) -> None:
+        results = _fake(tmp_path, count=1000)
+        data = ecdf.frame(results)
+        pauses = used(results.campaign.runs[0])["pause_s"] * 1e3
+        assert len(data) == ecdf.MOST_STEPS + 1
+        assert set(data["pause_ms"]) <= set(pauses)
+        assert (data["share"].iloc[-1], data["pause_ms"].max()) == (1.0, pauses.max())
+
+    def test_many_runs_are_one_line_per_cell_with_their_range(self, tmp_path: Path) -> None:
+        results = _fake(tmp_path, count=5, repeats=ecdf.MOST_LINES + 1)
+        data = ecdf.frame(results)
+        assert set(data["of"]) == {"cell"}
+        assert len(set(data["line"])) == 1
+        half = data[data["share"] == 0.5].iloc[0]
+        each = [np.quantile(used(run)["pause_s"] * 1e3, 0.5, method="inverted_cdf") for run in results.campaign.runs]
+        assert (half["low_ms"], half["pause_ms"], half["high_ms"]) == (min(each), np.median(each), max(each))
+
+
+class TestInteraction:
+    def test_points_are_run_medians_and_cells_have_the_exact_interval(self, sweep: Results) -> None:
+        data = interaction.frame(sweep)
+        runs, cells = (data[data["of"] == of] for of in ("run", "cell"))
+        np.testing.assert_allclose(runs["pause_ms"], sweep.runs["pause"] * 1e3)
+        interval = stats.median_interval(sweep.runs.loc[sweep.runs["cell"] == 0, "pause"])
+        assert interval.low is not None
+        assert interval.high is not None
+        row = cells.iloc[0]
+        np.testing.assert_allclose(
+            row[["pause_ms", "low_ms", "high_ms"]].astype(float),
+            np.array([interval.estimate, interval.low, interval.high]) * 1e3,
+        )
+        assert set(cells["whisker"]) == {"interval"}
+
+    def test_below_six_runs_whiskers_are_the_range_and_say_so(self, demo: Results) -> None:
+        sketch = interaction.sketch(demo, interaction.MEMORY)
+        assert set(sketch.data.loc[sketch.data["of"] == "cell", "whisker"]) == {"range"}
+        assert "no 95\N{NO-BREAK SPACE}% interval exists below 6 runs" in sketch.words.caption
+        assert sketch.words.heading.endswith("(R = 1 to 2: no 95\N{NO-BREAK SPACE}% interval)")
+
+    def test_growth_is_from_the_smallest_to_the_largest_size_of_a_line(self, sweep: Results) -> None:
+        data = interaction.frame(sweep)
+        cells = data[(data["of"] == "cell") & (data["panel"] == "dirty scaling=mem") & (data["smp"] == 1)].sort_values(
+            "mem_bytes"
+        )
+        lines = interaction.growth(data, interaction.MEMORY).set_index("line")
+        change = cells["pause_ms"].iloc[-1] / cells["pause_ms"].iloc[0] - 1
+        assert lines.loc["1 vCPU, dirty scaling=mem", "change"] == pytest.approx(change)
+        assert set(lines["steps"]) == {"256 MiB to 1 GiB"}
+
+    def test_a_size_that_never_varies_has_no_figure(self, single: Results) -> None:
+        with pytest.raises(NoFigureError, match="memory never varies"):
+            interaction.sketch(single, interaction.MEMORY)
+        with pytest.raises(NoFigureError, match="the number of vCPUs never varies"):
+            interaction.sketch(single, interaction.VCPUS)
+
+
+class TestHeatmap:
+    def test_each_cell_says_its_median_its_range_and_how_many_runs(self, demo: Results) -> None:
+        data = heatmap.frame(demo)
+        assert list(data["attempts"]) == [2] * 16
+        assert (data["runs"].sum(), data["short"].sum()) == (29, 3)
+        np.testing.assert_allclose(data["pause_ms"], demo.per_cell["pause"] * 1e3)
+
+    def test_a_cell_without_a_measured_run_is_there_without_a_pause(self, tmp_path: Path) -> None:
+        results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, failed=1, count=5)))
+        data = heatmap.frame(results)
+        missing = data[data["runs"] == 0].iloc[0]
+        assert (len(data), missing["attempts"], missing["short"], missing["panel"]) == (4, 1, True, "")
+        assert np.isnan(missing["pause_ms"])
+        assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
+
+    def test_one_size_has_no_figure(self, single: Results) -> None:
+        with pytest.raises(NoFigureError, match="the same in every cell"):
+            heatmap.sketch(single)
+
+
+class TestPhases:
+    def test_the_phases_inside_the_pause_add_up_to_it(self, sweep: Results) -> None:
+        means = phases.frame(sweep).pivot_table(index="cell", columns="phase", values="mean_ms")
+        np.testing.assert_allclose(means[list(phases.INSIDE)].sum(axis=1), means[phases.PAUSE])
+
+    def test_a_single_run_has_no_interval(self, single: Results) -> None:
+        sketch = phases.sketch(single)
+        assert sketch.data[["low_ms", "high_ms"]].isna().all(axis=None)
+        assert "a cell of one run has none" in sketch.words.caption
+
+    def test_the_heading_names_the_longest_phase(self, sweep: Results) -> None:
+        assert phases.sketch(sweep).words.heading.startswith("The save phase is the longest part of the pause in")
+
+
+class TestGantt:
+    def test_a_typical_and_the_slowest_checkpoint_of_the_slowest_cell(self, sweep: Results) -> None:
+        data = gantt.frame(sweep)
+        slowest = sweep.cells.names[int(sweep.per_cell["pause"].idxmax())]
+        pauses = pd.concat(
+            [used(run)["pause_s"] for run in sweep.campaign.runs if run.record.cell_id == slowest.cell_id]
+        )
+        assert list(dict.fromkeys(data["checkpoint"])) == ["typical (median)", "slow (longest)"]
+        assert data["pause_ms"].max() == pytest.approx(pauses.max() * 1e3)
+        assert abs(data["pause_ms"].min() - pauses.median() * 1e3) < 1
+        assert (data["size"].iloc[0], data["panel"].iloc[0]) == (slowest.size, slowest.panel)
+
+    def test_the_primary_begins_before_the_stop_and_ends_with_the_pause(self, sweep: Results) -> None:
+        data = gantt.frame(sweep)
+        for _, bars in data[data["row"] == gantt.PRIMARY].groupby("checkpoint"):
+            own = bars.set_index("part")
+            assert own.loc["stop", "to_ms"] == pytest.approx(0.0, abs=1e-9)
+            assert own.loc["resume", "to_ms"] == pytest.approx(own["pause_ms"].iloc[0])
+            np.testing.assert_allclose(own["from_ms"].iloc[1:], own["to_ms"].iloc[:-1])
+
+    def test_the_secondary_ends_when_its_last_message_reaches_the_primary(self, sweep: Results) -> None:
+        for _, bars in gantt.frame(sweep).groupby("checkpoint"):
+            own = bars.set_index("part")
+            assert own.loc["restart", "to_ms"] == pytest.approx(own.loc["load", "to_ms"])
+            assert own.loc["device_load", "to_ms"] == pytest.approx(own.loc["restart", "from_ms"])
+            assert own.loc["cache_flush", "to_ms"] == pytest.approx(own.loc["device_load", "from_ms"])
+
+    def test_before_qemu_5_1_the_flush_is_part_of_receiving(self) -> None:
+        bars = gantt.timeline(_checkpoint(), flushes_early=True).set_index("part")
+        assert (bars.loc["cache_flush", "from_ms"], bars.loc["cache_flush", "to_ms"]) == pytest.approx((1.0, 2.0))
+        assert bars.loc["device_load", "to_ms"] == pytest.approx(bars.loc["restart", "from_ms"])
+
+    @pytest.mark.parametrize(
+        ("qemu", "early"), [("QEMU emulator version 4.2.1", True), ("5.0.0", True), ("5.1.0", False), ("", False)]
+    )
+    def test_the_version_tells_when_it_flushes(self, qemu: str, *, early: bool) -> None:
+        assert gantt._flushes_early(qemu) == early
+
+    def test_the_secondary_receives_neither_before_it_was_sent_nor_ends_before_that(self) -> None:
+        for receive, begins, ends in ((0.0004, 1.6, 2.0), (0.001, 1.0, 2.0), (0.003, 1.0, 4.0)):
+            bar = gantt.timeline(_checkpoint(ram_receive_s=receive)).set_index("part").loc["ram_receive"]
+            assert (bar["from_ms"], bar["to_ms"]) == (pytest.approx(begins), pytest.approx(ends))
+
+    def test_without_the_parts_of_both_sides_there_is_no_figure(self, demo: Results) -> None:
+        with pytest.raises(NoFigureError, match="no checkpoint has the parts of both sides"):
+            gantt.sketch(demo)
+
+
+class TestPages:
+    def test_slopes_are_those_within_runs_and_the_bound_is_the_rate_of_the_transport(self, sweep: Results) -> None:
+        data = pages.frame(sweep)
+        panel = "dirty scaling=mem"
+        runs = [
+            run for run in sweep.campaign.runs if sweep.cells.names[_place(sweep, run.record.cell_id)].panel == panel
+        ]
+        cost = stats.per_page_cost(
+            [used(run)["dirty_pages"].to_numpy(dtype=float) for run in runs],
+            [used(run)["pause_s"] for run in runs],
+            [run.record.cell_id for run in runs],
+        )
+        own = data[data["panel"] == panel].set_index("of")
+        assert own.loc[pages.WITHIN_ALL, "us_per_page"] == pytest.approx(cost.estimate * 1e6)
+        assert own.loc[pages.BOUND, "us_per_page"] == pytest.approx(1.0)
+        assert own.loc[pages.BOUND, "to_ms"] == pytest.approx(own.loc[pages.BOUND, "to_pages"] / 1e3)
+        assert own.loc[pages.ACROSS, "low"] < own.loc[pages.ACROSS, "us_per_page"] < own.loc[pages.ACROSS, "high"]
+
+    def test_equal_page_counts_give_no_slope_across_runs(self, sweep: Results) -> None:
+        data = pages.frame(sweep)
+        assert pages.ACROSS not in set(data.loc[data["panel"] == "dirty scaling=fixed", "of"])
+
+    def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
+        assert pages.BOUND not in set(pages.frame(demo)["of"])
+
+    def test_few_of_many_checkpoints_are_drawn(self, tmp_path: Path) -> None:
+        data = pages.frame(_fake(tmp_path, count=9000))
+        assert (data["of"] == "checkpoint").sum() == 3000
+
+    def test_uncounted_pages_have_no_figure(self, tmp_path: Path) -> None:
+        folder = write_campaign(tmp_path, Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), repeats=1, count=5))
+        nothing = [None] * 8
+        for run_id in run_ids(folder):
+            replace_parquet(folder, run_id, lambda table: _with(table, "dirty_pages", nothing))
+        with pytest.raises(NoFigureError, match="no run has counted dirty pages"):
+            pages.sketch(fake_results(folder))
+
+
+class TestViolin:
+    def test_few_ranks_stand_for_many_checkpoints_and_keep_both_ends(self, tmp_path: Path) -> None:
+        results = _fake(tmp_path, count=900)
+        data = violin.frame(results)
+        shown = data.loc[data["of"] == "checkpoint", "pause_ms"]
+        pauses = used(results.campaign.runs[0])["pause_s"] * 1e3
+        assert len(shown) == violin.MOST_RANKS
+        assert (shown.min(), shown.max()) == (pauses.min(), pauses.max())
+
+    def test_runs_and_cells_are_medians(self, sweep: Results) -> None:
+        data = violin.frame(sweep)
+        np.testing.assert_allclose(data.loc[data["of"] == "cell", "pause_ms"], sweep.per_cell["pause"] * 1e3)
+        assert (data["of"] == "run").sum() == len(sweep.runs)
+
+
+class TestForest:
+    def test_a_row_per_hypothesis_with_its_effect_and_band(self, sweep: Results) -> None:
+        data = forest.frame(sweep.findings)
+        own = data[data["level"] == ""]
+        assert list(own["id"]) == [one["id"] for one in HYPOTHESES]
+        first = sweep.findings[0]
+        row = own.iloc[0]
+        assert (row["estimate"], row["low"], row["high"], row["sesoi"], row["word"]) == (
+            first.effect.estimate,
+            first.effect.low,
+            first.effect.high,
+            first.sesoi,
+            first.word,
+        )
+
+    def test_a_value_stands_in_its_own_range(self, sweep: Results) -> None:
+        value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
+        row = forest.frame([replace(value, effect=Effect(2.5, 2.0, 4.5))]).iloc[0]
+        assert (row["panel"], row["estimate"], row["low"], row["high"]) == (forest.VALUES, 0.25, 0.0, 1.25)
+        assert row["text"] == "2.5 s (2 s to 4.5 s); " + "claimed 2 s to 4 s".replace(" ", "\N{NO-BREAK SPACE}")
+
+    def test_levels_are_rows_only_where_they_differ_by_what_matters(self, sweep: Results) -> None:
+        finding = replace(sweep.findings[0], sesoi=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
+        assert list(forest.frame([finding])["level"]) == ["", "a", "b"]
+        assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
+        assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]
+
+    def test_the_heading_counts_the_verdicts(self, sweep: Results) -> None:
+        words = [
+            replace(one, word=word)
+            for one, word in zip(sweep.findings, ["SUPPORTED", "REFUTED", "REFUTED"], strict=False)
+        ]
+        heading = forest.sketch(replace(sweep, findings=tuple(words))).words.heading
+        assert heading == "Of 3 hypotheses 1 is supported, 2 are refuted, 0 are undecided"
+
+    def test_without_a_hypothesis_there_is_no_figure(self, demo: Results) -> None:
+        with pytest.raises(NoFigureError, match="no hypothesis was declared"):
+            forest.sketch(demo)
+
+
+class TestFailures:
+    def test_each_cell_has_its_share_and_exact_interval(self, demo: Results) -> None:
+        data = failures.frame(demo)
+        assert data.iloc[-1][["cell", "failed", "attempts"]].tolist() == ["all launches", 3, 32]
+        assert data["failed"].iloc[:-1].sum() == 3
+        found = stats.clopper_pearson(3, 32)
+        assert (data.iloc[-1]["low"], data.iloc[-1]["high"]) == (found.low, found.high)
+
+    def test_a_cell_of_which_every_run_failed_is_there(self, tmp_path: Path) -> None:
+        results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, failed=1, count=5)))
+        data = failures.frame(results)
+        assert len(data) == 5
+        assert data["share"].max() == 1.0
+
+    def test_without_failures_equal_cells_are_one_row_with_an_upper_bound(self, sweep: Results) -> None:
+        sketch = failures.sketch(sweep)
+        assert list(sketch.data["cell"]) == ["each of all 8 cells", "all launches"]
+        assert list(sketch.data["attempts"]) == [6, 48]
+        assert sketch.data["high"].iloc[0] == pytest.approx(1 - 0.025 ** (1 / 6))
+        assert (
+            sketch.words.heading
+            == "None of 48 launches failed; a share of up to 7\N{NO-BREAK SPACE}% could have gone unseen"
+        )
+
+
+class TestDrift:
+    def test_residuals_are_logs_about_the_median_of_the_cell(self, sweep: Results) -> None:
+        data = drift.frame(sweep)
+        assert list(data["place"]) == list(range(1, 49))
+        np.testing.assert_allclose(data.groupby("cell")["residual"].median(), 0.0, atol=1e-12)
+        assert drift.block_starts(data) == [9, 17, 25, 33, 41]
+
+    def test_a_trend_in_time_is_found_within_cells(self, sweep: Results) -> None:
+        hours = (sweep.runs["started_at"] - sweep.runs["started_at"].min()) / 3600
+        drifting = replace(sweep, runs=sweep.runs.assign(pause=0.02 * np.exp(0.5 * hours)))
+        assert drift.sketch(drifting).words.heading.startswith("Pauses drifted: run medians change by +64.9")
+
+    def test_cells_measured_once_have_no_figure(self, single: Results) -> None:
+        with pytest.raises(NoFigureError, match="every cell was measured once"):
+            drift.sketch(single)
+
+
+class TestAutocorrelation:
+    def test_lines_are_means_over_the_runs_of_a_cell(self, sweep: Results) -> None:
+        data = autocorrelation.frame(sweep)
+        own = [run for run in sweep.campaign.runs if run.record.cell_id == sweep.cells.names[0].cell_id]
+        each = [stats.autocorrelation(used(run)["pause_s"], lags=6).values for run in own]  # noqa: PD011 - a field
+        first = data[data["cell"] == sweep.cells.names[0].label]
+        np.testing.assert_allclose(first["correlation"], np.mean(each, axis=0))
+        assert set(first["band"].round(6)) == {round(1.96 / np.sqrt(12 * 6), 6)}
+
+    def test_too_short_runs_have_no_figure(self, single: Results) -> None:
+        with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):
+            autocorrelation.sketch(single)
+
+
+class TestEqual:
+    def test_ratios_are_those_of_the_two_arms_where_they_are_the_same_machine(self, sweep: Results) -> None:
+        data = equal.frame(sweep)
+        assert list(dict.fromkeys(data["pair"])) == ["1 GiB · 1 vCPU", "1 GiB · 4 vCPUs"]
+        assert len(data) == 12
+        assert data["floor"].iloc[0] == noise_floor(sweep.runs)
+        assert data["sesoi"].iloc[0] == 0.05
+
+    def test_cells_that_all_differ_have_no_figure(self, demo: Results) -> None:
+        with pytest.raises(NoFigureError, match="no two cells are the same machine"):
+            equal.sketch(demo)
+
+
+class TestPooling:
+    def test_pooled_methods_come_first_and_the_worst_of_them(self) -> None:
+        table = pd.DataFrame(
+            [
+                ("Page", "run", 0.045, 0.04, 0.05),
+                ("Spearman", "pooled", 0.48, 0.45, 0.51),
+                ("ANOVA", "pooled", 0.87, 0.85, 0.89),
+            ],
+            columns=["method", "level", "type_one", "low", "high"],
+        )
+        sketch = pooling.sketch(table)
+        assert list(sketch.data["method"]) == ["ANOVA", "Spearman", "Page"]
+        assert sketch.words.heading.startswith("Pooled checkpoints find an effect that is not there in 48.0 to 87.0")
+
+    def test_without_a_calibration_there_is_no_figure(self) -> None:
+        with pytest.raises(NoFigureError, match="not calibrated"):
+            pooling.sketch(None)
+
+
+def _checkpoint(**seconds: float) -> pd.Series:
+    """A checkpoint of which every phase and part takes a millisecond, but for those given."""
+    return pd.Series(dict.fromkeys([*(f"{name}_s" for name in phases.NAMES), *gantt._FINER], 0.001) | seconds)
+
+
+def _place(results: Results, cell_id: str) -> int:
+    return next(place for place, name in enumerate(results.cells.names) if name.cell_id == cell_id)
+
+
+def _levels(*estimates: float) -> tuple[LevelFinding, ...]:
+    return tuple(
+        LevelFinding(name, Effect(estimate, estimate, estimate), "REFUTED", "", 6)
+        for name, estimate in zip("ab", estimates, strict=True)
+    )
+
+
+def _with(table: object, name: str, values: list[None]) -> object:
+    import pyarrow as pa
+
+    assert isinstance(table, pa.Table)
+    return table.set_column(table.column_names.index(name), name, pa.array(values, pa.int64()))
