@@ -7,12 +7,16 @@ import json
 import platform
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from bench.files import write_atomic
-from benchmarks import launch, parse, rate, setting, trace_cost
+from benchmarks import launch, parse, rate, report, setting, trace_cost
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("parse", "launch", "rate", "trace_cost")
+NAMES = ("parse", "report", "launch", "rate", "trace_cost")
 
 
 def main() -> int:
@@ -21,10 +25,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which (default: all)")
     names = parser.parse_args().names or NAMES
     RESULTS.mkdir(parents=True, exist_ok=True)
+    alone: dict[str, Callable[[], dict[str, Any]]] = {"parse": parse.benchmark, "report": report.benchmark}
     pairs = {"launch": launch.benchmark, "rate": rate.benchmark, "trace_cost": trace_cost.benchmark}
     chosen = setting.provisioned() if set(names) & set(pairs) else None
     for name in names:
-        figures = parse.benchmark() if name == "parse" or chosen is None else pairs[name](chosen)
+        figures = alone[name]() if name in alone or chosen is None else pairs[name](chosen)
         about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
         about |= {"pairs": "emulation (TCG)", "qemu": chosen.binary.version} if chosen and name in pairs else {}
         text = json.dumps({"benchmark": name, **about, "figures": figures}, indent=1)

@@ -1,0 +1,335 @@
+"""The tables of the report, each as CSV (stored units, all digits) and as LaTeX (units and digits of a paper)."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+
+from analysis.cell_table import MEANS
+from analysis.factors import factor_text
+from analysis.latex import Column, tabular
+from analysis.sentences import outcome_text
+from analysis.text import ACCEL_TEXT, MISSING, accel_text, size_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from analysis.finding import Finding
+    from analysis.results import Results
+
+_MS, _PERCENT = 1e3, 1e2
+_DIGITS = 3
+_PHASES = ("pause_mean", *MEANS)
+
+
+def tables(results: Results) -> dict[str, bytes]:
+    """Return every table of the report by its file name, ``tables/<name>.csv`` and ``tables/<name>.tex``.
+
+    Names: ``cells`` (the pause per cell with its interval), ``phases`` (mean phases per cell), ``verdicts`` (one row
+    per hypothesis), ``design`` (what was measured, in which versions, on what).
+    """
+    made = {
+        "cells": (results.per_cell, _cells_tex(results)),
+        "phases": (_phases(results), _phases_tex(results)),
+        "verdicts": (_verdicts(results), _verdicts_tex(results)),
+        "design": (_design(results), _design_tex(results)),
+    }
+    files: dict[str, bytes] = {}
+    for name, (table, tex) in made.items():
+        files[f"tables/{name}.csv"] = _csv(table)
+        files[f"tables/{name}.tex"] = tex.encode("ascii")
+    return files
+
+
+def _csv(table: pd.DataFrame) -> bytes:
+    text: str = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
+    return text.encode()
+
+
+def aligned(values: Sequence[float], scale: float = 1.0) -> list[str]:
+    """Return one column of numbers with the same decimals each, so that right-aligned they line up.
+
+    The decimals are those that give the median of them three digits; a dash stands for what is missing.
+    """
+    numbers = [value * scale for value in values]
+    known = sorted(abs(number) for number in numbers if math.isfinite(number) and number)
+    middle = known[len(known) // 2] if known else 1.0
+    decimals = min(max(_DIGITS - 1 - math.floor(math.log10(middle)), 0), 4) if known else 0
+    return [_number(number, decimals) for number in numbers]
+
+
+def _number(number: float, decimals: int) -> str:
+    if math.isnan(number):
+        return MISSING
+    if math.isinf(number):
+        return "\N{INFINITY}" if number > 0 else "\N{MINUS SIGN}\N{INFINITY}"
+    text = f"{number:.{decimals}f}"
+    return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.removeprefix("-")
+
+
+def _together(groups: Sequence[Sequence[float]], scale: float = 1.0) -> list[list[str]]:
+    """Return several columns of one quantity with the decimals of the first."""
+    first, *others = groups
+    shown = aligned(first, scale)
+    decimals = max((len(text.partition(".")[2]) for text in shown), default=0)
+    return [shown, *([_number(value * scale, decimals) for value in values] for values in others)]
+
+
+def _marked(texts: Sequence[str], marks: Iterable[bool]) -> list[str]:
+    return [f"*{text}" if mark and text != MISSING else text for text, mark in zip(texts, marks, strict=True)]
+
+
+def _cells_tex(results: Results) -> str:
+    cells = results.per_cell
+    median, low, high = _together([cells[name].tolist() for name in ("pause", "pause_low", "pause_high")], _MS)
+    rows = [
+        cells["cell"].tolist(),
+        [ACCEL_TEXT[accel] for accel in cells["accel"]],
+        [str(runs) for runs in cells["runs"]],
+        [str(failed) for failed in cells["failed"]],
+        [f"{checkpoints:,}" for checkpoints in cells["checkpoints"]],
+        median,
+        low,
+        high,
+        *(_marked(aligned(cells[tail].tolist(), _MS), cells[f"{tail}_exploratory"]) for tail in ("p95", "p99")),
+        [MISSING if math.isnan(pages) else f"{pages:,.0f}" for pages in cells["dirty_pages"]],
+        aligned(cells["paused_share"].tolist(), _PERCENT),
+    ]
+    columns = (
+        Column("cell", align="l"),
+        Column("pair", align="l"),
+        Column("R"),
+        Column("failed"),
+        Column("N"),
+        Column("median pause", "ms"),
+        Column("low", "ms"),
+        Column("high", "ms"),
+        Column("p95", "ms"),
+        Column("p99", "ms"),
+        Column("dirty", "pages"),
+        Column("paused", "%"),
+    )
+    remarks = (
+        "Caption: The pause per cell: median over runs of the run medians with its order-statistic interval (95 %).",
+        f"{_counts(results)} R: runs per cell; N: checkpoints after the warm-up, over all of them.",
+        "A dash: no interval below six runs, or not measured. *: runs too short for this quantile, exploratory.",
+    )
+    return tabular(columns, list(zip(*rows, strict=True)), remarks)
+
+
+def _counts(results: Results) -> str:
+    runs = results.per_cell["runs"]
+    spread = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
+    return f"R = {spread} runs per cell, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all."
+
+
+def _phases(results: Results) -> pd.DataFrame:
+    """Return mean phases and the mean pause per cell in seconds, one row each, with 95 % t intervals over runs."""
+    return pd.DataFrame(
+        {
+            "cell": cell["cell"],
+            "accel": cell["accel"],
+            "phase": name,
+            "mean_s": cell[name],
+            "low_s": cell[f"{name}_low"],
+            "high_s": cell[f"{name}_high"],
+            "runs": cell["runs"],
+        }
+        for cell in results.per_cell.to_dict("records")
+        for name in _PHASES
+    )
+
+
+def _phases_tex(results: Results) -> str:
+    cells = results.per_cell
+    columns = [Column("cell", align="l"), Column("R")]
+    rows = [cells["cell"].tolist(), [str(runs) for runs in cells["runs"]]]
+    for name in _PHASES:
+        half = (cells[f"{name}_high"] - cells[f"{name}_low"]) / 2
+        rows += _together([cells[name].tolist(), half.tolist()], _MS)
+        heading = "pause" if name == "pause_mean" else name
+        columns += [Column(heading, "ms"), Column(heading, plus_minus=True)]
+    remarks = (
+        "Caption: Mean phases of a checkpoint in time order, with the half-width of the 95 % t interval over runs.",
+        f"{_counts(results)} Means add up: prepare to resume are the pause; request and stop come before it.",
+    )
+    return tabular(columns, list(zip(*rows, strict=True)), remarks)
+
+
+def _verdicts(results: Results) -> pd.DataFrame:
+    """Return one row per hypothesis; effects are relative, 0.05 is 5 %, except for those of kind ``value``."""
+    columns = (
+        "id",
+        "claim",
+        "kind",
+        "factor",
+        "outcome",
+        "family",
+        "exploratory",
+        "word",
+        "label",
+        "effect",
+        "low",
+        "high",
+        "confidence",
+        "absolute",
+        "absolute_low",
+        "absolute_high",
+        "absolute_unit",
+        "sesoi",
+        "pvalue",
+        "adjusted",
+        "runs",
+        "excluded",
+        "failed",
+        "strata",
+    )
+    return pd.DataFrame([_verdict(finding) for finding in results.findings], columns=list(columns))
+
+
+def _verdict(finding: Finding) -> dict[str, Any]:
+    hypothesis = finding.hypothesis
+    return {
+        **{name: getattr(hypothesis, name) for name in ("id", "claim", "kind", "factor", "outcome", "family")},
+        "exploratory": finding.exploratory,
+        "word": finding.word,
+        "label": finding.label,
+        "effect": finding.effect.estimate,
+        "low": finding.effect.low,
+        "high": finding.effect.high,
+        "confidence": finding.confidence,
+        "absolute": finding.absolute.estimate,
+        "absolute_low": finding.absolute.low,
+        "absolute_high": finding.absolute.high,
+        "absolute_unit": finding.absolute_unit,
+        **{name: getattr(finding, name) for name in ("sesoi", "pvalue", "adjusted")},
+        **{name: getattr(finding, name) for name in ("runs", "excluded", "failed", "strata")},
+    }
+
+
+def _verdicts_tex(results: Results) -> str:
+    columns = (
+        Column("hypothesis", align="l"),
+        Column("outcome", align="l"),
+        Column("by", align="l"),
+        Column("effect"),
+        Column("low"),
+        Column("high"),
+        Column("unit", align="l"),
+        Column("matters from", "%"),
+        Column("p adj."),
+        Column("R"),
+        Column("verdict", align="p{4.2cm}"),
+    )
+    runs = sorted({finding.runs for finding in results.findings})
+    spread = " to ".join(dict.fromkeys(str(end) for end in (*runs[:1], *runs[-1:]))) or "0"
+    remarks = (
+        "Caption: Hypotheses declared before the data: effect with its two-sided 90 % interval, and verdict.",
+        f"R = {spread} runs per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
+        "p adj.: one-sided, of the verdict, after Holm over the primary family.",
+        "*: not declared in this form before the data, exploratory.",
+    )
+    return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
+
+
+def _verdict_row(finding: Finding) -> tuple[str, ...]:
+    hypothesis = finding.hypothesis
+    value = hypothesis.kind == "value"
+    unit = outcome_unit(hypothesis.outcome) if value else "%/doubling" if hypothesis.kind == "trend" else "%"
+    ends = (finding.effect.estimate, finding.effect.low, finding.effect.high)
+    if value:
+        scale = {"ms": _MS, "%": _PERCENT}.get(unit, 1.0)
+        effect, low, high = (one for (one,) in _together([[end] for end in ends], scale))
+    else:
+        effect, low, high = (_number(_PERCENT * end, 1) for end in ends)
+    return (
+        f"{hypothesis.id}*" if finding.exploratory else hypothesis.id,
+        outcome_text(hypothesis.outcome).removeprefix("the "),
+        factor_text(hypothesis.factor) if hypothesis.factor else MISSING,
+        effect,
+        low,
+        high,
+        unit,
+        MISSING if value else _number(_PERCENT * finding.sesoi, 1),
+        _pvalue(finding.adjusted),
+        str(finding.runs),
+        f"{finding.word} ({finding.label})",
+    )
+
+
+def outcome_unit(outcome: str) -> str:
+    """Return the unit in which a table shows an outcome."""
+    if outcome.endswith("_share"):
+        return "%"
+    return {"dirty_pages": "pages", "bytes_sent": "bytes"}.get(outcome, "ms")
+
+
+def _pvalue(pvalue: float) -> str:
+    if math.isnan(pvalue):
+        return MISSING
+    return "<0.0001" if pvalue < 1e-4 else f"{pvalue:.4f}"  # noqa: PLR2004 - four decimals are shown
+
+
+def _design(results: Results) -> pd.DataFrame:
+    """Return what was measured, in which versions, on what: one row per statement."""
+    return pd.DataFrame(design_rows(results), columns=["name", "value"])
+
+
+def design_rows(results: Results) -> list[tuple[str, str]]:
+    """Return the design and the versions as name and value, in the order to be read; several values by semicolons."""
+    campaign, plan = results.campaign, results.campaign.plan
+    records = [run.record for run in campaign.runs]
+    versions = [record.versions for record in records]
+    before = [record.host.before for record in records]
+    return [
+        ("campaign", plan.campaign),
+        ("experiment", plan.experiment or MISSING),
+        ("command", plan.command or MISSING),
+        ("seed of the order", MISSING if plan.seed is None else str(plan.seed)),
+        ("blocks", str(len({run.block for run in plan.runs}))),
+        ("cells", str(len({run.cell_id for run in plan.runs}))),
+        ("runs", f"{len(records)} measured of {len(plan.runs)}, {len(campaign.failures)} failed"),
+        ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
+        ("pair", accel_text(results.cells.accels)),
+        *((text, _each(versions, key)) for text, key in _VERSIONS),
+        *((text, _each(versions, key, 12)) for text, key in _HASHES),
+        ("host CPU", _each(before, "cpu_model")),
+        ("host CPUs", _each(before, "cpus")),
+        (
+            "host memory",
+            _each(
+                [
+                    {"size": size_text(int(one["memory_total_bytes"]))}
+                    for one in before
+                    if one.get("memory_total_bytes")
+                ],
+                "size",
+            ),
+        ),
+        ("host kernel", _each(before, "kernel")),
+        ("clock source", _each(before, "clock_source")),
+        ("huge pages", _each(before, "thp")),
+        ("plan SHA-256", campaign.plan_sha256),
+        ("hypotheses SHA-256", plan.hypotheses_sha256 or MISSING),
+    ]
+
+
+_VERSIONS = (("QEMU", "qemu"), ("guest kernel", "kernel"), ("colo-bench", "colo_bench"), ("Python", "python"))
+_HASHES = (
+    ("QEMU SHA-256", "qemu_sha256"),
+    ("guest kernel SHA-256", "kernel_sha256"),
+    ("guest initramfs SHA-256", "initramfs_sha256"),
+)
+
+
+def _each(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:
+    values = sorted({str(record[key])[:longest] for record in records if record.get(key) is not None})
+    return "; ".join(values) or MISSING
+
+
+def _design_tex(results: Results) -> str:
+    columns = (Column("what", align="l"), Column("value", align="p{10cm}"))
+    remarks = (f"Caption: What was measured. {_counts(results)}",)
+    return tabular(columns, design_rows(results), remarks)

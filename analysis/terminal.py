@@ -1,0 +1,69 @@
+"""What the commands beside the report share: plain tables on a terminal or in a log, and shares as people type them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+from rich.table import Table
+
+from analysis.errors import AnalysisError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TextIO
+
+_WIDTH_OF_A_LOG = 160
+_LARGEST_SHARE = 10.0
+
+
+def console(file: TextIO | None = None) -> Console:
+    """Return where a command prints: as wide as the terminal, and of one fixed width in a log."""
+    stream = sys.stdout if file is None else file
+    width = None if stream.isatty() else _WIDTH_OF_A_LOG
+    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+def print_table(out: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> None:
+    """Print rows below their headings; the first ``words`` columns and the last stand left, those between right."""
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0))
+    last = len(headings) - 1
+    for place, heading in enumerate(headings):
+        number = words <= place < last
+        table.add_column(heading, justify="right" if number else "left", no_wrap=number, overflow="fold")
+    for row in rows:
+        table.add_row(*row)
+    out.print(table)
+
+
+def share(text: str) -> float:
+    """Return ``5%``, ``5 %`` or ``0.05`` as 0.05, for ``argparse``.
+
+    Raises:
+        argparse.ArgumentTypeError: no number, not positive, or a bare number of 1 and more, which could mean either.
+    """
+    number = text.strip().removesuffix("%").strip()
+    try:
+        value = float(number)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text!r} is no share; write 5% or 0.05") from error
+    if "%" not in text and value >= 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not clear; write {number}% or a number below 1")
+    value = value / 100 if "%" in text else value
+    if not 0 < value <= _LARGEST_SHARE:
+        raise argparse.ArgumentTypeError(f"{text!r} must be above 0 and at most 1000%")
+    return value
+
+
+def reported(work: Callable[[], int]) -> int:
+    """Return what ``work`` returns; an error of the analysis is one line on stderr and its exit code."""
+    try:
+        return work()
+    except AnalysisError as error:
+        sys.stderr.write(f"colo-bench: {error}\n")
+        return error.exit_code
+    except OSError as error:
+        sys.stderr.write(f"colo-bench: a file cannot be written: {error}\n")
+        return AnalysisError.exit_code

@@ -1,0 +1,118 @@
+"""``calibrate``: methods that are believed are inside their bands, and the naive ones fail on the same campaigns."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import Fake, write_campaign
+
+from analysis import stats
+from analysis.__main__ import main
+from analysis.build import derive
+from analysis.calibrate import QUESTIONS, calibration, comparison, model_of, pooled_and_by_run
+from analysis.errors import NothingMeasuredError
+from analysis.load import load_campaign
+from analysis.stats.simulate import Model, simulate_runs
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STUDIES = 400
+
+
+@pytest.fixture(scope="module")
+def found() -> pd.DataFrame:
+    return calibration(None, STUDIES, 1)
+
+
+def test_every_question_is_answered(found: pd.DataFrame) -> None:
+    assert set(found["quantity"]) == set(QUESTIONS)
+    assert not found.duplicated(["quantity", "method", "level"]).any()
+    assert ((found["low"] <= found["estimate"]) & (found["estimate"] <= found["high"])).all()
+
+
+def test_methods_in_use_are_inside_their_bands(found: pd.DataFrame) -> None:
+    used = found[found["recommended"]]
+    slack = 2 * used["standard_error"]
+    assert (used["estimate"] >= used["band_low"] - slack).all()
+    assert (used["estimate"] <= used["band_high"] + slack).all()
+
+
+def test_pooled_checkpoints_find_what_is_not_there_and_run_medians_do_not(found: pd.DataFrame) -> None:
+    same = found[(found["quantity"] == "type I error") & ~found["recommended"]].pivot_table(
+        index="method", columns="level", values="estimate"
+    )
+    assert set(same.index) == {"Spearman", "one-way ANOVA", "Welch's t, largest against smallest"}
+    assert (same["pooled"] > 0.20).all()
+    assert (same["run"] < 0.09).all()
+
+
+def test_the_same_seed_gives_the_same_table() -> None:
+    one, again, other = (calibration(None, 60, seed, questions=("comparison",)) for seed in (1, 1, 2))
+    pd.testing.assert_frame_equal(one, again)
+    assert not one.equals(other)
+
+
+def test_ratio_intervals_are_those_of_the_statistic() -> None:
+    model = Model(sizes=(0.0, 1.0), blocks=5)
+    logs = simulate_runs(model, np.random.default_rng(1), 60)
+    ends = [stats.ratio_of_medians(np.exp(study[:, 1]), np.exp(study[:, 0]), confidence=0.90) for study in logs]
+    covered = np.mean([(end.low or 0) <= 1 <= (end.high or 0) for end in ends])
+    first = comparison(model, studies=60, seed=1)[0]
+    assert first.rate == covered
+    assert first.nominal == ends[0].coverage
+
+
+def test_two_blocks_are_too_few_for_a_ratio() -> None:
+    assert comparison(Model(blocks=2), studies=50, seed=1) == []
+
+
+def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=3, checkpoints=20)
+    assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {80}
+    monkeypatch.setattr("analysis.calibrate._MOST_VALUES", 1)
+    assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {50}
+
+
+def test_the_model_is_that_of_the_campaign(tmp_path: Path) -> None:
+    fake = Fake(mems=(256 << 20, 512 << 20, 1 << 30), smps=(1, 2), links=("unix",), repeats=8, count=60)
+    model = model_of(load_campaign(write_campaign(tmp_path, fake)))
+    assert model.sizes == (28.0, 29.0, 30.0)
+    assert (model.blocks, model.checkpoints) == (8, 60)
+    assert model.run_sd == pytest.approx(0.05, rel=0.4)
+    assert model.phi < 0.1
+    assert (model.slow_share, model.stuck_share, model.missing) == (0.0, 0.0, 0.0)
+    assert abs(model.drift) < 0.05
+
+
+def test_stalls_over_tcp_are_no_variation_between_runs(tmp_path: Path) -> None:
+    fake = Fake(smps=(1,), links=("tcp",), repeats=10, count=60)
+    model = model_of(load_campaign(write_campaign(tmp_path, fake)))
+    assert 0.2 < model.slow_share < 0.5
+    assert model.slow_extra_s == pytest.approx(0.041, abs=0.003)
+    assert model.checkpoint_sd < 0.15
+
+
+def test_a_campaign_that_tells_nothing_of_how_runs_vary(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(repeats=1))
+    campaign = load_campaign(folder)
+    with pytest.raises(NothingMeasuredError, match="no cell has two runs"):
+        model_of(campaign)
+    stand_in = calibration(derive(campaign), 50, 1, questions=("comparison",))
+    pd.testing.assert_frame_equal(stand_in, calibration(None, 50, 1, questions=("comparison",)))
+    assert main(["calibrate", "--from", str(folder)]) == 1
+
+
+def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_campaign(tmp_path, Fake(links=("unix",), repeats=4))
+    written = tmp_path / "rates.csv"
+    assert main(["calibrate", "--from", str(folder), "--studies", "50", "--csv", str(written)]) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 sizes x 4 blocks x 30 checkpoints")
+    assert "blocked Jonckheere-Terpstra" in printed
+    assert set(pd.read_csv(written)["level"]) == {"pooled", "run"}
+    with pytest.raises(SystemExit):
+        main(["calibrate", "--studies", "3"])

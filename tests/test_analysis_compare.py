@@ -1,0 +1,242 @@
+"""``compare``: two campaigns made by hand, so that the right verdict is known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import Fake, write_campaign
+
+from analysis.__main__ import main
+from analysis.compare import NotComparableError, compare, settles, show, to_json
+from analysis.errors import NothingMeasuredError
+from analysis.load import Campaign, Failure, Run
+from analysis.records import Plan, PlannedCell, PlannedRun, RunRecord
+from analysis.terminal import console
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+GIB = 1 << 30
+
+
+def made(
+    name: str, cells: Mapping[int, Sequence[float]], *, accel: str = "tcg", failed: int = 0, **factors: Any
+) -> Campaign:
+    """Return a campaign with a cell per RAM size in GiB and a run per pause in ms; every cell loses ``failed`` runs."""
+    trees = {
+        f"{mem}-{sorted(factors.items())}": {"mem": mem * GIB, "smp": 1, "accel": accel, **factors} for mem in cells
+    }
+    runs, planned, failures = [], [], []
+    for (cell_id, tree), (mem, pauses) in zip(trees.items(), cells.items(), strict=True):
+        for block in range(len(pauses) + failed):
+            run_id = f"{name}-{mem}-{block}"
+            plan = PlannedRun(run_id=run_id, block=block, order=len(planned), cell_id=cell_id, label=f"{mem} GiB")
+            planned.append(plan)
+            if block >= len(pauses):
+                failures.append(Failure(plan, 1, "colo-start", "timeout", "no COLO"))
+                continue
+            record = RunRecord.model_validate(
+                {
+                    **plan.model_dump(),
+                    "campaign": name,
+                    "cell": tree,
+                    "started_at": 0.0,
+                    "finished_at": 60.0,
+                    "accel": accel,
+                    "versions": {"qemu": f"QEMU {name}", "qemu_sha256": name * 4},
+                    "timings": {"colo_start_s": 2.0},
+                    "quality": {"ok": True},
+                }
+            )
+            pause = np.array([1.0, pauses[block] / 1e3, pauses[block] / 1e3])
+            runs.append(Run(record, pd.DataFrame({"warmup": [True, False, False], "pause_s": pause}), run_id))
+    plan_cells = tuple(
+        PlannedCell(cell_id=key, label=f"{tree['mem'] // GIB} GiB", cell=tree) for key, tree in trees.items()
+    )
+    plan = Plan(campaign=name, runs=tuple(planned), cells=plan_cells)
+    return Campaign(plan, name, tuple(runs), (), tuple(failures), (), ())
+
+
+def around(centre: float, runs: int, *, spread: float = 0.01) -> list[float]:
+    """Return run medians evenly around a centre, none of them tied with those around another."""
+    return [centre * (1 + spread * (place / (runs - 1) - 0.5)) for place in range(runs)]
+
+
+def test_a_slower_cell_has_regressed() -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(22, 6)}))
+    assert (found.verdict, found.exit_code) == ("regressed", 5)
+    (cell,) = found.cells
+    assert cell.ratio == pytest.approx(1.1, rel=1e-3)
+    assert 1.05 < cell.low < cell.ratio < cell.high
+    assert cell.label == "by the threshold or more"
+    assert cell.pvalue == pytest.approx(1 / 924)
+
+
+def test_equal_cells_have_not() -> None:
+    found = compare(
+        made("old", {1: around(20, 6), 2: around(30, 6)}), made("new", {1: around(20.01, 6), 2: around(29, 6)})
+    )
+    assert (found.verdict, found.exit_code) == ("not regressed", 0)
+    assert [cell.label for cell in found.cells] == ["no difference that matters", "faster"]
+    assert [cell.needed_runs for cell in found.cells] == [None, None]
+
+
+def test_wide_spread_is_inconclusive_and_says_what_would_settle_it() -> None:
+    found = compare(
+        made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(20.1, 6, spread=0.4)}), threshold=0.05
+    )
+    assert (found.verdict, found.exit_code) == ("inconclusive", 6)
+    (cell,) = found.cells
+    assert cell.low < 1
+    assert cell.high > 1.05
+    assert cell.needed_runs is not None
+    assert cell.needed_runs > 50
+    assert f"{cell.needed_runs} in all" in settles(found)
+
+
+def test_two_runs_have_no_interval() -> None:
+    found = compare(made("old", {1: around(20, 2)}), made("new", {1: around(40, 2)}))
+    assert found.verdict == "inconclusive"
+    assert found.cells[0].label.startswith("no 90 % interval at R=2 and R=2")
+    assert found.cells[0].needed_runs is not None
+
+
+def test_the_threshold_decides() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: around(20.6, 6)})
+    assert compare(old, new, threshold=0.05).verdict == "not regressed"
+    assert compare(old, new, threshold=0.02).verdict == "regressed"
+
+
+def test_many_cells_ask_for_more_than_one_of_them_would() -> None:
+    cells = {mem: around(20, 4) for mem in range(1, 9)}
+    slower = compare(made("old", cells), made("new", {**cells, 1: around(30, 4)}))
+    assert slower.cells[0].pvalue == pytest.approx(1 / 70)
+    assert slower.cells[0].adjusted == pytest.approx(8 / 70)
+    assert (slower.verdict, slower.cells[0].verdict) == ("inconclusive", "inconclusive")
+    assert slower.cells[0].label == "not after Holm's adjustment over 8 cells"
+    assert slower.cells[0].needed_runs == 5  # 1 / C(10, 5) is the first below 0.05 / 8
+
+
+def test_a_word_does_not_hang_on_leaving_failed_runs_out() -> None:
+    old = made("old", {1: around(20, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6)}, failed=5))
+    assert (found.verdict, found.cells[0].label) == ("inconclusive", "depends on the failed runs")
+    assert "failed runs of 1 cell again" in settles(found)
+    assert any("0 in BASE, 5 in NEW" in note for note in found.notes)
+    assert compare(old, made("new", {1: around(24, 6)}, failed=5)).verdict == "regressed"
+
+
+def test_a_cell_that_only_fails_is_not_passed_over() -> None:
+    old = made("old", {1: around(20, 6), 2: around(30, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6), 2: []}, failed=3))
+    assert found.verdict == "inconclusive"
+    assert found.cells[1].label == "never measured in NEW (3 runs failed)"
+
+
+def test_runs_that_failed_their_own_check_do_not_count() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: [*around(20.01, 6), 900.0]})
+    bad = new.runs[-1].record.model_copy(
+        update={"quality": new.runs[-1].record.quality.model_copy(update={"ok": False})}
+    )
+    new = Campaign(new.plan, "", (*new.runs[:-1], Run(bad, new.runs[-1].checkpoints, "")), (), (), (), ())
+    found = compare(old, new)
+    assert found.cells[0].runs_new == 6
+    assert found.new.excluded == 1
+
+
+def test_cells_match_whatever_the_qemu_is_called() -> None:
+    old = made("old", {1: around(20, 6), 2: around(30, 6)}, qemu="system")
+    new = made("new", {1: around(20.01, 6), 4: around(30, 6)}, qemu="/opt/qemu")
+    found = compare(old, new)
+    assert [cell.cell for cell in found.cells] == ["1 GiB"]
+    assert (found.only_in_base, found.only_in_new) == (("2 GiB",), ("4 GiB",))
+    assert not any("same QEMU" in note for note in found.notes)
+
+
+def test_the_number_of_checkpoints_is_no_factor_but_is_said() -> None:
+    old = made("old", {1: around(20, 6)}, checkpoint={"count": 20, "warmup": 3})
+    new = made("new", {1: around(20.01, 6)}, checkpoint={"count": 40, "warmup": 3})
+    assert "the number of checkpoints differs too: 20 against 40" in compare(old, new).notes
+
+
+def test_emulation_is_not_compared_with_kvm() -> None:
+    with pytest.raises(NotComparableError, match=r"emulation.*KVM"):
+        compare(made("old", {1: around(20, 6)}), made("new", {1: around(20, 6)}, accel="kvm"))
+
+
+def test_nothing_in_common_says_what_differs() -> None:
+    with pytest.raises(NothingMeasuredError, match="RAM: 1 GiB against 2 GiB"):
+        compare(made("old", {1: around(20, 6)}), made("new", {2: around(20, 6)}))
+    with pytest.raises(NothingMeasuredError, match="measured on both sides"):
+        compare(made("old", {1: around(20, 6)}), made("new", {1: []}, failed=2))
+
+
+def test_two_binaries_in_one_campaign_are_refused() -> None:
+    both = made("both", {1: around(20, 6)}, qemu="a")
+    other = made("both", {1: around(20, 6)}, qemu="b")
+    joined = Campaign(
+        both.plan.model_copy(update={"cells": (*both.plan.cells, *other.plan.cells)}), "", both.runs, (), (), (), ()
+    )
+    with pytest.raises(NotComparableError, match="differ in qemu only"):
+        compare(joined, made("new", {1: around(20, 6)}))
+
+
+def test_another_outcome_can_be_compared() -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(40, 6)}), outcome="colo_start")
+    assert found.cells[0].ratio == 1
+    assert found.verdict == "not regressed"
+
+
+def test_the_json_is_complete_and_the_same_again() -> None:
+    old, new = made("old", {1: around(20, 6), 2: around(20, 2)}), made("new", {1: around(22, 6), 2: around(20, 2)})
+    text = to_json(compare(old, new))
+    assert text == to_json(compare(old, new))
+    document = json.loads(text)
+    assert document["schema_version"] == 1
+    assert (document["verdict"], document["exit_code"], document["unit"]) == ("regressed", 5, "s")
+    assert document["base"]["qemu"] == [{"version": "QEMU old", "sha256": "oldoldoldold"}]
+    first, second = document["cells"]
+    assert first["base"] == pytest.approx(0.020)
+    assert second["low"] is None
+    assert first["factors"]["mem"] == GIB
+
+
+def test_the_terminal_shows_each_cell_and_how_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(22, 6)}))
+    show(found, console())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "BASE old: emulation (TCG), 6 runs, QEMU old (oldoldoldold)"
+    assert any("20.0 ms" in line or "20 ms" in line for line in lines if line.startswith("1 GiB"))
+    assert lines[-1].startswith("REGRESSED at a threshold of 5 %: 1 of 1 cell")
+
+
+@pytest.mark.parametrize(("repeats", "code"), [(6, (0, 6)), (1, (6,))])
+def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: tuple[int, ...]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=repeats))
+    new = write_campaign(tmp_path, Fake(name="new", links=("unix",), repeats=repeats))
+    written = tmp_path / "answer.json"
+    ended = main(["compare", str(base), str(new), "--threshold", "20%", "--json", str(written)])
+    assert ended in code
+    assert json.loads(written.read_text())["exit_code"] == ended
+
+
+def test_wrong_usage_is_2_and_nothing_measured_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", repeats=2))
+    empty = write_campaign(tmp_path, Fake(name="empty", repeats=2, failed=16))
+    assert main(["compare", str(base), str(tmp_path / "none")]) == 2
+    assert main(["compare", str(base), str(empty)]) == 1
+    assert "nothing was measured" in capsys.readouterr().err
+    for wrong in (["compare", str(base)], ["compare", str(base), str(base), "--threshold", "5"]):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+
+
+def test_a_folder_named_like_a_command_is_given_with_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["./compare"]) == 2

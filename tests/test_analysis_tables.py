@@ -1,0 +1,165 @@
+"""The tables of the report: whole as CSV, and LaTeX that compiles whatever the texts hold."""
+
+from __future__ import annotations
+
+import io
+import re
+import shutil
+import subprocess
+from typing import TYPE_CHECKING
+
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import Fake, write_campaign
+
+from analysis.build import derive
+from analysis.latex import Column, escape, tabular
+from analysis.load import load_campaign
+from analysis.tables import aligned, tables
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analysis.results import Results
+
+HYPOTHESES = (
+    {"id": "H1_ram", "claim": "Growth & more: 100 % of #1_{x} ~ ^ \\", "factor": "mem", "direction": "increasing"},
+    {
+        "id": "H2_link",
+        "claim": "No difference.",
+        "kind": "contrast",
+        "factor": "smp",
+        "levels": [1, 2],
+        "direction": "none",
+    },
+    {"id": "H3_pause", "claim": "40 to 70 ms.", "kind": "value", "low": 0.04, "high": 0.07},
+)
+NAMES = ("cells", "phases", "verdicts", "design")
+MACROS = {
+    "begin",
+    "end",
+    "toprule",
+    "midrule",
+    "bottomrule",
+    "multicolumn",
+    "pm",
+    "textperiodcentered",
+    "textbackslash",
+    "textasciitilde",
+    "textasciicircum",
+    "infty",
+    "times",
+    "mu",
+    "le",
+    "ge",
+}
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    fake = Fake(repeats=6, count=12, warmup=2, finer=True, hypotheses=HYPOTHESES, failed=3)
+    return derive(load_campaign(write_campaign(tmp_path_factory.mktemp("tables"), fake)))
+
+
+@pytest.fixture(scope="module")
+def files(results: Results) -> dict[str, bytes]:
+    return tables(results)
+
+
+def rows_of(tex: str) -> list[list[str]]:
+    """Return the cells of every row of a ``tabular``, a ``\\multicolumn`` counted as what it spans."""
+    body = "\n".join(line for line in tex.splitlines() if not line.startswith("%"))
+    inner = body[body.index("\\toprule") : body.index("\\end{tabular}")]
+    rows = []
+    for line in inner.replace("\\toprule", "").replace("\\midrule", "").replace("\\bottomrule", "").split("\\\\\n"):
+        if not line.strip():
+            continue
+        cells = re.split(r"(?<!\\)&", line)
+        rows.append(
+            [cell for cell in cells for _ in range(int((re.match(r"\s*\\multicolumn\{(\d)\}", cell) or [0, 1])[1]))]
+        )
+    return rows
+
+
+def width_of(tex: str) -> int:
+    preamble = re.search(r"\\begin\{tabular\}\{(.*)\}\n", tex)
+    assert preamble is not None
+    return len(re.sub(r"@\{[^}]*\}|\{[^}]*\}", "", preamble[1]))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_structure_is_sound(files: dict[str, bytes], name: str) -> None:
+    tex = files[f"tables/{name}.tex"].decode("ascii")
+    assert tex.count("\\begin{tabular}") == tex.count("\\end{tabular}") == 1
+    assert {len(row) for row in rows_of(tex)} == {width_of(tex)}
+    body = "\n".join(line for line in tex.splitlines() if not line.startswith("%"))
+    assert set(re.findall(r"\\([A-Za-z]+)", body)) <= MACROS
+    bare = re.sub(r"\\[\\{}&%$#_,]", "", body)
+    assert bare.count("{") == bare.count("}")
+    assert bare.count("$") % 2 == 0
+    assert not re.search(r"[%#^]", bare)
+    assert any("R = " in line and "N = " in line for line in tex.splitlines() if line.startswith("% "))
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
+@pytest.mark.parametrize("name", NAMES)
+def test_it_compiles(files: dict[str, bytes], name: str, tmp_path: Path) -> None:
+    (tmp_path / "table.tex").write_bytes(files[f"tables/{name}.tex"])
+    (tmp_path / "paper.tex").write_text(
+        "\\documentclass{article}\\usepackage{booktabs}\\begin{document}\\input{table}\\end{document}"
+    )
+    argv = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "paper.tex"]
+    done = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 0, done.stdout[-2000:]
+
+
+def test_the_csv_holds_the_same_rows(files: dict[str, bytes], results: Results) -> None:
+    csv = {name: pd.read_csv(io.BytesIO(files[f"tables/{name}.csv"])) for name in NAMES}
+    assert len(csv["cells"]) == len(results.per_cell) == 8
+    assert csv["cells"]["pause"].tolist() == pytest.approx(results.per_cell["pause"].tolist())
+    assert len(csv["phases"]) == 8 * 8
+    assert csv["verdicts"]["id"].tolist() == [str(one["id"]) for one in HYPOTHESES]
+    assert (
+        dict(zip(csv["design"]["name"], csv["design"]["value"], strict=True))["runs"] == "45 measured of 48, 3 failed"
+    )
+
+
+def test_phases_add_up_to_the_pause(files: dict[str, bytes]) -> None:
+    phases = pd.read_csv(io.BytesIO(files["tables/phases.csv"]))
+    inside = phases[phases["phase"].isin(["prepare", "save", "deliver", "load", "resume"])]
+    sums = inside.groupby("cell")["mean_s"].sum()
+    assert sums.tolist() == pytest.approx(
+        phases[phases["phase"] == "pause_mean"].set_index("cell")["mean_s"][sums.index]
+    )
+
+
+def test_the_same_results_give_the_same_bytes(results: Results, files: dict[str, bytes]) -> None:
+    assert tables(results) == files
+
+
+def test_numbers_of_a_column_have_the_same_decimals() -> None:
+    assert aligned([0.0479, 0.1204, 0.0071], 1e3) == ["47.9", "120.4", "7.1"]
+    assert aligned([1500.0, 20.0, float("nan")]) == ["1500", "20", "\N{EN DASH}"]
+    assert aligned([-0.25, 0.0, float("inf")]) == ["\N{MINUS SIGN}0.250", "0.000", "\N{INFINITY}"]
+    assert aligned([]) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("50 % & $x_1$ #2", r"50 \% \& \$x\_1\$ \#2"),
+        ("{a}\\b~c^d", r"\{a\}\textbackslash{}b\textasciitilde{}c\textasciicircum{}d"),
+        ("[x] * <y>", "{[}x{]} {*} $<$y$>$"),
+        ("1 GiB \N{MIDDLE DOT} 2 vCPUs", r"1 GiB \textperiodcentered{} 2 vCPUs"),
+        ("--option ---", "-{}-option -{}-{}-"),
+        ("caf\N{LATIN SMALL LETTER E WITH ACUTE} \N{SNOWMAN}", "cafe {[}U+2603{]}"),
+        ("two\nlines\tand\0", "two lines and{}"),
+    ],
+)
+def test_text_is_escaped(text: str, expected: str) -> None:
+    assert escape(text) == expected
+
+
+def test_a_row_of_another_width_is_refused() -> None:
+    with pytest.raises(ValueError, match="2 texts for 1 columns"):
+        tabular([Column("a")], [("1", "2")], ())
