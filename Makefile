@@ -1,12 +1,15 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
 PY := .venv/bin/python
-.PHONY: setup demo test fast lint benchmark lock clean
+.PHONY: setup browser demo test fast lint benchmark reference lock clean
 
 setup: .venv/.done
 
 .venv/.done: requirements.txt pyproject.toml setup.sh
 	sh ./setup.sh
 	touch $@
+
+browser: setup
+	sh tests/browser.sh
 
 demo: setup
 	$(PY) -m bench experiment=demo
@@ -19,11 +22,17 @@ lint: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-test: lint
+test: lint browser
 	$(PY) -m pytest
 
 benchmark: setup
 	$(PY) -m benchmarks
+
+# The derived data of a campaign, without raw logs: make reference CAMPAIGN=results/size_sweep
+reference:
+	mkdir -p results/reference
+	cd $(CAMPAIGN) && tar cf - plan.json ledger.jsonl index.csv runs/*/run.json runs/*/checkpoints.parquet \
+		| tar xf - -C $(CURDIR)/results/reference --one-top-level=$(notdir $(CAMPAIGN))
 
 lock: setup
 	$(PY) -m piptools compile -q --extra dev --generate-hashes --allow-unsafe --no-strip-extras --no-emit-index-url \

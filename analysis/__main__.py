@@ -1,4 +1,8 @@
-"""``python -m analysis results/<campaign>``: builds the report of a campaign and prints its path."""
+"""``python -m analysis results/<campaign>``: builds the report of a campaign and prints its path.
+
+``python -m analysis compare|power|calibrate ...`` are commands of their own; a campaign folder of such a name is given
+with a path separator (``./compare``).
+"""
 
 from __future__ import annotations
 
@@ -7,22 +11,54 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis import calibrate, compare, power
 from analysis.build import build_report
+from analysis.declared import read_hypotheses
 from analysis.errors import AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "calibrate": calibrate.main,
+    "compare": compare.main,
+    "power": power.main,
+}
+"""What the first word may be instead of a campaign."""
+
+STYLES = ("screen", "acm", "ieee")
+"""How wide the figures are drawn, and how large their letters are."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 with the path printed, 1 when nothing was measured, 2 when the path is wrong."""
+    """Return 0 with the path printed, 1 when nothing was measured, 2 when the path is wrong.
+
+    A command returns what its own module says.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    if words and words[0] in COMMANDS:
+        return COMMANDS[words[0]](words[1:])
+    return report(words)
+
+
+def report(words: Sequence[str]) -> int:
+    """Build the report of one or more campaigns of one plan."""
     parser = argparse.ArgumentParser(
-        prog="python -m analysis", description="Build the report of a measured campaign and print its path."
+        prog="python -m analysis",
+        description="Build the report of a measured campaign, or of several of one plan, and print its path. "
+        f"Other commands: {', '.join(COMMANDS)}.",
     )
-    parser.add_argument("campaign", type=Path, help="a campaign folder, such as results/demo")
-    folder = parser.parse_args(arguments).campaign
+    parser.add_argument("campaign", nargs="+", help="campaign folders, such as results/demo")
+    parser.add_argument(
+        "--style", choices=STYLES, default="screen", help="of the figures; figure.style=STYLE is the same"
+    )
+    parser.add_argument("--hypotheses", type=Path, metavar="FILE", help="YAML with other hypotheses: exploratory")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (report/ in the first folder)")
+    # figure.style=acm is spelled like the measuring command's settings.
+    given = parser.parse_args([word.replace("figure.style=", "--style=", 1) for word in words])
     try:
-        page = build_report(folder)
+        asked = read_hypotheses(given.hypotheses) if given.hypotheses else None
+        page = build_report([Path(one) for one in given.campaign], style=given.style, asked=asked, out=given.out)
     except AnalysisError as error:
         sys.stderr.write(f"colo-bench: {error}\n")
         return error.exit_code

@@ -1,56 +1,91 @@
-"""Builds the report of a campaign: reads its folder, writes ``report/`` inside it, each file complete or not at all."""
+"""Builds the report of a study: reads campaign folders, writes ``report/``, each file complete or not at all."""
 
 from __future__ import annotations
 
 import os
 from typing import TYPE_CHECKING
 
+from analysis.calibrate import calibration
+from analysis.cell_table import cell_table
 from analysis.cells import name_cells
-from analysis.figures import figures
-from analysis.load import load_campaign
-from analysis.report import Summaries, render
-from analysis.summary import cell_table, run_table, used_checkpoints
+from analysis.diagnostics import diagnose
+from analysis.effects import effects
+from analysis.hypotheses import judge_all
+from analysis.outcomes import run_table
+from analysis.plots import figures
+from analysis.report import render
+from analysis.results import Results
+from analysis.study import load_study
+from analysis.tables import tables
+from analysis.verdicts import verdicts_json
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
-    import pandas as pd
-
     from analysis.load import Campaign
+    from analysis.plots import Skipped
+    from analysis.records import Hypothesis
+
+_STUDIES = 400
+"""Simulated campaigns behind the figure on pooling: enough to tell 5 % from 50 %."""
 
 
-def build_report(folder: Path) -> Path:
-    """Write ``report/`` and return the path of its page. The same data gives the same bytes.
+def build_report(
+    folders: Sequence[Path],
+    *,
+    style: str = "screen",
+    asked: Sequence[Hypothesis] | None = None,
+    out: Path | None = None,
+) -> Path:
+    """Write the report of one or more campaigns of one plan, and return the path of its page.
+
+    Args:
+        folders: campaign folders; several are combined, block after block.
+        style: of the figures' files: ``screen``, ``acm`` or ``ieee``.
+        asked: other hypotheses than those declared; their verdicts are exploratory.
+        out: where to write; None: ``report/`` in the first folder.
 
     Raises:
-        NotACampaignError: the folder holds no campaign that can be read.
-        NothingMeasuredError: it holds no measured run.
+        AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
         OSError: the report cannot be written.
     """
-    files = report_files(load_campaign(folder))
-    for name, content in files.items():
-        _write(folder / "report" / name, content)
-    return folder / "report" / "report.html"
+    results = derive(load_study(folders), asked)
+    target = out or folders[0] / "report"
+    for name, content in report_files(results, style).items():
+        _write(target / name, content)
+    return target / "report.html"
 
 
-def report_files(campaign: Campaign) -> dict[str, bytes]:
-    """Return the files of the report by their names within ``report/``."""
+def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
+    """Return everything that follows from a campaign; the same data gives the same values."""
     cells = name_cells(run.record for run in campaign.runs)
-    used, per_run = used_checkpoints(campaign.runs, cells), run_table(campaign.runs, cells)
-    per_cell = cell_table(cells, per_run, used)
-    ecdf, phases = figures(used, per_cell, cells)
+    runs = run_table(campaign.runs, cells)
+    return Results(
+        campaign=campaign,
+        cells=cells,
+        runs=runs,
+        per_cell=cell_table(campaign, cells, runs),
+        findings=judge_all(campaign, runs, asked),
+        effects=effects(runs, campaign.runs),
+        diagnostics=diagnose(campaign, cells, runs),
+    )
+
+
+def report_files(results: Results, style: str = "screen") -> dict[str, bytes]:
+    """Return the files of the report by their names within its folder."""
+    skipped: list[Skipped] = []
+    rates = calibration(results, studies=_STUDIES, questions=("type I error",)).rename(columns={"estimate": "type_one"})
+    drawings = list(figures(results, style, calibration=rates, on_skip=skipped.append))
     files: dict[str, bytes] = {}
-    for drawing in (ecdf, phases):
+    for drawing in drawings:
         files |= {f"figures/{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
-        files[f"figures/{drawing.name}.csv"] = _csv(drawing.data)
-    files["tables/cells.csv"] = _csv(per_cell)
-    files["report.html"] = render(campaign, Summaries(cells, per_run, per_cell), ecdf, phases).encode()
+        files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
+        files[f"figures/{drawing.name}.csv"] = drawing.csv
+    files |= tables(results)
+    files["verdicts.json"] = verdicts_json(results).encode()
+    files["report.html"] = render(results, drawings, skipped).encode()
     return files
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    text: str = table.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-    return text.encode()
 
 
 def _write(path: Path, content: bytes) -> None:

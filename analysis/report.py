@@ -1,58 +1,36 @@
-"""The report page: what was measured, said in one self-contained HTML file. Every text is escaped by the template."""
+"""The report page: the answer first, then what it rests on, in one self-contained HTML file. The template escapes."""
 
 from __future__ import annotations
 
 import base64
 import hashlib
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import jinja2
+import numpy as np
 
-from analysis import findings
+from analysis import answer, trust
 from analysis.describe import describe_host, describe_versions
-from analysis.summary import ENOUGH_FOR
+from analysis.outcomes import TRIGGERS
+from analysis.page import Cell, Column, Table, number, text
+from analysis.plots.forest import NAME as FOREST
 from analysis.text import ACCEL_TEXT, MISSING, count_text, ms_text, percent_text, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
 
-    import pandas as pd
-
-    from analysis.cells import Cells
-    from analysis.figures import Drawing, Picture
-    from analysis.load import Campaign, Run
-    from analysis.records import Quality
+    from analysis.load import Campaign
+    from analysis.plots import Drawing, Picture, Skipped
+    from analysis.results import Results
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DAGGER = "†"
 _MOST_NAMED = 12
-_CELL_HEAD = (
-    "Cell",
-    "Median pause [range of runs], ms",
-    "p95, ms",
-    "p99, ms",
-    "Dirty pages, median",
-    "Runs",
-    "Checkpoints",
-    "Ran under",
-    "Triggers",
-)
-_CELL_NUMBERS = (1, 2, 3, 4, 5, 6)
 
 
-@dataclass(frozen=True)
-class Summaries:
-    """The tables that the page shows, and the names of the cells."""
-
-    cells: Cells
-    per_run: pd.DataFrame
-    per_cell: pd.DataFrame
-
-
-def render(campaign: Campaign, summaries: Summaries, ecdf: Drawing, phases: Drawing) -> str:
+def render(results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skipped]) -> str:
     """Return the page."""
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
@@ -62,127 +40,31 @@ def render(campaign: Campaign, summaries: Summaries, ecdf: Drawing, phases: Draw
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    context = _opening(campaign, summaries) | _results(campaign, summaries, ecdf, phases)
-    return environment.get_template("report.html").render(context | _evidence(campaign, summaries))
-
-
-def _opening(campaign: Campaign, summaries: Summaries) -> dict[str, Any]:
-    title, text = findings.accel_warning(summaries.cells.accels)
-    return {
-        "campaign": campaign.plan.campaign,
-        "headline": findings.headline(summaries.per_cell),
-        "scope": _scope(campaign, summaries),
-        "accel_class": "tcg" if "tcg" in summaries.cells.accels else "kvm",
-        "accel_title": title,
-        "accel_text": text,
-        "alerts": _alerts(campaign),
+    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    shown = {drawing.name: _shown(drawing) for drawing in drawings}
+    context = {
+        "script": script,
+        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        "forest": shown.pop(FOREST, None),
+        "figures": list(shown.values()),
+        "skipped": [(one.name.replace("_", " "), one.why) for one in skipped],
+        **_opening(results),
+        **answer.context(results),
+        **_design(results),
+        "cells": cells_table(results),
+        "cell_note": _cell_note(results),
+        **trust.context(results),
+        **_reproduce(results.campaign),
     }
+    return environment.get_template("report.html").render(context)
 
 
-def _scope(campaign: Campaign, summaries: Summaries) -> str:
-    planned_cells = len({run.cell_id for run in campaign.plan.runs})
-    records = [run.record for run in campaign.runs]
-    first, last = (
-        _utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records))
-    )
-    return (
-        f"{len(campaign.runs)} of {plural(len(campaign.plan.runs), 'planned run')} measured, "
-        f"{len(summaries.cells.names)} of {plural(planned_cells, 'cell')}, "
-        f"{plural(int(summaries.per_cell['checkpoints'].sum()), 'checkpoint')} after the warm-up, "
-        f"{first if first == last else f'{first} to {last}'} (UTC)."
-    )
-
-
-def _alerts(campaign: Campaign) -> list[str]:
-    doubtful = sum(not run.record.quality.ok for run in campaign.runs)
-    counts = (
-        (len(campaign.failures), "failed"),
-        (len(campaign.unread), "could not be read"),
-        (len(campaign.unfinished), "not yet measured"),
-        (doubtful, "with quality problems"),
-    )
-    return [f"{plural(count, 'run')} {what}" for count, what in counts if count]
-
-
-def _results(campaign: Campaign, summaries: Summaries, ecdf: Drawing, phases: Drawing) -> dict[str, Any]:
-    per_cell = summaries.per_cell
-    sample = _sample(per_cell)
-    left_out = int(per_cell["warmup_left_out"].sum())
-    planned = {name.cell_id: _planned_runs(campaign, name.cell_id) for name in summaries.cells.names}
-    ecdf_caption = (
-        f"Share of checkpoints that paused the VM for at most this long, one line per run, logarithmic axis. {sample} "
-        f"{plural(left_out, 'warm-up checkpoint')} left out; no other exclusion, no interval."
-    )
-    phases_caption = (
-        "Mean phases, which add up to the mean pause (the number at the bar). The VM stops at 0: request and stop lie "
-        "before it, outside the pause. Whiskers: smallest and largest mean pause of a run, not a confidence interval. "
-        f"{sample}"
-    )
+def _shown(drawing: Drawing) -> dict[str, str]:
     return {
-        "extremes": findings.extremes(per_cell),
-        "cell_head": _CELL_HEAD,
-        "cell_numbers": _CELL_NUMBERS,
-        "cell_rows": [_cell_row(row, planned[row["cell_id"]]) for row in per_cell.to_dict("records")],
-        "cell_note": _cell_note(per_cell),
-        "ecdf": _shown(
-            ecdf, findings.spread(summaries.per_run), ecdf_caption, "Distribution of the pause, a line per run"
-        ),
-        "phases": _shown(
-            phases, findings.longest_phase(per_cell), phases_caption, "Mean phases of the pause, a bar per cell"
-        ),
-    }
-
-
-def _planned_runs(campaign: Campaign, cell_id: str) -> int:
-    return sum(run.cell_id == cell_id for run in campaign.plan.runs)
-
-
-def _sample(per_cell: pd.DataFrame) -> str:
-    runs, checkpoints = _span(per_cell["runs"]), _span(per_cell["checkpoints"])
-    accels = " and ".join(ACCEL_TEXT[accel] for accel in sorted(set(per_cell["accel"])))
-    noun = "run" if runs == "1" else "runs"
-    return f"R = {runs} {noun} and N = {checkpoints} checkpoints per cell; {accels}."
-
-
-def _span(values: pd.Series) -> str:
-    return f"{values.min():,}" if values.min() == values.max() else f"{values.min():,} to {values.max():,}"
-
-
-def _cell_row(row: dict[str, Any], planned: int) -> tuple[str, ...]:
-    middle = ms_text(row["median_pause_ms"])
-    if row["runs"] > 1:
-        middle += f" [{ms_text(row['low_pause_ms'])}, {ms_text(row['high_pause_ms'])}]"
-    triggers = {name: row[f"by_{name}"] for name in ("demand", "timer", "mismatch")}
-    tails = (ms_text(row[f"p{p}_pause_ms"]) + _DAGGER * bool(row[f"p{p}_exploratory"]) for p in ENOUGH_FOR)
-    shares = (f"{percent_text(count / row['checkpoints'])} {name}" for name, count in triggers.items() if count)
-    return (
-        row["cell"],
-        middle,
-        *tails,
-        count_text(row["median_dirty_pages"]),
-        f"{row['runs']} of {planned}",
-        f"{row['checkpoints']:,}",
-        ACCEL_TEXT[row["accel"]],
-        ", ".join(shares) or MISSING,
-    )
-
-
-def _cell_note(per_cell: pd.DataFrame) -> str:
-    note = "The median is the median of run medians. " + findings.interval_note(
-        [int(runs) for runs in per_cell["runs"]]
-    )
-    note += " p95 and p99 are pooled over the checkpoints of a cell."
-    if per_cell[[f"p{percent}_exploratory" for percent in ENOUGH_FOR]].any(axis=None):
-        needs = " or ".join(f"{enough} for p{percent}" for percent, enough in ENOUGH_FOR.items())
-        note += f" {_DAGGER} exploratory: a run has fewer than the {needs} checkpoints that such a quantile needs."
-    return note
-
-
-def _shown(drawing: Drawing, heading: str, caption: str, alt: str) -> dict[str, str]:
-    return {
-        "heading": heading,
-        "caption": caption,
-        "alt": f"{alt}. {heading}. The table above holds the numbers.",
+        "name": drawing.name,
+        "heading": drawing.heading,
+        "caption": drawing.caption,
+        "alt": drawing.alt,
         "wide": _data_uri(drawing.wide),
         "narrow": _data_uri(drawing.narrow),
     }
@@ -192,27 +74,167 @@ def _data_uri(picture: Picture) -> str:
     return f"data:{picture.mime};base64,{base64.b64encode(picture.content).decode()}"
 
 
-def _evidence(campaign: Campaign, summaries: Summaries) -> dict[str, Any]:
-    labels = {name.cell_id: name.label for name in summaries.cells.names}
-    runs = campaign.runs
+def _opening(results: Results) -> dict[str, Any]:
+    title, said = answer.accel_warning(results.cells.accels)
     return {
-        "trust_heading": _trust_heading(campaign),
-        "agreement": _agreement(runs),
-        "failures": [
-            (f.planned.label, str(f.planned.block), str(f.attempts), f.phase, f.cause, f.message)
-            for f in campaign.failures
-        ],
-        "unread": [(u.planned.label, u.planned.run_id, u.why) for u in campaign.unread],
-        "unfinished": _unfinished(campaign),
-        "problems": _problems(runs, labels),
-        "drifts": [(labels[r.record.cell_id], r.record.run_id, str(d)) for r in runs for d in r.record.host.drift],
-        "notes": campaign.notes,
-        "design": _design(campaign),
-        "run_rows": _run_rows(runs, summaries.per_run, labels),
-        "versions": describe_versions(runs),
-        "machine": describe_host(runs),
+        "campaign": results.campaign.plan.campaign,
+        "headline": answer.headline(results),
+        "scope": _scope(results),
+        "accel_class": "tcg" if "tcg" in results.cells.accels else "kvm",
+        "accel_title": title,
+        "accel_text": said,
+        "alerts": _alerts(results.campaign),
+    }
+
+
+def _scope(results: Results) -> str:
+    campaign = results.campaign
+    records = [run.record for run in campaign.runs]
+    first, last = (utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records)))
+    planned_cells = len({run.cell_id for run in campaign.plan.runs})
+    return (
+        f"{len(campaign.runs)} of {plural(len(campaign.plan.runs), 'planned run')} measured, "
+        f"{len(results.cells.names)} of {plural(planned_cells, 'cell')}, "
+        f"{plural(int(results.per_cell['checkpoints'].sum()), 'checkpoint')} after the warm-up, "
+        f"{first if first == last else f'{first} to {last}'} (UTC)."
+    )
+
+
+def _alerts(campaign: Campaign) -> list[str]:
+    bad = sum(not run.record.quality.ok for run in campaign.runs)
+    counts = (
+        (len(campaign.failures), "run", "failed"),
+        (len(campaign.unread), "run", "cannot be read"),
+        (len(campaign.unfinished), "run", "not yet measured"),
+        (bad, "measured run", "did not pass the quality check"),
+    )
+    return [f"{plural(count, noun)} {what}" for count, noun, what in counts if count]
+
+
+def cells_table(results: Results) -> Table:
+    """Return the table of cells: median pause with its interval, tails, dirty pages, share of time paused."""
+    columns = (
+        Column("Cell"),
+        Column("Median pause [95 % CI], ms", numeric=True),
+        Column("p95, ms", numeric=True),
+        Column("p99, ms", numeric=True),
+        Column("Time paused", numeric=True),
+        Column("Dirty pages", numeric=True),
+        Column("Runs", numeric=True),
+        Column("Checkpoints", numeric=True),
+        Column("Ran under"),
+        Column("Triggers"),
+    )
+    return Table("Pause per cell", columns, tuple(_cell_row(row) for row in results.per_cell.to_dict("records")))
+
+
+def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
+    ends = [row["pause_low"], row["pause_high"]]
+    middle = ms_text(1e3 * row["pause"])
+    if not any(np.isnan(ends)):
+        middle += f" [{', '.join(ms_text(1e3 * end) for end in ends)}]"
+    elif row["runs"] > 1:
+        middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
+    shares = (f"{percent_text(row[f'by_{name}'])} {name}" for name in TRIGGERS if row[f"by_{name}"])
+    tails = (
+        number(row[tail], ms_text(1e3 * row[tail]) + _DAGGER * bool(row[f"{tail}_exploratory"]))
+        for tail in ("p95", "p99")
+    )
+    return (
+        text(row["cell"]),
+        number(row["pause"], middle),
+        *tails,
+        number(row["paused_share"], f"{100 * row['paused_share']:.1f} %"),
+        number(row["dirty_pages"], count_text(row["dirty_pages"])),
+        number(row["runs"], f"{row['runs']} of {row['planned']}"),
+        number(row["checkpoints"], f"{row['checkpoints']:,}"),
+        text(ACCEL_TEXT[row["accel"]]),
+        text(", ".join(shares) or MISSING),
+    )
+
+
+def _cell_note(results: Results) -> str:
+    runs = results.per_cell["runs"]
+    few, many = int(runs.min()), int(runs.max())
+    counted = plural(few, "run") if few == many else f"{few} to {plural(many, 'run')}"
+    enough = 6
+    note = f"{counted} per cell; each run is one launched pair and counts once. The median is that of run medians. "
+    if many >= enough:
+        note += "[ ]: exact order-statistic interval over runs, at least 95 %, any distribution. "
+    if few < enough:
+        note += "With fewer than 6 runs there is no 95 % interval; ( ): smallest and largest run median. "
+    note += "p95 and p99 are medians over runs of each run's own."
+    if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
+        note += f" {_DAGGER} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
+    return note
+
+
+def _design(results: Results) -> dict[str, Any]:
+    campaign, plan = results.campaign, results.campaign.plan
+    blocks = len({run.block for run in plan.runs})
+    planned = [
+        ("Cells", f"{len({run.cell_id for run in plan.runs})}"),
+        ("Blocks", f"{blocks}, each every cell once in a new random order"),
+        ("Planned runs", f"{len(plan.runs)}"),
+        ("Seed of the order", f"{plan.seed}"),
+        ("Experiment", plan.experiment or "none, from the command line"),
+        ("Unit", "a run, which is one launch of one pair; checkpoints of a run are not independent"),
+        ("Hypotheses", _declared(results)),
+    ]
+    return {
+        "design": planned,
+        "versions": describe_versions(campaign.runs),
+        "machine": describe_host(campaign.runs),
+        "runs": _run_table(results),
+    }
+
+
+def _declared(results: Results) -> str:
+    plan = results.campaign.plan
+    if not plan.hypotheses:
+        return "none declared"
+    late = sum(finding.exploratory for finding in results.findings)
+    noun = "hypothesis" if len(plan.hypotheses) == 1 else "hypotheses"
+    before = f"{len(plan.hypotheses)} {noun} declared before the data"
+    return f"{before}, SHA-256 {plan.hypotheses_sha256[:16]}…" + (f"; {late} exploratory" if late else "")
+
+
+def _run_table(results: Results) -> Table:
+    columns = (
+        *(Column("Run"), Column("Order", numeric=True), Column("Block", numeric=True), Column("Cell")),
+        *(Column("Checkpoints", numeric=True), Column("Median pause, ms", numeric=True)),
+        *(Column("Steadiness"), Column("Severe outliers", numeric=True), Column("Quality"), Column("Began (UTC)")),
+    )
+    names = results.cells.names
+    rows = tuple(
+        (
+            text(row["run_id"]),
+            number(row["order"], str(row["order"])),
+            number(row["block"], str(row["block"])),
+            text(names[row["cell"]].label),
+            number(row["checkpoints"], str(row["checkpoints"])),
+            number(row["pause"], ms_text(1e3 * row["pause"])),
+            text(str(row["steadiness"])),
+            number(row["outliers"], str(row["outliers"])),
+            text("ok" if row["quality_ok"] else "problems"),
+            text(utc(row["started_at"])),
+        )
+        for row in results.runs.to_dict("records")
+    )
+    return Table("Measured runs", columns, rows)
+
+
+def _reproduce(campaign: Campaign) -> dict[str, Any]:
+    listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
+    return {
         "command": campaign.plan.command,
-        "hashes": _hashes(campaign),
+        "folders": " ".join(f"results/{name}" for name in campaign.plan.campaign.split(" + ")),
+        "hashes": [
+            ("SHA-256 of plan.json", campaign.plan_sha256),
+            ("SHA-256 of the hypotheses", campaign.plan.hypotheses_sha256 or "none declared"),
+            ("SHA-256 of the list of checkpoint files", hashlib.sha256(listing.encode()).hexdigest()),
+        ],
+        "unfinished": _unfinished(campaign),
     }
 
 
@@ -222,76 +244,6 @@ def _unfinished(campaign: Campaign) -> str:
     return ", ".join(named[:_MOST_NAMED]) + (f", and {plural(more, 'other')}" if more > 0 else "")
 
 
-def _trust_heading(campaign: Campaign) -> str:
-    bad = sum(not run.record.quality.ok for run in campaign.runs)
-    if bad:
-        return (
-            f"Can it be trusted? {bad} of {plural(len(campaign.runs), 'measured run')} did not pass the quality check"
-        )
-    return f"Can it be trusted? All {plural(len(campaign.runs), 'measured run')} passed the quality check"
-
-
-def _agreement(runs: Sequence[Run]) -> str:
-    medians = [abs(m) for run in runs if (m := run.record.quality.qmp_median_difference_s) is not None]
-    largest = [abs(m) for run in runs if (m := run.record.quality.qmp_max_difference_s) is not None]
-    if not medians or not largest:
-        return "No run holds a comparison of the pause by trace with the pause by QMP events."
-    return (
-        "Two sources tell the pause, the trace and the QMP events STOP and RESUME. They differ by at most "
-        f"{1e3 * max(medians):.2f} ms in the median of a run, {1e3 * max(largest):.2f} ms at the worst checkpoint."
-    )
-
-
-def _problems(runs: Sequence[Run], labels: dict[str, str]) -> list[tuple[str, ...]]:
-    """Return the same remark on several runs of a cell once, with how many runs it is on and how often it occurred."""
-    found: dict[tuple[str, str, str], list[tuple[int, str]]] = {}
-    for run in runs:
-        for kind, what, count, example in _remarks(run.record.quality):
-            found.setdefault((labels[run.record.cell_id], kind, what), []).append((count, example))
-    return [
-        (*key, str(len(times)), f"{sum(count for count, _ in times):,}", times[0][1]) for key, times in found.items()
-    ]
-
-
-def _remarks(quality: Quality) -> Iterator[tuple[str, str, int, str]]:
-    for failure in quality.failures:
-        yield "check failed", failure, 1, ""
-    for problem in quality.problems:
-        yield "not used", problem.what, problem.count, problem.example
-    for note in quality.notes:
-        yield "note", note, 1, ""
-
-
-def _design(campaign: Campaign) -> list[tuple[str, str]]:
-    plan = campaign.plan
-    blocks = len({run.block for run in plan.runs})
-    facts = [("Blocks", f"{blocks}"), ("Planned runs", f"{len(plan.runs)}")]
-    facts += [("Seed of the order", f"{plan.seed}")] if plan.seed is not None else []
-    facts += [("Experiment", plan.experiment)] if plan.experiment else []
-    return [*facts, ("Unit", "a run, which is one launch of one pair; checkpoints of a run are not independent")]
-
-
-def _run_rows(runs: Sequence[Run], per_run: pd.DataFrame, labels: dict[str, str]) -> list[tuple[str, ...]]:
-    return [
-        (
-            run.record.run_id,
-            str(run.record.order),
-            str(run.record.block),
-            labels[run.record.cell_id],
-            str(row["checkpoints"]),
-            ms_text(row["median_pause_ms"]),
-            "ok" if run.record.quality.ok else "problems",
-            _utc(run.record.started_at),
-        )
-        for run, row in zip(runs, per_run.to_dict("records"), strict=True)
-    ]
-
-
-def _hashes(campaign: Campaign) -> list[tuple[str, str]]:
-    listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
-    digest = hashlib.sha256(listing.encode()).hexdigest()
-    return [("SHA-256 of plan.json", campaign.plan_sha256), ("SHA-256 of the list of checkpoint files", digest)]
-
-
-def _utc(unix_s: float) -> str:
+def utc(unix_s: float) -> str:
+    """Return a point in time for a person."""
     return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S")

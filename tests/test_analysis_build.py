@@ -15,18 +15,7 @@ import analysis
 from analysis.__main__ import main
 from analysis.build import build_report
 
-FILES = [
-    "figures/pause_ecdf.csv",
-    "figures/pause_ecdf.pdf",
-    "figures/pause_ecdf.png",
-    "figures/pause_ecdf.svg",
-    "figures/phase_means.csv",
-    "figures/phase_means.pdf",
-    "figures/phase_means.png",
-    "figures/phase_means.svg",
-    "report.html",
-    "tables/cells.csv",
-]
+ALWAYS = {"report.html", "verdicts.json", "tables/cells.csv", "tables/cells.tex", "figures/pause_ecdf.pdf"}
 SMALL = Fake(name="small", mems=(512 << 20,), workloads=(IDLE,), repeats=2, count=6)
 
 
@@ -38,12 +27,24 @@ def _contents(folder: Path) -> dict[str, bytes]:
 @pytest.fixture(scope="module")
 def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = write_campaign(tmp_path_factory.mktemp("results"), SMALL)
-    assert build_report(folder) == folder / "report" / "report.html"
+    assert build_report([folder]) == folder / "report" / "report.html"
     return folder
 
 
-def test_the_report_is_these_files_and_leaves_no_other(built: Path) -> None:
-    assert list(_contents(built)) == FILES
+def test_every_figure_is_there_in_each_kind_with_its_data(built: Path) -> None:
+    names = set(_contents(built))
+    assert names >= ALWAYS
+    figures = {name.removesuffix(".csv") for name in names if name.startswith("figures/") and name.endswith(".csv")}
+    for figure in figures:
+        assert {f"{figure}.{kind}" for kind in ("svg", "pdf", "png")} <= names
+        assert f"{figure}-column.svg" in names
+    assert not [name for name in names if Path(name).name.startswith(".")]
+
+
+def test_a_style_for_print_is_drawn_on_request(built: Path, tmp_path: Path) -> None:
+    page = build_report([built], style="acm", out=tmp_path / "acm")
+    assert page == tmp_path / "acm" / "report.html"
+    assert (tmp_path / "acm" / "figures" / "pause_ecdf-column.pdf").read_bytes().startswith(b"%PDF")
 
 
 def test_the_same_data_gives_the_same_bytes_elsewhere_and_again(built: Path, tmp_path: Path) -> None:
@@ -63,8 +64,9 @@ def test_the_table_of_cells_can_be_read_back(built: Path) -> None:
     assert list(table["checkpoints"]) == [12, 12]
 
 
-def test_the_command_prints_the_path(built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(built)]) == 0
+@pytest.mark.parametrize("words", [[], ["figure.style=screen"], ["--style", "screen"]])
+def test_the_command_prints_the_path(words: list[str], built: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(built), *words]) == 0
     assert capsys.readouterr().out == f"{built / 'report' / 'report.html'}\n"
 
 

@@ -1,0 +1,33 @@
+"""The data of real campaigns that is kept with the code: the report is rebuilt from it, without QEMU."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.build import build_report
+
+REFERENCE = Path(__file__).parents[1] / "results" / "reference"
+CAMPAIGNS = sorted(path.parent for path in REFERENCE.glob("*/plan.json"))
+
+
+@pytest.mark.parametrize("campaign", CAMPAIGNS, ids=[path.name for path in CAMPAIGNS])
+def test_the_report_of_a_real_campaign_is_rebuilt_with_the_same_verdicts(campaign: Path, tmp_path: Path) -> None:
+    page = build_report([campaign], out=tmp_path / "report")
+    assert page.stat().st_size > 100_000
+    found = json.loads((page.parent / "verdicts.json").read_text())
+    kept = json.loads((campaign / "verdicts.json").read_text())
+    assert not any(one["exploratory"] for one in found["verdicts"])
+    assert {one["id"]: (one["word"], one["label"]) for one in found["verdicts"]} == {
+        one["id"]: (one["word"], one["label"]) for one in kept["verdicts"]
+    }
+
+
+def test_there_is_a_real_campaign_and_it_says_how_it_ran() -> None:
+    assert "size_sweep" in {path.name for path in CAMPAIGNS}
+    for campaign in CAMPAIGNS:
+        records = [json.loads(path.read_text()) for path in campaign.glob("runs/*/run.json")]
+        assert {record["accel"] for record in records} == {"tcg"}
+        assert all(record["quality"]["qmp_median_difference_s"] < 0.002 for record in records)
