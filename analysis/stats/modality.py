@@ -193,8 +193,8 @@ def _bandwidth(logs: FloatArray) -> float:
 def _density(logs: FloatArray, grid: FloatArray, bandwidth: float) -> FloatArray:
     """Return the Gaussian kernel density at each point of an even grid.
 
-    From one point to the next ``exp(-(z + s)^2 / 2) = exp(-z^2 / 2) * exp(-z s - s^2 / 2)``, and the last factor shrinks
-    by ``exp(-s^2)``: a few products take the place of an exponential, which starts anew every few points.
+    From one point to the next ``exp(-(z + s)^2 / 2) = exp(-z^2 / 2) * exp(-z s - s^2 / 2)``, and the last factor
+    shrinks by ``exp(-s^2)``: a few products take the place of an exponential, which starts anew every few points.
     """
     step = float(grid[1] - grid[0]) / bandwidth
     stride = _STRIDE if step * _STRIDE <= _LONGEST_STRIDE else 1
