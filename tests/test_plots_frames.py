@@ -359,7 +359,9 @@ class TestDrift:
     def test_a_trend_in_time_is_found_within_cells(self, sweep: Results) -> None:
         hours = (sweep.runs["started_at"] - sweep.runs["started_at"].min()) / 3600
         drifting = replace(sweep, runs=sweep.runs.assign(pause=0.02 * np.exp(0.5 * hours)))
-        assert drift.sketch(drifting).words.heading.startswith("Pauses drifted: run medians change by +64.9")
+        assert drift.sketch(drifting).words.heading.startswith(
+            "Pauses drifted: from the first run to the last, 0.39 h, run medians change by +21.6"
+        )
 
     def test_cells_measured_once_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="every cell was measured once"):

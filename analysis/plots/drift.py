@@ -138,10 +138,11 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
             "No trend over time can be estimated.",
         )
     else:
-        middle, low, high = (float(np.expm1(end)) for end in (found.estimate, found.low, found.high))
+        hours = float(data["hours"].max())
+        middle, low, high = (float(np.expm1(hours * end)) for end in (found.estimate, found.low, found.high))
         drifted = "No drift shows" if low <= 0 <= high else "Pauses drifted"
-        change = f"run medians change by {percent_interval(middle, low, high)} an hour"
-        heading = f"{drifted}: {change} over {data['hours'].max():.2g} h"
+        change = f"run medians change by {percent_interval(middle, low, high)}"
+        heading = f"{drifted}: from the first run to the last, {hours:.2g} h, {change}"
         said = "The trend is Theil-Sen on time within cells, with its 95 % interval."
     once = len(results.runs) - len(data)
     missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""

@@ -172,7 +172,11 @@ def _annotation(row: Mapping[str, Any], *, roomy: bool) -> str:
     if not row["runs"]:
         return f"{DASH}\n{share}" if roomy else DASH
     middle = ms_text(row["pause_ms"])
-    return f"{middle}\n[{between(row['low_ms'], row['high_ms'])}]\n{share}" if roomy else middle
+    if not roomy:
+        return middle
+    # The range of a single run says nothing.
+    ends = f"\n[{between(row['low_ms'], row['high_ms'])}]" if row["runs"] > 1 else ""
+    return f"{middle}{ends}\n{share}"
 
 
 def _name_levels(ax: Axes, data: pd.DataFrame, across: str, down: str) -> None:

@@ -39,6 +39,7 @@ MOST_POINTS = 4000
 WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
 _US = 1e6
 _RESAMPLES = 1_000
+_LARGE = 1000
 _LEAST_RATIO = 1.5
 """Runs of a panel differ in pages by design when their means differ by this factor; below it is chance."""
 
@@ -238,14 +239,19 @@ def _said(data: pd.DataFrame) -> str:
 
 
 def _cost(line: dict[str, Any], unit: str) -> str:
-    text = f"{line['us_per_page']:.3g}{SPACE}{unit}"
+    text = f"{_number(line['us_per_page'])}{SPACE}{unit}"
     if np.isfinite(line["low"]):
-        text += f" [{line['low']:.3g}, {line['high']:.3g}]"
-    return text.replace("-", MINUS)
+        text += f" [{_number(line['low'])}, {_number(line['high'])}]"
+    return text
+
+
+def _number(value: float) -> str:
+    return (f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.3g}").replace("-", MINUS)
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
-    across, within = (data[data["of"] == of].to_dict("records") for of in (ACROSS, WITHIN_ALL))
+    told = data[(data["low"] > 0) | (data["high"] < 0)]
+    across, within = (told[told["of"] == of].to_dict("records") for of in (ACROSS, WITHIN_ALL))
     lines, how = (across, "across runs") if across else (within, "within runs")
     if not lines:
         heading = "What one more dirty page costs cannot be told from this campaign"
@@ -270,5 +276,5 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 
 
 def _range(values: Sequence[float] | pd.Series) -> str:
-    low, high = f"{min(values):.3g}", f"{max(values):.3g}"
-    return (low if low == high else f"{low} to {high}").replace("-", MINUS)
+    low, high = _number(min(values)), _number(max(values))
+    return low if low == high else f"{low} to {high}"

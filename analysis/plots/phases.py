@@ -15,7 +15,7 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns, places
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
-from analysis.plots.words import MS, design_text, few_runs, where_text
+from analysis.plots.words import MS, design_text, where_text
 from analysis.text import ms_text, percent_text, plural
 
 if TYPE_CHECKING:
@@ -147,7 +147,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     low, high = percent_text(shares.min()), percent_text(shares.max())
     share = low if low == high else f"{low} to {high}"
     where = "" if cells == 1 else f" in all {cells} cells" if count == cells else f" in {count} of {cells} cells"
-    heading = f"The {phase} phase is the longest part of the pause{where}: {share} of it{few_runs(results)}"
+    heading = f"The {phase} phase is the longest part of the pause{where}: {share} of it"
     single = bool((results.runs.groupby("cell").size() == 1).any())
     interval = (
         "Whiskers: 95 % t interval over runs, of the mean pause at the end of a bar and, thin, of each longer phase"

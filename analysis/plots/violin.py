@@ -18,7 +18,6 @@ from analysis.plots.words import (
     MS,
     RANGE,
     design_text,
-    few_runs,
     spread,
     where_text,
     whiskers_text,
@@ -150,7 +149,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     stalled = results.runs["slow_share"].dropna()
     if len(stalled) and stalled.max() > 0:
         heading += f"; over TCP up to {percent_text(stalled.max())} of a run's checkpoints are stalled"
-    heading += few_runs(results)
     whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
     caption = (
         "Grey: shape of the distribution of all checkpoints of a cell (kernel density cut at the extremes, half the "

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.stats.checks import as_vector
+from analysis.stats.partition import cheapest_edges
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from numpy.typing import ArrayLike
 
-    from analysis.stats.checks import FloatArray, IntArray
+    from analysis.stats.checks import FloatArray
 
 _PENALTY = 15.0
 _SHORTEST = 5
@@ -24,8 +24,7 @@ _FLOOR = 0.01
 _REACH = 3.0
 _LAST_PART = 0.25
 _WINDOW = 200
-_TOGETHER = 32
-_WORKERS = 2
+_TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,15 +147,11 @@ def _clamped(array: FloatArray) -> FloatArray:
 
 def _changepoints(arrays: Sequence[FloatArray], penalty: float | None, shortest: int) -> Iterator[ChangePoints]:
     prices = [_PENALTY * float(np.log(len(array))) if penalty is None else float(penalty) for array in arrays]
-    parts = [slice(first, first + _TOGETHER) for first in range(0, len(arrays), _TOGETHER)]
-
-    def edges(part: slice) -> list[list[int]]:
-        return _partition([array - array.mean() for array in arrays[part]], prices[part], shortest)
-
-    # Nearly all of the time is spent inside NumPy, which lets other threads run.
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        found = chain.from_iterable(pool.map(edges, parts))
-        yield from (_segments(*one) for one in zip(arrays, found, prices, strict=True))
+    for first in range(0, len(arrays), _TOGETHER):
+        some, their = arrays[first : first + _TOGETHER], prices[first : first + _TOGETHER]
+        centred = [array - array.mean() for array in some]
+        edges = cheapest_edges(centred, [_floor(array) for array in centred], their, shortest)
+        yield from (_segments(*one) for one in zip(some, edges, their, strict=True))
 
 
 def _segments(array: FloatArray, edges: list[int], price: float) -> ChangePoints:
@@ -170,49 +165,7 @@ def _segments(array: FloatArray, edges: list[int], price: float) -> ChangePoints
     )
 
 
-def _partition(arrays: Sequence[FloatArray], penalties: Sequence[float], shortest: int) -> list[list[int]]:
-    """Return for each series the edges of its cheapest segments, 0 and its length included.
-
-    Each step extends all series by one value, so that what a step costs in Python is paid once for all of them.
-    """
-    longest = max(len(array) for array in arrays)
-    shape = (len(arrays), longest + 1)
-    total, squares, cost = np.zeros(shape), np.zeros(shape), np.full(shape, np.inf)
-    for row, array in enumerate(arrays):
-        total[row, 1 : len(array) + 1], squares[row, 1 : len(array) + 1] = np.cumsum(array), np.cumsum(array**2)
-    floor, price = np.array([[_floor(array)] for array in arrays]), np.array(penalties)[:, None]
-    before, falling, rows = np.zeros(shape, dtype=np.int64), np.arange(longest, 0, -1.0), np.arange(len(arrays))
-    cost[:, :1] = -price
-    room = np.empty((2, total.size))
-    for end in range(shortest, longest + 1):
-        count = end - shortest + 1
-        length = falling[longest - end : longest - end + count]
-        mean, candidates = (half[: len(arrays) * count].reshape(-1, count) for half in room)
-        np.subtract(total[:, end : end + 1], total[:, :count], out=mean)
-        mean /= length
-        mean *= mean
-        np.subtract(squares[:, end : end + 1], squares[:, :count], out=candidates)
-        candidates /= length
-        candidates -= mean
-        np.maximum(candidates, floor, out=candidates)
-        np.log(candidates, out=candidates)
-        candidates += 1
-        candidates *= length
-        candidates += cost[:, :count]
-        candidates += price
-        before[:, end] = candidates.argmin(axis=1)
-        cost[:, end] = candidates[rows, before[:, end]]
-    return [_walk_back(one, len(array)) for one, array in zip(before, arrays, strict=True)]
-
-
 def _floor(array: FloatArray) -> float:
     """Return the least variance of a segment: that of 1 % of the typical step."""
     steps = np.diff(array)
     return float((_FLOOR * float(np.median(np.abs(steps[steps != 0])) if (steps != 0).any() else 1.0)) ** 2)
-
-
-def _walk_back(before: IntArray, n: int) -> list[int]:
-    edges = [n]
-    while edges[-1] > 0:
-        edges.append(int(before[edges[-1]]))
-    return edges[::-1]
