@@ -64,7 +64,7 @@ def test_the_table_of_cells_can_be_read_back(built: Path) -> None:
     assert list(table["checkpoints"]) == [12, 12]
 
 
-@pytest.mark.parametrize("words", [[], ["figure.style=screen"], ["--style", "screen"]])
+@pytest.mark.parametrize("words", [["figure.style=screen"]])
 def test_the_command_prints_the_path(words: list[str], built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(built), *words]) == 0
     assert capsys.readouterr().out == f"{built / 'report' / 'report.html'}\n"
