@@ -24,7 +24,8 @@ DEADLINE_S = 400
 
 
 def command(results: Path, *overrides: str) -> list[str]:
-    return [sys.executable, "-m", "bench", *overrides, f"results={results}"]
+    # An emulated secondary now and then panics through no fault of ours (docs/findings.md); a run is then made again.
+    return [sys.executable, "-m", "bench", "on_error=retry:2", *overrides, f"results={results}"]
 
 
 def running_below(folder: Path) -> set[int]:

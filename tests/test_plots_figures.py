@@ -11,7 +11,7 @@ from fixtures.fake_campaign import ARMS, DIRTY, HYPOTHESES, IDLE, Fake, fake_res
 from PIL import Image
 
 from analysis import plots
-from analysis.plots.drawing import _files
+from analysis.plots.drawing import _files, _picture
 from analysis.plots.style import STYLES, look
 
 if TYPE_CHECKING:
@@ -63,12 +63,27 @@ def sketches(results: dict[str, Results]) -> dict[str, dict[str, Sketch]]:
 
 
 @pytest.fixture(scope="module")
-def drawings(results: dict[str, Results]) -> dict[str, Drawing]:
-    return {drawing.name: drawing for drawing in plots.figures(results["sweep"], calibration=CALIBRATION)}
+def drawings(sketches: dict[str, dict[str, Sketch]]) -> dict[str, Drawing]:
+    """Of each kind of picture one: with text, with hatches, with a colour bar, with pixels."""
+    chosen = ("hypotheses", "checkpoint_gantt", "pause_heatmap", "pause_by_pages")
+    return {name: plots.draw(sketches["sweep"][name], STYLES["screen"]) for name in chosen}
 
 
-def test_a_full_campaign_has_every_figure_in_order(drawings: dict[str, Drawing]) -> None:
-    assert tuple(drawings) == plots.NAMES
+def test_a_full_campaign_has_every_figure_in_order(sketches: dict[str, dict[str, Sketch]]) -> None:
+    assert tuple(sketches["sweep"]) == plots.NAMES
+
+
+def test_other_processes_draw_the_same_bytes_in_order(
+    sketches: dict[str, dict[str, Sketch]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = [sketches["sweep"][name] for name in ("failures", "equal_cells")]
+    here = [plots.draw(sketch, STYLES["acm"]) for sketch in few]
+    monkeypatch.setattr(plots.os, "sched_getaffinity", lambda _: {0, 1})
+    there = list(plots._drawn(few, STYLES["acm"]))
+    assert [drawing.name for drawing in there] == ["failures", "equal_cells"]
+    assert [(drawing.files, drawing.column_files) for drawing in there] == [
+        (drawing.files, drawing.column_files) for drawing in here
+    ]
 
 
 def test_what_a_campaign_has_no_data_for_is_left_out_with_the_reason(results: dict[str, Results]) -> None:
@@ -127,26 +142,29 @@ def test_a_figure_has_exactly_the_width_of_the_style(sketches: dict[str, dict[st
 
 
 def test_the_same_data_gives_the_same_bytes(
-    sketches: dict[str, dict[str, Sketch]], drawings: dict[str, Drawing]
+    results: dict[str, Results], sketches: dict[str, dict[str, Sketch]]
 ) -> None:
-    for name, sketch in sketches["sweep"].items():
-        with look():
-            files = _files(sketch.plot(sketch.data, 7.0), 200, ("svg",))
-        assert files["svg"] == drawings[name].files["svg"], name
-        assert sketch.words.caption == drawings[name].caption
-        pd.testing.assert_frame_equal(sketch.data, drawings[name].data)
+    for again in plots.sketches(results["sweep"], calibration=CALIBRATION):
+        assert isinstance(again, plots.Sketch)
+        first = sketches["sweep"][again.name]
+        assert again.words == first.words
+        pd.testing.assert_frame_equal(again.data, first.data)
+
+
+@pytest.mark.parametrize("name", ["pause_violin", "pause_ecdf", "pause_by_memory", "phase_means"])
+def test_a_figure_plotted_again_is_the_same(sketches: dict[str, dict[str, Sketch]], name: str) -> None:
+    sketch = sketches["sweep"][name]
+    with look():
+        one, other = (_files(sketch.plot(sketch.data, 3.4), 200, ("svg",)) for _ in range(2))
+    assert one == other
 
 
 @pytest.mark.parametrize("name", ["pause_heatmap", "pause_by_pages"])
 def test_a_picture_drawn_again_is_the_same_in_every_format(
     sketches: dict[str, dict[str, Sketch]], drawings: dict[str, Drawing], name: str
 ) -> None:
-    again = plots.draw(sketches["sweep"][name], STYLES["screen"])
-    assert (again.files, again.column_files, again.csv) == (
-        drawings[name].files,
-        drawings[name].column_files,
-        drawings[name].csv,
-    )
+    again, first = plots.draw(sketches["sweep"][name], STYLES["screen"]), drawings[name]
+    assert (again.files, again.column_files, again.csv) == (first.files, first.column_files, first.csv)
 
 
 def test_fonts_are_embedded_as_outlines_and_nothing_is_dated(drawings: dict[str, Drawing]) -> None:
@@ -166,9 +184,9 @@ def test_a_page_carries_no_large_vector_picture(drawings: dict[str, Drawing]) ->
             assert len(picture.content) < 1_000_000
 
 
-def test_a_file_of_many_lines_is_carried_as_pixels(sketches: dict[str, dict[str, Sketch]]) -> None:
-    drawing = plots.draw(sketches["sweep"]["pause_ecdf"], STYLES["screen"])
-    assert (drawing.wide.mime == "image/png") == (len(drawing.files["svg"]) > 250_000)
+def test_a_large_vector_picture_is_carried_as_pixels() -> None:
+    small, large = {"svg": b"s" * 250_000, "png": b"p"}, {"svg": b"s" * 250_001, "png": b"p"}
+    assert (_picture(small).mime, _picture(large).mime) == ("image/svg+xml", "image/png")
 
 
 def test_the_data_comes_as_csv_without_an_index(drawings: dict[str, Drawing]) -> None:
@@ -198,9 +216,9 @@ def test_headings_are_sentences_and_alternative_texts_repeat_them(sketches: dict
             assert "nan" not in sketch.words.heading + sketch.words.caption
 
 
-def test_every_picture_says_how_the_pairs_ran(drawings: dict[str, Drawing]) -> None:
+def test_pictures_say_how_the_pairs_ran(drawings: dict[str, Drawing]) -> None:
     for name, drawing in drawings.items():
-        assert ("pairs under emulation (TCG)" in drawing.files["svg"].decode()) == (name != "pooling")
+        assert "pairs under emulation (TCG)" in drawing.files["svg"].decode(), name
 
 
 def _combinations() -> list[Any]:

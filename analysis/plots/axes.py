@@ -34,7 +34,7 @@ SEPARATOR = " · "
 STEPS = (1, 2, 2.5, 5, 10)
 """Round steps between the marks of a linear axis."""
 
-_CHARACTER, _BOLD = 0.57, 0.66
+_CHARACTER, _BOLD = 0.57, 0.60
 _LINE_IN, _TITLE_LINE_IN, _LEGEND_LINE_IN = 0.125, 0.15, 0.165
 _HANDLE_PT, _GAP_PT = 26.0, 12.0
 _TICK_GAP_IN = 0.03

@@ -64,7 +64,7 @@ def _share(failed: int, attempts: int) -> dict[str, Any]:
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw the share that failed with its interval, one row per cell, and the counts at the right."""
-    texts = [axes.fitting(cell, 0.42 * width_in) for cell in data["cell"]]
+    texts = [axes.fitting(cell, 0.46 * width_in) for cell in data["cell"]]
     row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.05 for text in texts))
     panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], where=where)
     _rows(panels.axes[0], data, texts)

@@ -259,7 +259,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading = f"One more dirty page costs {_cost(lines[0], 'µs')} {how}"
     else:
         heading = f"One more dirty page costs {_range([line['us_per_page'] for line in lines])} µs {how}"
-    bounds = data.loc[data["of"] == BOUND, "us_per_page"]
+    meant = data["panel"].isin([line["panel"] for line in lines] or list(data["panel"]))
+    bounds = data.loc[(data["of"] == BOUND) & meant, "us_per_page"]
     if len(bounds):
         heading += f"; the transport alone takes {_range(bounds)} µs"
     shown = int((data["of"] == "checkpoint").sum())
