@@ -11,10 +11,10 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis import calibrate, compare, power
-from analysis.build import build_report
-from analysis.declared import read_hypotheses
+from analysis.commands import calibrate, compare, power
+from analysis.derived.declared import read_hypotheses
 from analysis.errors import AnalysisError
+from analysis.report.build import build_report
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -27,9 +27,9 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import analysis.build
-from analysis.compare import compare
-from analysis.load import load_campaign
+import analysis.report.build
+from analysis.derived.comparison import compare
+from analysis.stored.load import load_campaign
 from bench.files import write_atomic
 from bench.record.table import CHECKPOINTS
 
@@ -97,9 +97,9 @@ def _apart(what: str, *folders: Path) -> dict[str, Any]:
 def measure_report(folder: Path) -> dict[str, Any]:
     """Build the report once; seconds in all and by stage, bytes of memory, bytes and number of files written."""
     watch = Stopwatch()
-    with watch.on(analysis.build), peak_memory() as peak:
+    with watch.on(analysis.report.build), peak_memory() as peak:
         started = time.perf_counter()
-        page = analysis.build.build_report([folder])
+        page = analysis.report.build.build_report([folder])
         seconds = time.perf_counter() - started
     written = [path for path in page.parent.rglob("*") if path.is_file()]
     return {

@@ -11,7 +11,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 
-from analysis.build import build_report
+from analysis.report.build import build_report
 
 GROWS = {"id": "H1", "claim": "The pause grows with vCPUs.", "factor": "smp"}
 FLAGS = (

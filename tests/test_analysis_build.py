@@ -13,7 +13,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 import analysis
 from analysis.__main__ import main
-from analysis.build import build_report
+from analysis.report.build import build_report
 
 ALWAYS = {"report.html", "verdicts.json", "tables/cells.csv", "tables/cells.tex", "figures/pause_ecdf.pdf"}
 SMALL = Fake(name="small", mems=(512 << 20,), workloads=(IDLE,), repeats=2, count=6)

@@ -11,11 +11,12 @@ from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.build import derive
-from analysis.calibrate import QUESTIONS, attained_level, calibration, comparison, model_of, pooled_and_by_run
+from analysis.derived.calibration import QUESTIONS, attained_level, calibration, comparison, pooled_and_by_run
+from analysis.derived.model import model_of
+from analysis.derived.results import derive
 from analysis.errors import NothingMeasuredError
-from analysis.load import load_campaign
 from analysis.stats.simulate import Model, simulate_runs
+from analysis.stored.load import load_campaign
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -88,7 +89,7 @@ def test_two_blocks_are_too_few_for_a_ratio() -> None:
 def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=3, checkpoints=20)
     assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {80}
-    monkeypatch.setattr("analysis.calibrate._MOST_VALUES", 1)
+    monkeypatch.setattr("analysis.derived.calibration._MOST_VALUES", 1)
     assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {50}
 
 

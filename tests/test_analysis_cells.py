@@ -2,8 +2,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from analysis.cells import Cells, name_cells
-from analysis.records import Quality, RunRecord
+from analysis.stored.cells import Cells, name_cells
+from analysis.stored.records import Quality, RunRecord
 
 MIB = 1 << 20
 

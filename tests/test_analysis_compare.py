@@ -11,11 +11,13 @@ import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis.__main__ import main
-from analysis.compare import NotComparableError, compare, settles, show, to_json
+from analysis.commands.compare import settles, show, to_json
+from analysis.commands.terminal import console
+from analysis.derived.comparison import compare
+from analysis.derived.sides import NotComparableError
 from analysis.errors import NothingMeasuredError
-from analysis.load import Campaign, Failure, Run
-from analysis.records import Plan, PlannedCell, PlannedRun, RunRecord
-from analysis.terminal import console
+from analysis.stored.load import Campaign, Failure, Run
+from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -3,10 +3,10 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
-from analysis.describe import describe_host, describe_versions
+from analysis.report.describe import describe_host, describe_versions
 
 if TYPE_CHECKING:
-    from analysis.load import Run
+    from analysis.stored.load import Run
 
 
 def _runs(*trees: dict[str, Any]) -> list[Run]:

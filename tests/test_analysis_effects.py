@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
-from analysis.build import derive
-from analysis.load import load_campaign
-from analysis.verdicts import verdicts_json
+from analysis.derived.results import derive
+from analysis.report.verdicts import verdicts_json
+from analysis.stored.load import load_campaign
 
 if TYPE_CHECKING:
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 GIB = 1 << 30
 DIRTY = {"name": "dirty", "working_set": 32 << 20, "rate": 300.0, "pattern": "sequential", "threads": 1}

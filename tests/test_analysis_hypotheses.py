@@ -11,14 +11,14 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
-from analysis.build import derive
-from analysis.declared import BadHypothesesError, read_hypotheses
-from analysis.hypotheses import declared_before, holm, judge, judge_all, noise_floor, question
-from analysis.load import Campaign, Failure, load_campaign
-from analysis.records import Hypothesis
+from analysis.derived.declared import BadHypothesesError, read_hypotheses
+from analysis.derived.hypotheses import declared_before, holm, judge, judge_all, noise_floor, question
+from analysis.derived.results import derive
+from analysis.stored.load import Campaign, Failure, load_campaign
+from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
-    from analysis.finding import Finding
+    from analysis.derived.finding import Finding
 
 GIB = 1 << 30
 GROWS = {"id": "H1", "claim": "It grows with RAM.", "factor": "mem"}

@@ -8,13 +8,13 @@ import pytest
 from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
-from analysis.load import COLUMNS, PAUSE_PHASES, PHASES, SCHEMA, load_campaign
+from analysis.stored.load import COLUMNS, PAUSE_PHASES, PHASES, SCHEMA, load_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analysis.load import Campaign
+    from analysis.stored.load import Campaign
 
 SMALL = Fake(mems=(512 << 20,), smps=(1, 2), workloads=({"name": "idle"},), repeats=2, count=5, warmup=1)
 

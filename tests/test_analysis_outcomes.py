@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis.factors import effective, flatten, parse_level, working_set_bytes
-from analysis.load import PHASES
-from analysis.outcomes import FINER, outcomes
+from analysis.derived.outcomes import FINER, outcomes
+from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
+from analysis.stored.load import PHASES
 
 GIB = 1 << 30
 

@@ -13,10 +13,11 @@ from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
+from analysis.derived.designs import designs
+from analysis.derived.power import cell_power, pooled_sd, power, run_costs
 from analysis.errors import NothingMeasuredError
-from analysis.load import Campaign, Run
-from analysis.power import cell_power, designs, pooled_sd, power, run_costs
-from analysis.records import Plan, PlannedCell, PlannedRun, RunRecord
+from analysis.stored.load import Campaign, Run
+from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -10,10 +10,10 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 
-from analysis.build import derive
+from analysis.derived.results import derive
 from analysis.plots.drawing import Drawing, Picture, Skipped
-from analysis.report import render
-from analysis.study import load_study
+from analysis.report.render import render
+from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
     from pathlib import Path

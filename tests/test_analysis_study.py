@@ -8,8 +8,8 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import DifferentPlansError
-from analysis.load import load_campaign
-from analysis.study import join, load_study
+from analysis.stored.load import load_campaign
+from analysis.stored.study import join, load_study
 
 SMALL = {"mems": (512 << 20,), "workloads": (IDLE,), "repeats": 2, "count": 6}
 

@@ -12,15 +12,15 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
-from analysis.build import derive
-from analysis.latex import Column, escape, tabular
-from analysis.load import load_campaign
-from analysis.tables import aligned, tables
+from analysis.derived.results import derive
+from analysis.report.latex import Column, escape, tabular
+from analysis.report.tables import aligned, tables
+from analysis.stored.load import load_campaign
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 HYPOTHESES = (
     {"id": "H1_ram", "claim": "Growth & more: 100 % of #1_{x} ~ ^ \\", "factor": "mem", "direction": "increasing"},

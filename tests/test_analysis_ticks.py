@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.ticks import log_ticks
+from analysis.plots.ticks import log_ticks
 
 
 @pytest.mark.parametrize(

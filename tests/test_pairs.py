@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
+import psutil
 import pytest
 
 pytestmark = pytest.mark.pair
@@ -184,6 +187,28 @@ def test_an_interrupted_command_takes_its_pair_down_and_says_so(tmp_path: Path) 
     assert json.loads(ledger.read_text().splitlines()[-1])["cause"] == "interrupted"
     (kept,) = (tmp_path / "interrupted" / "failed").iterdir()
     assert not [*kept.rglob("*.qcow2"), *kept.rglob("*.sock")]
+
+
+def test_a_watched_side_serves_its_screen_on_loopback_and_the_record_says_so(tmp_path: Path) -> None:
+    argv = command(tmp_path, *SMALL, "watch=secondary", "campaign=watched")
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as victim:
+        assert victim.stdout is not None
+        said, found = [], None
+        for line in victim.stdout:
+            said.append(line)
+            found = found or re.search(r"secondary: screen: vncviewer ([0-9.]+)::([0-9]+)", line)
+            if found:
+                break
+        assert found, "".join(said)
+        assert found[1] == "127.0.0.1"
+        with socket.create_connection((found[1], int(found[2])), timeout=30) as screen:
+            assert screen.recv(12).startswith(b"RFB ")
+        listening = {one.laddr.ip for one in psutil.net_connections("tcp") if one.laddr.port == int(found[2])}
+        assert listening == {"127.0.0.1"}
+        rest, _ = victim.communicate(timeout=DEADLINE_S)
+    assert victim.returncode == 0, "".join(said) + rest
+    (record,) = records(tmp_path / "watched")
+    assert record["watch"] == ["secondary"]
 
 
 def test_a_dirty_guest_dirties_what_it_was_told_to_and_reports_it(tmp_path: Path) -> None:

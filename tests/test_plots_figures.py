@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
+    from analysis.derived.results import Results
     from analysis.plots import Drawing, Sketch
-    from analysis.results import Results
 
 GIB = 1 << 30
 FAKES = {
@@ -79,7 +79,8 @@ def test_other_processes_draw_the_same_bytes_in_order(
     few = [sketches["sweep"][name] for name in ("failures", "equal_cells")]
     here = [plots.draw(sketch, STYLES["acm"]) for sketch in few]
     monkeypatch.setattr(plots.os, "sched_getaffinity", lambda _: {0, 1})
-    there = list(plots._drawn(few, STYLES["acm"]))
+    with plots._drawing(STYLES["acm"]) as start:
+        there = [drawn() for drawn in start(few)]
     assert [drawing.name for drawing in there] == ["failures", "equal_cells"]
     assert [(drawing.files, drawing.column_files) for drawing in there] == [
         (drawing.files, drawing.column_files) for drawing in here

@@ -19,9 +19,9 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
-from analysis.finding import Effect, LevelFinding
-from analysis.hypotheses import noise_floor
-from analysis.outcomes import used
+from analysis.derived.finding import Effect, LevelFinding
+from analysis.derived.hypotheses import noise_floor
+from analysis.derived.outcomes import used
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -42,7 +42,7 @@ from analysis.plots.drawing import NoFigureError
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 GIB = 1 << 30
 

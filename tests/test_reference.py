@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.build import build_report
+from analysis.report.build import build_report
 
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"
 CAMPAIGNS = sorted(path.parent for path in REFERENCE.glob("*/plan.json"))

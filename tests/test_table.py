@@ -12,7 +12,7 @@ from fake_traces import real_primary, real_secondary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.load import SCHEMA as ANALYSIS_SCHEMA
+from analysis.stored.load import SCHEMA as ANALYSIS_SCHEMA
 from bench.errors import StoreError
 from bench.measure.checkpoints import Checkpoint, assemble
 from bench.record.table import (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
@@ -31,8 +32,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analysis.derived.results import Results
     from analysis.plots.style import Style
-    from analysis.results import Results
 
 __all__ = [
     "NAMES",
@@ -72,45 +73,61 @@ def figures(
     results: Results,
     style: str = "screen",
     *,
-    calibration: pd.DataFrame | None = None,
+    calibration: Callable[[], pd.DataFrame] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Iterator[Drawing]:
-    """Draw every figure that this campaign has data for.
+    """Draw every figure that this campaign has data for, in the order of ``NAMES``.
 
     Args:
         results: what is drawn.
         style: ``screen``, ``acm`` or ``ieee``.
-        calibration: rates of the methods on simulated campaigns, see :func:`analysis.plots.pooling.sketch`.
+        calibration: asked for the rates of the methods on simulated campaigns (see
+            :func:`analysis.plots.pooling.sketch`) while the other figures are being drawn.
         on_skip: called with each figure that is left out, and why.
 
     Raises:
         ValueError: there is no such style.
     """
     chosen = named(style)
-    found = list(sketches(results, calibration=calibration))
-    for skipped in found:
-        if isinstance(skipped, Skipped) and on_skip is not None:
-            on_skip(skipped)
-    yield from _drawn([sketch for sketch in found if isinstance(sketch, Sketch)], chosen)
+    found = list(sketches(results))[:-1]
+    with _drawing(chosen) as start:
+        waiting = start([sketch for sketch in found if isinstance(sketch, Sketch)])
+        last = _pooling(calibration() if calibration else None)
+        waiting += start([last] if isinstance(last, Sketch) else [])
+        for skipped in [*found, last]:
+            if isinstance(skipped, Skipped) and on_skip is not None:
+                on_skip(skipped)
+        yield from (drawn() for drawn in waiting)
 
 
-def _drawn(found: Sequence[Sketch], style: Style) -> Iterator[Drawing]:
+@contextmanager
+def _drawing(style: Style) -> Iterator[Callable[[Sequence[Sketch]], list[Callable[[], Drawing]]]]:
     """Draw on every processor: a report waits for its figures longer than for anything else."""
-    workers = min(len(os.sched_getaffinity(0)), len(found))
-    if workers <= 1:
-        yield from (draw(sketch, style) for sketch in found)
+    workers = len(os.sched_getaffinity(0))
+    if workers == 1:
+        yield lambda some: [partial(draw, sketch, style) for sketch in some]
         return
+
+    def start(some: Sequence[Sketch]) -> list[Callable[[], Drawing]]:
+        # The figure with most to draw first: begun last, it would keep one processor busy and the others idle.
+        longest = sorted(range(len(some)), key=lambda place: -len(some[place].data))
+        futures = {place: pool.submit(draw, some[place], style) for place in longest}
+        return [futures[place].result for place in range(len(some))]
+
     # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(draw, found, [style] * len(found))
+        yield start
 
 
 def sketches(results: Results, *, calibration: pd.DataFrame | None = None) -> Iterator[Sketch | Skipped]:
     """Return data and words of every figure, not drawn, or why there is none, in the order of ``NAMES``."""
-    last = partial(pooling.sketch, calibration)
     for name, make in _FIGURES.items():
         yield _sketch_or_reason(name, partial(make, results))
-    yield _sketch_or_reason(pooling.NAME, last)
+    yield _pooling(calibration)
+
+
+def _pooling(calibration: pd.DataFrame | None) -> Sketch | Skipped:
+    return _sketch_or_reason(pooling.NAME, partial(pooling.sketch, calibration))
 
 
 def _sketch_or_reason(name: str, make: Callable[[], Sketch]) -> Sketch | Skipped:

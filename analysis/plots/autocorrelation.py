@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 NAME = "autocorrelation"
 MOST_LAGS = 20

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.plots.style import QUIET, SMALL_PT, TEXT_PT, is_wide
-from analysis.ticks import log_ticks
+from analysis.plots.ticks import log_ticks
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

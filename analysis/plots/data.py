@@ -9,9 +9,9 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.cells import Cells
-    from analysis.load import Run
-    from analysis.results import Results
+    from analysis.derived.results import Results
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Run
 
 
 def runs_by_cell(results: Results) -> dict[int, list[Run]]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 NAME = "run_order"
 _HOUR_S = 3600.0

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.hypotheses import aa_logs, equals, noise_floor
+from analysis.derived.hypotheses import aa_logs, equals, noise_floor
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.cells import CellName
-    from analysis.results import Results
+    from analysis.derived.results import Results
+    from analysis.stored.cells import CellName
 
 NAME = "equal_cells"
 _ROW_IN = 0.34

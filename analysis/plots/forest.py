@@ -11,11 +11,11 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from analysis.derived.sentences import amount, range_text
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
 from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, where_text
-from analysis.sentences import amount
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.finding import Effect, Finding
-    from analysis.records import Hypothesis
-    from analysis.results import Results
+    from analysis.derived.finding import Effect, Finding
+    from analysis.derived.results import Results
+    from analysis.stored.records import Hypothesis
 
 NAME = "hypotheses"
 EFFECTS, VALUES = "effect on the outcome", "value in its declared range"
@@ -115,7 +115,7 @@ def _effect_text(effect: Effect) -> str:
 
 def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:
     say = partial(amount, outcome=hypothesis.outcome)
-    wanted = f"claimed {say(hypothesis.low or 0.0)} to {say(hypothesis.high or 0.0)}".replace(" ", SPACE)
+    wanted = f"claimed {range_text(hypothesis)}".replace(" ", SPACE)
     if math.isnan(effect.estimate):
         return f"nothing measured; {wanted}"
     interval = "no interval" if math.isnan(effect.low) else f"{say(effect.low)} to {say(effect.high)}"

@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.patches import Patch
 
 from analysis import stats
-from analysis.load import PHASES
-from analysis.outcomes import used
+from analysis.derived.outcomes import used
 from analysis.plots import axes, phases
 from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
+from analysis.stored.load import PHASES
 from analysis.text import ms_text, percent_text
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
 
 NAME = "checkpoint_gantt"

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 NAME = "pause_heatmap"
 _CELL_IN, _FLAT_IN, _HIGH_IN = 0.8, 0.24, 0.46

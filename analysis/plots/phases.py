@@ -10,19 +10,19 @@ import pandas as pd
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
-from analysis.load import PAUSE_PHASES, PHASES
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, places
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import MS, design_text, where_text
+from analysis.stored.load import PAUSE_PHASES, PHASES
 from analysis.text import ms_text, percent_text, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
 NAME = "phase_means"
 PAUSE = "pause"

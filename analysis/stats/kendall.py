@@ -106,6 +106,35 @@ def null_mass(x_ties: Counts, y_ties: Counts) -> FloatArray:
     return mass
 
 
+@lru_cache(maxsize=64)
+def summed_mass(strata: tuple[tuple[tuple[Counts, Counts], int], ...]) -> FloatArray:
+    """Return the exact probability of each sum of ``S`` over independent strata.
+
+    Args:
+        strata: the ties of ``x`` and of ``y`` in a stratum, and how many strata have these.
+
+    Returns:
+        array of odd length centred on ``S = 0``, read-only.
+    """
+    total = np.ones(1)
+    for (x_ties, y_ties), count in strata:
+        total = np.convolve(total, _power(null_mass(x_ties, y_ties), count))
+    total.setflags(write=False)
+    return total
+
+
+def _power(mass: FloatArray, count: int) -> FloatArray:
+    """Convolve a mass ``count`` times with itself by squaring; every term is positive, so nothing cancels."""
+    total = np.ones(1)
+    while count:
+        if count % 2:
+            total = np.convolve(total, mass)
+        count //= 2
+        if count:
+            mass = np.convolve(mass, mass)
+    return total
+
+
 def tail(mass: FloatArray, observed: int, alternative: str) -> float:
     """Return the probability of ``S`` at least as extreme as ``observed`` under ``mass`` (centred on 0)."""
     reach = len(mass) // 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -164,7 +165,7 @@ def blocked_jonckheere(
         method = "exact" if all(kendall.affordable(*both) for both in ties) else "monte-carlo"
     z = _z(s, variance)
     if method == "exact":
-        mass = _convolved([kendall.null_mass(*both) for both in ties])
+        mass = kendall.summed_mass(tuple(sorted(Counter(ties).items())))
         pvalue, smallest = kendall.tail(mass, s, alternative), _smallest(mass, alternative)
     elif method == "monte-carlo":
         pvalue, smallest = _permuted(strata, s, alternative, resamples, seed), 1.0 / (resamples + 1)
@@ -195,7 +196,8 @@ def informative_strata(
     xs, ys = as_vector(x, "x"), as_vector(y, "y", allow_infinite=allow_infinite)
     same_length(x=xs, y=ys)
     codes: IntArray = as_codes(block, "block", len(xs))
-    strata = [(xs[codes == code], ys[codes == code]) for code in range(int(codes.max()) + 1)]
+    together, ends = np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1]
+    strata = list(zip(np.split(xs[together], ends), np.split(ys[together], ends), strict=True))
     kept = [(a, b) for a, b in strata if np.ptp(a) > 0]
     if not kept:
         raise ValueError("no block holds two different x: there is no trend to test within blocks")
@@ -211,13 +213,6 @@ def normal_tail(z: float, alternative: str) -> float:
 
 def _z(s: float, variance: float) -> float:
     return s / float(np.sqrt(variance)) if variance > 0 else 0.0
-
-
-def _convolved(masses: Sequence[FloatArray]) -> FloatArray:
-    total = np.ones(1)
-    for mass in masses:
-        total = np.convolve(total, mass)
-    return total
 
 
 def _smallest(mass: FloatArray, alternative: str) -> float:

@@ -12,7 +12,7 @@ from analysis.text import ACCEL_TEXT, plural, size_text
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from analysis.records import RunRecord
+    from analysis.stored.records import RunRecord
 
 _NOT_IN_PANELS = {"mem", "smp", "deadlines"}
 _SIZES = {"working_set", "disk_size", "size"}

@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.calibrate import calibration
-from analysis.cell_table import cell_table
-from analysis.cells import name_cells
-from analysis.diagnostics import diagnose
-from analysis.effects import effects
-from analysis.hypotheses import judge_all
-from analysis.outcomes import run_table
+from analysis.derived.calibration import calibration
+from analysis.derived.results import derive
 from analysis.plots import figures
-from analysis.report import render
-from analysis.results import Results
-from analysis.study import load_study
-from analysis.tables import tables
-from analysis.verdicts import verdicts_json
+from analysis.report.render import render
+from analysis.report.tables import tables
+from analysis.report.verdicts import verdicts_json
+from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analysis.load import Campaign
+    import pandas as pd
+
+    from analysis.derived.results import Results
     from analysis.plots import Skipped
-    from analysis.records import Hypothesis
+    from analysis.stored.records import Hypothesis
 
 _STUDIES = 400
 """Simulated campaigns behind the figure on pooling: enough to tell 5 % from 50 %."""
@@ -57,25 +54,10 @@ def build_report(
     return target / "report.html"
 
 
-def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
-    """Return everything that follows from a campaign; the same data gives the same values."""
-    cells = name_cells(run.record for run in campaign.runs)
-    runs = run_table(campaign.runs, cells)
-    return Results(
-        campaign=campaign,
-        cells=cells,
-        runs=runs,
-        per_cell=cell_table(campaign, cells, runs),
-        findings=judge_all(campaign, runs, asked),
-        effects=effects(runs, campaign.runs),
-        diagnostics=diagnose(campaign, cells, runs),
-    )
-
-
 def report_files(results: Results, style: str = "screen") -> dict[str, bytes]:
     """Return the files of the report by their names within its folder."""
     skipped: list[Skipped] = []
-    rates = calibration(results, studies=_STUDIES, questions=("type I error",)).rename(columns={"estimate": "type_one"})
+    rates = partial(_type_one_rates, results)
     drawings = list(figures(results, style, calibration=rates, on_skip=skipped.append))
     files: dict[str, bytes] = {}
     for drawing in drawings:
@@ -86,6 +68,11 @@ def report_files(results: Results, style: str = "screen") -> dict[str, bytes]:
     files["verdicts.json"] = verdicts_json(results).encode()
     files["report.html"] = render(results, drawings, skipped).encode()
     return files
+
+
+def _type_one_rates(results: Results) -> pd.DataFrame:
+    rates = calibration(results, studies=_STUDIES, questions=("type I error",))
+    return rates.rename(columns={"estimate": "type_one"})
 
 
 def _write(path: Path, content: bytes) -> None:

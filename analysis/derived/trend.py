@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.factors import unit
-from analysis.finding import Effect
-from analysis.outcomes import TIMES
+from analysis.derived.finding import Effect
+from analysis.derived.outcomes import TIMES
+from analysis.stored.factors import unit
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
     from numpy.typing import NDArray
 
-    from analysis.records import Hypothesis
+    from analysis.stored.records import Hypothesis
 
 _SECONDS = {*TIMES, "period", "colo_start"}
 _SHARES = {"paused_share", "slow_share", "mismatch_share", "joined_share"}

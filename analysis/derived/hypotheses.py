@@ -15,16 +15,18 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.factors import Level, flatten
-from analysis.finding import Effect, Finding, LevelFinding
-from analysis.records import Hypothesis
-from analysis.sentences import finding_sentence, level_words
-from analysis.trend import Sample, estimate, judged, tests
+from analysis.derived.finding import Effect, Finding, LevelFinding
+from analysis.derived.sentences import finding_sentence, level_words
+from analysis.derived.trend import Sample, estimate, judged, tests
+from analysis.stored.factors import Level, flatten
+from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Mapping, Sequence
 
-    from analysis.load import Campaign
+    from numpy.typing import NDArray
+
+    from analysis.stored.load import Campaign
 
 ALPHA = 0.05
 _NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
@@ -48,7 +50,7 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
 
     Args:
         campaign: as it was read.
-        runs: :func:`analysis.outcomes.run_table` of it.
+        runs: :func:`analysis.derived.outcomes.run_table` of it.
         asked: hypotheses made after the data; None: those of the plan.
     """
     declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
@@ -195,9 +197,14 @@ def make_sample(runs: pd.DataFrame, hypothesis: Hypothesis, others: Sequence[str
         raw = levels.to_numpy(dtype=np.float64)
         x = np.log2(raw)
     strata = _strata(runs, others)
-    if not any(len({place for place, of in zip(x, strata, strict=True) if of == one}) > 1 for one in set(strata)):
+    if not _compares(x, strata):
         return None
     return Sample.of(hypothesis, x, raw, runs[hypothesis.outcome].to_numpy(dtype=np.float64), strata)
+
+
+def _compares(x: NDArray[np.float64], strata: Sequence[Hashable]) -> bool:
+    first = dict(zip(reversed(strata), reversed(x.tolist()), strict=True))
+    return any(first[of] != value for value, of in zip(x.tolist(), strata, strict=True))
 
 
 def _strata(runs: pd.DataFrame, others: Sequence[str]) -> list[Hashable]:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.page import Column, Table, number, text
-from analysis.sentences import percent_change
+from analysis.derived.sentences import percent_change
+from analysis.report.page import Column, Table, number, text
 from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.diagnostics import Diagnostics
-    from analysis.load import Campaign, Run
-    from analysis.records import Quality
-    from analysis.results import Results
+    from analysis.derived.diagnostics import Diagnostics
+    from analysis.derived.results import Results
+    from analysis.stored.load import Campaign, Run
+    from analysis.stored.records import Quality
 
 _NOTICED = 0.05
 

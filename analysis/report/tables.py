@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.cell_table import MEANS
-from analysis.factors import factor_text
-from analysis.latex import Column, tabular
-from analysis.sentences import outcome_text
+from analysis.derived.cell_table import MEANS
+from analysis.derived.sentences import outcome_text
+from analysis.report.latex import Column, tabular
+from analysis.stored.factors import factor_text
 from analysis.text import ACCEL_TEXT, MISSING, accel_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from analysis.finding import Finding
-    from analysis.results import Results
+    from analysis.derived.finding import Finding
+    from analysis.derived.results import Results
 
 _MS, _PERCENT = 1e3, 1e2
 _DIGITS = 3

@@ -11,19 +11,19 @@ from typing import TYPE_CHECKING, Any
 import jinja2
 import numpy as np
 
-from analysis import answer, trust
-from analysis.describe import describe_host, describe_versions
-from analysis.outcomes import TRIGGERS
-from analysis.page import Cell, Column, Table, number, text
+from analysis.derived.outcomes import TRIGGERS
 from analysis.plots.forest import NAME as FOREST
+from analysis.report import answer, trust
+from analysis.report.describe import describe_host, describe_versions
+from analysis.report.page import Cell, Column, Table, number, text
 from analysis.text import ACCEL_TEXT, MISSING, count_text, ms_text, percent_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.load import Campaign
+    from analysis.derived.results import Results
     from analysis.plots import Drawing, Picture, Skipped
-    from analysis.results import Results
+    from analysis.stored.load import Campaign
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DAGGER = "†"

@@ -8,8 +8,8 @@ import yaml
 from pydantic import ValidationError
 
 from analysis.errors import AnalysisError
-from analysis.factors import parse_level
-from analysis.records import Hypothesis
+from analysis.stored.factors import parse_level
+from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -4,22 +4,23 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis import stats
-from analysis.finding import Effect
-from analysis.hypotheses import aa_logs, equals, judge, noise_floor, question
-from analysis.records import Hypothesis
+from analysis.derived.finding import Effect
+from analysis.derived.hypotheses import aa_logs, equals, judge, noise_floor, question
+from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
 
-    from analysis.cells import Cells
-    from analysis.load import Campaign
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
 
 _FEWEST_RUNS = 3
 
@@ -44,10 +45,10 @@ class Control:
 
 @dataclass(frozen=True)
 class Drift:
-    """How run medians moved over the campaign, each against the median of its cell.
+    """How run medians moved over the campaign, each against the others of its cell.
 
     Attributes:
-        per_hour: relative change per hour (Theil-Sen), with a 95 % interval.
+        per_hour: relative change per hour (Theil-Sen within cells), with a 95 % interval.
         pvalue: of no change, two-sided (Kendall).
         runs: how many runs in cells with at least two.
     """
@@ -146,26 +147,26 @@ def residuals(runs: pd.DataFrame) -> pd.Series:
 
 
 def _drift(runs: pd.DataFrame) -> Drift | None:
-    rest = residuals(runs)
-    known = rest.notna()
-    hours = (runs["started_at"][known] - runs["started_at"].min()).to_numpy(dtype=float) / 3600
-    if len(hours) < _FEWEST_RUNS or np.ptp(hours) == 0:
+    """Compare runs of the same cell only: what tells cells apart is no drift."""
+    shared = runs[runs["cell"].map(runs["cell"].value_counts()) > 1]
+    hours = (shared["started_at"] - runs["started_at"].min()).to_numpy(dtype=float) / 3600
+    if len(hours) < _FEWEST_RUNS or shared.groupby("cell")["started_at"].nunique().max() == 1:
         return None
-    slope = stats.stratified_theil_sen(hours, rest[known].to_numpy(dtype=float), [0] * len(hours), confidence=0.95)
+    logs = np.log(shared["pause"].to_numpy(dtype=float))
+    slope = stats.stratified_theil_sen(hours, logs, shared["cell"].tolist(), confidence=0.95)
     ends = (slope.estimate, slope.low, slope.high)
     return Drift(Effect(*(float(np.expm1(end)) for end in ends)), slope.pvalue_two_sided, len(hours))
 
 
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
     """Judge each primary question on the pause again with other warm-ups, and with every run whatever its quality."""
+    declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
+    asked = [one for one in declared if one.family == "primary" and one.outcome == "pause"]
+    choices = _choices(campaign, runs) if asked else ()
     found = []
-    for raw in campaign.plan.hypotheses:
-        hypothesis = Hypothesis.model_validate(raw)
-        if hypothesis.family != "primary" or hypothesis.outcome != "pause":
-            continue
-        for choice, table in _choices(campaign, runs):
-            finding = judge(question(campaign, table, hypothesis))
-            found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
+    for hypothesis, (choice, table) in product(asked, choices):
+        finding = judge(question(campaign, table, hypothesis))
+        found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
     return found
 
 

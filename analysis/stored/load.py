@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
-from analysis.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedRun, Record, RunRecord
+from analysis.stored.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedRun, Record, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

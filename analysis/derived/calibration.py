@@ -1,4 +1,4 @@
-"""``python -m analysis calibrate [--from CAMPAIGN]``: how often every method is wrong, where the truth is known.
+"""How often every method is wrong, where the truth is known.
 
 The campaigns are simulated with the sizes, blocks and checkpoints of the given one and with the variation it showed
 (between runs, within them, from one checkpoint to the next, stalls, drift, lost runs), or with the constants that the
@@ -7,37 +7,29 @@ method assumes. Each rate stands beside what the method claims and beside the ba
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import linregress, norm
+from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 from analysis import stats
+from analysis.derived.model import model_of
 from analysis.errors import NothingMeasuredError
-from analysis.factors import flatten
-from analysis.outcomes import used_pauses
-from analysis.power import designs
 from analysis.stats import calibrate as known_rates
 from analysis.stats import kendall, naive
 from analysis.stats.calibrate import Rate
-from analysis.stats.simulate import Model, fitted, simulate_checkpoints, simulate_runs
-from analysis.study import load_study
-from analysis.terminal import console, print_table, reported
+from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
-    from rich.console import Console
 
-    from analysis.load import Campaign, Run
-    from analysis.results import Results
+    from analysis.derived.results import Results
 
     Floats = NDArray[np.float64]
 
@@ -48,11 +40,8 @@ QUESTIONS = ("type I error", "power", "coverage", "verdict", "equivalence", "com
 """What is asked of the methods; ``quantity`` in the table."""
 
 ALPHA, SESOI, THRESHOLD = 0.05, 0.05, 0.05
-_TCP = ("tcp", "nodelay")
-_FEWEST_RUNS, _FEWEST_CHECKPOINTS = 2, 10
 _CHUNK_VALUES, _MOST_VALUES = 2_000_000, 12_000_000
-_FEWEST_STUDIES = 50
-_STEADIEST, _RARE = 0.98, 1e-7
+FEWEST_STUDIES = 50
 _NOMINAL, _AT_MOST, _ANY = (0.035, 0.065), (0.0, 0.065), (0.0, 1.0)
 _SLACK, _POWER_SLACK = 0.015, 0.06
 _EXACT = "blocked Jonckheere-Terpstra"
@@ -144,7 +133,7 @@ def attained_level(sizes: int, blocks: int, *, exact: bool) -> float:
 
 def _slow_studies(model: Model, studies: int) -> int:
     affordable = _MOST_VALUES // (10 * model.blocks * model.checkpoints)
-    return max(min(studies // 10, affordable), _FEWEST_STUDIES)
+    return max(min(studies // 10, affordable), FEWEST_STUDIES)
 
 
 def pooled_and_by_run(model: Model, *, studies: int, seed: int) -> list[Rate]:
@@ -177,7 +166,7 @@ def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[Floats]:
     """Yield simulated campaigns in parts that fit into memory, no more of them than take a few seconds."""
     rng = np.random.default_rng(seed)
     per_study = model.blocks * len(model.sizes) * model.checkpoints
-    wanted = max(min(studies, _MOST_VALUES // per_study), _FEWEST_STUDIES)
+    wanted = max(min(studies, _MOST_VALUES // per_study), FEWEST_STUDIES)
     step = max(1, _CHUNK_VALUES // per_study)
     for start in range(0, wanted, step):
         yield simulate_checkpoints(model, rng, min(step, wanted - start))
@@ -283,194 +272,3 @@ def _band(rate: Rate) -> tuple[float, float]:
     spread = math.sqrt(rate.nominal * (1 - rate.nominal))
     wider = _BAND_ERRORS * spread * (rate.studies**-0.5 - _BAND_STUDIES**-0.5)
     return max(rate.low - wider, 0.0), min(rate.high + wider, 1.0)
-
-
-def model_of(campaign: Campaign) -> Model:
-    """Return the model of a campaign: its sizes, blocks and checkpoints, and the variation that its runs show.
-
-    The sizes are those of the factor with most of them, at one combination of the other factors. Stalls of delayed
-    acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are.
-
-    Raises:
-        NothingMeasuredError: no cell has two runs with ten checkpoints.
-    """
-    by_cell: dict[str, list[Run]] = {}
-    for run in campaign.runs:
-        if run.record.quality.ok and len(used_pauses(run)) >= _FEWEST_CHECKPOINTS:
-            by_cell.setdefault(run.record.cell_id, []).append(run)
-    usable = [runs for runs in by_cell.values() if len(runs) >= _FEWEST_RUNS]
-    if not usable:
-        raise NothingMeasuredError(
-            f"{campaign.plan.campaign}: no cell has two runs of {_FEWEST_CHECKPOINTS} checkpoints, "
-            "so nothing tells how they vary"
-        )
-    cells = [_stalls_of(runs) for runs in usable]
-    trends = [design for design in designs(runs[0] for runs in usable) if design.per == "per doubling"]
-    sizes = max(trends, key=lambda design: len(design.x)).x if trends else (0.0, 1.0)
-    lengths = [len(used_pauses(run)) for runs in usable for run in runs]
-    like = Model(sizes=sizes, blocks=len({run.record.block for runs in usable for run in runs}))
-    varying = [cell.rest for cell in cells if len(cell.rest) >= _FEWEST_RUNS]
-    return _with_shares(
-        replace(
-            fitted(varying or [[used_pauses(run) for run in runs] for runs in usable], like),
-            checkpoints=round(float(np.mean(lengths))),
-            drift=_drift(usable),
-            missing=_missing(campaign, like),
-        ),
-        cells,
-        sum(lengths),
-    )
-
-
-def _missing(campaign: Campaign, like: Model) -> float:
-    """Return the share of runs that failed; 0 where campaigns that lost as many might have nothing left to compare."""
-    share = len(campaign.failures) / (len(campaign.runs) + len(campaign.failures))
-    sizes = len(like.sizes)
-    useless = share**sizes + sizes * share ** (sizes - 1) * (1 - share)
-    return share if useless**like.blocks < _RARE else 0.0
-
-
-@dataclass(frozen=True)
-class _Stalls:
-    """What of a cell is stalls, and what is not.
-
-    Attributes:
-        rest: the runs that are not stuck with a stall in every checkpoint, without their single stalls.
-        slow: stalls in those runs; ``extra_s``: what they add, in all; ``stays``, ``leaves``: whether another follows.
-        stuck: runs that are; ``runs``: all runs.
-    """
-
-    rest: tuple[Floats, ...]
-    slow: int
-    extra_s: float
-    stays: int
-    leaves: int
-    stuck: int
-    runs: int
-
-
-def _stalls_of(runs: Sequence[Run]) -> _Stalls:
-    pauses = [used_pauses(run) for run in runs]
-    if flatten(runs[0].record.cell).get("link.transport") not in _TCP:
-        return _Stalls(tuple(pauses), 0, 0.0, 0, 0, 0, len(runs))
-    levels = np.array([np.median(one) for one in pauses])
-    free = [one for one, stuck in zip(pauses, _in_band(levels - levels.min()), strict=True) if not stuck]
-    stalled = [_in_band(one - np.median(one)) for one in free]
-    return _Stalls(
-        rest=tuple(one[~slow] for one, slow in zip(free, stalled, strict=True)),
-        slow=sum(int(slow.sum()) for slow in stalled),
-        extra_s=sum(float((one[slow] - np.median(one)).sum()) for one, slow in zip(free, stalled, strict=True)),
-        stays=sum(int((slow[:-1] & slow[1:]).sum()) for slow in stalled),
-        leaves=sum(int((slow[:-1] & ~slow[1:]).sum()) for slow in stalled),
-        stuck=len(pauses) - len(free),
-        runs=len(pauses),
-    )
-
-
-def _in_band(above: Floats) -> NDArray[np.bool_]:
-    low, high = stats.DELAYED_ACK_S
-    inside: NDArray[np.bool_] = (above > low) & (above < high)
-    return inside
-
-
-def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Model:
-    model = replace(model, stuck_share=sum(cell.stuck for cell in cells) / sum(cell.runs for cell in cells))
-    slow, stays = sum(cell.slow for cell in cells), sum(cell.stays for cell in cells)
-    if not slow:
-        return model
-    followed = stays + sum(cell.leaves for cell in cells)
-    return replace(
-        model,
-        slow_share=slow / checkpoints,
-        slow_extra_s=sum(cell.extra_s for cell in cells) / slow,
-        slow_stay=min(stays / followed, _STEADIEST) if followed else 0.0,
-    )
-
-
-def _drift(cells: Sequence[Sequence[Run]]) -> float:
-    """Return the change of the log pause over the campaign by a straight line; 0 where that may well be noise."""
-    order = np.array([run.record.order for runs in cells for run in runs], dtype=np.float64)
-    rest = np.concatenate([_centred(np.log([np.median(used_pauses(run)) for run in runs])) for runs in cells])
-    if np.ptp(order) == 0:
-        return 0.0
-    line = linregress(order, rest)
-    return float(line.slope) * float(np.ptp(order)) if line.pvalue <= ALPHA else 0.0
-
-
-def _centred(values: Floats) -> Floats:
-    centred: Floats = values - np.median(values)
-    return centred
-
-
-def show(model: Model, found: pd.DataFrame, out: Console) -> None:
-    """Print the model and every rate."""
-    out.print(
-        f"{len(model.sizes)} sizes x {model.blocks} blocks x {model.checkpoints} checkpoints; between runs "
-        f"{100 * model.run_sd:.1f} %, within a run {100 * model.checkpoint_sd:.1f} %, correlation of neighbours "
-        f"{model.phi:.2f}, stalled {100 * model.slow_share:.1f} % of checkpoints and {100 * model.stuck_share:.1f} % "
-        f"of runs, drift {100 * model.drift:+.1f} %, lost {100 * model.missing:.1f} % of runs"
-    )
-    out.print()
-    headings = ("quantity", "method", "level", "rate", "standard error", "claimed", "band", "studies", "inside")
-    print_table(out, headings, [_row(row) for row in found.to_dict("records")], words=3)
-    out.print()
-    outside = found[found["recommended"] & ~found["ok"]]
-    if len(outside):
-        named = (
-            f"{row.quantity} of {row.method} ({'above' if row.estimate > row.band_high else 'below'})"
-            for row in outside.itertuples()
-        )
-        out.print(f"Outside their band: {'; '.join(named)}.")
-    else:
-        out.print("Every method that conclusions are drawn with is inside its band.")
-
-
-def _row(row: dict[str, object]) -> tuple[str, ...]:
-    estimate, error, nominal, low, high = (
-        float(str(row[name])) for name in ("estimate", "standard_error", "nominal", "band_low", "band_high")
-    )
-    informative = math.isnan(nominal)
-    verdict = "" if informative else "yes" if row["ok"] else "NO"
-    return (
-        str(row["quantity"]),
-        str(row["method"]),
-        str(row["level"]),
-        f"{100 * estimate:.1f} %",
-        f"{100 * error:.1f}",
-        "" if informative else f"{100 * nominal:.1f} %",
-        "" if informative else f"{100 * low:.1f} to {100 * high:.1f} %",
-        str(row["studies"]),
-        verdict if row["recommended"] or informative else f"{verdict} (not used)",
-    )
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Return 0, 1 when the campaign tells nothing of how runs vary, 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis calibrate",
-        description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",
-    )
-    parser.add_argument(
-        "--from", dest="campaign", type=Path, nargs="+", metavar="CAMPAIGN", help="whose design and variation to take"
-    )
-    parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
-    parser.add_argument("--seed", type=int, default=1, help="of the generators (default: 1)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
-    options = parser.parse_args(arguments)
-    return reported(lambda: _run(options))
-
-
-def _studies(text: str) -> int:
-    if not text.isdecimal() or int(text) < _FEWEST_STUDIES:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number of at least {_FEWEST_STUDIES}")
-    return int(text)
-
-
-def _run(options: argparse.Namespace) -> int:
-    model = Model() if options.campaign is None else model_of(load_study(options.campaign))
-    found = table(rates(model, studies=options.studies, seed=options.seed))
-    show(model, found, console())
-    if options.csv is not None:
-        text: str = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-        options.csv.write_text(text, encoding="utf-8")
-    return 0

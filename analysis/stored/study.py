@@ -6,15 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis.errors import DifferentPlansError
-from analysis.factors import flatten
-from analysis.load import load_campaign
+from analysis.stored.factors import flatten
+from analysis.stored.load import load_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from analysis.load import Campaign, Run
-    from analysis.records import Plan
+    from analysis.stored.load import Campaign, Run
+    from analysis.stored.records import Plan
 
 
 def load_study(folders: Sequence[Path]) -> Campaign:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.factors import factor_text, level_text
+from analysis.stored.factors import factor_text, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.factors import Level
-    from analysis.finding import Effect, Finding
+    from analysis.derived.finding import Effect, Finding
+    from analysis.stored.factors import Level
+    from analysis.stored.records import Hypothesis
 
 _OUTCOMES = {
     "pause": "the pause",
@@ -62,11 +63,12 @@ def amount(value: float, outcome: str) -> str:
 
 def where_text(finding: Finding) -> str:
     """Return under which levels of other factors a hypothesis was asked."""
-    parts = [
-        f"{factor_text(path)} {' or '.join(level_text(path, level) for level in levels)}"
-        for path, levels in finding.hypothesis.where.items()
-    ]
-    return ", ".join(parts)
+    return ", ".join(_levels(path, levels) for path, levels in finding.hypothesis.where.items())
+
+
+def _levels(path: str, levels: Sequence[Level]) -> str:
+    said = " or ".join(level_text(path, level) for level in levels)
+    return said if path == "smp" else f"{factor_text(path)} {said}"
 
 
 def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
@@ -94,14 +96,24 @@ def finding_sentence(finding: Finding) -> str:
         return f"{hypothesis.claim} Nothing was measured that could tell{scope}: {end}"
     what = outcome_text(hypothesis.outcome)
     if hypothesis.kind == "value":
-        low, high = (amount(end, hypothesis.outcome) for end in (hypothesis.low or 0.0, hypothesis.high or 0.0))
-        return f"{_capital(what)} is {_value(finding)}, the claim is {low} to {high}{scope}: {end}"
+        return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
     change = percent_change(finding.effect)
     if hypothesis.kind == "trend":
         return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
     base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
     named = "" if hypothesis.factor == "smp" else f"{_capital(factor_text(str(hypothesis.factor)))} "
     return f"{named}{new} instead of {base} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+
+
+def range_text(hypothesis: Hypothesis) -> str:
+    """Return the range that a value is claimed to lie in; a share has no need of bounds that none can pass."""
+    low, high = hypothesis.low or 0.0, hypothesis.high or 0.0
+    ends = [amount(end, hypothesis.outcome) for end in (low, high)]
+    if hypothesis.outcome.endswith("_share") and low <= 0:
+        return f"at most {ends[1]}"
+    if hypothesis.outcome.endswith("_share") and high >= 1:
+        return f"at least {ends[0]}"
+    return " to ".join(ends)
 
 
 def _doubled(finding: Finding) -> str:

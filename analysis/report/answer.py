@@ -5,15 +5,15 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.page import Cell, Column, Table, number, text
-from analysis.sentences import percent_change
+from analysis.derived.sentences import percent_change
+from analysis.report.page import Cell, Column, Table, number, text
 from analysis.text import MISSING, accel_text, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.finding import Effect, Finding
-    from analysis.results import Results
+    from analysis.derived.finding import Effect, Finding
+    from analysis.derived.results import Results
 
 _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}
 

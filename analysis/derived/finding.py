@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from analysis.records import Hypothesis
+    from analysis.stored.records import Hypothesis
 
 
 @dataclass(frozen=True)

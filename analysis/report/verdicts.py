@@ -8,8 +8,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from analysis.finding import Effect, Finding
-    from analysis.results import Results
+    from analysis.derived.finding import Effect, Finding
+    from analysis.derived.results import Results
 
 SCHEMA_VERSION = 1
 

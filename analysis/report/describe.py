@@ -9,7 +9,7 @@ from analysis.text import plural, size_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.load import Run
+    from analysis.stored.load import Run
 
 _LABELS = {
     "qemu": "QEMU",

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.finding import Effect
-from analysis.outcomes import used
-from analysis.sentences import level_words
+from analysis.derived.finding import Effect
+from analysis.derived.outcomes import used
+from analysis.derived.sentences import level_words
 
 if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.load import Run
+    from analysis.stored.load import Run
 
 GIB = 1 << 30
 PAGE_BYTES = 4096 + 8
@@ -86,7 +86,7 @@ def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
     """Return the effects that this design can tell; an empty tuple where it cannot.
 
     Args:
-        runs: :func:`analysis.outcomes.run_table`.
+        runs: :func:`analysis.derived.outcomes.run_table`.
         records: the runs themselves, in the same order.
     """
     return Effects(tuple(_splits(runs)), tuple(_pages(runs, records)), tuple(_devices(runs, records)))

@@ -10,12 +10,12 @@ import pandas as pd
 from scipy.stats import t
 
 from analysis import stats
-from analysis.load import PHASES
-from analysis.outcomes import TRIGGERS
+from analysis.derived.outcomes import TRIGGERS
+from analysis.stored.load import PHASES
 
 if TYPE_CHECKING:
-    from analysis.cells import Cells
-    from analysis.load import Campaign
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
 
 MEANS = tuple(phase.removesuffix("_s") for phase in PHASES)
 """The phases, as columns of the run and cell tables: means, so that they add up."""

@@ -1,4 +1,4 @@
-"""``python -m analysis power CAMPAIGN...``: what a design can see, and what it would take to see more.
+"""Where the variation of a campaign comes from, and what its design can see with it.
 
 Variation is split between runs and within them by Kalibera & Jones (ISMM 2013, corrected formula), on the log of the
 pause and in milliseconds. What a run costs, and what a checkpoint costs, come from the stages that ``run.json``
@@ -7,58 +7,33 @@ records: the measuring stage is paid per checkpoint, every other stage and the w
 
 from __future__ import annotations
 
-import argparse
 import math
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import chi2
 
 from analysis import stats
+from analysis.derived.designs import ASSURANCE, Reach, designs, reach
+from analysis.derived.outcomes import used_pauses
 from analysis.errors import NothingMeasuredError
-from analysis.factors import factor_text, flatten, level_text
-from analysis.outcomes import used_pauses
-from analysis.study import load_study
-from analysis.terminal import console, print_table, reported, share
-from analysis.text import MISSING, accel_text, ms_text, plural
+from analysis.stored.factors import flatten
+from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from rich.console import Console
 
-    from analysis.factors import Level
-    from analysis.load import Campaign, Run
+    from analysis.stored.load import Campaign, Run
 
     Floats = NDArray[np.float64]
 
-POWER, ALPHA, ASSURANCE = 0.80, 0.05, 0.80
-CONFIDENCE = 1 - 2 * ALPHA
 _FEWEST_RUNS = 2
 _FEWEST_CHECKPOINTS = 4
 _BATCHES = 10
-_MOST_BLOCKS = 10_000
-_MANY_BLOCKS = 1_000
 _NO_VARIANCE = 1e-18
-_RANK_SUM_EFFICIENCY = 3 / math.pi
-_CELL_HEADINGS = (
-    "cell",
-    "R",
-    "N",
-    "between",
-    "within",
-    "ICC",
-    "lag 1",
-    "long-run",
-    "CV",
-    "launch",
-    "checkpoint",
-    "best N",
-)
-_NOT_SIZES = {"checkpoint.count", "checkpoint.warmup", "checkpoint.interval", "link.loss_percent"}
 
 
 @dataclass(frozen=True)
@@ -107,29 +82,6 @@ class CellPower:
     costs: Costs
     best_checkpoints: int | None
     note: str
-
-
-@dataclass(frozen=True)
-class Reach:
-    """What the design sees of one question, and the blocks that it would take to see the effect asked for.
-
-    Attributes:
-        question: such as ``RAM, 256 MiB to 4 GiB, at one combination of the others``.
-        per: ``per doubling``, or ``of the base``.
-        blocks: at present.
-        smallest: relative effect found with 80 % power at a one-sided 5 %.
-        blocks_to_see: in all, for the effect asked for at that power; None when beyond reason.
-        blocks_to_decide: in all, for an interval narrower than the effect, which then cannot hold both it and none.
-        more_s: seconds of measuring for the larger of the two, beyond the blocks there are; NaN where there is none.
-    """
-
-    question: str
-    per: str
-    blocks: int
-    smallest: float
-    blocks_to_see: int | None
-    blocks_to_decide: int | None
-    more_s: float
 
 
 @dataclass(frozen=True)
@@ -299,78 +251,6 @@ def pooled_sd(runs: Sequence[Run]) -> tuple[float, int]:
     raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
 
 
-@dataclass(frozen=True)
-class Design:
-    """A question: levels on the scale of its effect, how many combinations of other factors answer it, and by what."""
-
-    question: str
-    per: str
-    x: tuple[float, ...]
-    combinations: int
-    efficiency: float
-
-
-def designs(runs: Iterable[Run]) -> list[Design]:
-    """Return the trends over every size with two or more levels, and the comparison of two cells; one run per cell."""
-    cells = [flatten(run.record.cell) for run in runs]
-    found = []
-    for path in dict.fromkeys(path for cell in cells for path in cell):
-        if path not in _NOT_SIZES and all(_is_size(cell[path]) for cell in cells if path in cell):
-            found += _trends(path, [cell for cell in cells if path in cell])
-    return [*found, Design("two cells", "of the base", (0.0, 1.0), 1, _RANK_SUM_EFFICIENCY)]
-
-
-def _is_size(level: Level) -> bool:
-    return isinstance(level, int | float) and not isinstance(level, bool) and level > 0
-
-
-def _trends(path: str, cells: Sequence[Mapping[str, Level]]) -> list[Design]:
-    """Return the trend over one factor at one combination of the others, and over all that have two sizes or more."""
-    strata: dict[tuple[tuple[str, str], ...], set[float]] = {}
-    for cell in cells:
-        others = tuple(sorted((other, repr(level)) for other, level in cell.items() if other != path))
-        strata.setdefault(others, set()).add(float(cell[path] or 0))
-    comparing = [sizes for sizes in strata.values() if len(sizes) > 1]
-    if not comparing:
-        return []
-    sizes = max((sorted(levels) for levels in comparing), key=len)
-    x = tuple(float(np.log2(size)) for size in sizes)
-    low, high = (level_text(path, int(size) if size.is_integer() else size) for size in (sizes[0], sizes[-1]))
-    name = f"{factor_text(path)} {low} to {high} in {len(x)} sizes"
-    one = Design(f"{name}, other factors fixed", "per doubling", x, 1, stats.rank_efficiency(len(x), blocked=True))
-    if len(comparing) == 1:
-        return [one]
-    return [one, replace(one, question=f"{name}, over {len(comparing)} combinations", combinations=len(comparing))]
-
-
-def reach(design: Design, sd: float, upper: float, df: int, blocks: int, effect: float, block_s: float) -> Reach:
-    """Return what a design sees with ``blocks`` blocks, and the blocks for ``effect``, planned with ``upper``."""
-    target = math.log1p(effect)
-    seen = _detectable(design, sd, blocks)
-    see = next((b for b in range(2, _MOST_BLOCKS) if _detectable(design, upper, b) <= target), None)
-    decided = stats.needed_blocks(
-        sd / math.sqrt(design.efficiency * design.combinations),
-        df,
-        target / 2,
-        x=design.x,
-        confidence=CONFIDENCE,
-        assurance=ASSURANCE,
-        most=_MANY_BLOCKS,
-    )
-    known = [needed for needed in (see, decided.blocks) if needed is not None]
-    more = max(max(known) - blocks, 0) * block_s if len(known) == 2 else math.nan  # noqa: PLR2004 - both are known
-    return Reach(design.question, design.per, blocks, math.expm1(seen), see, decided.blocks, more)
-
-
-def _detectable(design: Design, sd: float, blocks: int) -> float:
-    """Return the smallest log effect seen; infinite where a slope leaves no degree of freedom."""
-    if len(design.x) * blocks * design.combinations <= len(design.x):
-        return math.inf
-    return stats.detectable_effect(
-        sd, blocks * design.combinations, design.x, alpha=ALPHA, power=POWER, efficiency=design.efficiency
-    ).estimate
-
-
 def _best_overall(cells: Sequence[CellPower]) -> int | None:
     """Return the best number for one length of all runs: variances and costs averaged over cells before the formula."""
     known = [cell for cell in cells if math.isfinite(cell.long_run_sd_log)]
@@ -395,97 +275,3 @@ def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, sd: fl
     if sd == 0:
         notes.append("run medians do not differ at all: no effect is too small to see, or the data is no measurement")
     return notes
-
-
-def show(result: Power, out: Console) -> None:
-    """Print what a design can see."""
-    out.print(f"{result.campaign}: {accel_text(result.accel)}, {plural(result.blocks, 'block')}")
-    out.print()
-    print_table(out, _CELL_HEADINGS, [_cell_row(cell) for cell in result.cells])
-    out.print()
-    out.print(
-        "R: runs. N: checkpoints of the shortest run. Between, within: deviation of the log pause between runs, beyond "
-        "what checkpoints explain, and within a run. ICC: share between runs. Lag 1: correlation of a checkpoint with "
-        "the one before. Long-run: deviation within a run, autocorrelation included. CV: of run medians. Best N: "
-        "checkpoints per run for the most precision in the time."
-    )
-    out.print()
-    best = MISSING if result.best_checkpoints is None else str(result.best_checkpoints)
-    out.print(
-        f"All cells: run medians differ by {_percent(result.sd_log)} within cell and block ({result.df} df, at most "
-        f"{_percent(result.sd_upper)} at 80 %); {result.launch_s:.1f} s per launch, {result.checkpoint_s:.2f} s per "
-        f"checkpoint; best N {best}."
-    )
-    out.print()
-    effect = f"{100 * result.effect:g} %"
-    seen = f"seen at {plural(result.blocks, 'block')}"
-    headings = ("question", seen, f"blocks to see {effect}", f"blocks to decide {effect}", "more time")
-    print_table(out, headings, [_reach_row(one) for one in result.reaches])
-    out.print()
-    out.print(
-        f"One block takes {_duration(result.block_s)}. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
-        "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
-        "of the deviation, and what rank tests lose to least squares."
-    )
-    for note in result.notes:
-        out.print(f"note: {note}")
-
-
-def _cell_row(cell: CellPower) -> tuple[str, ...]:
-    return (
-        cell.cell,
-        str(cell.runs),
-        str(cell.checkpoints),
-        f"{_percent(cell.run_sd_log)} ({ms_text(1e3 * cell.run_sd_s)} ms)",
-        f"{_percent(cell.checkpoint_sd_log)} ({ms_text(1e3 * cell.checkpoint_sd_s)} ms)",
-        _percent(cell.icc),
-        MISSING if math.isnan(cell.lag1) else f"{cell.lag1:.2f}",
-        _percent(cell.long_run_sd_log),
-        _percent(cell.cv),
-        f"{cell.costs.launch_s:.1f} s",
-        f"{cell.costs.checkpoint_s:.2f} s",
-        str(cell.best_checkpoints) if cell.best_checkpoints is not None else MISSING,
-    )
-
-
-def _reach_row(one: Reach) -> tuple[str, ...]:
-    return (
-        one.question,
-        f"{_percent(one.smallest)} {one.per}",
-        _blocks(one.blocks_to_see, one.blocks),
-        _blocks(one.blocks_to_decide, one.blocks),
-        MISSING if math.isnan(one.more_s) else _duration(one.more_s) if one.more_s else "none",
-    )
-
-
-def _blocks(needed: int | None, present: int) -> str:
-    if needed is None:
-        return "beyond reason"
-    return f"{needed} ({needed - present} more)" if needed > present else f"{needed} (enough)"
-
-
-def _percent(value: float) -> str:
-    return MISSING if math.isnan(value) else f"{100 * value:.1f} %"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:  # noqa: PLR2004 - two minutes
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - two hours
-
-
-def main(arguments: Sequence[str]) -> int:
-    """Return 0, 1 when no cell has two runs, 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis power",
-        description="Say what a design can see, how long its runs should be, and how many more blocks are needed.",
-    )
-    parser.add_argument("campaign", type=Path, nargs="+", help="a campaign folder, or several of one plan")
-    parser.add_argument("--effect", type=share, default=0.05, help="the effect that should be seen (default: 5%%)")
-    options = parser.parse_args(arguments)
-    return reported(lambda: _run(options))
-
-
-def _run(options: argparse.Namespace) -> int:
-    show(power(load_study(options.campaign), effect=options.effect), console())
-    return 0

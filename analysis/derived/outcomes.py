@@ -8,16 +8,16 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.factors import effective, flatten, working_set_bytes
-from analysis.load import PHASES
+from analysis.stored.factors import effective, flatten, working_set_bytes
+from analysis.stored.load import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from analysis.cells import Cells
-    from analysis.load import Run
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Run
 
 FINER = ("device_save", "bitmap_sync", "ram_send", "ram_receive", "cache_flush", "device_load", "restart")
 """Parts of phases, on the primary and on the secondary; a run without such events has none."""

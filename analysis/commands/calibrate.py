@@ -1,0 +1,94 @@
+"""``python -m analysis calibrate [--from CAMPAIGN]``: shows how often each method is wrong where the truth is known."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import console, print_table, reported
+from analysis.derived.calibration import FEWEST_STUDIES, STUDIES, rates, table
+from analysis.derived.model import model_of
+from analysis.stats.simulate import Model
+from analysis.stored.study import load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+    from rich.console import Console
+
+
+def show(model: Model, found: pd.DataFrame, out: Console) -> None:
+    """Print the model and every rate."""
+    out.print(
+        f"{len(model.sizes)} sizes x {model.blocks} blocks x {model.checkpoints} checkpoints; between runs "
+        f"{100 * model.run_sd:.1f} %, within a run {100 * model.checkpoint_sd:.1f} %, correlation of neighbours "
+        f"{model.phi:.2f}, stalled {100 * model.slow_share:.1f} % of checkpoints and {100 * model.stuck_share:.1f} % "
+        f"of runs, drift {100 * model.drift:+.1f} %, lost {100 * model.missing:.1f} % of runs"
+    )
+    out.print()
+    headings = ("quantity", "method", "level", "rate", "standard error", "claimed", "band", "studies", "inside")
+    print_table(out, headings, [_row(row) for row in found.to_dict("records")], words=3)
+    out.print()
+    outside = found[found["recommended"] & ~found["ok"]]
+    if len(outside):
+        named = (
+            f"{row.quantity} of {row.method} ({'above' if row.estimate > row.band_high else 'below'})"
+            for row in outside.itertuples()
+        )
+        out.print(f"Outside their band: {'; '.join(named)}.")
+    else:
+        out.print("Every method that conclusions are drawn with is inside its band.")
+
+
+def _row(row: dict[str, object]) -> tuple[str, ...]:
+    estimate, error, nominal, low, high = (
+        float(str(row[name])) for name in ("estimate", "standard_error", "nominal", "band_low", "band_high")
+    )
+    informative = math.isnan(nominal)
+    verdict = "" if informative else "yes" if row["ok"] else "NO"
+    return (
+        str(row["quantity"]),
+        str(row["method"]),
+        str(row["level"]),
+        f"{100 * estimate:.1f} %",
+        f"{100 * error:.1f}",
+        "" if informative else f"{100 * nominal:.1f} %",
+        "" if informative else f"{100 * low:.1f} to {100 * high:.1f} %",
+        str(row["studies"]),
+        verdict if row["recommended"] or informative else f"{verdict} (not used)",
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0, 1 when the campaign tells nothing of how runs vary, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis calibrate",
+        description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",
+    )
+    parser.add_argument(
+        "--from", dest="campaign", type=Path, nargs="+", metavar="CAMPAIGN", help="whose design and variation to take"
+    )
+    parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
+    parser.add_argument("--seed", type=int, default=1, help="of the generators (default: 1)")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options))
+
+
+def _studies(text: str) -> int:
+    if not text.isdecimal() or int(text) < FEWEST_STUDIES:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a number of at least {FEWEST_STUDIES}")
+    return int(text)
+
+
+def _run(options: argparse.Namespace) -> int:
+    model = Model() if options.campaign is None else model_of(load_study(options.campaign))
+    found = table(rates(model, studies=options.studies, seed=options.seed))
+    show(model, found, console())
+    if options.csv is not None:
+        text: str = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
+        options.csv.write_text(text, encoding="utf-8")
+    return 0

@@ -1,0 +1,145 @@
+"""``python -m analysis compare BASE NEW``: shows the comparison, writes it as JSON, ends with its exit code."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.terminal import console, print_table, reported, share
+from analysis.derived.comparison import CONFIDENCE, HANGS_ON_FAILURES, INCONCLUSIVE, compare
+from analysis.derived.outcomes import OUTCOMES, TIMES
+from analysis.derived.sentences import amount
+from analysis.stored.load import load_campaign
+from analysis.text import MISSING, accel_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from analysis.derived.comparison import CellComparison, Comparison
+
+SCHEMA_VERSION = 1
+"""The version of what ``--json`` writes."""
+
+_SECONDS = {*TIMES, "period", "colo_start"}
+
+
+def to_json(comparison: Comparison) -> str:
+    """Return the comparison as JSON, as ``docs/comparing.md`` describes."""
+    sides = {
+        name: {**asdict(side), "qemu": [{"version": version, "sha256": sha256} for version, sha256 in side.qemu]}
+        for name, side in (("base", comparison.base), ("new", comparison.new))
+    }
+    document = {
+        "schema_version": SCHEMA_VERSION,
+        "outcome": comparison.outcome,
+        "unit": unit_of(comparison.outcome),
+        "threshold": comparison.threshold,
+        "confidence": CONFIDENCE,
+        "verdict": comparison.verdict,
+        "label": comparison.label,
+        "exit_code": comparison.exit_code,
+        **sides,
+        "cells": [_known(asdict(cell)) for cell in comparison.cells],
+        "only_in_base": comparison.only_in_base,
+        "only_in_new": comparison.only_in_new,
+        "notes": comparison.notes,
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def unit_of(outcome: str) -> str:
+    """Return the unit in which an outcome is stored."""
+    if outcome in _SECONDS:
+        return "s"
+    return {"dirty_pages": "pages", "bytes_sent": "bytes"}.get(outcome, "share")
+
+
+def _known(row: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
+
+
+def show(comparison: Comparison, out: Console) -> None:
+    """Print the comparison for a person."""
+    for name, side in (("BASE", comparison.base), ("NEW", comparison.new)):
+        qemu = ", ".join(f"{version or 'QEMU'} ({sha256[:12] or 'no hash'})" for version, sha256 in side.qemu)
+        out.print(f"{name:<5}{side.campaign}: {accel_text(side.accel)}, {plural(side.runs, 'run')}, {qemu}")
+    out.print()
+    headings = ("cell", "base", "new", "new / base", "90 % interval", "runs", "verdict")
+    print_table(out, headings, [_row(cell, comparison.outcome) for cell in comparison.cells])
+    out.print()
+    for name, labels in (("BASE", comparison.only_in_base), ("NEW", comparison.only_in_new)):
+        if labels:
+            out.print(f"only in {name}: {'; '.join(labels)}")
+    for note in comparison.notes:
+        out.print(f"note: {note}")
+    threshold = f"{100 * comparison.threshold:g} %"
+    out.print(f"{comparison.verdict.upper()} at a threshold of {threshold}: {comparison.label}")
+    if comparison.verdict == INCONCLUSIVE:
+        out.print(settles(comparison))
+
+
+def _row(cell: CellComparison, outcome: str) -> tuple[str, ...]:
+    interval = MISSING if math.isnan(cell.low) else f"[{cell.low:.3f}, {cell.high:.3f}]"
+    runs = f"{cell.runs_base} + {cell.runs_new}"
+    failed = cell.failed_base + cell.failed_new
+    return (
+        cell.cell,
+        amount(cell.base, outcome),
+        amount(cell.new, outcome),
+        MISSING if math.isnan(cell.ratio) else f"{cell.ratio:.3f}",
+        interval,
+        f"{runs}, {failed} failed" if failed else runs,
+        f"{cell.verdict}: {cell.label}",
+    )
+
+
+def settles(comparison: Comparison) -> str:
+    """Return in words what would turn an inconclusive comparison into a word."""
+    undecided = [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
+    known = [(cell, cell.needed_runs) for cell in undecided if cell.needed_runs is not None]
+    failing = sum(cell.label == HANGS_ON_FAILURES for cell in undecided)
+    again = f"Measure the failed runs of {plural(failing, 'cell')} again. " if failing else ""
+    if not known:
+        return again.strip() or "What would settle it: at least three runs of each cell on both sides."
+    cell, runs = max(known, key=lambda pair: pair[1])
+    more = max(runs - min(cell.runs_base, cell.runs_new), 1)
+    minutes = more * len(known) * comparison.seconds_per_run / 60
+    return (
+        f"{again}What would settle it: about {plural(more, 'more run')} of each undecided cell on each side "
+        f"({runs} in all for {cell.cell}), {minutes:,.0f} min of measuring per side, or a larger threshold."
+    )
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured, 2 wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis compare",
+        description="Compare two campaigns cell by cell. Ends with 0 not regressed, 5 regressed, 6 inconclusive, "
+        "1 nothing was measured that both have, 2 wrong usage.",
+    )
+    parser.add_argument("base", type=Path, help="the campaign to compare with")
+    parser.add_argument("new", type=Path, help="the campaign in question")
+    parser.add_argument("--threshold", type=share, default=0.05, help="the smallest growth that matters (default: 5%%)")
+    parser.add_argument("--outcome", choices=OUTCOMES, default="pause", metavar="OUTCOME", help="default: pause")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the answer there")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    comparison = compare(
+        load_campaign(options.base), load_campaign(options.new), threshold=options.threshold, outcome=options.outcome
+    )
+    show(comparison, console())
+    if options.json is not None:
+        temporary = options.json.with_name(f".{options.json.name}.{os.getpid()}")
+        temporary.write_text(to_json(comparison), encoding="utf-8")
+        temporary.replace(options.json)
+    return comparison.exit_code

@@ -1,0 +1,130 @@
+"""``python -m analysis power CAMPAIGN...``: shows what a design can see, and what it would take to see more."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import console, print_table, reported, share
+from analysis.derived.power import power
+from analysis.stored.study import load_study
+from analysis.text import MISSING, accel_text, ms_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from analysis.derived.designs import Reach
+    from analysis.derived.power import CellPower, Power
+
+_CELL_HEADINGS = (
+    "cell",
+    "R",
+    "N",
+    "between",
+    "within",
+    "ICC",
+    "lag 1",
+    "long-run",
+    "CV",
+    "launch",
+    "checkpoint",
+    "best N",
+)
+
+
+def show(result: Power, out: Console) -> None:
+    """Print what a design can see."""
+    out.print(f"{result.campaign}: {accel_text(result.accel)}, {plural(result.blocks, 'block')}")
+    out.print()
+    print_table(out, _CELL_HEADINGS, [_cell_row(cell) for cell in result.cells])
+    out.print()
+    out.print(
+        "R: runs. N: checkpoints of the shortest run. Between, within: deviation of the log pause between runs, beyond "
+        "what checkpoints explain, and within a run. ICC: share between runs. Lag 1: correlation of a checkpoint with "
+        "the one before. Long-run: deviation within a run, autocorrelation included. CV: of run medians. Best N: "
+        "checkpoints per run for the most precision in the time."
+    )
+    out.print()
+    best = MISSING if result.best_checkpoints is None else str(result.best_checkpoints)
+    out.print(
+        f"All cells: run medians differ by {_percent(result.sd_log)} within cell and block ({result.df} df, at most "
+        f"{_percent(result.sd_upper)} at 80 %); {result.launch_s:.1f} s per launch, {result.checkpoint_s:.2f} s per "
+        f"checkpoint; best N {best}."
+    )
+    out.print()
+    effect = f"{100 * result.effect:g} %"
+    seen = f"seen at {plural(result.blocks, 'block')}"
+    headings = ("question", seen, f"blocks to see {effect}", f"blocks to decide {effect}", "more time")
+    print_table(out, headings, [_reach_row(one) for one in result.reaches])
+    out.print()
+    out.print(
+        f"One block takes {_duration(result.block_s)}. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
+        "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
+        "of the deviation, and what rank tests lose to least squares."
+    )
+    for note in result.notes:
+        out.print(f"note: {note}")
+
+
+def _cell_row(cell: CellPower) -> tuple[str, ...]:
+    return (
+        cell.cell,
+        str(cell.runs),
+        str(cell.checkpoints),
+        f"{_percent(cell.run_sd_log)} ({ms_text(1e3 * cell.run_sd_s)} ms)",
+        f"{_percent(cell.checkpoint_sd_log)} ({ms_text(1e3 * cell.checkpoint_sd_s)} ms)",
+        _percent(cell.icc),
+        MISSING if math.isnan(cell.lag1) else f"{cell.lag1:.2f}",
+        _percent(cell.long_run_sd_log),
+        _percent(cell.cv),
+        f"{cell.costs.launch_s:.1f} s",
+        f"{cell.costs.checkpoint_s:.2f} s",
+        str(cell.best_checkpoints) if cell.best_checkpoints is not None else MISSING,
+    )
+
+
+def _reach_row(one: Reach) -> tuple[str, ...]:
+    return (
+        one.question,
+        f"{_percent(one.smallest)} {one.per}",
+        _blocks(one.blocks_to_see, one.blocks),
+        _blocks(one.blocks_to_decide, one.blocks),
+        MISSING if math.isnan(one.more_s) else _duration(one.more_s) if one.more_s else "none",
+    )
+
+
+def _blocks(needed: int | None, present: int) -> str:
+    if needed is None:
+        return "beyond reason"
+    return f"{needed} ({needed - present} more)" if needed > present else f"{needed} (enough)"
+
+
+def _percent(value: float) -> str:
+    return MISSING if math.isnan(value) else f"{100 * value:.1f} %"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:  # noqa: PLR2004 - two minutes
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - two hours
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0, 1 when no cell has two runs, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis power",
+        description="Say what a design can see, how long its runs should be, and how many more blocks are needed.",
+    )
+    parser.add_argument("campaign", type=Path, nargs="+", help="a campaign folder, or several of one plan")
+    parser.add_argument("--effect", type=share, default=0.05, help="the effect that should be seen (default: 5%%)")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    show(power(load_study(options.campaign), effect=options.effect), console())
+    return 0

@@ -1,0 +1,60 @@
+"""Everything that the report, its figures and its tables are made of, derived once from a campaign."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.derived.cell_table import cell_table
+from analysis.derived.diagnostics import Diagnostics, diagnose
+from analysis.derived.effects import Effects, effects
+from analysis.derived.hypotheses import judge_all
+from analysis.derived.outcomes import run_table
+from analysis.stored.cells import Cells, name_cells
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.derived.finding import Finding
+    from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
+
+
+@dataclass(frozen=True)
+class Results:
+    """A campaign and what follows from it.
+
+    Attributes:
+        campaign: as it was read; its runs hold every checkpoint.
+        cells: the cells by panel and size; ``cell`` columns are places in ``cells.names``.
+        runs: one row per run, see :func:`analysis.derived.outcomes.run_table`.
+        per_cell: one row per cell, see :func:`analysis.derived.cell_table.cell_table`.
+        findings: one per hypothesis, in the order declared.
+        effects: what RAM does by itself and through dirty pages, what a page costs; parts are None without the design.
+        diagnostics: what bears on trust: A/A pairs, drift, steadiness, modes, sensitivity.
+    """
+
+    campaign: Campaign
+    cells: Cells
+    runs: pd.DataFrame
+    per_cell: pd.DataFrame
+    findings: tuple[Finding, ...]
+    effects: Effects
+    diagnostics: Diagnostics
+
+
+def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
+    """Return everything that follows from a campaign; the same data gives the same values."""
+    cells = name_cells(run.record for run in campaign.runs)
+    runs = run_table(campaign.runs, cells)
+    return Results(
+        campaign=campaign,
+        cells=cells,
+        runs=runs,
+        per_cell=cell_table(campaign, cells, runs),
+        findings=judge_all(campaign, runs, asked),
+        effects=effects(runs, campaign.runs),
+        diagnostics=diagnose(campaign, cells, runs),
+    )

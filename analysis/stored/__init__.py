@@ -1,0 +1,1 @@
+"""What a campaign folder holds, read: documents and tables as typed values, cells and factors by name."""
