@@ -128,22 +128,28 @@ def _over_blocks(values: NDArray[np.float64]) -> Effect:
 def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     found = []
     for (accel, transport), rows in runs.groupby(["accel", "link.transport"], sort=True):
-        mine = [used(records[place]).dropna(subset=["dirty_pages"]) for place in rows.index]
-        kept = [(place, one) for place, one in zip(rows.index, mine, strict=True) if len(one) >= _FEWEST_RUNS]
+        counted = [(place, *_counted(used(records[place]))) for place in rows.index]
+        kept = [(place, *both) for place, *both in counted if len(both[0]) >= _FEWEST_RUNS]
         if len(kept) < _FEWEST_RUNS:
             continue
-        pages = [one["dirty_pages"].to_numpy(dtype=float) for _, one in kept]
-        pauses = [one["pause_s"].to_numpy(dtype=float) for _, one in kept]
+        places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
         found.append(
             PageRow(
                 where=level_words(("accel", "link.transport"), (accel, transport)),
-                within=_within(pages, pauses, [str(rows.loc[place, "cell"]) for place, _ in kept]),
+                within=_within(pages, pauses, [str(rows.loc[place, "cell"]) for place in places]),
                 across=_across(np.array([one.mean() for one in pages]), np.array([one.mean() for one in pauses])),
                 bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
                 runs=len(kept),
             )
         )
     return found
+
+
+def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return dirty pages and pauses of the checkpoints whose pages were counted."""
+    pages = rows["dirty_pages"].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(pages)
+    return pages[known], rows["pause_s"].to_numpy()[known]
 
 
 def _within(pages: list[NDArray[np.float64]], pauses: list[NDArray[np.float64]], cells: list[str]) -> Effect:

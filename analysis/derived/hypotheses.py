@@ -145,9 +145,11 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
 
 def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:
     """Return the log ratio of two equal cells in every block that has both."""
-    one, other = (runs[runs["cell"] == place].set_index("block")[outcome] for place in pair)
-    both = one.index.intersection(other.index)
-    ratios = np.log(other.loc[both].to_numpy(dtype=float)) - np.log(one.loc[both].to_numpy(dtype=float))
+    cells, blocks, values = (runs[name].to_numpy() for name in ("cell", "block", outcome))
+    mine = [cells == place for place in pair]
+    one, other = (dict(zip(blocks[own].tolist(), values[own].astype(float), strict=True)) for own in mine)
+    both = [block for block in one if block in other]
+    ratios = np.log([other[block] for block in both]) - np.log([one[block] for block in both])
     return [float(ratio) for ratio in ratios[np.isfinite(ratios)]]
 
 

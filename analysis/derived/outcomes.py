@@ -64,7 +64,10 @@ def run_table(runs: Iterable[Run], cells: Cells) -> pd.DataFrame:
 
 def used(run: Run) -> pd.DataFrame:
     """Return a run's checkpoints after its warm-up."""
-    return run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
+    warmup = run.checkpoints["warmup"].to_numpy()
+    first = int(warmup.sum())
+    # The warm-up comes first: rows are taken from there without a copy of each column.
+    return run.checkpoints[first:] if warmup[:first].all() else run.checkpoints[~warmup]
 
 
 def used_pauses(run: Run) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from analysis.plots import Skipped
     from analysis.stored.records import Hypothesis
 
-_STUDIES = 400
+_STUDIES = 200
 """Simulated campaigns behind the figure on pooling: enough to tell 5 % from 50 %."""
 
 

@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.signal import argrelmax
+from scipy.signal import argrelmax, fftconvolve
 
 from analysis.stats.checks import as_positive, as_vector
 
@@ -21,8 +21,7 @@ DELAYED_ACK_S = (0.035, 0.050)
 
 _FEWEST_FOR_KDE = 10
 _GRID = 512
-_CHUNK = 1_024
-_STRIDE, _LONGEST_STRIDE = 16, 4.0
+_FINER, _KERNEL_REACH, _NOTHING = 8, 6.0, 1e-7
 _REACH = 3.0
 _SILVERMAN = 0.9
 _IQR_OF_NORMAL = 1.349
@@ -191,24 +190,22 @@ def _bandwidth(logs: FloatArray) -> float:
 
 
 def _density(logs: FloatArray, grid: FloatArray, bandwidth: float) -> FloatArray:
-    """Return the Gaussian kernel density at each point of an even grid.
+    """Return the Gaussian kernel density at each point of an even grid that reaches beyond the values.
 
-    From one point to the next ``exp(-(z + s)^2 / 2) = exp(-z^2 / 2) * exp(-z s - s^2 / 2)``, and the last factor
-    shrinks by ``exp(-s^2)``: a few products take the place of an exponential, which starts anew every few points.
+    Each value is shared between the two nearest of ``_FINER`` times as many points (linear binning, Wand & Jones,
+    *Kernel Smoothing*, 1995, D.2), so that one convolution takes the place of a kernel per value.
     """
-    step = float(grid[1] - grid[0]) / bandwidth
-    stride = _STRIDE if step * _STRIDE <= _LONGEST_STRIDE else 1
-    density = np.zeros((len(grid) // stride, stride))
-    for first in range(0, len(logs), _CHUNK):
-        z = np.subtract.outer(grid[::stride], logs[first : first + _CHUNK]) / bandwidth
-        kernel = np.exp(-0.5 * z * z)
-        ratio = np.exp(-step * z - step * step / 2) if stride > 1 else kernel
-        for place in range(stride):
-            density[:, place] += kernel.sum(axis=1)
-            kernel *= ratio
-            ratio *= np.exp(-step * step)
-    flat: FloatArray = density.reshape(-1) / (len(logs) * bandwidth * np.sqrt(2 * np.pi))
-    return flat
+    step = float(grid[1] - grid[0]) / _FINER
+    places = (logs - grid[0]) / step
+    below = np.floor(places).astype(np.int64)
+    above, size = places - below, (len(grid) - 1) * _FINER + 1
+    weights = np.bincount(below, 1 - above, size) + np.bincount(below + 1, above, size)
+    reach = int(np.ceil(_KERNEL_REACH * bandwidth / step))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) * step / bandwidth) ** 2)
+    summed: FloatArray = fftconvolve(weights, kernel)[reach : reach + size : _FINER]
+    # The transform leaves rounding where there is nothing: far below what a single value adds.
+    density: FloatArray = np.where(summed > _NOTHING, summed, 0.0) / (len(logs) * bandwidth * np.sqrt(2 * np.pi))
+    return density
 
 
 def _separate(density: FloatArray, depth: float) -> tuple[list[int], list[int]]:
