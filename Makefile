@@ -1,6 +1,6 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
 PY := .venv/bin/python
-.PHONY: setup browser demo test fast lint benchmark reference lock clean
+.PHONY: setup browser demo test fast lint benchmark docs reference lock clean
 
 setup: .venv/.done
 
@@ -27,6 +27,10 @@ test: lint browser
 
 benchmark: setup
 	$(PY) -m benchmarks
+
+docs: setup
+	$(PY) -m bench.failures > docs/failures.md.new
+	mv docs/failures.md.new docs/failures.md
 
 # The derived data of a campaign, without raw logs: make reference CAMPAIGN=results/size_sweep
 reference:

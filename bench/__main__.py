@@ -6,7 +6,6 @@ import os
 import shlex
 import signal
 import sys
-import traceback
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,8 +20,8 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import explain_composition
 from bench.config.load import CHECKOUT, load_grid
-from bench.errors import BenchError, ConfigError
-from bench.exits import Exit, exit_of
+from bench.errors import ConfigError
+from bench.exits import Exit, last_door
 from bench.run.campaign import run_campaign
 
 if TYPE_CHECKING:
@@ -72,26 +71,15 @@ def main() -> int:
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
     command = shlex.join(("python", "-m", "bench", *sys.argv[1:]))
-    try:
+
+    def work() -> int:
         configs = compose(words)
         if not configs:
             return Exit.DONE
         settings, cells = load_grid(configs)
         return run_campaign(settings, cells, command)
-    except KeyboardInterrupt:
-        _tell("interrupted")
-        return Exit.INTERRUPTED
-    except BenchError as error:
-        _tell(str(error))
-        return exit_of(error)
-    except Exception:  # noqa: BLE001 - the last door: whatever arrives here is our bug
-        traceback.print_exc()
-        _tell("this is a bug in colo-bench; please report it with the lines above")
-        return Exit.BUG
 
-
-def _tell(text: str) -> None:
-    sys.stderr.write(f"colo-bench: {text}\n")
+    return last_door(command, work)
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:

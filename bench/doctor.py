@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import shutil
 import sys
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from rich.text import Text
 from bench.config.load import CHECKOUT
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
-from bench.exits import Exit
+from bench.exits import Exit, last_door
 from bench.measure.snapshot import Snapshot, take_snapshot
 from bench.plan.estimate import estimate, gib, largest_mem
 from bench.provision import commands
@@ -336,14 +337,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--qemu", default=PROVISIONED, help="provisioned (default), system, or an executable's path")
     parser.add_argument("--quick", action="store_true", help="boot nothing: tell only what earlier probes found")
     chosen = parser.parse_args(arguments)
+    command = shlex.join(("python", "-m", "bench.doctor", *(sys.argv[1:] if arguments is None else arguments)))
+    return last_door(command, lambda: _show(chosen.qemu, probe=not chosen.quick))
+
+
+def _show(qemu: str, *, probe: bool) -> int:
     terminal = Console()
     failed = 0
-    try:
-        for check in checks(chosen.qemu, lambda text: _say(terminal, text), probe=not chosen.quick):
-            terminal.print(line_text(check), soft_wrap=True)
-            failed += check.status == "fail"
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
+    for check in checks(qemu, lambda text: _say(terminal, text), probe=probe):
+        terminal.print(line_text(check), soft_wrap=True)
+        failed += check.status == "fail"
     terminal.print(f"failed: {failed}; no pair can be measured here" if failed else "pairs can be measured here")
     return Exit.HOST if failed else Exit.DONE
 

@@ -1,28 +1,35 @@
-"""What can go wrong, said once: every failure has a phase, a cause, a hint, and the logs that prove it."""
+"""What can go wrong, said once: every failure has a phase, a cause, a hint, and the logs that prove it.
+
+The causes are those of :mod:`bench.failures`; ``docs/failures.md`` is made from them.
+"""
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from bench.failures.catalogue import CATALOGUE
+from bench.failures.cause import Phase
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-
-class Phase(StrEnum):
-    """Where in the life of a run (or before it) a failure happened."""
-
-    PLAN = "plan"
-    HOST = "host"
-    PROVISION = "provision"
-    GUEST = "guest"
-    LAUNCH = "launch"
-    HANDSHAKE = "handshake"
-    COLO_START = "colo-start"
-    WORKLOAD = "workload"
-    MEASURE = "measure"
-    TEARDOWN = "teardown"
-    STORE = "store"
+__all__ = [
+    "BenchError",
+    "ColoError",
+    "ConfigError",
+    "GuestError",
+    "HostError",
+    "LaunchError",
+    "MeasureError",
+    "Phase",
+    "PlanChangedError",
+    "ProvisionError",
+    "QmpError",
+    "ReadbackError",
+    "StoreError",
+    "TeardownError",
+    "WorkloadError",
+]
 
 
 class BenchError(Exception):
@@ -32,21 +39,20 @@ class BenchError(Exception):
         phase: where it happened.
         cause: a short, stable name from the catalogue, such as ``qmp-timeout``.
         message: one line for a person.
-        hint: what fixes it, or an empty string.
-        transient: whether trying the same run again may succeed.
+        hint: what fixes it: the catalogue's fix where none is given.
+        transient: whether trying the same run again may succeed: as the catalogue has it where not given.
         evidence: the log lines that prove it.
         logs: paths worth reading.
     """
 
     phase: Phase = Phase.MEASURE
-    cause: str = "unknown"
-    transient: bool = False
+    cause: str = "bug"
 
     def __init__(
         self,
         message: str,
         *,
-        hint: str = "",
+        hint: str | None = None,
         cause: str | None = None,
         phase: Phase | None = None,
         transient: bool | None = None,
@@ -55,10 +61,12 @@ class BenchError(Exception):
     ) -> None:
         super().__init__(message)
         self.message = message
-        self.hint = hint
         self.cause = cause or type(self).cause
         self.phase = phase or type(self).phase
-        self.transient = type(self).transient if transient is None else transient
+        # A name that the catalogue lacks is a bug that the tests find; here it must not hide what went wrong.
+        known = CATALOGUE.get(self.cause)
+        self.hint = (known.fix if known else "") if hint is None else hint
+        self.transient = (known is not None and known.transient) if transient is None else transient
         self.evidence = evidence
         self.logs = logs
 
@@ -89,7 +97,7 @@ class HostError(BenchError):
     """This machine cannot do what was asked: memory, disk, privilege, a kernel feature."""
 
     phase = Phase.HOST
-    cause = "host-unfit"
+    cause = "command-failed"
 
 
 class ProvisionError(BenchError):
@@ -100,19 +108,17 @@ class ProvisionError(BenchError):
 
 
 class LaunchError(BenchError):
-    """A QEMU process did not come up."""
+    """A process did not come up, or ended too early."""
 
     phase = Phase.LAUNCH
-    cause = "qemu-failed"
-    transient = True
+    cause = "qemu-exited"
 
 
 class QmpError(BenchError):
     """A QMP command failed or was not answered in time."""
 
     phase = Phase.HANDSHAKE
-    cause = "qmp-failed"
-    transient = True
+    cause = "qmp-lost"
 
 
 class ReadbackError(BenchError):
@@ -126,8 +132,7 @@ class ColoError(BenchError):
     """The pair did not reach, or did not stay in, the COLO state."""
 
     phase = Phase.COLO_START
-    cause = "colo-failed"
-    transient = True
+    cause = "colo-stuck"
 
 
 class GuestError(BenchError):
@@ -135,7 +140,6 @@ class GuestError(BenchError):
 
     phase = Phase.GUEST
     cause = "guest-not-ready"
-    transient = True
 
 
 class WorkloadError(BenchError):
@@ -143,7 +147,6 @@ class WorkloadError(BenchError):
 
     phase = Phase.WORKLOAD
     cause = "workload-failed"
-    transient = True
 
 
 class MeasureError(BenchError):
@@ -151,7 +154,6 @@ class MeasureError(BenchError):
 
     phase = Phase.MEASURE
     cause = "checkpoint-stuck"
-    transient = True
 
 
 class TeardownError(BenchError):

@@ -1,10 +1,19 @@
-"""What the exit status of every command says."""
+"""What the exit status of every command says, and the last door that turns what went wrong into one."""
 
 from __future__ import annotations
 
+import platform
+import sys
+import traceback
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
+import bench
 from bench.errors import BenchError, ConfigError, PlanChangedError
+from bench.files import FULL_OR_READ_ONLY, store_error
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class Exit(IntEnum):
@@ -18,6 +27,59 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
+MEANINGS = {
+    Exit.DONE: "everything that was asked for is done",
+    Exit.RUNS_FAILED: "some runs failed; what was measured is kept, and the same command tries the others again",
+    Exit.USAGE: "wrong usage or configuration: correct the command; nothing was measured",
+    Exit.HOST: "this machine cannot: memory, disk, privilege, QEMU, or a folder that cannot be read or written",
+    Exit.BUG: "a bug of ours, shown with its traceback and what to report; no other status shows a traceback",
+    Exit.INTERRUPTED: "interrupted by SIGINT, SIGTERM or SIGHUP; the same command continues",
+}
+"""What each status says."""
+
+
 def exit_of(error: BenchError) -> Exit:
     """Return the status of a failure that ended the command: the request is wrong, or this machine cannot."""
     return Exit.USAGE if isinstance(error, ConfigError | PlanChangedError) else Exit.HOST
+
+
+def last_door(command: str, work: Callable[[], int]) -> int:
+    """Return the exit status of a command's work; whatever it raises is told on standard error.
+
+    Args:
+        command: the command line, for the report of a bug.
+        work: does everything and returns a status.
+    """
+    try:
+        return work()
+    except KeyboardInterrupt:
+        tell("interrupted")
+        return Exit.INTERRUPTED
+    except BenchError as error:
+        tell(str(error))
+        return exit_of(error)
+    except Exception as error:  # noqa: BLE001 - the last door: whatever else arrives here is our bug
+        if isinstance(error, OSError) and error.errno in FULL_OR_READ_ONLY:
+            tell(str(store_error(error)))
+            return Exit.HOST
+        traceback.print_exc()
+        tell(bug_report(command))
+        return Exit.BUG
+
+
+def tell(text: str) -> None:
+    """Print something to standard error, with our name before it."""
+    sys.stderr.write(f"colo-bench: {text}\n")
+
+
+def bug_report(command: str) -> str:
+    """Return what to report of a bug beside its traceback: version, command, Python and platform."""
+    return "\n".join(
+        (
+            "this is a bug in colo-bench; please report it with the traceback above and these lines:",
+            f"  version:  colo-bench {bench.__version__}",
+            f"  command:  {command}",
+            f"  Python:   {platform.python_implementation()} {platform.python_version()}",
+            f"  platform: {platform.platform()}",
+        )
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 from contextlib import contextmanager, suppress
@@ -13,6 +14,41 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+_CAUSES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only"}
+
+_ROOM_BYTES = 64 * 1024
+
+FULL_OR_READ_ONLY = frozenset(_CAUSES)
+"""The error numbers by which the system says that nothing can be written: no fault of the program."""
+
+
+def store_error(error: OSError, path: Path | None = None) -> StoreError:
+    """Return the error that says what could not be written and where, with a full and a read-only disk told apart.
+
+    Args:
+        error: the system's.
+        path: what was being written, where the error itself does not say.
+    """
+    where = error.filename if path is None else path
+    what = f"{where} could not be written" if where else "something could not be written"
+    return StoreError(
+        f"{what}: {error.strerror or error}",
+        cause=_CAUSES.get(error.errno or 0, "store-failed"),
+    )
+
+
+def require_room(folder: Path) -> None:
+    """Return when the disk that holds a folder has room for a little more.
+
+    Raises:
+        StoreError: it is full.
+    """
+    status = os.statvfs(folder)
+    free_bytes = status.f_bavail * status.f_frsize
+    if free_bytes < _ROOM_BYTES or (status.f_files and not status.f_favail):
+        words = f"the disk of {folder} is full: {free_bytes} bytes free, {status.f_favail} files"
+        raise StoreError(words, cause="disk-full")
+
 
 def write_atomic(path: Path, content: bytes | str) -> None:
     """Put a file in place at once: whoever opens it finds the old content or the new one, after a power cut too.
@@ -22,7 +58,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     """
     data = content.encode() if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
-    with _told(path):
+    with told(path):
         try:
             with temporary.open("xb") as file:
                 file.write(data)
@@ -30,7 +66,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
                 os.fsync(file.fileno())
             temporary.replace(path)
         finally:
-            with suppress(FileNotFoundError):
+            with suppress(OSError):
                 temporary.unlink()
         _sync_folder(path.parent)
 
@@ -40,29 +76,42 @@ def append_line(path: Path, text: str) -> None:
 
     Raises:
         ValueError: the text holds a line end.
-        StoreError: it could not be written.
+        StoreError: it could not be written; a part of it that was is taken back.
     """
     if "\n" in text:
         raise ValueError(f"one line at a time: {text!r}")
-    with _told(path):
+    with told(path):
         new = not path.exists()
-        with path.open("ab") as file:
-            file.write(text.encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
+        # Unbuffered: what a full disk refused must not be tried again when the file is closed.
+        with path.open("ab", buffering=0) as file:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                _write_all(file.fileno(), text.encode() + b"\n")
+                os.fsync(file.fileno())
+            except OSError:
+                with suppress(OSError):
+                    file.truncate(before)
+                raise
         if new:
             _sync_folder(path.parent)
 
 
+def _write_all(descriptor: int, data: bytes) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
 @contextmanager
-def _told(path: Path) -> Iterator[None]:
+def told(path: Path) -> Iterator[None]:
+    """Turn what the system refuses inside the block into a `StoreError` that names the path.
+
+    Raises:
+        StoreError: the system refused.
+    """
     try:
         yield
     except OSError as error:
-        raise StoreError(
-            f"{path} could not be written: {error.strerror or error}",
-            hint="see that its folder exists, is writable, and that the disk has space",
-        ) from error
+        raise store_error(error, path) from error
 
 
 def _sync_folder(folder: Path) -> None:

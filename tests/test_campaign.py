@@ -18,8 +18,10 @@ from rich.console import Console
 
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Deadlines
-from bench.errors import ConfigError, GuestError, HostError, PlanChangedError, StoreError
+from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError
 from bench.exits import Exit
+from bench.failures.catalogue import CATALOGUE
+from bench.record.ledger import Ledger
 from bench.run import campaign
 from bench.run.campaign import campaign_name, run_campaign, write_report
 from bench.run.folder import locked
@@ -213,6 +215,94 @@ def test_a_failure_that_will_not_pass_is_not_tried_again(tmp_path: Path) -> None
     assert len(session.calls) == 4
 
 
+def test_only_causes_that_may_pass_are_tried_again(tmp_path: Path) -> None:
+    hung = fail(LaunchError("hangs", cause="qemu-hung"))
+    full = fail(StoreError("full", cause="disk-full"))
+    session = FakeSession({1: hung, 2: hung, 3: full})
+    assert go(tmp_path, session, on_error="retry:5") == Exit.RUNS_FAILED
+    assert [run.attempt for run in session.calls] == [0, 1, 2, 0, 0, 0]
+    failed = [(entry["attempt"], entry["cause"]) for entry in ledger(tmp_path) if entry["state"] == "failed"]
+    assert failed == [(0, "qemu-hung"), (1, "qemu-hung"), (2, "disk-full")]
+
+
+def test_without_retries_even_what_may_pass_is_tried_once_and_the_next_command_counts_on(tmp_path: Path) -> None:
+    session = FakeSession({1: fail(LaunchError("hangs", cause="qemu-hung"))})
+    assert go(tmp_path, session) == Exit.RUNS_FAILED
+    assert len(session.calls) == 4
+    again = FakeSession()
+    assert go(tmp_path, again) == Exit.DONE
+    assert [(run.run_id, run.attempt) for run in again.calls] == [(session.calls[0].run_id, 1)]
+
+
+def test_stop_means_stop_also_where_a_retry_would_make_sense(tmp_path: Path) -> None:
+    session = FakeSession({2: fail(LaunchError("hangs", cause="qemu-hung"))})
+    assert go(tmp_path, session, on_error="stop") == Exit.RUNS_FAILED
+    assert len(session.calls) == 2
+
+
+def test_a_failed_attempt_stays_on_record_with_all_that_is_known_of_it(tmp_path: Path) -> None:
+    session = FakeSession()
+
+    def act() -> None:
+        home = tmp_path / "c" / "runs" / session.calls[-1].run_id
+        evidence = ("state T: stopped", "x" * 9000)
+        logs = (home / "stderr.log", Path("/var/log/kern.log"))
+        raise LaunchError("the primary hangs", cause="qemu-hung", evidence=evidence, logs=logs)
+
+    session.acts[1] = act
+    assert go(tmp_path, session, on_error="retry:1") == Exit.DONE
+    [failed] = [entry for entry in ledger(tmp_path) if entry["state"] == "failed"]
+    first = session.calls[0].run_id
+    assert (failed["run_id"], failed["attempt"], failed["message"]) == (first, 0, "the primary hangs")
+    assert failed["hint"] == CATALOGUE["qemu-hung"].fix
+    assert failed["evidence"] == ["state T: stopped", "x" * 500]
+    assert failed["logs"] == [f"failed/{first}-0/stderr.log", "/var/log/kern.log"]
+    assert (tmp_path / "c" / failed["logs"][0]).read_text() == "said\n"
+
+
+def test_a_ledger_that_cannot_be_written_ends_the_campaign_and_tells_of_the_run_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_self: Ledger, _run_id: str, state: str, *_: Any, **__: Any) -> None:
+        if state == "failed":
+            raise StoreError("ledger.jsonl could not be written", cause="disk-full")
+
+    monkeypatch.setattr(Ledger, "append", full)
+    with pytest.raises(StoreError) as caught:
+        go(tmp_path, FakeSession({1: fail(GuestError("no ready line"))}))
+    assert caught.value.evidence == ("the run had failed before that: no ready line",)
+
+
+def test_a_damaged_ledger_is_refused_and_nothing_is_measured(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession())
+    path = tmp_path / "c" / "ledger.jsonl"
+    path.write_text(path.read_text().replace('"planned"', '"pla', 1))
+    session = FakeSession()
+    with pytest.raises(StoreError, match="line 1 of 12 is damaged"):
+        go(tmp_path, session)
+    assert session.calls == []
+
+
+def test_a_torn_ledger_is_said_to_have_been(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(tmp_path, FakeSession())
+    path = tmp_path / "c" / "ledger.jsonl"
+    path.write_text(path.read_text()[:-9])
+    assert go(tmp_path, FakeSession()) == Exit.DONE
+    assert "ledger.jsonl: its last line was torn by a kill" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"null", b"\xff\xfe", b"[" * 100_000, b'{"schema_version": 1}'])
+def test_a_damaged_plan_is_refused_with_its_place(tmp_path: Path, damage: bytes) -> None:
+    go(tmp_path, FakeSession())
+    path = tmp_path / "c" / "plan.json"
+    path.write_bytes(damage)
+    session = FakeSession()
+    with pytest.raises(StoreError, match=r"plan.json cannot be read") as caught:
+        go(tmp_path, session)
+    assert (caught.value.cause, caught.value.logs, session.calls) == ("plan-unreadable", (path,), [])
+    assert path.read_bytes() == damage
+
+
 def test_our_own_bug_ends_the_campaign_and_is_on_record(tmp_path: Path) -> None:
     session = FakeSession({2: fail(ZeroDivisionError("oops"))})
     with pytest.raises(ZeroDivisionError):
@@ -254,7 +344,7 @@ def test_an_interrupt_and_a_refusal_of_the_system_are_on_record_in_the_stage_tha
 
     go(tmp_path, FakeSession({1: fail(OSError(28, "No space left on device")), 2: interrupted}))
     failed = [(entry["phase"], entry["cause"]) for entry in ledger(tmp_path) if entry["state"] == "failed"]
-    assert failed == [("guest", "store-failed"), ("guest", "interrupted")]  # the fake session breaks off while booting
+    assert failed == [("guest", "disk-full"), ("guest", "interrupted")]  # the fake session breaks off while booting
 
 
 def test_signal_handlers_come_back_also_after_a_bug(tmp_path: Path) -> None:
@@ -334,7 +424,7 @@ def test_a_cell_that_does_not_fit_is_refused_before_anything_is_made(tmp_path: P
 
 def test_results_that_cannot_be_written_are_refused_in_words(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(StoreError, match="cannot write to"):
+    with pytest.raises(StoreError, match="could not be written"):
         go(tmp_path / "file", FakeSession())
 
 

@@ -42,8 +42,9 @@ def test_a_cell_that_cannot_fit_is_refused_with_the_numbers_and_what_would() -> 
 def test_a_disk_that_is_too_small_is_refused_with_the_numbers() -> None:
     one = Estimate(10, GIB, 5 << 20)
     require_disk([one] * 3, 15 << 20)
-    with pytest.raises(HostError, match="4 runs need 20 MiB of disk, 15 MiB free"):
+    with pytest.raises(HostError, match="4 runs need 20 MiB of disk, 15 MiB free") as caught:
         require_disk([one] * 4, 15 << 20)
+    assert caught.value.cause == "host-disk"
 
 
 def test_time_grows_with_memory_vcpus_and_checkpoints() -> None:

@@ -10,6 +10,7 @@ import pytest
 from fake_traces import DATA
 
 from bench.config.model import Cell, Checkpoint
+from bench.errors import StoreError
 from bench.measure.transfer import Sample
 from bench.record.table import read_checkpoints
 from bench.run.evidence import client_answers, gather, read_json_lines
@@ -98,3 +99,34 @@ def test_lines_that_are_no_objects_are_counted(tmp_path: Path) -> None:
     entries, problems = read_json_lines(tmp_path / "x.jsonl")
     assert entries == [{"a": 1}]
     assert problems[0].count == 3
+
+
+def test_a_trace_without_any_event_is_refused(folder: Path) -> None:
+    (folder / "primary" / "trace.log").write_bytes(b"qemu-system-x86_64: warning: nothing\n")
+    with pytest.raises(StoreError, match=r"no event of a checkpoint \(1 lines\)") as caught:
+        gather(folder, "abc", CELL, (), ())
+    assert (caught.value.cause, caught.value.logs) == ("trace-empty", (folder / "primary" / "trace.log",))
+
+
+@pytest.mark.parametrize("side", ["primary", "secondary"])
+def test_a_trace_that_is_not_there_is_refused(folder: Path, side: str) -> None:
+    (folder / side / "trace.log").unlink()
+    with pytest.raises(StoreError, match="there is no trace log") as caught:
+        gather(folder, "abc", CELL, (), ())
+    assert caught.value.cause == "trace-empty"
+
+
+def test_a_trace_whose_damage_leaves_no_checkpoint_is_refused_and_the_damage_shown(folder: Path) -> None:
+    path = folder / "primary" / "trace.log"
+    path.write_bytes(path.read_bytes()[:700])
+    with pytest.raises(StoreError) as caught:
+        gather(folder, "abc", CELL, (), ())
+    assert caught.value.cause == "trace-torn"
+    assert caught.value.evidence[0].startswith("torn line (1): ")
+
+
+def test_a_trace_with_damage_and_checkpoints_is_used(folder: Path) -> None:
+    path = folder / "primary" / "trace.log"
+    whole = len(gather(folder, "abc", CELL, (), ()).columns["run_id"])
+    path.write_bytes(path.read_bytes()[:-700])
+    assert 0 < len(gather(folder, "abc", CELL, (), ()).columns["run_id"]) < whole

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from bench.errors import StoreError
-from bench.files import append_line, write_atomic
+from bench.files import append_line, require_room, store_error, write_atomic
 
 
 def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:
@@ -75,6 +77,45 @@ def test_a_line_with_a_line_end_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="one line at a time"):
         append_line(tmp_path / "a", "one\ntwo")
     assert not (tmp_path / "a").exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "cause"),
+    [(errno.ENOSPC, "disk-full"), (errno.EDQUOT, "disk-full"), (errno.EROFS, "read-only"), (errno.EIO, "store-failed")],
+)
+def test_a_full_and_a_read_only_disk_are_told_apart_and_the_place_is_named(number: int, cause: str) -> None:
+    error = store_error(OSError(number, os.strerror(number), "/results/c/ledger.jsonl"))
+    assert (error.cause, error.transient) == (cause, False)
+    assert error.message == f"/results/c/ledger.jsonl could not be written: {os.strerror(number)}"
+    assert store_error(OSError(number, "x"), Path("/a")).message == "/a could not be written: x"
+    assert store_error(OSError("odd")).message == "something could not be written: odd"
+
+
+def test_a_line_that_a_full_disk_tore_is_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    append_line(tmp_path / "a", "one")
+    write = os.write
+
+    def half(descriptor: int, data: bytes) -> int:
+        if len(data) < 4:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(descriptor, data[: len(data) // 2])
+
+    monkeypatch.setattr(os, "write", half)
+    with pytest.raises(StoreError) as caught:
+        append_line(tmp_path / "a", "a second line")
+    assert caught.value.cause == "disk-full"
+    monkeypatch.undo()
+    append_line(tmp_path / "a", "two")
+    assert (tmp_path / "a").read_text() == "one\ntwo\n"
+
+
+def test_a_disk_without_room_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    require_room(tmp_path)
+    full = SimpleNamespace(f_bavail=1, f_frsize=4096, f_files=9, f_favail=9)
+    monkeypatch.setattr(os, "statvfs", lambda _: full)
+    with pytest.raises(StoreError, match="4096 bytes free") as caught:
+        require_room(tmp_path)
+    assert caught.value.cause == "disk-full"
 
 
 def test_a_file_takes_the_rights_that_the_user_s_mask_leaves(tmp_path: Path) -> None:

@@ -121,8 +121,9 @@ def test_a_guest_changed_after_it_was_built_is_noticed(guest: Guest, tmp_path: P
     assert guest_module._load(tmp_path)
     with (tmp_path / "initramfs").open("ab") as file:
         file.write(b"x")
-    with pytest.raises(ProvisionError, match="initramfs was changed"):
+    with pytest.raises(ProvisionError, match="initramfs is gone, damaged, or was changed") as caught:
         guest_module._load(tmp_path)
+    assert caught.value.cause == "guest-image-broken"
 
 
 @pytest.mark.provisioned

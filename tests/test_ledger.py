@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.errors import StoreError
 from bench.record.ledger import Entry, Ledger, parse_entry
 
 
@@ -40,7 +41,7 @@ def test_a_new_process_reads_what_the_old_one_wrote(tmp_path: Path) -> None:
     assert not again.done("b")
     assert not again.done("c")
     assert (again.attempts("a"), again.attempts("b"), again.attempts("c")) == (1, 1, 0)
-    assert again.unreadable == 0
+    assert again.torn == ""
 
 
 def test_planning_again_adds_only_what_is_new(tmp_path: Path) -> None:
@@ -61,26 +62,61 @@ def test_a_failed_run_is_not_done_until_it_is_measured(tmp_path: Path) -> None:
     assert ledger.attempts("a") == 2
 
 
-def test_a_torn_last_line_is_counted_and_the_next_entry_stands_on_its_own_line(tmp_path: Path) -> None:
+def test_a_torn_last_line_is_cut_off_and_said_and_the_next_entry_stands_on_its_own_line(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.append("a", "measured")
     whole = (tmp_path / "ledger.jsonl").read_bytes()
-    (tmp_path / "ledger.jsonl").write_bytes(whole + whole[: len(whole) // 2])
-    torn = make_ledger(tmp_path)
-    assert torn.unreadable == 1
-    assert torn.done("a")
+    for end in range(1, len(whole) - 1):
+        (tmp_path / "ledger.jsonl").write_bytes(whole + whole[:end])
+        torn = make_ledger(tmp_path)
+        assert torn.torn == whole[:end].decode()
+        assert torn.done("a")
+        assert (tmp_path / "ledger.jsonl").read_bytes() == whole
     torn.append("b", "measured")
     healed = make_ledger(tmp_path)
-    assert healed.unreadable == 1
+    assert healed.torn == ""
     assert healed.done("b")
 
 
-def test_a_line_cut_inside_a_character_is_counted(tmp_path: Path) -> None:
+def test_a_line_cut_inside_a_character_is_torn(tmp_path: Path) -> None:
     ledger = make_ledger(tmp_path)
     ledger.append("a", "failed", message="·")
     content = (tmp_path / "ledger.jsonl").read_bytes()
     (tmp_path / "ledger.jsonl").write_bytes(content[: content.index("·".encode()) + 1])
-    assert make_ledger(tmp_path).unreadable == 1
+    assert make_ledger(tmp_path).torn.endswith("\\xc2")
+
+
+@pytest.mark.parametrize("damage", [b"", b"{", b"[]", b"\xff", b"\0\0\0", b"[" * 100_000, b'{"schema_version": 9}'])
+def test_any_other_damage_is_refused_with_the_number_of_the_line(tmp_path: Path, damage: bytes) -> None:
+    ledger = make_ledger(tmp_path)
+    ledger.plan("abc")
+    path = tmp_path / "ledger.jsonl"
+    lines = path.read_bytes().split(b"\n")
+    lines[1] = damage
+    path.write_bytes(b"\n".join(lines))
+    with pytest.raises(StoreError, match="line 2 of 3 is damaged") as caught:
+        make_ledger(tmp_path)
+    assert caught.value.cause == "ledger-unreadable"
+    assert path.read_bytes() == b"\n".join(lines)
+
+
+def test_a_ledger_that_is_no_file_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "ledger.jsonl").mkdir()
+    with pytest.raises(StoreError, match="cannot be read") as caught:
+        make_ledger(tmp_path)
+    assert caught.value.cause == "ledger-unreadable"
+
+
+def test_all_that_is_known_of_a_failure_survives(tmp_path: Path) -> None:
+    ledger = make_ledger(tmp_path)
+    logs = ("failed/a-0/primary/stderr.log",)
+    written = ledger.append(
+        "a", "failed", 1, "measure", "qemu-hung", "hangs", hint="look", evidence=("said \udcff", "more"), logs=logs
+    )
+    assert written.evidence == ("said \udcff", "more")
+    read = make_ledger(tmp_path).last("a")
+    assert read is not None
+    assert (read.hint, read.evidence, read.logs) == ("look", ("said ?", "more"), logs)
 
 
 def test_a_key_that_a_later_version_added_is_left_alone() -> None:
@@ -98,6 +134,10 @@ def test_a_key_that_a_later_version_added_is_left_alone() -> None:
         '{"schema_version": 1, "t": 1, "run_id": "a", "attempt": 0, "state": "done"}',
         '{"schema_version": 1, "t": 1, "run_id": 7, "attempt": 0, "state": "measured"}',
         '{"schema_version": 1, "t": 1, "run_id": "a", "state": "measured"}',
+        '{"schema_version": 1, "t": "1", "run_id": "a", "attempt": 0, "state": "measured"}',
+        '{"schema_version": 1, "t": 1, "run_id": "a", "attempt": true, "state": "measured"}',
+        '{"schema_version": 1, "t": 1, "run_id": "a", "attempt": 0, "state": "failed", "message": 3}',
+        '{"schema_version": 1, "t": 1, "run_id": "a", "attempt": 0, "state": "failed", "logs": "x"}',
     ],
 )
 def test_a_line_that_is_no_entry_is_refused(line: str) -> None:

@@ -207,7 +207,24 @@ def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
     with pytest.raises(ProvisionError, match="changed afterwards: usr/bin/qemu-system-x86_64") as caught:
         packages.installed_tree()
     assert str(tree.root) in caught.value.hint
+    assert caught.value.cause == "cache-broken"
     assert fake_tools
+
+
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"sha256": {}}', '{"sha256": [], "packages": {}}'])
+def test_a_tree_whose_manifest_is_damaged_is_fetched_anew(fake_tools: Path, damage: str) -> None:
+    tree = packages.fetch_tree(silent)
+    (tree.root / packages._MANIFEST).write_text(damage)
+    assert packages.installed_tree() is None
+    assert packages.fetch_tree(silent) == tree
+    assert fake_tools
+
+
+def test_a_fetch_that_a_full_disk_ended_is_named_so(fake_tools: Path) -> None:
+    script(fake_tools / "mmdebstrap", "#!/bin/sh\necho 'E: write error: No space left on device'\nexit 1\n")
+    with pytest.raises(ProvisionError) as caught:
+        packages.fetch_tree(silent)
+    assert (caught.value.cause, caught.value.transient) == ("disk-full", False)
 
 
 def test_missing_tools_are_named_with_the_command_that_installs_them(

@@ -60,6 +60,7 @@ def test_warnings_are_all_kept_however_often_each_is_said() -> None:
 def test_a_machine_that_is_refused_is_told_in_qemus_words(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="refuses the machine") as caught:
         asyncio.run(preflight(make_cell(), binary(tmp_path, REFUSES), GUEST, FEATURES))
+    assert caught.value.cause == "unknown-cpu"
     assert caught.value.evidence == ("qemu-system-x86_64: unable to find CPU model 'z80'",)
 
 

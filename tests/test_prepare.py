@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,30 @@ def test_a_binary_that_cannot_do_colo_is_refused_with_the_cause(machine: Machine
     machine.colo = Verdict(ok=False, reason="the first checkpoint completes, then the primary hangs")
     with pytest.raises(HostError, match="cannot do COLO here under tcg: the first checkpoint"):
         machine.prepare(tmp_path, make_cell())
+
+
+def test_why_a_binary_cannot_do_colo_is_named_where_it_has_a_name(machine: Machine, tmp_path: Path) -> None:
+    machine.colo = Verdict(ok=False, reason="the primary hangs", cause="colo-hang")
+    with pytest.raises(HostError) as caught:
+        machine.prepare(tmp_path, make_cell())
+    assert caught.value.cause == "colo-hang"
+    machine.colo = Verdict(ok=False, reason="no checkpoint began within 20 s")
+    with pytest.raises(HostError) as caught:
+        machine.prepare(tmp_path, make_cell())
+    assert caught.value.cause == "colo-probe"
+
+
+def test_a_binary_without_replication_is_refused_before_the_probe(
+    machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def features(_binary: Any) -> Features:
+        return replace(FEATURES, missing=("block driver replication", "object filter-rewriter"))
+
+    monkeypatch.setattr(module, "probe_features", features)
+    with pytest.raises(HostError, match="without block driver replication, object filter-rewriter") as caught:
+        machine.prepare(tmp_path, make_cell())
+    assert caught.value.cause == "replication-missing"
+    assert ("colo", "tcg") not in machine.asked
 
 
 def test_a_trace_event_that_the_binary_lacks_is_refused_before_the_first_boot(machine: Machine, tmp_path: Path) -> None:

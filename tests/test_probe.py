@@ -12,7 +12,7 @@ def test_a_migration_that_completes_is_a_known_property_of_the_binary() -> None:
 
 
 def test_a_primary_that_hangs_is_a_known_property_of_the_binary() -> None:
-    assert known_cause(ColoError("the primary hangs", cause="colo-hang")) == "the primary hangs"
+    assert known_cause(ColoError("the primary hangs", cause="colo-hang", hint="")) == "the primary hangs"
 
 
 def test_a_slow_host_says_nothing_of_the_binary() -> None:

@@ -86,13 +86,15 @@ def test_no_qemu_on_path_names_the_package(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_what_is_not_there_or_cannot_be_run_is_told_apart(tmp_path: Path, installed: Path) -> None:
-    with pytest.raises(ProvisionError, match="does not exist"):
+    with pytest.raises(ProvisionError, match="does not exist") as missing:
         find_qemu(str(tmp_path / "none"), silent)
+    assert missing.value.cause == "qemu-missing"
     with pytest.raises(ProvisionError, match="is a folder"):
         find_qemu(str(installed), silent)
     (installed / "qemu-system-x86_64").chmod(0o600)
-    with pytest.raises(ProvisionError, match="may not be run"):
+    with pytest.raises(ProvisionError, match="may not be run") as caught:
         find_qemu(str(installed / "qemu-system-x86_64"), silent)
+    assert caught.value.cause == "qemu-not-executable"
 
 
 def test_a_program_that_is_no_qemu_is_refused_with_what_it_said(installed: Path) -> None:
@@ -104,8 +106,9 @@ def test_a_program_that_is_no_qemu_is_refused_with_what_it_said(installed: Path)
 
 def test_a_file_that_the_kernel_cannot_run_is_refused(installed: Path) -> None:
     (installed / "qemu-system-x86_64").write_bytes(b"\x7fELFgarbage")
-    with pytest.raises(ProvisionError, match="does not run"):
+    with pytest.raises(ProvisionError, match="does not run") as caught:
         find_qemu(str(installed / "qemu-system-x86_64"), silent)
+    assert caught.value.cause == "qemu-not-executable"
 
 
 def test_a_wrong_qemu_img_is_refused(installed: Path) -> None:

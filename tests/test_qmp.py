@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from fake_qmp import SILENCE, event, fake_qmp, send
 
-from bench.errors import QmpError
+from bench.errors import QmpError, StoreError
 from bench.pair.qmp import Event, QmpLog, connect
 
 
@@ -118,3 +118,84 @@ def test_a_socket_path_longer_than_the_kernel_allows_works(tmp_path: Path, monke
             return await monitor.execute("query-status")
 
     assert asyncio.run(scenario()) == {"ok": True}
+
+
+GARBAGE = [
+    b"this is no JSON\n",
+    b"[1, 2]\n",
+    b'{"return": \n',
+    b"\xff\xfe\xfd\n",
+    b'{"error": {"class": "GenericError", "desc": "x"}}\n',
+    b'{"event": "STOP"}\n',
+]
+
+
+@pytest.mark.parametrize("sent", GARBAGE)
+def test_what_is_not_qmp_is_named_and_quoted(tmp_path: Path, sent: bytes) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_qmp(tmp_path / "qmp.sock", lambda *_: SILENCE) as clients,
+            await connect("primary", tmp_path / "qmp.sock", None, 5) as monitor,
+        ):
+            clients[0].write(sent)
+            await asyncio.sleep(0.1)
+            await monitor.execute("query-status", deadline_s=2)
+
+    with pytest.raises(QmpError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "qmp-garbled"
+    assert caught.value.evidence
+
+
+def test_a_reply_that_is_not_json_is_quoted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_qmp(tmp_path / "qmp.sock", lambda *_: SILENCE) as clients,
+            await connect("primary", tmp_path / "qmp.sock", None, 5) as monitor,
+        ):
+            asyncio.get_running_loop().call_later(0.05, clients[0].write, b'{"return": nonsense}\r\n')
+            await monitor.execute("query-status")
+
+    with pytest.raises(QmpError, match="the primary sent over QMP what is none") as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "qmp-garbled"
+    assert "nonsense" in caught.value.evidence[0]
+
+
+@pytest.mark.parametrize(
+    ("greeting", "cause"), [(b"SSH-2.0-OpenSSH_9.2\r\n", "qmp-garbled"), (b'{"QMP": {"ver', "qmp-timeout")]
+)
+def test_a_greeting_is_qmp_or_named_for_what_it_is(tmp_path: Path, greeting: bytes, cause: str) -> None:
+    async def serve(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(greeting)
+        writer.close()
+
+    async def scenario() -> None:
+        server = await asyncio.start_unix_server(serve, tmp_path / "qmp.sock")
+        async with server:
+            await connect("primary", tmp_path / "qmp.sock", None, 0.3)
+
+    with pytest.raises(QmpError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == cause
+
+
+def test_a_message_that_its_sender_s_end_cut_off_is_a_lost_connection(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with (
+            fake_qmp(tmp_path / "qmp.sock", lambda *_: SILENCE) as clients,
+            await connect("primary", tmp_path / "qmp.sock", None, 5) as monitor,
+        ):
+            clients[0].write(b'{"return": {"sta')
+            asyncio.get_running_loop().call_later(0.05, clients[0].close)
+            await monitor.execute("query-status")
+
+    with pytest.raises(QmpError) as caught:
+        asyncio.run(scenario())
+    assert caught.value.cause == "qmp-lost"
+
+
+def test_a_log_that_a_full_disk_refuses_is_named() -> None:
+    with pytest.raises(StoreError, match="full could not be written") as caught, QmpLog(Path("/dev/full")) as log:
+        log.write({"t": 1})
+    assert caught.value.cause == "disk-full"

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +13,14 @@ import pytest
 from fake_campaign import FakeBinary, FakeGuest, make_cell
 from fake_traces import DATA
 
-from bench.errors import BenchError, LaunchError, Phase, QmpError
+from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError
+from bench.measure.clock import ClockWatch
 from bench.pair.host import LocalHost, NetnsHost
 from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
 from bench.run import session
 from bench.run.progress import STAGES, Assets, Progress, phase_of
-from bench.run.session import Stages, measure_run, screen_text, workload_figures
+from bench.run.session import Stages, is_answer, measure_run, screen_text, workload_figures
 
 RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
 
@@ -107,3 +110,57 @@ def test_a_screen_is_told_as_the_command_that_shows_it() -> None:
     assert screen_text("primary", screen, LocalHost()) == "primary: screen: vncviewer 127.0.0.1::5900"
     inside = "primary: screen: nsenter --net=/proc/7/ns/net -- vncviewer 127.0.0.1::5900"
     assert screen_text("primary", screen, NetnsHost(7, "192.0.2.1")) == inside
+
+
+def stepped_clock() -> ClockWatch:
+    """Return a watch on a wall clock that was set by an hour after the watch began."""
+    set_by_s = [0.0]
+    clock = ClockWatch(wall=lambda: time.monotonic() + set_by_s[0])
+    set_by_s[0] = 3600.0
+    return clock
+
+
+def test_a_run_whose_clock_was_set_does_not_count(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    async def live(*_: Any) -> None:
+        pass
+
+    monkeypatch.setattr(session, "Notes", partial(session.Notes, clock=stepped_clock()))
+    monkeypatch.setattr(session, "_live", live)
+    with pytest.raises(BenchError) as caught:
+        asyncio.run(measure_run(RUN, make_cell(), None, tmp_path, lambda _: None))  # type: ignore[arg-type]
+    assert (caught.value.cause, caught.value.phase) == ("clock-stepped", Phase.MEASURE)
+    assert not (tmp_path / "run.json").exists()
+
+
+def test_a_checkpoint_that_a_clock_set_back_kept_from_beginning_is_laid_to_the_clock(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "Notes", partial(session.Notes, clock=stepped_clock()))
+    error = failure_in("measure", MeasureError("no checkpoint began"), monkeypatch, tmp_path)
+    assert (error.cause, error.phase) == ("clock-stepped", Phase.MEASURE)
+
+
+@pytest.mark.parametrize(
+    ("line", "answered"),
+    [
+        ('{"error": null, "status": 200}', True),
+        ('{"error": null, "status": 503}', False),
+        ('{"error": "ConnectionRefusedError: ", "status": 0}', False),
+        ('{"error": null, "sta', False),
+        ("3", False),
+    ],
+)
+def test_an_answer_is_one_that_came_and_was_good(line: str, answered: bool) -> None:  # noqa: FBT001
+    assert is_answer(line) == answered
+
+
+@pytest.mark.parametrize(
+    ("said", "cause"),
+    [("", "client-silent"), ('{"error": "ConnectionRefusedError: ", "status": 0}\n', "client-refused")],
+)
+def test_a_client_without_an_answer_was_refused_or_met_silence(tmp_path: Path, said: str, cause: str) -> None:
+    (tmp_path / "client.jsonl").write_text(said)
+    with pytest.raises(WorkloadError) as caught:
+        asyncio.run(session._first_answer(tmp_path / "client.jsonl", 0.1))
+    assert caught.value.cause == cause
+    assert caught.value.evidence == tuple(said.splitlines())

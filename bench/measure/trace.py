@@ -223,6 +223,8 @@ def read_trace(path: Path, wanted: Iterable[str]) -> Trace:
     try:
         with path.open("rb") as file:
             return parse_trace(iter(lambda: file.read(_CHUNK), b""), wanted)
+    except FileNotFoundError as error:
+        raise StoreError(f"there is no trace log: {path}", cause="trace-empty", logs=(path,)) from error
     except OSError as error:
         raise StoreError(f"the trace cannot be read: {error}", cause="trace-unreadable", logs=(path,)) from error
 

@@ -160,7 +160,8 @@ def _netns_inode(pid: int | str) -> int | None:
 async def _namespace(side: str, folder: Path) -> AsyncIterator[Process]:
     home = folder / f"{side}-netns"
     home.mkdir(mode=0o700, exist_ok=True)
-    async with launch(f"{side} namespace", ("unshare", "--net", "--", "sleep", "infinity"), folder=home) as holder:
+    sleeper = ("unshare", "--net", "--", "sleep", "infinity")
+    async with launch(f"{side} namespace", sleeper, folder=home, qemu=False) as holder:
         try:
             await holder.unless_exited(_entered(holder.pid))
         except (LaunchError, TimeoutError) as error:

@@ -9,9 +9,11 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import ColoError, QmpError
+from bench.errors import BenchError, ColoError, QmpError
+from bench.failures.words import diagnose
 from bench.files import write_atomic
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
+from bench.pair.explain import explained
 from bench.pair.host import Host, Hosts, open_hosts, run
 from bench.pair.procedure import colo_steps
 from bench.pair.process import Process, launch, stop_all, unless_any_exited
@@ -52,8 +54,12 @@ class Pair:
         return self.monitors[side]
 
     async def guarded(self, work: Coroutine[None, None, Any]) -> Any:
-        """Return what the work returns, or raise how a side ended if one ends before that."""
-        return await unless_any_exited(tuple(self.processes.values()), work)
+        """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
+
+        Raises:
+            BenchError: the work's own error, or the one that names what is behind it.
+        """
+        return await _guarded(self.processes, self.monitors, self.hosts, work)
 
     async def carry_out(self, steps: Iterable[Step]) -> None:
         """Execute steps in order, each under the QMP deadline.
@@ -62,11 +68,15 @@ class Pair:
             QmpError: QEMU refused a step; its own words are kept.
         """
         for entry in steps:
-            reply = await self.monitors[entry.side].execute(entry.command, dict(entry.arguments) or None)
+            try:
+                reply = await self.monitors[entry.side].execute(entry.command, dict(entry.arguments) or None)
+            except QmpError as error:
+                if error.cause != "qmp-refused":
+                    raise
+                raise refused(error.message, "qmp-refused") from error
             if entry.command == "human-monitor-command" and str(reply).strip():
-                raise QmpError(
-                    f"the {entry.side} answered to {dict(entry.arguments)}: {str(reply).strip()}", cause="hmp-refused"
-                )
+                said = f"the {entry.side} answered to {dict(entry.arguments)}: {str(reply).strip()}"
+                raise refused(said, "hmp-refused")
 
     async def reach_colo(self, deadline_s: float) -> None:
         """Carry out the procedure and wait until both sides are in the COLO state.
@@ -81,8 +91,7 @@ class Pair:
             if status in ("failed", "completed", "cancelled"):
                 raise _not_colo(str(status), self)
             if time.monotonic() > give_up:
-                hint = "raise deadlines.colo: reaching COLO takes about 3 s per GiB of RAM"
-                raise ColoError(f"the pair did not reach COLO within {deadline_s:g} s", cause="colo-timeout", hint=hint)
+                raise ColoError(f"the pair did not reach COLO within {deadline_s:g} s", cause="colo-timeout")
             await asyncio.sleep(_POLL_S)
         while not (await monitor.execute("query-status"))["running"]:
             if time.monotonic() > give_up:
@@ -97,12 +106,31 @@ def _not_colo(status: str, pair: Pair) -> ColoError:
         return ColoError(
             "the migration ended `completed` instead of `colo`",
             cause="colo-completed",
-            transient=False,
             hint="this QEMU ends COLO at once, as 10.0.0-10.0.6 and 10.1.0-10.1.2 do: use qemu=provisioned",
             evidence=evidence,
             logs=logs,
         )
-    return ColoError(f"the migration ended `{status}`", cause=f"migration-{status}", evidence=evidence, logs=logs)
+    cause = "migration-cancelled" if status == "cancelled" else "migration-failed"
+    return ColoError(f"the migration ended `{status}`", cause=cause, evidence=evidence, logs=logs)
+
+
+def refused(said: str, cause: str) -> QmpError:
+    """Return the error of a refused step: with the cause that QEMU's words name, else the given one."""
+    known = diagnose(said.splitlines())
+    return QmpError(said, cause=known.cause if known else cause)
+
+
+async def _guarded(
+    processes: dict[str, Process], monitors: dict[str, Monitor], hosts: Hosts, work: Coroutine[None, None, Any]
+) -> Any:
+    try:
+        return await unless_any_exited(tuple(processes.values()), work)
+    except BenchError as error:
+        where = dict(zip(_SIDES, (hosts.primary, hosts.secondary), strict=True))
+        named = await explained(error, processes, monitors, where)
+        if named is error:
+            raise
+        raise named from error
 
 
 @asynccontextmanager
@@ -146,10 +174,10 @@ async def open_pair(
             await _create_images(binary, cell, home, side)
             processes[side] = await stack.enter_async_context(_launch_side(side, spec, hosts, binary, home))
         stack.push_async_exit(_stopping(tuple(processes.values()), cell.deadlines.teardown))
-        monitors = {}
+        monitors: dict[str, Monitor] = {}
         for side in _SIDES:
             joining = connect(side, folder / side / "qmp.sock", log, cell.deadlines.launch, cell.deadlines.qmp)
-            monitor = await unless_any_exited(tuple(processes.values()), joining)
+            monitor = await _guarded(processes, monitors, hosts, joining)
             monitors[side] = await stack.enter_async_context(monitor)
         yield Pair(spec, binary, folder, hosts, processes, monitors)
 

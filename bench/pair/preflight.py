@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
+from bench.failures.words import distinct
 from bench.pair.argv import machine_argv
 from bench.pair.process import launch
 from bench.pair.qmp import connect
@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from bench.provision.qemu import Binary
 
 _RAM_BYTES = 256 << 20
+_UNNAMED = ("qemu-exited", "qemu-killed")
 _DEADLINE_S = 30.0
-_STAMP = re.compile(r"^\d{4}-\d\d-\d\dT[0-9:.]+Z ")
 
 
 def machine_key(cell: Cell) -> Hashable:
@@ -33,7 +33,7 @@ def machine_key(cell: Cell) -> Hashable:
 
 def warnings_of(stderr: str) -> tuple[str, ...]:
     """Return each thing that QEMU warned of once, without its time: it says the same for every vCPU."""
-    return tuple(dict.fromkeys(_STAMP.sub("", line) for line in stderr.splitlines() if line.strip()))
+    return distinct(stderr.splitlines())
 
 
 async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features) -> tuple[str, ...]:
@@ -43,7 +43,7 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
         HostError: QEMU refuses the CPU, a device, a cache or the number of vCPUs; its own words are the evidence.
     """
     if cell.cpu.cache.set_levels() and not features.smp_cache:
-        raise HostError("cpu.cache needs a QEMU that has -machine smp-cache; this one does not", cause="option-unknown")
+        raise HostError("cpu.cache needs a QEMU that has -machine smp-cache; this one does not", cause="unknown-option")
     small = cell.model_copy(update={"mem": _RAM_BYTES})
     argv = machine_argv(planned_spec(small, binary, guest, features))
     with tempfile.TemporaryDirectory(prefix="colo-bench-machine-") as name:
@@ -56,7 +56,6 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
         except LaunchError as error:
             raise HostError(
                 "this QEMU refuses the machine that was asked for",
-                cause="machine-refused",
-                hint="see QEMU's own words above; cpu.*, devices.* and smp decide the machine",
+                cause="machine-refused" if error.cause in _UNNAMED else error.cause,
                 evidence=error.evidence,
             ) from error

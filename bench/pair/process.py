@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
-import signal
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.errors import BenchError, GuestError, LaunchError, TeardownError
+from bench.errors import BenchError, LaunchError, TeardownError
 from bench.owner import end_with_owner
+from bench.pair.ending import ended_error
+from bench.pair.vitals import State, oom_counters, oom_proof, read_state
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
@@ -22,29 +24,49 @@ _DYING_S = 1.0
 STOP_S = 10.0
 """How long the kernel may take to end a process after SIGKILL, where nothing else was said."""
 
-_OUT_OF_MEMORY_HINT = "SIGKILL from outside is mostly the kernel's OOM killer: look at `dmesg`, use a smaller mem="
+_WORDS_BYTES = 65_536
+_NOT_EXECUTABLE = (errno.EACCES, errno.EPERM, errno.ENOEXEC)
 
 
 class Process:
-    """A running child in its own session, with its standard error in a file."""
+    """A running child in its own session, with its standard error in a file.
 
-    def __init__(self, name: str, child: asyncio.subprocess.Process, folder: Path) -> None:
+    Attributes:
+        name: what messages call it.
+        pid: its process id.
+        folder: its working directory.
+        qemu: whether it is a QEMU, whose words and whose guest are looked at when it ends.
+    """
+
+    def __init__(self, name: str, child: asyncio.subprocess.Process, folder: Path, *, qemu: bool = True) -> None:
         self.name = name
+        self.qemu = qemu
         self.pid = child.pid
         self.folder = folder
         self._child = child
         self._given_up = False
+        self._oom_kills = oom_counters(child.pid)
 
     @property
     def stderr_path(self) -> Path:
         """Where its standard error goes."""
         return self.folder / "stderr.log"
 
+    def words(self) -> tuple[str, ...]:
+        """Return the lines of its standard error, of a very long one the last."""
+        return last_lines(self.stderr_path)
+
     def tail(self) -> tuple[str, ...]:
         """Return the last lines of its standard error."""
-        with suppress(OSError):
-            return tuple(self.stderr_path.read_text(errors="replace").splitlines()[-_TAIL_LINES:])
-        return ()
+        return self.words()[-_TAIL_LINES:]
+
+    def alive(self) -> bool:
+        """Return whether it has not ended, as far as is known."""
+        return self._child.returncode is None
+
+    def state(self) -> State | None:
+        """Return what state the kernel has it in; `None` when it is gone."""
+        return read_state(self.pid) if self.alive() else None
 
     def maps(self) -> str:
         """Return the files mapped into it, as the kernel lists them; empty when it has ended."""
@@ -72,25 +94,9 @@ class Process:
             return tuple(said) if any("Kernel panic" in line for line in said) else ()
         return ()
 
-    def ended_error(self, status: int) -> BenchError:
-        """Return the error that says how it ended, quoting its last words."""
-        panic = self.panic()
-        if panic:
-            return GuestError(
-                f"the guest of the {self.name} panicked",
-                cause="guest-panic",
-                evidence=panic,
-                logs=(self.folder / "serial.log",),
-            )
-        killed = status == -signal.SIGKILL
-        how = f"was killed by {signal.Signals(-status).name}" if status < 0 else f"exited with status {status}"
-        return LaunchError(
-            f"the {self.name} {how}",
-            cause="qemu-killed" if status < 0 else "qemu-exited",
-            hint=_OUT_OF_MEMORY_HINT if killed else "",
-            evidence=self.tail(),
-            logs=(self.stderr_path,),
-        )
+    def oom_proof(self) -> tuple[str, ...]:
+        """Return what shows that the kernel killed it for want of memory; empty when nothing does."""
+        return oom_proof(self.pid, self._oom_kills)
 
     def terminate(self) -> None:
         """Ask it to end; a hung QEMU ignores this."""
@@ -132,6 +138,14 @@ class Process:
         return False
 
 
+def last_lines(path: Path, count: int = 0) -> tuple[str, ...]:
+    """Return the last lines of a log (of its last 64 KiB; all of these where no count is given); empty without one."""
+    with suppress(OSError), path.open("rb") as file:
+        file.seek(max(0, file.seek(0, os.SEEK_END) - _WORDS_BYTES))
+        return tuple(file.read().decode(errors="replace").splitlines()[-count:])
+    return ()
+
+
 async def stop_all(
     processes: Iterable[Process], failure: BaseException | None, *, grace_s: float = 0.0, deadline_s: float = STOP_S
 ) -> None:
@@ -160,6 +174,7 @@ async def launch(
     env: Mapping[str, str] | None = None,
     grace_s: float = 0.0,
     stop_s: float = STOP_S,
+    qemu: bool = True,
 ) -> AsyncIterator[Process]:
     """Run a command in a folder until the block ends; then it has ``grace_s`` to end, and after SIGKILL ``stop_s``.
 
@@ -183,8 +198,8 @@ async def launch(
                 preexec_fn=end_with_owner(),
             )
         except OSError as error:
-            raise LaunchError(f"cannot start {argv[0]}: {error.strerror}", cause="program-missing") from error
-    process = Process(name, child, folder)
+            raise start_error(argv[0], error, qemu=qemu) from error
+    process = Process(name, child, folder, qemu=qemu)
     failure: BaseException | None = None
     try:
         yield process
@@ -193,6 +208,17 @@ async def launch(
         raise
     finally:
         await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
+
+
+def start_error(program: str, error: OSError, *, qemu: bool) -> BenchError:
+    """Return the error of a program that cannot be started: not there, not to be run, or for want of memory."""
+    if error.errno in (errno.ENOMEM, errno.EAGAIN):
+        cause = "qemu-no-memory"
+    elif not qemu:
+        cause = "program-missing"
+    else:
+        cause = "qemu-not-executable" if error.errno in _NOT_EXECUTABLE else "qemu-missing"
+    return LaunchError(f"cannot start {program}: {error.strerror}", cause=cause)
 
 
 async def unless_any_exited(processes: tuple[Process, ...], work: Coroutine[None, None, T]) -> T:
@@ -210,8 +236,10 @@ async def unless_any_exited(processes: tuple[Process, ...], work: Coroutine[None
             return task.result()
         # A dying QEMU closes its sockets before it can be waited for: its end explains the work's failure.
         ended, _ = await asyncio.wait(watchers, timeout=_DYING_S, return_when=asyncio.FIRST_COMPLETED)
-        for watcher in ended:
-            raise watchers[watcher].ended_error(watcher.result()) from await _outcome(task)
+        if ended:
+            # Of two that ended, the one that was killed took the other along.
+            first = min(ended, key=lambda watcher: watcher.result())
+            raise ended_error(watchers[first], first.result(), processes) from await _outcome(task)
         return await task
     finally:
         await _end_all(everything)

@@ -13,8 +13,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
 from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError
+from qemu.qmp.error import ProtocolError
 
 from bench.errors import QmpError
+from bench.files import told
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _RETRY_S = 0.02
+_QUOTED_BYTES = 200
 _GOODBYE_S = 1.0
 """Closing a local socket takes no time, unless QEMU hangs: then it is killed next, and need not be waited for."""
 
@@ -42,19 +45,32 @@ class QmpLog:
     """The append-only record of everything said over QMP during a run."""
 
     def __init__(self, path: Path) -> None:
+        self._path = path
         self._file: TextIO = path.open("a", encoding="utf-8", buffering=1)
 
     def write(self, entry: dict[str, Any]) -> None:
-        """Append one entry as a line of JSON."""
-        self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+        """Append one entry as a line of JSON.
+
+        Raises:
+            StoreError: the disk refused it.
+        """
+        with told(self._path):
+            self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Flush to disk and close."""
-        os.fsync(self._file.fileno())
-        self._file.close()
+        """Flush to disk and close.
+
+        Raises:
+            StoreError: the disk refused it.
+        """
+        with told(self._path):
+            try:
+                os.fsync(self._file.fileno())
+            finally:
+                self._file.close()
 
 
 class Monitor:
@@ -81,7 +97,7 @@ class Monitor:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
         # Where the other end is gone, there is nobody left to say goodbye to.
-        with suppress(QMPError, EOFError, OSError, TimeoutError):
+        with suppress(QMPError, EOFError, OSError, TimeoutError, ValueError):
             async with asyncio.timeout(_GOODBYE_S):
                 await self._client.disconnect()
 
@@ -115,16 +131,30 @@ class Monitor:
             raise QmpError(
                 f"the {self.side} did not answer `{command}` within {deadline_s:g} s",
                 cause="qmp-timeout",
-                hint="the QEMU may hang (its main loop is stuck); see qmp.jsonl and stderr.log, or raise deadlines.qmp",
             ) from error
+        except ProtocolError as error:
+            entry["error"] = str(error)
+            raise garbled(self.side, f"in answer to `{command}`", error) from error
         except (QMPError, EOFError, OSError) as error:
             entry["error"] = str(error)
-            raise QmpError(f"the {self.side}'s QMP connection died during `{command}`", cause="qmp-lost") from error
+            raise await self._lost(command) from error
         finally:
             entry["seconds"] = round(time.monotonic() - started, 6)
             if self._log:
                 self._log.write(entry)
         return entry["reply"]
+
+    async def _lost(self, command: str) -> QmpError:
+        """Return why the connection ended: the client keeps what its reader met until it is disconnected."""
+        try:
+            async with asyncio.timeout(_GOODBYE_S):
+                await self._client.disconnect()
+        except (ProtocolError, ValueError) as error:  # ValueError: bytes that are no text, a line without end
+            if not _cut_off(error):
+                return garbled(self.side, f"during `{command}`", error)
+        except (QMPError, EOFError, OSError, TimeoutError):
+            pass
+        return QmpError(f"the {self.side}'s QMP connection died during `{command}`", cause="qmp-lost")
 
     async def hmp(self, line: str, deadline_s: float | None = None) -> str:
         """Execute a human monitor command and return what it printed."""
@@ -132,15 +162,41 @@ class Monitor:
 
     async def _record_events(self) -> None:
         async for message in self._listener:
-            stamp: Any = message["timestamp"]
-            data: Any = message.get("data", {})
-            event = Event(str(message["event"]), stamp["seconds"] + stamp["microseconds"] / 1e6, dict(data))
+            try:
+                stamp: Any = message["timestamp"]
+                data: Any = message.get("data", {})
+                event = Event(str(message["event"]), stamp["seconds"] + stamp["microseconds"] / 1e6, dict(data))
+            except (KeyError, TypeError, ValueError) as error:
+                raise garbled(self.side, f"as an event: {dict(message)}", error) from error
             if self._log:
                 self._log.write(
                     {"t": time.time(), "side": self.side, "event": event.name, "timestamp": stamp, "data": event.data}
                 )
             for subscriber in self._subscribers:
                 subscriber(event)
+
+
+def garbled(side: str, when: str, error: BaseException) -> QmpError:
+    """Return the error of a side that does not speak QMP, quoting what it sent."""
+    said = getattr(error, "raw", None)
+    quoted = repr(bytes(said[:_QUOTED_BYTES])) if isinstance(said, bytes) else str(error).splitlines()[0]
+    return QmpError(f"the {side} sent over QMP what is none, {when}", cause="qmp-garbled", evidence=(quoted,))
+
+
+def _cut_off(error: BaseException) -> bool:
+    """Return whether a message has no end: its sender died, or closed the connection, while it wrote."""
+    said = getattr(error, "raw", b"\n")
+    return isinstance(said, bytes) and not said.endswith(b"\n")
+
+
+def _not_qmp(error: BaseException) -> BaseException | None:
+    """Return the reason why a connection failed where that is what the other end sent, else `None`."""
+    reason = error.__cause__
+    while reason is not None and not isinstance(reason, ProtocolError | ValueError):
+        reason = reason.__cause__
+    while reason is not None and not hasattr(reason, "raw") and isinstance(reason.__cause__, ProtocolError):
+        reason = reason.__cause__  # a greeting that is not understood wraps what could not be read
+    return None if reason is None or _cut_off(reason) else reason
 
 
 def unix_connect(path: Path) -> socket.socket:
@@ -170,7 +226,7 @@ async def connect(
         command_deadline_s: how long each command may take from then on; the same where not given.
 
     Raises:
-        QmpError: nobody answers within the deadline.
+        QmpError: nobody answers within the deadline, or not in QMP.
     """
     give_up = time.monotonic() + deadline_s
     while True:
@@ -187,7 +243,12 @@ async def connect(
             return Monitor(side, client, log, command_deadline_s or deadline_s)
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
             last: Exception = error
-        except (ConnectError, TimeoutError) as error:
+        except ConnectError as error:
+            last = error
+            sent = _not_qmp(error)
+            if sent is not None:
+                raise garbled(side, "instead of a greeting", sent) from error
+        except TimeoutError as error:
             last = error
         if time.monotonic() > give_up:
             raise QmpError(

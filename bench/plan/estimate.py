@@ -74,7 +74,7 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int) -> None:
                 f"{planned.label} does not fit: it needs {gib(primary + secondary)} of memory, {gib(available_bytes)} "
                 f"available (primary {gib(primary)}; secondary {gib(secondary)}: the whole RAM plus what is touched)",
                 hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or free memory on this host",
-                cause="memory",
+                cause="host-memory",
             )
 
 
@@ -89,7 +89,7 @@ def require_disk(estimates: Sequence[Estimate], free_bytes: int) -> None:
         raise HostError(
             f"{len(estimates)} runs need {gib(needed)} of disk, {gib(free_bytes)} free",
             hint="choose another results=DIR, or free space",
-            cause="disk",
+            cause="host-disk",
         )
 
 

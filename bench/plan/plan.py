@@ -245,7 +245,8 @@ def parse_plan(text: str) -> Plan:
     try:
         tree = json.loads(text)
         if tree["schema_version"] != SCHEMA_VERSION:
-            raise StoreError(f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}")
+            words = f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}"
+            raise StoreError(words, cause="plan-unreadable")
         return Plan(
             campaign=tree["campaign"],
             command=tree["command"],
@@ -261,7 +262,10 @@ def parse_plan(text: str) -> Plan:
             nodelay_sha256=tree["nodelay_sha256"],
             hypotheses=tuple(Hypothesis.model_validate(one) for one in tree.get("hypotheses", ())),
         )
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__} "
         raise StoreError(
-            f"plan.json cannot be read: {error}", hint="use another campaign= name, or move this folder away"
+            f"plan.json cannot be read: {kind}{error}",
+            hint="restore it, use another campaign= name, or move this folder away",
+            cause="plan-unreadable",
         ) from error

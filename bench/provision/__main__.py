@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -10,8 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from bench.errors import BenchError
-from bench.exits import Exit, exit_of
+from bench.exits import Exit, last_door
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
@@ -32,20 +32,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.provision", description=_ABOUT)
     parser.add_argument("--qemu", default="provisioned", help="provisioned (default), system, or an executable's path")
     chosen = parser.parse_args(arguments)
+    command = shlex.join(("python", "-m", "bench.provision", *(sys.argv[1:] if arguments is None else arguments)))
+    return last_door(command, lambda: _provision(chosen.qemu))
+
+
+def _provision(qemu: str) -> int:
     terminal = Console()
-    try:
-        with progress_display(terminal) as progress:
-            binary = find_qemu(chosen.qemu, progress)
-            guest = build_guest(progress)
-            library = nodelay_library(progress)
-        for line in summary(binary, guest, library):
-            terminal.print(line, markup=False, highlight=False, soft_wrap=True)
-    except KeyboardInterrupt:
-        sys.stderr.write("colo-bench: interrupted\n")
-        return Exit.INTERRUPTED
-    except BenchError as error:
-        sys.stderr.write(f"colo-bench: {error}\n")
-        return exit_of(error)
+    with progress_display(terminal) as progress:
+        binary = find_qemu(qemu, progress)
+        guest = build_guest(progress)
+        library = nodelay_library(progress)
+    for line in summary(binary, guest, library):
+        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
     return Exit.DONE
 
 

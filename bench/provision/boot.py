@@ -116,7 +116,7 @@ def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: floa
             preexec_fn=end_with_owner(),
         )
     except OSError as error:
-        raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}") from error
+        raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}", cause="qemu-missing") from error
     try:
         console = Console(process)
         console.wait("ready", deadline_s)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import json
 import os
 import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Mapping
 
 _LOCK_POLL_S = 0.2
 
@@ -94,6 +95,26 @@ def _try_lock(descriptor: int) -> bool:
     except BlockingIOError:
         return False
     return True
+
+
+def read_manifest(path: Path, wanted: Mapping[str, type]) -> dict[str, Any] | None:
+    """Return a folder's manifest; `None` where there is none or it is damaged: what it describes is then made anew.
+
+    Args:
+        path: the manifest.
+        wanted: what it has to hold, and of which type.
+
+    Raises:
+        ProvisionError: the system refuses to read it.
+    """
+    try:
+        tree: Any = json.loads(path.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
+    except OSError as error:
+        raise ProvisionError(f"{path} cannot be read: {error.strerror}", cause="cache-broken") from error
+    whole = isinstance(tree, dict) and all(isinstance(tree.get(key), kind) for key, kind in wanted.items())
+    return tree if whole else None
 
 
 def text_sha256(*parts: str) -> str:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.files import write_atomic
 from bench.provision import compiler
-from bench.provision.cache import cache_folder, file_sha256, locked, text_sha256
+from bench.provision.cache import cache_folder, file_sha256, locked, read_manifest, text_sha256
 from bench.provision.initramfs import pack
 from bench.provision.modules import canonical, decompress, depends, load_order, module_files
 from bench.provision.packages import Tree, fetch_tree, installed_tree
@@ -94,17 +94,17 @@ def _folder(tree: Tree) -> Path:
 
 
 def _load(folder: Path) -> Guest | None:
-    try:
-        manifest = json.loads((folder / _MANIFEST).read_text())
-    except (FileNotFoundError, ValueError):
+    texts = dict.fromkeys(("kernel_sha256", "initramfs_sha256", "kernel_version"), str)
+    manifest = read_manifest(folder / _MANIFEST, texts | {"packages": dict})
+    if manifest is None:
         return None
     kernel, initramfs = folder / "kernel", folder / "initramfs"
     for path in (kernel, initramfs):
         if not path.is_file() or file_sha256(path) != manifest[f"{path.name}_sha256"]:
             raise ProvisionError(
-                f"the guest's {path.name} was changed after it was built: {path}",
+                f"the guest's {path.name} is gone, damaged, or was changed after it was built: {path}",
                 hint=f"rm -r {folder}; python -m bench.provision",
-                cause="cache-changed",
+                cause="guest-image-broken",
             )
     return Guest(
         kernel=kernel,

@@ -34,10 +34,11 @@ _DEVICE = Path("/dev/kvm")
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a probe found: whether something works here, and why (not), in one line."""
+    """What a probe found: whether something works here, why (not) in one line, and the cause where it has a name."""
 
     ok: bool
     reason: str
+    cause: str = ""
 
 
 def _silent(_text: str) -> None:

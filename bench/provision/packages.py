@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.files import write_atomic
 from bench.provision import commands
-from bench.provision.cache import cache_folder, file_sha256, locked, text_sha256
+from bench.provision.cache import cache_folder, file_sha256, locked, read_manifest, text_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -100,16 +100,15 @@ def installed_tree() -> Tree | None:
         ProvisionError: a file that matters is not what was fetched.
     """
     root = tree_folder()
-    try:
-        manifest = json.loads((root / _MANIFEST).read_text())
-    except (FileNotFoundError, ValueError):
+    manifest = read_manifest(root / _MANIFEST, {"sha256": dict, "packages": dict})
+    if manifest is None:
         return None
     changed = [name for name, sha256 in manifest["sha256"].items() if _sha256_or_none(root / name) != sha256]
     if changed:
         raise ProvisionError(
             f"the fetched packages were changed afterwards: {', '.join(changed)}",
             hint=f"rm -r {root}; python -m bench.provision",
-            cause="cache-changed",
+            cause="cache-broken",
         )
     return Tree(root, tuple((name, version) for name, version in manifest["packages"].items()))
 
@@ -257,8 +256,7 @@ def _extract(site: str, target: Path, progress: Callable[[str], None]) -> None:
             f"the packages could not be fetched from {host}",
             hint=fetch_hint(finished.text),
             evidence=tuple(causes[:6] or finished.lines[-6:]),
-            cause="fetch-failed",
-            transient=True,
+            cause="disk-full" if "No space left" in finished.text else "fetch-failed",
         )
 
 

@@ -133,7 +133,8 @@ def _given_path(qemu: str) -> Path:
         what = "is a folder; name the executable in it" if path.is_dir() else "does not exist"
         raise ProvisionError(f"qemu={qemu}: {path} {what}", hint=_OTHER, cause="qemu-missing")
     if not os.access(path, os.R_OK | os.X_OK):
-        raise ProvisionError(f"qemu={qemu}: {path} may not be run by you", hint=f"chmod +rx {path}", cause="qemu-unfit")
+        words = f"qemu={qemu}: {path} may not be run by you"
+        raise ProvisionError(words, hint=f"chmod +rx {path}", cause="qemu-not-executable")
     return path
 
 
@@ -176,4 +177,5 @@ def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:
     try:
         return commands.run([*argv, "--version"], deadline_s=_VERSION_DEADLINE_S, env=binary.env).text
     except ProvisionError as error:
-        raise ProvisionError(f"{binary.path} does not run: {error.message}", hint=_OTHER, cause="qemu-unfit") from error
+        cause = "qemu-not-executable" if isinstance(error.__cause__, OSError) else "qemu-unfit"
+        raise ProvisionError(f"{binary.path} does not run: {error.message}", hint=_OTHER, cause=cause) from error

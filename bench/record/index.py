@@ -46,7 +46,7 @@ def write_index(folder: Path) -> None:
     """
     plan = _load(folder / "plan.json")
     if plan is None:
-        raise StoreError(f"{folder / 'plan.json'} cannot be read")
+        raise StoreError(f"{folder / 'plan.json'} cannot be read", cause="plan-unreadable")
     cells = {cell["cell_id"]: cell["cell"] for cell in plan["cells"]}
     states = _states(folder / "ledger.jsonl")
     rows = [_row(folder, run, cells[run["cell_id"]], states.get(run["run_id"])) for run in plan["runs"]]

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bench.files import append_line
+from bench.errors import StoreError
+from bench.files import append_line, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
 SCHEMA_VERSION = 1
+_SHOWN_BYTES = 120
 
 State = Literal["planned", "started", "measured", "failed"]
+
+_TEXT = (str, type(None))
+_KINDS: dict[str, tuple[type, ...]] = {
+    "t": (int, float),
+    "attempt": (int,),
+    **dict.fromkeys(("phase", "cause", "message", "hint"), _TEXT),
+    **dict.fromkeys(("evidence", "logs"), (list,)),
+}
 
 
 @dataclass(frozen=True)
@@ -30,6 +41,9 @@ class Entry:
         phase: where it failed, if it did.
         cause: the short name of why.
         message: one line for a person.
+        hint: what fixes it.
+        evidence: the lines that prove it.
+        logs: paths worth reading, from the campaign's folder on where they are in it.
     """
 
     t: float
@@ -39,13 +53,17 @@ class Entry:
     phase: str | None = None
     cause: str | None = None
     message: str | None = None
+    hint: str | None = None
+    evidence: tuple[str, ...] = ()
+    logs: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Return the line of the file, without its end."""
         fields = {"t": round(self.t, 6), "run_id": self.run_id, "attempt": self.attempt, "state": self.state}
-        why = {"phase": self.phase, "cause": self.cause, "message": self.message}
-        tree = {"schema_version": SCHEMA_VERSION, **fields} | {k: v for k, v in why.items() if v is not None}
-        return json.dumps(tree, ensure_ascii=False)
+        why = {name: getattr(self, name) for name in ("phase", "cause", "message", "hint", "evidence", "logs")}
+        tree = {"schema_version": SCHEMA_VERSION, **fields} | {k: v for k, v in why.items() if v}
+        # A path or a log may hold bytes that are no text.
+        return json.dumps(tree, ensure_ascii=False).encode(errors="replace").decode()
 
 
 def parse_entry(line: str) -> Entry:
@@ -54,11 +72,19 @@ def parse_entry(line: str) -> Entry:
     Raises:
         ValueError: the line is torn, or not an entry of this schema.
     """
-    tree: Any = json.loads(line)
+    try:
+        tree: Any = json.loads(line)
+    except RecursionError as error:
+        raise ValueError(f"nested too deeply: {line[:80]!r}") from error
     if not isinstance(tree, dict) or tree.pop("schema_version", None) != SCHEMA_VERSION:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}: {line[:80]!r}")
     if tree.get("state") not in get_args(State) or not isinstance(tree.get("run_id"), str):
         raise ValueError(f"not a state of a run: {line[:80]!r}")
+    for key, kinds in _KINDS.items():
+        if key in tree and (isinstance(tree[key], bool) or not isinstance(tree[key], kinds)):
+            raise ValueError(f"{key} is not what it has to be: {line[:80]!r}")
+    for key in ("evidence", "logs"):
+        tree[key] = tuple(str(one) for one in tree.get(key, ()))
     try:
         return Entry(**{key: value for key, value in tree.items() if key in Entry.__dataclass_fields__})
     except TypeError as error:
@@ -68,28 +94,45 @@ def parse_entry(line: str) -> Entry:
 class Ledger:
     """The ledger of one campaign.
 
+    A kill in mid-write tears the last line: it is cut off when the ledger is opened, and said.
+
     Attributes:
         path: the file.
-        unreadable: how many lines could not be used; a kill in mid-write tears the last one.
+        torn: what was cut off, empty for nothing.
+
+    Raises:
+        StoreError: it cannot be read, or another line than a torn last one is damaged.
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
         self.path = path
-        self.unreadable = 0
+        self.torn = ""
         self._clock = clock
         self._last: dict[str, Entry] = {}
         self._attempts: dict[str, int] = {}
         if path.exists():
-            self._load(path.read_bytes())
+            self._load()
 
-    def _load(self, content: bytes) -> None:
-        for line in content.decode(errors="replace").splitlines():
+    def _load(self) -> None:
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            words = f"{self.path} cannot be read: {error.strerror}"
+            raise StoreError(words, cause="ledger-unreadable", logs=(self.path,)) from error
+        *lines, torn = content.split(b"\n")
+        for number, line in enumerate(lines, start=1):
             try:
-                self._take(parse_entry(line))
-            except ValueError:
-                self.unreadable += 1
-        if content and not content.endswith(b"\n"):
-            append_line(self.path, "")  # so that the next entry does not continue a torn line
+                self._take(parse_entry(line.decode()))
+            except ValueError as error:
+                raise StoreError(
+                    f"{self.path}: line {number} of {len(lines)} is damaged",
+                    cause="ledger-unreadable",
+                    evidence=(f"line {number}: {line[:_SHOWN_BYTES].decode(errors='backslashreplace')}",),
+                ) from error
+        if torn:
+            self.torn = torn.decode(errors="backslashreplace")
+            with told(self.path):
+                os.truncate(self.path, len(content) - len(torn))
 
     def _take(self, entry: Entry) -> None:
         self._last[entry.run_id] = entry
@@ -110,9 +153,17 @@ class Ledger:
         phase: str | None = None,
         cause: str | None = None,
         message: str | None = None,
+        *,
+        hint: str | None = None,
+        evidence: Iterable[str] = (),
+        logs: Iterable[str] = (),
     ) -> Entry:
-        """Add one change of state; it is on the disk when this returns."""
-        entry = Entry(self._clock(), run_id, attempt, state, phase, cause, message)
+        """Add one change of state; it is on the disk when this returns.
+
+        Raises:
+            StoreError: it could not be written.
+        """
+        entry = Entry(self._clock(), run_id, attempt, state, phase, cause, message, hint, tuple(evidence), tuple(logs))
         append_line(self.path, entry.line())
         self._take(entry)
         return entry

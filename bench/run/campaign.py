@@ -18,6 +18,7 @@ import psutil
 from bench.config.load import CHECKOUT
 from bench.errors import BenchError, StoreError
 from bench.exits import Exit
+from bench.files import store_error
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, remaining_s, require_disk, require_fit
 from bench.plan.label import accel_text
@@ -27,7 +28,7 @@ from bench.record.index import write_index
 from bench.record.ledger import Ledger
 from bench.record.run import read_record
 from bench.run.display import make_console, make_display
-from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
+from bench.run.folder import agree_on_plan, aside, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
 from bench.run.summary import summarise, summary_table
 
@@ -46,6 +47,8 @@ if TYPE_CHECKING:
     from bench.run.progress import Assets, Progress, RunOutcome
 
 _REPORT_DEADLINE_S = 600
+_MOST_EVIDENCE = 20
+_LONGEST_EVIDENCE = 500
 _HYPOTHESES_CHANGED = (
     "the hypotheses are not those that this campaign was started with, which stand; "
     "whatever is measured from here on is on record as measured under others, and its verdicts are exploratory"
@@ -263,7 +266,7 @@ class Loop:
             self._failed(run, understood, display)
             return understood
         except Exception as error:
-            self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), "bug", repr(error))
+            self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), cause="bug", message=repr(error))
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
@@ -274,18 +277,36 @@ class Loop:
 
     def _give_up(self, run: PlannedRun, display: Display) -> None:
         words = "interrupted by a signal"
-        self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), "interrupted", words)
+        self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), cause="interrupted", message=words)
         set_aside(self.folder, run.run_id)
         display.end("interrupted", failed=True)
 
     def _failed(self, run: PlannedRun, error: BenchError, display: Display) -> None:
-        self.ledger.append(run.run_id, "failed", run.attempt, error.phase, error.cause, error.message)
-        write_index(self.folder)
-        kept = set_aside(self.folder, run.run_id)
-        moved = self.folder / "runs" / run.run_id
+        moved, kept = self.folder / "runs" / run.run_id, aside(self.folder, run.run_id)
         error.logs = tuple(kept / log.relative_to(moved) if log.is_relative_to(moved) else log for log in error.logs)
+        try:
+            self._put_on_record(run, error)
+        except StoreError as refusal:
+            refusal.evidence = (f"the run had failed before that: {error.message}",)
+            raise
+        write_index(self.folder)
+        set_aside(self.folder, run.run_id)
         display.end(f"failed in {error.phase}", failed=True)
         display.say(f"{error}\n  kept: {kept}")
+
+    def _put_on_record(self, run: PlannedRun, error: BenchError) -> None:
+        logs = [log.relative_to(self.folder) if log.is_relative_to(self.folder) else log for log in error.logs]
+        self.ledger.append(
+            run.run_id,
+            "failed",
+            run.attempt,
+            error.phase,
+            error.cause,
+            error.message,
+            hint=error.hint,
+            evidence=[line[:_LONGEST_EVIDENCE] for line in error.evidence[:_MOST_EVIDENCE]],
+            logs=map(str, logs),
+        )
 
     def _estimate(self, run: PlannedRun) -> Estimate:
         return estimate(self._cells[run.cell_id])
@@ -300,8 +321,9 @@ class Loop:
         needs = f"about {duration_text(seconds)}, up to {gib(largest)} of memory"
         head = f"campaign {plan.campaign}: {extent(plan)}{state}; {under}; {needs}"
         self.console.print(f"{head}\nresults: {self.folder}", markup=False, soft_wrap=True)
-        if self.ledger.unreadable:
-            self.console.print(f"ledger.jsonl: {self.ledger.unreadable} unreadable line(s) left out", markup=False)
+        if self.ledger.torn:
+            text = f"ledger.jsonl: its last line was torn by a kill and has been cut off: {self.ledger.torn[:80]}"
+            self.console.print(text, markup=False, soft_wrap=True)
 
 
 def _phase(display: Display) -> Phase:
@@ -310,9 +332,9 @@ def _phase(display: Display) -> Phase:
 
 
 def _os_failure(error: OSError, phase: Phase) -> StoreError:
-    where = f": {error.filename}" if error.filename else ""
-    words = f"the operating system refused: {error.strerror or error}{where}"
-    return StoreError(words, hint="is the disk full? see df -h", phase=phase)
+    failure = store_error(error)
+    failure.phase = phase
+    return failure
 
 
 def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.errors import StoreError
 from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
-from bench.measure.trace import Problem, Trace, read_trace
+from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
 from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
@@ -23,7 +24,12 @@ if TYPE_CHECKING:
     from bench.measure.checkpoints import Assembly
 
 _CLIENT_COLUMNS = ("t_send", "latency_s", "status", "error", "bytes")
-_HTTP_ERROR = 400
+HTTP_ERROR = 400
+"""The lowest HTTP status that is no good answer."""
+
+_DAMAGE = frozenset(
+    (Unusable.TORN, Unusable.NUL, Unusable.LONG, Unusable.FORMAT, Unusable.ARGUMENTS, Unusable.DISORDER)
+)
 _QUANTILES = (("p50_s", 0.5), ("p95_s", 0.95), ("p99_s", 0.99))
 
 
@@ -81,13 +87,15 @@ def gather(
         remarks: what a reader should know of how the run was made.
 
     Raises:
-        StoreError: a trace cannot be read.
+        StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
     """
     warmup = early + cell.checkpoint.warmup
     entries, torn = read_json_lines(folder / "qmp.jsonl")
     primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
     secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
+    if not assembly.checkpoints:
+        require_sound(primary, folder / "primary" / "trace.log")
     pacing = read_pacing(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))
     sent = bytes_sent(assembly.spans_us(), samples)
@@ -116,6 +124,22 @@ def gather(
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
     )
     return Evidence(columns, answers, figures, quality)
+
+
+def require_sound(trace: Trace, path: Path) -> None:
+    """Return when a trace without a whole checkpoint is neither empty nor damaged.
+
+    Raises:
+        StoreError: it is.
+    """
+    damage = [one for one in trace.problems if one.what in _DAMAGE]
+    if damage:
+        evidence = tuple(f"{one.what} ({one.count}): {one.example}" for one in damage)
+        words = "the primary's trace log is damaged, and no checkpoint can be read from it"
+        raise StoreError(words, cause="trace-torn", evidence=evidence, logs=(path,))
+    if not len(trace):
+        words = f"the primary's trace log holds no event of a checkpoint ({trace.lines} lines)"
+        raise StoreError(words, cause="trace-empty", logs=(path,))
 
 
 def _side_problems(primary: Trace, secondary: Trace) -> Iterable[Problem]:
@@ -154,7 +178,7 @@ def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> 
         return None
     times, latencies = np.array(answers["t_send"]), np.array(answers["latency_s"])
     outcomes = zip(answers["error"], answers["status"], strict=True)
-    answered = np.array([error is None and status < _HTTP_ERROR for error, status in outcomes], dtype=bool)
+    answered = np.array([error is None and status < HTTP_ERROR for error, status in outcomes], dtype=bool)
     figures: dict[str, Any] = {
         "requests": len(times),
         "errors": int((~answered).sum()) if len(times) else 0,

@@ -9,7 +9,7 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, StoreError
-from bench.files import write_atomic
+from bench.files import store_error, told, write_atomic
 from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
 
@@ -34,7 +34,7 @@ def locked(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise StoreError(f"cannot write to {folder}: {error.strerror}", hint="choose another results=DIR") from error
+        raise store_error(error, folder) from error
     try:
         _lock(descriptor, folder)
         yield
@@ -68,10 +68,14 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
         write_atomic(path, plan_json(asked))
         return asked
     try:
-        text = path.read_text()
-    except OSError as error:
-        raise StoreError(f"{path}: {error.strerror}") from error
-    stored = parse_plan(text)
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path} cannot be read: {error}", cause="plan-unreadable", logs=(path,)) from error
+    try:
+        stored = parse_plan(text)
+    except StoreError as error:
+        error.logs = (path,)
+        raise
     require_same(stored, asked)
     return stored
 
@@ -81,20 +85,27 @@ def fresh_run_folder(folder: Path, run_id: str) -> Path:
     path = folder / "runs" / run_id
     if path.exists():
         set_aside(folder, run_id)
-    path.mkdir(mode=0o700, parents=True)
+    with told(path):
+        path.mkdir(mode=0o700, parents=True)
     return path
 
 
+def aside(folder: Path, run_id: str) -> Path:
+    """Return where the next attempt of a run that failed is kept."""
+    failed = folder / "failed"
+    return next(path for number in count() if not (path := failed / f"{run_id}-{number}").exists())
+
+
 def set_aside(folder: Path, run_id: str) -> Path:
-    """Move what an attempt left out of the measured runs, and return where it is now.
+    """Move what an attempt left out of the measured runs, and return where it is now: where `aside` said.
 
     Logs and traces are kept: every checkpoint that was completed is in them. Images and sockets are not.
     """
     run = folder / "runs" / run_id
     for temporary in (path for pattern in _TEMPORARY for path in run.rglob(pattern)):
         temporary.unlink()
-    failed = folder / "failed"
-    failed.mkdir(exist_ok=True)
-    kept = next(path for number in count() if not (path := failed / f"{run_id}-{number}").exists())
-    run.rename(kept)
+    kept = aside(folder, run_id)
+    with told(kept):
+        kept.parent.mkdir(exist_ok=True)
+        run.rename(kept)
     return kept

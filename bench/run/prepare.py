@@ -68,6 +68,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     resolved = tuple(cell.model_copy(update={"accel": accels[cell.qemu, cell.accel]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
     for qemu, accel in dict.fromkeys((cell.qemu, cell.accel) for cell in resolved):
+        _require_parts(assets[qemu])
         _require_colo(assets[qemu].binary, guest, accel, say)
     return Prepared(resolved, assets)
 
@@ -104,11 +105,18 @@ def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: 
     return {name: replace(one, warnings=warnings[name]) for name, one in assets.items()}
 
 
+def _require_parts(assets: Assets) -> None:
+    missing = assets.features.missing
+    if "block driver replication" in missing:
+        words = f"{assets.binary.version} was built without {', '.join(missing)}"
+        raise HostError(words, cause="replication-missing")
+
+
 def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say) -> None:
     verdict = probe_colo(binary, guest, accel, say)
     if not verdict.ok:
         raise HostError(
             f"{binary.version} cannot do COLO here under {accel}: {verdict.reason}",
             hint="if a deadline passed, repeat on an idle machine; else qemu=provisioned fetches a QEMU that can",
-            cause="colo-probe",
+            cause=verdict.cause or "colo-probe",
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import tempfile
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,7 @@ def cached_colo(binary: Binary, guest: Guest, accel: str) -> Verdict | None:
     """Return the stored verdict for this binary, guest and accelerator, if there is one."""
     try:
         stored = json.loads(_cache_path(binary, guest, accel).read_text())
-        return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]))
+        return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]), cause=str(stored.get("cause", "")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
@@ -51,7 +52,7 @@ def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str
     progress(f"probing COLO with {binary.version} under {accel}: a tiny pair must complete {_CHECKPOINTS} checkpoints")
     verdict, sure = asyncio.run(_probe(binary, guest, accel))
     if sure:
-        write_atomic(_cache_path(binary, guest, accel), json.dumps({"ok": verdict.ok, "reason": verdict.reason}) + "\n")
+        write_atomic(_cache_path(binary, guest, accel), json.dumps(asdict(verdict)) + "\n")
     return verdict
 
 
@@ -83,7 +84,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
         except BenchError as error:
             known = known_cause(error)
             reason = known or " | ".join((error.message, *error.evidence))
-            return Verdict(ok=False, reason=reason), known is not None
+            return Verdict(ok=False, reason=reason, cause=error.cause if known else ""), known is not None
     return Verdict(ok=True, reason=f"{_CHECKPOINTS} checkpoints completed"), True
 
 
@@ -107,7 +108,7 @@ async def _raise_if_hung(pair: Pair) -> None:
     try:
         await pair.monitor("primary").execute("query-status", deadline_s=_HUNG_S)
     except QmpError as error:
-        raise ColoError(_HANG, cause="colo-hang", transient=False) from error
+        raise ColoError(_HANG, cause="colo-hang") from error
 
 
 def known_cause(error: BenchError) -> str | None:

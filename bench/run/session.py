@@ -11,12 +11,13 @@ import sys
 import time
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
-from bench.errors import BenchError, WorkloadError
-from bench.files import write_atomic
+from bench.errors import BenchError, LaunchError, StoreError, WorkloadError
+from bench.files import require_room, write_atomic
 from bench.measure.bound import transport_bound
+from bench.measure.clock import ClockWatch
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.snapshot import drift, take_snapshot
 from bench.pair.console import Console, open_console
@@ -27,11 +28,11 @@ from bench.pair.process import Process, launch
 from bench.pair.readback import read_colo, read_machines
 from bench.provision.cache import file_sha256
 from bench.record.run import SCHEMA_VERSION
-from bench.run.evidence import gather
+from bench.run.evidence import HTTP_ERROR, gather
 from bench.run.progress import Assets, Progress, RunOutcome, phase_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -42,7 +43,10 @@ if TYPE_CHECKING:
 
     OnEvent = Callable[[Progress], None]
 
+T = TypeVar("T")
+
 _POLL_S = 0.02
+_REFUSALS_SHOWN = 3
 
 
 @dataclass
@@ -57,6 +61,7 @@ class Notes:
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
+    clock: ClockWatch = field(default_factory=ClockWatch)
 
 
 class Stages:
@@ -100,19 +105,36 @@ async def measure_run(
             folder.
     """
     notes = Notes()
-    stages = Stages(on_event, notes.timings)
+    stages = Stages(_looking(notes.clock, on_event), notes.timings)
     try:
         notes.transport = transport_bound(cell.link)
         before, cpu_before_s = take_snapshot(), _cpu_s()
-        await _live(cell, assets, folder, notes, stages, on_event)
+        await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
+        notes.clock.look()
+        notes.clock.require_steady()
         after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
         async with stages.stage("store"):
-            host = {"before": before.to_json(), "after": after.to_json(), "drift": drift(before, after, own_cpu_s)}
+            changed = [*drift(before, after, own_cpu_s), *notes.clock.drift()]
+            host = {"before": before.to_json(), "after": after.to_json(), "drift": changed}
             return _store(run, cell, assets, folder, notes, host, attempt)
     except BenchError as error:
+        if error.cause == "checkpoint-stuck":  # QEMU's checkpoint timer goes by the wall clock
+            notes.clock.look()
+            notes.clock.require_steady()
         # What an error is called by its kind (a QEMU that ends: launch) says less than where the run had come to.
-        error.phase = stages.phase
+        if error.cause != "clock-stepped":
+            error.phase = stages.phase
         raise
+
+
+def _looking(clock: ClockWatch, on_event: OnEvent) -> OnEvent:
+    """Return what hands every piece of news on after a look at the clocks: a step may be taken back before the end."""
+
+    def told(news: Progress) -> None:
+        clock.look()
+        on_event(news)
+
+    return told
 
 
 def _store(
@@ -120,7 +142,13 @@ def _store(
 ) -> RunOutcome:
     """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
     remarks = assets.remarks(cell)
-    evidence = gather(folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early, remarks=remarks)
+    try:
+        evidence = gather(
+            folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early, remarks=remarks
+        )
+    except StoreError:
+        require_room(folder)  # QEMU says nothing of a log that it could not write
+        raise
     record = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run.run_id,
@@ -201,7 +229,7 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
 
                 notes.early = counter.done
                 driving = drive(pair, cell, counter, told)
-                notes.samples = await (client.unless_exited(driving) if client else driving)
+                notes.samples = await (_unless_client_ended(client, driving) if client else driving)
             died = console.died()
             if died:
                 raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=_serial(pair))
@@ -224,20 +252,50 @@ async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) ->
     home = pair.folder / "client"
     home.mkdir(mode=0o700)
     client = pair.hosts.primary.command((sys.executable, "-m", *argv))
-    async with launch("client", client, folder=home, grace_s=cell.deadlines.teardown) as process:
-        await process.unless_exited(_first_answer(output, cell.deadlines.workload))
+    async with launch("client", client, folder=home, grace_s=cell.deadlines.teardown, qemu=False) as process:
+        await _unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
         yield process
         await _finish_client(process, cell.deadlines.teardown)
 
 
+async def _unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
+    try:
+        return await client.unless_exited(work)
+    except LaunchError as error:
+        if error.cause != "program-exited":
+            raise
+        words = "the workload's client ended too early"
+        raise WorkloadError(words, cause="client-failed", evidence=error.evidence, logs=error.logs) from error
+
+
 async def _first_answer(output: Path, deadline_s: float) -> None:
-    """Wait until the client has written something: from then on it is at work, and SIGTERM ends it in order."""
+    """Wait until the client has had an answer: from then on it is at work, and SIGTERM ends it in order."""
     try:
         async with asyncio.timeout(deadline_s):
-            while not (output.exists() and output.stat().st_size):  # noqa: ASYNC240 - one look at a local file
+            while not any(is_answer(line) for line in _lines(output)):
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
-        raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
+        refusals = [line for line in _lines(output) if line.strip()]
+        if not refusals:
+            raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
+        raise WorkloadError(
+            f"the client's {len(refusals)} requests all failed within {deadline_s:g} s",
+            cause="client-refused",
+            evidence=tuple(refusals[-_REFUSALS_SHOWN:]),
+        ) from error
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+def is_answer(line: str) -> bool:
+    """Return whether a line of the client's log tells of a request that was answered well."""
+    try:
+        entry = json.loads(line)
+        return bool(entry["error"] is None and entry["status"] < HTTP_ERROR)
+    except (ValueError, KeyError, TypeError):
+        return False  # the line that is being written
 
 
 async def _finish_client(client: Process, deadline_s: float) -> None:
@@ -247,10 +305,15 @@ async def _finish_client(client: Process, deadline_s: float) -> None:
             status = await client.exited()
     except TimeoutError as error:
         raise WorkloadError(
-            f"the workload's client did not end within {deadline_s:g} s", cause="client-hung"
+            f"the workload's client did not end within {deadline_s:g} s",
+            cause="client-hung",
+            evidence=client.tail(),
+            logs=(client.stderr_path,),
         ) from error
     if status:
-        raise WorkloadError("the workload's client failed", cause="client-failed", evidence=client.tail())
+        raise WorkloadError(
+            "the workload's client failed", cause="client-failed", evidence=client.tail(), logs=(client.stderr_path,)
+        )
 
 
 def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:

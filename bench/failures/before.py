@@ -1,0 +1,272 @@
+"""Causes that are met before a pair runs: the request, the machine, QEMU and the guest."""
+
+from __future__ import annotations
+
+from bench.failures.cause import Cause, Phase
+
+_PROBE = (Phase.HOST,)
+_MACHINE = (Phase.HOST, Phase.LAUNCH)
+
+PLAN = (
+    Cause(
+        "bad-configuration",
+        (Phase.PLAN,),
+        "The command line or a file of conf/ names an unknown key, an illegal value or a sweep that cannot be.",
+        "correct the key or value that the message names; `python -m bench --help` lists the legal ones",
+        "The message: the key, the value, and what would be legal.",
+    ),
+    Cause(
+        "plan-changed",
+        (Phase.PLAN,),
+        "A campaign of this name is there with another plan, so its runs and the new ones would not be one data set.",
+        "choose another campaign=NAME, or repeat the command that it was started with",
+        "Each setting, factor or hash that differs, stored and asked for.",
+    ),
+    Cause(
+        "campaign-locked",
+        (Phase.PLAN,),
+        "Another process is running this campaign; the kernel drops its lock when that process ends, however it ends.",
+        "wait for it, or choose another campaign=NAME",
+        "The process id of the holder.",
+    ),
+)
+
+HOST = (
+    Cause(
+        "host-memory",
+        _PROBE,
+        "A cell needs more memory than the host has available: the secondary alone takes all of the guest's RAM.",
+        "choose a smaller mem=, or free memory on this host",
+        "Needed and available, primary and secondary apart.",
+    ),
+    Cause(
+        "host-disk",
+        _PROBE,
+        "The results of the runs that are left would not fit on the disk.",
+        "choose another results=DIR, or free space",
+        "Needed and free.",
+    ),
+    Cause(
+        "privilege-missing",
+        _MACHINE,
+        "Network namespaces or tap devices are asked for, and this user may not make them.",
+        "run it as root, or use host=local",
+        "The message; from a tap also QEMU's own words.",
+    ),
+    Cause(
+        "tool-missing",
+        _PROBE,
+        "A program that host=netns needs is not installed.",
+        "sudo apt-get install -y iproute2 util-linux",
+        "The program's name.",
+    ),
+    Cause(
+        "netns-failed",
+        (Phase.HOST, Phase.LAUNCH),
+        "A network namespace could not be made: some containers withhold CAP_SYS_ADMIN even from root.",
+        "use host=local there",
+        "What `unshare` said.",
+    ),
+    Cause(
+        "tbf-refused",
+        (Phase.HOST, Phase.LAUNCH),
+        "The kernel refused to limit the link's bandwidth.",
+        "modprobe sch_tbf, or leave link.bandwidth out",
+        "What `tc` said.",
+    ),
+    Cause(
+        "netem-missing",
+        (Phase.HOST, Phase.LAUNCH),
+        "Delay and loss need the kernel's netem, which this kernel does not have.",
+        "modprobe sch_netem, or leave link.delay and link.loss_percent out",
+        "What `tc` said.",
+    ),
+    Cause(
+        "command-failed",
+        (Phase.HOST, Phase.LAUNCH),
+        "A helper program (`ip`, `tc`, `qemu-img`) ended with an error.",
+        "see what the program said above",
+        "The command and its standard error.",
+    ),
+    Cause(
+        "command-slow",
+        (Phase.HOST, Phase.LAUNCH),
+        "A helper program did not end in time and was killed.",
+        "see whether the machine is overloaded or a disk hangs, then repeat the command",
+        "The command and its deadline.",
+        transient=True,
+    ),
+    Cause(
+        "program-missing",
+        (Phase.LAUNCH, Phase.WORKLOAD),
+        "A program other than QEMU that a run starts is gone or cannot be started.",
+        "repair the installation: make setup",
+        "The program's path and the system's reason.",
+    ),
+    Cause(
+        "kvm",
+        _MACHINE,
+        "accel=kvm is asked for, and KVM cannot be opened, or the guest hangs or stops under it.",
+        "use accel=auto or accel=tcg",
+        "Why: the device, the guest's or QEMU's last words, or the deadline that passed.",
+    ),
+    Cause(
+        "colo-probe",
+        _PROBE,
+        "A tiny pair of this QEMU did not complete two checkpoints, for a reason that has no name of its own.",
+        "if a deadline passed, repeat on an idle machine; else use qemu=provisioned",
+        "What the probe's pair failed with.",
+    ),
+    Cause(
+        "colo-hang",
+        _PROBE,
+        "The primary hangs at a checkpoint, QMP included: under TCG, QEMU before 11.x leaves the big lock held there.",
+        "use qemu=provisioned, or accel=kvm",
+        "The probe's verdict, kept in the cache folder by the binary's hash.",
+    ),
+    Cause(
+        "colo-completed",
+        (Phase.HOST, Phase.COLO_START),
+        "The migration ended `completed` instead of `colo`, as QEMU 10.0.0-10.0.6 and 10.1.0-10.1.2 do.",
+        "this QEMU ends COLO at once: use qemu=provisioned",
+        "Both sides' last words.",
+    ),
+    Cause(
+        "replication-missing",
+        (Phase.HOST, Phase.COLO_START),
+        "This QEMU was built without the block replication driver that COLO needs.",
+        "use qemu=provisioned, or a QEMU configured with --enable-replication",
+        "What the binary lacks, or its own words.",
+    ),
+    Cause(
+        "unknown-cpu",
+        _MACHINE,
+        "QEMU does not know the CPU model, or a feature of it.",
+        "`qemu-system-x86_64 -cpu help` lists the models and features: change cpu.model or cpu.features",
+        "QEMU's own message.",
+    ),
+    Cause(
+        "unknown-device",
+        _MACHINE,
+        "QEMU does not know a device.",
+        "`qemu-system-x86_64 -device help` lists the devices: change devices=, or use qemu=provisioned",
+        "QEMU's own message.",
+    ),
+    Cause(
+        "unknown-option",
+        _MACHINE,
+        "QEMU does not know an option, a parameter or a property of one.",
+        "leave the option out that QEMU names, or use qemu=provisioned",
+        "QEMU's own message.",
+    ),
+    Cause(
+        "machine-refused",
+        _PROBE,
+        "QEMU refuses the machine that was asked for, in words that have no cause of their own here.",
+        "see QEMU's own words above; cpu.*, devices.* and smp decide the machine",
+        "QEMU's last words.",
+    ),
+    Cause(
+        "machine-missing",
+        _PROBE,
+        "The binary has no machine `pc`: it emulates another architecture.",
+        "use a qemu-system-x86_64 binary",
+        "The message.",
+    ),
+    Cause(
+        "trace-event-unknown",
+        _PROBE,
+        "A trace event that is not optional does not exist in this QEMU.",
+        "correct trace.events; `qemu-system-x86_64 -trace help` lists all",
+        "The names that come close.",
+    ),
+)
+
+PROVISION = (
+    Cause(
+        "qemu-missing",
+        (Phase.PROVISION, Phase.LAUNCH),
+        "The QEMU that is asked for, its qemu-img, or a library of it is not there.",
+        "use qemu=provisioned, qemu=/path/to/qemu-system-x86_64, or install qemu-system-x86 and qemu-utils",
+        "The path; from a library the loader's words.",
+    ),
+    Cause(
+        "qemu-not-executable",
+        (Phase.PROVISION, Phase.LAUNCH),
+        "The QEMU is there and may not be run by you, or is not a program for this machine.",
+        "chmod +rx the binary, or use qemu=provisioned",
+        "The path and the system's reason.",
+    ),
+    Cause(
+        "qemu-unfit",
+        (Phase.PROVISION,),
+        "The program runs and is not a QEMU: it does not answer --version as one.",
+        "use qemu=provisioned, or qemu=/path/to/qemu-system-x86_64",
+        "What it answered.",
+    ),
+    Cause(
+        "tools-missing",
+        (Phase.PROVISION,),
+        "Packages that fetching QEMU or building the guest needs are not installed.",
+        "install them with the command that the error shows",
+        "Their names.",
+    ),
+    Cause(
+        "no-mirror",
+        (Phase.PROVISION,),
+        "apt on this machine knows no Debian mirror.",
+        "on Debian: sudo apt-get update; elsewhere set COLO_BENCH_MIRROR",
+        "The message.",
+    ),
+    Cause(
+        "fetch-failed",
+        (Phase.PROVISION,),
+        "The packages could not be fetched, or their signatures or dates are not valid.",
+        "check the network, or choose another mirror: COLO_BENCH_MIRROR=http://HOST/debian",
+        "apt's errors.",
+        transient=True,
+    ),
+    Cause(
+        "cache-broken",
+        (Phase.PROVISION,),
+        "A fetched file in the cache folder is gone, damaged or changed: its hash is not the one of when it was made.",
+        "remove the folder that the error names, then: python -m bench.provision",
+        "The files whose hash differs.",
+    ),
+    Cause(
+        "guest-image-broken",
+        (Phase.PROVISION,),
+        "The guest's kernel or initramfs is gone, damaged or changed since it was built.",
+        "remove the folder that the error names, then: python -m bench.provision",
+        "The file whose hash differs.",
+    ),
+    Cause(
+        "provision-failed",
+        (Phase.PROVISION,),
+        "QEMU, the guest or the library could not be fetched, built or verified, for another reason.",
+        "see the message, then: python -m bench.provision",
+        "The last words of the program that failed.",
+    ),
+    Cause(
+        "guest-stopped",
+        (Phase.HOST,),
+        "The guest of the KVM probe stopped for good: its kernel panicked, or KVM reported an internal error.",
+        "use accel=tcg",
+        "The last lines of its console.",
+    ),
+    Cause(
+        "qemu-aborted",
+        (Phase.HOST,),
+        "The QEMU of the KVM probe aborted, as it does when KVM refuses a register of this CPU.",
+        "use accel=tcg",
+        "Its last lines.",
+    ),
+    Cause(
+        "qemu-ended",
+        (Phase.HOST,),
+        "The QEMU of the KVM probe ended before its guest was ready.",
+        "see its last words; use accel=tcg",
+        "Its last lines.",
+        transient=True,
+    ),
+)

@@ -1,0 +1,47 @@
+"""What the catalogue says of one cause of failure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Phase(StrEnum):
+    """Where in the life of a run (or before it) a failure happened."""
+
+    PLAN = "plan"
+    HOST = "host"
+    PROVISION = "provision"
+    GUEST = "guest"
+    LAUNCH = "launch"
+    HANDSHAKE = "handshake"
+    COLO_START = "colo-start"
+    WORKLOAD = "workload"
+    MEASURE = "measure"
+    TEARDOWN = "teardown"
+    STORE = "store"
+
+
+LIVE = (Phase.LAUNCH, Phase.HANDSHAKE, Phase.GUEST, Phase.COLO_START, Phase.WORKLOAD, Phase.MEASURE)
+"""The phases in which a pair runs."""
+
+
+@dataclass(frozen=True)
+class Cause:
+    """One entry of the catalogue.
+
+    Attributes:
+        name: the short, stable name that the ledger and every error carry.
+        phases: where it arises; the document lists it under the first.
+        meaning: what happened, in one sentence.
+        fix: what a person does about it; the hint of an error that brings none of its own.
+        proof: which lines and logs an error of this cause brings, or where to look.
+        transient: whether the same run, started again, may succeed: what ``on_error=retry:N`` goes by.
+    """
+
+    name: str
+    phases: tuple[Phase, ...]
+    meaning: str
+    fix: str
+    proof: str
+    transient: bool = False
