@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 """The version of the stored format that this package reads."""
@@ -24,7 +24,7 @@ Text = Annotated[str, BeforeValidator(str)]
 class Record(BaseModel):
     """A stored document: immutable, tolerant of keys that nobody here reads."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class PlannedRun(Record):
@@ -77,6 +77,12 @@ class Plan(Record):
     guest: dict[str, Any] = {}
     hypotheses: tuple[dict[str, Any], ...] = ()
     hypotheses_sha256: str = ""
+
+    @model_validator(mode="after")
+    def _no_run_twice(self) -> Plan:
+        if len({run.run_id for run in self.runs}) != len(self.runs):
+            raise ValueError("two runs are the same one")
+        return self
 
 
 class LedgerLine(Record):

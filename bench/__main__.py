@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
@@ -71,7 +72,10 @@ def main() -> int:
         signal.signal(signal.SIGHUP, _interrupt)
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
-    command = shlex.join(("python", "-m", "bench", *sys.argv[1:]))
+    # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    command = shlex.join(("python", "-m", "bench", *sys.argv[1:])).encode(errors="backslashreplace").decode()
     try:
         configs = compose(words)
         if not configs:

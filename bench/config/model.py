@@ -31,12 +31,26 @@ def _whole_mib(size_bytes: int) -> int:
     return size_bytes
 
 
+def absolute_path(text: str) -> Path:
+    """Return a path with its ``~`` replaced, from the root.
+
+    Raises:
+        ValueError: there is no such user, or it cannot be a path.
+    """
+    if "\0" in text:
+        raise ValueError("a path holds no NUL")
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{text!r} is no path here: {error}") from error
+
+
 def _known_qemu(value: str) -> str:
     if value in {"provisioned", "system"}:
         return value
     if "/" not in value:
         raise ValueError(f"{value!r} names no QEMU; legal: provisioned, system, or the path of a binary")
-    return str(Path(value).expanduser().absolute())
+    return str(absolute_path(value))
 
 
 _GUEST_SYSTEM_BYTES = 64 << 20

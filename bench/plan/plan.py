@@ -8,9 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError, model_validator
 
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Cell
+from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels
 from bench.provision.guest import KERNEL_ARGUMENTS
@@ -131,10 +133,11 @@ def make_plan(
         ConfigError: two cells are the same configuration.
     """
     planned = plan_cells(cells)
+    identities = [identity(one.cell) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
         PlannedRun(
-            run_id=_run_id(planned[index].cell, block, seed, qemu[planned[index].cell.qemu], guest, nodelay_sha256),
+            run_id=_run_id(identities[index], block, seed, qemu[planned[index].cell.qemu], guest, nodelay_sha256),
             campaign=campaign,
             cell_id=planned[index].cell_id,
             label=planned[index].label,
@@ -178,10 +181,12 @@ def plan_cells(cells: Sequence[Cell]) -> tuple[PlannedCell, ...]:
     return planned
 
 
-def _run_id(cell: Cell, block: int, seed: int, qemu: QemuBuild, guest: GuestBuild, nodelay_sha256: str | None) -> str:
+def _run_id(
+    cell: Mapping[str, Any], block: int, seed: int, qemu: QemuBuild, guest: GuestBuild, nodelay_sha256: str | None
+) -> str:
     defining = {
         "schema_version": SCHEMA_VERSION,
-        "cell": identity(cell),
+        "cell": cell,
         "block": block,
         "seed": seed,
         "qemu_sha256": qemu.sha256,
@@ -189,7 +194,7 @@ def _run_id(cell: Cell, block: int, seed: int, qemu: QemuBuild, guest: GuestBuil
         "initramfs_sha256": guest.initramfs_sha256,
         "kernel_arguments": list(KERNEL_ARGUMENTS),
     }
-    if cell.link.transport == "nodelay":
+    if cell["link"]["transport"] == "nodelay":
         defining["nodelay_sha256"] = nodelay_sha256
     return digest(defining, 12)
 
@@ -236,32 +241,55 @@ def plan_json(plan: Plan) -> str:
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def parse_plan(text: str) -> Plan:
+class _Stored(BaseModel):
+    """What a ``plan.json`` has to hold, type by type."""
+
+    campaign: str
+    command: str
+    experiment: str | None
+    seed: int
+    repeats: int
+    cells: tuple[PlannedCell, ...]
+    runs: tuple[PlannedRun, ...]
+    qemu: dict[str, QemuBuild]
+    guest: GuestBuild
+    nodelay_sha256: str | None
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Stored:
+        if [run.order for run in self.runs] != list(range(len(self.runs))):
+            raise ValueError("the runs are not in their order")
+        if len({run.run_id for run in self.runs}) != len(self.runs):
+            raise ValueError("two runs are the same one")
+        if {run.cell_id for run in self.runs} - {one.cell_id for one in self.cells}:
+            raise ValueError("a run is of no cell")
+        return self
+
+
+def parse_plan(content: str | bytes) -> Plan:
     """Return the plan that a ``plan.json`` holds.
 
     Raises:
-        StoreError: the text is not a plan, or one of another schema.
+        StoreError: the content is not a plan, or one of another schema.
     """
     try:
-        tree = json.loads(text)
+        tree = parse_json(content)
         if tree["schema_version"] != SCHEMA_VERSION:
             raise StoreError(f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}")
-        return Plan(
-            campaign=tree["campaign"],
-            command=tree["command"],
-            experiment=tree["experiment"],
-            seed=tree["seed"],
-            repeats=tree["repeats"],
-            cells=tuple(
-                PlannedCell(one["cell_id"], one["label"], Cell.model_validate(one["cell"])) for one in tree["cells"]
-            ),
-            runs=tuple(PlannedRun(campaign=tree["campaign"], **run) for run in tree["runs"]),
-            qemu={name: QemuBuild(**build) for name, build in tree["qemu"].items()},
-            guest=GuestBuild(**tree["guest"]),
-            nodelay_sha256=tree["nodelay_sha256"],
-            hypotheses=tuple(Hypothesis.model_validate(one) for one in tree.get("hypotheses", ())),
-        )
+        runs = [{**run, "campaign": tree["campaign"]} for run in tree["runs"]]
+        stored = _Stored.model_validate({**tree, "runs": runs})
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"plan.json cannot be read: {error}", hint="use another campaign= name, or move this folder away"
+            f"plan.json cannot be read: {_why(error)}",
+            hint="use another campaign= name, or move this folder away",
+            cause="plan-unreadable",
         ) from error
+    return Plan(**{name: getattr(stored, name) for name in _Stored.model_fields})
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    return f"{type(error).__name__}: {error}"

@@ -7,7 +7,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from bench.files import append_line
+from bench.documents import lines_of, parse_json
+from bench.errors import StoreError
+from bench.files import append_lines
+from bench.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -47,22 +50,55 @@ class Entry:
         tree = {"schema_version": SCHEMA_VERSION, **fields} | {k: v for k, v in why.items() if v is not None}
         return json.dumps(tree, ensure_ascii=False)
 
+    def sound(self) -> bool:
+        """Whether every field is of its kind; a line that was damaged may still be JSON."""
+        words = (self.run_id, *(word for word in (self.phase, self.cause, self.message) if word is not None))
+        return (
+            is_amount(self.t)
+            and isinstance(self.attempt, int)
+            and is_amount(self.attempt)
+            and self.state in get_args(State)
+            and all(isinstance(word, str) for word in words)
+        )
 
-def parse_entry(line: str) -> Entry:
+
+def parse_entry(line: str | bytes) -> Entry:
     """Return the entry of one line; keys that are not known are left alone.
 
     Raises:
         ValueError: the line is torn, or not an entry of this schema.
     """
-    tree: Any = json.loads(line)
+    tree: Any = parse_json(line)
     if not isinstance(tree, dict) or tree.pop("schema_version", None) != SCHEMA_VERSION:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}: {line[:80]!r}")
-    if tree.get("state") not in get_args(State) or not isinstance(tree.get("run_id"), str):
-        raise ValueError(f"not a state of a run: {line[:80]!r}")
     try:
-        return Entry(**{key: value for key, value in tree.items() if key in Entry.__dataclass_fields__})
+        entry = Entry(**{key: value for key, value in tree.items() if key in Entry.__dataclass_fields__})
     except TypeError as error:
         raise ValueError(f"not an entry: {line[:80]!r}") from error
+    if not entry.sound():
+        raise ValueError(f"not a state of a run: {line[:80]!r}")
+    return entry
+
+
+def read_entries(path: Path) -> tuple[list[Entry], int]:
+    """Return the entries of a ledger, none where there is no file, and how many of its lines could not be used.
+
+    Raises:
+        StoreError: the file is there and cannot be read.
+    """
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        return [], 0
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", cause="ledger-unreadable", logs=(path,)) from error
+    entries, unreadable = [], 0
+    for line in lines_of(content):
+        try:
+            entries.append(parse_entry(line))
+        except ValueError:
+            unreadable += 1
+    return entries, unreadable
 
 
 class Ledger:
@@ -74,22 +110,20 @@ class Ledger:
     """
 
     def __init__(self, path: Path, clock: Callable[[], float] = time.time) -> None:
+        """Read what is there.
+
+        Raises:
+            StoreError: the file is there and cannot be read, or a torn last line cannot be ended.
+        """
         self.path = path
-        self.unreadable = 0
         self._clock = clock
         self._last: dict[str, Entry] = {}
         self._attempts: dict[str, int] = {}
-        if path.exists():
-            self._load(path.read_bytes())
-
-    def _load(self, content: bytes) -> None:
-        for line in content.decode(errors="replace").splitlines():
-            try:
-                self._take(parse_entry(line))
-            except ValueError:
-                self.unreadable += 1
-        if content and not content.endswith(b"\n"):
-            append_line(self.path, "")  # so that the next entry does not continue a torn line
+        entries, self.unreadable = read_entries(path)
+        for entry in entries:
+            self._take(entry)
+        if _ends_torn(path):
+            append_lines(path, [""])  # so that the next entry does not continue a torn line
 
     def _take(self, entry: Entry) -> None:
         self._last[entry.run_id] = entry
@@ -97,10 +131,9 @@ class Ledger:
             self._attempts[entry.run_id] = entry.attempt + 1
 
     def plan(self, run_ids: Iterable[str]) -> None:
-        """Write down the runs that the ledger does not know yet."""
-        for run_id in run_ids:
-            if run_id not in self._last:
-                self.append(run_id, "planned")
+        """Write down the runs that the ledger does not know yet, all at once."""
+        unknown = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in self._last]
+        self._write([Entry(self._clock(), run_id, 0, "planned") for run_id in unknown])
 
     def append(
         self,
@@ -113,9 +146,13 @@ class Ledger:
     ) -> Entry:
         """Add one change of state; it is on the disk when this returns."""
         entry = Entry(self._clock(), run_id, attempt, state, phase, cause, message)
-        append_line(self.path, entry.line())
-        self._take(entry)
+        self._write([entry])
         return entry
+
+    def _write(self, entries: list[Entry]) -> None:
+        append_lines(self.path, [entry.line() for entry in entries])
+        for entry in entries:
+            self._take(entry)
 
     def last(self, run_id: str) -> Entry | None:
         """Return the newest entry of a run."""
@@ -129,3 +166,11 @@ class Ledger:
     def attempts(self, run_id: str) -> int:
         """Return how many attempts were started."""
         return self._attempts.get(run_id, 0)
+
+
+def _ends_torn(path: Path) -> bool:
+    if not path.exists() or not path.stat().st_size:
+        return False
+    with path.open("rb") as file:
+        file.seek(-1, 2)
+        return file.read(1) != b"\n"

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
@@ -19,13 +20,14 @@ from bench.config.load import CHECKOUT
 from bench.errors import BenchError, StoreError
 from bench.exits import Exit
 from bench.plan.dryrun import dry_run
-from bench.plan.estimate import Estimate, duration_text, estimate, gib, remaining_s, require_disk, require_fit
+from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text
+from bench.plan.pace import Pace
 from bench.plan.plan import GuestBuild, QemuBuild, digest, extent, identity, make_plan, plan_cells
 from bench.provision.cache import file_sha256
-from bench.record.index import write_index
+from bench.record.index import Index, write_index
 from bench.record.ledger import Ledger
-from bench.record.run import read_record
+from bench.record.run import quality_failures, read_record
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
@@ -154,15 +156,26 @@ class Loop:
     console: Console
     interrupted: bool = False
     _cells: dict[str, Cell] = field(init=False)
-    _took: list[tuple[Estimate, float]] = field(init=False, default_factory=list)
+    _estimates: dict[str, Estimate] = field(init=False)
+    _whole: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         # The deadlines of this command, not those the plan was first made with.
         self._cells = {one.cell_id: one.cell for one in plan_cells(self.prepared.cells)}
+        self._estimates = {cell_id: estimate(cell) for cell_id, cell in self._cells.items()}
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.folder, self.ledger.last)
 
     def done(self, run_id: str) -> bool:
         """Return whether a run is measured and its record is there."""
-        return self.ledger.done(run_id) and self._record(run_id) is not None
+        if not self.ledger.done(run_id):
+            return False
+        # Read once by each command: to read every record at every look would make a long campaign slow.
+        if run_id not in self._whole and self._record(run_id) is not None:
+            self._whole.add(run_id)
+        return run_id in self._whole
 
     def _record(self, run_id: str) -> dict[str, Any] | None:
         return read_record(self.folder / "runs" / run_id, run_id)
@@ -175,7 +188,7 @@ class Loop:
             if last is None or record is None:
                 continue
             (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
-            doubt = "; ".join(record.get("quality", {}).get("failures", ()))
+            doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
             self.console.print(text, markup=False, soft_wrap=True)
@@ -221,15 +234,14 @@ class Loop:
                 raise
 
     async def _measure_all(self, remaining: Sequence[PlannedRun], display: Display) -> None:
-        for index, run in enumerate(remaining):
+        pace = Pace(self._estimate(run).seconds for run in remaining)
+        for run in remaining:
             if self.interrupted:
                 return
-            ahead = [self._estimate(one) for one in remaining[index:]]
             began = time.monotonic()
-            measured = await self._until_measured(run, display, remaining_s(ahead, self._took))
-            if measured:
-                self._took.append((ahead[0], time.monotonic() - began))
-            elif self.on_error.stop:
+            measured = await self._until_measured(run, display, pace.left_s)
+            pace.over(self._estimate(run).seconds, time.monotonic() - began if measured else None)
+            if not measured and self.on_error.stop:
                 display.say("stopped at the first failed run, as on_error=stop asks")
                 return
 
@@ -267,7 +279,7 @@ class Loop:
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
-        write_index(self.folder)
+        self._index.changed(run.run_id)
         doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
         display.end(f"measured{doubt}", failed=False)
         return None
@@ -280,7 +292,7 @@ class Loop:
 
     def _failed(self, run: PlannedRun, error: BenchError, display: Display) -> None:
         self.ledger.append(run.run_id, "failed", run.attempt, error.phase, error.cause, error.message)
-        write_index(self.folder)
+        self._index.changed(run.run_id)
         kept = set_aside(self.folder, run.run_id)
         moved = self.folder / "runs" / run.run_id
         error.logs = tuple(kept / log.relative_to(moved) if log.is_relative_to(moved) else log for log in error.logs)
@@ -288,7 +300,7 @@ class Loop:
         display.say(f"{error}\n  kept: {kept}")
 
     def _estimate(self, run: PlannedRun) -> Estimate:
-        return estimate(self._cells[run.cell_id])
+        return self._estimates[run.cell_id]
 
     def _introduce(self, remaining: Sequence[PlannedRun]) -> None:
         plan = self.plan
