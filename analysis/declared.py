@@ -40,7 +40,7 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
 
 
 def _settled(one: Any) -> Any:
-    """Return a hypothesis with its levels as the stored cells have them; what is of another kind is left to be refused."""
+    """Return a hypothesis with its levels as the stored cells have them; what is no level is left to be refused."""
     if not isinstance(one, dict):
         return one
     settled = dict(one)

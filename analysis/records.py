@@ -18,7 +18,14 @@ RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Level = bool | int | float | str | None
 """One value of a factor."""
 
-Text = Annotated[str, BeforeValidator(str)]
+
+def _written_out(value: Any) -> Any:
+    """Return a text without lone surrogates, which stand for bytes that are no UTF-8 and which no report can hold."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(lambda value: _written_out(str(value)))]
+Message = Annotated[str | None, BeforeValidator(_written_out)]
 
 
 class Record(BaseModel):
@@ -92,9 +99,9 @@ class LedgerLine(Record):
     run_id: RunId
     attempt: int = 0
     state: Literal["planned", "started", "measured", "failed"]
-    phase: str | None = None
-    cause: str | None = None
-    message: str | None = None
+    phase: Message = None
+    cause: Message = None
+    message: Message = None
 
 
 class Problem(Record):

@@ -21,7 +21,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import explain_composition
-from bench.config.load import CHECKOUT, load_grid
+from bench.config.load import CHECKOUT, Settings, load_grid
+from bench.config.model import Cell
 from bench.errors import BenchError, ConfigError
 from bench.exits import Exit, exit_of
 from bench.run.campaign import run_campaign
@@ -29,6 +30,9 @@ from bench.run.campaign import run_campaign
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
+
+
+_KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
 
 def compose(words: Sequence[str]) -> list[DictConfig]:
@@ -45,6 +49,9 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if idle:
         raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    dashed = [word for word in words if word.startswith("-") and word.lstrip("-").partition("=")[0] in _KEYS]
+    if dashed:
+        raise ConfigError(f"{dashed[0]}: write {dashed[0].lstrip('-')}, without dashes")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, instead of printing them and leaving with 1
     with _arguments(words):
         try:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Bytes = st.SearchStrategy[bytes]
 
-SLOW = settings(max_examples=max(20, settings.default.max_examples // 8))
+SLOW = settings(max_examples=max(15, settings.default.max_examples // 8))
 """For properties whose every input takes many milliseconds."""
 
 

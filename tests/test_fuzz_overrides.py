@@ -18,7 +18,6 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import __main__ as entry
 from bench.config.load import CHECKOUT, load, load_grid
-from bench.config.model import Cell
 from bench.exits import Exit
 from bench.plan.plan import QemuBuild, make_plan, parse_plan, plan_json
 
@@ -26,21 +25,117 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bench.config.load import Settings
+    from bench.config.model import Cell
 
 KEYS = (
-    "mem", "smp", "accel", "qemu", "replica", "repeats", "seed", "campaign", "results", "on_error", "watch", "hypotheses",
-    "workload", "workload.name", "workload.rate", "workload.working_set", "workload.path", "link", "link.transport",
-    "link.delay", "link.bandwidth", "link.loss_percent", "host", "host.kind", "cpu", "cpu.model", "cpu.features",
-    "cpu.cache.l2.size", "devices", "devices.nic", "devices.disk_size", "checkpoint", "checkpoint.count",
-    "checkpoint.interval", "trace", "trace.events", "deadlines", "deadlines.boot", "experiment", "memm", "hydra.mode", "", ".",
-)  # fmt: skip
+    "mem",
+    "smp",
+    "accel",
+    "qemu",
+    "replica",
+    "repeats",
+    "seed",
+    "campaign",
+    "results",
+    "on_error",
+    "watch",
+    "hypotheses",
+    "workload",
+    "workload.name",
+    "workload.rate",
+    "workload.working_set",
+    "workload.path",
+    "link",
+    "link.transport",
+    "link.delay",
+    "link.bandwidth",
+    "link.loss_percent",
+    "host",
+    "host.kind",
+    "cpu",
+    "cpu.model",
+    "cpu.features",
+    "cpu.cache.l2.size",
+    "devices",
+    "devices.nic",
+    "devices.disk_size",
+    "checkpoint",
+    "checkpoint.count",
+    "checkpoint.interval",
+    "trace",
+    "trace.events",
+    "deadlines",
+    "deadlines.boot",
+    "experiment",
+    "memm",
+    "hydra.mode",
+    "",
+    ".",
+)
 WORDS = (
-    "", "1", "0", "-1", "2.0", "1e3", "nan", "inf", "-inf", "true", "null", "4G", "4GB", "1G,2G", "'4G'", '"4G"', "'4G", "[4G", "{a:1}",
-    "{a:1", "[1,2]", "[]", "{}", "dirty", "idle,http", "tcp,unix", "udp", "netns", "retry:2", "retry:-1", "${mem}", "${nope}", "${oc.env:HOME}",
-    "${oc.env:NOPE}", "${", "range(1,3)", "choice(1,2)", "glob(*)", "interval(1,2)", "sort(3,1)", "int('x')", "4G,", ",", "../x", "/etc/passwd",
-    "~nobody-at-all/x", "a b", "é", "\N{FULLWIDTH DIGIT FOUR}G", "9" * 30, "1_000", "50us", "2.3ms", "100mbit", "demo", "procedure",
-    "[{id:H,claim:c,factor:mem,foo:1}]", "[{id:H,claim:c,factor:mem,levels:[[1]]}]", "[{id:H,claim:c,kind:value,low:0,high:inf}]", "@x", "\\", "$(x)",
-)  # fmt: skip
+    "",
+    "1",
+    "0",
+    "-1",
+    "2.0",
+    "1e3",
+    "nan",
+    "inf",
+    "-inf",
+    "true",
+    "null",
+    "4G",
+    "4GB",
+    "1G,2G",
+    "'4G'",
+    '"4G"',
+    "'4G",
+    "[4G",
+    "{a:1}",
+    "{a:1",
+    "[1,2]",
+    "[]",
+    "{}",
+    "dirty",
+    "idle,http",
+    "tcp,unix",
+    "udp",
+    "netns",
+    "retry:2",
+    "retry:-1",
+    "${mem}",
+    "${nope}",
+    "${oc.env:HOME}",
+    "${oc.env:NOPE}",
+    "${",
+    "range(1,3)",
+    "choice(1,2)",
+    "glob(*)",
+    "interval(1,2)",
+    "sort(3,1)",
+    "int('x')",
+    "4G,",
+    ",",
+    "../x",
+    "/etc/passwd",
+    "~nobody-at-all/x",
+    "a b",
+    "é",
+    "\N{FULLWIDTH DIGIT FOUR}G",
+    "9" * 30,
+    "1_000",
+    "50us",
+    "2.3ms",
+    "100mbit",
+    "demo",
+    "procedure",
+    "[{id:H,claim:c,factor:mem,foo:1}]",
+    "[{id:H,claim:c,factor:mem,levels:[[1]]}]",
+    "[{id:H,claim:c,kind:value,low:0,high:inf}]",
+    "@x",
+    "\\",
+    "$(x)",
+)
 OVERRIDES = st.one_of(
     st.builds(
         "{}{}={}".format, st.sampled_from(["", "", "", "+", "++", "~"]), st.sampled_from(KEYS), st.sampled_from(WORDS)
@@ -112,13 +207,29 @@ def leaves(tree: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [*([at] if at else []), *below]
 
 
-WHOLE = {
-    **{key: value for key, value in OmegaConf.to_container(OmegaConf.load(CHECKOUT / "conf" / "config.yaml")).items() if key not in ("defaults", "hydra")},  # type: ignore[union-attr]
-    **{
-        group: OmegaConf.to_container(OmegaConf.load(CHECKOUT / "conf" / group / f"{name}.yaml"))
-        for group, name in (("cpu", "qemu64"), ("devices", "rtl8139"), ("workload", "dirty"), ("link", "tcp"), ("host", "netns"), ("checkpoint", "demand"), ("trace", "phases"))
-    },
-}  # fmt: skip
+CONF = CHECKOUT / "conf"
+CHOSEN = {
+    "cpu": "qemu64",
+    "devices": "rtl8139",
+    "workload": "dirty",
+    "link": "tcp",
+    "host": "netns",
+    "checkpoint": "demand",
+    "trace": "phases",
+}
+
+
+def whole() -> dict[str, Any]:
+    """The configuration of a cell that every key can be set in."""
+    tree: Any = OmegaConf.to_container(OmegaConf.load(CONF / "config.yaml"))
+    own = {key: value for key, value in tree.items() if key not in ("defaults", "hydra")}
+    groups = {
+        group: OmegaConf.to_container(OmegaConf.load(CONF / group / f"{one}.yaml")) for group, one in CHOSEN.items()
+    }
+    return own | groups
+
+
+WHOLE = whole()
 VALUES = st.one_of(
     json_values(5),
     st.sampled_from([word for word in WORDS if "${" not in word]),

@@ -86,8 +86,11 @@ TYPES = st.sampled_from(
 
 @given(st.lists(st.tuples(st.sampled_from([*TABLE, "more"]), TYPES), max_size=6), st.integers(0, 3), st.booleans())
 def test_a_table_of_other_columns_is_refused(
-    campaign: Path, fields: list[tuple[str, Any]], rows: int, ours: bool
-) -> None:  # noqa: FBT001
+    campaign: Path,
+    fields: list[tuple[str, Any]],
+    rows: int,
+    ours: bool,  # noqa: FBT001
+) -> None:
     schema = pa.schema(fields, metadata={b"colo_bench_schema_version": b"1"} if ours else None)
     path = campaign / "damaged.parquet"
     pq.write_table(pa.table([pa.nulls(rows, kind) for _, kind in fields], schema=schema), path)

@@ -115,6 +115,13 @@ def test_json_that_is_no_entry_is_no_number(path: Path, entry: dict[str, Any]) -
         use(found)
 
 
+def is_json(value: Any) -> bool:
+    try:
+        return bool(json.dumps(value, allow_nan=False))
+    except ValueError:
+        return False
+
+
 @given(st.dictionaries(st.text(max_size=8), json_values(), max_size=5))
 def test_what_is_logged_is_read_back(path: Path, entry: dict[str, Any]) -> None:
     path.unlink(missing_ok=True)
@@ -124,8 +131,7 @@ def test_what_is_logged_is_read_back(path: Path, entry: dict[str, Any]) -> None:
         found, _ = read_json_lines(path)
         one.accepted = bool(found)
         assert found in ([], [entry])
-        strict = json.dumps(entry)
-        assert bool(found) == ("NaN" not in strict and "Infinity" not in strict) or any("N" in key for key in entry)
+        assert bool(found) == is_json(entry)
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pytest
 from fake_traces import (
     DATA,
     T0_US,
@@ -26,6 +25,9 @@ from bench.measure.sequence import PRIMARY
 from bench.measure.trace import Kind, Line, Trace, Unusable, parse_line, parse_trace, read_kind
 from bench.measure.triggers import NETWORK_EVENTS, Pacing, label_triggers, read_mismatches, uncertain_triggers
 from bench.record.table import PAUSE_PHASES, PHASES, checkpoint_columns, read_checkpoints, write_checkpoints
+
+if TYPE_CHECKING:
+    import pytest
 
 WANTED = PRIMARY_EVENTS | NETWORK_EVENTS
 PHASES_US = st.tuples(*[st.integers(0, 90_000)] * 7)

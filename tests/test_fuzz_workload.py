@@ -97,8 +97,8 @@ def test_every_answer_is_read_back(path: Path, answers: list[Answer]) -> None:
 def test_a_damaged_client_log_is_counted_and_what_is_left_can_be_used(
     path: Path,
     answers: list[Answer],
-    shown: bool,
-    data: st.DataObject,  # noqa: FBT001
+    shown: bool,  # noqa: FBT001
+    data: st.DataObject,
 ) -> None:
     content = "".join(line(one) + "\n" for one in answers).encode()
     torn = data.draw(damaged(content, SHOWN if shown else ANY))

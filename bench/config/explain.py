@@ -19,13 +19,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _HELP = "python -m bench --help lists every group, key and default"
+_SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
 _LONGEST = 80
 _WRITABLE = 1 << 256
 
 
 def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
     """Return the refusal of a name that is not one of the legal ones."""
-    near = difflib.get_close_matches(key.rpartition(".")[2], list(legal), n=1)
+    near = difflib.get_close_matches(key.rpartition("=")[2].rpartition(".")[2], list(legal), n=1)
     guess = f"did you mean {near[0]}? " if near else ""
     return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=_HELP)
 
@@ -36,7 +37,7 @@ def explain_composition(error: Exception) -> ConfigError:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return unknown(f"{group}={choice}", "choice", error.options)
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"cannot read {error.override!r}", hint="write KEY=VALUE, or KEY=A,B,C for a sweep")
+        return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}

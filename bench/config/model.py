@@ -27,7 +27,7 @@ Deadline = Annotated[Duration, Field(gt=0)]
 
 def _whole_mib(size_bytes: int) -> int:
     if size_bytes % (1 << 20):
-        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB")
+        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB; write 512M or 4G")
     return size_bytes
 
 

@@ -1,4 +1,4 @@
-"""How long the rest of a campaign takes, kept up run by run: a campaign of 10,000 runs must not add them all up each time."""
+"""How long the rest of a campaign takes, kept up run by run: 10,000 runs must not be added up after each of them."""
 
 from __future__ import annotations
 

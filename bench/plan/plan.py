@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError, model_validator
 
-from bench.config.hypotheses import Hypothesis
-from bench.config.model import Cell
+from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
+from bench.config.model import Cell  # noqa: TC001
 from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels

@@ -96,7 +96,7 @@ def cached_kvm(binary: Binary, guest: Guest, clock: Callable[[], float] = time.t
 
 
 def parse_answer(content: bytes) -> tuple[Verdict, Any] | None:
-    """Return a remembered answer and until when it holds (Unix seconds, ``None``: always); ``None`` if it is damaged."""
+    """Return a remembered answer and until when it holds (Unix s, ``None``: always); ``None`` when it is damaged."""
     try:
         tree = parse_json(content)
     except ValueError:

@@ -109,7 +109,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
-    if not (settings.results / name / "plan.json").exists():
+    if not _is_there(settings.results / name / "plan.json"):
         require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
     with locked(folder):
@@ -123,6 +123,13 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
         return _finish(loop, loop.run(), tools.report)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that is not ours: said in words when the folder is made
+        return False
 
 
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:

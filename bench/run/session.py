@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     OnEvent = Callable[[Progress], None]
 
 _POLL_S = 0.02
+_SHORTEST_S = 1e-6  # the resolution that seconds are stored with
 
 
 @dataclass
@@ -258,7 +259,7 @@ def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the guest reported of itself, as figures of the whole run (empty when it reports nothing)."""
     sound = [one for one in reports if is_amount(one.get("seconds")) and is_amount(one.get("bytes"))]
     seconds = sum(float(report["seconds"]) for report in sound)
-    if seconds <= 0:
+    if seconds < _SHORTEST_S:
         return {}
     return {
         "reports": len(sound),
