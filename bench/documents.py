@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any, NoReturn
 
+import pydantic_core
+
 
 def parse_json(content: str | bytes) -> Any:
     """Return the value of a JSON document in UTF-8.
@@ -12,9 +14,13 @@ def parse_json(content: str | bytes) -> Any:
     Raises:
         ValueError: it is torn, not UTF-8, nested too deep, or holds a NaN or an infinity, which JSON does not have.
     """
-    text = content.decode() if isinstance(content, bytes) else content
     try:
-        return json.loads(text, parse_constant=_refuse)
+        # Several times as fast as the standard library, and stricter: what it refuses is looked at once more.
+        return pydantic_core.from_json(content, allow_inf_nan=False)
+    except (ValueError, TypeError):  # TypeError: a str with lone surrogates
+        text = content.decode() if isinstance(content, bytes) else content
+    try:
+        return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
 
@@ -30,3 +36,6 @@ def lines_of(content: bytes) -> list[bytes]:
 
 def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 
 settings.register_profile("fast", max_examples=75, derandomize=True, deadline=None, suppress_health_check=_SLOW)
-settings.register_profile("long", max_examples=4000, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SLOW)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Bytes = st.SearchStrategy[bytes]
 
+QUICK = settings(max_examples=4 * settings.default.max_examples)
+"""For properties whose inputs take no time."""
+
 SLOW = settings(max_examples=max(15, settings.default.max_examples // 8))
 """For properties whose every input takes many milliseconds."""
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fuzzing import ANY, SHOWN, damaged, json_values, trial
+from fuzzing import ANY, QUICK, SHOWN, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,6 +90,7 @@ def test_a_damaged_ledger_is_counted_goes_on_and_agrees_with_the_report(
         assert bool(unreadable) <= bool(notes)
 
 
+@QUICK
 @given(
     st.dictionaries(
         st.sampled_from(["schema_version", "t", "run_id", "attempt", "state", "phase", "cause", "message", "more"]),

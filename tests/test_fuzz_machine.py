@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fuzzing import NASTY, damaged, json_values, trial
+from fuzzing import NASTY, QUICK, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +27,7 @@ SS = (
 )
 
 
+@QUICK
 @given(st.one_of(damaged(SS), st.binary(max_size=60)), st.sampled_from([9998, 41022, 0]))
 def test_the_byte_counter_is_a_number_or_none(content: bytes, port: int) -> None:
     with trial("ss output") as one:
@@ -37,6 +38,7 @@ def test_the_byte_counter_is_a_number_or_none(content: bytes, port: int) -> None
 SAMPLES = st.builds(Sample, st.floats(0, 100), st.floats(0, 100), st.integers(0, 1 << 64))
 
 
+@QUICK
 @given(st.lists(st.tuples(st.integers(0, 10**8), st.integers(0, 10**8)), max_size=5), st.lists(SAMPLES, max_size=6))
 def test_bytes_of_a_checkpoint_are_never_negative(spans: list[tuple[int, int]], samples: list[Sample]) -> None:
     with trial("byte counter samples") as one:
@@ -85,6 +87,7 @@ def test_a_strange_proc_file_becomes_none_not_an_error(
         (root / name).write_bytes(PROC[name])
 
 
+@QUICK
 @given(st.one_of(damaged(b"2026-11-23T06:35:01.086819Z qemu: warning: a\nqemu: warning: a\n"), st.binary(max_size=40)))
 def test_warnings_are_each_told_once_and_on_one_line(content: bytes) -> None:
     with trial("QEMU's stderr") as one:
@@ -94,6 +97,7 @@ def test_warnings_are_each_told_once_and_on_one_line(content: bytes) -> None:
         assert all(line.strip() and "\n" not in line for line in found)
 
 
+@QUICK
 @given(
     st.one_of(
         damaged(json.dumps({"ok": True, "reason": "it booted", "until": None}).encode()),

@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import pytest
-from fuzzing import ANY, NASTY, damaged, json_values, trial
+from fuzzing import ANY, NASTY, QUICK, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -24,6 +24,7 @@ def said(word: str, fields: dict[str, Any]) -> str:
     return f"{MARK}{word} {json.dumps(fields)}" if fields else f"{MARK}{word}"
 
 
+@QUICK
 @given(WORDS, FIELDS, st.sampled_from(["", "[    1.2] ", "\x1b[0m", "\0"]))
 def test_a_line_of_ours_is_read_back_unless_json_cannot_say_it(word: str, fields: dict[str, Any], before: str) -> None:
     with trial("serial line") as one:
@@ -33,6 +34,7 @@ def test_a_line_of_ours_is_read_back_unless_json_cannot_say_it(word: str, fields
             assert parse_line(said(*found)) == found
 
 
+@QUICK
 @given(
     st.one_of(
         damaged(st.builds(lambda word, fields: said(word, fields).encode(), WORDS, FIELDS)),

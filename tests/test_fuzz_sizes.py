@@ -7,7 +7,7 @@ from fractions import Fraction
 from typing import Any
 
 import pytest
-from fuzzing import json_values, trial
+from fuzzing import QUICK, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -69,6 +69,7 @@ TEXTS = st.one_of(
 )
 
 
+@QUICK
 @given(TEXTS)
 def test_an_accepted_size_is_the_number_that_is_written_there(text: str) -> None:
     with trial("size") as one:
@@ -81,6 +82,7 @@ def test_an_accepted_size_is_the_number_that_is_written_there(text: str) -> None
             assert parse_level("mem", text) == size
 
 
+@QUICK
 @given(st.integers(1, (1 << 60) - 1), st.sampled_from(UNITS))
 def test_a_written_size_is_read_back(count: int, unit: str) -> None:
     size = count >> SHIFT[unit[:1]] << SHIFT[unit[:1]]
@@ -91,6 +93,7 @@ def test_a_written_size_is_read_back(count: int, unit: str) -> None:
             assert parse_size(size_text(size).removesuffix(" B").replace(" ", "")) == size
 
 
+@QUICK
 @given(st.one_of(st.integers(), st.floats(), st.booleans(), st.none(), json_values()))
 def test_what_is_no_size_is_refused_whatever_its_type(value: Any) -> None:
     with trial("size") as one:
@@ -99,6 +102,7 @@ def test_what_is_no_size_is_refused_whatever_its_type(value: Any) -> None:
         assert not isinstance(value, bool | float) or size is None
 
 
+@QUICK
 @given(
     st.one_of(
         st.builds(lambda n, unit: f"{n}{unit}", st.integers(0, 10**10), st.sampled_from((*SECONDS, "d", "S", "sec"))),
@@ -116,6 +120,7 @@ def test_an_accepted_duration_is_the_float_nearest_to_what_is_written(text: str)
             assert parse_duration_s(seconds) == seconds
 
 
+@QUICK
 @given(st.floats())
 def test_a_duration_as_the_plan_holds_it_is_read_back(seconds: float) -> None:
     with trial("duration") as one:
@@ -123,6 +128,7 @@ def test_a_duration_as_the_plan_holds_it_is_read_back(seconds: float) -> None:
         assert found == (seconds if 0 <= seconds < 1e13 else None)
 
 
+@QUICK
 @given(
     st.one_of(
         st.from_regex(r"[0-9]{1,10}(\.[0-9]{1,10})?(bit|kbit|mbit|gbit|tbit|Mbit)?", fullmatch=True),
@@ -139,6 +145,7 @@ def test_an_accepted_rate_is_exactly_what_is_written(value: str | int) -> None:
             assert parse_rate_bit_s(rate) == rate
 
 
+@QUICK
 @given(st.one_of(st.from_regex(r"(continue|stop|retry)(:-?[0-9]{0,5})?", fullmatch=True), TEXTS, json_values()))
 def test_on_error_is_one_of_three_words(value: Any) -> None:
     with trial("on_error") as one:
@@ -148,6 +155,7 @@ def test_on_error_is_one_of_three_words(value: Any) -> None:
             assert rendered == value
 
 
+@QUICK
 @given(json_values())
 def test_an_amount_is_a_number_from_zero(value: Any) -> None:
     with trial("amount") as one:

@@ -16,7 +16,7 @@ from fake_traces import (
     secondary_checkpoint,
     secondary_start,
 )
-from fuzzing import ANY, NASTY, SHOWN, SLOW, damaged, trial
+from fuzzing import ANY, NASTY, QUICK, SHOWN, SLOW, damaged, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -123,6 +123,7 @@ TAILS = st.one_of(
 )
 
 
+@QUICK
 @given(STAMPS, TAILS)
 def test_an_accepted_line_renders_back_to_itself(stamp: str, tail: str) -> None:
     with trial("trace line") as one:
@@ -132,6 +133,7 @@ def test_an_accepted_line_renders_back_to_itself(stamp: str, tail: str) -> None:
             assert 0 <= parsed.time_us < 1 << 62
 
 
+@QUICK
 @given(st.sampled_from(["primary", "secondary"]), st.data())
 def test_an_accepted_line_of_a_real_log_renders_back_to_itself(side: str, data: st.DataObject) -> None:
     lines = (DATA / f"{side}.trace.log").read_bytes().split(b"\n")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from fake_traces import T0_US, parse, primary_checkpoint, primary_start
-from fuzzing import ANY, SHOWN, damaged, json_values, trial
+from fuzzing import ANY, QUICK, SHOWN, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -33,6 +33,7 @@ VALUES = st.one_of(
 )
 
 
+@QUICK
 @given(NAMES | VALUES, st.dictionaries(st.sampled_from(KEYS[1:]), VALUES, max_size=4), st.integers(64 << 20, 1 << 40))
 def test_a_workload_is_refused_or_is_one_plain_line_on_the_console(name: Any, more: dict[str, Any], mem: int) -> None:
     with trial("workload") as one:
@@ -44,6 +45,7 @@ def test_a_workload_is_refused_or_is_one_plain_line_on_the_console(name: Any, mo
             assert all(word.isprintable() for word in workload.client_argv("127.0.0.1", 80, Path("client.jsonl")))
 
 
+@QUICK
 @given(VALUES)
 def test_what_is_no_workload_is_refused(value: Any) -> None:
     with trial("workload") as one:

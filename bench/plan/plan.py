@@ -18,7 +18,7 @@ from bench.plan.label import labels
 from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 SCHEMA_VERSION = 1
 
@@ -104,7 +104,14 @@ def identity(cell: Cell) -> dict[str, Any]:
 
 def digest(value: object, digits: int) -> str:
     """Return the first hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _hash(_canonical(value), digits)
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
@@ -133,11 +140,12 @@ def make_plan(
         ConfigError: two cells are the same configuration.
     """
     planned = plan_cells(cells)
-    identities = [identity(one.cell) for one in planned]
+    identities = _Identities(seed, guest, nodelay_sha256)
+    run_ids = [identities.of_cell(one.cell, qemu[one.cell.qemu]) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
         PlannedRun(
-            run_id=_run_id(identities[index], block, seed, qemu[planned[index].cell.qemu], guest, nodelay_sha256),
+            run_id=run_ids[index](block),
             campaign=campaign,
             cell_id=planned[index].cell_id,
             label=planned[index].label,
@@ -181,22 +189,30 @@ def plan_cells(cells: Sequence[Cell]) -> tuple[PlannedCell, ...]:
     return planned
 
 
-def _run_id(
-    cell: Mapping[str, Any], block: int, seed: int, qemu: QemuBuild, guest: GuestBuild, nodelay_sha256: str | None
-) -> str:
-    defining = {
-        "schema_version": SCHEMA_VERSION,
-        "cell": cell,
-        "block": block,
-        "seed": seed,
-        "qemu_sha256": qemu.sha256,
-        "kernel_sha256": guest.kernel_sha256,
-        "initramfs_sha256": guest.initramfs_sha256,
-        "kernel_arguments": list(KERNEL_ARGUMENTS),
-    }
-    if cell["link"]["transport"] == "nodelay":
-        defining["nodelay_sha256"] = nodelay_sha256
-    return digest(defining, 12)
+class _Identities:
+    """Gives the runs of a plan their ids: the digests of all that defines them.
+
+    A cell is written out once, not once for every block: that is most of a long plan's time.
+    """
+
+    def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None) -> None:
+        self._shared = {
+            "schema_version": SCHEMA_VERSION,
+            "seed": seed,
+            "kernel_sha256": guest.kernel_sha256,
+            "initramfs_sha256": guest.initramfs_sha256,
+            "kernel_arguments": list(KERNEL_ARGUMENTS),
+        }
+        self._nodelay_sha256 = nodelay_sha256
+
+    def of_cell(self, cell: Cell, qemu: QemuBuild) -> Callable[[int], str]:
+        """Return a function from a block to the id of this cell's run in it."""
+        defining = self._shared | {"cell": identity(cell), "qemu_sha256": qemu.sha256}
+        if cell.link.transport == "nodelay":
+            defining["nodelay_sha256"] = self._nodelay_sha256
+        # "block" sorts before every other key.
+        rest = _canonical(defining).removeprefix("{")
+        return lambda block: _hash(f'{{"block":{block},{rest}', 12)
 
 
 def extent(plan: Plan) -> str:

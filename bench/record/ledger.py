@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 
 State = Literal["planned", "started", "measured", "failed"]
+_STATES = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -57,7 +58,7 @@ class Entry:
             is_amount(self.t)
             and isinstance(self.attempt, int)
             and is_amount(self.attempt)
-            and self.state in get_args(State)
+            and self.state in _STATES
             and all(isinstance(word, str) for word in words)
         )
 
