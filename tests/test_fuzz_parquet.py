@@ -22,7 +22,7 @@ from bench.measure.checkpoints import Checkpoint, Load, Save
 from bench.plan.plan import make_plan, plan_json
 from bench.record.index import COLUMNS, write_index
 from bench.record.ledger import Ledger
-from bench.record.run import quality_failures, quality_ok, read_record
+from bench.record.run import is_recorded, quality_failures, quality_ok, read_record
 from bench.record.table import checkpoint_columns, read_checkpoints, write_checkpoints
 
 PLAN = make_plan("c", [make_cell("256M"), make_cell("512M")], repeats=1, seed=1, qemu=QEMU, guest=GUEST)
@@ -134,6 +134,7 @@ def test_a_damaged_record_is_none_or_of_its_run(campaign: Path, content: bytes) 
     (home / "run.json").write_bytes(content)
     with trial("run.json") as one:
         record = one.attempt(read_record, home, RUN)
+        assert is_recorded(home, RUN) == (record is not None) or b"NaN" in content or b"Infinity" in content
         if record is not None:
             assert (record["run_id"], record["schema_version"]) == (RUN, 1)
             assert quality_ok(record) in (None, True, False)

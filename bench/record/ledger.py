@@ -53,14 +53,17 @@ class Entry:
 
     def sound(self) -> bool:
         """Whether every field is of its kind; a line that was damaged may still be JSON."""
-        words = (self.run_id, *(word for word in (self.phase, self.cause, self.message) if word is not None))
         return (
             is_amount(self.t)
             and isinstance(self.attempt, int)
             and is_amount(self.attempt)
             and self.state in _STATES
-            and all(isinstance(word, str) for word in words)
+            and isinstance(self.run_id, str)
+            and all(word is None or isinstance(word, str) for word in (self.phase, self.cause, self.message))
         )
+
+
+_FIELDS = tuple(Entry.__dataclass_fields__)
 
 
 def parse_entry(line: str | bytes) -> Entry:
@@ -72,10 +75,7 @@ def parse_entry(line: str | bytes) -> Entry:
     tree: Any = parse_json(line)
     if not isinstance(tree, dict) or tree.pop("schema_version", None) != SCHEMA_VERSION:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}: {line[:80]!r}")
-    try:
-        entry = Entry(**{key: value for key, value in tree.items() if key in Entry.__dataclass_fields__})
-    except TypeError as error:
-        raise ValueError(f"not an entry: {line[:80]!r}") from error
+    entry = Entry(*map(tree.get, _FIELDS))  # type: ignore[arg-type]
     if not entry.sound():
         raise ValueError(f"not a state of a run: {line[:80]!r}")
     return entry

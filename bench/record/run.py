@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pydantic import BaseModel, ConfigDict
+
 from bench.documents import parse_json
 
 if TYPE_CHECKING:
@@ -20,6 +22,26 @@ def read_record(home: Path, run_id: str) -> dict[str, Any] | None:
         return None
     whole = isinstance(tree, dict) and tree.get("schema_version") == SCHEMA_VERSION and tree.get("run_id") == run_id
     return tree if whole else None
+
+
+class _Head(BaseModel):
+    """What tells whose record it is; the rest of the document is parsed, and no object is made of it."""
+
+    model_config = ConfigDict(strict=True)
+
+    schema_version: int
+    run_id: str
+
+
+def is_recorded(home: Path, run_id: str) -> bool:
+    """Return whether a run's folder holds a whole record of it; several times as fast as reading the record."""
+    try:
+        head = _Head.model_validate_json((home / "run.json").read_bytes())
+    except OSError:
+        return False
+    except ValueError:  # damaged, or with what only the other parser takes
+        return read_record(home, run_id) is not None
+    return head.schema_version == SCHEMA_VERSION and head.run_id == run_id
 
 
 def quality_ok(record: dict[str, Any]) -> bool | None:

@@ -27,7 +27,7 @@ from bench.plan.plan import GuestBuild, QemuBuild, digest, extent, identity, mak
 from bench.provision.cache import file_sha256
 from bench.record.index import Index, write_index
 from bench.record.ledger import Ledger
-from bench.record.run import quality_failures, read_record
+from bench.record.run import is_recorded, quality_failures, read_record
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
@@ -180,7 +180,7 @@ class Loop:
         if not self.ledger.done(run_id):
             return False
         # Read once by each command: to read every record at every look would make a long campaign slow.
-        if run_id not in self._whole and self._record(run_id) is not None:
+        if run_id not in self._whole and is_recorded(self.folder / "runs" / run_id, run_id):
             self._whole.add(run_id)
         return run_id in self._whole
 
