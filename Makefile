@@ -1,6 +1,6 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
 PY := .venv/bin/python
-.PHONY: setup browser demo test fast lint benchmark docs reference lock clean
+.PHONY: setup browser demo test fuzz fast lint benchmark docs reference lock clean
 
 setup: .venv/.done
 
@@ -13,6 +13,9 @@ browser: setup
 
 demo: setup
 	$(PY) -m bench experiment=demo
+
+fuzz: setup
+	$(PY) -m tests.fuzz
 
 fast: setup
 	$(PY) -m pytest -q -m "not pair and not provisioned"

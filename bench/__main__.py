@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shlex
 import signal
@@ -19,7 +20,8 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import explain_composition
-from bench.config.load import CHECKOUT, load_grid
+from bench.config.load import CHECKOUT, Settings, load_grid
+from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door
 from bench.run.campaign import run_campaign
@@ -27,6 +29,9 @@ from bench.run.campaign import run_campaign
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from types import FrameType
+
+
+_KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
 
 def compose(words: Sequence[str]) -> list[DictConfig]:
@@ -43,6 +48,9 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if idle:
         raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    dashed = [word for word in words if word.startswith("-") and word.lstrip("-").partition("=")[0] in _KEYS]
+    if dashed:
+        raise ConfigError(f"{dashed[0]}: write {dashed[0].lstrip('-')}, without dashes")
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, instead of printing them and leaving with 1
     with _arguments(words):
         try:
@@ -70,7 +78,10 @@ def main() -> int:
         signal.signal(signal.SIGHUP, _interrupt)
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
-    command = shlex.join(("python", "-m", "bench", *sys.argv[1:]))
+    # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")
+    command = shlex.join(("python", "-m", "bench", *sys.argv[1:])).encode(errors="backslashreplace").decode()
 
     def work() -> int:
         configs = compose(words)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import StoreError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
 _CAUSES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only"}
@@ -56,7 +56,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
     Raises:
         StoreError: it could not be written; the old content, if any, is still there.
     """
-    data = content.encode() if isinstance(content, str) else content
+    data = _encoded(content) if isinstance(content, str) else content
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     with told(path):
         try:
@@ -72,21 +72,28 @@ def write_atomic(path: Path, content: bytes | str) -> None:
 
 
 def append_line(path: Path, text: str) -> None:
-    """Add one line to a file, made where missing; it is on the disk when this returns.
+    """Add one line to a file, as :func:`append_lines` does."""
+    append_lines(path, (text,))
+
+
+def append_lines(path: Path, texts: Sequence[str]) -> None:
+    """Add lines to a file, made where missing; they are on the disk when this returns.
 
     Raises:
-        ValueError: the text holds a line end.
-        StoreError: it could not be written; a part of it that was is taken back.
+        ValueError: a text holds a line end.
+        StoreError: they could not be written; a part of them that was is taken back.
     """
-    if "\n" in text:
-        raise ValueError(f"one line at a time: {text!r}")
+    if not texts:
+        return
+    if any("\n" in text for text in texts):
+        raise ValueError(f"one line at a time: {texts!r}")
     with told(path):
         new = not path.exists()
         # Unbuffered: what a full disk refused must not be tried again when the file is closed.
         with path.open("ab", buffering=0) as file:
             before = file.seek(0, os.SEEK_END)
             try:
-                _write_all(file.fileno(), text.encode() + b"\n")
+                _write_all(file.fileno(), b"".join(_encoded(text) + b"\n" for text in texts))
                 os.fsync(file.fileno())
             except OSError:
                 with suppress(OSError):
@@ -121,3 +128,8 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _encoded(text: str) -> bytes:
+    # A file name that is no UTF-8 arrives as lone surrogates; written as \udcXX they are also what JSON calls them.
+    return text.encode(errors="backslashreplace")

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 
-_SIZE = re.compile(r"(?P<n>[0-9]{1,18})(?P<unit>[KMGT]?)(?:iB)?", re.ASCII)
+_SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _DURATION = re.compile(r"(?P<n>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(?P<unit>us|ms|s|min|h)?", re.ASCII)
 _RATE = re.compile(r"(?P<n>[0-9]{1,9}(?:\.[0-9]{1,9})?)(?P<unit>bit|kbit|mbit|gbit)", re.ASCII)
 
-_SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
-_SECONDS = {None: 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
+_SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
+# Decimal: 2.3ms is the float nearest to 0.0023, which 2.3 * 1e-3 is not.
+_SECONDS = {None: "1", "us": "0.000001", "ms": "0.001", "s": "1", "min": "60", "h": "3600"}
 _BITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 _LARGEST = 1 << 60
+_LONGEST_S = 1e13
+_FASTEST_BIT_S = 10**18
 
 
 def refuse_bool(value: object) -> object:
@@ -25,16 +29,22 @@ def refuse_bool(value: object) -> object:
     return value
 
 
+def is_amount(value: object, below: float = 1e18) -> bool:
+    """Return whether a value out of a file is a number from 0 up to a bound: no truth value, no NaN."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < below
+
+
 def parse_size(value: object) -> int:
     """Return bytes from ``4G``, ``512M``, ``4GiB`` or a whole number of bytes.
 
     Raises:
         ValueError: anything else, zero, negative, or 1 EiB and more.
     """
-    match = _SIZE.fullmatch(str(value)) if isinstance(value, int | str) and not isinstance(value, bool) else None
-    size = int(match["n"]) << _SHIFT[match["unit"]] if match else 0
+    size = value if isinstance(value, int) and not isinstance(value, bool) else 0
+    if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
+        size = int(match["n"]) << _SHIFT[match["unit"]]
     if not 0 < size < _LARGEST:
-        raise ValueError(f"{value!r} is not a size; write 512M, 4G or a whole number of bytes")
+        raise ValueError(f"{_shown(value)} is not a size; write 512M, 4G or a whole number of bytes")
     return size
 
 
@@ -44,26 +54,25 @@ def parse_duration_s(value: object) -> float:
     Raises:
         ValueError: anything else, or a negative number.
     """
-    if isinstance(value, int | float | str) and not isinstance(value, bool):
-        match = _DURATION.fullmatch(str(value))
-        if match:
-            return float(match["n"]) * _SECONDS[match["unit"]]
-    raise ValueError(f"{value!r} is not a duration; write 0.5, 500ms, 20s or 2min")
+    if is_amount(value, _LONGEST_S):
+        return float(value)  # type: ignore[arg-type]
+    if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+        return float(Decimal(match["n"]) * Decimal(_SECONDS[match["unit"]]))
+    raise ValueError(f"{_shown(value)} is not a duration; write 0.5, 500ms, 20s or 2min")
 
 
 def parse_rate_bit_s(value: object) -> int:
     """Return bits per second from ``100mbit``, ``1gbit`` or a whole number of bits per second.
 
     Raises:
-        ValueError: anything else, or zero.
+        ValueError: anything else, zero, or a fraction of a bit per second.
     """
-    if isinstance(value, int) and not isinstance(value, bool) and value > 0:
-        return value
-    match = _RATE.fullmatch(value) if isinstance(value, str) else None
-    rate = round(float(match["n"]) * _BITS[match["unit"]]) if match else 0
-    if rate <= 0:
-        raise ValueError(f"{value!r} is not a bit rate; write 100mbit or 1gbit")
-    return rate
+    rate = Decimal(value) if isinstance(value, int) and not isinstance(value, bool) else Decimal(0)
+    if isinstance(value, str) and (match := _RATE.fullmatch(value)):
+        rate = Decimal(match["n"]) * _BITS[match["unit"]]
+    if not 0 < rate <= _FASTEST_BIT_S or rate != int(rate):
+        raise ValueError(f"{_shown(value)} is not a bit rate; write 100mbit or 1gbit")
+    return int(rate)
 
 
 def size_text(size_bytes: int) -> str:
@@ -72,3 +81,8 @@ def size_text(size_bytes: int) -> str:
         if size_bytes and size_bytes % (1 << shift) == 0:
             return f"{size_bytes >> shift} {unit}"
     return f"{size_bytes} B"
+
+
+def _shown(value: object) -> str:
+    """Return a value for a message; Python refuses to write out an integer of thousands of digits."""
+    return "so large a number" if isinstance(value, int) and abs(value) > 1 << 128 else repr(value)

@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.files import write_atomic
-from benchmarks import launch, parse, rate, report, setting, trace_cost
+from benchmarks import launch, long_campaign, parse, rate, report, setting, trace_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("parse", "report", "launch", "rate", "trace_cost")
+NAMES = ("parse", "report", "long_campaign", "launch", "rate", "trace_cost")
 
 
 def main() -> int:
@@ -25,7 +25,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which (default: all)")
     names = parser.parse_args().names or NAMES
     RESULTS.mkdir(parents=True, exist_ok=True)
-    alone: dict[str, Callable[[], dict[str, Any]]] = {"parse": parse.benchmark, "report": report.benchmark}
+    alone: dict[str, Callable[[], dict[str, Any]]] = {
+        "parse": parse.benchmark,
+        "report": report.benchmark,
+        "long_campaign": long_campaign.benchmark,
+    }
     pairs = {"launch": launch.benchmark, "rate": rate.benchmark, "trace_cost": trace_cost.benchmark}
     chosen = setting.provisioned() if set(names) & set(pairs) else None
     for name in names:

@@ -11,7 +11,6 @@ from bench.plan.estimate import (
     estimate,
     gib,
     primary_bytes,
-    remaining_s,
     require_disk,
     require_fit,
     secondary_bytes,
@@ -62,12 +61,6 @@ def test_sixteen_gib_take_about_as_long_to_reach_colo_as_measured() -> None:
 def test_timer_checkpoints_are_paced_by_the_timer() -> None:
     by_timer = estimate(make_cell(checkpoint=Checkpoint(trigger="timer", interval=20, count=10, warmup=1))).seconds
     assert 220 < by_timer < 240
-
-
-def test_the_time_to_go_follows_how_the_estimates_turned_out() -> None:
-    one = Estimate(10, 0, 0)
-    assert remaining_s([one, one], []) == 20
-    assert remaining_s([one, one], [(one, 15.0), (one, 25.0)]) == 40
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.errors import StoreError
-from bench.files import append_line, require_room, store_error, write_atomic
+from bench.files import append_line, append_lines, require_room, store_error, write_atomic
 
 
 def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:
@@ -125,3 +125,19 @@ def test_a_file_takes_the_rights_that_the_user_s_mask_leaves(tmp_path: Path) -> 
     finally:
         os.umask(old)
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_many_lines_are_added_at_once_and_none_is_nothing(tmp_path: Path) -> None:
+    append_lines(tmp_path / "a", ())
+    assert not (tmp_path / "a").exists()
+    append_lines(tmp_path / "a", ("one", "two"))
+    append_line(tmp_path / "a", "three")
+    assert (tmp_path / "a").read_bytes() == b"one\ntwo\nthree\n"
+
+
+def test_bytes_of_a_name_that_is_no_utf8_are_written_as_escapes(tmp_path: Path) -> None:
+    name = os.fsdecode(b"caf\xe9")
+    append_line(tmp_path / "a", name)
+    write_atomic(tmp_path / "b", name)
+    assert (tmp_path / "a").read_bytes() == b"caf\\udce9\n"
+    assert (tmp_path / "b").read_bytes() == b"caf\\udce9"

@@ -11,6 +11,7 @@ from fake_campaign import GUEST, QEMU, make_cell
 
 from bench.errors import ConfigError, PlanChangedError, StoreError
 from bench.plan.plan import make_plan
+from bench.run import folder as folder_module
 from bench.run.folder import agree_on_plan, fresh_run_folder, locked, set_aside
 
 PLAN = make_plan("c", (make_cell(),), repeats=2, seed=1, qemu=QEMU, guest=GUEST)
@@ -64,3 +65,31 @@ def test_attempts_are_set_aside_under_numbers_that_go_on_and_without_images_and_
         assert kept == tmp_path / "failed" / f"abc-{number}"
         assert [path.name for path in (kept / "primary").iterdir()] == ["trace.log"]
     assert not (tmp_path / "runs" / "abc").exists()
+
+
+def test_folders_made_for_a_campaign_that_never_had_a_plan_go_again(tmp_path: Path) -> None:
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "results" / "of" / "c"):
+        raise ZeroDivisionError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_that_were_there_or_hold_something_stay(tmp_path: Path) -> None:
+    (tmp_path / "there").mkdir()
+    with locked(tmp_path / "there"):
+        pass
+    with locked(tmp_path / "new"):
+        agree_on_plan(tmp_path / "new", PLAN)
+    assert sorted(path.name for path in tmp_path.rglob("*")) == [".lock", ".lock", "new", "plan.json", "there"]
+
+
+def test_a_lock_on_a_file_that_its_holder_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "c").mkdir()
+    flock = folder_module.fcntl.flock
+
+    def remove_first(descriptor: int, how: int) -> None:
+        (tmp_path / "c" / ".lock").unlink()
+        flock(descriptor, how)
+
+    monkeypatch.setattr(folder_module.fcntl, "flock", remove_first)
+    with pytest.raises(ConfigError, match="is being run"), locked(tmp_path / "c"):
+        pass

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import csv
 import json
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from bench.errors import StoreError
 from bench.measure.checkpoints import Checkpoint
-from bench.record.index import COLUMNS, index_text, write_index
+from bench.record.index import COLUMNS, Index, index_text, write_index
 from bench.record.ledger import Ledger
 from bench.record.table import checkpoint_columns, write_checkpoints
 
@@ -135,3 +136,39 @@ def test_rows_are_in_the_plan_s_order_whatever_order_they_come_in() -> None:
 def test_without_a_plan_there_is_no_index(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match=r"plan\.json cannot be read"):
         write_index(tmp_path)
+
+
+def test_only_the_run_that_changed_is_read_again(campaign: Path) -> None:
+    ledger = Ledger(campaign / "ledger.jsonl")
+    for run_id in ("aaa", "bbb"):
+        measure(campaign, run_id, [1, 20_000])
+        ledger.append(run_id, "measured")
+    index = Index(campaign, ledger.last, clock=count().__next__)
+    index.write()
+    (campaign / "runs" / "aaa" / "checkpoints.parquet").unlink()
+    ledger.append("ccc", "failed", cause="guest-panic")
+    index.changed("ccc")
+    index.write()
+    with (campaign / "index.csv").open(newline="", encoding="utf-8") as file:
+        kept, _, failed = csv.DictReader(file)
+    assert (kept["checkpoints"], failed["state"], failed["cause"]) == ("1", "failed", "guest-panic")
+
+
+def test_the_index_under_way_takes_a_fiftieth_of_the_time(campaign: Path) -> None:
+    ledger = Ledger(campaign / "ledger.jsonl")
+    # Asked whether it is due, begun, ended; then 49 s later, and 51 s later.
+    times = iter([0.0, 0.0, 1.0, 50.0, 52.0, 52.0, 53.0])
+    index = Index(campaign, ledger.last, clock=times.__next__)
+    index.changed("aaa")
+    (campaign / "index.csv").unlink()
+    index.changed("aaa")
+    assert not (campaign / "index.csv").exists()
+    index.changed("aaa")
+    assert (campaign / "index.csv").exists()
+
+
+@pytest.mark.parametrize("plan", ["[]", '{"cells": 3}', '{"cells": [], "runs": [{"run_id": 1}]}', "[" * 100_000])
+def test_a_plan_of_another_shape_is_refused_in_words(campaign: Path, plan: str) -> None:
+    (campaign / "plan.json").write_text(plan)
+    with pytest.raises(StoreError, match=r"plan\.json cannot be read"):
+        write_index(campaign)

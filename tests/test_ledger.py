@@ -116,7 +116,7 @@ def test_all_that_is_known_of_a_failure_survives(tmp_path: Path) -> None:
     assert written.evidence == ("said \udcff", "more")
     read = make_ledger(tmp_path).last("a")
     assert read is not None
-    assert (read.hint, read.evidence, read.logs) == ("look", ("said ?", "more"), logs)
+    assert (read.hint, read.evidence, read.logs) == ("look", ("said \udcff", "more"), logs)
 
 
 def test_a_key_that_a_later_version_added_is_left_alone() -> None:
@@ -143,3 +143,14 @@ def test_a_key_that_a_later_version_added_is_left_alone() -> None:
 def test_a_line_that_is_no_entry_is_refused(line: str) -> None:
     with pytest.raises(ValueError, match=r".+"):
         parse_entry(line)
+
+
+def test_runs_are_planned_at_one_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[int] = []
+    ledger = make_ledger(tmp_path)
+    monkeypatch.setattr("os.fsync", synced.append)
+    ledger.plan(f"{number:012}" for number in range(1000))
+    assert len(synced) == 2  # the file, and the folder that it is new in
+    assert len((tmp_path / "ledger.jsonl").read_bytes().split(b"\n")) == 1001
+    ledger.plan(f"{number:012}" for number in range(1000))
+    assert len(synced) == 2

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from bench.config.model import Checkpoint, Deadlines
 from bench.errors import ConfigError, StoreError
-from bench.plan.plan import Plan, blocks, extent, make_plan, parse_plan, plan_json
+from bench.plan.plan import Plan, blocks, digest, extent, identity, make_plan, parse_plan, plan_json
+from bench.provision.guest import KERNEL_ARGUMENTS
 
 CELLS = [make_cell(mem, smp) for mem in ("256M", "512M") for smp in (1, 2)]
 
@@ -64,6 +65,22 @@ def test_the_same_request_gives_the_same_plan_whatever_the_command_looked_like()
 def test_whatever_defines_a_run_changes_its_id(changed: dict[str, Any]) -> None:
     other = plan(changed.pop("cells", CELLS), **changed)
     assert {run.run_id for run in plan().runs} != {run.run_id for run in other.runs}
+
+
+@pytest.mark.parametrize("transport", ["tcp", "nodelay"])
+def test_a_run_id_is_the_digest_of_all_that_defines_the_run(transport: str) -> None:
+    cell = make_cell("256M", 1, link={"transport": transport})
+    defining = {
+        "schema_version": 1,
+        "cell": identity(cell),
+        "block": 2,
+        "seed": 1,
+        "qemu_sha256": "a" * 64,
+        "kernel_sha256": "b" * 64,
+        "initramfs_sha256": "c" * 64,
+        "kernel_arguments": list(KERNEL_ARGUMENTS),
+    } | ({"nodelay_sha256": "e" * 64} if transport == "nodelay" else {})
+    assert plan([cell], nodelay_sha256="e" * 64).runs[2].run_id == digest(defining, 12)
 
 
 def test_deadlines_do_not_define_a_run() -> None:

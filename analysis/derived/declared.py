@@ -27,7 +27,7 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadHypothesesError(f"{path}: {' '.join(str(error).split())}") from error
     listed = tree.get("hypotheses") if isinstance(tree, dict) else None
     if not isinstance(listed, list) or not listed:
@@ -40,11 +40,14 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
 
 
 def _settled(one: Any) -> Any:
-    """Return a hypothesis with its levels as the stored cells have them."""
+    """Return a hypothesis with its levels as the stored cells have them; what is no level is left to be refused."""
     if not isinstance(one, dict):
         return one
-    where = one.get("where") or {}
-    listed = {path: levels if isinstance(levels, list) else [levels] for path, levels in dict(where).items()}
-    settled = {path: [parse_level(path, level) for level in levels] for path, levels in listed.items()}
-    levels = [parse_level(str(one.get("factor")), level) for level in one.get("levels") or []]
-    return {**one, "where": settled, "levels": levels}
+    settled = dict(one)
+    where, levels = one.get("where") or {}, one.get("levels") or []
+    if isinstance(where, dict):
+        listed = {path: levels if isinstance(levels, list) else [levels] for path, levels in where.items()}
+        settled["where"] = {path: [parse_level(str(path), each) for each in some] for path, some in listed.items()}
+    if isinstance(levels, list):
+        settled["levels"] = [parse_level(str(one.get("factor")), level) for level in levels]
+    return settled

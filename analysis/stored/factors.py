@@ -15,8 +15,8 @@ Level = bool | int | float | str | None
 _GIB = 1 << 30
 _PAGE = 4096
 _SIZES = ("mem", "working_set", "disk_size", "size")
-_SIZE = re.compile(r"(?P<n>[0-9]{1,18})(?P<unit>[KMGT]?)(?:iB)?", re.ASCII)
-_SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
+_SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _WORDS = {
     "mem": "RAM",
     "smp": "vCPUs",

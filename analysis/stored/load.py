@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -110,7 +111,8 @@ def load_campaign(folder: Path) -> Campaign:
     plan, plan_sha256 = _read_plan(folder)
     ledger, notes = _read_ledger(folder / "ledger.jsonl")
     last = {line.run_id: line for line in ledger}
-    runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"))
+    cells = {one.cell_id: one.cell for one in plan.cells}
+    runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"), cells)
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
     unfinished = tuple(run for run in plan.runs if _state(last, run) in {"planned", "started"})
     planned = {run.run_id: run for run in plan.runs}
@@ -141,7 +143,8 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     lines: list[LedgerLine] = []
     bad: list[int] = []
     text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
-    for number, line in enumerate(text.splitlines(), start=1):
+    # Line feeds alone end a line: a message may hold other characters that str.splitlines cuts at.
+    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
         try:
             lines.append(_document(line, "ledger.jsonl", LedgerLine))
         except _UnusableError:
@@ -151,22 +154,33 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     return lines, (f"ledger.jsonl: {len(bad)} unreadable line(s) left out, the first is line {bad[0]}",)
 
 
-def _read_runs(folder: Path, measured: Iterable[PlannedRun]) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:
+def _read_runs(
+    folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, dict[str, Any]]
+) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:
     runs, unread = [], []
     for planned in measured:
         try:
-            runs.append(_read_run(folder / "runs" / planned.run_id, planned.run_id))
+            runs.append(_read_run(folder / "runs" / planned.run_id, planned, cells.get(planned.cell_id)))
         except _UnusableError as error:
             unread.append(Unread(planned, str(error)))
     runs.sort(key=lambda run: (run.record.block, run.record.order))
     return tuple(runs), tuple(unread)
 
 
-def _read_run(folder: Path, run_id: str) -> Run:
+def _read_run(folder: Path, planned: PlannedRun, cell: dict[str, Any] | None) -> Run:
     record = _read_document(folder / "run.json", RunRecord)
-    if record.run_id != run_id:
+    if record.run_id != planned.run_id:
         raise _UnusableError(f"run.json is of run {record.run_id}")
-    return Run(record, *_read_checkpoints(folder / "checkpoints.parquet", run_id))
+    if (record.cell_id, record.block, record.order) != (planned.cell_id, planned.block, planned.order):
+        raise _UnusableError("run.json is of another cell, block or order than the plan has for this run")
+    if cell is not None and _measured(cell) != _measured(record.cell):
+        raise _UnusableError("run.json holds another configuration than the plan has for this run")
+    return Run(record, *_read_checkpoints(folder / "checkpoints.parquet", planned.run_id))
+
+
+def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration without its deadlines, which may differ from one command to the next."""
+    return {key: value for key, value in cell.items() if key != "deadlines"}
 
 
 def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
@@ -174,7 +188,9 @@ def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
     try:
         content = path.read_bytes()
         # Columns of a single run are small: threads would cost more than they save.
-        table = pq.ParquetFile(pa.BufferReader(content)).read(use_threads=False)
+        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
+        table = file.read(use_threads=False)
+        table.validate(full=True)
     except FileNotFoundError as error:
         raise _UnusableError(f"{path.name} is missing") from error
     except (pa.ArrowException, OSError) as error:
@@ -210,9 +226,11 @@ def _check_rows(table: pa.Table, name: str, run_id: str) -> None:
         raise _UnusableError(f"{name} holds checkpoints of another run")
     if table["warmup"].to_numpy().all():
         raise _UnusableError(f"{name} holds no checkpoint after the warm-up")
-    times = {column: table[column].to_numpy() for column in ("pause_s", "total_s", *PHASES)}
+    times = {column: table[column].to_numpy() for column in ("t_request", "pause_s", "total_s", *PHASES)}
     if not all(np.isfinite(values).all() for values in times.values()):
         raise _UnusableError(f"{name} holds a time that is not a number")
+    if any((values < 0).any() for values in times.values()):
+        raise _UnusableError(f"{name} holds a time below zero")
     for column, phases in (("pause_s", PAUSE_PHASES), ("total_s", PHASES)):
         sums = np.sum([times[phase] for phase in phases], axis=0)
         off = int((np.abs(sums - times[column]) > _ROUNDING_S).sum())
@@ -232,8 +250,8 @@ def _read_document(path: Path, model: type[AnyRecord]) -> AnyRecord:
 
 def _document(text: str, name: str, model: type[AnyRecord]) -> AnyRecord:
     try:
-        raw: Any = json.loads(text)
-    except ValueError as error:
+        raw: Any = json.loads(text, parse_constant=_finite, parse_float=_finite)
+    except (ValueError, RecursionError) as error:
         raise _UnusableError(f"{name} is not JSON: {_one_line(error)}") from error
     version = raw.get("schema_version", "missing") if isinstance(raw, dict) else "missing"
     if version != SCHEMA_VERSION:
@@ -244,6 +262,13 @@ def _document(text: str, name: str, model: type[AnyRecord]) -> AnyRecord:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
         raise _UnusableError(f"{name}: {where}: {first['msg']}") from error
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text} is not a finite number")
+    return number
 
 
 def _state(last: Mapping[str, LedgerLine], run: PlannedRun) -> str:

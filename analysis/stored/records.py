@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION = 1
 """The version of the stored format that this package reads."""
@@ -18,13 +18,20 @@ RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 Level = bool | int | float | str | None
 """One value of a factor."""
 
-Text = Annotated[str, BeforeValidator(str)]
+
+def _written_out(value: Any) -> Any:
+    """Return a text without lone surrogates, which stand for bytes that are no UTF-8 and which no report can hold."""
+    return value.encode(errors="backslashreplace").decode() if isinstance(value, str) else value
+
+
+Text = Annotated[str, BeforeValidator(lambda value: _written_out(str(value)))]
+Message = Annotated[str | None, BeforeValidator(_written_out)]
 
 
 class Record(BaseModel):
     """A stored document: immutable, tolerant of keys that nobody here reads."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", allow_inf_nan=False)
 
 
 class PlannedRun(Record):
@@ -78,6 +85,12 @@ class Plan(Record):
     hypotheses: tuple[dict[str, Any], ...] = ()
     hypotheses_sha256: str = ""
 
+    @model_validator(mode="after")
+    def _no_run_twice(self) -> Plan:
+        if len({run.run_id for run in self.runs}) != len(self.runs):
+            raise ValueError("two runs are the same one")
+        return self
+
 
 class LedgerLine(Record):
     """One change of a run's state."""
@@ -86,9 +99,9 @@ class LedgerLine(Record):
     run_id: RunId
     attempt: int = 0
     state: Literal["planned", "started", "measured", "failed"]
-    phase: str | None = None
-    cause: str | None = None
-    message: str | None = None
+    phase: Message = None
+    cause: Message = None
+    message: Message = None
 
 
 class Problem(Record):

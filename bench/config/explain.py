@@ -10,6 +10,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import ConfigAttributeError, ConfigKeyError, OmegaConfBaseException
 from pydantic import ValidationError
 
+from bench.config.hypotheses import Hypothesis
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -18,11 +19,14 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 _HELP = "python -m bench --help lists every group, key and default"
+_SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
+_LONGEST = 80
+_WRITABLE = 1 << 256
 
 
 def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
     """Return the refusal of a name that is not one of the legal ones."""
-    near = difflib.get_close_matches(key.rpartition(".")[2], list(legal), n=1)
+    near = difflib.get_close_matches(key.rpartition("=")[2].rpartition(".")[2], list(legal), n=1)
     guess = f"did you mean {near[0]}? " if near else ""
     return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=_HELP)
 
@@ -33,7 +37,7 @@ def explain_composition(error: Exception) -> ConfigError:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
         return unknown(f"{group}={choice}", "choice", error.options)
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"cannot read {error.override!r}", hint="write KEY=VALUE, or KEY=A,B,C for a sweep")
+        return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
@@ -64,14 +68,20 @@ def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[st
     if isinstance(nested, ValidationError):
         return explain_values(nested, tree, where)
     if detail["type"] == "extra_forbidden":
-        beside: Any = tree
-        for part in where[:-1]:
-            beside = beside[part]
-        return unknown(key, "key", set(beside) - {where[-1]})
+        legal = Hypothesis.model_fields if where[0] == "hypotheses" else _beside(tree, where[:-1])
+        return unknown(key, "key", {str(one) for one in legal} - {where[-1]})
     message = detail["msg"].removeprefix("Value error, ")
     if isinstance(detail["input"], dict | list):
         return ConfigError(f"{key}: {_sentence(message)}" if key else message)
     return ConfigError(f"{key}={_shown(detail['input'])}: {_sentence(message)}")
+
+
+def _beside(tree: Mapping[str, Any], path: tuple[str, ...]) -> Collection[Any]:
+    """Return the keys of the mapping at a path of a configuration; the files list every legal one."""
+    found: Any = tree
+    for part in path:
+        found = found.get(part) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else ()
 
 
 def _sentence(message: str) -> str:
@@ -83,4 +93,9 @@ def _sentence(message: str) -> str:
 
 
 def _shown(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    """Return a value as it is typed, on one line and not at any length."""
+    if isinstance(value, int) and abs(value) > _WRITABLE:
+        return "a number of many digits"
+    text = str(value).lower() if isinstance(value, bool) else "null" if value is None else str(value)
+    plain = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text)
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}\N{HORIZONTAL ELLIPSIS}"

@@ -13,7 +13,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from bench.config.explain import explain_composition, explain_values
 from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
-from bench.config.model import Cell, Positive, Whole
+from bench.config.model import Cell, Positive, Whole, absolute_path
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -50,7 +50,18 @@ def parse_on_error(value: object) -> OnError:
 
 
 def _results_folder(value: object) -> Path:
-    return CHECKOUT / "results" if value is None else Path(str(value)).expanduser().absolute()
+    if value is None:
+        return CHECKOUT / "results"
+    if not isinstance(value, str | Path) or not str(value).strip():
+        raise ValueError("legal: the path of a folder, or null for results/ of this checkout")
+    return absolute_path(str(value))
+
+
+def _campaign_name(value: object) -> object:
+    if isinstance(value, int | float):
+        # Hydra reads 2026_11 as the number 202611: what was typed is no longer known.
+        raise ValueError("a number is no name; legal: letters, digits, and . _ - after the first, such as day-7")  # noqa: TRY004
+    return value
 
 
 class Settings(Frozen):
@@ -68,7 +79,9 @@ class Settings(Frozen):
         experiment: the experiment file that was asked for, if any.
     """
 
-    campaign: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    campaign: Annotated[
+        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None, BeforeValidator(_campaign_name)
+    ] = None
     results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
     repeats: Positive = 1
     seed: Annotated[Whole, Field(ge=0)] = 0

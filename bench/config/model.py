@@ -27,8 +27,22 @@ Deadline = Annotated[Duration, Field(gt=0)]
 
 def _whole_mib(size_bytes: int) -> int:
     if size_bytes % (1 << 20):
-        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB")
+        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB; write 512M or 4G")
     return size_bytes
+
+
+def absolute_path(text: str) -> Path:
+    """Return a path with its ``~`` replaced, from the root.
+
+    Raises:
+        ValueError: there is no such user, or it cannot be a path.
+    """
+    if "\0" in text:
+        raise ValueError("a path holds no NUL")
+    try:
+        return Path(text).expanduser().absolute()
+    except (RuntimeError, OSError) as error:
+        raise ValueError(f"{text!r} is no path here: {error}") from error
 
 
 def _known_qemu(value: str) -> str:
@@ -36,7 +50,7 @@ def _known_qemu(value: str) -> str:
         return value
     if "/" not in value:
         raise ValueError(f"{value!r} names no QEMU; legal: provisioned, system, or the path of a binary")
-    return str(Path(value).expanduser().absolute())
+    return str(absolute_path(value))
 
 
 _GUEST_SYSTEM_BYTES = 64 << 20

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
+from bench.documents import parse_json
 from bench.errors import GuestError, WorkloadError
 from bench.pair.qmp import unix_connect
 from bench.provision.boot import MARK
@@ -28,7 +28,7 @@ def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
         return None
     word, _, rest = text.strip().partition(" ")
     try:
-        fields = json.loads(rest) if rest else {}
+        fields = parse_json(rest) if rest else {}
     except ValueError:
         return None
     return (word, fields) if isinstance(fields, dict) else None
@@ -46,7 +46,7 @@ class Console:
 
     async def read(self) -> None:
         """Read for as long as the line is open."""
-        while line := await self._reader.readline():
+        while line := await self._line():
             text = line.decode(errors="replace").strip()
             if _PANIC in text and not self._failure.done():
                 self._failure.set_result(text)
@@ -58,6 +58,12 @@ class Console:
                 self.reports.append(fields)
             else:
                 self._lines.put_nowait(message)
+
+    async def _line(self) -> bytes:
+        """Return the next line, empty at the end; one that is too long for the reader is passed over."""
+        while True:
+            with suppress(ValueError):
+                return await self._reader.readline()
 
     async def ready(self, deadline_s: float) -> None:
         """Wait for the guest's ready line.

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.errors import PlanChangedError
+from bench.errors import PlanChangedError, StoreError
 from bench.plan.label import flatten
+from bench.plan.plan import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,6 +19,7 @@ def require_same(stored: Plan, asked: Plan) -> None:
 
     Raises:
         PlanChangedError: they do not; the message shows every difference.
+        StoreError: they are said to, but a stored run is not what its id stands for: the file was changed.
     """
     changed = tuple(differences(stored, asked))
     if changed:
@@ -27,6 +29,25 @@ def require_same(stored: Plan, asked: Plan) -> None:
             hint="choose another campaign=NAME (more repeats make another plan too), "
             "or repeat the command it was started with",
         )
+    odd = next(_mistaken(stored, asked), None)
+    if odd:
+        raise StoreError(
+            f"the plan.json of campaign {stored.campaign} was changed after it was written: {odd}",
+            hint="use another campaign= name, or move this folder away",
+            cause="plan-unreadable",
+        )
+
+
+def _mistaken(stored: Plan, asked: Plan) -> Iterator[str]:
+    """Yield what of the stored plan contradicts its own run ids, which say what is measured."""
+    meant = {run.run_id: run for run in asked.runs}
+    for run in stored.runs:
+        if (run.cell_id, run.block) != (meant[run.run_id].cell_id, meant[run.run_id].block):
+            yield f"run {run.run_id} has another cell or block"
+    cells = {one.cell_id: identity(one.cell) for one in asked.cells}
+    for one in stored.cells:
+        if cells.get(one.cell_id) != identity(one.cell):
+            yield f"cell {one.cell_id} is another configuration"
 
 
 def differences(stored: Plan, asked: Plan) -> Iterator[str]:

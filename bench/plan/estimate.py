@@ -99,18 +99,6 @@ def largest_mem(cell: Cell, available_bytes: int) -> str:
     return f"{max(room // _MIB, 64)}M"
 
 
-def remaining_s(ahead: Iterable[Estimate], done: Sequence[tuple[Estimate, float]]) -> float:
-    """Return the seconds still to go: the estimates ahead, scaled by how those of the finished runs turned out.
-
-    Args:
-        ahead: the estimates of the runs not yet measured.
-        done: for each run measured here, its estimate and the seconds that it took.
-    """
-    expected = sum(one.seconds for one, _ in done)
-    scale = sum(seconds for _, seconds in done) / expected if expected else 1.0
-    return scale * sum(one.seconds for one in ahead)
-
-
 def gib(size_bytes: int) -> str:
     """Return a size for a person, rounded: ``16.7 GiB``, or exact when it is a whole number of GiB or below one."""
     if size_bytes < _GIB:

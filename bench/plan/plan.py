@@ -8,15 +8,17 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ValidationError, model_validator
 
-from bench.config.hypotheses import Hypothesis
-from bench.config.model import Cell
+from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
+from bench.config.model import Cell  # noqa: TC001
+from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels
 from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
 SCHEMA_VERSION = 1
 
@@ -102,7 +104,14 @@ def identity(cell: Cell) -> dict[str, Any]:
 
 def digest(value: object, digits: int) -> str:
     """Return the first hexadecimal digits of the SHA-256 of a value's canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return _hash(_canonical(value), digits)
+
+
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _hash(text: str, digits: int) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:digits]
 
 
@@ -131,10 +140,12 @@ def make_plan(
         ConfigError: two cells are the same configuration.
     """
     planned = plan_cells(cells)
+    identities = _Identities(seed, guest, nodelay_sha256)
+    run_ids = [identities.of_cell(one.cell, qemu[one.cell.qemu]) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
         PlannedRun(
-            run_id=_run_id(planned[index].cell, block, seed, qemu[planned[index].cell.qemu], guest, nodelay_sha256),
+            run_id=run_ids[index](block),
             campaign=campaign,
             cell_id=planned[index].cell_id,
             label=planned[index].label,
@@ -178,20 +189,30 @@ def plan_cells(cells: Sequence[Cell]) -> tuple[PlannedCell, ...]:
     return planned
 
 
-def _run_id(cell: Cell, block: int, seed: int, qemu: QemuBuild, guest: GuestBuild, nodelay_sha256: str | None) -> str:
-    defining = {
-        "schema_version": SCHEMA_VERSION,
-        "cell": identity(cell),
-        "block": block,
-        "seed": seed,
-        "qemu_sha256": qemu.sha256,
-        "kernel_sha256": guest.kernel_sha256,
-        "initramfs_sha256": guest.initramfs_sha256,
-        "kernel_arguments": list(KERNEL_ARGUMENTS),
-    }
-    if cell.link.transport == "nodelay":
-        defining["nodelay_sha256"] = nodelay_sha256
-    return digest(defining, 12)
+class _Identities:
+    """Gives the runs of a plan their ids: the digests of all that defines them.
+
+    A cell is written out once, not once for every block: that is most of a long plan's time.
+    """
+
+    def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None) -> None:
+        self._shared = {
+            "schema_version": SCHEMA_VERSION,
+            "seed": seed,
+            "kernel_sha256": guest.kernel_sha256,
+            "initramfs_sha256": guest.initramfs_sha256,
+            "kernel_arguments": list(KERNEL_ARGUMENTS),
+        }
+        self._nodelay_sha256 = nodelay_sha256
+
+    def of_cell(self, cell: Cell, qemu: QemuBuild) -> Callable[[int], str]:
+        """Return a function from a block to the id of this cell's run in it."""
+        defining = self._shared | {"cell": identity(cell), "qemu_sha256": qemu.sha256}
+        if cell.link.transport == "nodelay":
+            defining["nodelay_sha256"] = self._nodelay_sha256
+        # "block" sorts before every other key.
+        rest = _canonical(defining).removeprefix("{")
+        return lambda block: _hash(f'{{"block":{block},{rest}', 12)
 
 
 def extent(plan: Plan) -> str:
@@ -236,36 +257,56 @@ def plan_json(plan: Plan) -> str:
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def parse_plan(text: str) -> Plan:
+class _Stored(BaseModel):
+    """What a ``plan.json`` has to hold, type by type."""
+
+    campaign: str
+    command: str
+    experiment: str | None
+    seed: int
+    repeats: int
+    cells: tuple[PlannedCell, ...]
+    runs: tuple[PlannedRun, ...]
+    qemu: dict[str, QemuBuild]
+    guest: GuestBuild
+    nodelay_sha256: str | None
+    hypotheses: tuple[Hypothesis, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> _Stored:
+        if [run.order for run in self.runs] != list(range(len(self.runs))):
+            raise ValueError("the runs are not in their order")
+        if len({run.run_id for run in self.runs}) != len(self.runs):
+            raise ValueError("two runs are the same one")
+        if {run.cell_id for run in self.runs} - {one.cell_id for one in self.cells}:
+            raise ValueError("a run is of no cell")
+        return self
+
+
+def parse_plan(content: str | bytes) -> Plan:
     """Return the plan that a ``plan.json`` holds.
 
     Raises:
-        StoreError: the text is not a plan, or one of another schema.
+        StoreError: the content is not a plan, or one of another schema.
     """
     try:
-        tree = json.loads(text)
+        tree = parse_json(content)
         if tree["schema_version"] != SCHEMA_VERSION:
             words = f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}"
             raise StoreError(words, cause="plan-unreadable")
-        return Plan(
-            campaign=tree["campaign"],
-            command=tree["command"],
-            experiment=tree["experiment"],
-            seed=tree["seed"],
-            repeats=tree["repeats"],
-            cells=tuple(
-                PlannedCell(one["cell_id"], one["label"], Cell.model_validate(one["cell"])) for one in tree["cells"]
-            ),
-            runs=tuple(PlannedRun(campaign=tree["campaign"], **run) for run in tree["runs"]),
-            qemu={name: QemuBuild(**build) for name, build in tree["qemu"].items()},
-            guest=GuestBuild(**tree["guest"]),
-            nodelay_sha256=tree["nodelay_sha256"],
-            hypotheses=tuple(Hypothesis.model_validate(one) for one in tree.get("hypotheses", ())),
-        )
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        kind = "" if isinstance(error, ValueError) else f"{type(error).__name__} "
+        runs = [{**run, "campaign": tree["campaign"]} for run in tree["runs"]]
+        stored = _Stored.model_validate({**tree, "runs": runs})
+    except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
-            f"plan.json cannot be read: {kind}{error}",
+            f"plan.json cannot be read: {_why(error)}",
             hint="restore it, use another campaign= name, or move this folder away",
             cause="plan-unreadable",
         ) from error
+    return Plan(**{name: getattr(stored, name) for name in _Stored.model_fields})
+
+
+def _why(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False)[0]
+        return ": ".join(filter(None, (".".join(map(str, first["loc"])), first["msg"])))
+    return f"{type(error).__name__}: {error}"

@@ -7,12 +7,14 @@ import os
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bench.documents import parse_json
 from bench.errors import BenchError, LaunchError
 from bench.files import write_atomic
 from bench.provision.boot import boot_argv, booted
 from bench.provision.cache import cache_folder, text_sha256
+from bench.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -85,14 +87,27 @@ def cached_kvm(binary: Binary, guest: Guest, clock: Callable[[], float] = time.t
         # Not remembered: it costs nothing to look, and a permission may be given at any time.
         return Verdict(ok=False, reason=obstacle)
     try:
-        stored = json.loads(_answer_path(binary, guest).read_text())
-        # An answer without `until` is an older one, whose failures may have been time-outs.
-        until = stored.get("until", None if stored["ok"] else 0)
-        if until is not None and clock() >= until:
-            return None
-        return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        answer = parse_answer(_answer_path(binary, guest).read_bytes())
+    except OSError:
         return None
+    if answer is None:
+        return None
+    verdict, until = answer
+    return verdict if until is None or (is_amount(until) and clock() < until) else None
+
+
+def parse_answer(content: bytes) -> tuple[Verdict, Any] | None:
+    """Return a remembered answer and until when it holds (Unix s, ``None``: always); ``None`` when it is damaged."""
+    try:
+        tree = parse_json(content)
+    except ValueError:
+        return None
+    if not isinstance(tree, dict) or not isinstance(tree.get("ok"), bool) or not isinstance(tree.get("reason"), str):
+        return None
+    cause = tree.get("cause", "")
+    verdict = Verdict(ok=tree["ok"], reason=tree["reason"], cause=cause if isinstance(cause, str) else "")
+    # An answer without `until` is an older one, whose failures may have been time-outs.
+    return verdict, tree.get("until", None if tree["ok"] else 0)
 
 
 def kvm_obstacle(device: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import lzma
 import re
+import zlib
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
@@ -34,7 +35,7 @@ def decompress(data: bytes, tree: Tree, scratch: Path) -> bytes:
             return lzma.decompress(data)
         if data.startswith(_GZIP):
             return gzip.decompress(data)
-    except (lzma.LZMAError, OSError, EOFError) as error:
+    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
         raise ProvisionError(f"a packaged file is damaged: {error}", hint=f"rm -r {tree.root}") from error
     return _unzstd(data, tree, scratch) if data.startswith(_ZSTD) else data
 
@@ -62,10 +63,19 @@ def canonical(name: str) -> str:
 
 
 def depends(module: bytes) -> tuple[str, ...]:
-    """Return what a module says it needs: the ``depends=`` string of its ``.modinfo`` section."""
+    """Return what a module says it needs: the ``depends=`` string of its ``.modinfo`` section.
+
+    Raises:
+        ProvisionError: a name in it is none that a module can have.
+    """
     match = re.search(rb"\0depends=([^\0]*)\0", module)
-    names = match[1].decode("ascii") if match else ""
-    return tuple(canonical(name) for name in names.split(",") if name)
+    if match is None:
+        return ()
+    names = [name.decode("ascii", "replace") for name in match[1].split(b",") if name]
+    odd = [name for name in names if not re.fullmatch(r"[\w-]+", name, re.ASCII)]
+    if odd:
+        raise ProvisionError(f"a packaged module is damaged: it depends on {odd[0][:40]!r}")
+    return tuple(canonical(name) for name in names)
 
 
 def load_order(wanted: Iterable[str], needs: dict[str, tuple[str, ...]]) -> tuple[str, ...]:

@@ -1,22 +1,26 @@
-"""``index.csv``: one row per planned run of a campaign, made anew from what is stored."""
+"""``index.csv``: one row per planned run of a campaign, made from what is stored."""
 
 from __future__ import annotations
 
 import csv
 import io
-import json
+import time
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.documents import parse_json
 from bench.errors import StoreError
 from bench.files import write_atomic
-from bench.record.ledger import Entry, parse_entry
+from bench.record.ledger import read_entries
+from bench.record.run import quality_ok
 from bench.record.table import read_checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
+
+    from bench.record.ledger import Entry
 
 COLUMNS = (
     "run_id",
@@ -37,20 +41,69 @@ COLUMNS = (
     "cause",
 )
 
+_DUTY = 50
+"""The index of a campaign under way may take one part in so many of the time."""
+
+
+class Index:
+    """The ``index.csv`` of a campaign under way: a row is made again only when its run has changed.
+
+    Making it anew after every run would cost a campaign of n runs n * n records read.
+    """
+
+    def __init__(
+        self, folder: Path, last: Callable[[str], Entry | None], clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Read the plan; the runs are read when the index is first written.
+
+        Args:
+            folder: the campaign's.
+            last: returns a run's newest entry in the ledger.
+            clock: a monotonic clock.
+
+        Raises:
+            StoreError: the plan cannot be read.
+        """
+        self._folder = folder
+        self._last = last
+        self._clock = clock
+        self._planned = _planned(folder / "plan.json")
+        self._lines: dict[str, str] = {}
+        self._due = float("-inf")
+
+    def changed(self, run_id: str) -> None:
+        """Take note that a run is no longer what its row says; write, unless that is for later.
+
+        Raises:
+            StoreError: the index cannot be written.
+        """
+        self._lines.pop(run_id, None)
+        if self._clock() >= self._due:
+            self.write()
+
+    def write(self) -> None:
+        """Write the file.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
+        began = self._clock()
+        for run_id, columns in self._planned.items():
+            if run_id not in self._lines:
+                self._lines[run_id] = _line(_row(self._folder / "runs" / run_id, columns, self._last(run_id)))
+        write_atomic(self._folder / "index.csv", _heading() + "".join(self._lines[run_id] for run_id in self._planned))
+        ended = self._clock()
+        self._due = ended + _DUTY * (ended - began)
+
 
 def write_index(folder: Path) -> None:
     """Write the ``index.csv`` of a campaign from its plan, its ledger and its runs; the same data give the same bytes.
 
     Raises:
-        StoreError: the plan cannot be read, or the index not be written.
+        StoreError: the plan or the ledger cannot be read, or the index not be written.
     """
-    plan = _load(folder / "plan.json")
-    if plan is None:
-        raise StoreError(f"{folder / 'plan.json'} cannot be read", cause="plan-unreadable")
-    cells = {cell["cell_id"]: cell["cell"] for cell in plan["cells"]}
-    states = _states(folder / "ledger.jsonl")
-    rows = [_row(folder, run, cells[run["cell_id"]], states.get(run["run_id"])) for run in plan["runs"]]
-    write_atomic(folder / "index.csv", index_text(rows))
+    last = {entry.run_id: entry for entry in read_entries(folder / "ledger.jsonl")[0]}
+    Index(folder, last.get).write()
 
 
 def index_text(rows: Iterable[Mapping[str, Any]]) -> str:
@@ -58,11 +111,16 @@ def index_text(rows: Iterable[Mapping[str, Any]]) -> str:
 
     Quoted as RFC 4180 has it; lines end in a mere line feed, as all other files here.
     """
+    return _heading() + "".join(_line(row) for row in sorted(rows, key=lambda row: row["order"]))
+
+
+def _heading() -> str:
+    return ",".join(COLUMNS) + "\n"
+
+
+def _line(row: Mapping[str, Any]) -> str:
     out = io.StringIO()
-    writer = csv.DictWriter(out, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    for row in sorted(rows, key=lambda row: row["order"]):
-        writer.writerow({name: _field(row.get(name)) for name in COLUMNS})
+    csv.writer(out, lineterminator="\n").writerow([_field(row.get(name)) for name in COLUMNS])
     return out.getvalue()
 
 
@@ -74,20 +132,36 @@ def _field(value: Any) -> str:
     return f"{value:.6f}" if isinstance(value, float) else str(value)
 
 
-def _row(folder: Path, run: Mapping[str, Any], planned: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
-    home = folder / "runs" / run["run_id"]
-    # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
-    record = (_load(home / "run.json") if entry is not None and entry.state == "measured" else None) or {}
-    cell = record.get("cell", planned)
+def _planned(path: Path) -> dict[str, dict[str, Any]]:
+    """Return what the plan says of every run, in the plan's order."""
+    try:
+        plan = parse_json(path.read_bytes())
+        cells = {one["cell_id"]: _factors(one["cell"]) for one in plan["cells"]}
+        names = ("run_id", "block", "order", "cell_id", "label")
+        runs = [{name: run[name] for name in names} | cells[run["cell_id"]] for run in plan["runs"]]
+        return {str(run["run_id"]): run for run in sorted(runs, key=lambda run: run["order"])}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise StoreError(f"{path} cannot be read", cause="plan-unreadable", logs=(path,)) from error
+
+
+def _factors(cell: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        **{name: run[name] for name in ("run_id", "block", "order", "cell_id", "label")},
-        "state": entry.state if entry else "planned",
-        "accel": record.get("accel", cell["accel"]),
+        "accel": cell["accel"],
         "mem_bytes": cell["mem"],
         "smp": cell["smp"],
         "workload": cell["workload"]["name"],
         "link": cell["link"]["transport"],
-        "quality_ok": record.get("quality", {}).get("ok"),
+    }
+
+
+def _row(home: Path, planned: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
+    # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
+    record = (_load(home / "run.json") if entry is not None and entry.state == "measured" else None) or {}
+    return {
+        **planned,
+        "state": entry.state if entry else "planned",
+        "accel": record.get("accel", planned["accel"]),
+        "quality_ok": quality_ok(record),
         "cause": entry.cause if entry else None,
         **(_pauses(home / "checkpoints.parquet") if record else {}),
     }
@@ -108,21 +182,9 @@ def _pauses(path: Path) -> dict[str, Any]:
     }
 
 
-def _states(path: Path) -> dict[str, Entry]:
-    """Return each run's newest entry; a torn line is no entry."""
-    states: dict[str, Entry] = {}
-    for line in path.read_bytes().decode(errors="replace").splitlines() if path.exists() else []:
-        try:
-            entry = parse_entry(line)
-        except ValueError:
-            continue
-        states[entry.run_id] = entry
-    return states
-
-
 def _load(path: Path) -> dict[str, Any] | None:
     try:
-        tree = json.loads(path.read_bytes())
+        tree = parse_json(path.read_bytes())
     except (OSError, ValueError):
         return None
     return tree if isinstance(tree, dict) else None

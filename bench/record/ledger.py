@@ -8,8 +8,10 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
+from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
-from bench.files import append_line, told
+from bench.files import append_lines, told
+from bench.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -20,13 +22,7 @@ _SHOWN_BYTES = 120
 
 State = Literal["planned", "started", "measured", "failed"]
 
-_TEXT = (str, type(None))
-_KINDS: dict[str, tuple[type, ...]] = {
-    "t": (int, float),
-    "attempt": (int,),
-    **dict.fromkeys(("phase", "cause", "message", "hint"), _TEXT),
-    **dict.fromkeys(("evidence", "logs"), (list,)),
-}
+_STATES = get_args(State)
 
 
 @dataclass(frozen=True)
@@ -61,34 +57,68 @@ class Entry:
         """Return the line of the file, without its end."""
         fields = {"t": round(self.t, 6), "run_id": self.run_id, "attempt": self.attempt, "state": self.state}
         why = {name: getattr(self, name) for name in ("phase", "cause", "message", "hint", "evidence", "logs")}
-        tree = {"schema_version": SCHEMA_VERSION, **fields} | {k: v for k, v in why.items() if v}
-        # A path or a log may hold bytes that are no text.
-        return json.dumps(tree, ensure_ascii=False).encode(errors="replace").decode()
+        tree = {"schema_version": SCHEMA_VERSION, **fields} | {k: v for k, v in why.items() if v not in (None, ())}
+        return json.dumps(tree, ensure_ascii=False)
+
+    def sound(self) -> bool:
+        """Whether every field is of its kind; a line that was damaged may still be JSON."""
+        words = (self.phase, self.cause, self.message, self.hint)
+        return (
+            is_amount(self.t)
+            and isinstance(self.attempt, int)
+            and is_amount(self.attempt)
+            and self.state in _STATES
+            and isinstance(self.run_id, str)
+            and all(word is None or isinstance(word, str) for word in words)
+            and all(isinstance(lines, tuple) for lines in (self.evidence, self.logs))
+            and all(isinstance(line, str) for line in (*self.evidence, *self.logs))
+        )
 
 
-def parse_entry(line: str) -> Entry:
+_FIELDS = tuple(Entry.__dataclass_fields__)
+_LISTS = ("evidence", "logs")
+
+
+def parse_entry(line: str | bytes) -> Entry:
     """Return the entry of one line; keys that are not known are left alone.
 
     Raises:
         ValueError: the line is torn, or not an entry of this schema.
     """
-    try:
-        tree: Any = json.loads(line)
-    except RecursionError as error:
-        raise ValueError(f"nested too deeply: {line[:80]!r}") from error
+    tree: Any = parse_json(line)
     if not isinstance(tree, dict) or tree.pop("schema_version", None) != SCHEMA_VERSION:
         raise ValueError(f"not an entry of schema {SCHEMA_VERSION}: {line[:80]!r}")
-    if tree.get("state") not in get_args(State) or not isinstance(tree.get("run_id"), str):
+    for name in _LISTS:
+        lines = tree.get(name, [])
+        tree[name] = tuple(lines) if isinstance(lines, list) else lines
+    entry = Entry(*map(tree.get, _FIELDS))  # type: ignore[arg-type]
+    if not entry.sound():
         raise ValueError(f"not a state of a run: {line[:80]!r}")
-    for key, kinds in _KINDS.items():
-        if key in tree and (isinstance(tree[key], bool) or not isinstance(tree[key], kinds)):
-            raise ValueError(f"{key} is not what it has to be: {line[:80]!r}")
-    for key in ("evidence", "logs"):
-        tree[key] = tuple(str(one) for one in tree.get(key, ()))
+    return entry
+
+
+def read_entries(path: Path) -> tuple[list[Entry], int]:
+    """Return the entries of a ledger, none where there is no file, and how many of its lines could not be used.
+
+    Raises:
+        StoreError: the file is there and cannot be read.
+    """
+    entries, unreadable = [], 0
+    for line in lines_of(_content(path)):
+        try:
+            entries.append(parse_entry(line))
+        except ValueError:
+            unreadable += 1
+    return entries, unreadable
+
+
+def _content(path: Path) -> bytes:
     try:
-        return Entry(**{key: value for key, value in tree.items() if key in Entry.__dataclass_fields__})
-    except TypeError as error:
-        raise ValueError(f"not an entry: {line[:80]!r}") from error
+        return path.read_bytes()
+    except FileNotFoundError:
+        return b""
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror}", cause="ledger-unreadable", logs=(path,)) from error
 
 
 class Ledger:
@@ -110,19 +140,14 @@ class Ledger:
         self._clock = clock
         self._last: dict[str, Entry] = {}
         self._attempts: dict[str, int] = {}
-        if path.exists():
-            self._load()
+        self._load()
 
     def _load(self) -> None:
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            words = f"{self.path} cannot be read: {error.strerror}"
-            raise StoreError(words, cause="ledger-unreadable", logs=(self.path,)) from error
+        content = _content(self.path)
         *lines, torn = content.split(b"\n")
         for number, line in enumerate(lines, start=1):
             try:
-                self._take(parse_entry(line.decode()))
+                self._take(parse_entry(line))
             except ValueError as error:
                 raise StoreError(
                     f"{self.path}: line {number} of {len(lines)} is damaged",
@@ -140,10 +165,9 @@ class Ledger:
             self._attempts[entry.run_id] = entry.attempt + 1
 
     def plan(self, run_ids: Iterable[str]) -> None:
-        """Write down the runs that the ledger does not know yet."""
-        for run_id in run_ids:
-            if run_id not in self._last:
-                self.append(run_id, "planned")
+        """Write down the runs that the ledger does not know yet, all at once."""
+        unknown = [run_id for run_id in dict.fromkeys(run_ids) if run_id not in self._last]
+        self._write([Entry(self._clock(), run_id, 0, "planned") for run_id in unknown])
 
     def append(
         self,
@@ -164,9 +188,13 @@ class Ledger:
             StoreError: it could not be written.
         """
         entry = Entry(self._clock(), run_id, attempt, state, phase, cause, message, hint, tuple(evidence), tuple(logs))
-        append_line(self.path, entry.line())
-        self._take(entry)
+        self._write([entry])
         return entry
+
+    def _write(self, entries: list[Entry]) -> None:
+        append_lines(self.path, [entry.line() for entry in entries])
+        for entry in entries:
+            self._take(entry)
 
     def last(self, run_id: str) -> Entry | None:
         """Return the newest entry of a run."""

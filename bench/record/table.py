@@ -168,13 +168,16 @@ def _write(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) 
     if empty:
         raise StoreError(f"{path.name}: these columns may not be null: {empty}")
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:
     try:
-        table = pq.read_table(path, partitioning=None)
+        content = pa.BufferReader(path.read_bytes())
+        # Tables of single runs are small: threads and the machinery of data sets would cost more than they save.
+        table = pq.ParquetFile(content, page_checksum_verification=True).read(use_threads=False)
+        table.validate(full=True)
     except (OSError, pa.ArrowException) as error:
         raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
     version = (table.schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")

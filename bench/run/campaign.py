@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 import psutil
@@ -20,13 +21,14 @@ from bench.errors import BenchError, StoreError
 from bench.exits import Exit
 from bench.files import store_error
 from bench.plan.dryrun import dry_run
-from bench.plan.estimate import Estimate, duration_text, estimate, gib, remaining_s, require_disk, require_fit
+from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text
+from bench.plan.pace import Pace
 from bench.plan.plan import GuestBuild, QemuBuild, digest, extent, identity, make_plan, plan_cells
 from bench.provision.cache import file_sha256
-from bench.record.index import write_index
+from bench.record.index import Index, write_index
 from bench.record.ledger import Ledger
-from bench.record.run import read_record
+from bench.record.run import is_recorded, quality_failures, read_record
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, aside, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
@@ -110,7 +112,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
-    if not (settings.results / name / "plan.json").exists():
+    if not _is_there(settings.results / name / "plan.json"):
         require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
     with locked(folder):
@@ -124,6 +126,13 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
         return _finish(loop, loop.run(), tools.report)
+
+
+def _is_there(path: Path) -> bool:
+    try:
+        return path.exists()
+    except OSError:  # a name too long, a folder that is not ours: said in words when the folder is made
+        return False
 
 
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
@@ -157,15 +166,26 @@ class Loop:
     console: Console
     interrupted: bool = False
     _cells: dict[str, Cell] = field(init=False)
-    _took: list[tuple[Estimate, float]] = field(init=False, default_factory=list)
+    _estimates: dict[str, Estimate] = field(init=False)
+    _whole: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         # The deadlines of this command, not those the plan was first made with.
         self._cells = {one.cell_id: one.cell for one in plan_cells(self.prepared.cells)}
+        self._estimates = {cell_id: estimate(cell) for cell_id, cell in self._cells.items()}
+
+    @cached_property
+    def _index(self) -> Index:
+        return Index(self.folder, self.ledger.last)
 
     def done(self, run_id: str) -> bool:
         """Return whether a run is measured and its record is there."""
-        return self.ledger.done(run_id) and self._record(run_id) is not None
+        if not self.ledger.done(run_id):
+            return False
+        # Read once by each command: to read every record at every look would make a long campaign slow.
+        if run_id not in self._whole and is_recorded(self.folder / "runs" / run_id, run_id):
+            self._whole.add(run_id)
+        return run_id in self._whole
 
     def _record(self, run_id: str) -> dict[str, Any] | None:
         return read_record(self.folder / "runs" / run_id, run_id)
@@ -178,7 +198,7 @@ class Loop:
             if last is None or record is None:
                 continue
             (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
-            doubt = "; ".join(record.get("quality", {}).get("failures", ()))
+            doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
             self.console.print(text, markup=False, soft_wrap=True)
@@ -224,15 +244,14 @@ class Loop:
                 raise
 
     async def _measure_all(self, remaining: Sequence[PlannedRun], display: Display) -> None:
-        for index, run in enumerate(remaining):
+        pace = Pace(self._estimate(run).seconds for run in remaining)
+        for run in remaining:
             if self.interrupted:
                 return
-            ahead = [self._estimate(one) for one in remaining[index:]]
             began = time.monotonic()
-            measured = await self._until_measured(run, display, remaining_s(ahead, self._took))
-            if measured:
-                self._took.append((ahead[0], time.monotonic() - began))
-            elif self.on_error.stop:
+            measured = await self._until_measured(run, display, pace.left_s)
+            pace.over(self._estimate(run).seconds, time.monotonic() - began if measured else None)
+            if not measured and self.on_error.stop:
                 display.say("stopped at the first failed run, as on_error=stop asks")
                 return
 
@@ -270,7 +289,7 @@ class Loop:
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
-        write_index(self.folder)
+        self._index.changed(run.run_id)
         doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
         display.end(f"measured{doubt}", failed=False)
         return None
@@ -289,7 +308,7 @@ class Loop:
         except StoreError as refusal:
             refusal.evidence = (f"the run had failed before that: {error.message}",)
             raise
-        write_index(self.folder)
+        self._index.changed(run.run_id)
         set_aside(self.folder, run.run_id)
         display.end(f"failed in {error.phase}", failed=True)
         display.say(f"{error}\n  kept: {kept}")
@@ -309,7 +328,7 @@ class Loop:
         )
 
     def _estimate(self, run: PlannedRun) -> Estimate:
-        return estimate(self._cells[run.cell_id])
+        return self._estimates[run.cell_id]
 
     def _introduce(self, remaining: Sequence[PlannedRun]) -> None:
         plan = self.plan

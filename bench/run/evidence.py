@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
 from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
+from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
@@ -17,13 +18,12 @@ from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatch
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bench.config.model import Cell
     from bench.measure.checkpoints import Assembly
 
-_CLIENT_COLUMNS = ("t_send", "latency_s", "status", "error", "bytes")
 HTTP_ERROR = 400
 """The lowest HTTP status that is no good answer."""
 
@@ -90,7 +90,7 @@ def gather(
         StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
     """
     warmup = early + cell.checkpoint.warmup
-    entries, torn = read_json_lines(folder / "qmp.jsonl")
+    entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
     primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
     secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
@@ -148,15 +148,17 @@ def _side_problems(primary: Trace, secondary: Trace) -> Iterable[Problem]:
             yield Problem(f"{side}: {problem.what}", problem.count, problem.example)
 
 
-def read_json_lines(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the objects of a file of JSON lines, and an account of the lines that are none."""
+def read_json_lines(
+    path: Path, is_sound: Callable[[Mapping[str, Any]], bool] = lambda _: True
+) -> tuple[list[dict[str, Any]], list[Problem]]:
+    """Return the sound objects of a file of JSON lines, and an account of the lines that are none."""
     entries, torn = [], []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
+    for line in lines_of(path.read_bytes()) if path.exists() else ():
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
         except ValueError:
             entry = None
-        if isinstance(entry, dict):
+        if isinstance(entry, dict) and is_sound(entry):
             entries.append(entry)
         else:
             torn.append(line.decode(errors="replace")[:200])
@@ -167,9 +169,9 @@ def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Proble
     """Return the client's answers as columns, in the order of sending, and torn lines; ``None`` where no client ran."""
     if not path.exists():
         return None, []
-    entries, torn = read_json_lines(path)
-    entries = sorted((entry for entry in entries if set(entry) == set(_CLIENT_COLUMNS)), key=lambda one: one["t_send"])
-    return {name: [entry[name] for entry in entries] for name in _CLIENT_COLUMNS}, torn
+    entries, torn = read_json_lines(path, is_answer)
+    entries.sort(key=lambda one: one["t_send"])
+    return {name: [entry[name] for entry in entries] for name in ANSWER}, torn
 
 
 def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> dict[str, Any] | None:

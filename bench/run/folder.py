@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -14,7 +14,7 @@ from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from bench.plan.plan import Plan
@@ -26,32 +26,49 @@ _TEMPORARY = ("*.qcow2", "*.sock", ".*.tmp")
 def locked(folder: Path) -> Iterator[None]:
     """Hold the campaign's folder, made where missing, for this process alone. The kernel lets go when the process ends.
 
+    Folders that were made for it go again when nothing but the lock is in them at the end.
+
     Raises:
         ConfigError: another process is running this campaign.
         StoreError: the folder cannot be made or written to.
     """
     try:
+        new = [path for path in (folder, *folder.parents) if not path.exists()]
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(folder / ".lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as error:
         raise store_error(error, folder) from error
     try:
         _lock(descriptor, folder)
-        yield
+        try:
+            yield
+        finally:
+            _remove_unused(new)
     finally:
         os.close(descriptor)
+
+
+def _remove_unused(new: Sequence[Path]) -> None:
+    if new and [path.name for path in new[0].iterdir()] == [".lock"]:
+        with suppress(OSError):
+            (new[0] / ".lock").unlink()
+            for folder in new:
+                folder.rmdir()
 
 
 def _lock(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
+        gone = not os.fstat(descriptor).st_nlink  # removed by its holder, after this process had opened it
+    except BlockingIOError:
+        gone = True
+    if gone:
         holder = os.pread(descriptor, 32, 0).decode(errors="replace")
         raise ConfigError(
             f"campaign {folder.name} is being run by process {holder or 'unknown'}",
             hint="wait for it, or choose another campaign=NAME",
             cause="campaign-locked",
-        ) from error
+        )
     os.ftruncate(descriptor, 0)
     os.write(descriptor, str(os.getpid()).encode())
 
@@ -68,11 +85,11 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
         write_atomic(path, plan_json(asked))
         return asked
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise StoreError(f"{path} cannot be read: {error}", cause="plan-unreadable", logs=(path,)) from error
     try:
-        stored = parse_plan(text)
+        stored = parse_plan(content)
     except StoreError as error:
         error.logs = (path,)
         raise

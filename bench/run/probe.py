@@ -18,7 +18,7 @@ from bench.pair.features import probe_features
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, poke
 from bench.provision.cache import cache_folder
-from bench.provision.kvm import Verdict
+from bench.provision.kvm import Verdict, parse_answer
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
@@ -38,10 +38,10 @@ _HANG = (
 def cached_colo(binary: Binary, guest: Guest, accel: str) -> Verdict | None:
     """Return the stored verdict for this binary, guest and accelerator, if there is one."""
     try:
-        stored = json.loads(_cache_path(binary, guest, accel).read_text())
-        return Verdict(ok=bool(stored["ok"]), reason=str(stored["reason"]), cause=str(stored.get("cause", "")))
-    except (OSError, ValueError, KeyError, TypeError):
+        answer = parse_answer(_cache_path(binary, guest, accel).read_bytes())
+    except OSError:
         return None
+    return answer[0] if answer else None
 
 
 def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str], None]) -> Verdict:

@@ -30,6 +30,7 @@ from bench.provision.cache import file_sha256
 from bench.record.run import SCHEMA_VERSION
 from bench.run.evidence import HTTP_ERROR, gather
 from bench.run.progress import Assets, Progress, RunOutcome, phase_of
+from bench.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
@@ -47,6 +48,7 @@ T = TypeVar("T")
 
 _POLL_S = 0.02
 _REFUSALS_SHOWN = 3
+_SHORTEST_S = 1e-6  # the resolution that seconds are stored with
 
 
 @dataclass
@@ -318,14 +320,15 @@ async def _finish_client(client: Process, deadline_s: float) -> None:
 
 def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
     """Return what the guest reported of itself, as figures of the whole run (empty when it reports nothing)."""
-    seconds = sum(float(report.get("seconds", 0)) for report in reports)
-    written = sum(int(report.get("bytes", 0)) for report in reports)
-    if seconds <= 0:
+    sound = [one for one in reports if is_amount(one.get("seconds")) and is_amount(one.get("bytes"))]
+    seconds = sum(float(report["seconds"]) for report in sound)
+    if seconds < _SHORTEST_S:
         return {}
     return {
-        "reports": len(reports),
+        "reports": len(sound),
+        **({"unreadable_reports": len(reports) - len(sound)} if len(sound) < len(reports) else {}),
         "guest_seconds": round(seconds, 6),
-        "achieved_mb_s": round(written / seconds / 1e6, 6),
+        "achieved_mb_s": round(sum(int(report["bytes"]) for report in sound) / seconds / 1e6, 6),
     }
 
 

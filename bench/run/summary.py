@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from bench.errors import StoreError
 from bench.plan.label import accel_text
-from bench.record.run import read_record
+from bench.record.run import quality_ok, read_record
 from bench.record.table import read_checkpoints
 
 if TYPE_CHECKING:
@@ -45,11 +46,11 @@ class CellSummary:
 
 def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[CellSummary, ...]:
     """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none."""
-    runs = [(run.cell_id, run.run_id) for run in plan.runs if done(run.run_id)]
-    return tuple(
-        _summary(planned, [run_id for cell_id, run_id in runs if cell_id == planned.cell_id], folder)
-        for planned in plan.cells
-    )
+    measured: defaultdict[str, list[str]] = defaultdict(list)
+    for run in plan.runs:
+        if done(run.run_id):
+            measured[run.cell_id].append(run.run_id)
+    return tuple(_summary(planned, measured[planned.cell_id], folder) for planned in plan.cells)
 
 
 def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
@@ -83,7 +84,7 @@ def _used(path: Path) -> Any:
 
 def _doubtful(home: Path) -> bool:
     record = read_record(home, home.name) or {}
-    return record.get("quality", {}).get("ok") is False
+    return quality_ok(record) is False
 
 
 def _median(values: Sequence[float]) -> float:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
 
 
 class Workload(BaseModel):
@@ -19,7 +17,7 @@ class Workload(BaseModel):
     The class attribute ``name`` is the configuration's word for it; the fields are its parameters.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: ClassVar[str]
     name: str
 
@@ -50,7 +48,7 @@ def registry() -> dict[str, type[Workload]]:
     return {cls.kind: cls for cls in Workload.__subclasses__()}
 
 
-def build_workload(value: Workload | Mapping[str, Any]) -> Workload:
+def build_workload(value: object) -> Workload:
     """Build the workload that a configuration mapping names.
 
     Raises:
@@ -59,7 +57,8 @@ def build_workload(value: Workload | Mapping[str, Any]) -> Workload:
     if isinstance(value, Workload):
         return value
     classes = registry()
-    name = value.get("name")
-    if name not in classes:
-        raise ValueError(f"unknown workload {name!r}; legal: {', '.join(sorted(classes))}")
-    return classes[name](**value)
+    legal = ", ".join(sorted(classes))
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if not isinstance(value, Mapping) or not isinstance(name, str) or name not in classes:
+        raise ValueError(f"unknown workload {name!r}; legal: {legal}")
+    return classes[name].model_validate(dict(value))

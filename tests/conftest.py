@@ -1,0 +1,24 @@
+"""How many inputs a property test tries: some in every run, always the same ones; thousands of new ones when asked."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+_SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
+
+settings.register_profile("fast", max_examples=75, derandomize=True, deadline=None, suppress_health_check=_SLOW)
+settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Thousands of small files need not reach the disk; that the ones of a campaign do is tested elsewhere."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.module.__name__.startswith("test_fuzz_"):
+            patch.setattr(os, "fsync", lambda _: None)
+        yield

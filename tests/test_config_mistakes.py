@@ -1,0 +1,246 @@
+"""What a person is likely to mistype: refused on one line that says what is legal, with nothing made on disk."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import DictConfig, OmegaConf
+
+from bench import __main__ as entry
+from bench.config.load import load_grid
+from bench.errors import ConfigError
+from bench.exits import Exit, exit_of
+
+SIZE = "is not a size; write 512M, 4G or a whole number of bytes"
+DURATION = "is not a duration; write 0.5, 500ms, 20s or 2min"
+RATE = "is not a bit rate; write 100mbit or 1gbit"
+Main = Callable[..., tuple[int, list[str]]]
+
+
+@pytest.fixture
+def main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Main:
+    """The real entry in an empty folder; returns the exit status and the lines on standard error."""
+    (tmp_path / "here").mkdir()
+
+    def call(*words: str) -> tuple[int, list[str]]:
+        monkeypatch.chdir(tmp_path / "here")
+        monkeypatch.setattr(sys, "argv", ["bench", *words])
+        monkeypatch.setattr(signal, "signal", lambda *_: None)
+        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
+        status = entry.main()
+        shown = capsys.readouterr()
+        assert "Traceback" not in shown.err + shown.out
+        return status, shown.err.splitlines()
+
+    return call
+
+
+VALUES = [
+    ("mem=0", f"mem=0: 0 {SIZE}"),
+    ("mem=-1G", f"mem=-1G: '-1G' {SIZE}"),
+    ("mem=", f"mem=: '' {SIZE}"),
+    ("mem=4GB", f"mem=4GB: '4GB' {SIZE}"),
+    ("mem=4g", f"mem=4g: '4g' {SIZE}"),
+    ("mem=4 G", f"mem=4 G: '4 G' {SIZE}"),
+    ("mem='4 GiB'", f"mem=4 GiB: '4 GiB' {SIZE}"),
+    ("mem=16EiB", f"mem=16EiB: '16EiB' {SIZE}"),
+    ("mem=1e3M", f"mem=1e3M: '1e3M' {SIZE}"),
+    ("mem=1.5G", f"mem=1.5G: '1.5G' {SIZE}"),
+    ("mem=1e9", f"mem=1000000000.0: 1000000000.0 {SIZE}"),
+    ("mem=null", f"mem=null: None {SIZE}"),
+    ("mem=true", f"mem=true: True {SIZE}"),
+    ("mem=[4G]", f"mem: ['4G'] {SIZE}"),
+    ("mem=4096", "mem=4096: 4096 bytes is not a whole number of MiB; write 512M or 4G"),
+    ("mem=32M", "mem=32M: should be greater than or equal to 67108864"),
+    ("mem=100000001", "mem=100000001: 100000001 bytes is not a whole number of MiB"),
+    ("devices.disk_size=10", "devices.disk_size=10: 10 bytes is not a whole number of MiB"),
+    ("smp=-2", "smp=-2: should be greater than or equal to 1"),
+    ("smp=two", "smp=two: should be a valid integer"),
+    ("smp=256", "smp=256: should be less than or equal to 255"),
+    ("smp=", "smp=: should be a valid integer"),
+    ("checkpoint.count=-1", "checkpoint.count=-1: should be greater than or equal to 1"),
+    ("checkpoint.count=0", "checkpoint.count=0: should be greater than or equal to 1"),
+    ("checkpoint.count=many", "checkpoint.count=many: should be a valid integer"),
+    ("checkpoint.warmup=-1", "checkpoint.warmup=-1: should be greater than or equal to 0"),
+    ("repeats=-3", "repeats=-3: should be greater than or equal to 1"),
+    ("repeats=1.5", "repeats=1.5: should be a valid integer"),
+    ("seed=-1", "seed=-1: should be greater than or equal to 0"),
+    ("seed=abc", "seed=abc: should be a valid integer"),
+    ("checkpoint.interval=fast", f"checkpoint.interval=fast: 'fast' {DURATION}"),
+    ("checkpoint.interval=2days", f"checkpoint.interval=2days: '2days' {DURATION}"),
+    ("checkpoint.interval=-1", f"checkpoint.interval=-1: -1 {DURATION}"),
+    ("checkpoint.interval=nan", f"checkpoint.interval=nan: nan {DURATION}"),
+    ("checkpoint.interval=100000", "checkpoint.interval=100000: should be less than or equal to 86400"),
+    ("checkpoint.interval=1h", "checkpoint.interval is at most 3000 s on demand; use checkpoint=timer"),
+    ("deadlines.boot=never", f"deadlines.boot=never: 'never' {DURATION}"),
+    ("deadlines.boot=inf", f"deadlines.boot=inf: inf {DURATION}"),
+    ("host=netns link.bandwidth=1GB", f"link.bandwidth=1GB: '1GB' {RATE}"),
+    ("host=netns link.bandwidth=100m", f"link.bandwidth=100m: '100m' {RATE}"),
+    ("host=netns link.bandwidth=0", f"link.bandwidth=0: 0 {RATE}"),
+    ("host=netns link.delay=-1ms", f"link.delay=-1ms: '-1ms' {DURATION}"),
+    ("host=netns link.loss_percent=100", "link.loss_percent=100: should be less than 100"),
+    ("host=netns link.loss_percent=1%", "link.loss_percent=1%: should be a valid number"),
+    ("host=netns link.loss_percent=nan", "link.loss_percent=nan: should be a finite number"),
+    ("link.quickack=true", "bandwidth, delay, loss_percent and quickack shape the veth link: they need host=netns"),
+    ("accel=hvf", "accel=hvf: should be 'auto', 'kvm' or 'tcg'"),
+    ("accel=KVM", "accel=KVM: should be 'auto', 'kvm' or 'tcg'"),
+    ("link.transport=rdma", "link.transport=rdma: should be 'tcp', 'unix' or 'nodelay'"),
+    ("devices.nic=virtio", "devices.nic=virtio: should be 'rtl8139', 'e1000' or 'virtio-net-pci'"),
+    ("watch=yes", "watch=yes: should be 'primary', 'secondary' or 'both'"),
+    ("dry_run=maybe", "dry_run=maybe: should be a valid boolean"),
+    ("on_error=retry", "on_error=retry: legal: continue, stop, retry:N (N from 1 to 999)"),
+    ("on_error=retry:-1", "on_error=retry:-1: legal: continue, stop, retry:N (N from 1 to 999)"),
+    ("on_error=retry:0", "on_error=retry:0: legal: continue, stop, retry:N (N from 1 to 999)"),
+    ("on_error=ignore", "on_error=ignore: legal: continue, stop, retry:N (N from 1 to 999)"),
+    ("workload.name=dirt", "workload: unknown workload 'dirt'; legal: dirty, http, idle"),
+    ("workload.name=[dirty]", "workload: unknown workload ['dirty']; legal: dirty, http, idle"),
+    ("workload=dirty workload.rate=fast", "workload.rate=fast: should be a valid number"),
+    ("workload=dirty workload.rate=nan", "workload.rate=nan: should be a finite number"),
+    ("workload=dirty workload.rate=-1", "workload.rate=-1: should be greater than or equal to 0"),
+    ("workload=dirty workload.threads=0", "workload.threads=0: should be greater than or equal to 1"),
+    ("workload=dirty workload.pattern=zipf", "workload.pattern=zipf: should be 'sequential' or 'random'"),
+    ("workload=dirty workload.working_set=64MB", f"workload.working_set=64MB: '64MB' {SIZE}"),
+    (
+        "workload=dirty workload.working_set=2G",
+        "the workload and the guest's own system need 2112M of RAM, mem is 1024M",
+    ),
+    ("workload=http workload.path=/etc/passwd", "workload.path=/etc/passwd: should be '/index.html' or '/64k'"),
+    ("workload=http workload.connections=0", "workload.connections=0: should be greater than or equal to 1"),
+    ("campaign=", "campaign=: should match pattern"),
+    ("campaign=../x", "campaign=../x: should match pattern"),
+    ("campaign='my campaign'", "campaign=my campaign: should match pattern"),
+    ("campaign=2026_11", "campaign=202611: a number is no name; legal: letters, digits, and . _ -"),
+    ("campaign=.hidden", "campaign=.hidden: should match pattern"),
+    ("replica=A1", "replica=A1: should match pattern"),
+    ("results=", "results=: legal: the path of a folder, or null"),
+    ("results=[a,b]", "results: legal: the path of a folder, or null"),
+    ("qemu=", "qemu=: '' names no QEMU; legal: provisioned, system, or the path of a binary"),
+    ("qemu=11.1", "qemu=11.1: should be a valid string"),
+    ("qemu=qemu-system-x86_64", "names no QEMU; legal: provisioned, system, or the path of a binary"),
+    ("cpu.model='host;reboot'", "cpu.model=host;reboot: should match pattern"),
+    ("cpu.features=avx", "cpu.features=avx: should be a valid tuple"),
+    ("hypotheses=none", "hypotheses=none: should be a valid tuple"),
+    (
+        "hypotheses=[{id:H,claim:c,factor:mem,level:[1]}]",
+        "unknown key hypotheses.0.level; did you mean levels? legal: ",
+    ),
+    ("hypotheses=[{id:H,claim:c,factor:memory}]", "hypothesis H: unknown factor memory; legal: "),
+    ("hypotheses=[{id:H,claim:c,kind:value,low:0,high:inf}]", "hypotheses.0.high=inf: should be a finite number"),
+]
+
+LINES = [
+    ("memory=4G", "unknown key memory; did you mean mem? legal: "),
+    ("ram=4G", "unknown key ram; "),
+    ("vcpus=2", "unknown key vcpus; did you mean cpu? legal: "),
+    ("Mem=4G", "unknown key Mem; did you mean mem? legal: "),
+    (
+        "checkpoint.counts=3",
+        "unknown key checkpoint.counts; did you mean count? legal: count, interval, trigger, warmup",
+    ),
+    ("deadlines.total=9", "unknown key deadlines.total; legal: boot, checkpoint, colo"),
+    ("workload.rate=3", "unknown key workload.rate; legal: name"),
+    ("onerror=stop", "unknown key onerror; did you mean on_error? legal: "),
+    ("mem=\N{FULLWIDTH DIGIT FOUR}G", "cannot read 'mem=\N{FULLWIDTH DIGIT FOUR}G'"),
+    ("mem=\N{ARABIC-INDIC DIGIT FOUR}G", "cannot read 'mem="),
+    ("smp=\N{FULLWIDTH DIGIT TWO}", "cannot read 'smp=\N{FULLWIDTH DIGIT TWO}'"),
+    ("workload=dirt", "unknown choice workload=dirt; did you mean dirty? legal: dirty, http, idle"),
+    ("workload=", "unknown choice workload=; legal: dirty, http, idle"),
+    ("link=udp", "unknown choice link=udp; legal: nodelay, tcp, unix"),
+    ("host=docker", "unknown choice host=docker; legal: local, netns"),
+    ("cpu=skylake", "unknown choice cpu=skylake; legal: host, max, qemu64"),
+    ("devices=nvme", "unknown choice devices=nvme; legal: e1000, rtl8139, virtio"),
+    ("checkpoint=manual", "unknown choice checkpoint=manual; legal: demand, timer"),
+    ("trace=all", "unknown choice trace=all; legal: devices, network, phases"),
+    ("experiment=Demo", "unknown choice experiment=Demo; did you mean demo? legal: card_sweep, demo"),
+    ("results=~nobody/x", "cannot read 'results=~nobody/x'"),
+    ("mem='4G", 'cannot read "mem=\'4G"'),
+    ('mem="4G', "cannot read 'mem=\"4G'"),
+    ("mem=[4G", "cannot read 'mem=[4G'"),
+    ("mem={a:1", "cannot read 'mem={a:1'"),
+    ("mem=(4G", "cannot read 'mem=(4G'"),
+    ("mem=4G,,8G", "cannot read 'mem=4G,,8G'"),
+    ("mem:4G", "cannot read 'mem:4G'"),
+    ("mem", "cannot read 'mem'"),
+    ("=4G", "the configuration cannot be composed: Could not override ''"),
+    ("--mem=4G", "--mem=4G: write mem=4G, without dashes"),
+    ("-smp=2", "-smp=2: write smp=2, without dashes"),
+    ("mem=1G,1024M", "cells 1 and 2 of the sweep are the same one"),
+    ("seed=1,2", "seed holds for the whole campaign and cannot be swept"),
+    ("mem=4GB", f"mem=4GB: '4GB' {SIZE}"),
+    ("mem=4G smp=0", "smp=0: should be greater than or equal to 1"),
+    ("workload=dirty link=unix workload.working_set=2G", "the workload and the guest's own system need"),
+]
+
+
+@pytest.fixture(scope="module")
+def composed() -> Callable[[str], DictConfig]:
+    """What the entry composes, by the groups that were chosen: composing is slow, and these tests are about values."""
+    known: dict[str, DictConfig] = {}
+
+    def compose(groups: str) -> DictConfig:
+        if groups not in known:
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("HYDRA_FULL_ERROR", "0")
+                [known[groups]] = entry.compose(groups.split())
+        return known[groups].copy()
+
+    return compose
+
+
+@pytest.mark.parametrize(("words", "said"), VALUES, ids=[words for words, _ in VALUES])
+def test_an_illegal_value_is_refused_on_one_line_that_says_what_is_legal(
+    composed: Callable[[str], DictConfig], words: str, said: str
+) -> None:
+    groups, _, last = (
+        words.partition(" ") if words.startswith(("host=", "workload=")) and " " in words else ("", "", words)
+    )
+    override = OverridesParser.create().parse_override(last)
+    config = composed(groups)
+    OmegaConf.update(config, str(override.key_or_group), override.value())
+    with pytest.raises(ConfigError) as refusal:
+        load_grid([config])
+    assert exit_of(refusal.value) == Exit.USAGE
+    assert said in refusal.value.message
+    assert "\n" not in refusal.value.message
+
+
+@pytest.mark.parametrize(("words", "said"), LINES, ids=[words for words, _ in LINES])
+def test_a_mistake_is_refused_on_one_line_that_says_what_is_legal(
+    main: Main, tmp_path: Path, words: str, said: str
+) -> None:
+    together = " " not in words or words.startswith("mem='")
+    status, lines = main(*([words] if together else words.split()))
+    assert status == Exit.USAGE
+    assert lines[0].startswith("colo-bench: ")
+    assert said in lines[0]
+    assert len(lines) <= 2
+    assert all(line.startswith("  fix: ") for line in lines[1:])
+    assert list((tmp_path / "here").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("qemu=/nonexistent/qemu results=r campaign=x mem=64M", "/nonexistent/qemu does not exist"),
+        ("qemu=/usr results=r campaign=x mem=64M", "/usr is a folder; name the executable in it"),
+        ("results=r/s/t qemu=/nonexistent/qemu mem=64M", "/nonexistent/qemu does not exist"),
+        ("results=/dev/null/x mem=64M", "/dev/null/x/sweep-"),
+        ("results=/proc/nowhere mem=64M", "/proc/nowhere/sweep-"),
+        (f"results={'a' * 300} mem=64M", "File name too long"),
+        ("mem=900T results=r", "does not fit: it needs"),
+    ],
+)
+def test_what_this_machine_cannot_do_is_refused_on_one_line_with_nothing_made(
+    main: Main, tmp_path: Path, words: str, said: str
+) -> None:
+    status, lines = main(*words.split())
+    assert status == Exit.HOST
+    assert lines[0].startswith("colo-bench: ")
+    assert said in lines[0]
+    assert all(line.startswith("  fix: ") for line in lines[1:])
+    assert list((tmp_path / "here").iterdir()) == []
