@@ -32,7 +32,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         finally:
             with suppress(FileNotFoundError):
                 temporary.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def append_line(path: Path, text: str) -> None:
@@ -51,7 +51,7 @@ def append_line(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         if new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
 
 @contextmanager
@@ -65,8 +65,8 @@ def _told(path: Path) -> Iterator[None]:
         ) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    # A rename is on the disk only when the folder that holds the name is.
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk: a rename is there only when the folder that holds the name is."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

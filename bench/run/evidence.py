@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.errors import StoreError
+from bench.logs import log_exists, read_log
 from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem, Trace, read_trace
@@ -68,6 +70,7 @@ def gather(
     *,
     early: int = 0,
     remarks: Sequence[str] = (),
+    one_sided: bool = False,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -79,6 +82,7 @@ def gather(
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
+        one_sided: whether to do without the secondary's trace where there is none; its columns are null then.
 
     Raises:
         StoreError: a trace cannot be read.
@@ -86,7 +90,8 @@ def gather(
     warmup = early + cell.checkpoint.warmup
     entries, torn = read_json_lines(folder / "qmp.jsonl")
     primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
-    secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
+    theirs = folder / "secondary" / "trace.log"
+    secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
     pacing = read_pacing(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))
@@ -118,16 +123,20 @@ def gather(
     return Evidence(columns, answers, figures, quality)
 
 
-def _side_problems(primary: Trace, secondary: Trace) -> Iterable[Problem]:
+def _side_problems(primary: Trace, secondary: Trace | None) -> Iterable[Problem]:
     for side, trace in (("primary", primary), ("secondary", secondary)):
-        for problem in trace.problems:
+        for problem in trace.problems if trace is not None else ():
             yield Problem(f"{side}: {problem.what}", problem.count, problem.example)
 
 
 def read_json_lines(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the objects of a file of JSON lines, and an account of the lines that are none."""
+    """Return the objects of a file of JSON lines, compressed or not, and an account of the lines that are none.
+
+    Raises:
+        StoreError: the file is there and cannot be read.
+    """
     entries, torn = [], []
-    for line in path.read_bytes().splitlines() if path.exists() else ():
+    for line in _content(path).splitlines():
         try:
             entry = json.loads(line)
         except ValueError:
@@ -137,6 +146,13 @@ def read_json_lines(path: Path) -> tuple[list[dict[str, Any]], list[Problem]]:
         else:
             torn.append(line.decode(errors="replace")[:200])
     return entries, [Problem(f"{path.name}: torn line", len(torn), torn[0])] if torn else []
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_log(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}", logs=(path,)) from error
 
 
 def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Problem]]:
