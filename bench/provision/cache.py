@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import shutil
 import stat
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,3 +101,13 @@ def _try_lock(descriptor: int) -> bool:
 def text_sha256(*parts: str) -> str:
     """Return the SHA-256 of several texts, in hexadecimal; where one ends and the next begins counts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def partial_folder(final: Path) -> Path:
+    """Return a new folder in which to make what is to become ``final``; the caller holds the lock for it.
+
+    What one who was killed while making the same has left is removed: nobody else can be making it now.
+    """
+    for left in final.parent.glob(f"{final.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
