@@ -12,6 +12,7 @@ _SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _SECONDS = {None: 1.0, "us": 1e-6, "ms": 1e-3, "s": 1.0, "min": 60.0, "h": 3600.0}
 _BITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 _LARGEST = 1 << 60
+_CPUS = re.compile(r"(?P<first>[0-9]{1,4})(?:-(?P<last>[0-9]{1,4}))?", re.ASCII)
 
 
 def refuse_bool(value: object) -> object:
@@ -72,3 +73,22 @@ def size_text(size_bytes: int) -> str:
         if size_bytes and size_bytes % (1 << shift) == 0:
             return f"{size_bytes >> shift} {unit}"
     return f"{size_bytes} B"
+
+
+def parse_cpus(value: object) -> tuple[int, ...]:
+    """Return CPU numbers, rising and each once, from ``3``, ``0-3,6`` or a list of numbers.
+
+    Raises:
+        ValueError: it is none of these, or names no CPU.
+    """
+    parts = list(value) if isinstance(value, list | tuple) else str(value).split(",")
+    found: set[int] = set()
+    for part in parts:
+        match = _CPUS.fullmatch(str(part)) if not isinstance(part, bool) else None
+        first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f"{value!r} is not a list of CPUs; write 3 or 0-3,6")
+        found.update(range(first, last + 1))
+    if not found:
+        raise ValueError("no CPU is named; write 3 or 0-3,6")
+    return tuple(sorted(found))

@@ -23,6 +23,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 _ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that is also that of one folder in another: it never leads out of it."""
+
+
 class OnError(Frozen):
     """What a failed run does to the campaign.
 
@@ -50,7 +54,14 @@ def parse_on_error(value: object) -> OnError:
 
 
 def _results_folder(value: object) -> Path:
-    return CHECKOUT / "results" if value is None else Path(str(value)).expanduser().absolute()
+    if value is None:
+        return CHECKOUT / "results"
+    if not str(value) or not str(value).isprintable():
+        raise ValueError("a folder whose name is empty or holds line ends, NUL or other control characters")
+    try:
+        return Path(str(value)).expanduser().absolute()
+    except RuntimeError as error:  # ~nobody-of-that-name
+        raise ValueError(str(error)) from error
 
 
 class Settings(Frozen):
@@ -68,7 +79,7 @@ class Settings(Frozen):
         experiment: the experiment file that was asked for, if any.
     """
 
-    campaign: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None = None
+    campaign: Name | None = None
     results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
     repeats: Positive = 1
     seed: Annotated[Whole, Field(ge=0)] = 0
@@ -76,7 +87,7 @@ class Settings(Frozen):
     dry_run: bool = False
     watch: Literal["primary", "secondary", "both"] | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
-    experiment: str | None = None
+    experiment: Name | None = None
 
     @property
     def watched(self) -> frozenset[str]:
