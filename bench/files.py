@@ -68,7 +68,7 @@ def write_atomic(path: Path, content: bytes | str) -> None:
         finally:
             with suppress(OSError):
                 temporary.unlink()
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
 
 def append_line(path: Path, text: str) -> None:
@@ -100,7 +100,7 @@ def append_lines(path: Path, texts: Sequence[str]) -> None:
                     file.truncate(before)
                 raise
         if new:
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
 
 
 def _write_all(descriptor: int, data: bytes) -> None:
@@ -121,8 +121,8 @@ def told(path: Path) -> Iterator[None]:
         raise store_error(error, path) from error
 
 
-def _sync_folder(folder: Path) -> None:
-    # A rename is on the disk only when the folder that holds the name is.
+def sync_folder(folder: Path) -> None:
+    """Put the names in a folder on the disk: a rename is there only when the folder that holds the name is."""
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)

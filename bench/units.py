@@ -16,6 +16,7 @@ _BITS = {"bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9}
 _LARGEST = 1 << 60
 _LONGEST_S = 1e13
 _FASTEST_BIT_S = 10**18
+_CPUS = re.compile(r"(?P<first>[0-9]{1,4})(?:-(?P<last>[0-9]{1,4}))?", re.ASCII)
 
 
 def refuse_bool(value: object) -> object:
@@ -86,3 +87,22 @@ def size_text(size_bytes: int) -> str:
 def _shown(value: object) -> str:
     """Return a value for a message; Python refuses to write out an integer of thousands of digits."""
     return "so large a number" if isinstance(value, int) and abs(value) > 1 << 128 else repr(value)
+
+
+def parse_cpus(value: object) -> tuple[int, ...]:
+    """Return CPU numbers, rising and each once, from ``3``, ``0-3,6`` or a list of numbers.
+
+    Raises:
+        ValueError: it is none of these, or names no CPU.
+    """
+    parts = list(value) if isinstance(value, list | tuple) else str(value).split(",")
+    found: set[int] = set()
+    for part in parts:
+        match = _CPUS.fullmatch(str(part)) if not isinstance(part, bool) else None
+        first, last = (int(match["first"]), int(match["last"] or match["first"])) if match else (1, 0)
+        if first > last:
+            raise ValueError(f"{value!r} is not a list of CPUs; write 3 or 0-3,6")
+        found.update(range(first, last + 1))
+    if not found:
+        raise ValueError("no CPU is named; write 3 or 0-3,6")
+    return tuple(sorted(found))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -159,3 +160,32 @@ def test_few_runs_claim_no_interval(tmp_path: Path) -> None:
     text = _words(_page(tmp_path, Fake(**SMALL)))
     assert "With fewer than 6 runs there is no 95 % interval" in text
     assert "Only 2 runs in some cells" in text
+
+
+NASTY = "</td></style><script>alert(1)</script><img src=x onerror=alert(2)>&\"' [ 3.1] Kernel panic"
+IDS = {"run_id", "cell_id", "accel", "state", "hypotheses_sha256"}
+
+
+def _poisoned(tree: Any, key: str = "") -> Any:
+    """Put markup behind every text of a stored document, but for what is held to a pattern anyway."""
+    if isinstance(tree, dict):
+        return {name: _poisoned(value, name) for name, value in tree.items()}
+    if isinstance(tree, list):
+        return [_poisoned(value, key) for value in tree]
+    return tree + NASTY if isinstance(tree, str) and key not in IDS else tree
+
+
+def test_markup_from_the_guest_from_logs_and_from_the_configuration_is_never_obeyed(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(**SMALL | {"repeats": 4, "failed": 1, "quality_problems": True}))
+    for path in (folder / "plan.json", *folder.glob("runs/*/run.json")):
+        path.write_text(json.dumps(_poisoned(json.loads(path.read_text()))))
+    ledger = folder / "ledger.jsonl"
+    lines = [json.dumps(_poisoned(json.loads(line))) for line in ledger.read_text().splitlines()]
+    ledger.write_text("\n".join(lines) + "\n")
+    page = _render(folder)
+    assert page.count("&lt;script&gt;alert(1)&lt;/script&gt;") > 5
+    read = _Page(page)
+    assert read.open == []
+    assert [tag for tag, _ in read.tags].count("script") == 1
+    assert all(str(attributes["src"]).startswith("data:") for tag, attributes in read.tags if tag == "img")
+    assert not [name for _, attributes in read.tags for name in attributes if name.startswith("on")]

@@ -62,6 +62,9 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
         ({"link": {"bandwidth": "1gbit"}}, "they need host=netns"),
         ({"link": {"bandwidth": "1gbit", "transport": "unix"}, "host": {"kind": "netns"}}, "choose link=tcp"),
         ({"trace": {"events": ["a-b"]}}, "trace.events.0=a-b"),
+        ({"tune": {"governor": "a b"}}, "tune.governor=a b"),
+        ({"tune": {"swap": True}}, "tune.swap=true"),
+        ({"tune": {"pinning": {"primary": "3-1"}}}, r"tune.pinning.primary=3-1: .*write 3 or 0-3,6"),
         ({"cpu": {"cache": {"l2": {"size": "1M"}}}}, "set topology too"),
     ],
 )
@@ -94,13 +97,31 @@ def test_a_campaign_wide_setting_cannot_vary_over_the_grid() -> None:
         load_grid([config(repeats=1), config(repeats=2)])
 
 
+@pytest.mark.parametrize("name", ["../x", "/x", "a/b", ".", "..", ".x", "", "a\0", "a\n", "a\nb", "-x", "x" * 65, "ä"])
+@pytest.mark.parametrize("key", ["campaign", "experiment"])
+def test_a_name_that_would_lead_out_of_its_folder_is_refused(key: str, name: str) -> None:
+    with pytest.raises(ValidationError):
+        Settings.model_validate({key: name})
+
+
+@pytest.mark.parametrize("name", ["a\0b", "a\nb", "\x1b[31m", "", "~nobody-of-that-name/x"])
+def test_a_results_folder_that_cannot_be_named_is_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match="results="):
+        load(config(results=name))
+
+
+def test_a_results_folder_is_used_as_it_is_named_and_the_campaign_lies_right_in_it(tmp_path: Path) -> None:
+    settings, _ = load(config(results=f"{tmp_path}/../x y", campaign="c"))
+    assert (settings.results / str(settings.campaign)).parent == settings.results == tmp_path / ".." / "x y"
+
+
 def test_watched_names_the_sides() -> None:
     assert Settings().watched == frozenset()
     assert Settings(watch="primary").watched == {"primary"}
     assert Settings(watch="both").watched == {"primary", "secondary"}
 
 
-@pytest.mark.parametrize("group", ["cpu", "devices", "workload", "link", "host", "checkpoint", "trace"])
+@pytest.mark.parametrize("group", ["cpu", "devices", "workload", "link", "host", "checkpoint", "trace", "tune"])
 def test_every_choice_of_every_group_is_legal(group: str) -> None:
     choices = sorted(path.stem for path in (CHECKOUT / "conf" / group).glob("*.yaml"))
     assert choices
@@ -117,7 +138,7 @@ def test_every_workload_has_a_file_that_lists_all_its_keys() -> None:
 
 def test_the_files_list_every_key_so_that_a_misspelt_one_is_refused() -> None:
     tree = OmegaConf.load(CHECKOUT / "conf" / "config.yaml")
-    groups = {"cpu", "devices", "workload", "link", "host", "checkpoint", "trace"}
+    groups = {"cpu", "devices", "workload", "link", "host", "checkpoint", "trace", "tune"}
     top = set(tree) - {"defaults", "hydra"} | groups
     assert top == set(Cell.model_fields) | (set(Settings.model_fields) - {"experiment"})
     fields = Cell.model_fields

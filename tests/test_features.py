@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from bench.config.model import Trace
-from bench.errors import HostError
-from bench.pair.features import ORDER_EVENTS, Features, known_events, missing_parts, reconnect_option
+from bench.errors import HostError, QmpError
+from bench.pair.features import (
+    MODERN,
+    ORDER_EVENTS,
+    Features,
+    _sandbox,
+    known_events,
+    missing_parts,
+    reconnect_option,
+    sandbox_option,
+)
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
@@ -50,3 +62,32 @@ def test_an_unknown_event_is_refused_with_the_close_ones() -> None:
     with pytest.raises(HostError, match="colo_send_mesage") as caught:
         known_events(Trace(events=("colo_send_mesage",)), FEATURES)
     assert "colo_send_message" in caught.value.hint
+
+
+def test_the_sandbox_is_as_strict_as_the_binary_knows_how_to_be() -> None:
+    parts = ["enable", "obsolete", "elevateprivileges", "spawn", "resourcecontrol"]
+    assert sandbox_option(parts) == MODERN.sandbox
+    assert sandbox_option(["enable", "obsolete"]) == "on,obsolete=deny"
+    assert sandbox_option([]) == ""
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [([{"option": "sandbox", "parameters": [{"name": "enable"}, {"name": "spawn"}]}], "on,spawn=deny"), (None, "")],
+)
+def test_a_binary_is_asked_for_its_sandbox_and_may_have_none(answer: Any, expected: str) -> None:
+    async def execute(command: str, arguments: dict[str, str]) -> Any:
+        assert (command, arguments) == ("query-command-line-options", {"option": "sandbox"})
+        if answer is None:
+            raise QmpError("invalid option name: sandbox", cause="qmp-refused")
+        return answer
+
+    assert asyncio.run(_sandbox(execute)) == expected
+
+
+def test_a_binary_that_does_not_answer_is_not_one_without_a_sandbox() -> None:
+    async def execute(*_: Any) -> Any:
+        raise QmpError("silence", cause="qmp-timeout")
+
+    with pytest.raises(QmpError, match="silence"):
+        asyncio.run(_sandbox(execute))

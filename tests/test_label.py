@@ -62,3 +62,10 @@ def test_how_a_pair_runs_is_always_said_in_full() -> None:
     assert (accel_text("tcg"), accel_text("kvm")) == ("emulation (TCG)", "KVM")
     with pytest.raises(KeyError):
         accel_text("hvf")
+
+
+def test_a_tuning_is_named_where_it_varies_by_what_it_changes() -> None:
+    plain, tuned = labels([make_cell(), make_cell(tune={"thp": "never", "pinning": {"primary": "0-1"}})])
+    assert plain == "512 MiB · 1 vCPU · idle · tcp"
+    assert tuned == "512 MiB · 1 vCPU · idle · tcp · tune.thp=never · tune.pinning.primary=0,1"
+    assert labels([make_cell(tune={"thp": "never"})]) == (plain,)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from bench.errors import ProvisionError
 from bench.provision import compiler
 from bench.provision.boot import boot_argv, booted
 from bench.provision.guest import build_guest
@@ -144,3 +146,16 @@ def test_the_provisioned_qemu_runs_with_the_library_and_sets_nodelay(library: Pa
             connection, _ = server.accept()
             connection.close()
             assert str(library) in Path(f"/proc/{console.pid}/maps").read_text()
+
+
+def test_a_library_changed_after_it_was_compiled_is_noticed(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(library.parent, tmp_path / library.parent.name)
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path))
+    copy = tmp_path / library.parent.name / library.name
+    assert nodelay_library(lambda _text: None) == copy
+    copy.write_bytes(copy.read_bytes() + b"\0")
+    with pytest.raises(ProvisionError, match="was changed after it was compiled") as caught:
+        nodelay_library(lambda _text: None)
+    assert caught.value.cause == "cache-changed"

@@ -12,7 +12,7 @@ import pytest
 from bench.errors import ProvisionError
 from bench.provision import commands, packages
 from bench.provision.__main__ import main as provision
-from bench.provision.cache import cache_folder, locked
+from bench.provision.cache import cache_folder, locked, partial_folder
 
 KEYRING = Path("/keys/debian.gpg")
 SITE = "http://mirror.example/debian"
@@ -227,6 +227,16 @@ def test_a_fetch_that_a_full_disk_ended_is_named_so(fake_tools: Path) -> None:
     assert (caught.value.cause, caught.value.transient) == ("disk-full", False)
 
 
+def test_a_library_changed_after_the_fetch_is_noticed_too(fake_tools: Path) -> None:
+    more = 'put("usr/lib/x86_64-linux-gnu/qemu/accel.so")\nput("usr/share/seabios/bios.bin")\n'
+    tools = (fake_tools / "mmdebstrap").read_text()
+    script(fake_tools / "mmdebstrap", tools.partition("\n")[2] + more)
+    tree = packages.fetch_tree(silent)
+    (tree.root / "usr/lib/x86_64-linux-gnu/qemu/accel.so").write_text("other")
+    with pytest.raises(ProvisionError, match=r"changed afterwards: usr/lib/x86_64-linux-gnu/qemu/accel\.so"):
+        packages.installed_tree()
+
+
 def test_missing_tools_are_named_with_the_command_that_installs_them(
     cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
@@ -331,3 +341,13 @@ def test_the_command_ends_with_versions_hashes_and_the_folder(capsys: pytest.Cap
     assert [line.split()[0] for line in ended[::2]] == ["QEMU", "kernel", "initramfs", "nodelay", "folder"]
     assert [len(line.split()[1]) for line in ended[1::2]] == [64] * 4
     assert ended[-1].endswith(str(cache_folder()))
+
+
+def test_what_a_killed_fetch_left_half_made_is_removed_by_the_next_one(cache: Path) -> None:
+    final = cache / "packages-0a1b"
+    left, other = cache / "packages-0a1b.x7", cache / "packages-ffff.x7"
+    for path in (left, other):
+        (path / "usr").mkdir(parents=True)
+    partial = partial_folder(final)
+    assert sorted(cache.iterdir()) == sorted([partial, other])
+    assert partial.stat().st_mode & 0o777 == 0o700

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from fake_campaign import GUEST, QEMU, make_cell
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.config.model import Checkpoint, Deadlines
+from bench.config.model import Checkpoint, Deadlines, Pinning, Tune
 from bench.errors import ConfigError, StoreError
 from bench.plan.plan import Plan, blocks, digest, extent, identity, make_plan, parse_plan, plan_json
 from bench.provision.guest import KERNEL_ARGUMENTS
@@ -108,3 +109,31 @@ def test_what_is_not_a_plan_is_refused(text: str) -> None:
 def test_the_extent_is_told_in_words() -> None:
     assert extent(plan()) == "4 cells x 3 blocks = 12 runs"
     assert extent(plan(CELLS[:1], repeats=1)) == "1 cell x 1 block = 1 run"
+
+
+REFERENCE = Path(__file__).parents[1] / "results" / "reference" / "size_sweep" / "plan.json"
+
+
+def test_the_plan_of_a_real_campaign_is_read_and_written_to_the_byte_and_its_ids_still_follow_from_it() -> None:
+    text = REFERENCE.read_text()
+    stored = parse_plan(text)
+    assert plan_json(stored) == text
+    made = make_plan(
+        stored.campaign,
+        [one.cell for one in stored.cells],
+        repeats=stored.repeats,
+        seed=stored.seed,
+        qemu=stored.qemu,
+        guest=stored.guest,
+        nodelay_sha256=stored.nodelay_sha256,
+    )
+    assert [run.run_id for run in made.runs] == [run.run_id for run in stored.runs]
+    assert [one.cell_id for one in made.cells] == [one.cell_id for one in stored.cells]
+
+
+def test_a_tuning_defines_a_run_and_one_that_changes_nothing_is_not_in_the_plan() -> None:
+    assert plan_json(plan()) == plan_json(plan([cell.model_copy(update={"tune": Tune()}) for cell in CELLS]))
+    assert '"tune"' not in plan_json(plan())
+    tuned = plan([cell.model_copy(update={"tune": Tune(pinning=Pinning(primary="0"))}) for cell in CELLS])
+    assert {run.run_id for run in plan().runs}.isdisjoint(run.run_id for run in tuned.runs)
+    assert parse_plan(plan_json(tuned)) == tuned

@@ -7,9 +7,16 @@ from typing import Any
 
 import pytest
 
-from bench.config.model import Cache, CacheLevel, Cell, Cpu
+from bench.config.model import Cache, CacheLevel, Cell, Cpu, Pinning, Tune
 from bench.errors import QmpError
-from bench.pair.readback import colo_mismatches, delay_mismatch, machine_mismatches, read_properties
+from bench.pair.features import MODERN
+from bench.pair.readback import (
+    colo_mismatches,
+    confinement_mismatches,
+    delay_mismatch,
+    machine_mismatches,
+    read_properties,
+)
 from bench.pair.spec import planned_spec
 from bench.workload.idle import Idle
 
@@ -155,4 +162,14 @@ def test_a_delay_that_was_not_applied_is_named() -> None:
     assert delay_mismatch(20000, {"x-checkpoint-delay": 20000}) == []
     assert delay_mismatch(500, {"x-checkpoint-delay": 20000}) == [
         "primary: x-checkpoint-delay: asked 500, running 20000"
+    ]
+
+
+def test_other_cpus_or_no_filter_of_system_calls_are_named() -> None:
+    pinned = asked(tune=Tune(pinning=Pinning(primary="0-1")))
+    assert confinement_mismatches(pinned, "primary", cpus=[0, 1], sandboxed=True) == []
+    assert confinement_mismatches(pinned, "secondary", cpus=[3], sandboxed=None) == []
+    assert confinement_mismatches(pinned, "primary", cpus=[0], sandboxed=False) == [
+        "primary: CPUs: asked [0, 1], running [0]",
+        f"primary: -sandbox {MODERN.sandbox}: no system call is filtered",
     ]

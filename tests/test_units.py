@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.units import parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool, size_text
+from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool, size_text
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,21 @@ def test_a_truth_value_is_no_number() -> None:
     with pytest.raises(ValueError, match="true is not a number"):
         refuse_bool(True)  # noqa: FBT003
     assert refuse_bool(3) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("3", (3,)), (3, (3,)), ("0-2,7", (0, 1, 2, 7)), ("7,0-1,1", (0, 1, 7)), ([4, 2], (2, 4))]
+)
+def test_cpus_are_numbers_rising_and_each_once(text: object, expected: tuple[int, ...]) -> None:
+    assert expected == parse_cpus(text)
+
+
+@pytest.mark.parametrize("text", ["", "3-1", "a", "-1", "0-", "1.5", True, None, [], [True], "0-99999", "\u0661"])
+def test_what_is_no_list_of_cpus_is_refused(text: object) -> None:
+    with pytest.raises(ValueError, match="write 3 or 0-3,6"):
+        parse_cpus(text)
+
+
+@given(st.sets(st.integers(0, 9999), min_size=1, max_size=20))
+def test_cpus_survive_being_written_and_read(cpus: set[int]) -> None:
+    assert parse_cpus(",".join(map(str, cpus))) == parse_cpus(list(cpus)) == tuple(sorted(cpus))

@@ -23,6 +23,10 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 _ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
 
 
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+"""A name that is also that of one folder in another: it never leads out of it."""
+
+
 class OnError(Frozen):
     """What a failed run does to the campaign.
 
@@ -54,6 +58,8 @@ def _results_folder(value: object) -> Path:
         return CHECKOUT / "results"
     if not isinstance(value, str | Path) or not str(value).strip():
         raise ValueError("legal: the path of a folder, or null for results/ of this checkout")
+    if not str(value).isprintable():
+        raise ValueError("a folder whose name holds line ends, NUL or other control characters")
     return absolute_path(str(value))
 
 
@@ -79,9 +85,7 @@ class Settings(Frozen):
         experiment: the experiment file that was asked for, if any.
     """
 
-    campaign: Annotated[
-        Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")] | None, BeforeValidator(_campaign_name)
-    ] = None
+    campaign: Annotated[Name | None, BeforeValidator(_campaign_name)] = None
     results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
     repeats: Positive = 1
     seed: Annotated[Whole, Field(ge=0)] = 0
@@ -89,7 +93,7 @@ class Settings(Frozen):
     dry_run: bool = False
     watch: Literal["primary", "secondary", "both"] | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
-    experiment: str | None = None
+    experiment: Name | None = None
 
     @property
     def watched(self) -> frozenset[str]:

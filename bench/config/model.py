@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Field,
+    SerializeAsAny,
+    SerializerFunctionWrapHandler,
+    model_serializer,
+    model_validator,
+)
 
 from bench.config.frozen import Frozen
-from bench.units import parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
+from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
 Size = Annotated[int, BeforeValidator(parse_size)]
@@ -19,6 +27,9 @@ Duration = Annotated[float, BeforeValidator(parse_duration_s)]
 
 Rate = Annotated[int, BeforeValidator(parse_rate_bit_s)]
 """Bits per second; accepts ``1gbit``, ``100mbit``."""
+
+Cpus = Annotated[tuple[int, ...], BeforeValidator(parse_cpus)]
+"""CPU numbers of the host; accepts ``3``, ``0-3,6`` or a list."""
 
 Whole = Annotated[int, BeforeValidator(refuse_bool)]
 Positive = Annotated[Whole, Field(ge=1)]
@@ -147,6 +158,38 @@ class Trace(Frozen):
     optional: tuple[EventGlob, ...] = ()
 
 
+class Pinning(Frozen):
+    """The CPUs of this host that each side's process, with all its threads, may use; ``None``: all that there are."""
+
+    primary: Cpus | None = None
+    secondary: Cpus | None = None
+
+    def side(self, side: str) -> frozenset[int]:
+        """Return a side's CPUs; empty for all."""
+        return frozenset((self.primary if side == "primary" else self.secondary) or ())
+
+
+class Tune(Frozen):
+    """What is changed on this host while a run is measured, and put back after it. ``None`` leaves a thing alone.
+
+    Attributes:
+        governor: the CPUs' frequency governor, ``performance`` mostly (root).
+        thp: transparent huge pages (root).
+        swap: ``False`` takes all swap out of use (root).
+        pinning: which CPUs each side may use (any user).
+    """
+
+    governor: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")] | None = None
+    thp: Literal["always", "madvise", "never"] | None = None
+    swap: Literal[False] | None = None
+    pinning: Pinning = Pinning()
+
+    @property
+    def host(self) -> Tune:
+        """Return what of it changes the host itself, and needs root."""
+        return self.model_copy(update={"pinning": Pinning()})
+
+
 class Deadlines(Frozen):
     """How long each stage of a run may take, in seconds."""
 
@@ -177,8 +220,17 @@ class Cell(Frozen):
     host: Host = Host()
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
+    tune: Tune = Tune()
     replica: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")] = "a"
     deadlines: Deadlines = Deadlines()
+
+    @model_serializer(mode="wrap")
+    def _without_what_is_not_tuned(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave a tuning that changes nothing out, so that ids of cells and runs are those of before there was any."""
+        tree: dict[str, Any] = write(self)
+        if self.tune == Tune():
+            tree.pop("tune", None)
+        return tree
 
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from bench.pair.qmp import Event
 
     OnCheckpoint = Callable[[int, int, float], None]
+    OnSample = Callable[[Sample], None]
 
 _SS_DEADLINE_S = 5.0
 _LAST_WORDS_S = 0.2
@@ -94,12 +95,19 @@ class CheckpointCounter:
             raise MeasureError(f"{inside} within {deadline_s:g} s", hint=hint) from error
 
 
-async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoint: OnCheckpoint) -> list[Sample]:
+async def drive(
+    pair: Pair,
+    cell: Cell,
+    counter: CheckpointCounter,
+    on_checkpoint: OnCheckpoint,
+    on_sample: OnSample = lambda _: None,
+) -> list[Sample]:
     """Take all checkpoints of a run, warm-up included, and return the samples of the link's byte counter.
 
     On demand, the next checkpoint is asked for only when the last one has ended, the interval has passed, and none that
     the timer or differing output began is under way.
-    ``on_checkpoint`` is called with the checkpoints done, the checkpoints wanted, and the last pause in seconds.
+    ``on_checkpoint`` is called with the checkpoints done, the checkpoints wanted, and the last pause in seconds,
+    ``on_sample`` with every sample when it is taken.
 
     Raises:
         MeasureError: a checkpoint does not begin or does not end in time.
@@ -108,7 +116,7 @@ async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoin
     wanted = cell.checkpoint.warmup + cell.checkpoint.count
     on_demand = cell.checkpoint.trigger == "demand"
     deadline_s = cell.deadlines.checkpoint + (0 if on_demand else cell.checkpoint.interval)
-    sample = _sampler(pair)
+    sample = _sampler(pair, on_sample)
     samples = [entry for entry in [await sample()] if entry]
     for done in range(1, wanted + 1):
         if on_demand:
@@ -126,7 +134,7 @@ async def drive(pair: Pair, cell: Cell, counter: CheckpointCounter, on_checkpoin
     return samples
 
 
-def _sampler(pair: Pair) -> Callable[[], Awaitable[Sample | None]]:
+def _sampler(pair: Pair, on_sample: OnSample) -> Callable[[], Awaitable[Sample | None]]:
     """Return a function that reads the bytes sent on the migration connection, where the kernel tells."""
     port = pair.spec.ports.migration
     known = pair.spec.cell.link.transport != "unix"
@@ -144,6 +152,10 @@ def _sampler(pair: Pair) -> Callable[[], Awaitable[Sample | None]]:
             known = False
             return None
         sent = parse_ss(text, int(port))
-        return Sample(before, time.time(), sent) if sent is not None else None
+        if sent is None:
+            return None
+        taken = Sample(before, time.time(), sent)
+        on_sample(taken)
+        return taken
 
     return sample

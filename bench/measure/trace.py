@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from bench.errors import StoreError
+from bench.logs import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -215,13 +216,13 @@ def read_kind(event: str, rest: str) -> Kind | None:
 
 
 def read_trace(path: Path, wanted: Iterable[str]) -> Trace:
-    """Parse a log file of any size; memory is needed for the wanted events only.
+    """Parse a log file of any size, compressed or not; memory is needed for the wanted events only.
 
     Raises:
         StoreError: the file cannot be read.
     """
     try:
-        with path.open("rb") as file:
+        with open_log(path) as file:
             return parse_trace(iter(lambda: file.read(_CHUNK), b""), wanted)
     except FileNotFoundError as error:
         raise StoreError(f"there is no trace log: {path}", cause="trace-empty", logs=(path,)) from error

@@ -87,6 +87,7 @@ def _machine(spec: PairSpec) -> Argv:
         *("-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", " ".join(KERNEL_ARGUMENTS)),
         *usb,
         *("-no-reboot", "-S", "-msg", "timestamp=on"),
+        *(("-sandbox", spec.features.sandbox) if spec.features.sandbox else ()),
     )
 
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
 from difflib import get_close_matches
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError, LaunchError, QmpError
+from bench.owner import scratch_folder
 from bench.pair.process import launch
 from bench.pair.qmp import connect
 
@@ -20,6 +19,8 @@ if TYPE_CHECKING:
     from bench.provision.qemu import Binary
 
 _PROBE_DEADLINE_S = 20.0
+
+_SANDBOX_PARTS = ("obsolete", "elevateprivileges", "spawn", "resourcecontrol")
 
 ORDER_EVENTS = ("colo_send_message", "colo_receive_message", "colo_vm_state_change")
 """The events that every phase of a checkpoint is bounded by."""
@@ -35,6 +36,7 @@ class Features:
         smp_cache: whether ``-machine smp-cache`` sets cache sizes.
         trace_events: every trace event built in.
         missing: what COLO needs and the binary lacks, in words.
+        sandbox: the value of ``-sandbox``; empty where the binary was built without.
     """
 
     reconnect: str
@@ -42,6 +44,7 @@ class Features:
     smp_cache: bool
     trace_events: frozenset[str]
     missing: tuple[str, ...] = ()
+    sandbox: str = ""
 
 
 MODERN = Features(
@@ -49,6 +52,7 @@ MODERN = Features(
     colo_capabilities=("x-colo", "return-path"),
     smp_cache=True,
     trace_events=frozenset(),
+    sandbox="on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
 )
 """What a plan assumes of a binary that is not there to be asked."""
 
@@ -70,6 +74,17 @@ def missing_parts(
     missing += [f"object {name}" for name in wanted if name not in types]
     missing += [] if "x-colo" in known else ["migration capability x-colo"]
     return tuple(missing)
+
+
+def sandbox_option(parameters: Iterable[str]) -> str:
+    """Return the strictest value of ``-sandbox`` that a binary with these parameters takes; empty when it has none.
+
+    COLO, user networking, NBD and both accelerators do with all of it: no obsolete system call, no change of user or
+    group, no other program, no change of priority or CPUs. What a preloaded library does is no system call of these.
+    """
+    known = set(parameters)
+    parts = (f"{name}=deny" for name in _SANDBOX_PARTS if name in known)
+    return ",".join(("on", *parts)) if "enable" in known else ""
 
 
 def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -105,8 +120,7 @@ async def probe_features(binary: Binary) -> Features:
         LaunchError: the binary does not start.
         QmpError: it does not answer, or not as QEMU does.
     """
-    with tempfile.TemporaryDirectory(prefix="colo-bench-probe-") as name:
-        folder = Path(name)
+    with scratch_folder("probe") as folder:
         argv = (
             *binary.argv,
             "-machine",
@@ -135,6 +149,7 @@ async def _ask(execute: Any) -> Features:
         smp_cache=await _has_smp_cache(execute, machines),
         trace_events=frozenset(events),
         missing=missing_parts(schema, objects, capabilities),
+        sandbox=await _sandbox(execute),
     )
 
 
@@ -159,3 +174,13 @@ async def _has_smp_cache(execute: Any, machines: list[dict[str, Any]]) -> bool:
         )
     properties = await execute("qom-list-properties", {"typename": f"{pc}-machine"})
     return any(entry["name"] == "smp-cache" for entry in properties)
+
+
+async def _sandbox(execute: Any) -> str:
+    try:
+        options = await execute("query-command-line-options", {"option": "sandbox"})
+    except QmpError as error:
+        if error.cause != "qmp-refused":
+            raise
+        return ""  # built without seccomp: the option is not there
+    return sandbox_option(parameter["name"] for option in options for parameter in option["parameters"])

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import HostError, LaunchError
+from bench.owner import VARIABLE, mark
 from bench.pair.process import Process, launch
 from bench.pair.spec import LOOPBACK, NETNS_PRIMARY, NETNS_SECONDARY
 
@@ -244,7 +245,11 @@ async def run(argv: tuple[str, ...], deadline_s: float = _COMMAND_DEADLINE_S) ->
     command = " ".join(argv)
     try:
         child = await asyncio.create_subprocess_exec(
-            *argv, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, VARIABLE: mark(Path("/"))},
         )
     except OSError as error:
         raise HostError(f"`{command}` cannot be started: {error.strerror}", cause="command-failed") from error

@@ -228,8 +228,9 @@ def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: 
         "images": [str(home / name) for name in IMAGES[side]],
     }
     write_atomic(home / "argv.json", json.dumps(start, indent=1) + "\n")
-    stop_s = spec.cell.deadlines.teardown
-    return launch(f"{side}'s QEMU", host.command(argv), folder=home, env=dict(binary.env), stop_s=stop_s)
+    stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
+    name = f"{side}'s QEMU"
+    return launch(name, host.command(argv), folder=home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)
 
 
 def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[..., Awaitable[None]]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import re
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import BenchError, LaunchError, TeardownError
-from bench.owner import end_with_owner
+from bench.family import end_family
+from bench.owner import VARIABLE, end_with_owner, mark
 from bench.pair.ending import ended_error
 from bench.pair.vitals import State, oom_counters, oom_proof, read_state
 
@@ -21,6 +23,7 @@ T = TypeVar("T")
 
 _TAIL_LINES = 6
 _DYING_S = 1.0
+_FILTERED = "2"  # SECCOMP_MODE_FILTER
 STOP_S = 10.0
 """How long the kernel may take to end a process after SIGKILL, where nothing else was said."""
 
@@ -73,6 +76,19 @@ class Process:
         with suppress(OSError):
             return Path(f"/proc/{self.pid}/maps").read_text()
         return ""
+
+    def cpus(self) -> frozenset[int]:
+        """Return the CPUs that it may use; empty when it has ended."""
+        with suppress(OSError):
+            return frozenset(os.sched_getaffinity(self.pid))
+        return frozenset()
+
+    def sandboxed(self) -> bool | None:
+        """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
+        with suppress(OSError):
+            match = re.search(r"^Seccomp:\s*(\d)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+            return match[1] == _FILTERED if match else None
+        return None
 
     async def exited(self) -> int:
         """Wait until it has ended and return its exit status (negative: the signal)."""
@@ -175,27 +191,30 @@ async def launch(
     grace_s: float = 0.0,
     stop_s: float = STOP_S,
     qemu: bool = True,
+    cpus: frozenset[int] = frozenset(),
 ) -> AsyncIterator[Process]:
     """Run a command in a folder until the block ends; then it has ``grace_s`` to end, and after SIGKILL ``stop_s``.
 
     The kernel kills the child when this process dies, so not even SIGKILL of the harness leaves it behind. It has a
-    session of its own: Ctrl-C reaches the harness, which ends the pair in order.
+    session of its own: Ctrl-C reaches the harness, which ends the pair in order. What the child itself has started and
+    left is ended after it. Where ``cpus`` are given, it runs on those alone.
 
     Raises:
         LaunchError: the command cannot be started.
         TeardownError: it cannot be ended.
     """
+    ours = mark(folder)
     with (folder / "stderr.log").open("ab") as stderr:
         try:
             child = await asyncio.create_subprocess_exec(
                 *argv,
                 cwd=folder,
-                env={**os.environ, **(env or {})},
+                env={**os.environ, **(env or {}), VARIABLE: ours},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,
                 start_new_session=True,
-                preexec_fn=end_with_owner(),
+                preexec_fn=end_with_owner(cpus),
             )
         except OSError as error:
             raise start_error(argv[0], error, qemu=qemu) from error
@@ -207,7 +226,10 @@ async def launch(
         failure = error
         raise
     finally:
-        await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
+        try:
+            await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
+        finally:
+            end_family(ours)
 
 
 def start_error(program: str, error: OSError, *, qemu: bool) -> BenchError:

@@ -94,6 +94,15 @@ def preload_mismatches(spec: PairSpec, side: str, maps: str) -> list[str]:
     return [f"{side}: link=nodelay: {LIBRARY} is not in the process"] if missing else []
 
 
+def confinement_mismatches(spec: PairSpec, side: str, *, cpus: list[int], sandboxed: bool | None) -> list[str]:
+    """Return whether a side runs on other CPUs than it was pinned to, or without the filter of system calls."""
+    asked = sorted(spec.cell.tune.pinning.side(side))
+    wrong = [f"{side}: CPUs: asked {asked}, running {cpus}"] if asked and asked != cpus else []
+    if spec.features.sandbox and sandboxed is False:
+        wrong.append(f"{side}: -sandbox {spec.features.sandbox}: no system call is filtered")
+    return wrong
+
+
 async def read_machines(pair: Pair) -> dict[str, Any]:
     """Query both sides' machines and compare.
 
@@ -105,7 +114,10 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
         seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
     wrong = [line for side in _SIDES for line in machine_mismatches(pair.spec, side, seen[side])]
     for side in _SIDES:
-        wrong += preload_mismatches(pair.spec, side, pair.processes[side].maps())
+        process = pair.processes[side]
+        wrong += preload_mismatches(pair.spec, side, process.maps())
+        seen[side]["confined"] = {"cpus": sorted(process.cpus()), "sandboxed": process.sandboxed()}
+        wrong += confinement_mismatches(pair.spec, side, **seen[side]["confined"])
     _refuse(wrong)
     return {side: _summary(seen[side]) for side in _SIDES}
 
@@ -184,6 +196,7 @@ def _summary(seen: dict[str, Any]) -> dict[str, Any]:
         "accel": "kvm" if seen["query-kvm"]["enabled"] else "tcg",
         "qemu": seen["query-version"]["qemu"],
         **seen["properties"],
+        **seen["confined"],
     }
 
 

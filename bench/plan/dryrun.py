@@ -15,7 +15,7 @@ from bench.pair.argv import primary_argv, secondary_argv
 from bench.pair.procedure import poke, steps
 from bench.pair.spec import planned_spec
 from bench.plan.estimate import duration_text, estimate, gib, require_fit
-from bench.plan.label import accel_text
+from bench.plan.label import accel_text, flatten
 from bench.plan.plan import GuestBuild, QemuBuild, extent, make_plan
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
@@ -145,6 +145,9 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
         binary = binary.preloading(Path(LIBRARY))
     spec = planned_spec(shown, binary, installed.guest, watch=watch)
     yield f"cell {planned.cell_id}: {planned.label}"
+    tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
+    if tuned:
+        yield f"  tune: {', '.join(f'{path}={text}' for path, text in tuned)}; put back afterwards"
     if undecided:
         yield "  accel=auto: shown for emulation (TCG); KVM is used if the guest boots under it"
     for side, argv in (("primary", primary_argv(spec)), ("secondary", secondary_argv(spec))):

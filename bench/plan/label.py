@@ -51,11 +51,15 @@ def _text(key: str, value: Any) -> str:
 
 
 def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
-    """Return which (workload, path) take more than one value; a workload's parameters vary within that workload."""
+    """Return which (workload, path) take more than one value; a workload's parameters vary within that workload.
+
+    What only some cells have (a tuning, which is left out where it changes nothing) is ``None`` for the others.
+    """
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
+    shared = {path for one in factors for path in one if not path.startswith("workload.")}
     for one in factors:
-        for path, text in one.items():
-            values[_group(one, path)].add(text)
+        for path in shared | set(one):
+            values[_group(one, path)].add(one.get(path, str(None)))
     return {group for group, texts in values.items() if len(texts) > 1}
 
 

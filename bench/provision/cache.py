@@ -6,7 +6,9 @@ import fcntl
 import hashlib
 import json
 import os
+import shutil
 import stat
+import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
@@ -120,3 +122,13 @@ def read_manifest(path: Path, wanted: Mapping[str, type]) -> dict[str, Any] | No
 def text_sha256(*parts: str) -> str:
     """Return the SHA-256 of several texts, in hexadecimal; where one ends and the next begins counts."""
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
+
+
+def partial_folder(final: Path) -> Path:
+    """Return a new folder in which to make what is to become ``final``; the caller holds the lock for it.
+
+    What one who was killed while making the same has left is removed: nobody else can be making it now.
+    """
+    for left in final.parent.glob(f"{final.name}.*"):
+        shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))

@@ -8,14 +8,14 @@ import subprocess
 import threading
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.owner import end_with_owner
+from bench.owner import VARIABLE, end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
-    from pathlib import Path
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, "LC_ALL": "C", **dict(env)},
+            env={**os.environ, "LC_ALL": "C", **dict(env), VARIABLE: mark(cwd or Path("/"))},
             cwd=cwd,
             start_new_session=True,
             preexec_fn=end_with_owner(),

@@ -8,21 +8,27 @@ from __future__ import annotations
 
 import json
 import shutil
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
 from bench.files import write_atomic
 from bench.provision import compiler
-from bench.provision.cache import cache_folder, file_sha256, locked, read_manifest, text_sha256
+from bench.provision.cache import (
+    cache_folder,
+    file_sha256,
+    locked,
+    partial_folder,
+    read_manifest,
+    text_sha256,
+)
 from bench.provision.initramfs import pack
 from bench.provision.modules import canonical, decompress, depends, load_order, module_files
 from bench.provision.packages import Tree, fetch_tree, installed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 DRIVERS = ("8139cp", "e1000", "virtio_net", "ata_piix", "sd_mod", "virtio_blk")
 """Loaded when the guest's devices need them; `init` knows which device needs which."""
@@ -118,7 +124,7 @@ def _load(folder: Path) -> Guest | None:
 
 def _build(tree: Tree, folder: Path, progress: Callable[[str], None]) -> Guest:
     progress("guest: building the initramfs")
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    partial = partial_folder(folder)
     try:
         _fill(tree, partial)
         shutil.rmtree(folder, ignore_errors=True)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import shutil
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.errors import ProvisionError
+from bench.files import write_atomic
 from bench.provision import compiler
-from bench.provision.cache import cache_folder, locked
+from bench.provision.cache import cache_folder, file_sha256, locked, partial_folder, text_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _SOURCE = "nodelay.c"
+_RECIPE = "2"
+_SHA256 = "sha256"
 LIBRARY = "libnodelay.so"
 
 
@@ -21,21 +24,28 @@ def nodelay_library(progress: Callable[[str], None]) -> Path:
     """Return the library, compiling it when its source or the compiler changed.
 
     Raises:
-        ProvisionError: it cannot be compiled.
+        ProvisionError: it cannot be compiled, or is not what was compiled.
     """
-    folder = cache_folder() / f"nodelay-{compiler.fingerprint(_SOURCE)[:12]}"
+    folder = cache_folder() / f"nodelay-{text_sha256(_RECIPE, compiler.fingerprint(_SOURCE))[:12]}"
     library = folder / LIBRARY
     with locked("nodelay", progress):
         if not library.is_file():
             progress("nodelay: compiling the TCP_NODELAY library")
             _build(folder)
+    if file_sha256(library) != (folder / _SHA256).read_text().strip():
+        raise ProvisionError(
+            f"the TCP_NODELAY library was changed after it was compiled: {library}",
+            hint=f"rm -r {folder}",
+            cause="cache-changed",
+        )
     return library
 
 
 def _build(folder: Path) -> None:
-    partial = Path(tempfile.mkdtemp(prefix=f"{folder.name}.", dir=folder.parent))
+    partial = partial_folder(folder)
     try:
         compiler.compile_c(_SOURCE, partial / LIBRARY, compiler.PRELOADED)
+        write_atomic(partial / _SHA256, f"{file_sha256(partial / LIBRARY)}\n")
         shutil.rmtree(folder, ignore_errors=True)
         partial.rename(folder)
     finally:

@@ -11,7 +11,6 @@ import os
 import platform
 import re
 import shutil
-import tempfile
 import urllib.parse
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,14 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.files import write_atomic
 from bench.provision import commands
-from bench.provision.cache import cache_folder, file_sha256, locked, read_manifest, text_sha256
+from bench.provision.cache import (
+    cache_folder,
+    file_sha256,
+    locked,
+    partial_folder,
+    read_manifest,
+    text_sha256,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -43,6 +49,9 @@ _WATCHED = (
     "usr/lib64/ld-linux-x86-64.so.2",
     f"{_LIBRARIES}/libc.so.6",
 )
+_WATCHED_FOLDERS = (_LIBRARIES, "usr/share/qemu", "usr/share/seabios")
+"""What QEMU loads beside itself: libraries, its own modules, firmware."""
+
 _KERNELS = ("usr/lib/modules/*/vmlinuz", "boot/vmlinuz-*")
 _MANIFEST = "colo-bench.json"
 _FETCH_DEADLINE_S = 1800.0
@@ -131,7 +140,7 @@ def _fetch(progress: Callable[[str], None]) -> Tree:
     _require_tools()
     site = mirror()
     final = tree_folder()
-    partial = Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
+    partial = partial_folder(final)
     try:
         _extract(site, partial, progress)
         manifest = _manifest(partial)
@@ -285,7 +294,9 @@ def _manifest(root: Path) -> dict[str, dict[str, str]]:
     if missing:
         raise ProvisionError(f"the fetched tree lacks {', '.join(missing)}")
     shutil.rmtree(archives)
-    names = (*_WATCHED, str(_kernel(root).relative_to(root)))
+    loaded = (path for folder in _WATCHED_FOLDERS for path in sorted((root / folder).rglob("*")))
+    names = dict.fromkeys((*_WATCHED, str(_kernel(root).relative_to(root))))
+    names |= {str(path.relative_to(root)): None for path in loaded if path.is_file() and not path.is_symlink()}
     absent = [name for name in names if not (root / name).is_file()]
     if absent:
         raise ProvisionError(

@@ -155,21 +155,34 @@ def read_client(path: Path) -> pa.Table:
     return _read(path, CLIENT)
 
 
+def checkpoint_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
+    """Return the columns of ``checkpoints.parquet`` as the table that is stored.
+
+    Raises:
+        StoreError: a column is missing, unknown, or of another type or length.
+    """
+    return _table("checkpoints.parquet", columns, CHECKPOINTS)
+
+
 def _write(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
+    buffer = io.BytesIO()
+    pq.write_table(_table(path.name, columns, schema), buffer, compression="zstd", write_page_checksum=True)
+    write_atomic(path, buffer.getvalue())
+
+
+def _table(name: str, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
     if list(columns) != schema.names:
         odd = sorted(set(columns) ^ set(schema.names)) or list(columns)
-        raise StoreError(f"{path.name}: the columns are not those of schema {SCHEMA_VERSION}: {odd}")
+        raise StoreError(f"{name}: the columns are not those of schema {SCHEMA_VERSION}: {odd}")
     try:
         table = pa.table([pa.array(columns[field.name], field.type) for field in schema], schema=schema)
         table.validate(full=True)
     except (pa.ArrowException, TypeError, ValueError, OverflowError) as error:
-        raise StoreError(f"{path.name}: the rows do not fit the schema: {error}") from error
+        raise StoreError(f"{name}: the rows do not fit the schema: {error}") from error
     empty = [field.name for field in schema if not field.nullable and table[field.name].null_count]
     if empty:
-        raise StoreError(f"{path.name}: these columns may not be null: {empty}")
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
-    write_atomic(path, buffer.getvalue())
+        raise StoreError(f"{name}: these columns may not be null: {empty}")
+    return table
 
 
 def _read(path: Path, schema: pa.Schema) -> pa.Table:

@@ -32,7 +32,9 @@ from bench.record.run import is_recorded, quality_failures, read_record
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, aside, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
+from bench.run.reaper import reap
 from bench.run.summary import summarise, summary_table
+from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -75,6 +77,11 @@ class Measure(Protocol):
         ...
 
 
+def _tidy(results: Path) -> list[str]:
+    """Remove what killed campaigns left, put back what they changed, and say what was done."""
+    return [*reap(results), *undo_leftovers()]
+
+
 @dataclass(frozen=True)
 class Tools:
     """What the loop does not do itself."""
@@ -83,6 +90,8 @@ class Tools:
     measure: Measure
     report: Callable[[Path, Console], bool]
     available_bytes: Callable[[], int]
+    tidy: Callable[[Path], list[str]] = _tidy
+    tuner: Callable[[], Tuner] = Tuner
 
 
 def real_tools() -> Tools:
@@ -112,6 +121,8 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
+    for line in tools.tidy(settings.results):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     if not _is_there(settings.results / name / "plan.json"):
         require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
@@ -121,10 +132,11 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         if plan.hypotheses != settings.hypotheses:
             console.print(_HYPOTHESES_CHANGED, markup=False, soft_wrap=True)
         ledger = Ledger(folder / "ledger.jsonl")
-        loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console)
+        loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console, tools.tuner())
         loop.recover()
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
+        loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
         return _finish(loop, loop.run(), tools.report)
 
 
@@ -164,6 +176,7 @@ class Loop:
     on_error: OnError
     measure: Measure
     console: Console
+    tuner: Tuner = field(default_factory=Tuner)
     interrupted: bool = False
     _cells: dict[str, Cell] = field(init=False)
     _estimates: dict[str, Estimate] = field(init=False)
@@ -221,9 +234,23 @@ class Loop:
             finally:
                 for number, handler in handlers.items():  # asyncio leaves the default ones behind
                     signal.signal(number, handler)
+                restored = self._restore_host()
         if self.interrupted:
             return Exit.INTERRUPTED
+        if not restored:
+            return Exit.HOST
         return Exit.RUNS_FAILED if self.remaining() else Exit.DONE
+
+    def _restore_host(self) -> bool:
+        """Put the host settings back that were changed for the runs; return whether all of them are."""
+        try:
+            lines = self.tuner.restore()
+        except BenchError as error:
+            self.console.print(str(error), markup=False, soft_wrap=True)
+            return False
+        for line in lines:
+            self.console.print(line, markup=False, soft_wrap=True)
+        return True
 
     async def _interruptible(self, work: Awaitable[None]) -> None:
         task = asyncio.ensure_future(work)
@@ -272,9 +299,8 @@ class Loop:
         self.ledger.append(run.run_id, "started", run.attempt)
         display.begin(run, cell.accel, ahead_s)
         try:
-            outcome = await self.measure(
-                run, cell, self.prepared.assets[cell.qemu], folder, display.progress, attempt=run.attempt
-            )
+            assets = self._assets(cell)
+            outcome = await self.measure(run, cell, assets, folder, display.progress, attempt=run.attempt)
         except (BenchError, OSError, asyncio.CancelledError) as error:
             if self.interrupted:
                 self._give_up(run, display)
@@ -293,6 +319,12 @@ class Loop:
         doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
         display.end(f"measured{doubt}", failed=False)
         return None
+
+    def _assets(self, cell: Cell) -> Assets:
+        """Return what a run of the cell is made with, once the host is as the cell asks for."""
+        assets = self.prepared.assets[cell.qemu]
+        tuned = self.tuner.ensure(cell.tune)
+        return replace(assets, tuned=tuned) if tuned else assets
 
     def _give_up(self, run: PlannedRun, display: Display) -> None:
         words = "interrupted by a signal"

@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
+from bench.logs import log_exists, read_log
 from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
@@ -74,6 +75,7 @@ def gather(
     *,
     early: int = 0,
     remarks: Sequence[str] = (),
+    one_sided: bool = False,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -85,6 +87,7 @@ def gather(
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
+        one_sided: whether to do without the secondary's trace where there is none; its columns are null then.
 
     Raises:
         StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
@@ -92,7 +95,8 @@ def gather(
     warmup = early + cell.checkpoint.warmup
     entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
     primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
-    secondary = read_trace(folder / "secondary" / "trace.log", SECONDARY_EVENTS)
+    theirs = folder / "secondary" / "trace.log"
+    secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
     if not assembly.checkpoints:
         require_sound(primary, folder / "primary" / "trace.log")
@@ -142,18 +146,22 @@ def require_sound(trace: Trace, path: Path) -> None:
         raise StoreError(words, cause="trace-empty", logs=(path,))
 
 
-def _side_problems(primary: Trace, secondary: Trace) -> Iterable[Problem]:
+def _side_problems(primary: Trace, secondary: Trace | None) -> Iterable[Problem]:
     for side, trace in (("primary", primary), ("secondary", secondary)):
-        for problem in trace.problems:
+        for problem in trace.problems if trace is not None else ():
             yield Problem(f"{side}: {problem.what}", problem.count, problem.example)
 
 
 def read_json_lines(
     path: Path, is_sound: Callable[[Mapping[str, Any]], bool] = lambda _: True
 ) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the sound objects of a file of JSON lines, and an account of the lines that are none."""
+    """Return the sound objects of a file of JSON lines, compressed or not, and an account of the lines that are none.
+
+    Raises:
+        StoreError: the file is there and cannot be read.
+    """
     entries, torn = [], []
-    for line in lines_of(path.read_bytes()) if path.exists() else ():
+    for line in lines_of(_content(path)):
         try:
             entry = parse_json(line)
         except ValueError:
@@ -163,6 +171,13 @@ def read_json_lines(
         else:
             torn.append(line.decode(errors="replace")[:200])
     return entries, [Problem(f"{path.name}: torn line", len(torn), torn[0])] if torn else []
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return read_log(path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}", logs=(path,)) from error
 
 
 def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Problem]]:

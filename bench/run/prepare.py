@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import tempfile
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
+from bench.owner import scratch_folder
 from bench.pair.features import known_events, probe_features
 from bench.pair.host import open_hosts
 from bench.pair.preflight import machine_key, preflight
@@ -74,8 +73,8 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
 
 
 async def _try_hosts(host: Host, link: Link) -> None:
-    with tempfile.TemporaryDirectory(prefix="colo-bench-hosts-") as name:
-        async with open_hosts(host, link, Path(name)):
+    with scratch_folder("hosts") as folder:
+        async with open_hosts(host, link, folder):
             pass
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
-import tempfile
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.config.model import Cell, Checkpoint, Deadlines
 from bench.errors import BenchError, ColoError, MeasureError, QmpError
 from bench.files import write_atomic
 from bench.measure.driver import CheckpointCounter
+from bench.owner import scratch_folder
 from bench.pair.console import open_console
 from bench.pair.features import probe_features
 from bench.pair.pair import Pair, open_pair
@@ -23,6 +22,7 @@ from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -76,10 +76,10 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )
-    with tempfile.TemporaryDirectory(prefix="colo-bench-probe-") as name:
+    with scratch_folder("probe") as folder:
         counter = CheckpointCounter()
         try:
-            async with open_pair(cell, binary, guest, features, Path(name)) as pair:
+            async with open_pair(cell, binary, guest, features, folder) as pair:
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
         except BenchError as error:
             known = known_cause(error)

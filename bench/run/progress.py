@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from bench.pair.features import Features
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
+    from bench.tune.settings import Change
 
 
 STAGES = {
@@ -85,6 +86,7 @@ class Assets:
         watch: the sides that get a VNC screen on loopback.
         hypotheses_sha256: of what the campaign is to decide, as it was when this run was measured.
         warnings: what QEMU warned of when it built a machine, by :func:`bench.pair.preflight.machine_key`.
+        tuned: the host settings that are changed while the run is measured.
     """
 
     binary: Binary
@@ -95,6 +97,7 @@ class Assets:
     watch: frozenset[str] = field(default=frozenset())
     hypotheses_sha256: str = ""
     warnings: Mapping[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    tuned: tuple[Change, ...] = ()
 
     def remarks(self, cell: Cell) -> tuple[str, ...]:
         """Return what a reader of this cell's runs should know of how they were made, one line each."""

@@ -19,6 +19,7 @@ from bench.files import require_room, write_atomic
 from bench.measure.bound import transport_bound
 from bench.measure.clock import ClockWatch
 from bench.measure.driver import CheckpointCounter, drive
+from bench.measure.journal import Journal
 from bench.measure.snapshot import drift, take_snapshot
 from bench.pair.console import Console, open_console
 from bench.pair.features import known_events
@@ -166,6 +167,8 @@ def _store(
         "started_at": notes.started_at,
         "finished_at": time.time(),
         "watch": sorted(assets.watch),
+        "sandbox": (assets.features.sandbox or None) if assets.features else None,
+        "tuned": [{"what": one.what, "was": one.old, "is": one.new} for one in assets.tuned],
         "versions": _versions(assets),
         "readback": notes.readback,
         "host": host,
@@ -230,8 +233,10 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
                     on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
 
                 notes.early = counter.done
-                driving = drive(pair, cell, counter, told)
-                notes.samples = await (_unless_client_ended(client, driving) if client else driving)
+                with Journal(pair.folder) as journal:
+                    journal.begin(notes.early)
+                    driving = drive(pair, cell, counter, told, journal.sample)
+                    notes.samples = await (_unless_client_ended(client, driving) if client else driving)
             died = console.died()
             if died:
                 raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=_serial(pair))

@@ -1,0 +1,76 @@
+"""``measure.jsonl``: what the harness itself learns while it measures, kept as it comes: a kill loses none of it.
+
+One line when the measurement begins, ``{"early_checkpoints": n}``, then one for each reading of the link's byte
+counter, ``{"before": ..., "after": ..., "sent": ...}``. Nothing else of what the tables hold is known to the harness
+alone: the rest is in QEMU's traces and in ``qmp.jsonl``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+from bench.measure.transfer import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+NAME = "measure.jsonl"
+
+
+class Journal:
+    """The file while it is written."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = (folder / NAME).open("a", encoding="utf-8", buffering=1)
+
+    def begin(self, early: int) -> None:
+        """Write down that the measurement begins, after so many checkpoints that do not belong to it."""
+        self._write({"early_checkpoints": early})
+
+    def sample(self, sample: Sample) -> None:
+        """Write down a reading of the byte counter."""
+        self._write(asdict(sample))
+
+    def _write(self, entry: dict[str, Any]) -> None:
+        self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Flush to disk and close."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+
+
+@dataclass(frozen=True)
+class Kept:
+    """The file read back.
+
+    Attributes:
+        early: checkpoints that ended before the measurement began; ``None`` when the file does not say.
+        samples: of the link's byte counter, in order.
+    """
+
+    early: int | None
+    samples: tuple[Sample, ...]
+
+
+def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
+    """Return what the entries of a ``measure.jsonl`` say; one that is none of ours is left alone."""
+    early: int | None = None
+    samples = []
+    for entry in entries:
+        if _is_count(entry.get("early_checkpoints")):
+            early = entry["early_checkpoints"]
+        elif _is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
+            samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
+    return Kept(early, tuple(samples))
+
+
+def _is_count(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

@@ -1,0 +1,83 @@
+"""``python -m bench.recover CAMPAIGN...``: the checkpoints of attempts that failed or were killed, from raw data."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError, ConfigError
+from bench.exits import Exit, exit_of
+from bench.run.folder import locked
+from bench.run.recovery import check, finished, read_known, recover, unfinished
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.run.recovery import Finding
+
+_ABOUT = (
+    "Writes checkpoints.parquet and recovered.json into every folder of an attempt that left no whole record: all "
+    "checkpoints that it completed, from its raw traces. Neither resuming nor the analysis takes them for a run."
+)
+
+
+def require_campaign(folder: Path) -> Path:
+    """Return the folder of a campaign, absolute.
+
+    Raises:
+        ConfigError: it is none.
+    """
+    if not any((folder / name).exists() for name in ("plan.json", "ledger.jsonl", "runs")):
+        raise ConfigError(f"{folder} is not the folder of a campaign", hint="name one such as results/demo")
+    return folder.absolute()
+
+
+def findings(campaign: Path, *, checking: bool) -> Iterator[Finding]:
+    """Recover (or check) every folder of a campaign that calls for it.
+
+    Raises:
+        ConfigError: the campaign is being run, so that what looks unfinished may only be under way.
+        StoreError: a table cannot be written.
+    """
+    if checking:
+        yield from map(check, finished(campaign))
+        return
+    with locked(campaign):
+        known = read_known(campaign)
+        for attempt in unfinished(campaign):
+            yield recover(attempt, known)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print one line per folder and return the exit status: 1 when something could not be used, or a check failed."""
+    parser = argparse.ArgumentParser(prog="python -m bench.recover", description=_ABOUT)
+    parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
+    parser.add_argument("--check", action="store_true", help="write nothing: hold each measured run to its raw data")
+    chosen = parser.parse_args(arguments)
+    worst = Exit.DONE
+    for folder in chosen.campaigns:
+        try:
+            if not _one(require_campaign(folder), checking=chosen.check):
+                worst = max(worst, Exit.RUNS_FAILED)
+        except KeyboardInterrupt:
+            return Exit.INTERRUPTED
+        except BenchError as error:
+            sys.stderr.write(f"colo-bench: {error}\n")
+            worst = max(worst, exit_of(error))
+    return worst
+
+
+def _one(campaign: Path, *, checking: bool) -> bool:
+    found = []
+    for one in findings(campaign, checking=checking):
+        found.append(one)
+        sys.stdout.write(f"{campaign.name}/{one.name}: {one.text}\n")
+    checkpoints, what = sum(one.checkpoints for one in found), "checked" if checking else "recovered"
+    sys.stdout.write(f"{campaign.name}: {len(found)} folders, {checkpoints} checkpoints {what}\n")
+    return all(one.ok for one in found)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,42 @@
+"""``python -m bench.restore``: puts the host settings back that a killed campaign had changed."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+from bench.exits import Exit, exit_of
+from bench.tune.journal import UndoJournal, state_folder
+from bench.tune.settings import Machine
+from bench.tune.tuner import undo
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_ABOUT = (
+    "Puts back every host setting that a campaign with tune=... had changed and that is not put back yet. The main "
+    "command does the same when it starts. As root, since that is who changed them."
+)
+
+
+def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
+    """Restore, say what was done and return the exit status."""
+    argparse.ArgumentParser(prog="python -m bench.restore", description=_ABOUT).parse_args(arguments)
+    journal = UndoJournal(state_folder())
+    try:
+        if not journal.notes():
+            sys.stdout.write(f"nothing to put back: {journal.path} holds no change\n")
+            return Exit.DONE
+        with journal.held():
+            lines = undo(journal, machine or Machine())
+    except BenchError as error:
+        sys.stderr.write(f"colo-bench: {error}\n")
+        return exit_of(error)
+    sys.stdout.write("".join(f"{line}\n" for line in lines or ["everything was as it had been already"]))
+    return Exit.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

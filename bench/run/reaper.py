@@ -1,0 +1,78 @@
+"""The reaper: removes what an owner that was killed, or a machine that went down, has left of ours, and nothing else.
+
+Ours is what says so itself and whose owner has ended: a process that carries our mark in its environment, a temporary
+folder with its owner's name, the images and sockets in the run folders of a campaign that nobody holds.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import BenchError
+from bench.family import end
+from bench.owner import SCRATCH, is_gone, parse_owner
+from bench.pair.argv import IMAGES
+from bench.run.folder import locked
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_RUN_ID = re.compile(r"[0-9a-f]{12}(-[0-9]+)?", re.ASCII)
+_LEFT = (*(name for names in IMAGES.values() for name in names), "qmp.sock", "serial.sock", "migration.sock", ".*.tmp")
+"""What a run makes and takes away again, by name: images, sockets, and files that were never put in their place."""
+
+
+def reap(results: Path, temporary: Path | None = None) -> list[str]:
+    """Remove what dead owners left: processes, temporary folders, images and sockets in run folders below ``results``.
+
+    Returns one line for a person for each kind of thing that was removed; nothing when there was nothing.
+    """
+    said = [
+        f"ended process {one.pid} in {one.folder}: process {one.owner.pid}, which had started it, is gone"
+        for one in end(lambda one: is_gone(one.owner))
+    ]
+    said += [f"removed {path}, which a killed process had left" for path in _reap_scratch(temporary)]
+    for folder, count in _reap_runs(results):
+        said.append(f"removed {count} images and sockets of killed runs in {folder}")
+    return said
+
+
+def _reap_scratch(temporary: Path | None) -> Iterator[Path]:
+    parent = temporary or Path(tempfile.gettempdir())
+    for path in sorted(parent.glob(f"{SCRATCH}*")):
+        owner = parse_owner("-".join(path.name.split("-")[-3:]))
+        with suppress(OSError):
+            status = path.lstat()
+            if owner and is_gone(owner) and status.st_uid == os.geteuid() and not path.is_symlink() and path.is_dir():
+                shutil.rmtree(path, ignore_errors=True)
+                yield path
+
+
+def _reap_runs(results: Path) -> Iterator[tuple[Path, int]]:
+    """Clean the run folders of every campaign that nobody holds; a lock is asked for only where there is something."""
+    for campaign in sorted(path.parent for path in results.glob("*/.lock")):
+        if not list(left_in_runs(campaign)):
+            continue
+        with suppress(BenchError), locked(campaign):
+            found = list(left_in_runs(campaign))
+            for path in found:
+                path.unlink(missing_ok=True)
+            if found:
+                yield campaign, len(found)
+
+
+def left_in_runs(campaign: Path) -> Iterator[Path]:
+    """Find what a run makes only for its time, in the folders of a campaign's runs; links are not followed."""
+    for kind in ("runs", "failed"):
+        for home in (campaign / kind).glob("*"):
+            if not _RUN_ID.fullmatch(home.name) or home.is_symlink() or not home.is_dir():
+                continue
+            for folder in (home, home / "primary", home / "secondary"):
+                if folder.is_dir() and not folder.is_symlink():
+                    yield from (path for pattern in _LEFT for path in folder.glob(pattern) if not path.is_dir())
