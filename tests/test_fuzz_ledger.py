@@ -156,3 +156,10 @@ def test_a_ledger_that_cannot_be_read_is_a_failure_that_names_it(tmp_path: Path)
     with pytest.raises(StoreError, match=r"ledger\.jsonl cannot be read") as caught:
         Ledger(tmp_path / "ledger.jsonl")
     assert caught.value.cause == "ledger-unreadable"
+
+
+@pytest.mark.parametrize("odd", ['"`ttempt": 0', '"attempt": "0"', '"attempt": true', '"attempt": -1'])
+def test_the_report_goes_by_the_lines_that_the_campaign_goes_by(path: Path, odd: str) -> None:
+    path.write_text('{"schema_version": 1, "t": 1.0, "run_id": "aaaaaaaaaaaa", ' + odd + ', "state": "measured"}\n')
+    assert read_entries(path) == ([], 1)
+    assert _read_ledger(path)[0] == []

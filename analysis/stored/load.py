@@ -142,9 +142,9 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
 def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     lines: list[LedgerLine] = []
     bad: list[int] = []
-    text = path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
+    content = path.read_bytes() if path.is_file() else b""
     # Line feeds alone end a line: a message may hold other characters that str.splitlines cuts at.
-    for number, line in enumerate(text.removesuffix("\n").split("\n") if text else (), start=1):
+    for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else (), start=1):
         try:
             lines.append(_document(line, "ledger.jsonl", LedgerLine))
         except _UnusableError:
@@ -248,8 +248,9 @@ def _read_document(path: Path, model: type[AnyRecord]) -> AnyRecord:
     return _document(text, path.name, model)
 
 
-def _document(text: str, name: str, model: type[AnyRecord]) -> AnyRecord:
+def _document(content: str | bytes, name: str, model: type[AnyRecord]) -> AnyRecord:
     try:
+        text = content.decode() if isinstance(content, bytes) else content
         raw: Any = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _UnusableError(f"{name} is not JSON: {_one_line(error)}") from error

@@ -93,11 +93,13 @@ class Plan(Record):
 
 
 class LedgerLine(Record):
-    """One change of a run's state."""
+    """One change of a run's state; strict, so that the report counts the lines that the campaign goes by."""
 
-    t: float
+    model_config = ConfigDict(strict=True)
+
+    t: Annotated[float, Field(ge=0, lt=1e18)]
     run_id: RunId
-    attempt: int = 0
+    attempt: Annotated[int, Field(ge=0, lt=10**18)]
     state: Literal["planned", "started", "measured", "failed"]
     phase: Message = None
     cause: Message = None
