@@ -24,6 +24,7 @@ from bench.config.load import CHECKOUT, load_grid
 from bench.errors import BenchError, ConfigError
 from bench.exits import Exit, exit_of
 from bench.run.campaign import run_campaign
+from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -99,4 +100,5 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())
