@@ -1,4 +1,4 @@
-"""Standard output and error that outlive their reader: a closed terminal or pipe must not end what is being measured."""
+"""Standard output and error that outlive their reader: a closed terminal must not end what is being measured."""
 
 from __future__ import annotations
 
@@ -37,5 +37,5 @@ def outlive_readers() -> None:
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, Sturdy):
-            about = {"encoding": stream.encoding, "errors": stream.errors, "line_buffering": stream.line_buffering}
-            setattr(sys, name, Sturdy(stream.detach(), **about))
+            encoding, errors, by_line = stream.encoding, stream.errors, stream.line_buffering
+            setattr(sys, name, Sturdy(stream.detach(), encoding, errors, line_buffering=by_line))

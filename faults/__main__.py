@@ -59,12 +59,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m faults", description=__doc__)
     parser.add_argument("--list", action="store_true", help="show the faults and inject none")
-    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="this one, or those like kill-*; again for more")
-    parser.add_argument("--rounds", type=int, default=1, metavar="N", help="each fault N times, elsewhere within its stage each time")
+    parser.add_argument(
+        "--only", action="append", default=[], metavar="NAME", help="this one, or those like kill-*; again for more"
+    )
+    parser.add_argument(
+        "--rounds", type=int, default=1, metavar="N", help="each fault N times, elsewhere within its stage each time"
+    )
     parser.add_argument("--slow", action="store_true", help=f"also those that fetch or wait long (of {len(CATALOGUE)})")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every injection there")
     parser.add_argument("--markdown", action="store_true", help="print the table as docs/reliability.md has it")
-    parser.add_argument("--work", type=Path, metavar="DIR", help="where to work (default: the folder for temporary files)")
+    parser.add_argument(
+        "--work", type=Path, metavar="DIR", help="where to work (default: the folder for temporary files)"
+    )
     parser.add_argument("--keep", action="store_true", help="keep the folders of what was not as it should be")
     return parser
 
@@ -76,7 +82,9 @@ def _rounds(faults: Sequence[Fault], rounds: int, work: Path, console: Console, 
         for fault in faults:
             chance = chances.random() if number else 0.0
             outcomes.append(inject(fault, references, work, chance=chance, keep=keep))
-            console.print(f"[{len(outcomes)}/{rounds * len(faults)}] {line(outcomes[-1])}", markup=False, soft_wrap=True)
+            console.print(
+                f"[{len(outcomes)}/{rounds * len(faults)}] {line(outcomes[-1])}", markup=False, soft_wrap=True
+            )
             console.file.flush()
     return outcomes
 

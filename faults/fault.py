@@ -163,5 +163,3 @@ def require_root(what: str) -> None:
     """
     if os.geteuid() != 0:
         raise BlockedError(f"{what} needs root")
-
-

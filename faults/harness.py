@@ -12,7 +12,6 @@ from faults.fault import (
     DONE,
     INTERRUPTED,
     SOME_CHECKPOINTS,
-
     Fault,
     at_stage,
 )

@@ -6,7 +6,6 @@ import re
 import shutil
 import time
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.plan.plan import parse_plan
@@ -16,6 +15,8 @@ from faults.scene import MissedError, Scene
 from faults.storage import copied_cache
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from faults.fault import Fault
 
 _TRIES = 5
@@ -177,6 +178,7 @@ def _once(fault: Fault, reference: Reference, folder: Path, outcome: Outcome, ch
         return False
     finally:
         scene.close()
+        machine.end(scene)
         if not keeping or outcome.ok or outcome.blocked:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
@@ -58,6 +59,14 @@ def settled(before: Machine, scene: Scene, cache: Path, *, files: bool = True) -
     while (found := left(before, look(scene, cache), files=files)) and time.monotonic() < give_up:
         time.sleep(_POLL_S)
     return found
+
+
+def end(scene: Scene) -> None:
+    """Kill what is left of a scene: it was told of, and the next injection is to start from nothing."""
+    for pid in psutil.pids():
+        if _is_ours(pid, scene):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 def _is_ours(pid: int, scene: Scene) -> bool:

@@ -1,4 +1,4 @@
-"""Were records lost? The raw traces counted by other means than the instrument's, against what is stored or recoverable."""
+"""Were records lost? The raw traces, counted by other means than the instrument's, against what is kept."""
 
 from __future__ import annotations
 
@@ -41,7 +41,9 @@ def begun_and_complete(trace: bytes) -> tuple[int, int]:
 
 def attempts(campaign: Path) -> dict[str, Path]:
     """Return the folders of all attempts at a run, measured, failed or broken off, by a name."""
-    return {f"{path.parent.name}/{path.name}": path for kind in ("runs", "failed") for path in campaign.glob(f"{kind}/*")}
+    return {
+        f"{path.parent.name}/{path.name}": path for kind in ("runs", "failed") for path in campaign.glob(f"{kind}/*")
+    }
 
 
 def complete_by_trace(attempt: Path) -> int:

@@ -1,4 +1,4 @@
-"""One command under fault: the main command in a session, a folder and a TMPDIR of its own, and where it has come to."""
+"""One command under fault: the main command in a session, folder and TMPDIR of its own, and where it has come to."""
 
 from __future__ import annotations
 

@@ -126,7 +126,12 @@ def faults() -> Iterator[Fault]:
         ("qmp-silent", "a fake QMP socket accepts and never answers", frozenset({"qmp-timeout"}), _silent),
         ("qmp-greeting-garbled", "a fake QMP socket greets with something else", garbled, _garbled_greeting),
         ("qmp-reply-garbled", "a fake QMP socket answers what is not JSON", garbled, _greet_then(b"}{ not JSON\r\n")),
-        ("qmp-reply-binary", "a fake QMP socket answers bytes that are no text", garbled, _greet_then(b"\xff\x00\xfe\r\n")),
+        (
+            "qmp-reply-binary",
+            "a fake QMP socket answers bytes that are no text",
+            garbled,
+            _greet_then(b"\xff\x00\xfe\r\n"),
+        ),
     ):
         yield Fault(
             name=name,

@@ -247,7 +247,10 @@ def _files() -> Iterator[Fault]:
         remedy=_drop_ledger,
         may_succeed=True,
     )
-    for name, damage in (("torn", _halve(_stored("runs/*/checkpoints.parquet"))), ("gone", _delete("runs/*/checkpoints.parquet"))):
+    for name, damage in (
+        ("torn", _halve(_stored("runs/*/checkpoints.parquet"))),
+        ("gone", _delete("runs/*/checkpoints.parquet")),
+    ):
         yield Fault(
             name=f"table-{name}",
             group=group,

@@ -6,6 +6,7 @@ import os
 import pty
 import subprocess
 import sys
+from pathlib import Path
 
 _TALKER = """
 import sys
@@ -20,9 +21,9 @@ open(sys.argv[1], "w").write("went on")
 """
 
 
-def test_a_closed_pipe_does_not_end_the_process(tmp_path: object) -> None:
-    done = f"{tmp_path}/done"
-    argv = [sys.executable, "-c", _TALKER, done]
+def test_a_closed_pipe_does_not_end_the_process(tmp_path: Path) -> None:
+    done = tmp_path / "done"
+    argv = [sys.executable, "-c", _TALKER, str(done)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as talker:
         assert talker.stdin
         assert talker.stdout
@@ -31,14 +32,13 @@ def test_a_closed_pipe_does_not_end_the_process(tmp_path: object) -> None:
         talker.stdin.write(b"\n")
         talker.stdin.close()
         assert talker.wait(20) == 0
-    with open(done, encoding="utf-8") as file:
-        assert file.read() == "went on"
+    assert done.read_text() == "went on"
 
 
-def test_a_closed_terminal_does_not_end_the_process(tmp_path: object) -> None:
-    done = f"{tmp_path}/done"
+def test_a_closed_terminal_does_not_end_the_process(tmp_path: Path) -> None:
+    done = tmp_path / "done"
     master, slave = pty.openpty()
-    argv = [sys.executable, "-c", _TALKER, done]
+    argv = [sys.executable, "-c", _TALKER, str(done)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=slave, stderr=slave) as talker:
         os.close(slave)
         assert os.read(master, 5) == b"first"
@@ -47,5 +47,4 @@ def test_a_closed_terminal_does_not_end_the_process(tmp_path: object) -> None:
         talker.stdin.write(b"\n")
         talker.stdin.close()
         assert talker.wait(20) == 0
-    with open(done, encoding="utf-8") as file:
-        assert file.read() == "went on"
+    assert done.read_text() == "went on"

@@ -8,6 +8,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from analysis.parent import end_with_parent
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -101,7 +102,7 @@ def _drawn(found: Sequence[Sketch], style: Style) -> Iterator[Drawing]:
         yield from (draw(sketch, style) for sketch in found)
         return
     # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         yield from pool.map(draw, found, [style] * len(found))
 
 

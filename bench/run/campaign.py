@@ -177,13 +177,19 @@ class Loop:
         """
         for run in self.plan.runs:
             last = self.ledger.last(run.run_id)
-            if last is not None and last.state == "measured" and not has_whole_tables(self.folder / "runs" / run.run_id):
+            if (
+                last is not None
+                and last.state == "measured"
+                and not has_whole_tables(self.folder / "runs" / run.run_id)
+            ):
                 self._take_back(last, Phase.STORE, "store-failed", "its table is damaged or gone")
             if last is None or last.state != "started":
                 continue
             record = self._record(run.run_id)
             if record is None:
-                self._take_back(last, None, "interrupted", "it never ended: the harness was killed or the machine went down")
+                self._take_back(
+                    last, None, "interrupted", "it never ended: the harness was killed or the machine went down"
+                )
                 continue
             (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
             doubt = "; ".join(record.get("quality", {}).get("failures", ()))
