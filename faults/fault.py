@@ -43,11 +43,13 @@ class Moment:
         name: for a person.
         wait: returns when it has come.
         hit: asked right after the act: whether the act really came then.
+        inside: whether a checkpoint was under way, which then must not complete any more: asked of the trace at the end.
     """
 
     name: str
     wait: Act
     hit: Callable[[Scene], bool] = lambda _: True
+    inside: bool = False
 
 
 @dataclass(frozen=True)
@@ -149,7 +151,7 @@ def _announced(scene: Scene) -> None:
 
 
 BEFORE_COLO = Moment("before COLO", _before_colo)
-DURING = Moment("during a checkpoint", _during, _stopped)
+DURING = Moment("during a checkpoint", _during, inside=True)
 BETWEEN = Moment("between checkpoints", _between, lambda scene: not _stopped(scene))
 SOME_CHECKPOINTS = Moment("after some checkpoints", _started)
 PORTS_ANNOUNCED = Moment("ports announced", _announced)

@@ -192,6 +192,9 @@ def _break(fault: Fault, scene: Scene, before: machine.Machine, outcome: Outcome
     for one in scene.held:
         one.close()
     scene.held.clear()
+    inside = fault.moment is not None and fault.moment.inside
+    if inside and not missed and records.complete_by_trace(_attempt(scene)) != outcome.before:
+        missed = "late"
     if _panicked(scene) or missed == "late":
         return True
     if missed:
@@ -216,6 +219,12 @@ def _disturb(fault: Fault, scene: Scene, outcome: Outcome) -> str:
     except (MissedError, ProcessLookupError) as error:
         return str(error)
     return "" if fault.moment.hit(scene) else "late"
+
+
+def _attempt(scene: Scene) -> Path:
+    """Return where the broken run's files are: still in their place, or set aside."""
+    aside = sorted(scene.campaign.glob(f"failed/{scene.run_id}-*"), key=lambda path: int(path.name.split("-")[-1]))
+    return scene.run if scene.run.exists() or not aside else aside[-1]
 
 
 def _panicked(scene: Scene) -> bool:
