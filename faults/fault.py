@@ -43,7 +43,7 @@ class Moment:
         name: for a person.
         wait: returns when it has come.
         hit: asked right after the act: whether the act really came then.
-        inside: whether a checkpoint was under way, which then must not complete any more: asked of the trace at the end.
+        inside: whether a checkpoint has to be under way, which then never completes: asked of the trace at the end.
     """
 
     name: str
