@@ -246,8 +246,10 @@ def _repeat(fault: Fault, scene: Scene, reference: Reference, before: machine.Ma
         outcome.wrong.append(f"the repeated command did not finish (status {scene.status}): {tail}")
     outcome.leftovers += machine.settled(before, scene, copied_cache(scene))
     outcome.cause, outcome.named = _named(fault, scene, left, ledger_before, refused)
+    unrecovered = records.recover(scene.campaign)
     outcome.lost = records.lost(scene.campaign, traced)
     wrong = records.differences(scene.campaign, reference.whole)
+    wrong += [unrecovered] if unrecovered else []
     if kept is not None and records.fingerprint(scene.campaign / "runs" / reference.measured) != kept:
         wrong.append("what had been measured before the fault was measured again")
     if not fault.reruns:

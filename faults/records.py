@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+import subprocess
+import sys
 from contextlib import suppress
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
+from bench.config.load import CHECKOUT
 from bench.errors import BenchError, StoreError
 from bench.plan.plan import parse_plan
 from bench.record.run import read_record
@@ -18,6 +22,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
+
+_RECOVER_S = 60.0
+_COMMAND = "bench.recover"
 
 
 def begun_and_complete(trace: bytes) -> tuple[int, int]:
@@ -65,12 +72,16 @@ def by_trace(campaign: Path) -> dict[str, int]:
     return counts
 
 
-def recoverable(attempt: Path, cell: Cell) -> int:
-    """Return how many checkpoints can be had from an attempt's raw traces."""
-    try:
-        return len(gather(attempt, "recovered", cell, (), ()).columns["run_id"])
-    except BenchError:
-        return 0
+def recover(campaign: Path) -> str:
+    """Have every attempt that left no whole record recovered from its raw traces; return what was said of a failure.
+
+    By ``python -m bench.recover``, which writes a table into the attempt's folder.
+    """
+    if find_spec(_COMMAND) is None:
+        return ""
+    argv = (sys.executable, "-m", _COMMAND, str(campaign))
+    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=_RECOVER_S, check=False)
+    return "" if done.returncode == 0 else f"{_COMMAND} ended with {done.returncode}: {done.stdout}{done.stderr}"
 
 
 def stored(attempt: Path) -> int | None:
@@ -81,19 +92,25 @@ def stored(attempt: Path) -> int | None:
         return None
 
 
+def _kept(attempt: Path, cell: Cell) -> int:
+    table = stored(attempt)
+    if table is not None or find_spec(_COMMAND) is not None:
+        return table or 0
+    try:
+        return len(gather(attempt, "recovered", cell, (), ()).columns["run_id"])
+    except BenchError:
+        return 0
+
+
 def lost(campaign: Path, before: dict[str, int]) -> int:
-    """Return how many complete checkpoints are neither stored nor recoverable.
+    """Return how many complete checkpoints are in no table, once what can be recovered has been.
 
     Args:
         campaign: its folder.
         before: what :func:`by_trace` said at an earlier time: none of it may have gone since.
     """
-    plan = parse_plan((campaign / "plan.json").read_text())
-    cell = plan.cells[0].cell
-    gone = 0
-    for attempt in attempts(campaign).values():
-        kept = stored(attempt)
-        gone += max(complete_by_trace(attempt) - (recoverable(attempt, cell) if kept is None else kept), 0)
+    cell = parse_plan((campaign / "plan.json").read_text()).cells[0].cell
+    gone = sum(max(complete_by_trace(one) - _kept(one, cell), 0) for one in attempts(campaign).values())
     now = by_trace(campaign)
     return gone + sum(max(count - now.get(name, 0), 0) for name, count in before.items())
 

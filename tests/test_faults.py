@@ -156,7 +156,8 @@ def test_a_measured_run_whose_table_is_damaged_is_measured_again_and_kept(tmp_pa
     assert go(tmp_path, second) == Exit.DONE
     assert [run.run_id for run in second.calls] == [run_id]
     assert states(tmp_path)[-3:] == [("failed", "store-failed"), ("started", None), ("measured", None)]
-    assert (tmp_path / "c" / "failed" / f"{run_id}-0" / "run.json").exists()
+    kept = {path.name for path in (tmp_path / "c" / "failed" / f"{run_id}-0").iterdir()}
+    assert kept == {"checkpoints.parquet", "run-without-tables.json", "stderr.log"}
 
 
 def test_a_run_that_a_killed_harness_left_is_on_record_as_broken_off(tmp_path: Path) -> None:

@@ -199,9 +199,12 @@ class Loop:
 
     def _take_back(self, last: Entry, phase: Phase | None, cause: str, message: str) -> None:
         self.ledger.append(last.run_id, "failed", last.attempt, phase, cause, message)
-        there = (self.folder / "runs" / last.run_id).exists()
-        kept = f"; kept: {set_aside(self.folder, last.run_id)}" if there else ""
-        text = f"run {last.run_id} is measured again: {message}{kept}"
+        text = f"run {last.run_id} is measured again: {message}"
+        home = self.folder / "runs" / last.run_id
+        if last.state == "measured" and (home / "run.json").exists():  # it would say that the tables are whole
+            (home / "run.json").rename(home / "run-without-tables.json")
+        if home.exists():
+            text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"
         self.console.print(text, markup=False, soft_wrap=True)
 
     def remaining(self) -> list[PlannedRun]:
