@@ -35,6 +35,24 @@ _STAGE = re.compile(rb": ([a-z-]+) \(about [^)]*\)\s*$", re.MULTILINE)
 _REPORTING = b": pauses of pairs under "
 
 
+_DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def _own_life() -> Callable[[], None]:
+    """Return what a command does before it starts: it ends with this process, and no signal that it inherits is ignored.
+
+    A shell's background job ignores SIGINT, and ``nohup`` ignores SIGHUP: what they start would too.
+    """
+    with_owner = end_with_owner()
+
+    def begin() -> None:
+        with_owner()
+        for number in _DEADLY:
+            signal.signal(number, signal.SIG_DFL)
+
+    return begin
+
+
 class MissedError(Exception):
     """The moment to act never came: the command ended before, or took too long."""
 
@@ -101,15 +119,15 @@ class Scene:
                 stdout=out,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                preexec_fn=end_with_owner(),
+                preexec_fn=_own_life(),
             )
 
     def _start_on_terminal(self, argv: list[str], env: dict[str, str]) -> None:
         master, slave = pty.openpty()
-        with_owner = end_with_owner()
+        begin = _own_life()
 
         def take_terminal() -> None:
-            with_owner()
+            begin()
             fcntl.ioctl(slave, termios.TIOCSCTTY, 0)
 
         self._process = subprocess.Popen(
