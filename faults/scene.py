@@ -39,7 +39,7 @@ _DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 def _own_life() -> Callable[[], None]:
-    """Return what a command does before it starts: it ends with this process, and no signal that it inherits is ignored.
+    """Return what a command does before it starts: it ends with this process, and ignores no signal by inheritance.
 
     A shell's background job ignores SIGINT, and ``nohup`` ignores SIGHUP: what they start would too.
     """
