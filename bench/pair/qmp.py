@@ -105,6 +105,8 @@ class Monitor:
             QmpError: QEMU refused it (cause ``qmp-refused``, in its own words), it was not answered in time, or the
                 connection died.
         """
+        if self._pump and self._pump.done():
+            self._pump.result()
         if self._unrecorded:
             raise self._unrecorded  # events can no longer be recorded, on a full disk say: nothing may go on unseen
         deadline_s = deadline_s or self._deadline_s
