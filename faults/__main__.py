@@ -16,7 +16,7 @@ from rich.console import Console
 
 from bench.files import write_atomic
 from faults.catalogue import CATALOGUE, chosen
-from faults.inject import References, SetUpError, inject
+from faults.inject import References, inject
 from faults.table import line, markdown, rich_table, rows
 
 if TYPE_CHECKING:
@@ -44,16 +44,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             console.print(f"{fault.name:<28} {fault.does}", markup=False, soft_wrap=True)
         return 0
     work = Path(tempfile.mkdtemp(prefix="colo-bench-faults-", dir=options.work))
+    outcomes: list[Outcome] = []
     try:
-        outcomes = _rounds(faults, options.rounds, work, console, keep=options.keep)
-    except SetUpError as error:
-        sys.stderr.write(f"{error}\n")
-        return 3
+        _rounds(faults, options, work, console, outcomes)
+    except KeyboardInterrupt:
+        console.print("interrupted: what follows is of the injections so far")
     finally:
         if not (options.keep and any(work.glob("*-[0-9]*/output-0.txt"))):
             shutil.rmtree(work, ignore_errors=True)
     _show(outcomes, console, options)
-    return 0 if all(one.ok or one.blocked for one in outcomes) else 1
+    whole = len(outcomes) == options.rounds * len(faults)
+    return 0 if whole and all(one.ok or one.blocked for one in outcomes) else 1
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -75,18 +76,24 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _rounds(faults: Sequence[Fault], rounds: int, work: Path, console: Console, *, keep: bool) -> list[Outcome]:
+def _rounds(
+    faults: Sequence[Fault], options: argparse.Namespace, work: Path, console: Console, outcomes: list[Outcome]
+) -> None:
     references, chances = References(work), random.Random(_SEED)  # noqa: S311 - no secret, a place within a stage
-    outcomes = []
-    for number in range(rounds):
+    for number in range(options.rounds):
         for fault in faults:
             chance = chances.random() if number else 0.0
-            outcomes.append(inject(fault, references, work, chance=chance, keep=keep))
-            console.print(
-                f"[{len(outcomes)}/{rounds * len(faults)}] {line(outcomes[-1])}", markup=False, soft_wrap=True
-            )
+            outcomes.append(inject(fault, references, work, chance=chance, keep=options.keep))
+            head = f"[{len(outcomes)}/{options.rounds * len(faults)}]"
+            console.print(f"{head} {line(outcomes[-1])}", markup=False, soft_wrap=True)
             console.file.flush()
-    return outcomes
+            if options.json:  # hours of them: what is done is kept
+                _store(outcomes, options.json)
+
+
+def _store(outcomes: Sequence[Outcome], path: Path) -> None:
+    about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
+    write_atomic(path, json.dumps(about | {"injections": [one.to_json() for one in outcomes]}, indent=1) + "\n")
 
 
 def _show(outcomes: Sequence[Outcome], console: Console, options: argparse.Namespace) -> None:
@@ -98,10 +105,6 @@ def _show(outcomes: Sequence[Outcome], console: Console, options: argparse.Names
     for row in found[:-1]:
         if row.blocked:
             console.print(f"blocked here: {row.group}: {row.blocked}", markup=False, soft_wrap=True)
-    if options.json:
-        about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
-        tree = about | {"injections": [one.to_json() for one in outcomes]}
-        write_atomic(options.json, json.dumps(tree, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import subprocess
 import time
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -157,6 +158,8 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
             outcome.wrong.append(f"given up after {_TRIES} tries: the guest panicked, or the moment was missed")
     except BlockedError as error:
         outcome.blocked = str(error)
+    except (SetUpError, OSError, subprocess.SubprocessError) as error:
+        outcome.wrong.append(f"the injection itself failed: {error}")
     outcome.seconds = round(time.monotonic() - began, 1)
     return outcome
 
