@@ -1,6 +1,6 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
 PY := .venv/bin/python
-.PHONY: setup browser demo test fuzz fast lint benchmark docs reference lock clean
+.PHONY: setup browser demo test fuzz fast lint benchmark fault-test soak docs reference lock clean
 
 setup: .venv/.done
 
@@ -34,6 +34,13 @@ benchmark: setup
 docs: setup
 	$(PY) -m bench.failures > docs/failures.md.new
 	mv docs/failures.md.new docs/failures.md
+
+# Faults, injected for real into tiny campaigns, about an hour; at least 200 of them: make fault-test FAULTS="--rounds 2 --slow"
+fault-test: setup
+	$(PY) -m faults $(FAULTS)
+
+soak: setup
+	$(PY) -m benchmarks.soak --hours $(or $(HOURS),1)
 
 # The derived data of a campaign, without raw logs: make reference CAMPAIGN=results/size_sweep
 reference:

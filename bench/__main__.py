@@ -25,6 +25,7 @@ from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door
 from bench.run.campaign import run_campaign
+from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -98,4 +99,5 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

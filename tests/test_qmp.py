@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 from pathlib import Path
 from typing import Any
@@ -103,6 +104,35 @@ def test_events_reach_subscribers_with_qemus_own_time(tmp_path: Path) -> None:
 
     assert asyncio.run(scenario()) == [Event("STOP", 100.25, {})]
     assert read_log(tmp_path / "qmp.jsonl")[-1]["event"] == "STOP"
+
+
+@pytest.mark.parametrize("asked_again", [True, False])
+def test_an_event_that_cannot_be_recorded_still_arrives_and_then_ends_the_run(
+    tmp_path: Path, *, asked_again: bool
+) -> None:
+    seen: list[Event] = []
+
+    class Full(QmpLog):
+        def write(self, entry: dict[str, Any]) -> None:
+            if "event" in entry:
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    async def scenario() -> None:
+        with Full(tmp_path / "qmp.jsonl") as log:
+            async with (
+                fake_qmp(tmp_path / "qmp.sock", lambda *_: {}) as clients,
+                await connect("primary", tmp_path / "qmp.sock", log, 5) as monitor,
+            ):
+                monitor.subscribe(seen.append)
+                for number in range(2):
+                    send(clients[0], event("STOP", number, 0))
+                while len(seen) < 2:
+                    await asyncio.sleep(0.01)
+                if asked_again:
+                    await monitor.execute("query-status")
+
+    with pytest.raises(OSError, match="No space left"):
+        asyncio.run(scenario())
 
 
 def test_a_socket_path_longer_than_the_kernel_allows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

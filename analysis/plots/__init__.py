@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from analysis.parent import end_with_parent
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -115,7 +116,7 @@ def _drawing(style: Style) -> Iterator[Callable[[Sequence[Sketch]], list[Callabl
         return [futures[place].result for place in range(len(some))]
 
     # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
+    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
         yield start
 
 

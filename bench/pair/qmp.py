@@ -84,6 +84,7 @@ class Monitor:
         self._listener = EventListener()
         self._client.register_listener(self._listener)
         self._pump: asyncio.Task[None] | None = None
+        self._unrecorded: OSError | None = None
         self._subscribers: list[Callable[[Event], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -91,8 +92,12 @@ class Monitor:
         self._pump = asyncio.create_task(self._record_events())
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Stop recording and disconnect, so that no task of the client is left unobserved."""
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        """Stop recording and disconnect, so that no task of the client is left unobserved.
+
+        Raises:
+            OSError: an event could not be recorded, and nothing else has failed.
+        """
         if self._pump:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
@@ -100,6 +105,8 @@ class Monitor:
         with suppress(QMPError, EOFError, OSError, TimeoutError, ValueError):
             async with asyncio.timeout(_GOODBYE_S):
                 await self._client.disconnect()
+        if self._unrecorded and kind is None:
+            raise self._unrecorded
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> None:
         """Call the subscriber with every event from now on."""
@@ -115,7 +122,9 @@ class Monitor:
                 connection died.
         """
         if self._pump and self._pump.done():
-            self._pump.result()  # events can no longer be recorded, on a full disk say: nothing may go on unseen
+            self._pump.result()
+        if self._unrecorded:
+            raise self._unrecorded  # events can no longer be recorded, on a full disk say: nothing may go on unseen
         deadline_s = deadline_s or self._deadline_s
         entry: dict[str, Any] = {"t": time.time(), "side": self.side, "command": command, "arguments": arguments or {}}
         started = time.monotonic()
@@ -168,10 +177,12 @@ class Monitor:
                 event = Event(str(message["event"]), stamp["seconds"] + stamp["microseconds"] / 1e6, dict(data))
             except (KeyError, TypeError, ValueError) as error:
                 raise garbled(self.side, f"as an event: {dict(message)}", error) from error
-            if self._log:
-                self._log.write(
-                    {"t": time.time(), "side": self.side, "event": event.name, "timestamp": stamp, "data": event.data}
-                )
+            entry = {"t": time.time(), "side": self.side, "event": event.name, "timestamp": stamp, "data": event.data}
+            try:
+                if self._log:
+                    self._log.write(entry)
+            except OSError as error:  # whoever waits for this event must still get it, or would wait for its deadline
+                self._unrecorded = self._unrecorded or error
             for subscriber in self._subscribers:
                 subscriber(event)
 

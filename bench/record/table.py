@@ -35,6 +35,8 @@ FINER = (
     "qmp_pause_s",
 )
 
+_MAGIC = b"PAR1"
+_TRAILER = 8
 _METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
 
 
@@ -199,3 +201,22 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     if not table.schema.equals(schema):
         raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
     return table
+
+
+def has_whole_tables(home: Path) -> bool:
+    """Return whether a run's tables are there and end as they should: a look that costs nothing, not a reading."""
+    paths = [home / "checkpoints.parquet", *home.glob("client.parquet")]
+    return all(_ends_whole(path) for path in paths)
+
+
+def _ends_whole(path: Path) -> bool:
+    """Parquet begins and ends with its magic; before that at the end stands how long the footer is."""
+    try:
+        with path.open("rb") as file:
+            begins = file.read(len(_MAGIC)) == _MAGIC
+            size = file.seek(-_TRAILER, 2) + _TRAILER
+            trailer = file.read()
+    except OSError:
+        return False
+    footer = int.from_bytes(trailer[:4], "little")
+    return begins and trailer[4:] == _MAGIC and footer + len(_MAGIC) + _TRAILER <= size

@@ -17,9 +17,10 @@ from typing import TYPE_CHECKING, Any, Protocol
 import psutil
 
 from bench.config.load import CHECKOUT
-from bench.errors import BenchError, StoreError
+from bench.errors import BenchError, Phase, StoreError
 from bench.exits import Exit
 from bench.files import store_error
+from bench.owner import end_with_owner
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text
@@ -29,6 +30,7 @@ from bench.provision.cache import file_sha256
 from bench.record.index import Index, write_index
 from bench.record.ledger import Ledger
 from bench.record.run import is_recorded, quality_failures, read_record
+from bench.record.table import has_whole_tables
 from bench.run.display import make_console, make_display
 from bench.run.folder import agree_on_plan, aside, fresh_run_folder, locked, set_aside
 from bench.run.progress import phase_of
@@ -44,8 +46,8 @@ if TYPE_CHECKING:
 
     from bench.config.load import OnError, Settings
     from bench.config.model import Cell
-    from bench.errors import Phase
     from bench.plan.plan import Plan, PlannedRun
+    from bench.record.ledger import Entry
     from bench.run.display import Display
     from bench.run.prepare import Prepared
     from bench.run.progress import Assets, Progress, RunOutcome
@@ -204,17 +206,42 @@ class Loop:
         return read_record(self.folder / "runs" / run_id, run_id)
 
     def recover(self) -> None:
-        """Take what a kill left with its whole record, but without its line in the ledger, for measured."""
+        """Take what a kill left with its whole record, but without its line in the ledger, for measured.
+
+        What it left without one is on record as broken off, and what has lost its table since as failed: both are
+        measured again, and their raw traces kept.
+        """
         for run in self.plan.runs:
             last = self.ledger.last(run.run_id)
-            record = self._record(run.run_id) if last is not None and last.state == "started" else None
-            if last is None or record is None:
+            if (
+                last is not None
+                and last.state == "measured"
+                and not has_whole_tables(self.folder / "runs" / run.run_id)
+            ):
+                self._take_back(last, Phase.STORE, "store-failed", "its table is damaged or gone")
+            if last is None or last.state != "started":
+                continue
+            record = self._record(run.run_id)
+            if record is None:
+                self._take_back(
+                    last, None, "interrupted", "it never ended: the harness was killed or the machine went down"
+                )
                 continue
             (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
             doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
             self.console.print(text, markup=False, soft_wrap=True)
+
+    def _take_back(self, last: Entry, phase: Phase | None, cause: str, message: str) -> None:
+        self.ledger.append(last.run_id, "failed", last.attempt, phase, cause, message)
+        text = f"run {last.run_id} is measured again: {message}"
+        home = self.folder / "runs" / last.run_id
+        if last.state == "measured" and (home / "run.json").exists():  # it would say that the tables are whole
+            (home / "run.json").rename(home / "run-without-tables.json")
+        if home.exists():
+            text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"
+        self.console.print(text, markup=False, soft_wrap=True)
 
     def remaining(self) -> list[PlannedRun]:
         """Return the runs that are still to be measured, in order."""
@@ -407,7 +434,13 @@ def write_report(folder: Path, console: Console) -> bool:
     argv = [sys.executable, "-m", "analysis", os.fspath(folder)]
     try:
         done = subprocess.run(
-            argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=_REPORT_DEADLINE_S, check=False
+            argv,
+            cwd=CHECKOUT,
+            capture_output=True,
+            text=True,
+            timeout=_REPORT_DEADLINE_S,
+            check=False,
+            preexec_fn=end_with_owner(),
         )
     except subprocess.TimeoutExpired:
         console.print(f"the report took longer than {_REPORT_DEADLINE_S} s", markup=False)

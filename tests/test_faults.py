@@ -1,0 +1,194 @@
+"""The fault injector: what it counts, what it calls left behind, and a handful of its faults against real pairs."""
+
+from __future__ import annotations
+
+import json
+import os
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+
+from bench.errors import StoreError
+from bench.exits import Exit
+from bench.run.campaign import run_campaign
+from bench.run.folder import locked
+from faults import machine, records
+from faults.catalogue import CATALOGUE, chosen
+from faults.inject import Outcome, References, inject
+from faults.scene import MissedError, Scene
+from faults.table import line, markdown, rows
+
+REQUEST = b"2026-11-23T06:35:01.000001Z colo_send_message Send 'checkpoint-request' message\n"
+LOADED = b"2026-11-23T06:35:01.000002Z colo_receive_message Receive 'vmstate-loaded' message\n"
+STOP = b"2026-11-23T06:35:01.000003Z colo_vm_state_change Change 'run' => 'stop'\n"
+RUN = b"2026-11-23T06:35:01.000004Z colo_vm_state_change Change 'stop' => 'run'\n"
+WHOLE = REQUEST + STOP + LOADED + RUN
+
+
+@pytest.mark.parametrize(
+    ("trace", "counts"),
+    [
+        (b"", (0, 0)),
+        (RUN, (0, 0)),
+        (RUN + WHOLE * 3, (3, 3)),
+        (WHOLE + REQUEST + STOP + LOADED, (2, 1)),
+        (WHOLE + REQUEST + STOP + RUN, (2, 1)),
+        (WHOLE + REQUEST + STOP + LOADED + RUN[:-1], (2, 1)),
+        (LOADED + RUN + WHOLE, (1, 1)),
+    ],
+)
+def test_a_checkpoint_counts_when_it_was_loaded_and_the_guest_runs_again(trace: bytes, counts: tuple[int, int]) -> None:
+    assert records.begun_and_complete(trace) == counts
+
+
+def test_every_fault_of_the_issue_is_there() -> None:
+    sides = {f"{act}-{side}-{when}" for act in ("kill", "stop") for side in ("primary", "secondary", "both")
+             for when in ("before", "during", "between")}  # fmt: skip
+    stages = (
+        "prepare",
+        "launch",
+        "handshake",
+        "boot",
+        "colo-start",
+        "workload",
+        "measure",
+        "teardown",
+        "store",
+        "report",
+    )
+    signals = {f"{name}-harness-{stage}" for name in ("kill", "term", "int", "int-twice", "hup") for stage in stages}
+    assert sides | signals <= set(CATALOGUE)
+    assert {fault.name for fault in chosen(["port-stolen-*", "two-at-once"], slow=False)} == {
+        "port-stolen-mirror",
+        "port-stolen-migration",
+        "port-stolen-nbd",
+        "two-at-once",
+    }
+    with pytest.raises(KeyError):
+        chosen(["no-such-fault"], slow=False)
+
+
+def test_what_was_not_there_before_is_left_behind(tmp_path: Path) -> None:
+    scene = Scene(tmp_path / "scene", (), "0" * 12)
+    (tmp_path / "cache").mkdir()
+    before = machine.look(scene, tmp_path / "cache")
+    run = scene.run / "primary"
+    run.mkdir(parents=True)
+    image, scratch, partial = run / "primary.qcow2", scene.temporary / "colo-bench-x", tmp_path / "cache" / "packages.x"
+    for path in (image, scratch, partial, run / "trace.log"):
+        path.write_text("")
+    after = machine.look(scene, tmp_path / "cache")
+    assert machine.left(before, after) == tuple(sorted(f"file {path}" for path in (image, scratch, partial)))
+    assert machine.left(before, after, files=False) == ()
+
+
+def test_a_row_counts_what_was_not_as_it_should_be() -> None:
+    good = Outcome("a", "group", cause="qemu-killed", named=True, finished=True)
+    bad = Outcome("b", "group", lost=2, leftovers=["process 1"], cause="unknown", finished=True)
+    blocked = Outcome("c", "other", blocked="needs root")
+    found = rows([good, bad, blocked])
+    assert [row.cells() for row in found] == [
+        ("group", "2", "2", "1", "1 of 2", "always"),
+        ("other", "0", "blocked", "blocked", "blocked", "blocked"),
+        ("all", "2", "2", "1", "1 of 2", "always"),
+    ]
+    assert (good.ok, bad.ok) == (True, False)
+    assert "NOT AS IT SHOULD BE" in line(bad)
+    assert markdown(found).count("\n") == 4
+
+
+def test_a_command_that_ends_before_the_moment_is_told_from_one_that_was_hit(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, ("mem=nonsense",), "0" * 12)
+    try:
+        scene.start()
+        with pytest.raises(MissedError, match="status 2"):
+            scene.until(lambda: scene.stage() == "boot", "the boot")
+    finally:
+        scene.close()
+
+
+# Damage to what is stored, before the campaign is continued: no pair is needed for that.
+
+CELLS = (make_cell("256M"),)
+
+
+def go(results: Path, session: FakeSession) -> Exit:
+    return run_campaign(make_settings(results), CELLS, "python -m bench", fake_tools(session))
+
+
+def states(results: Path) -> list[tuple[str, str | None]]:
+    entries = []
+    for text in (results / "c" / "ledger.jsonl").read_text(errors="replace").splitlines():
+        with suppress(ValueError):
+            entry = json.loads(text)
+            entries.append((entry["state"], entry.get("cause")))
+    return entries
+
+
+@pytest.mark.parametrize("damage", [lambda text: text[: len(text) // 2], lambda _: b"\x00{", lambda _: b""])
+def test_a_damaged_plan_is_refused_and_nothing_is_touched(tmp_path: Path, damage: Any) -> None:
+    go(tmp_path, FakeSession())
+    plan = tmp_path / "c" / "plan.json"
+    kept = plan.read_bytes()
+    plan.write_bytes(damage(kept))
+    ledger = (tmp_path / "c" / "ledger.jsonl").read_bytes()
+    with pytest.raises(StoreError, match=r"plan\.json"):
+        go(tmp_path, FakeSession())
+    assert (tmp_path / "c" / "ledger.jsonl").read_bytes() == ledger
+    plan.unlink()  # as the hint says: the same command makes the same plan
+    session = FakeSession()
+    assert go(tmp_path, session) == Exit.DONE
+    assert session.calls == []
+    assert json.loads(plan.read_bytes())["runs"] == json.loads(kept)["runs"]
+
+
+@pytest.mark.parametrize("size", [0, 3, 200, -1])
+def test_a_measured_run_whose_table_is_damaged_is_measured_again_and_kept(tmp_path: Path, size: int) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    run_id = first.calls[0].run_id
+    table = tmp_path / "c" / "runs" / run_id / "checkpoints.parquet"
+    os.truncate(table, size if size >= 0 else table.stat().st_size - 1)
+    second = FakeSession()
+    assert go(tmp_path, second) == Exit.DONE
+    assert [run.run_id for run in second.calls] == [run_id]
+    assert states(tmp_path)[-3:] == [("failed", "store-failed"), ("started", None), ("measured", None)]
+    kept = {path.name for path in (tmp_path / "c" / "failed" / f"{run_id}-0").iterdir()}
+    assert kept == {"checkpoints.parquet", "run-without-tables.json", "stderr.log"}
+
+
+def test_a_run_that_a_killed_harness_left_is_on_record_as_broken_off(tmp_path: Path) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    path = tmp_path / "c" / "ledger.jsonl"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+    (tmp_path / "c" / "runs" / first.calls[-1].run_id / "run.json").unlink()
+    assert go(tmp_path, FakeSession()) == Exit.DONE
+    assert states(tmp_path)[-3:] == [("failed", "interrupted"), ("started", None), ("measured", None)]
+
+
+def test_a_dead_owner_does_not_keep_the_campaign(tmp_path: Path) -> None:
+    pid = os.fork()
+    if not pid:
+        with locked(tmp_path / "c"):
+            os._exit(0)
+    os.waitpid(pid, 0)
+    assert go(tmp_path, FakeSession()) == Exit.DONE
+
+
+# Real pairs.
+
+
+@pytest.fixture(scope="module")
+def references(tmp_path_factory: pytest.TempPathFactory) -> References:
+    return References(tmp_path_factory.mktemp("references"))
+
+
+@pytest.mark.pair
+@pytest.mark.parametrize("name", ["kill-secondary-during", "kill-harness-measure", "int-twice-harness-boot"])
+def test_nothing_is_lost_and_nothing_left_behind(name: str, references: References, tmp_path: Path) -> None:
+    outcome = inject(CATALOGUE[name], references, tmp_path)
+    assert outcome.ok, line(outcome)
