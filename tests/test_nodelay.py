@@ -158,4 +158,4 @@ def test_a_library_changed_after_it_was_compiled_is_noticed(
     copy.write_bytes(copy.read_bytes() + b"\0")
     with pytest.raises(ProvisionError, match="was changed after it was compiled") as caught:
         nodelay_library(lambda _text: None)
-    assert caught.value.cause == "cache-changed"
+    assert caught.value.cause == "cache-broken"

@@ -275,7 +275,7 @@ def test_a_run_without_raw_data_cannot_be_checked(campaign: Path, capsys: pytest
     home = measured(campaign)
     shutil.rmtree(home / "primary")
     assert main(["--check", str(campaign)]) == Exit.RUNS_FAILED
-    assert "cannot be checked: the trace cannot be read" in capsys.readouterr().out
+    assert "cannot be checked: there is no trace log" in capsys.readouterr().out
 
 
 def test_compressed_raw_data_are_recovered_and_checked_as_plain_ones(

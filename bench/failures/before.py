@@ -54,6 +54,27 @@ HOST = (
         "The message; from a tap also QEMU's own words.",
     ),
     Cause(
+        "tune-missing",
+        _PROBE,
+        "A host setting is asked for that this machine does not have: no cpufreq, no huge pages, no such CPU.",
+        "leave that key of tune= out (null)",
+        "The setting, what was asked for, and what is legal.",
+    ),
+    Cause(
+        "tune-refused",
+        _PROBE,
+        "The kernel did not take a host setting, or took another value.",
+        "leave that key of tune= out (null), or change it on the host itself",
+        "The setting and the kernel's own words.",
+    ),
+    Cause(
+        "tune-locked",
+        _PROBE,
+        "Another campaign is changing this host's settings; what it changed is put back when it ends.",
+        "wait for it: two campaigns cannot tune one host at the same time",
+        "The process id of the holder.",
+    ),
+    Cause(
         "tool-missing",
         _PROBE,
         "A program that host=netns needs is not installed.",

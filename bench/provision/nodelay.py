@@ -36,7 +36,7 @@ def nodelay_library(progress: Callable[[str], None]) -> Path:
         raise ProvisionError(
             f"the TCP_NODELAY library was changed after it was compiled: {library}",
             hint=f"rm -r {folder}",
-            cause="cache-changed",
+            cause="cache-broken",
         )
     return library
 

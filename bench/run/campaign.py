@@ -123,9 +123,10 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
+    known = _is_there(settings.results / name / "plan.json")
     for line in tools.tidy(settings.results):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
-    if not _is_there(settings.results / name / "plan.json"):
+    if not known:
         require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
     with locked(folder):

@@ -87,7 +87,8 @@ def gather(
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
-        one_sided: whether to do without the secondary's trace where there is none; its columns are null then.
+        one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
+                then, and with a trace that shows no checkpoint.
 
     Raises:
         StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
@@ -98,7 +99,7 @@ def gather(
     theirs = folder / "secondary" / "trace.log"
     secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, SECONDARY_EVENTS)
     assembly = assemble(primary, secondary)
-    if not assembly.checkpoints:
+    if not assembly.checkpoints and not one_sided:
         require_sound(primary, folder / "primary" / "trace.log")
     pacing = read_pacing(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))

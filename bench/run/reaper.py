@@ -56,7 +56,11 @@ def _reap_scratch(temporary: Path | None) -> Iterator[Path]:
 
 def _reap_runs(results: Path) -> Iterator[tuple[Path, int]]:
     """Clean the run folders of every campaign that nobody holds; a lock is asked for only where there is something."""
-    for campaign in sorted(path.parent for path in results.glob("*/.lock")):
+    try:
+        campaigns = sorted(path.parent for path in results.glob("*/.lock"))
+    except OSError:  # a name too long, a folder that is not ours: said in words when the campaign's folder is made
+        return
+    for campaign in campaigns:
         if not list(left_in_runs(campaign)):
             continue
         with suppress(BenchError), locked(campaign):
