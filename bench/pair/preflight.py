@@ -33,7 +33,8 @@ def machine_key(cell: Cell) -> Hashable:
 
 def warnings_of(stderr: str) -> tuple[str, ...]:
     """Return each thing that QEMU warned of once, without its time: it says the same for every vCPU."""
-    return tuple(dict.fromkeys(_STAMP.sub("", line) for line in stderr.splitlines() if line.strip()))
+    lines = (_STAMP.sub("", line) for line in stderr.splitlines())
+    return tuple(dict.fromkeys(line for line in lines if line.strip()))
 
 
 async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features) -> tuple[str, ...]:
