@@ -176,11 +176,14 @@ def join_lines(content: bytes, at: int, _to: int, _insert: bytes) -> bytes:
     return b"\n".join([*lines[:place], b"".join(lines[place : place + 2]), *lines[place + 2 :]])
 
 
-SHOWN = (lose_the_end, zero_a_part, interleave, repeat_a_line)
+SHOWN = (lose_the_end, zero_a_part, repeat_a_line)
 """Damage that leaves every line either as it was or no line at all."""
 
+STAMPED = (*SHOWN, interleave)
+"""The same for lines that begin with a time: two in one are seen to be two."""
+
 ANY = (
-    *SHOWN,
+    *STAMPED,
     lose_the_beginning,
     lose_a_part,
     repeat_a_part,

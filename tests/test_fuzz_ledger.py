@@ -111,13 +111,15 @@ def test_a_damaged_ledger_is_refused_or_goes_on_and_agrees_with_the_report(
     st.dictionaries(
         st.sampled_from(["schema_version", "t", "run_id", "attempt", "state", "phase", "cause", "message", "more"]),
         json_values(4) | RUNS | st.sampled_from(get_args(State)) | st.integers(0, 2),
+        max_size=3,
     )
 )
 def test_json_that_is_no_entry_is_refused(tree: dict[str, Any]) -> None:
     import json
 
     with trial("ledger line") as one:
-        entry = one.attempt(parse_entry, json.dumps({"schema_version": 1} | tree), refusals=ValueError)
+        whole = {"schema_version": 1, "t": 1.5, "run_id": "aaaaaaaaaaaa", "attempt": 0, "state": "failed", "cause": "x"}
+        entry = one.attempt(parse_entry, json.dumps(whole | tree), refusals=ValueError)
         if entry is not None:
             assert parse_entry(entry.line()).line() == entry.line()
             assert entry.attempt + 1 > 0

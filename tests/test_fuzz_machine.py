@@ -131,6 +131,12 @@ def test_a_damaged_module_is_refused_or_what_it_was(
             assert all(name.isascii() and "/" not in name for name in one.attempt(depends, found) or ())
 
 
+def test_a_stamp_without_a_message_is_no_warning() -> None:
+    assert warnings_of("2026-11-23T06:35:01.086819Z \n2026-11-23T06:35:01.086819Z qemu: warning: a\n") == (
+        "qemu: warning: a",
+    )
+
+
 @pytest.mark.parametrize("content", [gzip.compress(MODULE)[:-9] + b"\0" * 9, b"\x1f\x8b\x08\0" + b"\xff" * 40])
 def test_a_module_whose_compressed_data_is_damaged_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ProvisionError, match="damaged"):

@@ -148,6 +148,25 @@ OVERRIDES = st.one_of(
     ),
     st.text("memsp=.,:[]{}()'\"$~+@/ 0123456789GM", max_size=14).filter(lambda text: not text.startswith("-")),
 )
+GOOD = st.sampled_from(
+    [
+        "mem=512M",
+        "mem=1G,2G",
+        "smp=1,2",
+        "workload=dirty",
+        "workload=dirty,idle",
+        "link=unix",
+        "checkpoint.count=3",
+        "campaign=x",
+        "repeats=2",
+        "on_error=retry:2",
+        "experiment=demo",
+        "dry_run=true",
+        "results=here/and/there",
+        "deadlines.boot=2.3min",
+        "+replica=b",
+    ]
+)
 QEMUS = {name: QemuBuild("11", "a" * 64, "x") for name in ("provisioned", "system")}
 
 
@@ -188,7 +207,7 @@ def call(words: list[str], patch: pytest.MonkeyPatch) -> tuple[int, str]:
 
 
 @SLOW
-@given(st.lists(OVERRIDES, min_size=1, max_size=3))
+@given(st.lists(GOOD | OVERRIDES, min_size=1, max_size=3))
 def test_a_command_line_is_a_campaign_or_refused_in_words(nowhere: Path, words: list[str]) -> None:
     with trial("command line") as one, pytest.MonkeyPatch.context() as patch:
         status, said = call(words, patch)

@@ -171,6 +171,13 @@ def rows(campaign: Path) -> list[dict[str, str]]:
     return found
 
 
+def test_a_name_of_a_column_that_is_no_text_is_refused(campaign: Path, whole: bytes) -> None:
+    path = campaign / "damaged.parquet"
+    path.write_bytes(whole.replace(b"trigger", b"\xe4rigger"))
+    with pytest.raises(StoreError, match="cannot be read"):
+        read_checkpoints(path)
+
+
 def test_a_flipped_number_in_a_table_is_noticed(campaign: Path, whole: bytes) -> None:
     path = campaign / "damaged.parquet"
     refused = 0

@@ -16,7 +16,7 @@ from fake_traces import (
     secondary_checkpoint,
     secondary_start,
 )
-from fuzzing import ANY, NASTY, QUICK, SHOWN, SLOW, damaged, trial
+from fuzzing import ANY, NASTY, QUICK, SLOW, STAMPED, damaged, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -174,7 +174,7 @@ def check_account(content: bytes, trace: Trace) -> None:
     assert -unwanted <= torn_but_parsed <= 0
 
 
-@given(broken_primaries(SHOWN))
+@given(broken_primaries(STAMPED))
 def test_damage_that_shows_leaves_checkpoints_as_they_were_or_none(
     broken: tuple[bytes, dict[int, Checkpoint]],
 ) -> None:
@@ -202,7 +202,7 @@ def broken_pairs(draw: st.DrawFn, kinds: tuple[Any, ...]) -> tuple[bytes, bytes,
     return draw(damaged(primary, kinds, most=2)), draw(damaged(secondary, kinds, most=3)), pages
 
 
-@given(broken_pairs(SHOWN))
+@given(broken_pairs(STAMPED))
 def test_a_checkpoint_never_gets_the_dirty_pages_of_another(broken: tuple[bytes, bytes, dict[int, int]]) -> None:
     ours, theirs, pages = broken
     with trial("traces of both sides, torn or zeroed") as one:
@@ -249,7 +249,7 @@ def test_no_bytes_are_taken_for_events(parts: list[bytes]) -> None:
 def test_a_damaged_real_log_gives_only_its_own_checkpoints(data: st.DataObject) -> None:
     content = (DATA / "primary.trace.log").read_bytes()
     whole = {one.request_us: one for one in assemble(parse_trace([content], WANTED), None).checkpoints}
-    broken = data.draw(damaged(content, SHOWN, most=8))
+    broken = data.draw(damaged(content, STAMPED, most=8))
     with trial("trace log, torn or zeroed") as one:
         found = assemble(parse_trace([broken], WANTED), None)
         one.accepted = bool(found.checkpoints)

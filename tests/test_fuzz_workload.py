@@ -31,10 +31,15 @@ VALUES = st.one_of(
     st.integers(-1, 100),
     st.floats(-1, 1e6),
 )
+LEGAL = st.sampled_from(["64M", "4G", "mem", "random", "/64k", 1, 2.5, 8])
 
 
 @QUICK
-@given(NAMES | VALUES, st.dictionaries(st.sampled_from(KEYS[1:]), VALUES, max_size=4), st.integers(64 << 20, 1 << 40))
+@given(
+    NAMES | VALUES,
+    st.dictionaries(st.sampled_from(KEYS[1:]), VALUES | LEGAL, max_size=2),
+    st.integers(64 << 20, 1 << 40),
+)
 def test_a_workload_is_refused_or_is_one_plain_line_on_the_console(name: Any, more: dict[str, Any], mem: int) -> None:
     with trial("workload") as one:
         workload = one.attempt(build_workload, {"name": name, **more}, refusals=ValueError)

@@ -193,7 +193,7 @@ def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
         table.validate(full=True)
     except FileNotFoundError as error:
         raise _UnusableError(f"{path.name} is missing") from error
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
     version = (table.schema.metadata or {}).get(b"colo_bench_schema_version", b"missing").decode(errors="replace")
     if version != str(SCHEMA_VERSION):

@@ -193,7 +193,7 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         # Tables of single runs are small: threads and the machinery of data sets would cost more than they save.
         table = pq.ParquetFile(content, page_checksum_verification=True).read(use_threads=False)
         table.validate(full=True)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # a damaged name of a column is no text
         raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
     version = (table.schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
