@@ -377,7 +377,7 @@ def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(analysis, "build_report", full)
     status = analysis.main([str(tmp_path)])
     monkeypatch.setattr(campaign, "_run_analysis", lambda _: (status, "colo-bench: the report cannot be written\n"))
-    with pytest.raises(StoreError, match="^the report cannot be written$"):
+    with pytest.raises(StoreError, match=r"^the report cannot be written"):
         write_report(tmp_path, Console())
 
 
