@@ -33,9 +33,12 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 STYLES = ("screen", "acm", "ieee")
 """How wide the figures are drawn, and how large their letters are."""
 
+UNWRITABLE = 3
+"""The exit status when this machine does not let the report be written: a full disk, a folder of somebody else."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Return 0 with the path printed, 1 when nothing was measured, 2 when the path is wrong.
+    """Return 0 with the path printed, 1 when nothing was measured, 2 when the path is wrong, 3 when it is not writable.
 
     A command returns what its own module says.
     """
@@ -68,7 +71,7 @@ def report(words: Sequence[str]) -> int:
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
-        return AnalysisError.exit_code
+        return UNWRITABLE
     sys.stdout.write(f"{page}\n")
     return 0
 

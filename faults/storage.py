@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
 import subprocess
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
@@ -53,13 +54,21 @@ def _own_cache(scene: Scene) -> Iterator[None]:
     """Give the command a copy of the cache, byte by byte, which may be damaged."""
     original = cache_folder()
     base = scene.folder / "xdg"
-    shutil.copytree(original, base / "colo-bench", symlinks=True)
+    shutil.copytree(original, base / "colo-bench", symlinks=True, ignore=_special)
     (base / "colo-bench").chmod(0o700)
     scene.env |= {"XDG_CACHE_HOME": str(base), "COLO_BENCH_CACHE": ""}
     try:
         yield
     finally:
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _special(folder: str, names: list[str]) -> list[str]:
+    """Return what is no file, folder or link: the packages bring device nodes, and /dev/zero has no end."""
+    modes = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}  # noqa: PTH118 - copytree's strings
+    return [
+        name for name, mode in modes.items() if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode) or stat.S_ISLNK(mode))
+    ]
 
 
 def copied_cache(scene: Scene) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import csv
+import errno
 import json
 import os
 import signal
@@ -16,6 +17,7 @@ import pytest
 from fake_campaign import GIB, FakeSession, fake_tools, make_cell, make_settings
 from rich.console import Console
 
+from analysis import __main__ as analysis
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError
@@ -456,6 +458,17 @@ def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: p
     failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
     assert go(tmp_path, session, tools=failing) == Exit.BUG
     assert states(tmp_path)[-1] == "measured"
+
+
+def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(analysis, "build_report", full)
+    status = analysis.main([str(tmp_path)])
+    monkeypatch.setattr(campaign, "_run_analysis", lambda _: (status, "colo-bench: the report cannot be written\n"))
+    with pytest.raises(StoreError, match=r"^the report cannot be written"):
+        write_report(tmp_path, Console())
 
 
 def test_hypotheses_changed_after_the_start_are_said_and_the_declared_ones_stand(

@@ -431,28 +431,51 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
 
 
 def write_report(folder: Path, console: Console) -> bool:
-    """Have the report written by the analysis, which knows nothing of this process, and print where it is."""
-    argv = [sys.executable, "-m", "analysis", os.fspath(folder)]
+    """Have the report written by the analysis, which knows nothing of this process, and print where it is.
+
+    Raises:
+        StoreError: this machine does not let it be written.
+    """
     try:
-        done = subprocess.run(
-            argv,
-            cwd=CHECKOUT,
-            capture_output=True,
-            text=True,
-            timeout=_REPORT_DEADLINE_S,
-            check=False,
-            preexec_fn=end_with_owner(),
-        )
+        status, said = _run_analysis((sys.executable, "-m", "analysis", os.fspath(folder)))
     except subprocess.TimeoutExpired:
         console.print(f"the report took longer than {_REPORT_DEADLINE_S} s", markup=False)
         return False
-    if done.returncode:
-        console.print(f"the report failed:\n{done.stderr.strip()}", markup=False, soft_wrap=True)
+    if status == Exit.HOST:
+        hint = f"the data are stored; make room or access, then: python -m analysis {folder}"
+        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=hint)
+    if status:
+        console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
         return False
     for verdict in _verdicts(folder / "report" / "verdicts.json"):
         console.print(f"{verdict['id']}: {verdict['sentence']}", markup=False, highlight=False)
     console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
     return True
+
+
+def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
+    """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
+    follow = end_with_owner()
+
+    def begin() -> None:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+        follow()
+
+    # What a signal's handler raises inside of fork()'s own hooks is printed and swallowed: it has to wait until after.
+    signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        child = subprocess.Popen(
+            argv, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=begin
+        )
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
+    with child:
+        try:
+            _, said = child.communicate(timeout=_REPORT_DEADLINE_S)
+        except BaseException:
+            child.kill()
+            raise
+    return child.returncode, said
 
 
 def _verdicts(path: Path) -> list[dict[str, Any]]:
