@@ -75,8 +75,9 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
 def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
     signal.signal(signal.SIGTERM, _interrupt)
-    if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # nohup means it
-        signal.signal(signal.SIGHUP, _interrupt)
+    for number in (signal.SIGINT, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN:  # a background job, or nohup: they mean it
+            signal.signal(number, _interrupt)
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
     # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
@@ -95,6 +96,8 @@ def main() -> int:
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the end is under way: none must cut it short
+        signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

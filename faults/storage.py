@@ -98,12 +98,17 @@ def _halve(find: Callable[[Scene], Path]) -> Act:
     return act
 
 
-def _half_fetched(scene: Scene) -> None:
-    """Leave what a fetch that was killed leaves: a folder with some of the tree in it, under a name of its own."""
-    tree = _one(scene, "packages-*")
-    partial = tree.with_name(f"{tree.name}.k1ll3d0x")
-    (partial / "usr/bin").mkdir(parents=True)
-    shutil.copyfile(tree / "usr/bin/busybox", partial / "usr/bin/busybox")
+def _half_made(pattern: str) -> Act:
+    """Return what leaves the state in which making something was killed: half of it, under a name of its own."""
+
+    def act(scene: Scene) -> None:
+        whole = _one(scene, pattern)
+        partial = whole.with_name(f"{whole.name}.k1ll3d0x")
+        whole.rename(partial)
+        for path in sorted(path for path in partial.rglob("*") if path.is_file())[::2]:
+            path.unlink()
+
+    return act
 
 
 def _remove(pattern: str) -> Act:
@@ -196,15 +201,20 @@ def _caches() -> Iterator[Fault]:
         damage=_halve(lambda scene: _one(scene, "packages-*/usr/bin/qemu-system-x86_64")),
         remedy=_restore("packages-*/usr/bin/qemu-system-x86_64"),
     )
-    yield Fault(
-        name="fetch-half-done",
-        group=group,
-        does="beside the fetched packages lies what a killed fetch left",
-        exits=frozenset({DONE}),
-        ground=_own_cache,
-        damage=_half_fetched,
-        may_succeed=True,
-    )
+    for name, pattern, what, slow in (
+        ("guest-half-built", "guest-*", "building the guest", False),
+        ("packages-half-fetched", "packages-*", "fetching the packages", True),
+    ):
+        yield Fault(
+            name=name,
+            group=group,
+            does=f"{what} was killed half-way, and half of it is left: it is made anew, and the half removed",
+            exits=frozenset({DONE}),
+            ground=_own_cache,
+            damage=_half_made(pattern),
+            may_succeed=True,
+            slow=slow,
+        )
     yield Fault(
         name="probe-answer-torn",
         group=group,
