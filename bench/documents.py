@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import json
+import math
+import re
+from contextlib import suppress
 from typing import Any, NoReturn
 
 import pydantic_core
+
+_EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
+_NUMBER_BEFORE = re.compile(rb"(?:^|[:,\[\s-])[0-9.]+$")
+_LONG = re.compile(rb"[0-9]{300}")
+_LONGEST = 400
 
 
 def parse_json(content: str | bytes) -> Any:
@@ -14,11 +22,12 @@ def parse_json(content: str | bytes) -> Any:
     Raises:
         ValueError: it is torn, not UTF-8, nested too deep, or holds a NaN or an infinity, which JSON does not have.
     """
-    try:
+    raw = content if isinstance(content, bytes) else content.encode(errors="surrogatepass")
+    if not _has_huge(raw):
         # Several times as fast as the standard library, and stricter: what it refuses is looked at once more.
-        return pydantic_core.from_json(content, allow_inf_nan=False)
-    except (ValueError, TypeError):  # TypeError: a str with lone surrogates
-        text = content.decode() if isinstance(content, bytes) else content
+        with suppress(ValueError):
+            return pydantic_core.from_json(raw, allow_inf_nan=False)
+    text = content.decode() if isinstance(content, bytes) else content
     try:
         return _DECODER.decode(text)
     except RecursionError as error:
@@ -38,4 +47,17 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse)
+def _has_huge(raw: bytes) -> bool:
+    """Return whether there may be a number beyond the floats, which parsers take for infinity; hashes hold none."""
+    starts = (found.start() for found in _EXPONENT.finditer(raw))
+    return bool(_LONG.search(raw)) or any(_NUMBER_BEFORE.search(raw[max(at - _LONGEST, 0) : at]) for at in starts)
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if math.isinf(number):
+        raise ValueError(f"{text[:20]} is larger than any number here")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, parse_float=_finite)
