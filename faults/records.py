@@ -84,14 +84,24 @@ def stored(attempt: Path) -> int | None:
         return None
 
 
+def _beside_a_step(attempt: Path) -> int:
+    with suppress(OSError, ValueError, KeyError):
+        problems = json.loads((attempt / "recovered.json").read_bytes())["quality"]["problems"]
+        return sum(int(one["count"]) for one in problems if one["what"].startswith("primary: time steps back"))
+    return 0
+
+
 def lost(campaign: Path, before: dict[str, int]) -> int:
     """Return how many complete checkpoints are in no table, once what can be recovered has been.
+
+    One beside which the clock was set is none: it is refused, and on record as refused, since its times may be false.
 
     Args:
         campaign: its folder.
         before: what :func:`by_trace` said at an earlier time: none of it may have gone since.
     """
-    gone = sum(max(complete_by_trace(one) - (stored(one) or 0), 0) for one in attempts(campaign).values())
+    tried = attempts(campaign).values()
+    gone = sum(max(complete_by_trace(one) - (stored(one) or 0) - _beside_a_step(one), 0) for one in tried)
     now = by_trace(campaign)
     return gone + sum(max(count - now.get(name, 0), 0) for name, count in before.items())
 

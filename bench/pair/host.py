@@ -98,10 +98,11 @@ class NetnsHost:
 
 @dataclass(frozen=True)
 class Hosts:
-    """The two hosts of a pair."""
+    """The two hosts of a pair, and the processes that hold them open, if any do."""
 
     primary: Host
     secondary: Host
+    holders: tuple[Process, ...] = ()
 
 
 @asynccontextmanager
@@ -122,7 +123,7 @@ async def open_hosts(host: model.Host, link: model.Link, folder: Path) -> AsyncI
         await _join(*hosts)
         for end in hosts:
             await _shape(end, link)
-        yield Hosts(*hosts)
+        yield Hosts(*hosts, holders=(first, second))
 
 
 def require_netns_privilege() -> None:
