@@ -8,23 +8,17 @@ import json
 import subprocess
 import sys
 from contextlib import suppress
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from bench.config.load import CHECKOUT
-from bench.errors import BenchError, StoreError
-from bench.plan.plan import parse_plan
+from bench.errors import StoreError
 from bench.record.run import read_record
 from bench.record.table import read_checkpoints
-from bench.run.evidence import gather
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bench.config.model import Cell
-
 _RECOVER_S = 60.0
-_COMMAND = "bench.recover"
 
 
 def begun_and_complete(trace: bytes) -> tuple[int, int]:
@@ -77,11 +71,9 @@ def recover(campaign: Path) -> str:
 
     By ``python -m bench.recover``, which writes a table into the attempt's folder.
     """
-    if find_spec(_COMMAND) is None:
-        return ""
-    argv = (sys.executable, "-m", _COMMAND, str(campaign))
+    argv = (sys.executable, "-m", "bench.recover", str(campaign))
     done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=_RECOVER_S, check=False)
-    return "" if done.returncode == 0 else f"{_COMMAND} ended with {done.returncode}: {done.stdout}{done.stderr}"
+    return "" if done.returncode == 0 else f"bench.recover ended with {done.returncode}: {done.stdout}{done.stderr}"
 
 
 def stored(attempt: Path) -> int | None:
@@ -92,25 +84,24 @@ def stored(attempt: Path) -> int | None:
         return None
 
 
-def _kept(attempt: Path, cell: Cell) -> int:
-    table = stored(attempt)
-    if table is not None or find_spec(_COMMAND) is not None:
-        return table or 0
-    try:
-        return len(gather(attempt, "recovered", cell, (), ()).columns["run_id"])
-    except BenchError:
-        return 0
+def _beside_a_step(attempt: Path) -> int:
+    with suppress(OSError, ValueError, KeyError):
+        problems = json.loads((attempt / "recovered.json").read_bytes())["quality"]["problems"]
+        return sum(int(one["count"]) for one in problems if one["what"].startswith("primary: time steps back"))
+    return 0
 
 
 def lost(campaign: Path, before: dict[str, int]) -> int:
     """Return how many complete checkpoints are in no table, once what can be recovered has been.
 
+    One beside which the clock was set is none: it is refused, and on record as refused, since its times may be false.
+
     Args:
         campaign: its folder.
         before: what :func:`by_trace` said at an earlier time: none of it may have gone since.
     """
-    cell = parse_plan((campaign / "plan.json").read_text()).cells[0].cell
-    gone = sum(max(complete_by_trace(one) - _kept(one, cell), 0) for one in attempts(campaign).values())
+    tried = attempts(campaign).values()
+    gone = sum(max(complete_by_trace(one) - (stored(one) or 0) - _beside_a_step(one), 0) for one in tried)
     now = by_trace(campaign)
     return gone + sum(max(count - now.get(name, 0), 0) for name, count in before.items())
 

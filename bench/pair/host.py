@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import HostError, LaunchError
+from bench.failures.words import diagnose
 from bench.owner import VARIABLE, mark
 from bench.pair.process import Process, launch
 from bench.pair.spec import LOOPBACK, NETNS_PRIMARY, NETNS_SECONDARY
@@ -97,10 +98,11 @@ class NetnsHost:
 
 @dataclass(frozen=True)
 class Hosts:
-    """The two hosts of a pair."""
+    """The two hosts of a pair, and the processes that hold them open, if any do."""
 
     primary: Host
     secondary: Host
+    holders: tuple[Process, ...] = ()
 
 
 @asynccontextmanager
@@ -121,7 +123,7 @@ async def open_hosts(host: model.Host, link: model.Link, folder: Path) -> AsyncI
         await _join(*hosts)
         for end in hosts:
             await _shape(end, link)
-        yield Hosts(*hosts)
+        yield Hosts(*hosts, holders=(first, second))
 
 
 def require_netns_privilege() -> None:
@@ -265,5 +267,6 @@ async def run(argv: tuple[str, ...], deadline_s: float = _COMMAND_DEADLINE_S) ->
             await child.wait()
     if child.returncode:
         said = tuple(err.decode(errors="replace").splitlines())
-        raise HostError(f"`{command}` failed", cause="command-failed", evidence=said)
+        known = diagnose(said)
+        raise HostError(f"`{command}` failed", cause=known.cause if known else "command-failed", evidence=said)
     return out.decode(errors="replace")

@@ -9,7 +9,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, ColoError, QmpError
+from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
 from bench.files import write_atomic
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
@@ -124,8 +124,12 @@ async def _guarded(
     processes: dict[str, Process], monitors: dict[str, Monitor], hosts: Hosts, work: Coroutine[None, None, Any]
 ) -> Any:
     try:
-        return await unless_any_exited(tuple(processes.values()), work)
+        return await unless_any_exited((*processes.values(), *hosts.holders), work)
     except BenchError as error:
+        for holder in hosts.holders:
+            if not holder.alive():
+                words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
+                raise LaunchError(words, cause="netns-lost") from error
         where = dict(zip(_SIDES, (hosts.primary, hosts.secondary), strict=True))
         named = await explained(error, processes, monitors, where)
         if named is error:

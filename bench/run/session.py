@@ -150,7 +150,7 @@ def _store(
             folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early, remarks=remarks
         )
     except StoreError:
-        require_room(folder)  # QEMU says nothing of a log that it could not write
+        require_room(folder)
         raise
     record = {
         "schema_version": SCHEMA_VERSION,
@@ -237,6 +237,8 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
                     journal.begin(notes.early)
                     driving = drive(pair, cell, counter, told, journal.sample)
                     notes.samples = await (_unless_client_ended(client, driving) if client else driving)
+                # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
+                require_room(pair.folder)
             died = console.died()
             if died:
                 raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=_serial(pair))
