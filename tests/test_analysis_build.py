@@ -84,10 +84,10 @@ def test_a_wrong_path_ends_with_2_and_one_line(tmp_path: Path, capsys: pytest.Ca
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_a_report_that_cannot_be_written_ends_with_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_that_cannot_be_written_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_campaign(tmp_path, SMALL)
     (folder / "report").write_text("a file where the folder should be")
-    assert main([str(folder)]) == 2
+    assert main([str(folder)]) == 3
     assert "the report cannot be written" in capsys.readouterr().err
 
 

@@ -159,4 +159,5 @@ def diagnose(lines: Iterable[str], *, weak: bool = False) -> Diagnosis | None:
 
 def distinct(lines: Iterable[str]) -> tuple[str, ...]:
     """Return each thing said once, without its time: QEMU says some of them for every vCPU."""
-    return tuple(dict.fromkeys(_STAMP.sub("", line).strip() for line in lines if line.strip()))
+    said = (_STAMP.sub("", line).strip() for line in lines)
+    return tuple(dict.fromkeys(line for line in said if line))
