@@ -19,7 +19,7 @@ from bench.exits import MEANINGS, Exit, bug_report, last_door
 CHECKOUT = Path(__file__).parent.parent
 
 FAKES = """
-import asyncio, runpy, sys
+import asyncio, runpy, signal, sys
 from fake_campaign import FakeSession, fake_tools
 from bench.errors import GuestError
 from bench.run import campaign
@@ -37,6 +37,7 @@ def wrong():
 def full():
     raise OSError(28, "No space left on device")
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # whoever runs these tests may have it ignored, as nohup does
 act = {"nothing": lambda: None, "failure": lost, "bug": wrong, "wait": wait}.get(sys.argv.pop(1))
 session = FakeSession({1: act} if act else {})
 campaign.real_tools = lambda: fake_tools(session)
