@@ -29,6 +29,7 @@ def _is_event(entry: Mapping[str, Any]) -> bool:
     stamp = entry.get("timestamp")
     return (
         isinstance(entry["event"], str)
+        and "command" not in entry
         and isinstance(stamp, dict)
         and _is_whole(stamp.get("seconds"), _LATEST_S)
         and _is_whole(stamp.get("microseconds"), 1_000_000)
