@@ -15,7 +15,7 @@ demo: setup
 	$(PY) -m bench experiment=demo
 
 fuzz: setup
-	$(PY) -m tests.fuzz
+	$(PY) -m tests.fuzz --write docs/reliability.md
 
 fast: setup
 	$(PY) -m pytest -q -m "not pair and not provisioned"

@@ -144,6 +144,7 @@ def test_what_is_logged_is_read_back(path: Path, entry: dict[str, Any]) -> None:
         '{"t":1e999,"side":"primary","command":"migrate-set-parameters","arguments":{"x-checkpoint-delay":9}}',
         '{"t":1,"side":"primary","command":"migrate-set-parameters","arguments":{"x-checkpoint-delay":"9"}}',
         '{"t":1,"side":"primary","command":"migrate-set-parameters"}',
+        '{"t":1,"side":"primary","event":"STOP","timestamp":{"seconds":1,"microseconds":1},"command":"migrate-set-parameters"}',
         "[" * 100_000,
         '{"t":NaN,"side":"primary","command":"migrate","arguments":{}}',
     ],
