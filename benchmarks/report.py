@@ -11,6 +11,7 @@ import functools
 import hashlib
 import inspect
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -89,7 +90,8 @@ def benchmark(runs: int = RUNS, rows: int = ROWS, times: int = 1) -> dict[str, A
 def _apart(what: str, *folders: Path) -> dict[str, Any]:
     argv = (sys.executable, "-m", "benchmarks.report", "--measure", what, *map(str, folders))
     root = Path(__file__).resolve().parents[1]
-    done = subprocess.run(argv, cwd=root, check=True, stdout=subprocess.PIPE, text=True, timeout=_DEADLINE_S)
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1"}  # as `python -m analysis` has it
+    done = subprocess.run(argv, cwd=root, env=env, check=True, stdout=subprocess.PIPE, text=True, timeout=_DEADLINE_S)
     figures: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
     return figures
 
