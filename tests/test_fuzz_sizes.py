@@ -185,3 +185,8 @@ def test_a_number_of_thousands_of_digits_is_refused_in_words() -> None:
     for parse in (parse_size, parse_rate_bit_s):
         with pytest.raises(ValueError, match="so large a number"):
             parse(10**5000)
+
+
+def test_a_size_in_bytes_may_have_nineteen_digits() -> None:
+    assert parse_size("1000000000000000000") == 10**18
+    assert parse_size(str((1 << 60) - 1)) == (1 << 60) - 1
