@@ -35,7 +35,7 @@ docs: setup
 	$(PY) -m bench.failures > docs/failures.md.new
 	mv docs/failures.md.new docs/failures.md
 
-# Faults, injected for real into tiny campaigns, about an hour; at least 200 of them: make fault-test FAULTS="--rounds 2 --slow"
+# Faults, injected for real into tiny campaigns, about an hour; at least 200, two at a time: FAULTS="--rounds 2 --slow --jobs 2"
 fault-test: setup
 	$(PY) -m faults $(FAULTS)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import secrets
 import shutil
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -81,7 +80,7 @@ def compress_log(path: Path) -> Sizes:
         StoreError: it cannot be done; the plain log is still there.
     """
     packed = packed_path(path)
-    temporary = path.with_name(f".{packed.name}.{secrets.token_hex(4)}.tmp")
+    temporary = path.with_name(f".{packed.name}.tmp")  # one name: what a kill leaves is written over the next time
     try:
         try:
             digest = _pack(path, temporary)

@@ -17,6 +17,7 @@ from rich.console import Console
 from bench.files import write_atomic
 from faults.catalogue import CATALOGUE, chosen
 from faults.inject import References, inject
+from faults.jobs import loopback_up, share, side_by_side
 from faults.table import line, markdown, rich_table, rows
 
 if TYPE_CHECKING:
@@ -43,6 +44,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in faults:
             console.print(f"{fault.name:<28} {fault.does}", markup=False, soft_wrap=True)
         return 0
+    outcomes = _side_by_side(faults, options) if options.jobs > 1 else _alone(faults, options, console)
+    if options.share:
+        return 0
+    _show(outcomes, console, options)
+    whole = len(outcomes) == options.rounds * len(faults)
+    return 0 if whole and all(one.ok or one.blocked for one in outcomes) else 1
+
+
+def _side_by_side(faults: Sequence[Fault], options: argparse.Namespace) -> list[Outcome]:
+    only = [word for fault in faults for word in ("--only", fault.name)]
+    work = ("--work", str(options.work)) if options.work else ()
+    flags = [*(["--slow"] if options.slow else []), *(["--keep"] if options.keep else [])]
+    outcomes = side_by_side(options.jobs, (*only, "--rounds", str(options.rounds), *work, *flags))
+    order = [fault.name for fault in faults]
+    outcomes.sort(key=lambda one: order.index(one.fault))
+    if options.json:
+        _store(outcomes, options.json)
+    return outcomes
+
+
+def _alone(faults: Sequence[Fault], options: argparse.Namespace, console: Console) -> list[Outcome]:
+    if options.share:
+        loopback_up()
+        faults = share(faults, options.share)
     work = Path(tempfile.mkdtemp(prefix="colo-bench-faults-", dir=options.work))
     outcomes: list[Outcome] = []
     try:
@@ -52,9 +77,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     finally:
         if not (options.keep and any(work.glob("*-[0-9]*/output-0.txt"))):
             shutil.rmtree(work, ignore_errors=True)
-    _show(outcomes, console, options)
-    whole = len(outcomes) == options.rounds * len(faults)
-    return 0 if whole and all(one.ok or one.blocked for one in outcomes) else 1
+    return outcomes
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -67,6 +90,10 @@ def _parser() -> argparse.ArgumentParser:
         "--rounds", type=int, default=1, metavar="N", help="each fault N times, elsewhere within its stage each time"
     )
     parser.add_argument("--slow", action="store_true", help=f"also those that fetch or wait long (of {len(CATALOGUE)})")
+    parser.add_argument(
+        "--jobs", type=int, default=1, metavar="N", help="N at a time, each in namespaces of its own (needs root)"
+    )
+    parser.add_argument("--share", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every injection there")
     parser.add_argument("--markdown", action="store_true", help="print the table as docs/reliability.md has it")
     parser.add_argument(

@@ -18,6 +18,7 @@ from bench.run.folder import locked
 from faults import machine, records
 from faults.catalogue import CATALOGUE, chosen
 from faults.inject import Outcome, References, inject
+from faults.jobs import read_outcomes, share
 from faults.scene import MissedError, Scene
 from faults.table import line, markdown, rows
 
@@ -98,6 +99,14 @@ def test_a_row_counts_what_was_not_as_it_should_be() -> None:
     assert (good.ok, bad.ok) == (True, False)
     assert "NOT AS IT SHOULD BE" in line(bad)
     assert markdown(found).count("\n") == 4
+
+
+def test_jobs_share_all_faults_and_nothing_of_what_they_found_is_lost() -> None:
+    shares = [share([*CATALOGUE.values()], f"{number}/3") for number in range(3)]
+    assert sorted(one.name for part in shares for one in part) == sorted(CATALOGUE)
+    found = [Outcome("a", "b", status=1, leftovers=["process 1: qemu"], cause="qemu-killed"), Outcome("c", "b", "why")]
+    written = json.dumps({"machine": "here", "injections": [one.to_json() for one in found]})
+    assert read_outcomes(written.encode()) == found
 
 
 def test_a_command_that_ends_before_the_moment_is_told_from_one_that_was_hit(tmp_path: Path) -> None:

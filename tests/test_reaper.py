@@ -140,3 +140,12 @@ def test_after_sigkill_of_its_owner_the_next_start_ends_what_escaped_and_removes
     said = capsys.readouterr().out
     assert f"ended process {daemon} in {run}: process {owner.pid}, which had started it, is gone" in said
     assert f"removed {scratch}, which a killed process had left" in said
+
+
+def test_a_whole_run_is_not_looked_into_and_a_half_one_is(tmp_path: Path, temporary: Path) -> None:
+    """Ten thousand whole runs would cost every start a second; a run's record is written when all else has gone."""
+    folder = campaign(tmp_path)
+    (folder / "runs" / RUN / "run.json").write_text("{}")
+    assert reap(tmp_path, temporary) == []
+    (folder / "runs" / RUN / "run.json").unlink()
+    assert reap(tmp_path, temporary) != []

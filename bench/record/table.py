@@ -205,8 +205,8 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
 
 def has_whole_tables(home: Path) -> bool:
     """Return whether a run's tables are there and end as they should: a look that costs nothing, not a reading."""
-    paths = [home / "checkpoints.parquet", *home.glob("client.parquet")]
-    return all(_ends_whole(path) for path in paths)
+    client = home / "client.parquet"
+    return _ends_whole(home / "checkpoints.parquet") and (not client.exists() or _ends_whole(client))
 
 
 def _ends_whole(path: Path) -> bool:

@@ -72,11 +72,21 @@ def _reap_runs(results: Path) -> Iterator[tuple[Path, int]]:
 
 
 def left_in_runs(campaign: Path) -> Iterator[Path]:
-    """Find what a run makes only for its time, in the folders of a campaign's runs; links are not followed."""
+    """Find what a run makes only for its time, in the folders of a campaign's runs; links are not followed.
+
+    A run whose ``run.json`` is there is not looked into: that is written when everything else has been taken away.
+    """
     for kind in ("runs", "failed"):
-        for home in (campaign / kind).glob("*"):
-            if not _RUN_ID.fullmatch(home.name) or home.is_symlink() or not home.is_dir():
-                continue
-            for folder in (home, home / "primary", home / "secondary"):
-                if folder.is_dir() and not folder.is_symlink():
-                    yield from (path for pattern in _LEFT for path in folder.glob(pattern) if not path.is_dir())
+        with suppress(FileNotFoundError), os.scandir(campaign / kind) as entries:
+            for entry in entries:
+                if not _RUN_ID.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
+                    continue
+                home = Path(entry.path)
+                if not (home / "run.json").exists():
+                    yield from _left_in(home)
+
+
+def _left_in(home: Path) -> Iterator[Path]:
+    for folder in (home, home / "primary", home / "secondary"):
+        if folder.is_dir() and not folder.is_symlink():
+            yield from (path for pattern in _LEFT for path in folder.glob(pattern) if not path.is_dir())

@@ -1,0 +1,70 @@
+"""Several injectors side by side, each in network, mount and process namespaces of its own.
+
+What an injection leaves behind is looked for on the whole machine: within a namespace nobody else's comings and goings
+can be taken for it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.config.load import CHECKOUT
+from bench.owner import end_with_owner
+from faults.inject import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from faults.fault import Fault
+
+_APART = ("unshare", "--net", "--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--")
+
+
+def share(faults: Sequence[Fault], part: str) -> tuple[Fault, ...]:
+    """Return one job's share, ``I/N``: every N-th fault from the I-th on, counted from 0."""
+    number, jobs = (int(word) for word in part.split("/"))
+    return tuple(faults[number::jobs])
+
+
+def loopback_up() -> None:
+    """Set loopback up: in a new network namespace it is down."""
+    subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
+
+
+def side_by_side(jobs: int, arguments: Sequence[str]) -> list[Outcome]:
+    """Run the injector as so many processes, with these arguments each, and return what they found.
+
+    Raises:
+        OSError: ``unshare`` is missing.
+    """
+    with tempfile.TemporaryDirectory(prefix="colo-bench-faults-jobs-") as folder:
+        files = [Path(folder) / f"{number}.json" for number in range(jobs)]
+        running = [
+            subprocess.Popen(
+                (*_APART, sys.executable, "-m", "faults", *arguments, "--share", f"{number}/{jobs}", "--json", file),
+                cwd=CHECKOUT,
+                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+                preexec_fn=end_with_owner(),
+            )
+            for number, file in enumerate(files)
+        ]
+        try:
+            for one in running:
+                one.wait()
+        except KeyboardInterrupt:  # the terminal has told them too: they end by themselves
+            for one in running:
+                one.wait()
+        return [outcome for file in files if file.exists() for outcome in read_outcomes(file.read_bytes())]
+
+
+def read_outcomes(text: bytes) -> list[Outcome]:
+    """Return the injections that ``--json`` wrote."""
+    return [
+        Outcome(**{key: value for key, value in one.items() if key != "ok"}) for one in json.loads(text)["injections"]
+    ]
