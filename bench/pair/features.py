@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import HostError, LaunchError, QmpError
 from bench.owner import scratch_folder
 from bench.pair.process import launch
-from bench.pair.qmp import connect
+from bench.pair.qmp import connect, well_formed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -134,7 +134,8 @@ async def probe_features(binary: Binary) -> Features:
         async with launch("probe", argv, folder=folder, env=dict(binary.env), grace_s=2.0) as process:
             monitor = await process.unless_exited(connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S))
             async with monitor:
-                return await _ask(monitor.execute)
+                with well_formed("what the binary says of itself"):
+                    return await _ask(monitor.execute)
 
 
 async def _ask(execute: Any) -> Features:

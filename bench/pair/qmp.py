@@ -8,7 +8,7 @@ import logging
 import os
 import socket
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Self
 
@@ -19,7 +19,7 @@ from bench.errors import QmpError
 from bench.files import told
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import TextIO
 
@@ -39,6 +39,23 @@ class Event:
     name: str
     t: float
     data: dict[str, Any]
+
+
+@contextmanager
+def well_formed(what: str) -> Iterator[None]:
+    """Take a reply that is JSON, but has not the members that it should have, for what it is.
+
+    Args:
+        what: whose reply, for the message.
+
+    Raises:
+        QmpError: the block looked for what is not there.
+    """
+    try:
+        yield
+    except (KeyError, IndexError, TypeError, AttributeError, ValueError) as error:
+        said = f"{type(error).__name__}: {error}"
+        raise QmpError(f"{what} over QMP has not the form that QEMU documents: {said}", cause="qmp-garbled") from error
 
 
 class QmpLog:

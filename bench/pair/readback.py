@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import QmpError, ReadbackError
+from bench.pair.qmp import well_formed
 from bench.provision.nodelay import LIBRARY
 
 if TYPE_CHECKING:
@@ -108,7 +109,13 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
 
     Raises:
         ReadbackError: a side is not what was asked for.
+        QmpError: a side does not answer, or not as QEMU does.
     """
+    with well_formed("what a side says of its machine"):
+        return await _read_machines(pair)
+
+
+async def _read_machines(pair: Pair) -> dict[str, Any]:
     seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in _SIDES}
     for side in _SIDES:
         seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
@@ -156,7 +163,13 @@ async def read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:
 
     Raises:
         ReadbackError: a side is not in the state that was asked for.
+        QmpError: a side does not answer, or not as QEMU does.
     """
+    with well_formed("what a side says of its COLO state"):
+        return await _read_colo(pair, asked_delay_ms)
+
+
+async def _read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:
     commands = (
         "query-colo-status",
         "query-migrate-capabilities",
