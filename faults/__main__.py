@@ -44,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for fault in faults:
             console.print(f"{fault.name:<28} {fault.does}", markup=False, soft_wrap=True)
         return 0
-    outcomes = _side_by_side(faults, options) if options.jobs > 1 else _alone(faults, options, console)
+    outcomes = (_side_by_side if options.jobs > 1 else _alone)(faults, options, console)
     if options.share:
         return 0
     _show(outcomes, console, options)
@@ -52,16 +52,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0 if whole and all(one.ok or one.blocked for one in outcomes) else 1
 
 
-def _side_by_side(faults: Sequence[Fault], options: argparse.Namespace) -> list[Outcome]:
-    only = [word for fault in faults for word in ("--only", fault.name)]
-    work = ("--work", str(options.work)) if options.work else ()
-    flags = [*(["--slow"] if options.slow else []), *(["--keep"] if options.keep else [])]
-    outcomes = side_by_side(options.jobs, (*only, "--rounds", str(options.rounds), *work, *flags))
+def _side_by_side(faults: Sequence[Fault], options: argparse.Namespace, console: Console) -> list[Outcome]:
+    """Share what needs no network out, then do the rest, which fetches."""
+    apart, here = ([fault for fault in faults if fault.slow is slow] for slow in (False, True))
+    outcomes = _shared(apart, options)
+    if here:
+        outcomes += _alone(here, options, console)
     order = [fault.name for fault in faults]
     outcomes.sort(key=lambda one: order.index(one.fault))
     if options.json:
         _store(outcomes, options.json)
     return outcomes
+
+
+def _shared(faults: Sequence[Fault], options: argparse.Namespace) -> list[Outcome]:
+    only = [word for fault in faults for word in ("--only", fault.name)]
+    work = ("--work", str(options.work)) if options.work else ()
+    keep = ("--keep",) if options.keep else ()
+    return side_by_side(options.jobs, (*only, "--rounds", str(options.rounds), *work, *keep)) if faults else []
 
 
 def _alone(faults: Sequence[Fault], options: argparse.Namespace, console: Console) -> list[Outcome]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import errno
 import json
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -114,8 +114,15 @@ def test_an_event_that_cannot_be_recorded_still_arrives_and_then_ends_the_run(
 
     class Full(QmpLog):
         def write(self, entry: dict[str, Any]) -> None:
-            if "event" in entry:
-                raise OSError(errno.ENOSPC, "No space left on device")
+            if "event" not in entry:
+                return
+            kept, self._file = self._file, Path("/dev/full").open("a", buffering=1)  # noqa: SIM115 - closed below
+            try:
+                super().write(entry)
+            finally:
+                with suppress(OSError):
+                    self._file.close()
+                self._file = kept
 
     async def scenario() -> None:
         with Full(tmp_path / "qmp.jsonl") as log:
@@ -131,8 +138,9 @@ def test_an_event_that_cannot_be_recorded_still_arrives_and_then_ends_the_run(
                 if asked_again:
                     await monitor.execute("query-status")
 
-    with pytest.raises(OSError, match="No space left"):
+    with pytest.raises(StoreError, match="No space left") as caught:
         asyncio.run(scenario())
+    assert caught.value.cause == "disk-full"
 
 
 def test_a_socket_path_longer_than_the_kernel_allows_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

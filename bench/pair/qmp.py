@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 from qemu.qmp import ConnectError, EventListener, ExecuteError, QMPClient, QMPError
 from qemu.qmp.error import ProtocolError
 
-from bench.errors import QmpError
+from bench.errors import QmpError, StoreError
 from bench.files import told
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ class Monitor:
         self._listener = EventListener()
         self._client.register_listener(self._listener)
         self._pump: asyncio.Task[None] | None = None
-        self._unrecorded: OSError | None = None
+        self._unrecorded: StoreError | None = None
         self._subscribers: list[Callable[[Event], None]] = []
 
     async def __aenter__(self) -> Self:
@@ -113,7 +113,7 @@ class Monitor:
         """Stop recording and disconnect, so that no task of the client is left unobserved.
 
         Raises:
-            OSError: an event could not be recorded, and nothing else has failed.
+            StoreError: an event could not be recorded, and nothing else has failed.
         """
         if self._pump:
             self._pump.cancel()
@@ -137,6 +137,7 @@ class Monitor:
         Raises:
             QmpError: QEMU refused it (cause ``qmp-refused``, in its own words), it was not answered in time, or the
                 connection died.
+            StoreError: an event could not be recorded before this.
         """
         if self._pump and self._pump.done():
             self._pump.result()
@@ -198,7 +199,7 @@ class Monitor:
             try:
                 if self._log:
                     self._log.write(entry)
-            except OSError as error:  # whoever waits for this event must still get it, or would wait for its deadline
+            except StoreError as error:  # whoever waits for this event must get it, or would wait for its deadline
                 self._unrecorded = self._unrecorded or error
             for subscriber in self._subscribers:
                 subscriber(event)
