@@ -17,16 +17,17 @@ demo: setup
 fuzz: setup
 	$(PY) -m tests.fuzz --write docs/reliability.md
 
+# Without a pair the tests share the cores; pairs run alone, one at a time.
 fast: setup
-	$(PY) -m pytest -q -m "not pair and not provisioned"
+	$(PY) -m pytest -q -n auto --dist loadfile -m "not pair and not provisioned"
 
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-test: lint browser
-	$(PY) -m pytest
+test: lint browser fast
+	$(PY) -m pytest -m "pair or provisioned"
 
 benchmark: setup
 	$(PY) -m benchmarks
