@@ -145,7 +145,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     if several:
         heading = f"In {several:,} of {plural(runs, 'run')} the pause has more than one mode"
     else:
-        heading = f"The pause has a single mode in {'the only run' if runs == 1 else f'each of {runs:,} runs'}"
+        where = "the only run" if runs == 1 else f"any of {runs:,} runs"
+        heading = f"No second mode of the pause can be shown in {where}"
     stalled = results.runs["slow_share"].dropna()
     if len(stalled) and stalled.max() > 0:
         heading += f"; over TCP up to {percent_text(stalled.max())} of a run's checkpoints are stalled"
