@@ -100,7 +100,7 @@ class Scene:
     def command(self, overrides: Sequence[str] = ()) -> list[str]:
         """Return the main command's argv."""
         sizes = (f"checkpoint.count={COUNT}", f"repeats={BLOCKS}", f"campaign={CAMPAIGN}", f"results={self.results}")
-        return [sys.executable, "-m", "bench", *SMALL, *sizes, *self._setting, *overrides]
+        return [sys.executable, "-m", "bench", "report=false", *SMALL, *sizes, *self._setting, *overrides]
 
     def start(self, overrides: Sequence[str] = (), *, terminal: bool = False) -> None:
         """Start the command; on a terminal of its own when asked for."""

@@ -89,6 +89,13 @@ def test_the_end_shows_a_table_and_the_report_and_says_emulation(
     assert shown.strip().endswith(f"report: {tmp_path / 'c'}/fake")
 
 
+def test_no_report_is_built_when_none_is_wanted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert go(tmp_path, FakeSession(), report=False) == Exit.DONE
+    shown = capsys.readouterr().out
+    assert "/fake" not in shown
+    assert f"python -m analysis {tmp_path / 'c'}" in shown
+
+
 def test_repeating_a_finished_campaign_measures_nothing(tmp_path: Path) -> None:
     go(tmp_path, FakeSession())
     session = FakeSession()

@@ -68,7 +68,16 @@ def working_in(folder: Path) -> int | None:
 def stopped_primary(results: Path) -> tuple[int, int, dict[str, Any]]:
     """Stop the primary once checkpoints complete; return its pid, the command's status and its last ledger entry."""
     small = ("mem=256M", "smp=1", "accel=tcg", "link=unix", "checkpoint.interval=0.2", "checkpoint.count=200")
-    argv = (sys.executable, "-m", "bench", *small, "deadlines.qmp=3", "campaign=stopped", f"results={results}")
+    argv = (
+        sys.executable,
+        "-m",
+        "bench",
+        *small,
+        "deadlines.qmp=3",
+        "report=false",
+        "campaign=stopped",
+        f"results={results}",
+    )
     ledger = results / "stopped" / "ledger.jsonl"
     with subprocess.Popen(argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as command:
         give_up = time.monotonic() + DEADLINE_S

@@ -80,6 +80,7 @@ class Settings(Frozen):
         seed: what the random order is drawn from.
         on_error: what a failed run does to the rest.
         dry_run: print the plan and start nothing.
+        report: build the report when the last run has ended.
         watch: which side gets a VNC screen on loopback.
         hypotheses: what the campaign is to decide.
         experiment: the experiment file that was asked for, if any.
@@ -91,6 +92,7 @@ class Settings(Frozen):
     seed: Annotated[Whole, Field(ge=0)] = 0
     on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()
     dry_run: bool = False
+    report: bool = True
     watch: Literal["primary", "secondary", "both"] | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     experiment: Name | None = None

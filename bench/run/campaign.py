@@ -109,7 +109,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
         loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
-        return _finish(loop, loop.run(), tools.report)
+        return _finish(loop, loop.run(), tools.report if settings.report else _report_later)
 
 
 def _is_there(path: Path) -> bool:
@@ -149,6 +149,13 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
         return status
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
     return status if report(loop.folder, loop.console) else Exit.BUG
+
+
+def _report_later(folder: Path, console: Console) -> bool:
+    console.print(
+        f"no report, as report=false asks; python -m analysis {folder} builds it", markup=False, soft_wrap=True
+    )
+    return True
 
 
 def write_report(folder: Path, console: Console) -> bool:
