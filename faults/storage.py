@@ -170,7 +170,7 @@ def _disks() -> Iterator[Fault]:
 def _caches() -> Iterator[Fault]:
     group = "the cache broken, or half fetched"
     refused = frozenset({HOST})
-    image, broken = r"guest.s (kernel|initramfs) was changed", r"packages were changed"
+    image, broken = r"guest.s (kernel|initramfs) is gone, damaged, or was changed", r"packages were changed"
     for what, damage in (("kernel", _flip), ("initramfs", _flip)):
         yield Fault(
             name=f"guest-{what}-corrupted",
