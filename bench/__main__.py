@@ -9,7 +9,10 @@ import signal
 import sys
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun yet: Ctrl-C ends it without a traceback
 
 # Hydra takes a sweeper from modules called hydra_plugins.* only, and looks for them when it starts.
 sys.path.append(str(Path(__file__).parent / "_plugins"))
@@ -24,13 +27,12 @@ from bench.config.load import CHECKOUT, Settings, load_grid
 from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door
+from bench.interrupt import listen
 from bench.run.campaign import run_campaign
 from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from types import FrameType
-
 
 _KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
@@ -74,10 +76,7 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
 
 def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
-    signal.signal(signal.SIGTERM, _interrupt)
-    for number in (signal.SIGINT, signal.SIGHUP):
-        if signal.getsignal(number) != signal.SIG_IGN:  # a background job, or nohup: they mean it
-            signal.signal(number, _interrupt)
+    listen()
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
     # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
@@ -93,12 +92,6 @@ def main() -> int:
         return run_campaign(settings, cells, command)
 
     return last_door(command, work)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> NoReturn:
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the end is under way: none must cut it short
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 if __name__ == "__main__":

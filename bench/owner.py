@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.interrupt import held_back
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -92,11 +94,27 @@ def mark(folder: Path) -> str:
     return f"{this_process()}:{folder.absolute()}"
 
 
+def temporary_folder() -> Path:
+    """Return where temporary files go: ``$TMPDIR`` if that can be written to, else ``/tmp``.
+
+    ``tempfile`` finds that out with a trial file, which stays there for good when the process is killed meanwhile.
+    """
+    named = os.environ.get("TMPDIR", "")
+    return Path(named if os.access(named, os.W_OK | os.X_OK) else "/tmp").absolute()  # noqa: S108 - a folder is made in it
+
+
 @contextmanager
 def scratch_folder(purpose: str) -> Iterator[Path]:
     """Provide a private temporary folder whose name says whose it is: one left behind can be told from one in use."""
-    with tempfile.TemporaryDirectory(prefix=f"{SCRATCH}{purpose}-", suffix=f"-{this_process()}") as name:
-        yield Path(name)
+    with held_back():
+        folder = tempfile.TemporaryDirectory(
+            prefix=f"{SCRATCH}{purpose}-", suffix=f"-{this_process()}", dir=temporary_folder()
+        )
+    try:
+        yield Path(folder.name)
+    finally:
+        with held_back():
+            folder.cleanup()
 
 
 def end_with_owner(cpus: frozenset[int] = frozenset()) -> Callable[[], None]:

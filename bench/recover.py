@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
 from bench.exits import Exit, exit_of
+from bench.interrupt import listen
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 
@@ -80,4 +81,5 @@ def _one(campaign: Path, *, checking: bool) -> bool:
 
 
 if __name__ == "__main__":
+    listen()
     sys.exit(main())

@@ -6,8 +6,8 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
-from bench.exits import Exit, exit_of
+from bench.exits import Exit, last_door
+from bench.interrupt import listen
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine
 from bench.tune.tuner import undo
@@ -24,19 +24,20 @@ _ABOUT = (
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
     """Restore, say what was done and return the exit status."""
     argparse.ArgumentParser(prog="python -m bench.restore", description=_ABOUT).parse_args(arguments)
+    return last_door("python -m bench.restore", lambda: _restore(machine or Machine()))
+
+
+def _restore(machine: Machine) -> int:
     journal = UndoJournal(state_folder())
-    try:
-        if not journal.notes():
-            sys.stdout.write(f"nothing to put back: {journal.path} holds no change\n")
-            return Exit.DONE
-        with journal.held():
-            lines = undo(journal, machine or Machine())
-    except BenchError as error:
-        sys.stderr.write(f"colo-bench: {error}\n")
-        return exit_of(error)
+    if not journal.notes():
+        sys.stdout.write(f"nothing to put back: {journal.path} holds no change\n")
+        return Exit.DONE
+    with journal.held():
+        lines = undo(journal, machine)
     sys.stdout.write("".join(f"{line}\n" for line in lines or ["everything was as it had been already"]))
     return Exit.DONE
 
 
 if __name__ == "__main__":
+    listen()
     sys.exit(main())

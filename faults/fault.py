@@ -104,7 +104,7 @@ def at_stage(stage: str) -> Moment:
 
     def wait(scene: Scene) -> None:
         if stage == "prepare":
-            scene.until(lambda: any(scene.temporary.iterdir()), "the preparation")
+            scene.until(scene.listens, "the preparation")
         else:
             scene.until(lambda: scene.stage() == stage, f"the stage {stage}")
         takes_s = _REPORT_TAKES_S if stage == "report" else _STAGE_TAKES_S.get(stage, 0.05)

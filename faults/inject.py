@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from faults.fault import Fault
 
 _TRIES = 5
+_LATE = "the act came too late"
 _UNDISTURBED_S = 400.0
 _PANIC = b"Kernel panic"
 _RETRY = "on_error=retry:5"
@@ -152,10 +153,11 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
         reference = references.get(fault.setting)
         for again in range(_TRIES):
             outcome = Outcome(fault.name, fault.group, redone=again)
-            if not _once(fault, reference, work / f"{fault.name}-{time.time_ns()}", outcome, chance, keep=keep):
+            missed = _once(fault, reference, work / f"{fault.name}-{time.time_ns()}", outcome, chance, keep=keep)
+            if not missed:
                 break
         else:
-            outcome.wrong.append(f"given up after {_TRIES} tries: the guest panicked, or the moment was missed")
+            outcome.wrong.append(f"given up after {_TRIES} tries: {missed}")
     except BlockedError as error:
         outcome.blocked = str(error)
     except (SetUpError, OSError, subprocess.SubprocessError) as error:
@@ -164,8 +166,8 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
     return outcome
 
 
-def _once(fault: Fault, reference: Reference, folder: Path, outcome: Outcome, chance: float, *, keep: bool) -> bool:
-    """Inject once; return whether it has to be done anew."""
+def _once(fault: Fault, reference: Reference, folder: Path, outcome: Outcome, chance: float, *, keep: bool) -> str:
+    """Inject once; return why it has to be done anew, empty when it counts."""
     scene = Scene(folder, fault.setting, reference.missing, chance)
     keeping = keep
     try:
@@ -173,12 +175,12 @@ def _once(fault: Fault, reference: Reference, folder: Path, outcome: Outcome, ch
             shutil.copytree(reference.half, scene.campaign, symlinks=True)
             before = machine.look(scene, copied_cache(scene))
             fault.damage(scene)
-            again = _break(fault, scene, before, outcome)
-            if again:
+            missed = _break(fault, scene, before, outcome)
+            if missed:
                 keeping = False
-                return True
+                return missed
             _repeat(fault, scene, reference, before, outcome)
-        return False
+        return ""
     finally:
         scene.close()
         machine.end(scene)
@@ -186,8 +188,8 @@ def _once(fault: Fault, reference: Reference, folder: Path, outcome: Outcome, ch
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _break(fault: Fault, scene: Scene, before: machine.Machine, outcome: Outcome) -> bool:
-    """Run the command that is broken; return whether the injection did not count."""
+def _break(fault: Fault, scene: Scene, before: machine.Machine, outcome: Outcome) -> str:
+    """Run the command that is broken; return why the injection does not count, empty when it does."""
     missed = _disturb(fault, scene, outcome)
     if not scene.ended(fault.deadline_s):
         outcome.wrong.append(f"the broken command did not end within {fault.deadline_s:g} s")
@@ -197,21 +199,19 @@ def _break(fault: Fault, scene: Scene, before: machine.Machine, outcome: Outcome
     scene.held.clear()
     inside = fault.moment is not None and fault.moment.inside
     if inside and not missed and records.complete_by_trace(_attempt(scene)) != outcome.before:
-        missed = "late"
-    if _panicked(scene) or missed == "late":
-        return True
-    if missed:
-        outcome.wrong.append(missed)
+        missed = _LATE
+    if missed or _panicked(scene):
+        return missed or "the guest panicked by itself"
     if scene.status not in fault.exits:
         outcome.wrong.append(f"exit status {scene.status}, not {' or '.join(map(str, sorted(fault.exits)))}")
     if b"Traceback (most recent call last)" in scene.text():
         outcome.wrong.append("a traceback was shown")
     outcome.leftovers += machine.settled(before, scene, copied_cache(scene), files=not fault.dies)
-    return False
+    return ""
 
 
 def _disturb(fault: Fault, scene: Scene, outcome: Outcome) -> str:
-    """Start the command and act at the moment; return what went wrong: ``late`` when the act came too late."""
+    """Start the command and act at the moment; return how the moment was missed, empty when it was not."""
     scene.start(fault.overrides, terminal=fault.terminal)
     if fault.moment is None:
         return ""
@@ -221,7 +221,7 @@ def _disturb(fault: Fault, scene: Scene, outcome: Outcome) -> str:
         fault.act(scene)
     except (MissedError, ProcessLookupError) as error:
         return str(error)
-    return "" if fault.moment.hit(scene) else "late"
+    return "" if fault.moment.hit(scene) else _LATE
 
 
 def _attempt(scene: Scene) -> Path:

@@ -230,6 +230,12 @@ class Scene:
         stages = _STAGE.findall(text)
         return stages[-1].decode() if stages else "prepare"
 
+    def listens(self) -> bool:
+        """Return whether the command catches SIGTERM by now: from then on it ends in good order."""
+        status = (Path("/proc") / str(self.pid) / "status").read_text()
+        caught = next(line.split()[1] for line in status.splitlines() if line.startswith("SigCgt:"))
+        return bool(int(caught, 16) >> (signal.SIGTERM - 1) & 1)
+
     def qmp(self) -> bytes:
         """Return what was said over QMP in the run under way."""
         with suppress(OSError):

@@ -52,6 +52,12 @@ def test_a_parameter_is_named_only_where_the_head_word_does_not_tell() -> None:
     ]
 
 
+def test_a_switch_is_on_or_off_as_in_the_plan_s_labels() -> None:
+    cpus = ({"model": "qemu64", "l3_cache": on} for on in (True, False))
+    one, two = (_record(cell_id, cpu=cpu) for cell_id, cpu in zip("ab", cpus, strict=True))
+    assert _panels(one, two) == ["qemu64 l3_cache=off", "qemu64 l3_cache=on"]
+
+
 def test_the_accelerator_that_was_used_tells_panels_apart() -> None:
     cells = name_cells([_record("a", accel="tcg"), _record("b", accel="kvm")])
     assert cells.panels == ("KVM", "emulation (TCG)")

@@ -107,7 +107,7 @@ def test_a_scratch_folder_goes_only_when_its_owner_is_gone(tmp_path: Path, tempo
 def test_a_scratch_folder_names_this_process_and_is_private_and_goes(
     temporary: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("tempfile.tempdir", str(temporary))
+    monkeypatch.setenv("TMPDIR", str(temporary))
     with scratch_folder("probe") as folder:
         assert folder.parent == temporary
         assert folder.name.endswith(f"-{this_process()}")

@@ -123,6 +123,8 @@ def _head(value: Mapping[str, Any]) -> str:
 def _plain(name: str, value: Any) -> str:
     if name in _SIZES and isinstance(value, int):
         return size_text(value)
+    if isinstance(value, bool):
+        return "on" if value else "off"
     if isinstance(value, float):
         return f"{value:g}"
     text = value if isinstance(value, str) else _canonical(value)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -24,7 +23,7 @@ from bench.record.index import write_index
 from bench.record.ledger import Ledger
 from bench.run.display import make_console
 from bench.run.folder import agree_on_plan, locked
-from bench.run.loop import SIGNALS, Loop
+from bench.run.loop import Loop
 from bench.run.reaper import reap
 from bench.run.summary import summarise, summary_table
 from bench.tune.tuner import Tuner, undo_leftovers
@@ -183,21 +182,14 @@ def write_report(folder: Path, console: Console) -> bool:
 
 def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
     """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
-    follow = end_with_owner()
-
-    def begin() -> None:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-        follow()
-
-    # What a signal's handler raises inside of fork()'s own hooks is printed and swallowed: it has to wait until after.
-    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
-    try:
-        child = subprocess.Popen(
-            argv, cwd=CHECKOUT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, preexec_fn=begin
-        )
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, SIGNALS)
-    with child:
+    with subprocess.Popen(
+        argv,
+        cwd=CHECKOUT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=end_with_owner(),
+    ) as child:
         try:
             _, said = child.communicate(timeout=_REPORT_DEADLINE_S)
         except BaseException:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from bench.errors import BenchError, Phase, StoreError
 from bench.exits import Exit
 from bench.files import store_error
+from bench.interrupt import SIGNALS
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
 from bench.plan.pace import Pace
@@ -41,8 +42,6 @@ if TYPE_CHECKING:
 
 _MOST_EVIDENCE = 20
 _LONGEST_EVIDENCE = 500
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-"""What ends a campaign in order."""
 
 
 class Measure(Protocol):

@@ -9,14 +9,13 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.family import end
-from bench.owner import SCRATCH, is_gone, parse_owner
+from bench.owner import SCRATCH, is_gone, parse_owner, temporary_folder
 from bench.pair.argv import IMAGES
 from bench.run.folder import locked
 
@@ -44,7 +43,7 @@ def reap(results: Path, temporary: Path | None = None) -> list[str]:
 
 
 def _reap_scratch(temporary: Path | None) -> Iterator[Path]:
-    parent = temporary or Path(tempfile.gettempdir())
+    parent = temporary or temporary_folder()
     for path in sorted(parent.glob(f"{SCRATCH}*")):
         owner = parse_owner("-".join(path.name.split("-")[-3:]))
         with suppress(OSError):

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import signal
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from bench.config.model import Tune
 from bench.errors import BenchError, HostError
+from bench.interrupt import held_back
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine, changes, require_cpus
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from bench.tune.journal import Note
     from bench.tune.settings import Change
 
 _NONE = Tune()
-_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _RESTORE = "python -m bench.restore"
 
 
@@ -118,7 +117,7 @@ def undo(journal: UndoJournal, machine: Machine, *, quiet: bool = False) -> list
     said: list[str] = []
     kept: list[Note] = []
     failures: list[HostError] = []
-    with _undisturbed():
+    with held_back():  # a second Ctrl-C must not leave the host half restored
         for note in reversed(journal.notes()):
             try:
                 line, put_back = _put_back(note, machine)
@@ -165,13 +164,3 @@ def undo_leftovers(journal: UndoJournal | None = None, machine: Machine | None =
             return [f"left by a killed campaign: {line}" for line in undo(journal, machine)]
     except BenchError as error:
         return [] if error.cause == "tune-locked" else [str(error)]
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Hold signals back: a second Ctrl-C must not leave the host half restored."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -1,0 +1,87 @@
+"""One ``KeyboardInterrupt`` for SIGINT, SIGTERM and SIGHUP, whatever code the signal meets."""
+
+from __future__ import annotations
+
+import signal
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from types import FrameType
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a command in good order."""
+
+_AGAIN_S = 0.01
+
+
+@dataclass
+class _State:
+    """How many blocks hold interrupts back, and whether one waits for them."""
+
+    held: int = 0
+    waiting: bool = False
+
+
+_state = _State()
+
+
+def listen() -> None:
+    """From now on a signal raises ``KeyboardInterrupt``, once: the end that is then under way is not cut short."""
+    for number in SIGNALS:
+        # A background job ignores SIGINT, and nohup SIGHUP: whoever started it means that.
+        if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
+            signal.signal(number, _interrupt)
+    sys.unraisablehook = _again
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let an interrupt wait for the end of this block: what is begun in it is finished.
+
+    A mask of signals would not do: another thread then takes the signal, and Python interrupts the main one all the
+    same.
+    """
+    _state.held += 1
+    try:
+        yield
+    finally:
+        _state.held -= 1
+        if _state.waiting and not _state.held:
+            _state.waiting = False
+            _end()
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    if _state.held:
+        _state.waiting = True
+    else:
+        _end()
+
+
+def _end() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def _again(lost: sys.UnraisableHookArgs) -> None:
+    """Raise an interrupt anew that met a finaliser or one of fork()'s hooks, where Python swallows what is raised."""
+    if issubclass(lost.exc_type, KeyboardInterrupt):
+        signal.signal(signal.SIGALRM, _once_more)
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    else:
+        sys.__unraisablehook__(lost)
+
+
+def _once_more(number: int, frame: FrameType | None) -> None:
+    frames = [frame]
+    while frames[-1] is not None:
+        frames.append(frames[-1].f_back)
+    if any(one is not None and one.f_code is _again.__code__ for one in frames):  # it would be swallowed there too
+        signal.setitimer(signal.ITIMER_REAL, _AGAIN_S)
+    else:
+        _interrupt(number, frame)
