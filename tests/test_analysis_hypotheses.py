@@ -14,6 +14,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from analysis.derived.declared import BadHypothesesError, read_hypotheses
 from analysis.derived.hypotheses import declared_before, holm, judge, judge_all, noise_floor, question
 from analysis.derived.results import derive
+from analysis.derived.trend import Sample, smallest_effect
 from analysis.stored.load import Campaign, Failure, load_campaign
 from analysis.stored.records import Hypothesis
 
@@ -97,7 +98,18 @@ def test_the_smallest_effect_is_the_largest_of_ratio_milliseconds_and_noise(camp
     assert verdict(campaign, runs, sesoi_ms=4.0).sesoi == pytest.approx(4.0 / 20, rel=0.2)
     equal = runs_with(campaign, spread=0.2).assign(effective="the same machine")
     assert noise_floor(equal) > 0.05
-    assert verdict(campaign, equal).sesoi == pytest.approx(noise_floor(equal))
+    found = verdict(campaign, equal, sesoi=0.01, sesoi_ms=0.0)
+    assert found.sesoi == pytest.approx(np.expm1(np.log1p(noise_floor(equal)) / 4))
+    assert (found.sesoi_rests_on, found.sesoi_declared) == ("noise_floor", pytest.approx(0.01))
+    assert found.sentence.endswith("% per doubling: declared 1 %, raised to what equal cells differ by.")
+    assert "Smallest effect" not in verdict(campaign, runs).sentence
+
+
+def test_the_floor_between_equals_is_spread_over_the_doublings_of_a_trend_and_not_over_a_contrast() -> None:
+    asked = Hypothesis.model_validate(GROWS | {"sesoi_ms": 0.0})
+    for x, judged_by in (([-2.0, 0.0, 2.0], 1.128**0.25 - 1), ([0.0, 1.0, 2.0], 1.128**0.5 - 1), ([0, 1, 1], 0.128)):
+        sample = Sample.of(asked, np.array(x), np.array(x), np.ones(3), [0, 0, 0])
+        assert smallest_effect(asked, sample, 0.128).judged_by == pytest.approx(max(judged_by, 0.05))
 
 
 def test_a_contrast_compares_two_levels(campaign: Campaign) -> None:
@@ -180,3 +192,13 @@ def test_questions_after_the_data_come_from_a_file(tmp_path: Path) -> None:
     path.write_text("- [")
     with pytest.raises(BadHypothesesError):
         read_hypotheses(path)
+
+
+def test_levels_differ_by_more_than_what_was_declared_even_where_equals_differ_by_more_still(
+    campaign: Campaign,
+) -> None:
+    found = verdict(campaign, runs_with(campaign, at_four=0.08))
+    assert found.interaction_pvalue < 0.05
+    assert found.levels_differ
+    assert replace(found, sesoi=0.5).levels_differ
+    assert not replace(found, sesoi_declared=0.5).levels_differ

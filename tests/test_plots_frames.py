@@ -306,7 +306,7 @@ class TestForest:
         assert row["text"] == "2.5 s (2 s to 4.5 s); " + "claimed 2 s to 4 s".replace(" ", "\N{NO-BREAK SPACE}")
 
     def test_levels_are_rows_only_where_they_differ_by_what_matters(self, sweep: Results) -> None:
-        finding = replace(sweep.findings[0], sesoi=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
+        finding = replace(sweep.findings[0], sesoi_declared=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
         assert list(forest.frame([finding])["level"]) == ["", "a", "b"]
         assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
         assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
+ALPHA = 0.05
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -51,12 +53,14 @@ class Finding:
         absolute: the effect in ``absolute_unit``; NaN where it has none.
         absolute_unit: such as ``ms per GiB``.
         sesoi: the smallest relative effect of interest that was judged by: the largest of the declared relative one,
-            the declared milliseconds, and the A/A noise floor. 0 for a value.
+            the declared milliseconds, and the A/A noise floor over the span of the factor. 0 for a value.
         pvalue: one-sided, of the side that the word rests on; ``adjusted``: after Holm over the primary family.
         runs: how many entered; ``excluded``: left out for their own failed quality check; ``failed``: never measured.
         strata: blocks times the levels of the other factors.
         levels: the same question at each combination of the other factors, where there are several.
         interaction_pvalue: of equal effects at all levels; NaN with one level.
+        sesoi_declared: the larger of the two declared ones, relative; ``sesoi_rests_on``: which of the three was judged
+            by: ``sesoi``, ``sesoi_ms`` or ``noise_floor``; empty for a value.
         exploratory: whether the hypothesis was not, or not in this form, declared before the data.
         notes: what a reader should know.
     """
@@ -78,5 +82,15 @@ class Finding:
     strata: int
     levels: tuple[LevelFinding, ...] = ()
     interaction_pvalue: float = float("nan")
+    sesoi_declared: float = 0.0
+    sesoi_rests_on: str = ""
     exploratory: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def levels_differ(self) -> bool:
+        """Whether the effect differs between levels: by the F test, and by more than what was declared to matter."""
+        effects = [level.effect.estimate for level in self.levels]
+        if not effects or not self.interaction_pvalue < ALPHA:
+            return False
+        return max(effects) - min(effects) > self.sesoi_declared

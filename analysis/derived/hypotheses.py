@@ -15,9 +15,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.derived.finding import Effect, Finding, LevelFinding
+from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding
 from analysis.derived.sentences import finding_sentence, level_words
-from analysis.derived.trend import Sample, estimate, judged, tests
+from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
 from analysis.stored.factors import Level, flatten
 from analysis.stored.records import Hypothesis
 
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     from analysis.stored.load import Campaign
 
-ALPHA = 0.05
 _NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
 _NO = Effect(float("nan"), float("nan"), float("nan"))
 
@@ -165,8 +164,7 @@ def judge(asked: Question) -> Finding:
     if sample is None:
         return _nothing(asked, "nothing to compare")
     sesoi = smallest_effect(hypothesis, sample, asked.floor)
-    effect, word, label, pvalue = judged(sample, hypothesis.direction, sesoi)
-    levels = _levels(measured, asked, sesoi)
+    effect, word, label, pvalue = judged(sample, hypothesis.direction, sesoi.judged_by)
     finding = Finding(
         hypothesis=hypothesis,
         word=word,
@@ -176,14 +174,16 @@ def judge(asked: Question) -> Finding:
         confidence=0.90,
         absolute=estimate(sample.absolute()),
         absolute_unit=sample.absolute_unit,
-        sesoi=sesoi,
+        sesoi=sesoi.judged_by,
+        sesoi_declared=sesoi.declared,
+        sesoi_rests_on=sesoi.rests_on,
         pvalue=pvalue,
         adjusted=pvalue,
         runs=len(measured),
         excluded=asked.excluded,
         failed=len(asked.failed),
         strata=len(set(sample.strata)),
-        levels=levels,
+        levels=_levels(measured, asked, sesoi.judged_by),
         interaction_pvalue=_interaction(measured, asked),
     )
     return _with_failures(_split(finding), asked, sample)
@@ -213,12 +213,6 @@ def _strata(runs: pd.DataFrame, others: Sequence[str]) -> list[Hashable]:
     return list(zip(*(runs[path].astype(str) for path in ("block", *others)), strict=True))
 
 
-def smallest_effect(hypothesis: Hypothesis, sample: Sample, floor: float) -> float:
-    """Return the largest of the declared relative effect, the declared milliseconds, and the noise floor of equals."""
-    by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if sample.in_seconds else 0.0
-    return max(hypothesis.sesoi, by_time, floor)
-
-
 def _levels(measured: pd.DataFrame, asked: Question, sesoi: float) -> tuple[LevelFinding, ...]:
     if not asked.others:
         return ()
@@ -243,11 +237,8 @@ def _interaction(measured: pd.DataFrame, asked: Question) -> float:
 
 
 def _split(finding: Finding) -> Finding:
-    """Withhold the pooled word where the effect differs between levels by more than what matters."""
-    if not finding.levels or not finding.interaction_pvalue < ALPHA:
-        return finding
-    effects = [level.effect.estimate for level in finding.levels]
-    if max(effects) - min(effects) <= finding.sesoi:
+    """Withhold the pooled word where the effect differs between levels by more than what was declared to matter."""
+    if not finding.levels_differ:
         return finding
     words = {level.word for level in finding.levels}
     if len(words) == 1:

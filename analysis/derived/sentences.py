@@ -98,11 +98,32 @@ def finding_sentence(finding: Finding) -> str:
     if hypothesis.kind == "value":
         return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
     change = percent_change(finding.effect)
+    end += _raised(finding)
     if hypothesis.kind == "trend":
         return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
     base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
     named = "" if hypothesis.factor == "smp" else f"{_capital(factor_text(str(hypothesis.factor)))} "
     return f"{named}{new} instead of {base} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+
+
+def smallest_text(finding: Finding) -> str:
+    """Return the smallest effect of interest that was judged by and where it comes from; empty for a value."""
+    per = " per doubling" if finding.hypothesis.kind == "trend" else ""
+    said = f"smallest effect of interest {_percent(finding.sesoi)}{per}"
+    if finding.sesoi_rests_on == "noise_floor":
+        return f"{said}: declared {_percent(finding.sesoi_declared)}, raised to what equal cells differ by"
+    if finding.sesoi_rests_on == "sesoi_ms":
+        return f"{said}: the declared {finding.hypothesis.sesoi_ms:.3g} ms"
+    return said if finding.sesoi_rests_on else ""
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def _raised(finding: Finding) -> str:
+    """What was declared and is not what was judged by belongs to the answer: a refutation is of the larger one."""
+    return f" {_capital(smallest_text(finding))}." if finding.sesoi_rests_on == "noise_floor" else ""
 
 
 def range_text(hypothesis: Hypothesis) -> str:

@@ -78,6 +78,37 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class SmallestEffect:
+    """The smallest effect of interest, relative and per unit of x: per doubling (trend) or of the base (contrast).
+
+    Attributes:
+        judged_by: the largest of what was declared and the noise floor of equals.
+        declared: the larger of the declared relative effect and the declared milliseconds over the median outcome.
+        rests_on: which of them it is: ``sesoi``, ``sesoi_ms`` or ``noise_floor``.
+    """
+
+    judged_by: float
+    declared: float
+    rests_on: str
+
+
+def smallest_effect(hypothesis: Hypothesis, sample: Sample, floor: float) -> SmallestEffect:
+    """Return the smallest effect that a hypothesis is judged by.
+
+    Args:
+        hypothesis: with ``sesoi``, relative per unit of x, and ``sesoi_ms``.
+        sample: what it is judged from.
+        floor: relative, between two cells (:func:`analysis.derived.hypotheses.noise_floor`). Equals can differ by
+            so much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
+    """
+    by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if sample.in_seconds else 0.0
+    by_floor = float(np.expm1(np.log1p(floor) / np.ptp(sample.x)))
+    sizes = {"sesoi": hypothesis.sesoi, "sesoi_ms": by_time, "noise_floor": by_floor}
+    largest = max(sizes, key=lambda name: sizes[name])
+    return SmallestEffect(sizes[largest], max(hypothesis.sesoi, by_time), largest)
+
+
+@dataclass(frozen=True)
 class Tests:
     """One-sided p-values: what the claim of an effect in its direction finds for and against it."""
 

@@ -34,7 +34,6 @@ _LOOKS = {"SUPPORTED": (CATEGORIES[2], "o"), "REFUTED": (CATEGORIES[3], "X"), "I
 _SYMLOG_FROM = 8.0
 """Effects that are this many times what matters are drawn on a logarithmic scale."""
 
-_ALPHA = 0.05
 _MOST_LEVELS = 8
 _ROUND = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
@@ -91,10 +90,7 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
 
 def _differs(finding: Finding) -> bool:
     """Tell whether levels differ by more than what matters, and are few enough to be shown."""
-    if not 1 < len(finding.levels) <= _MOST_LEVELS or not finding.interaction_pvalue < _ALPHA:
-        return False
-    effects = [level.effect.estimate for level in finding.levels]
-    return max(effects) - min(effects) > finding.sesoi
+    return 1 < len(finding.levels) <= _MOST_LEVELS and finding.levels_differ
 
 
 def _ends(effect: Effect) -> dict[str, float]:

@@ -41,6 +41,8 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "absolute": _effect(finding.absolute),
         "absolute_unit": finding.absolute_unit,
         "sesoi_judged_by": finding.sesoi,
+        "sesoi_declared": finding.sesoi_declared,
+        "sesoi_rests_on": finding.sesoi_rests_on,
         "pvalue": finding.pvalue,
         "pvalue_holm": finding.adjusted,
         "runs": finding.runs,
