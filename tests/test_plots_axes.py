@@ -53,7 +53,7 @@ def test_names_of_sizes_that_would_touch_are_left_out_and_their_marks_are_not() 
 
 
 def test_a_text_is_broken_into_lines_that_fit() -> None:
-    assert axes.fitting("dirty scaling=fixed · unix · qemu64", 1.0) == "dirty\nscaling=fixed\nunix · qemu64"
+    assert axes.fitting("dirty, working set fixed · unix · qemu64", 1.0) == "dirty, working set\nfixed · unix\nqemu64"
     assert axes.fitting("", 1.0) == ""
 
 

@@ -134,12 +134,12 @@ class TestInteraction:
 
     def test_growth_is_from_the_smallest_to_the_largest_size_of_a_line(self, sweep: Results) -> None:
         data = interaction.frame(sweep)
-        cells = data[(data["of"] == "cell") & (data["panel"] == "dirty scaling=mem") & (data["smp"] == 1)].sort_values(
-            "mem_bytes"
-        )
+        cells = data[
+            (data["of"] == "cell") & (data["panel"] == "working set growing with RAM") & (data["smp"] == 1)
+        ].sort_values("mem_bytes")
         lines = interaction.growth(data, interaction.MEMORY).set_index("line")
         change = cells["pause_ms"].iloc[-1] / cells["pause_ms"].iloc[0] - 1
-        assert lines.loc["1 vCPU, dirty scaling=mem", "change"] == pytest.approx(change)
+        assert lines.loc["1 vCPU, working set growing with RAM", "change"] == pytest.approx(change)
         assert set(lines["steps"]) == {"256 MiB to 1 GiB"}
 
     def test_a_size_that_never_varies_has_no_figure(self, single: Results) -> None:
@@ -234,7 +234,7 @@ class TestGantt:
 class TestPages:
     def test_slopes_are_those_within_runs_and_the_bound_is_the_rate_of_the_transport(self, sweep: Results) -> None:
         data = pages.frame(sweep)
-        panel = "dirty scaling=mem"
+        panel = "working set growing with RAM"
         runs = [
             run for run in sweep.campaign.runs if sweep.cells.names[_place(sweep, run.record.cell_id)].panel == panel
         ]
@@ -251,7 +251,7 @@ class TestPages:
 
     def test_equal_page_counts_give_no_slope_across_runs(self, sweep: Results) -> None:
         data = pages.frame(sweep)
-        assert pages.ACROSS not in set(data.loc[data["panel"] == "dirty scaling=fixed", "of"])
+        assert pages.ACROSS not in set(data.loc[data["panel"] == "working set fixed", "of"])
 
     def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
         assert pages.BOUND not in set(pages.frame(demo)["of"])

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis.text import ACCEL_TEXT, plural, size_text
+from analysis.stored.factors import flatten, part_text
+from analysis.text import plural, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analysis.stored.records import RunRecord
 
 _NOT_IN_PANELS = {"mem", "smp", "deadlines"}
-_SIZES = {"working_set", "disk_size", "size"}
 _FIRST = ("workload", "link", "host", "accel")
+_ALWAYS = {"workload", "link", "accel"}
+"""Keys that are said of every cell once they differ; of the others, what most cells have goes without saying."""
+
 _HEADS = ("name", "transport", "kind", "model", "trigger", "nic")
-_LONGEST = 40
 _SEPARATOR = " · "
 
 
@@ -27,8 +29,8 @@ class CellName:
     """One cell's place in the pictures.
 
     Attributes:
-        label: the whole name, unique within the campaign.
-        panel: what differs besides memory and vCPUs; empty when nothing does.
+        label: the whole name: size, and panel or else what all cells share; unique within the campaign.
+        panel: what differs besides memory and vCPUs, in words; empty when nothing does.
         size: memory and vCPUs, as in ``512 MiB · 1 vCPU``.
         accel: ``tcg`` or ``kvm``.
     """
@@ -58,7 +60,7 @@ class CellName:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a campaign by panel and size, and what all of them share (``idle · tcp``)."""
+    """The cells of a campaign by panel and size, and what they share (``idle · tcp``) unless a panel says otherwise."""
 
     names: tuple[CellName, ...]
     shared: str
@@ -82,11 +84,19 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
     trees = {cell_id: {**record.cell, "accel": record.accel} for cell_id, record in by_id.items()}
     keys = _ordered_keys(trees.values())
     varying = [key for key in keys if len({_canonical(tree.get(key)) for tree in trees.values()}) > 1]
+    said = {key: _Said.of(key, [tree.get(key) for tree in trees.values()]) for key in varying}
+    panels = {cell_id: _panel(tree, said, said.keys() - _ALWAYS) for cell_id, tree in trees.items()}
+    quiet = [one.usual for key, one in said.items() if key not in _ALWAYS and one.usual]
+    if "" in panels.values():
+        panels, quiet = {cell_id: _panel(tree, said, ()) for cell_id, tree in trees.items()}, []
+    any_tree = next(iter(trees.values()), {})
+    same = [said[key].shared if key in said else _head(any_tree.get(key)) for key in ("workload", "link")]
+    shared = _SEPARATOR.join([*filter(None, same), *([f"unless said: {', '.join(quiet)}"] if quiet else [])])
     names = [
         CellName(
             cell_id=cell_id,
-            label=record.label,
-            panel=_SEPARATOR.join(_say(key, trees[cell_id].get(key), trees.values()) for key in varying),
+            label="",
+            panel=panels[cell_id],
             mem_bytes=int(record.cell.get("mem", 0)),
             smp=int(record.cell.get("smp", 0)),
             accel=record.accel,
@@ -94,9 +104,7 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
         for cell_id, record in by_id.items()
     ]
     names.sort(key=lambda name: (name.panel, name.mem_bytes, name.smp, name.cell_id))
-    any_tree = next(iter(trees.values()), {})
-    same = [key for key in ("workload", "link") if key in any_tree and key not in varying]
-    return Cells(_unique_labels(names), _SEPARATOR.join(_say(key, any_tree[key], ()) for key in same))
+    return Cells(_labelled(names, _SEPARATOR.join(filter(None, same))), shared)
 
 
 def _ordered_keys(trees: Iterable[Mapping[str, Any]]) -> list[str]:
@@ -104,40 +112,60 @@ def _ordered_keys(trees: Iterable[Mapping[str, Any]]) -> list[str]:
     return [key for key in _FIRST if key in keys] + sorted(keys - set(_FIRST))
 
 
-def _say(key: str, value: Any, others: Iterable[Mapping[str, Any]]) -> str:
-    """Say a value by its head word, and by as much else as tells it from others with the same head."""
-    if key == "accel":
-        return ACCEL_TEXT[value]
+@dataclass(frozen=True)
+class _Said:
+    """How the values of one key are said.
+
+    Attributes:
+        texts: by canonical value.
+        shared: the head word of all values, which none of them repeats; empty where heads differ.
+        usual: what more than half of the cells have; empty where there is no such thing.
+    """
+
+    key: str
+    texts: dict[str, str]
+    shared: str
+    usual: str
+
+    @classmethod
+    def of(cls, key: str, values: Sequence[Any]) -> _Said:
+        """Say each value by its head word, and by as much else as tells it from others with the same head."""
+        heads = {_head(value) for value in values}
+        shared = next(iter(heads)) if len(heads) == 1 else ""
+        texts = {_canonical(value): _say(key, value, values, shared) for value in values}
+        usual, count = Counter(texts[_canonical(value)] for value in values).most_common(1)[0]
+        return cls(key, texts, shared, usual if 2 * count > len(values) else "")
+
+
+def _panel(tree: Mapping[str, Any], said: Mapping[str, _Said], quiet: Collection[str]) -> str:
+    texts = {key: one.texts[_canonical(tree.get(key))] for key, one in said.items()}
+    return _SEPARATOR.join(text for key, text in texts.items() if not (key in quiet and text == said[key].usual))
+
+
+def _say(key: str, value: Any, others: Sequence[Any], shared: str) -> str:
     if not isinstance(value, dict):
-        return f"{key}={_plain(key, value)}"
+        return part_text(key, value)
     head = _head(value)
-    alike = [tree[key] for tree in others if isinstance(tree.get(key), dict) and _head(tree[key]) == head]
-    differing = [name for name in value if len({_canonical(other.get(name)) for other in alike}) > 1]
-    return " ".join([head or key, *(f"{name}={_plain(name, value[name])}" for name in differing)])
+    levels = flatten(value)
+    alike = [flatten(other) for other in others if isinstance(other, dict) and _head(other) == head]
+    differing = [path for path in levels if len({_canonical(other.get(path)) for other in alike}) > 1]
+    words = [part_text(f"{key}.{path}", levels[path]) for path in differing]
+    named = "" if head == shared else part_text(key, head) if key == "checkpoint" else head
+    return ", ".join(filter(None, [named, *words])) or key
 
 
-def _head(value: Mapping[str, Any]) -> str:
-    return next((str(value[name]) for name in _HEADS if value.get(name)), "")
-
-
-def _plain(name: str, value: Any) -> str:
-    if name in _SIZES and isinstance(value, int):
-        return size_text(value)
-    if isinstance(value, bool):
-        return "on" if value else "off"
-    if isinstance(value, float):
-        return f"{value:g}"
-    text = value if isinstance(value, str) else _canonical(value)
-    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 6]}…{hashlib.sha256(text.encode()).hexdigest()[:4]}"
+def _head(value: Any) -> str:
+    return next((str(value[name]) for name in _HEADS if value.get(name)), "") if isinstance(value, dict) else ""
 
 
 def _canonical(value: Any) -> str:
     return json.dumps(value, sort_keys=True)
 
 
-def _unique_labels(names: Sequence[CellName]) -> tuple[CellName, ...]:
-    labels = [name.label for name in names]
-    again = {label for label in labels if labels.count(label) > 1}
+def _labelled(names: Sequence[CellName], shared: str) -> tuple[CellName, ...]:
+    labels = [_SEPARATOR.join(filter(None, [name.size, name.panel or shared])) for name in names]
+    again = Counter(labels)
     return tuple(
-        replace(name, label=f"{name.label} ({name.cell_id[:8]})") if name.label in again else name for name in names
+        replace(name, label=f"{label} ({name.cell_id[:8]})" if again[label] > 1 else label)
+        for name, label in zip(names, labels, strict=True)
     )

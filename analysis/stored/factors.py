@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +18,25 @@ _PAGE = 4096
 _SIZES = ("mem", "working_set", "disk_size", "size")
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
+_LONGEST = 40
+_PARTS = {
+    "checkpoint": "checkpoints {}",
+    "checkpoint.interval": "{} s apart",
+    "checkpoint.count": "{} checkpoints",
+    "checkpoint.warmup": "warm-up {}",
+    "cpu.l3_cache": "L3 cache {}",
+    "link.loss_percent": "loss {} %",
+    "qemu": "QEMU {}",
+    "workload.pattern": "{}",
+    "workload.rate": "rate {}",
+    "workload.scaling": "working set {}",
+    "workload.threads": "threads {}",
+}
+_PLAIN = {
+    ("checkpoint", "demand"): "on demand",
+    ("checkpoint", "timer"): "by timer",
+    ("workload.scaling", "fixed"): "fixed",
+}
 _WORDS = {
     "mem": "RAM",
     "smp": "vCPUs",
@@ -76,6 +96,19 @@ def level_text(path: str, level: Level) -> str:
     if path == "workload.scaling":
         return {"fixed": "the same at every size", "mem": "growing with RAM"}.get(str(level), str(level))
     return f"{level:g}" if isinstance(level, float) else str(level)
+
+
+def part_text(path: str, level: Level) -> str:
+    """Return a level with the name of its factor, as a part of a cell's name: ``L3 cache off``, ``working set 64 MiB``.
+
+    A long text is cut, and keeps what tells it from another one.
+    """
+    if path == "accel":
+        return level_text(path, level)
+    plain = "not set" if level is None else _PLAIN.get((path, str(level)), level_text(path, level))
+    if len(plain) > _LONGEST:
+        plain = f"{plain[: _LONGEST - 6]}…{hashlib.sha256(plain.encode()).hexdigest()[:4]}"
+    return _PARTS.get(path, f"{path.partition('.')[2].replace('.', ' ').replace('_', ' ') or path} {{}}").format(plain)
 
 
 def unit(path: str) -> tuple[float, str]:
