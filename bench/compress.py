@@ -60,6 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             sys.stderr.write(f"colo-bench: {error}\n")
             worst = max(worst, exit_of(error))
             continue
+        except OSError as error:
+            sys.stderr.write(f"colo-bench: {error.filename or folder}: {error.strerror or error}\n")
+            worst = max(worst, Exit.HOST)
+            continue
         before, after = sum(one.before for one in sizes), sum(one.after for one in sizes)
         sys.stdout.write(f"{folder.name}: {len(sizes)} logs, {gib(before)} before, {gib(after)} now\n")
     return worst

@@ -29,7 +29,16 @@ __all__ = [
     "StoreError",
     "TeardownError",
     "WorkloadError",
+    "printable",
 ]
+
+
+def printable(text: str) -> str:
+    """Return a text that does nothing to a terminal: a guest's console or a log may hold control sequences."""
+    return "".join(
+        letter if letter.isprintable() or letter == "\t" else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
 
 
 class BenchError(Exception):
@@ -38,7 +47,7 @@ class BenchError(Exception):
     Attributes:
         phase: where it happened.
         cause: a short, stable name from the catalogue, such as ``qmp-timeout``.
-        message: one line for a person.
+        message: what happened, for a person.
         hint: what fixes it: the catalogue's fix where none is given.
         transient: whether trying the same run again may succeed: as the catalogue has it where not given.
         evidence: the log lines that prove it.
@@ -59,15 +68,15 @@ class BenchError(Exception):
         evidence: tuple[str, ...] = (),
         logs: tuple[Path, ...] = (),
     ) -> None:
-        super().__init__(message)
-        self.message = message
+        self.message = "\n".join(map(printable, message.strip().splitlines()))
+        super().__init__(self.message)
         self.cause = cause or type(self).cause
         self.phase = phase or type(self).phase
         # A name that the catalogue lacks is a bug that the tests find; here it must not hide what went wrong.
         known = CATALOGUE.get(self.cause)
         self.hint = (known.fix if known else "") if hint is None else hint
         self.transient = (known is not None and known.transient) if transient is None else transient
-        self.evidence = evidence
+        self.evidence = tuple(map(printable, evidence))
         self.logs = logs
 
     def __str__(self) -> str:

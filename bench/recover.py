@@ -67,6 +67,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except BenchError as error:
             sys.stderr.write(f"colo-bench: {error}\n")
             worst = max(worst, exit_of(error))
+        except OSError as error:
+            sys.stderr.write(f"colo-bench: {error.filename or folder}: {error.strerror or error}\n")
+            worst = max(worst, Exit.HOST)
     return worst
 
 

@@ -8,6 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from faults.scene import MissedError
+
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
@@ -21,11 +23,20 @@ DONE, SOME_FAILED, USAGE, HOST, INTERRUPTED = 0, 1, 2, 3, 130
 
 LOCAL: tuple[str, ...] = ()
 NETNS = ("host=netns",)
+DIRTY = ("workload=dirty", "workload.working_set=8M", "workload.rate=1")
 
 QUICK_DEADLINES = ("deadlines.qmp=6", "deadlines.checkpoint=8", "deadlines.boot=25", "deadlines.teardown=5")
 """For what hangs: a fault is found within seconds. Deadlines are no part of a run's identity."""
 
-_STAGE_TAKES_S = {"prepare": 1.5, "launch": 0.3, "handshake": 0.2, "boot": 4.0, "colo-start": 1.5, "measure": 0.8}
+_STAGE_TAKES_S = {
+    "prepare": 1.5,
+    "launch": 0.3,
+    "handshake": 0.2,
+    "boot": 4.0,
+    "colo-start": 1.5,
+    "workload": 0.3,
+    "measure": 0.8,
+}
 _REPORT_TAKES_S = 2.0
 _WELL_WITHIN_S = 0.03
 _SEEN = 2
@@ -44,12 +55,14 @@ class Moment:
         wait: returns when it has come.
         hit: asked right after the act: whether the act really came then.
         inside: whether a checkpoint has to be under way, which then never completes: asked of the trace at the end.
+        early: whether it comes before any run, of which the ledger then has nothing to say.
     """
 
     name: str
     wait: Act
     hit: Callable[[Scene], bool] = lambda _: True
     inside: bool = False
+    early: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,10 +120,12 @@ def at_stage(stage: str) -> Moment:
             scene.until(scene.listens, "the preparation")
         else:
             scene.until(lambda: scene.stage() == stage, f"the stage {stage}")
-        takes_s = _REPORT_TAKES_S if stage == "report" else _STAGE_TAKES_S.get(stage, 0.05)
+        takes_s = _REPORT_TAKES_S if stage == "report" else _STAGE_TAKES_S.get(stage, 0.0)
         time.sleep(scene.chance * takes_s)
+        if stage not in ("prepare", scene.stage()):
+            raise MissedError(f"the stage {stage} was over")
 
-    return Moment(f"at {stage}", wait)
+    return Moment(f"at {stage}", wait, early=stage == "prepare")
 
 
 def _before_colo(scene: Scene) -> None:

@@ -9,8 +9,10 @@ import time
 from typing import TYPE_CHECKING
 
 from faults.fault import (
+    DIRTY,
     DONE,
     INTERRUPTED,
+    LOCAL,
     SOME_CHECKPOINTS,
     Fault,
     at_stage,
@@ -40,13 +42,20 @@ _REFUSED_S = 60.0
 _REFUSED = 2
 
 
-def _send(number: signal.Signals, times: int = 1) -> Act:
+def send(number: signal.Signals, times: int = 1) -> Act:
+    """Return the act that sends a signal to the harness, so many times."""
+
     def act(scene: Scene) -> None:
         for left in reversed(range(times)):
             os.kill(scene.pid, number)
             time.sleep(_AGAIN_S if left else 0)
 
     return act
+
+
+def _setting(stage: str) -> tuple[str, ...]:
+    """Return what makes a stage long enough to be met: an idle guest's workload takes no time."""
+    return DIRTY if stage == "workload" else LOCAL
 
 
 def _with_report(stage: str) -> tuple[str, ...]:
@@ -64,7 +73,8 @@ def _signalled(label: str, number: signal.Signals, stage: str, times: int = 1) -
         causes=frozenset({"interrupted"}),
         exits=frozenset({INTERRUPTED}),
         moment=at_stage(stage),
-        act=_send(number, times),
+        act=send(number, times),
+        setting=_setting(stage),
         overrides=_with_report(stage),
         may_succeed=stage in {"teardown", "store", "report"},
     )
@@ -78,7 +88,8 @@ def _killed(stage: str) -> Fault:
         causes=frozenset({"interrupted"}),
         exits=frozenset({-signal.SIGKILL}),
         moment=at_stage(stage),
-        act=_send(signal.SIGKILL),
+        act=send(signal.SIGKILL),
+        setting=_setting(stage),
         overrides=_with_report(stage),
         dies=True,
         may_succeed=stage in {"store", "report"},

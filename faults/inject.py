@@ -151,11 +151,15 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
     began = time.monotonic()
     try:
         reference = references.get(fault.setting)
+        stray: list[str] = []
         for again in range(_TRIES):
             outcome = Outcome(fault.name, fault.group, redone=again)
-            missed = _once(fault, reference, work / f"{fault.name}-{time.time_ns()}", outcome, chance, keep=keep)
+            folder = work / f"{fault.name}-{time.time_ns()}"
+            missed = _once(fault, reference, folder, outcome, chance / (again + 1), keep=keep)
+            outcome.leftovers += stray
             if not missed:
                 break
+            stray = outcome.leftovers
         else:
             outcome.wrong.append(f"given up after {_TRIES} tries: {missed}")
     except BlockedError as error:
@@ -200,13 +204,13 @@ def _break(fault: Fault, scene: Scene, before: machine.Machine, outcome: Outcome
     inside = fault.moment is not None and fault.moment.inside
     if inside and not missed and records.complete_by_trace(_attempt(scene)) != outcome.before:
         missed = _LATE
+    outcome.leftovers += machine.settled(before, scene, copied_cache(scene), files=not fault.dies)
     if missed or _panicked(scene):
         return missed or "the guest panicked by itself"
     if scene.status not in fault.exits:
         outcome.wrong.append(f"exit status {scene.status}, not {' or '.join(map(str, sorted(fault.exits)))}")
     if b"Traceback (most recent call last)" in scene.text():
         outcome.wrong.append("a traceback was shown")
-    outcome.leftovers += machine.settled(before, scene, copied_cache(scene), files=not fault.dies)
     return ""
 
 
@@ -287,5 +291,5 @@ def _named(
             first.get("state") == "measured" or first.get("cause") in fault.causes
         )
     # A command that never came to the run leaves it as it was.
-    early = fault.moment is not None and fault.moment.name == "at prepare"
+    early = fault.moment is not None and fault.moment.early
     return str(left.get("state", "nothing")), early and left.get("state") == "planned"

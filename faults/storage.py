@@ -50,7 +50,7 @@ def _run(*argv: str) -> None:
 
 
 @contextmanager
-def _own_cache(scene: Scene) -> Iterator[None]:
+def own_cache(scene: Scene) -> Iterator[None]:
     """Give the command a copy of the cache, byte by byte, which may be damaged."""
     original = cache_folder()
     base = scene.folder / "xdg"
@@ -76,13 +76,14 @@ def copied_cache(scene: Scene) -> Path:
     return scene.folder / "xdg" / "colo-bench" if "XDG_CACHE_HOME" in scene.env else cache_folder()
 
 
-def _one(scene: Scene, pattern: str) -> Path:
+def one_of(scene: Scene, pattern: str) -> Path:
+    """Return what a pattern finds first in the scene's cache."""
     return next(iter(sorted(copied_cache(scene).glob(pattern))))
 
 
 def _flip(pattern: str) -> Act:
     def act(scene: Scene) -> None:
-        path = _one(scene, pattern)
+        path = one_of(scene, pattern)
         content = bytearray(path.read_bytes())
         content[len(content) // 2] ^= 0xFF
         path.write_bytes(content)
@@ -99,10 +100,10 @@ def _halve(find: Callable[[Scene], Path]) -> Act:
 
 
 def _half_made(pattern: str) -> Act:
-    """Return what leaves the state in which making something was killed: half of it, under a name of its own."""
+    """Return what leaves half of something under a temporary name, as one that was killed while making it does."""
 
     def act(scene: Scene) -> None:
-        whole = _one(scene, pattern)
+        whole = one_of(scene, pattern)
         partial = whole.with_name(f"{whole.name}.k1ll3d0x")
         whole.rename(partial)
         for path in sorted(path for path in partial.rglob("*") if path.is_file())[::2]:
@@ -112,12 +113,12 @@ def _half_made(pattern: str) -> Act:
 
 
 def _remove(pattern: str) -> Act:
-    return lambda scene: shutil.rmtree(_one(scene, pattern))
+    return lambda scene: shutil.rmtree(one_of(scene, pattern))
 
 
 def _restore(pattern: str) -> Act:
     def act(scene: Scene) -> None:
-        broken = _one(scene, pattern)
+        broken = one_of(scene, pattern)
         shutil.copyfile(cache_folder() / broken.relative_to(copied_cache(scene)), broken)
 
     return act
@@ -178,7 +179,7 @@ def _caches() -> Iterator[Fault]:
             does=f"a byte of the guest's {what} is another one; repaired as the hint says",
             says=image,
             exits=refused,
-            ground=_own_cache,
+            ground=own_cache,
             damage=damage(f"guest-*/{what}"),
             remedy=_remove("guest-*"),
         )
@@ -187,8 +188,8 @@ def _caches() -> Iterator[Fault]:
         group="a corrupted guest image",
         does="guest.json ends half-way: the guest is built anew, the same to the byte",
         exits=frozenset({DONE}),
-        ground=_own_cache,
-        damage=_halve(lambda scene: _one(scene, "guest-*/guest.json")),
+        ground=own_cache,
+        damage=_halve(lambda scene: one_of(scene, "guest-*/guest.json")),
         may_succeed=True,
     )
     yield Fault(
@@ -197,8 +198,8 @@ def _caches() -> Iterator[Fault]:
         does="the fetched QEMU ends half-way",
         says=broken,
         exits=refused,
-        ground=_own_cache,
-        damage=_halve(lambda scene: _one(scene, "packages-*/usr/bin/qemu-system-x86_64")),
+        ground=own_cache,
+        damage=_halve(lambda scene: one_of(scene, "packages-*/usr/bin/qemu-system-x86_64")),
         remedy=_restore("packages-*/usr/bin/qemu-system-x86_64"),
     )
     for name, pattern, what, slow in (
@@ -208,9 +209,9 @@ def _caches() -> Iterator[Fault]:
         yield Fault(
             name=name,
             group=group,
-            does=f"{what} was killed half-way, and half of it is left: it is made anew, and the half removed",
+            does=f"half of what {what} makes lies under its temporary name: it is made anew, and the half removed",
             exits=frozenset({DONE}),
-            ground=_own_cache,
+            ground=own_cache,
             damage=_half_made(pattern),
             may_succeed=True,
             slow=slow,
@@ -220,8 +221,8 @@ def _caches() -> Iterator[Fault]:
         group=group,
         does="the stored answer of the COLO probe ends half-way: it is asked again",
         exits=frozenset({DONE}),
-        ground=_own_cache,
-        damage=_halve(lambda scene: _one(scene, "colo-probe/*.json")),
+        ground=own_cache,
+        damage=_halve(lambda scene: one_of(scene, "colo-probe/*.json")),
         may_succeed=True,
     )
     yield Fault(
@@ -229,8 +230,8 @@ def _caches() -> Iterator[Fault]:
         group=group,
         does="the packages' manifest ends half-way: they are fetched again",
         exits=frozenset({DONE}),
-        ground=_own_cache,
-        damage=_halve(lambda scene: _one(scene, "packages-*/colo-bench.json")),
+        ground=own_cache,
+        damage=_halve(lambda scene: one_of(scene, "packages-*/colo-bench.json")),
         may_succeed=True,
         slow=True,
     )
@@ -242,7 +243,7 @@ def _files() -> Iterator[Fault]:
         yield Fault(
             name=f"plan-{name}",
             group=group,
-            does=f"plan.json is {name}; moved away as the hint says, the same command makes the same plan",
+            does=f"plan.json is {name}; moved away as the hint says, and the same command makes the same plan",
             says=r"plan\.json cannot be read",
             exits=frozenset({USAGE, HOST}),
             damage=damage,

@@ -12,12 +12,25 @@ if TYPE_CHECKING:
 
     from faults.inject import Outcome
 
-HEADINGS = ("fault", "runs", "records lost", "leftovers", "cause named correctly", "campaign finished")
+HEADINGS = (
+    "fault",
+    "runs",
+    "records lost",
+    "leftovers",
+    "cause named correctly",
+    "campaign finished",
+    "otherwise wrong",
+    "made anew",
+)
 
 
 @dataclass(frozen=True)
 class Row:
-    """The injections of one group: counts, and why it is blocked here if it is."""
+    """The injections of one group: counts, and why it is blocked here if it is.
+
+    ``wrong`` are those whose campaign finished, but with another exit status than it should have had, with a traceback,
+    or too late; ``redone`` is how often the moment was missed or a guest panicked by itself, and the fault came again.
+    """
 
     group: str
     runs: int
@@ -25,14 +38,17 @@ class Row:
     leftovers: int
     named: int
     finished: int
+    wrong: int
+    redone: int
     blocked: str = ""
 
     def cells(self) -> tuple[str, ...]:
         """Return the row as text."""
         if not self.runs:
-            return (self.group, "0", *["blocked"] * 4)
+            return (self.group, "0", *["blocked"] * (len(HEADINGS) - 2))
         shares = (_of(self.named, self.runs), _of(self.finished, self.runs))
-        return (self.group, str(self.runs), str(self.lost), str(self.leftovers), *shares)
+        counts = (str(self.runs), str(self.lost), str(self.leftovers))
+        return (self.group, *counts, *shares, str(self.wrong), str(self.redone))
 
 
 def _of(count: int, runs: int) -> str:
@@ -56,6 +72,8 @@ def _row(group: str, outcomes: Sequence[Outcome]) -> Row:
         leftovers=sum(len(one.leftovers) for one in done),
         named=sum(one.named for one in done),
         finished=sum(one.finished for one in done),
+        wrong=sum(one.finished and bool(one.wrong) for one in done),
+        redone=sum(one.redone for one in done),
         blocked=next((one.blocked for one in outcomes if one.blocked), ""),
     )
 

@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,7 @@ from rich.console import Console
 from analysis import __main__ as analysis
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Deadlines
-from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError
+from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.exits import Exit
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
@@ -269,6 +270,42 @@ def test_a_failed_attempt_stays_on_record_with_all_that_is_known_of_it(tmp_path:
     assert (tmp_path / "c" / failed["logs"][0]).read_text() == "said\n"
 
 
+@pytest.mark.parametrize("how", ["interrupted", "bug", "disk-full", "workload-died", "killed"])
+def test_whatever_ends_an_attempt_its_line_names_the_fix_the_proof_and_the_logs(tmp_path: Path, how: str) -> None:
+    def say() -> Path:
+        home = tmp_path / "c" / "runs" / session.calls[0].run_id
+        (home / "primary").mkdir()
+        (home / "primary" / "stderr.log").write_text("one\nthe last \x1b[2Jword\n\n")
+        (home / "qmp.jsonl").write_text('{"t":1,"side":"primary","command":"migrate","arguments":{}}\n')
+        return home
+
+    async def act() -> None:
+        say()
+        if how == "interrupted":
+            os.kill(os.getpid(), signal.SIGTERM)
+            await asyncio.sleep(60)
+        raise {
+            "bug": ZeroDivisionError("oops"),
+            "disk-full": OSError(28, "No space left on device"),
+            "workload-died": WorkloadError("it died", cause="workload-died"),
+            "killed": SystemExit,
+        }[how]
+
+    session = FakeSession({1: act})
+    with suppress(ZeroDivisionError, SystemExit):
+        go(tmp_path, session)
+    if how == "killed":
+        go(tmp_path, FakeSession(), on_error="stop")
+    [line] = [one for one in ledger(tmp_path) if one["state"] == "failed" and one["run_id"] == session.calls[0].run_id]
+    assert line["cause"] == ("interrupted" if how == "killed" else how)
+    assert line["phase"] == {"killed": "colo-start", "workload-died": "workload"}.get(how, "guest")
+    assert line["hint"]
+    assert line["evidence"][1] == r"primary/stderr.log: the last \x1b[2Jword"
+    assert '"command":"migrate"' in line["evidence"][0]
+    assert [(tmp_path / "c" / log).name for log in line["logs"]] == ["qmp.jsonl", "stderr.log"]
+    assert all((tmp_path / "c" / log).is_file() for log in line["logs"])
+
+
 def test_a_ledger_that_cannot_be_written_ends_the_campaign_and_tells_of_the_run_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -465,6 +502,20 @@ def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: p
     failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
     assert go(tmp_path, session, tools=failing) == Exit.BUG
     assert states(tmp_path)[-1] == "measured"
+
+
+@pytest.mark.parametrize("how", ["killed", "late"])
+def test_a_report_that_the_system_ends_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    script = "import os, signal, time; " + (
+        "os.kill(os.getpid(), signal.SIGKILL)" if how == "killed" else "time.sleep(9)"
+    )
+    run = campaign._run_analysis
+    monkeypatch.setattr(campaign, "_run_analysis", lambda _: run((sys.executable, "-c", script)))
+    monkeypatch.setattr(campaign, "_REPORT_DEADLINE_S", 1)
+    with pytest.raises(StoreError) as caught:
+        write_report(tmp_path, Console())
+    assert caught.value.cause == "report-unfinished"
+    assert f"python -m analysis {tmp_path}" in caught.value.hint
 
 
 def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -173,6 +173,12 @@ def test_an_error_takes_its_hint_and_whether_it_may_pass_from_the_catalogue() ->
     assert (StoreError("x", cause="disk-full").transient, GuestError("x").transient) == (False, True)
 
 
+def test_what_a_failure_quotes_does_nothing_to_a_terminal() -> None:
+    error = GuestError("it said \x1b[2J\r\n", evidence=("\x1b]0;title\x07", "a\tb \N{SNOWMAN}"))
+    assert str(error).splitlines()[:3] == ["it said \\x1b[2J", "  | \\x1b]0;title\\x07", "  | a\tb \N{SNOWMAN}"]
+    assert "\x1b" not in error.message
+
+
 def test_what_the_raise_site_knows_better_stands() -> None:
     error = GuestError("panic", cause="guest-panic", hint="", transient=False)
     assert (error.hint, error.transient) == ("", False)

@@ -61,6 +61,7 @@ def test_every_fault_of_the_issue_is_there() -> None:
         "report",
     )
     signals = {f"{name}-harness-{stage}" for name in ("kill", "term", "int", "int-twice", "hup") for stage in stages}
+    signals |= {f"{name}-harness-{made}" for name in ("kill", "term", "int", "hup") for made in ("guest", "packages")}
     assert sides | signals <= set(CATALOGUE)
     assert {fault.name for fault in chosen(["port-stolen-*", "two-at-once"], slow=False)} == {
         "port-stolen-mirror",
@@ -87,14 +88,15 @@ def test_what_was_not_there_before_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_a_row_counts_what_was_not_as_it_should_be() -> None:
-    good = Outcome("a", "group", cause="qemu-killed", named=True, finished=True)
-    bad = Outcome("b", "group", lost=2, leftovers=["process 1"], cause="unknown", finished=True)
+    good = Outcome("a", "group", cause="qemu-killed", named=True, finished=True, redone=3)
+    wrong = ["exit status 0, not 1"]
+    bad = Outcome("b", "group", lost=2, leftovers=["process 1"], cause="unknown", finished=True, wrong=wrong)
     blocked = Outcome("c", "other", blocked="needs root")
     found = rows([good, bad, blocked])
     assert [row.cells() for row in found] == [
-        ("group", "2", "2", "1", "1 of 2", "always"),
-        ("other", "0", "blocked", "blocked", "blocked", "blocked"),
-        ("all", "2", "2", "1", "1 of 2", "always"),
+        ("group", "2", "2", "1", "1 of 2", "always", "1", "3"),
+        ("other", "0", *["blocked"] * 6),
+        ("all", "2", "2", "1", "1 of 2", "always", "1", "3"),
     ]
     assert (good.ok, bad.ok) == (True, False)
     assert "NOT AS IT SHOULD BE" in line(bad)

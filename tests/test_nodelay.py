@@ -159,3 +159,16 @@ def test_a_library_changed_after_it_was_compiled_is_noticed(
     with pytest.raises(ProvisionError, match="was changed after it was compiled") as caught:
         nodelay_library(lambda _text: None)
     assert caught.value.cause == "cache-broken"
+
+
+@pytest.mark.parametrize("damage", [b"\xff\xfe", None])
+def test_a_library_whose_hash_is_damaged_or_gone_is_not_trusted(
+    library: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: bytes | None
+) -> None:
+    shutil.copytree(library.parent, tmp_path / library.parent.name)
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path))
+    hash_path = tmp_path / library.parent.name / "sha256"
+    hash_path.unlink() if damage is None else hash_path.write_bytes(damage)
+    with pytest.raises(ProvisionError) as caught:
+        nodelay_library(lambda _text: None)
+    assert caught.value.cause == "cache-broken"

@@ -64,6 +64,21 @@ def test_images_and_sockets_of_a_campaign_that_nobody_holds_are_removed_and_logs
     assert reap(tmp_path, temporary) == []
 
 
+def test_another_users_runs_are_passed_over(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = campaign(tmp_path)
+    exists = Path.exists
+
+    def refused(path: Path, **more: bool) -> bool:
+        if path.name == "run.json":
+            raise PermissionError(13, "Permission denied", str(path))
+        return exists(path, **more)
+
+    monkeypatch.setattr(Path, "exists", refused)
+    assert reap(tmp_path, temporary) == []
+    monkeypatch.undo()
+    assert len(list(left_in_runs(folder))) == 5
+
+
 def test_a_campaign_that_is_under_way_is_left_alone(tmp_path: Path, temporary: Path) -> None:
     folder = campaign(tmp_path)
     with locked(folder):

@@ -229,6 +229,16 @@ def test_what_is_recovered_is_no_run_for_the_analysis(tmp_path: Path) -> None:
     assert (after.failures, after.unfinished, after.unread) == (before.failures, before.unfinished, before.unread)
 
 
+def test_what_the_system_refuses_is_said_without_a_traceback(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    raw(campaign / "runs" / FIRST.run_id)
+    (campaign / "ledger.jsonl").unlink(missing_ok=True)
+    (campaign / "ledger.jsonl").mkdir()
+    assert main([str(campaign)]) == Exit.HOST
+    assert "ledger.jsonl: Is a directory" in capsys.readouterr().err
+
+
 def test_a_campaign_under_way_is_refused(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = failed(campaign)
     with locked(campaign):

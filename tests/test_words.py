@@ -12,6 +12,7 @@ SAID = [
         "unknown-cpu",
         "qemu-system-x86_64: can't apply global qemu64-x86_64-cpu.foo=on: Property 'qemu64-x86_64-cpu.foo' not found",
     ),
+    ("unknown-cpu", "qemu-system-x86_64: CPU model 'host' requires KVM or HVF"),
     ("unknown-device", "qemu-system-x86_64: -device nope: 'nope' is not a valid device model name"),
     ("unknown-option", "qemu-system-x86_64: -frobnicate: invalid option"),
     ("unknown-option", "qemu-system-x86_64: -device rtl8139,speed=3: Property 'rtl8139.speed' not found"),
@@ -71,6 +72,7 @@ def test_words_are_turned_into_their_cause_and_quoted(cause: str, line: str) -> 
         "qemu-system-x86_64: filter mirror send failed(Operation not permitted)",
         "qemu-system-x86_64: Can't receive COLO message: Input/output error",
         "qemu-system-x86_64: load of migration failed: Input/output error",
+        "qemu-system-x86_64: load of migration failed: Invalid argument",
         "",
     ],
 )

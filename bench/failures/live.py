@@ -137,7 +137,8 @@ GUEST = (
     Cause(
         "guest-panic",
         LIVE[2:],
-        "The guest's kernel panicked. An emulated secondary now and then does so right after the first checkpoint.",
+        "The guest's kernel panicked. An emulated secondary now and then does so right after the first checkpoint; a "
+        "guest that panics while it boots is not tried again.",
         "see serial.log; at boot too little mem= is a common cause",
         "The kernel's lines.",
         transient=True,

@@ -29,6 +29,13 @@ STORE = (
         "The system's reason.",
     ),
     Cause(
+        "report-unfinished",
+        (Phase.STORE,),
+        "Building the report took too long, or the system ended it, most often for want of memory.",
+        "the data are stored: python -m analysis CAMPAIGN builds it, with more memory or more time",
+        "How long it took, or by which signal it was ended.",
+    ),
+    Cause(
         "disk-full",
         (Phase.STORE, Phase.PROVISION, *LIVE),
         "The disk, or this user's share of it, was full while something was written.",
@@ -53,7 +60,8 @@ STORE = (
         "plan-unreadable",
         (Phase.STORE,),
         "The campaign's plan.json is damaged or of another schema.",
-        "restore it from a copy, or use another campaign= name",
+        "move plan.json away and repeat the very command that made it (what is measured is kept), or use another "
+        "campaign= name",
         "Where reading it failed.",
     ),
     Cause(

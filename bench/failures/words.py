@@ -68,6 +68,7 @@ RULES = (
         "unknown-cpu",
         "QEMU does not know the CPU model or a feature of it",
         r"[Uu]nable to find CPU model",
+        r"CPU model '[^']*' requires KVM",
         r"Property '[\w.-]+-cpu\.[^']*' not found",
         r"CPU feature \S+ not found",
     ),
@@ -113,7 +114,6 @@ RULES = (
         r"Unknown ramblock",
         r"Mismatched RAM page size",
         r"Machine type received is '",
-        r"load of migration failed: Invalid argument",
     ),
     _rule(
         "privilege-missing",
@@ -134,6 +134,7 @@ RULES = (
         "sides-differ",
         "the secondary did not take the primary's state",
         r"failed to save SaveStateEntry with id\(name\)",
+        r"load of migration failed: Invalid argument",
         weak=True,
     ),
 )

@@ -117,7 +117,7 @@ def _not_colo(status: str, pair: Pair) -> ColoError:
 def refused(said: str, cause: str) -> QmpError:
     """Return the error of a refused step: with the cause that QEMU's words name, else the given one."""
     known = diagnose(said.splitlines())
-    return QmpError(said, cause=known.cause if known else cause)
+    return QmpError(" ".join(said.split()), cause=known.cause if known else cause)
 
 
 async def _guarded(

@@ -299,7 +299,6 @@ def parse_plan(content: str | bytes) -> Plan:
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"plan.json cannot be read: {_why(error)}",
-            hint="restore it, use another campaign= name, or move this folder away",
             cause="plan-unreadable",
         ) from error
     return Plan(**{name: getattr(stored, name) for name in _Stored.model_fields})

@@ -32,13 +32,20 @@ def nodelay_library(progress: Callable[[str], None]) -> Path:
         if not library.is_file():
             progress("nodelay: compiling the TCP_NODELAY library")
             _build(folder)
-    if file_sha256(library) != (folder / _SHA256).read_text().strip():
+    if file_sha256(library) != _recorded(folder / _SHA256):
         raise ProvisionError(
             f"the TCP_NODELAY library was changed after it was compiled: {library}",
             hint=f"rm -r {folder}",
             cause="cache-broken",
         )
     return library
+
+
+def _recorded(path: Path) -> str:
+    try:
+        return path.read_text(errors="replace").strip()
+    except OSError:
+        return ""
 
 
 def _build(folder: Path) -> None:

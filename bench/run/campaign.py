@@ -13,8 +13,9 @@ import psutil
 
 from bench.config.load import CHECKOUT
 from bench.errors import StoreError
-from bench.exits import Exit
+from bench.exits import Exit, bug_report, tell
 from bench.owner import end_with_owner
+from bench.pair.ending import how_ended
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import require_fit
 from bench.plan.plan import GuestBuild, QemuBuild, digest, identity, make_plan, plan_cells
@@ -147,7 +148,10 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
     if not measured:
         return status
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
-    return status if report(loop.folder, loop.console) else Exit.BUG
+    if not report(loop.folder, loop.console):
+        tell(bug_report(loop.plan.command))
+        return Exit.BUG
+    return status
 
 
 def _report_later(folder: Path, console: Console) -> bool:
@@ -161,16 +165,18 @@ def write_report(folder: Path, console: Console) -> bool:
     """Have the report written by the analysis, which knows nothing of this process, and print where it is.
 
     Raises:
-        StoreError: this machine does not let it be written.
+        StoreError: this machine does not let it be written, or not be finished.
     """
+    later = f"the data are stored: python -m analysis {folder} builds it"
     try:
         status, said = _run_analysis((sys.executable, "-m", "analysis", os.fspath(folder)))
     except subprocess.TimeoutExpired:
-        console.print(f"the report took longer than {_REPORT_DEADLINE_S} s", markup=False)
-        return False
+        words = f"the report took longer than {_REPORT_DEADLINE_S} s"
+        raise StoreError(words, cause="report-unfinished", hint=later) from None
     if status == Exit.HOST:
-        hint = f"the data are stored; make room or access, then: python -m analysis {folder}"
-        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=hint)
+        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
+    if status < 0:
+        raise StoreError(f"building the report {how_ended(status)}", cause="report-unfinished", hint=later)
     if status:
         console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
         return False

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.errors import BenchError, Phase, StoreError
+from bench.errors import BenchError, StoreError
 from bench.exits import Exit
 from bench.files import store_error
 from bench.interrupt import SIGNALS
@@ -24,6 +24,7 @@ from bench.record.table import has_whole_tables
 from bench.run.display import make_display
 from bench.run.folder import aside, fresh_run_folder, set_aside
 from bench.run.progress import phase_of
+from bench.run.witness import last_words, logs_left, phase_reached
 from bench.tune.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from bench.config.load import OnError
     from bench.config.model import Cell
+    from bench.errors import Phase
     from bench.plan.plan import Plan, PlannedRun
     from bench.record.ledger import Entry, Ledger
     from bench.run.display import Display
@@ -112,14 +114,15 @@ class Loop:
                 and last.state == "measured"
                 and not has_whole_tables(self.folder / "runs" / run.run_id)
             ):
-                self._take_back(last, Phase.STORE, "store-failed", "its table is damaged or gone")
+                lost = StoreError("its table is damaged or gone", cause="store-failed")
+                self._take_back(last, lost)
             if last is None or last.state != "started":
                 continue
             record = self._record(run.run_id)
             if record is None:
-                self._take_back(
-                    last, None, "interrupted", "it never ended: the harness was killed or the machine went down"
-                )
+                words = "it never ended: the harness was killed or the machine went down"
+                reached = phase_reached(self.folder / "runs" / run.run_id)
+                self._take_back(last, BenchError(words, cause="interrupted", phase=reached))
                 continue
             (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
             doubt = "; ".join(quality_failures(record))
@@ -127,9 +130,9 @@ class Loop:
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
             self.console.print(text, markup=False, soft_wrap=True)
 
-    def _take_back(self, last: Entry, phase: Phase | None, cause: str, message: str) -> None:
-        self.ledger.append(last.run_id, "failed", last.attempt, phase, cause, message)
-        text = f"run {last.run_id} is measured again: {message}"
+    def _take_back(self, last: Entry, error: BenchError) -> None:
+        self._put_on_record(last.run_id, last.attempt, error)
+        text = f"run {last.run_id} is measured again: {error.message}"
         home = self.folder / "runs" / last.run_id
         if last.state == "measured" and (home / "run.json").exists():  # it would say that the tables are whole
             (home / "run.json").rename(home / "run-without-tables.json")
@@ -232,7 +235,9 @@ class Loop:
             self._failed(run, understood, display)
             return understood
         except Exception as error:
-            self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), cause="bug", message=repr(error))
+            self._put_on_record(
+                run.run_id, run.attempt, BenchError(repr(error), cause="bug", phase=_phase(display), transient=False)
+            )
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
@@ -248,16 +253,15 @@ class Loop:
         return replace(assets, tuned=tuned) if tuned else assets
 
     def _give_up(self, run: PlannedRun, display: Display) -> None:
-        words = "interrupted by a signal"
-        self.ledger.append(run.run_id, "failed", run.attempt, _phase(display), cause="interrupted", message=words)
+        signalled = BenchError("interrupted by a signal", cause="interrupted", phase=_phase(display))
+        self._put_on_record(run.run_id, run.attempt, signalled)
         set_aside(self.folder, run.run_id)
         display.end("interrupted", failed=True)
 
     def _failed(self, run: PlannedRun, error: BenchError, display: Display) -> None:
-        moved, kept = self.folder / "runs" / run.run_id, aside(self.folder, run.run_id)
-        error.logs = tuple(kept / log.relative_to(moved) if log.is_relative_to(moved) else log for log in error.logs)
+        kept = aside(self.folder, run.run_id)
         try:
-            self._put_on_record(run, error)
+            self._put_on_record(run.run_id, run.attempt, error)
         except StoreError as refusal:
             refusal.evidence = (f"the run had failed before that: {error.message}",)
             raise
@@ -266,12 +270,17 @@ class Loop:
         display.end(f"failed in {error.phase}", failed=True)
         display.say(f"{error}\n  kept: {kept}")
 
-    def _put_on_record(self, run: PlannedRun, error: BenchError) -> None:
+    def _put_on_record(self, run_id: str, attempt: int, error: BenchError) -> None:
+        """Write a failure into the ledger; what it brings no proof of, the attempt's own logs say."""
+        home, kept = self.folder / "runs" / run_id, aside(self.folder, run_id)
+        error.evidence = error.evidence or last_words(home)
+        own = error.logs or logs_left(home)
+        error.logs = tuple(kept / log.relative_to(home) if log.is_relative_to(home) else log for log in own)
         logs = [log.relative_to(self.folder) if log.is_relative_to(self.folder) else log for log in error.logs]
         self.ledger.append(
-            run.run_id,
+            run_id,
             "failed",
-            run.attempt,
+            attempt,
             error.phase,
             error.cause,
             error.message,

@@ -80,12 +80,14 @@ def left_in_runs(campaign: Path) -> Iterator[Path]:
             for entry in entries:
                 if not _RUN_ID.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                     continue
-                home = Path(entry.path)
-                if not (home / "run.json").exists():
-                    yield from _left_in(home)
+                yield from _left_in(Path(entry.path))
 
 
-def _left_in(home: Path) -> Iterator[Path]:
-    for folder in (home, home / "primary", home / "secondary"):
-        if folder.is_dir() and not folder.is_symlink():
-            yield from (path for pattern in _LEFT for path in folder.glob(pattern) if not path.is_dir())
+def _left_in(home: Path) -> list[Path]:
+    try:
+        if (home / "run.json").exists():
+            return []
+        folders = [one for one in (home, home / "primary", home / "secondary") if one.is_dir() and not one.is_symlink()]
+        return [path for one in folders for pattern in _LEFT for path in one.glob(pattern) if not path.is_dir()]
+    except PermissionError:  # another user's run
+        return []
