@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
-from analysis.derived.outcomes import FINER, outcomes
+from analysis.derived.outcomes import FINER, outcomes, run_table
+from analysis.derived.stalls import Free, always_note, free_cells
+from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
-from analysis.stored.load import PHASES
+from analysis.stored.load import PHASES, load_campaign
 
 GIB = 1 << 30
 
@@ -43,6 +48,40 @@ def test_a_run_is_reduced_to_one_number_per_outcome() -> None:
     assert not row["pause_p95_enough"]
     assert np.isnan(row["bytes_sent"])
     assert np.isnan(row["slow_share"])
+
+
+def test_stalls_are_counted_from_the_same_cell_without_them_where_that_is_known() -> None:
+    every = checkpoints([52, 51, 50, 52, 91]).assign(load_s=0.042)
+    alone = outcomes(every, tcp=True)
+    assert (alone["slow_share"], alone["always_stalled"]) == (0.2, True)
+    assert np.isnan(alone["slow_base_s"])
+    beside = outcomes(every, tcp=True, free=Free(pause_s=0.010, load_s=0.002))
+    assert (beside["slow_share"], beside["slow_base_s"], beside["always_stalled"]) == (1.0, 0.010, True)
+
+
+def test_a_load_phase_that_is_as_long_without_tcp_is_no_stall() -> None:
+    long = checkpoints([60] * 5).assign(load_s=0.050)
+    assert not outcomes(long, tcp=True, free=Free(pause_s=0.058, load_s=0.049))["always_stalled"]
+    assert not outcomes(long, tcp=False)["always_stalled"]
+    assert not outcomes(long.assign(load_s=[0.050] * 4 + [0.002]), tcp=True)["always_stalled"]
+
+
+def test_the_same_cell_over_a_unix_socket_or_without_delay_is_found(tmp_path: Path) -> None:
+    fake = Fake(workloads=(IDLE,), links=("tcp", "nodelay", "unix"), repeats=2, count=12)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs))
+    factors = ["mem", "smp"]
+    for _, cell in table.groupby(factors):
+        by = dict(list(cell.groupby("link.transport")))
+        assert by["tcp"]["slow_base_s"].unique() == pytest.approx(
+            pd.concat([by["nodelay"], by["unix"]])["pause"].median()
+        )
+        assert by["nodelay"]["slow_base_s"].unique() == pytest.approx(by["unix"]["pause"].median())
+        assert by["unix"]["slow_base_s"].isna().all()
+    assert table.loc[table["link.transport"] == "tcp", "always_stalled"].all()
+    assert always_note(campaign.runs).startswith("in 8 of 16 runs over TCP every checkpoint waits about 40 ms")
+    only = [run for run in campaign.runs if flatten(run.record.cell)["link.transport"] == "tcp"]
+    assert free_cells(only) == [None] * 8
 
 
 def test_the_period_is_that_of_neighbours() -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from analysis.commands.terminal import console, print_table, reported
 from analysis.derived.calibration import FEWEST_STUDIES, STUDIES, rates, table
 from analysis.derived.model import model_of
+from analysis.derived.stalls import always_note
 from analysis.stats.simulate import Model
 from analysis.stored.study import load_study
 
@@ -85,9 +86,14 @@ def _studies(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    model = Model() if options.campaign is None else model_of(load_study(options.campaign))
+    campaign = None if options.campaign is None else load_study(options.campaign)
+    model = Model() if campaign is None else model_of(campaign)
     found = table(rates(model, studies=options.studies, seed=options.seed))
-    show(model, found, console())
+    out = console()
+    show(model, found, out)
+    stalled = "" if campaign is None else always_note(campaign.runs)
+    if stalled:
+        out.print(f"note: {stalled}")
     if options.csv is not None:
         text: str = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
         options.csv.write_text(text, encoding="utf-8")

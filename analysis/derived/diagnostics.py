@@ -80,6 +80,9 @@ class Diagnostics:
         outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
         multimodal: runs with more than one mode.
         stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
+        stalled_by_own_pause: those of the runs over TCP whose band is above their own usual pause, since no cell is the
+            same without stalls: a run that always stalls does not show in ``stalled``.
+        always_stalled: runs over TCP whose ``load`` phase is as long as a stall in every checkpoint.
         lag1: the median autocorrelation of neighbouring checkpoints.
         drifting_hosts: runs whose host drifted.
         sensitivity: the primary hypotheses under other choices.
@@ -97,6 +100,8 @@ class Diagnostics:
     checkpoints: int
     multimodal: int
     stalled: tuple[int, int]
+    stalled_by_own_pause: int
+    always_stalled: int
     lag1: float
     drifting_hosts: int
     sensitivity: tuple[Sensitivity, ...]
@@ -119,6 +124,8 @@ def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostic
         checkpoints=int(runs["checkpoints"].sum()),
         multimodal=int((runs["modes"] > 1).sum()),
         stalled=(int((over_tcp["slow_share"] > 0).sum()), len(over_tcp)),
+        stalled_by_own_pause=int(over_tcp["slow_base_s"].isna().sum()),
+        always_stalled=int(over_tcp["always_stalled"].sum()),
         lag1=float(runs["lag1"].median()),
         drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
         sensitivity=tuple(_sensitivity(campaign, runs)),

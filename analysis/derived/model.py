@@ -11,6 +11,7 @@ from scipy.stats import linregress
 from analysis import stats
 from analysis.derived.designs import designs
 from analysis.derived.outcomes import used_pauses
+from analysis.derived.stalls import TCP
 from analysis.errors import NothingMeasuredError
 from analysis.stats.simulate import Model, fitted
 from analysis.stored.factors import flatten
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_TCP = ("tcp", "nodelay")
 _FEWEST_RUNS, _FEWEST_CHECKPOINTS = 2, 10
 _STEADIEST, _RARE = 0.98, 1e-7
 _ALPHA = 0.05
@@ -34,7 +34,8 @@ def model_of(campaign: Campaign) -> Model:
     """Return the model of a campaign: its sizes, blocks and checkpoints, and the variation that its runs show.
 
     The sizes are those of the factor with most of them, at one combination of the other factors. Stalls of delayed
-    acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are.
+    acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are. One
+    that every run of a cell has in every checkpoint varies nothing: it is part of that cell's pause.
 
     Raises:
         NothingMeasuredError: no cell has two runs with ten checkpoints.
@@ -96,7 +97,7 @@ class _Stalls:
 
 def _stalls_of(runs: Sequence[Run]) -> _Stalls:
     pauses = [used_pauses(run) for run in runs]
-    if flatten(runs[0].record.cell).get("link.transport") not in _TCP:
+    if flatten(runs[0].record.cell).get("link.transport") not in TCP:
         return _Stalls(tuple(pauses), 0, 0.0, 0, 0, 0, len(runs))
     levels = np.array([np.median(one) for one in pauses])
     free = [one for one, stuck in zip(pauses, _in_band(levels - levels.min()), strict=True) if not stuck]

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
+from analysis.derived.stalls import TCP, Free, free_cells, stalls
 from analysis.stored.factors import effective, flatten, working_set_bytes
 from analysis.stored.load import PHASES
 
@@ -42,7 +43,6 @@ _FLOATS = ["t_request", "pause_s", "total_s", *PHASES, *(f"{name}_s" for name in
 
 TRIGGERS = ("demand", "timer", "mismatch")
 _TAILS = {"pause_p95": 0.95, "pause_p99": 0.99}
-_TCP = ("tcp", "nodelay")
 _FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 
 
@@ -52,14 +52,16 @@ def run_table(runs: Iterable[Run], cells: Cells) -> pd.DataFrame:
     Columns: where it stands (``run_id``, ``campaign``, ``cell``: its place in ``cells.names``, ``block``, ``order``,
     ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``), every factor by its dotted path,
     ``working_set_bytes``, ``effective`` (equal for cells that are the same machine), every outcome of ``OUTCOMES`` (s,
-    pages, bytes or a share; NaN where it was not measured), ``pause_p95_enough``/``pause_p99_enough``, one ``by_*``
+    pages, bytes or a share; NaN where it was not measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see
+    :class:`analysis.derived.stalls.Stalls`; else NaN and False), ``pause_p95_enough``/``pause_p99_enough``, a ``by_*``
     share per trigger, and how the series behaved: ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey),
     ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
     places = {name.cell_id: place for place, name in enumerate(cells.names)}
     every = list(runs)
     classes = steadiness_classes([used_pauses(run) for run in every])
-    return pd.DataFrame([_row(run, places[run.record.cell_id], one) for run, one in zip(every, classes, strict=True)])
+    rows = zip(every, classes, free_cells(every), strict=True)
+    return pd.DataFrame([_row(run, places[run.record.cell_id], one, free) for run, one, free in rows])
 
 
 def used(run: Run) -> pd.DataFrame:
@@ -84,7 +86,7 @@ def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str,
     return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
 
 
-def _row(run: Run, cell: int, steadiness: tuple[str, int | None]) -> dict[str, Any]:
+def _row(run: Run, cell: int, steadiness: tuple[str, int | None], free: Free | None) -> dict[str, Any]:
     record, kept = run.record, used(run)
     factors = flatten(record.cell) | {"accel": record.accel}
     return {
@@ -101,7 +103,7 @@ def _row(run: Run, cell: int, steadiness: tuple[str, int | None]) -> dict[str, A
         **factors,
         "working_set_bytes": working_set_bytes(factors),
         "effective": repr(sorted(effective(factors).items())),
-        **outcomes(kept, tcp=factors.get("link.transport") in _TCP),
+        **outcomes(kept, tcp=factors.get("link.transport") in TCP, free=free),
         "colo_start": float(record.timings.get("colo_start_s", np.nan)),
         "transport_bytes_per_s": float(record.transport.get("bytes_per_s", np.nan)),
         **behaviour(run.checkpoints["pause_s"].to_numpy(), kept["pause_s"].to_numpy()),
@@ -110,8 +112,11 @@ def _row(run: Run, cell: int, steadiness: tuple[str, int | None]) -> dict[str, A
     }
 
 
-def outcomes(kept: pd.DataFrame, *, tcp: bool) -> dict[str, float | bool]:
-    """Return the outcomes of one run from its checkpoints after the warm-up; ``slow_share`` has a meaning over TCP."""
+def outcomes(kept: pd.DataFrame, *, tcp: bool, free: Free | None = None) -> dict[str, float | bool]:
+    """Return the outcomes of one run from its checkpoints after the warm-up.
+
+    ``slow_share`` has a meaning over TCP, and is measured from ``free``, its cell without stalls, where that is known.
+    """
     # One look into the table for all columns of one type: pandas takes its time for each.
     times = dict(zip(_FLOATS, np.ascontiguousarray(kept[_FLOATS].to_numpy(dtype=np.float64).T), strict=True))
     pause, began = times["pause_s"], times["t_request"]
@@ -127,7 +132,10 @@ def outcomes(kept: pd.DataFrame, *, tcp: bool) -> dict[str, float | bool]:
     row["period"] = _median(np.diff(began)[follows])
     wall = float(began[-1] + times["total_s"][-1] - began[0])
     row["paused_share"] = float(pause.sum()) / wall if wall > 0 else np.nan
-    row["slow_share"] = stats.slow_mode_share(pause).share if tcp else np.nan
+    stalled = stalls(pause, times["load_s"], free) if tcp else None
+    row["slow_share"] = stalled.share if stalled else np.nan
+    row["slow_base_s"] = stalled.base_s if stalled else np.nan
+    row["always_stalled"] = bool(stalled and stalled.always)
     triggers = kept["trigger"].to_numpy()
     row |= {f"by_{name}": float((triggers == name).mean()) for name in TRIGGERS}
     row["mismatch_share"] = row["by_mismatch"]

@@ -17,6 +17,7 @@ from scipy.stats import chi2
 from analysis import stats
 from analysis.derived.designs import ASSURANCE, Reach, designs, reach
 from analysis.derived.outcomes import used_pauses
+from analysis.derived.stalls import always_note
 from analysis.errors import NothingMeasuredError
 from analysis.stored.factors import flatten
 from analysis.text import plural
@@ -274,4 +275,6 @@ def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, sd: fl
         notes.append(f"in {plural(clipped, 'cell')} runs differ less than their checkpoints explain: taken as 0")
     if sd == 0:
         notes.append("run medians do not differ at all: no effect is too small to see, or the data is no measurement")
+    stalled = always_note(campaign.runs)
+    notes += [stalled] if stalled else []
     return notes

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.derived.outcomes import outcomes, used, used_pauses
+from analysis.derived.stalls import TCP, Free, free_cells
 from analysis.errors import AnalysisError
 from analysis.stored.factors import flatten
 
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Key = tuple[tuple[str, str], ...]
 
 _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
-_TCP = ("tcp", "nodelay")
 
 
 class NotComparableError(AnalysisError):
@@ -83,8 +83,9 @@ def side_cells(campaign: Campaign, outcome: str) -> dict[Key, SideCell]:
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in factors.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set(), [])).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    for run in campaign.runs:
-        value = run_value(run, outcome) if run.record.quality.ok else math.nan
+    free = free_cells(campaign.runs) if outcome == "slow_share" else [None] * len(campaign.runs)
+    for run, without in zip(campaign.runs, free, strict=True):
+        value = run_value(run, outcome, without) if run.record.quality.ok else math.nan
         if math.isfinite(value) and value > 0:
             found[keys[run.record.cell_id]].values.append(value)
     for failure in campaign.failures:
@@ -104,13 +105,14 @@ def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Ma
             )
 
 
-def run_value(run: Run, outcome: str) -> float:
+def run_value(run: Run, outcome: str, free: Free | None = None) -> float:
     """Return one run's outcome, as in :func:`analysis.derived.outcomes.run_table`; NaN where it was not measured."""
     if outcome == "colo_start":
         return float(run.record.timings.get("colo_start_s", math.nan))
     if outcome == "pause":
         return float(np.median(used_pauses(run)))
-    return float(outcomes(used(run), tcp=flatten(run.record.cell).get("link.transport") in _TCP)[outcome])
+    tcp = flatten(run.record.cell).get("link.transport") in TCP
+    return float(outcomes(used(run), tcp=tcp, free=free)[outcome])
 
 
 def conditions(base: Campaign, new: Campaign) -> Iterable[tuple[str, str]]:

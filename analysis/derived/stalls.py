@@ -1,0 +1,114 @@
+"""Stalls over TCP: what a pause is without any, and whether a run has one in every checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.stored.factors import flatten
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.stored.load import Run
+
+    Floats = NDArray[np.float64]
+
+TCP = ("tcp", "nodelay")
+"""Transports of which a share of stalled checkpoints is told."""
+
+_FREE = {"tcp": ("unix", "nodelay"), "nodelay": ("unix",)}
+_APART = {"link.transport", "replica"}
+
+
+@dataclass(frozen=True)
+class Stalls:
+    """The stalls of one run over TCP.
+
+    Attributes:
+        share: of its checkpoints, that lie in the band of one or two delayed acknowledgements above ``base_s``.
+        base_s: the pause of the same cell over a transport without them; NaN where the campaign has none. Then the
+            band is above the run's own usual pause, and a stall that every checkpoint has does not show in ``share``.
+        always: whether the ``load`` phase, which waits for the secondary's answer, took as long as a delayed
+            acknowledgement in every checkpoint, and does not over the other transport where there is one.
+    """
+
+    share: float
+    base_s: float
+    always: bool
+
+
+@dataclass(frozen=True)
+class Free:
+    """Medians over the runs of a cell without delayed acknowledgements: its ``pause_s``, its ``load_s``."""
+
+    pause_s: float
+    load_s: float
+
+
+_UNKNOWN = Free(float("nan"), float("nan"))
+
+
+def stalls(pause: Floats, load: Floats, free: Free | None = None) -> Stalls:
+    """Return the stalls of one run over TCP from its checkpoints after the warm-up.
+
+    Args:
+        pause: (n,) seconds.
+        load: (n,) seconds, of the phase of that name.
+        free: the same cell without delayed acknowledgements, where known.
+    """
+    known = free or _UNKNOWN
+    base = known.pause_s if known.pause_s > 0 else None
+    threshold = stats.DELAYED_ACK_S[0]
+    return Stalls(
+        share=stats.slow_mode_share(pause, base_s=base).share,
+        base_s=known.pause_s,
+        always=float(load.min()) >= threshold and not known.load_s >= threshold,
+    )
+
+
+def free_cells(runs: Sequence[Run]) -> list[Free | None]:
+    """Return for each run what its cell takes over a transport without delayed acknowledgements; None where unknown.
+
+    For TCP that is the same configuration over a unix socket or TCP without delay, for the latter over a unix socket.
+    """
+    keys = [_key(run) for run in runs]
+    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    needed = {(free, rest) for transport, rest in keys for free in _FREE.get(transport, ())}
+    for key, run in zip(keys, runs, strict=True):
+        if key in needed:
+            rows = run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
+            found.setdefault(key, []).append((float(rows["pause_s"].median()), float(rows["load_s"].median())))
+    medians = []
+    for transport, rest in keys:
+        same = [each for free in _FREE.get(transport, ()) for each in found.get((free, rest), ())]
+        medians.append(Free(*(float(middle) for middle in np.median(same, axis=0))) if same else None)
+    return medians
+
+
+def always_note(runs: Sequence[Run]) -> str:
+    """Say how many runs over TCP stall in every checkpoint (``Stalls.always``); empty where none does."""
+    over_tcp = [(run, free) for run, free in zip(runs, free_cells(runs), strict=True) if _key(run)[0] in TCP]
+    always = 0
+    for run, free in over_tcp:
+        rows = run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
+        always += stalls(rows["pause_s"].to_numpy(), rows["load_s"].to_numpy(), free).always
+    if not always:
+        return ""
+    return (
+        f"in {always} of {plural(len(over_tcp), 'run')} over TCP every checkpoint waits about 40 ms for a delayed "
+        "acknowledgement: that is part of their pause here, and makes what varies a smaller share of it"
+    )
+
+
+def _key(run: Run) -> tuple[str, str]:
+    """Return a run's transport, and the rest of its configuration."""
+    factors = flatten(run.record.cell)
+    rest = sorted((path, repr(level)) for path, level in factors.items() if path not in _APART)
+    return str(factors.get("link.transport")), repr((run.record.accel, rest))
