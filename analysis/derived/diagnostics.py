@@ -8,6 +8,7 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis import stats
 from analysis.derived.finding import Effect
@@ -17,7 +18,7 @@ from analysis.stored.records import Hypothesis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
+    from numpy.typing import NDArray
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
@@ -84,6 +85,7 @@ class Diagnostics:
             same without stalls: a run that always stalls does not show in ``stalled``.
         always_stalled: runs over TCP whose ``load`` phase is as long as a stall in every checkpoint.
         lag1: the median autocorrelation of neighbouring checkpoints.
+        outside_block: runs that were measured when a later block had begun, see :func:`outside_block`.
         drifting_hosts: runs whose host drifted.
         sensitivity: the primary hypotheses under other choices.
     """
@@ -103,6 +105,7 @@ class Diagnostics:
     stalled_by_own_pause: int
     always_stalled: int
     lag1: float
+    outside_block: int
     drifting_hosts: int
     sensitivity: tuple[Sensitivity, ...]
 
@@ -127,6 +130,7 @@ def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostic
         stalled_by_own_pause=int(over_tcp["slow_base_s"].isna().sum()),
         always_stalled=int(over_tcp["always_stalled"].sum()),
         lag1=float(runs["lag1"].median()),
+        outside_block=int(outside_block(runs).sum()),
         drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
         sensitivity=tuple(_sensitivity(campaign, runs)),
     )
@@ -153,6 +157,18 @@ def residuals(runs: pd.DataFrame) -> pd.Series:
     return (logs - centre).mask(alone)
 
 
+def outside_block(runs: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which runs started after the first run of a later block of their campaign: those measured again.
+
+    A block holds what happened to the host in its time; it does not hold what happened to such a run.
+    """
+    first = runs.groupby(["campaign", "block"])["started_at"].min().astype(float).sort_index(ascending=False)
+    of_later = first.groupby("campaign").transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
+    own = pd.MultiIndex.from_frame(runs[["campaign", "block"]])
+    outside: NDArray[np.bool_] = runs["started_at"].to_numpy() > of_later.reindex(own).to_numpy()
+    return outside
+
+
 def _drift(runs: pd.DataFrame) -> Drift | None:
     """Compare runs of the same cell only: what tells cells apart is no drift."""
     shared = runs[runs["cell"].map(runs["cell"].value_counts()) > 1]
@@ -166,7 +182,7 @@ def _drift(runs: pd.DataFrame) -> Drift | None:
 
 
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
-    """Judge each primary question on the pause again with other warm-ups, and with every run whatever its quality."""
+    """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
     declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
     asked = [one for one in declared if one.family == "primary" and one.outcome == "pause"]
     choices = _choices(campaign, runs) if asked else ()
@@ -181,11 +197,13 @@ def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.D
     others = (("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
     tables = [(name, runs.assign(pause=_medians(campaign, share))) for name, share in others]
     quiet = np.array([not run.record.host.drift for run in campaign.runs])
+    inside = ~outside_block(runs)
     whole = runs.assign(quality_ok=True)
     return [
         *tables,
         *([("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []),
         *([("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []),
+        *([] if inside.all() else [("without runs measured outside their block's time", runs[inside])]),
     ]
 
 

@@ -134,13 +134,14 @@ def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Mo
 
 
 def _drift(cells: Sequence[Sequence[Run]]) -> float:
-    """Return the change of the log pause over the campaign by a straight line; 0 where that may well be noise."""
-    order = np.array([run.record.order for runs in cells for run in runs], dtype=np.float64)
+    """Return the change of the log pause over the campaign by a straight line in time; 0 where that may well be noise."""
+    started = np.array([run.record.started_at for runs in cells for run in runs], dtype=np.float64)
+    started -= started.min()
     rest = np.concatenate([_centred(np.log([np.median(used_pauses(run)) for run in runs])) for runs in cells])
-    if np.ptp(order) == 0:
+    if np.ptp(started) == 0:
         return 0.0
-    line = linregress(order, rest)
-    return float(line.slope) * float(np.ptp(order)) if line.pvalue <= _ALPHA else 0.0
+    line = linregress(started, rest)
+    return float(line.slope) * float(np.ptp(started)) if line.pvalue <= _ALPHA else 0.0
 
 
 def _centred(values: Floats) -> Floats:

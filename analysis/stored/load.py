@@ -163,8 +163,12 @@ def _read_runs(
             runs.append(_read_run(folder / "runs" / planned.run_id, planned, cells.get(planned.cell_id)))
         except _UnusableError as error:
             unread.append(Unread(planned, str(error)))
-    runs.sort(key=lambda run: (run.record.block, run.record.order))
-    return tuple(runs), tuple(unread)
+    return in_order_measured(runs), tuple(unread)
+
+
+def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
+    """Return runs by the time they started: one that was measured again ran later than it was planned."""
+    return tuple(sorted(runs, key=lambda run: (run.record.started_at, run.record.block, run.record.order)))
 
 
 def _read_run(folder: Path, planned: PlannedRun, cell: dict[str, Any] | None) -> Run:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.errors import DifferentPlansError
 from analysis.stored.factors import flatten
-from analysis.stored.load import load_campaign
+from analysis.stored.load import in_order_measured, load_campaign
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -61,7 +61,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
             }
         ),
         plan_sha256=f"{one.plan_sha256} + {other.plan_sha256}",
-        runs=(*one.runs, *runs),
+        runs=in_order_measured((*one.runs, *runs)),
         unread=(*one.unread, *other.unread),
         failures=(*one.failures, *other.failures),
         attempts=(*one.attempts, *other.attempts),

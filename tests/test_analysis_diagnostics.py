@@ -1,0 +1,67 @@
+"""What bears on trust, on tables whose truth is known: every number here is invented."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import IDLE, Fake, write_campaign
+
+from analysis.derived.diagnostics import outside_block
+from analysis.derived.model import model_of
+from analysis.derived.results import derive
+from analysis.stored.load import Campaign, load_campaign
+from analysis.stored.records import Hypothesis
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+GROWS = Hypothesis(id="H1", claim="It grows with RAM.", factor="mem").model_dump(mode="json")
+
+
+def started(campaign: str, block: int, *at: float) -> pd.DataFrame:
+    return pd.DataFrame({"campaign": campaign, "block": block, "started_at": at})
+
+
+def test_a_run_is_outside_its_block_when_a_later_one_of_its_campaign_had_begun() -> None:
+    one = [started("one", 0, 10, 20, 95), started("one", 1, 30, 40, 75), started("one", 3, 50, 60)]
+    other = started("other", 4, 0, 5)
+    runs = pd.concat([*one, other], ignore_index=True)
+    assert outside_block(runs).tolist() == [False, False, True, False, False, True, *[False] * 4]
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Campaign:
+    """A campaign whose very first run was measured again when all others were done, and took ten times as long."""
+    fake = Fake(workloads=(IDLE,), links=("unix",), repeats=6, count=12, hypotheses=(GROWS,))
+    folder = write_campaign(tmp_path_factory.mktemp("results"), fake)
+    records = {path: json.loads(path.read_text()) for path in folder.glob("runs/*/run.json")}
+    last = max(record["started_at"] for record in records.values())
+    path = min(records, key=lambda path: records[path]["order"])
+    path.write_text(json.dumps(records[path] | {"started_at": last + 100, "finished_at": last + 110}))
+    return load_campaign(folder)
+
+
+def test_runs_are_in_the_order_in_which_they_ran_not_in_that_of_the_plan(again: Campaign) -> None:
+    times = [run.record.started_at for run in again.runs]
+    assert times == sorted(times)
+    assert again.runs[-1].record.order == min(run.record.order for run in again.runs)
+
+
+def test_a_run_that_was_measured_again_is_left_out_to_see_whether_a_word_hangs_on_it(again: Campaign) -> None:
+    found = derive(again).diagnostics
+    assert found.outside_block == 1
+    assert "without runs measured outside their block's time" in {one.choice for one in found.sensitivity}
+
+
+def test_a_drift_is_one_of_time(tmp_path: Path) -> None:
+    fake = Fake(workloads=(IDLE,), links=("unix",), repeats=6, count=12)
+    runs = load_campaign(write_campaign(tmp_path, fake))
+    first = runs.runs[0].record.started_at
+    for run in runs.runs:
+        run.checkpoints["pause_s"] *= np.exp((run.record.started_at - first) / 1000)
+    span = runs.runs[-1].record.started_at - first
+    assert model_of(runs).drift == pytest.approx(span / 1000, rel=0.3)
