@@ -38,6 +38,7 @@ from analysis.plots import (
     violin,
 )
 from analysis.plots.drawing import NoFigureError
+from analysis.plots.style import look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -163,6 +164,27 @@ class TestHeatmap:
         assert (len(data), missing["attempts"], missing["short"], missing["panel"]) == (4, 1, True, "")
         assert np.isnan(missing["pause_ms"])
         assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
+
+    def test_a_panel_shows_its_own_sizes_and_names_slots_without_a_cell(self) -> None:
+        sizes = [("a", 1, 1), ("a", 2, 2), ("b", 4, 1)]
+        rows = [
+            {"panel": panel, "mem_bytes": mem * GIB, "memory": f"{mem} GiB", "smp": smp, "vcpus": f"{smp} vCPUs"}
+            | {
+                "pause_ms": 10.0 * mem,
+                "low_ms": 9.0 * mem,
+                "high_ms": 11.0 * mem,
+                "runs": 6,
+                "attempts": 6,
+                "short": False,
+            }
+            for panel, mem, smp in sizes
+        ]
+        with look():
+            one, other = heatmap.plot(pd.DataFrame(rows), 7.0).axes[:2]
+        assert [label.get_text() for label in one.get_yticklabels()] == ["1 GiB", "2 GiB"]
+        assert [label.get_text() for label in other.get_yticklabels()] == ["4 GiB"]
+        assert [text.get_text() for text in one.texts].count("not measured") == 2
+        assert [text.get_text() for text in other.texts] == ["40.0\n[36.0\N{EN DASH}44.0]\n6/6"]
 
     def test_one_size_has_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="the same in every cell"):

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
     from analysis.derived.results import Results
-    from analysis.stored.cells import Cells
+    from analysis.stored.cells import CellName, Cells
     from analysis.stored.load import Run
 
 
@@ -37,7 +41,11 @@ def evenly(count: int, most: int) -> NDArray[np.int64]:
 
 def cell_columns(cells: Cells, place: int) -> dict[str, Any]:
     """Return where a cell stands in the figures, as columns of their data."""
-    name = cells.names[place]
+    return name_columns(cells.names[place])
+
+
+def name_columns(name: CellName) -> dict[str, Any]:
+    """Return the columns of :func:`cell_columns` by the name of a cell."""
     return {
         "panel": name.panel,
         "cell": name.label,
@@ -47,6 +55,30 @@ def cell_columns(cells: Cells, place: int) -> dict[str, Any]:
         "vcpus": name.vcpus,
         "smp": name.smp,
     }
+
+
+def unmeasured(results: Results) -> list[CellName]:
+    """Return names for planned cells without a measured run, as for a measured cell that differs in size only.
+
+    A planned cell unlike every measured one in something else has no name.
+    """
+    measured = places(results.cells)
+    alike = {
+        _but_size(run.record.cell): results.cells.names[measured[run.record.cell_id]] for run in results.campaign.runs
+    }
+    found = []
+    for cell in results.campaign.plan.cells:
+        like = alike.get(_but_size(cell.cell))
+        if cell.cell_id not in measured and like is not None:
+            mem_bytes, smp = int(cell.cell["mem"]), int(cell.cell["smp"])
+            name = replace(like, cell_id=cell.cell_id, mem_bytes=mem_bytes, smp=smp)
+            found.append(replace(name, label=like.label.replace(like.size, name.size)))
+    return found
+
+
+def _but_size(cell: Mapping[str, Any]) -> str:
+    rest = {key: value for key, value in cell.items() if key not in {"mem", "smp", "deadlines", "accel"}}
+    return json.dumps(rest, sort_keys=True)
 
 
 def places(cells: Cells) -> dict[str, int]:

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import stats
 from analysis.plots import axes
+from analysis.plots.data import unmeasured
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import emulated, where_text
@@ -40,6 +41,7 @@ def frame(results: Results) -> pd.DataFrame:
     """
     campaign = results.campaign
     labels = {name.cell_id: name.label for name in results.cells.names}
+    labels |= {name.cell_id: name.label for name in unmeasured(results)}
     labels |= {run.cell_id: run.label for run in campaign.plan.runs if run.cell_id not in labels}
     failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
     ended = failed + Counter(run.record.cell_id for run in campaign.runs)

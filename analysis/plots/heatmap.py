@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +14,7 @@ from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.patches import Patch, Rectangle
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, places
+from analysis.plots.data import cell_columns, name_columns, places, unmeasured
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import LINE_PT, QUIET, SMALL_PT, TEXT_PT, Look, ink_on
 from analysis.plots.words import (
@@ -29,13 +28,14 @@ from analysis.plots.words import (
     where_text,
     whiskers_text,
 )
-from analysis.text import ms_text, plural, size_text
+from analysis.text import ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+    from numpy.typing import NDArray
 
     from analysis.derived.results import Results
 
@@ -77,21 +77,12 @@ def frame(results: Results) -> pd.DataFrame:
 
 
 def _unmeasured(results: Results) -> list[dict[str, Any]]:
-    """Return planned cells without a measured run; the panel is that of a measured cell that differs in size only."""
-    where, rows = places(results.cells), []
-    alike = {
-        _but_size(run.record.cell): results.cells.names[where[run.record.cell_id]] for run in results.campaign.runs
-    }
-    for cell in results.campaign.plan.cells:
-        like = alike.get(_but_size(cell.cell))
-        if cell.cell_id in where or like is None:
-            continue
-        mem, smp = int(cell.cell["mem"]), int(cell.cell["smp"])
-        name = {"panel": like.panel, "cell": cell.label, "accel": like.accel}
-        size = {"memory": size_text(mem), "mem_bytes": mem, "vcpus": plural(smp, "vCPU"), "smp": smp}
-        planned = sum(run.cell_id == cell.cell_id for run in results.campaign.plan.runs)
-        failed = sum(attempt.planned.cell_id == cell.cell_id for attempt in results.campaign.attempts)
-        rows.append({**name, **size, **_counts(0, planned, failed)})
+    """Return planned cells without a measured run."""
+    rows, plan = [], results.campaign.plan
+    for name in unmeasured(results):
+        planned = sum(run.cell_id == name.cell_id for run in plan.runs)
+        failed = sum(attempt.planned.cell_id == name.cell_id for attempt in results.campaign.attempts)
+        rows.append({**name_columns(name), **_counts(0, planned, failed)})
     return rows
 
 
@@ -99,25 +90,22 @@ def _counts(runs: int, planned: int, failed: int) -> dict[str, int | bool]:
     return {"runs": runs, "attempts": max(runs + failed, planned), "short": runs < planned or failed > 0}
 
 
-def _but_size(cell: Mapping[str, Any]) -> str:
-    rest = {key: value for key, value in cell.items() if key not in {"mem", "smp", "deadlines", "accel"}}
-    return json.dumps(rest, sort_keys=True)
-
-
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
-    """Draw one heat map per panel; hatched are cells of which launches failed or are missing."""
+    """Draw one heat map per panel, of its own sizes; hatched are cells of which launches failed or are missing."""
     names = axes.panel_names(data)
     across, down = _directions(data)
-    wanted = data[across].nunique() * _CELL_IN + _LABEL_IN
+    levels = {name: [sorted(set(data.loc[data["panel"] == name, size])) for size in (across, down)] for name in names}
+    most = max(len(columns) for columns, _ in levels.values())
+    wanted = most * _CELL_IN + _LABEL_IN
     columns = max(min(int(width_in / wanted), len(names), _MOST_COLUMNS), 1)
     roomy = width_in / columns >= wanted
-    heights = [data[down].nunique() * (_HIGH_IN if roomy else _FLAT_IN)] * len(names)
+    counts = [len(rows) for _, rows in levels.values()]
     hatched = Patch(facecolor="white", edgecolor=QUIET, hatch="////", label="launches failed or missing")
     entries = [hatched] if data["short"].any() else []
     panels = axes.Panels(
         names,
         width_in,
-        heights,
+        [count * (_HIGH_IN if roomy else _FLAT_IN) for count in counts],
         where=where,
         entries=entries,
         columns=columns,
@@ -126,10 +114,12 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         share="",
     )
     norm = _norm(data["pause_ms"])
-    levels = {size: sorted(set(data[size])) for size in (across, down)}
-    for panel, ax in panels.by_name.items():
-        _heat(ax, data[data["panel"] == panel], levels, norm, roomy=roomy)
-        _name_levels(ax, data, across, down)
+    for (panel, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
+        own = data[data["panel"] == panel]
+        _heat(ax, own, {across: levels[panel][0], down: levels[panel][1]}, norm, roomy=roomy)
+        _name_levels(ax, own, across, down)
+        # Cells of all panels are equally large, whatever number of them a panel has.
+        ax.set(xlim=(0, most), ylim=(slots, 0))
     _bar(panels, norm)
     return panels.figure
 
@@ -144,7 +134,8 @@ def _norm(values: pd.Series) -> Normalize:
     low, high = float(values.min()), float(values.max())
     if high / low > _LOG_FROM:
         return LogNorm(low, high)
-    return Normalize(low, high if high > low else low + 1)
+    # From 0, so that cells which hardly differ hardly do so in colour.
+    return Normalize(0.0, high or 1.0)
 
 
 def _heat(ax: Axes, data: pd.DataFrame, levels: Mapping[str, list[int]], norm: Normalize, *, roomy: bool) -> None:
@@ -152,6 +143,9 @@ def _heat(ax: Axes, data: pd.DataFrame, levels: Mapping[str, list[int]], norm: N
     table = data.pivot_table(index=down, columns=across, values="pause_ms", dropna=False)
     table = table.reindex(index=levels[down], columns=levels[across])
     sns.heatmap(table.astype(float), cmap="cividis", norm=norm, cbar=False, linewidths=1.0, linecolor="white", ax=ax)
+    for y, x in np.argwhere(~_planned(data, levels)):
+        look: Look = {"fontsize": SMALL_PT, "color": QUIET, "ha": "center", "va": "center"}
+        ax.text(x + 0.5, y + 0.5, "not measured" if roomy else DASH, **look)
     for row in data.to_dict("records"):
         x, y = levels[across].index(row[across]), levels[down].index(row[down])
         colour = to_hex(mpl.colormaps["cividis"](float(norm(row["pause_ms"])))) if row["runs"] else "#ffffff"
@@ -163,8 +157,15 @@ def _heat(ax: Axes, data: pd.DataFrame, levels: Mapping[str, list[int]], norm: N
         box: Look | None = (
             {"boxstyle": "square,pad=0.2", "facecolor": colour, "edgecolor": "none"} if row["short"] else None
         )
-        look: Look = {"fontsize": SMALL_PT, "color": ink_on(colour), "linespacing": 1.15, "bbox": box}
+        look = {"fontsize": SMALL_PT, "color": ink_on(colour), "linespacing": 1.15, "bbox": box}
         ax.text(x + 0.5, y + 0.5, _annotation(row, roomy=roomy), ha="center", va="center", **look)
+
+
+def _planned(data: pd.DataFrame, levels: Mapping[str, list[int]]) -> NDArray[np.bool_]:
+    """Tell which slots of a panel have a cell: a row per level down, a column per level across."""
+    across, down = levels
+    cells = set(zip(data[down], data[across], strict=True))
+    return np.array([[(y, x) in cells for x in levels[across]] for y in levels[down]])
 
 
 def _annotation(row: Mapping[str, Any], *, roomy: bool) -> str:
@@ -184,7 +185,8 @@ def _name_levels(ax: Axes, data: pd.DataFrame, across: str, down: str) -> None:
         names = data[[size, _TEXTS[size]]].drop_duplicates().sort_values(size)[_TEXTS[size]]
         ticks(np.arange(len(names)) + 0.5, list(names), rotation=0)
     ax.set(xlabel="", ylabel="")
-    ax.tick_params(length=0)
+    # Above, where they touch the cells also in a panel of fewer rows than the one beside it.
+    ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
     ax.grid(visible=False)
 
 
