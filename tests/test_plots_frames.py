@@ -196,10 +196,16 @@ class TestPhases:
         means = phases.frame(sweep).pivot_table(index="cell", columns="phase", values="mean_ms")
         np.testing.assert_allclose(means[list(phases.INSIDE)].sum(axis=1), means[phases.PAUSE])
 
-    def test_a_single_run_has_no_interval(self, single: Results) -> None:
-        sketch = phases.sketch(single)
-        assert sketch.data[["low_ms", "high_ms"]].isna().all(axis=None)
-        assert "a cell of one run has none" in sketch.words.caption
+    def test_few_runs_have_their_range_and_no_interval(self, demo: Results, sweep: Results) -> None:
+        sketch = phases.sketch(demo)
+        assert set(sketch.data["whisker"]) == {"range"}
+        first = sketch.data[(sketch.data["phase"] == "save") & (sketch.data["cell"] == demo.cells.names[0].label)].iloc[
+            0
+        ]
+        own = demo.runs.loc[demo.runs["cell"] == 0, "save"] * 1e3
+        assert (first["low_ms"], first["high_ms"]) == (own.min(), own.max())
+        assert "the range of the runs, since an interval from fewer than 6 runs" in sketch.words.caption
+        assert set(phases.frame(sweep)["whisker"]) == {"interval"}
 
     def test_the_heading_names_the_longest_phase(self, sweep: Results) -> None:
         assert phases.sketch(sweep).words.heading.startswith("The save phase is the longest part of the pause in")

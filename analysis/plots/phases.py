@@ -14,7 +14,7 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns, places
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
-from analysis.plots.words import MS, design_text, where_text
+from analysis.plots.words import FEWEST_FOR_INTERVAL, INTERVAL, MS, RANGE, SPACE, design_text, where_text
 from analysis.stored.load import PAUSE_PHASES, PHASES
 from analysis.text import ms_text, percent_text, plural
 
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.derived.results import Results
+    from analysis.stats.checks import FloatArray
 
 NAME = "phase_means"
 PAUSE = "pause"
@@ -32,7 +33,11 @@ OUTSIDE = {"request": ("#ededed", "////"), "stop": ("#c9c9c9", "\\\\\\\\")}
 """Fill and hatch of the phases before the VM stops."""
 
 _ROW_IN = 0.25
-_LABELS_IN = 1.15
+_LABELS_IN = 1.45
+_BAR = 0.76
+_PAUSE_LANE, _LANES = -0.22, (0.0, 0.14, 0.28)
+"""Where whiskers lie about the middle of a bar: the pause's, and those of phases that follow each other."""
+
 _LEAST_SHARE = 0.05
 """Phases shorter than this share of the longest bar have no whisker of their own: it would cover them."""
 
@@ -64,14 +69,22 @@ def sketch(results: Results) -> Sketch:
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return the mean of every phase and of the pause per cell, in ms, with its t interval over runs."""
+    """Return the mean of every phase and of the pause per cell, in ms, with the ends of its whisker.
+
+    These are the t interval over runs, or their range below :data:`FEWEST_FOR_INTERVAL` runs; ``whisker`` says which.
+    """
     where, rows = places(results.cells), []
     for _, row in results.per_cell.iterrows():
-        said = {**cell_columns(results.cells, where[row["cell_id"]]), "runs": row["runs"]}
+        place = where[row["cell_id"]]
+        runs = results.runs[results.runs["cell"] == place]
+        kind = INTERVAL if len(runs) >= FEWEST_FOR_INTERVAL else RANGE
+        said = {**cell_columns(results.cells, place), "runs": len(runs), "whisker": kind}
         for phase in (*NAMES, PAUSE):
             name = "pause_mean" if phase == PAUSE else phase
-            ends = {"low_ms": row[f"{name}_low"] * MS, "high_ms": row[f"{name}_high"] * MS}
-            rows.append({**said, "phase": phase, "mean_ms": row[name] * MS, **ends})
+            low, high = (
+                (row[f"{name}_low"], row[f"{name}_high"]) if kind == INTERVAL else (runs[name].min(), runs[name].max())
+            )
+            rows.append({**said, "phase": phase, "mean_ms": row[name] * MS, "low_ms": low * MS, "high_ms": high * MS})
     return pd.DataFrame(rows)
 
 
@@ -90,51 +103,60 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         labels_in=_LABELS_IN,
         share="x",
     )
-    pause = data[data["phase"] == PAUSE]
-    right = float(np.nanmax(pause[["mean_ms", "high_ms"]].to_numpy()))
+    longest = float(data.loc[data["phase"] == PAUSE, "mean_ms"].max())
     left = float(data[data["phase"].isin(list(OUTSIDE))].groupby("cell")["mean_ms"].sum().max())
-    # Room for the number after the longest bar.
-    room = 1.04 + 0.34 / panels.room_in
-    panels.axes[0].set_xlim(-left - 0.03 * right, right * room)
+    right = max(_reach(own, longest) for _, own in data.groupby("cell"))
+    panels.axes[0].set_xlim(-left - 0.03 * right, 1.03 * right)
     for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
-        _bars(ax, data[data["panel"] == name], right)
+        _bars(ax, data[data["panel"] == name], longest)
         ax.set_ylim(slots - 0.45, -0.55)
     roomy = is_wide(width_in) and columns == 1
     panels.label("mean time from the moment the VM stopped [ms]" if roomy else "mean time since the VM stopped [ms]")
     return panels.figure
 
 
-def _by_phase(data: pd.DataFrame, values: str) -> pd.DataFrame:
-    """Return a column per phase and a row per cell, in the order of the data."""
-    table = data.pivot_table(index="cell", columns="phase", values=values, sort=False, dropna=False)
-    return table.reindex(columns=[*NAMES, PAUSE])
+def _reach(cell: pd.DataFrame, longest: float) -> float:
+    """Return how far to the right the bar of a cell and its whiskers go."""
+    own = cell.set_index("phase")
+    inside = own.loc[list(INSIDE)]
+    ends = inside["mean_ms"].cumsum() + (inside["high_ms"] - inside["mean_ms"]).where(_whiskered(inside, longest), 0.0)
+    return float(max(ends.max(), own.loc[PAUSE, "high_ms"], own.loc[PAUSE, "mean_ms"]))
+
+
+def _whiskered(phase: pd.DataFrame, longest: float) -> pd.Series:
+    return (phase["mean_ms"] > _LEAST_SHARE * longest) & (phase["high_ms"] > phase["low_ms"])
 
 
 def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
-    table = _by_phase(data, "mean_ms")
-    lows, highs = (_by_phase(data, end) for end in ("low_ms", "high_ms"))
-    rows = np.arange(len(table))
-    starts = -table[list(OUTSIDE)].sum(axis=1).to_numpy()
+    cells = data.drop_duplicates("cell")
+    rows = np.arange(len(cells))
+    by_phase = {name: own.set_index("cell").loc[cells["cell"]] for name, own in data.groupby("phase")}
+    starts = -np.sum([by_phase[phase]["mean_ms"].to_numpy() for phase in OUTSIDE], axis=0)
     for phase, look in colours().items():
-        means = table[phase].to_numpy()
-        ax.barh(rows, means, left=starts, height=0.72, **fill(phase, *look))
+        means = by_phase[phase]["mean_ms"].to_numpy()
+        ax.barh(rows, means, left=starts, height=_BAR, **fill(phase, *look))
         starts = starts + means
-        halves = np.array([means - lows[phase], highs[phase] - means])
-        own = (means > _LEAST_SHARE * longest) & (halves[0] > 0)
+        own = _whiskered(by_phase[phase], longest).to_numpy()
         if phase in INSIDE and own.any():
+            lane = _LANES[INSIDE.index(phase) % len(_LANES)]
             halo = [withStroke(linewidth=1.6, foreground="white")]
-            thin: Look = {"fmt": "none", "ecolor": INK, "elinewidth": 0.6, "capsize": 1.2, "path_effects": halo}
-            ax.errorbar(starts[own], rows[own] + 0.22, xerr=halves[:, own], **thin)
-    total = table[PAUSE].to_numpy()
-    halves = np.nan_to_num(np.array([total - lows[PAUSE], highs[PAUSE] - total]))
-    ax.errorbar(total, rows, xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5)
-    for row, (mean, half) in enumerate(zip(total, halves[1], strict=True)):
-        near: Look = {"textcoords": "offset points", "va": "center", "fontsize": SMALL_PT}
-        ax.annotate(ms_text(mean), (mean + half, row), (4, 0), **near)
-    first = data.drop_duplicates("cell")
-    ax.set_yticks(rows, list(first["memory"] + " · " + first["vcpus"]))
+            thin: Look = {"ecolor": INK, "elinewidth": 0.6, "capsize": 1.2, "path_effects": halo}
+            ends = _halves(by_phase[phase])[:, own]
+            ax.errorbar(starts[own], rows[own] + lane, xerr=ends, fmt="none", **thin)
+    total = by_phase[PAUSE]
+    look_of_pause: Look = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2.0}
+    ax.errorbar(total["mean_ms"], rows + _PAUSE_LANE, xerr=_halves(total), fmt="none", **look_of_pause)
+    for row, mean in enumerate(total["mean_ms"]):
+        # Beside the axes: at the end of a whisker a number would be taken for that end.
+        ax.annotate(ms_text(mean), (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+    ax.set_yticks(rows, list(cells["memory"] + " · " + cells["vcpus"]))
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.grid(visible=False, axis="y")
+
+
+def _halves(phase: pd.DataFrame) -> FloatArray:
+    mean, low, high = (phase[name].to_numpy(dtype=np.float64) for name in ("mean_ms", "low_ms", "high_ms"))
+    return np.nan_to_num(np.maximum([mean - low, high - mean], 0.0))
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
@@ -148,13 +170,13 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     share = low if low == high else f"{low} to {high}"
     where = "" if cells == 1 else f" in all {cells} cells" if count == cells else f" in {count} of {cells} cells"
     heading = f"The {phase} phase is the longest part of the pause{where}: {share} of it"
-    single = bool((results.runs.groupby("cell").size() == 1).any())
-    interval = (
-        "Whiskers: 95 % t interval over runs, of the mean pause at the end of a bar and, thin, of each longer phase"
-        f"{'; a cell of one run has none' if single else ''}."
-    )
+    exact = f"the 95{SPACE}% t interval over runs"
+    few = f"the range of the runs, since an interval from fewer than {FEWEST_FOR_INTERVAL} runs says little"
+    kinds = set(data["whisker"])
+    ends = exact if kinds == {INTERVAL} else few if kinds == {RANGE} else f"{exact}; in cells of few runs {few}"
+    interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end."
     caption = (
         "Mean duration of each phase over the runs of a cell; means, because they add up. The VM stops at 0; request "
-        f"and stop lie before it. The number is the mean pause in ms. {design_text(results, interval)}"
+        f"and stop lie before it. At the right the mean pause in ms. {design_text(results, interval)}"
     )
     return Words(heading, caption, f"Stacked bars of the mean phases of {plural(cells, 'cell')}. {heading}.")
