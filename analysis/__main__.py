@@ -17,7 +17,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = os.environ.get("OPENBLAS_NUM_THREADS", "1")
 
 from analysis.commands import calibrate, compare, power
 from analysis.derived.declared import read_hypotheses
-from analysis.errors import AnalysisError
+from analysis.errors import UNWRITABLE, AnalysisError
 from analysis.report.build import build_report
 
 if TYPE_CHECKING:
@@ -32,9 +32,6 @@ COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
 
 STYLES = ("screen", "acm", "ieee")
 """How wide the figures are drawn, and how large their letters are."""
-
-UNWRITABLE = 3
-"""The exit status when this machine does not let the report be written: a full disk, a folder of somebody else."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

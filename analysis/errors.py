@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+UNWRITABLE = 3
+"""The exit status when this machine does not let a file be written: a full disk, a folder of somebody else."""
+
 
 class AnalysisError(Exception):
     """No report can be built; the message is one line for a person.

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
@@ -16,7 +18,7 @@ from analysis.commands.terminal import console
 from analysis.derived.comparison import compare
 from analysis.derived.sides import NotComparableError
 from analysis.errors import NothingMeasuredError
-from analysis.stored.load import Campaign, Failure, Run
+from analysis.stored.load import PHASES, Campaign, Failure, Run
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
 
 if TYPE_CHECKING:
@@ -225,6 +227,27 @@ def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: t
     ended = main(["compare", str(base), str(new), "--threshold", "20%", "--json", str(written)])
     assert ended in code
     assert json.loads(written.read_text())["exit_code"] == ended
+
+
+def test_pauses_twice_as_long_end_the_command_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=6))
+    new = write_campaign(tmp_path, Fake(name="new", links=("unix",), repeats=6))
+    for path in new.glob("runs/*/checkpoints.parquet"):
+        table = pq.read_table(path)
+        for name in ("pause_s", "total_s", *PHASES):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), pc.multiply(table[name], 2.0))
+        pq.write_table(table, path)
+    assert main(["compare", str(base), str(new)]) == 5
+    assert capsys.readouterr().out.splitlines()[-1].startswith("REGRESSED at a threshold of 5 %")
+
+
+def test_an_answer_that_cannot_be_written_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    nowhere = str(tmp_path / "none" / "answer")
+    assert main(["compare", str(base), str(base), "--json", nowhere]) == 3
+    assert main(["calibrate", "--from", str(base), "--studies", "50", "--csv", nowhere]) == 3
+    assert capsys.readouterr().err.count("a file cannot be written") == 2
 
 
 def test_wrong_usage_is_2_and_nothing_measured_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -64,7 +64,7 @@ def _row(row: dict[str, object]) -> tuple[str, ...]:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0, 1 when the campaign tells nothing of how runs vary, 2 on wrong usage."""
+    """Return 0, 1 when the campaign tells nothing of how runs vary, 2 on wrong usage, 3 when FILE is not writable."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis calibrate",
         description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
 from analysis.derived.comparison import CONFIDENCE, HANGS_ON_FAILURES, INCONCLUSIVE, compare
+from analysis.derived.digits import rounded
 from analysis.derived.outcomes import OUTCOMES, TIMES
 from analysis.derived.sentences import amount
 from analysis.stored.load import load_campaign
@@ -51,7 +52,7 @@ def to_json(comparison: Comparison) -> str:
         "only_in_new": comparison.only_in_new,
         "notes": comparison.notes,
     }
-    return json.dumps(document, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def unit_of(outcome: str) -> str:
@@ -118,11 +119,11 @@ def settles(comparison: Comparison) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured, 2 wrong usage."""
+    """Return 0 not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured, 2 wrong usage, 3 not writable."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis compare",
         description="Compare two campaigns cell by cell. Ends with 0 not regressed, 5 regressed, 6 inconclusive, "
-        "1 nothing was measured that both have, 2 wrong usage.",
+        "1 nothing was measured that both have, 2 wrong usage, 3 FILE cannot be written.",
     )
     parser.add_argument("base", type=Path, help="the campaign to compare with")
     parser.add_argument("new", type=Path, help="the campaign in question")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
-from analysis.errors import AnalysisError
+from analysis.errors import UNWRITABLE, AnalysisError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -66,4 +66,4 @@ def reported(work: Callable[[], int]) -> int:
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"colo-bench: a file cannot be written: {error}\n")
-        return AnalysisError.exit_code
+        return UNWRITABLE

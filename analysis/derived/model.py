@@ -134,7 +134,7 @@ def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Mo
 
 
 def _drift(cells: Sequence[Sequence[Run]]) -> float:
-    """Return the change of the log pause over the campaign by a straight line in time; 0 where that may well be noise."""
+    """Return the change of the log pause over the campaign, a straight line in time; 0 where it may well be noise."""
     started = np.array([run.record.started_at for runs in cells for run in runs], dtype=np.float64)
     started -= started.min()
     rest = np.concatenate([_centred(np.log([np.median(used_pauses(run)) for run in runs])) for runs in cells])

@@ -7,6 +7,8 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from analysis.derived.digits import rounded
+
 if TYPE_CHECKING:
     from analysis.derived.finding import Effect, Finding
     from analysis.derived.results import Results
@@ -15,7 +17,10 @@ SCHEMA_VERSION = 1
 
 
 def verdicts_json(results: Results) -> str:
-    """Return the content of ``verdicts.json``; a number that does not exist is null, an infinite one is text."""
+    """Return the content of ``verdicts.json``; a number that does not exist is null, an infinite one is text.
+
+    The same data gives the same bytes on any processor: numbers have nine significant digits.
+    """
     plan = results.campaign.plan
     tree = {
         "schema_version": SCHEMA_VERSION,
@@ -26,7 +31,7 @@ def verdicts_json(results: Results) -> str:
         "noise_floor": results.diagnostics.noise_floor,
         "verdicts": [_verdict(finding) for finding in results.findings],
     }
-    return json.dumps(_plain(tree), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def _verdict(finding: Finding) -> dict[str, Any]:
