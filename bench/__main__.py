@@ -22,7 +22,7 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from bench.config.explain import explain_composition
+from bench.config.explain import HELP, explain_composition
 from bench.config.load import CHECKOUT, Settings, load_grid
 from bench.config.model import Cell
 from bench.errors import ConfigError
@@ -33,6 +33,10 @@ from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+_LONG = ("help", "hydra-help", "version", "cfg", "resolve", "package", "shell-completion", "config-dir", "info")
+_OPTIONS = frozenset((*(f"--{name}" for name in _LONG), "-h", "-c", "-p", "-sc", "-cd", "-i"))
+"""Those of Hydra's that show something or add a folder of configuration; the others have no meaning here."""
 
 _KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
@@ -51,6 +55,9 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if idle:
         raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    strange = [word for word in words if word.startswith("-") and word.partition("=")[0] not in _OPTIONS]
+    if strange and strange[0].lstrip("-").partition("=")[0] not in _KEYS:
+        raise ConfigError(f"{strange[0]}: no such option; write KEY=VALUE", hint=HELP)
     dashed = [word for word in words if word.startswith("-") and word.lstrip("-").partition("=")[0] in _KEYS]
     if dashed:
         raise ConfigError(f"{dashed[0]}: write {dashed[0].lstrip('-')}, without dashes")
@@ -60,6 +67,8 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
             hydra.main(version_base="1.3", config_path=str(CHECKOUT / "conf"), config_name="config")(task)()
         except (HydraException, OmegaConfBaseException, ValueError) as error:
             raise explain_composition(error) from error
+    if not composed and not any(word.startswith("-") for word in words):
+        raise ConfigError("this sweep has no cell: a glob(...) in it matches nothing", hint=HELP)
     return composed
 
 

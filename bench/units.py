@@ -45,7 +45,7 @@ def parse_size(value: object) -> int:
     if isinstance(value, str) and (match := _SIZE.fullmatch(value)):
         size = int(match["n"]) << _SHIFT[match["unit"]]
     if not 0 < size < _LARGEST:
-        raise ValueError(f"{_shown(value)} is not a size; write 512M, 4G or a whole number of bytes")
+        raise ValueError(f"{_shown(value)} is not a size; write 512M, 4G or a number of bytes, above 0")
     return size
 
 

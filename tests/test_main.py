@@ -84,6 +84,9 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
         (["workload=3"], "must be a string"),
         (["mem.size=3"], "Could not override 'mem.size'"),
         (["~mem"], "mem: missing"),
+        (["workload=glob(xyz*)"], "this sweep has no cell: a glob(...) in it matches nothing"),
+        (["-x"], "-x: no such option; write KEY=VALUE"),
+        (["--config-path=/tmp"], "--config-path=/tmp: no such option"),
     ],
 )
 def test_wrong_usage_is_refused_in_words_with_status_2(

@@ -14,11 +14,11 @@ from bench.config.hypotheses import Hypothesis
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
 
     from pydantic_core import ErrorDetails
 
-_HELP = "python -m bench --help lists every group, key and default"
+HELP = "python -m bench --help lists every group, key and default"
 _SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
 _LONGEST = 80
 _WRITABLE = 1 << 256
@@ -28,7 +28,7 @@ def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
     """Return the refusal of a name that is not one of the legal ones."""
     near = difflib.get_close_matches(key.rpartition("=")[2].rpartition(".")[2], list(legal), n=1)
     guess = f"did you mean {near[0]}? " if near else ""
-    return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=_HELP)
+    return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=HELP)
 
 
 def explain_composition(error: Exception) -> ConfigError:
@@ -45,7 +45,7 @@ def explain_composition(error: Exception) -> ConfigError:
             return unknown(str(cause.full_key), "key", legal)
     return ConfigError(
         f"the configuration cannot be composed: {' '.join(str(error).split())}",
-        hint=f"what exists is set without a leading +; {_HELP}",
+        hint=f"what exists is set without a leading +; {HELP}",
     )
 
 
@@ -58,7 +58,7 @@ def explain_values(error: ValidationError, tree: Mapping[str, Any], prefix: tupl
         prefix: where in the tree the validated part stands.
     """
     refusals = [_explain_one(detail, tree, prefix) for detail in error.errors()]
-    return ConfigError("\n".join(refusal.message for refusal in refusals), hint=_HELP)
+    return ConfigError("\n".join(refusal.message for refusal in refusals), hint=HELP)
 
 
 def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[str, ...]) -> ConfigError:
@@ -70,10 +70,32 @@ def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[st
     if detail["type"] == "extra_forbidden":
         legal = Hypothesis.model_fields if where[0] == "hypotheses" else _beside(tree, where[:-1])
         return unknown(key, "key", {str(one) for one in legal} - {where[-1]})
-    message = detail["msg"].removeprefix("Value error, ")
+    message = _MESSAGES.get(detail["type"], _as_it_is)(detail)
     if isinstance(detail["input"], dict | list):
         return ConfigError(f"{key}: {_sentence(message)}" if key else message)
     return ConfigError(f"{key}={_shown(detail['input'])}: {_sentence(message)}")
+
+
+def _as_it_is(detail: ErrorDetails) -> str:
+    return detail["msg"].removeprefix("Value error, ")
+
+
+def _at_least(detail: ErrorDetails) -> str:
+    least = detail["ctx"]["ge"]
+    return f"should be at least {least >> 20}M" if least and not least % (1 << 20) else f"should be at least {least}"
+
+
+def _list(detail: ErrorDetails) -> str:
+    return f"should be a list: write [{_shown(detail['input'])}], or [A,B]"
+
+
+_MESSAGES: Mapping[str, Callable[[ErrorDetails], str]] = {
+    "greater_than_equal": _at_least,
+    "less_than_equal": lambda detail: f"should be at most {detail['ctx']['le']}",
+    "literal_error": lambda detail: _as_it_is(detail).replace("False", "false"),
+    "tuple_type": _list,
+}
+"""What pydantic says as its library would, said as it is typed here."""
 
 
 def _beside(tree: Mapping[str, Any], path: tuple[str, ...]) -> Collection[Any]:

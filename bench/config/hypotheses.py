@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.errors import ConfigError
 from bench.units import parse_size, refuse_bool
@@ -72,7 +73,7 @@ class Hypothesis(Frozen):
         high: the same.
     """
 
-    id: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]{0,31}$")]
+    id: Annotated[str, written_as(r"[A-Za-z][A-Za-z0-9_]{0,31}", "letters, then also digits and _, up to 32 of them")]
     claim: Annotated[str, Field(min_length=1, max_length=200)]
     kind: Literal["trend", "contrast", "value"] = "trend"
     outcome: Outcome = "pause"

@@ -11,6 +11,7 @@ from omegaconf.errors import OmegaConfBaseException
 from pydantic import BeforeValidator, Field, ValidationError
 
 from bench.config.explain import explain_composition, explain_values
+from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell, Positive, Whole, absolute_path
@@ -20,10 +21,17 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 CHECKOUT = Path(__file__).resolve().parents[2]
+_MOST_BLOCKS = 10_000
 _ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
 
 
-Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
+Name = Annotated[
+    str,
+    written_as(
+        r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}",
+        "letters, digits, and . _ - after the first, up to 64, such as day-7",
+    ),
+]
 """A name that is also that of one folder in another: it never leads out of it."""
 
 
@@ -88,7 +96,7 @@ class Settings(Frozen):
 
     campaign: Annotated[Name | None, BeforeValidator(_campaign_name)] = None
     results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
-    repeats: Positive = 1
+    repeats: Annotated[Positive, Field(le=_MOST_BLOCKS)] = 1
     seed: Annotated[Whole, Field(ge=0)] = 0
     on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()
     dry_run: bool = False

@@ -15,6 +15,7 @@ from pydantic import (
     model_validator,
 )
 
+from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
@@ -98,8 +99,8 @@ class Cache(Frozen):
 class Cpu(Frozen):
     """The emulated CPU: ``-cpu MODEL,FEATURES`` plus the caches the guest is told of."""
 
-    model: str = Field(default="qemu64", pattern=r"^[A-Za-z0-9._-]+$")
-    features: tuple[Annotated[str, Field(pattern=r"^[+-]?[A-Za-z0-9._=-]+$")], ...] = ()
+    model: Annotated[str, written_as(r"[A-Za-z0-9._-]+", "a name that `qemu-system-x86_64 -cpu help` lists")] = "qemu64"
+    features: tuple[Annotated[str, written_as(r"[+-]?[A-Za-z0-9._=-]+", "+NAME, -NAME or NAME=VALUE")], ...] = ()
     l3_cache: bool | None = None
     cache: Cache = Cache()
 
@@ -143,7 +144,7 @@ class Checkpoint(Frozen):
     warmup: Annotated[Whole, Field(ge=0)] = 3
 
 
-EventGlob = Annotated[str, Field(pattern=r"^[A-Za-z0-9_*?]+$")]
+EventGlob = Annotated[str, written_as(r"[A-Za-z0-9_*?]+", "an event's name; * and ? stand for others' letters")]
 
 
 class Trace(Frozen):
@@ -179,7 +180,9 @@ class Tune(Frozen):
         pinning: which CPUs each side may use (any user).
     """
 
-    governor: Annotated[str, Field(pattern=r"^[a-z_]{1,32}$")] | None = None
+    governor: (
+        Annotated[str, written_as(r"[a-z_]{1,32}", "a governor's name in small letters, as performance")] | None
+    ) = None
     thp: Literal["always", "madvise", "never"] | None = None
     swap: Literal[False] | None = None
     pinning: Pinning = Pinning()
@@ -221,7 +224,7 @@ class Cell(Frozen):
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
     tune: Tune = Tune()
-    replica: Annotated[str, Field(pattern=r"^[a-z0-9]{1,16}$")] = "a"
+    replica: Annotated[str, written_as(r"[a-z0-9]{1,16}", "up to 16 small letters and digits")] = "a"
     deadlines: Deadlines = Deadlines()
 
     @model_serializer(mode="wrap")
