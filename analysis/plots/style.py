@@ -81,7 +81,9 @@ _COMMON: dict[str, Any] = {
     "axes.titleweight": "bold",
     "figure.constrained_layout.use": True,
     "figure.titlesize": SMALL_PT,
-    "font.family": "DejaVu Sans",
+    # The generic name too, for browsers of machines without this font; Verdana is as wide.
+    "font.family": ["DejaVu Sans", "sans-serif"],
+    "font.sans-serif": ["DejaVu Sans", "Verdana"],
     "font.size": TEXT_PT,
     "grid.color": FAINT,
     "grid.linewidth": LINE_PT,
