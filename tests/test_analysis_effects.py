@@ -6,9 +6,11 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
+from analysis.derived.effects import across_runs
 from analysis.derived.results import derive
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
@@ -56,6 +58,17 @@ def test_a_page_costs_what_was_built_in_and_the_transport_bounds_it(results: Res
     (page,) = results.effects.pages
     assert page.across.estimate == pytest.approx(1.3, rel=0.15)
     assert page.bound == pytest.approx(4104 / 2e9 * 1e6)
+
+
+def test_what_a_page_costs_cannot_be_told_from_runs_with_about_as_many_pages(results: Results) -> None:
+    assert results.effects.pages[0].apart
+    pages, pauses = np.array([1000.0, 1200.0, 1400.0]), np.array([0.010, 0.012, 0.015])
+    assert across_runs(pages, pauses) is None
+    assert across_runs(pages[:2], pauses[:2]) is None
+    assert across_runs(np.zeros(3), pauses) is None
+    found = across_runs(np.array([1000.0, 2000.0, 3000.0]), np.array([0.010, 0.012, 0.014]))
+    assert found is not None
+    assert found.estimate == pytest.approx(2.0)
 
 
 def test_arms_that_meet_are_an_aa_control(results: Results) -> None:

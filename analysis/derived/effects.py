@@ -22,6 +22,10 @@ GIB = 1 << 30
 PAGE_BYTES = 4096 + 8
 """What a dirty page is on the wire: its content and its header (``ram_save_page`` in QEMU's ``migration/ram.c``)."""
 
+PAGES_APART = 1.5
+"""Runs differ in pages by design when their means differ by this factor; below it is chance, and its slope noise."""
+
+_FEWEST_FOR_LINE = 3
 _NONE = Effect(float("nan"), float("nan"), float("nan"))
 _FEWEST_RUNS = 2
 
@@ -50,9 +54,10 @@ class PageRow:
     """What one more dirty page adds to the pause, in microseconds.
 
     Attributes:
-        where: over which transport, under KVM or emulation.
+        where: over which transport, under KVM or emulation, with which workload where there are several.
         within: from the variation within runs, 95 % interval over runs; NaN where page counts hardly vary.
-        across: from run means against each other, 95 % interval; NaN with one level of pages.
+        across: from run means against each other, 95 % interval; NaN where it cannot be told, see ``apart``.
+        apart: whether run means of the page count differ by ``PAGES_APART`` or more, in three runs or more.
         bound: what the transport alone takes for a page; NaN where it was not measured.
         runs: how many entered.
     """
@@ -60,6 +65,7 @@ class PageRow:
     where: str
     within: Effect
     across: Effect
+    apart: bool
     bound: float
     runs: int
 
@@ -127,22 +133,42 @@ def _over_blocks(values: NDArray[np.float64]) -> Effect:
 
 def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     found = []
-    for (accel, transport), rows in runs.groupby(["accel", "link.transport"], sort=True):
+    names = ("accel", "link.transport", "workload.name")
+    for (accel, transport, workload), rows in runs.groupby(list(names), sort=True):
         counted = [(place, *_counted(used(records[place]))) for place in rows.index]
         kept = [(place, *both) for place, *both in counted if len(both[0]) >= _FEWEST_RUNS]
         if len(kept) < _FEWEST_RUNS:
             continue
         places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
+        across = across_runs(*(np.array([one.mean() for one in each]) for each in (pages, pauses)))
+        several = len(set(runs["workload.name"])) > 1
         found.append(
             PageRow(
-                where=level_words(("accel", "link.transport"), (accel, transport)),
+                where=level_words(names[:2], (accel, transport)) + (f", {workload}" if several else ""),
                 within=_within(pages, pauses, [str(rows.loc[place, "cell"]) for place in places]),
-                across=_across(np.array([one.mean() for one in pages]), np.array([one.mean() for one in pauses])),
+                across=across or _NONE,
+                apart=across is not None,
                 bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
                 runs=len(kept),
             )
         )
     return found
+
+
+def across_runs(pages: NDArray[np.float64], pauses: NDArray[np.float64]) -> Effect | None:
+    """Return what a page costs in microseconds from runs against each other, with a 95 % interval.
+
+    Args:
+        pages: (n,) mean dirty pages of each run.
+        pauses: (n,) mean pause of each run, in seconds.
+
+    Returns:
+        None where it cannot be told: fewer than three runs, or page counts not :data:`PAGES_APART`.
+    """
+    if len(pages) < _FEWEST_FOR_LINE or pages.max() < PAGES_APART * pages.min() or np.ptp(pages) == 0:
+        return None
+    line = stats.least_squares(pages, pauses)
+    return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
 
 
 def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -159,14 +185,6 @@ def _within(pages: list[NDArray[np.float64]], pauses: list[NDArray[np.float64]],
     except ValueError:
         return _NONE
     return Effect(1e6 * cost.estimate, 1e6 * cost.low, 1e6 * cost.high)
-
-
-def _across(pages: NDArray[np.float64], pauses: NDArray[np.float64]) -> Effect:
-    try:
-        line = stats.least_squares(pages, pauses)
-    except ValueError:
-        return _NONE
-    return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
 
 
 def _devices(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[DeviceRow]:

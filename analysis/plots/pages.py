@@ -12,6 +12,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis import stats
+from analysis.derived.effects import PAGE_BYTES, PAGES_APART, across_runs
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, column, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
@@ -26,13 +27,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.derived.finding import Effect
     from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
 
 NAME = "pause_by_pages"
-PAGE_BYTES = 4096 + 8
-"""What one page is on the connection: its bytes and its header."""
-
 MOST_POINTS = 4000
 """About how many checkpoints are drawn: every n-th of each run."""
 
@@ -40,8 +39,6 @@ WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
 _US = 1e6
 _RESAMPLES = 1_000
 _LARGE = 1000
-_LEAST_RATIO = 1.5
-"""Runs of a panel differ in pages by design when their means differ by this factor; below it is chance."""
 
 _LINES: dict[str, dict[str, Any]] = {
     WITHIN: {"color": CATEGORIES[3], "linewidth": 1.3, "linestyle": "-", "label": "slope within runs"},
@@ -150,12 +147,15 @@ def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:
     pages, pause = (
         np.array(each) for each in zip(*((run.pages.mean(), run.pause_ms.mean()) for run in runs), strict=True)
     )
-    if len(runs) < 3 or pages.max() < _LEAST_RATIO * pages.min():  # noqa: PLR2004 - a line needs three
+    cost = across_runs(pages, pause / MS)
+    if cost is None:
         return []
-    fit = stats.least_squares(pages, pause)
-    slope = (fit.estimate * _US / MS, fit.low * _US / MS, fit.high * _US / MS)
     reach = (float(pages.min()), float(pages.max()))
-    return [_line(ACROSS, reach, slope, (float(pages.mean()), float(pause.mean())), len(runs))]
+    return [
+        _line(
+            ACROSS, reach, (cost.estimate, cost.low, cost.high), (float(pages.mean()), float(pause.mean())), len(runs)
+        )
+    ]
 
 
 def _line(
@@ -250,24 +250,27 @@ def _number(value: float) -> str:
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
-    told = data[(data["low"] > 0) | (data["high"] < 0)]
-    across, within = (told[told["of"] == of].to_dict("records") for of in (ACROSS, WITHIN_ALL))
-    lines, how = (across, "across runs") if across else (within, "within runs")
-    if not lines:
+    rows = results.effects.pages
+    across = [row for row in rows if _told(row.across)]
+    meant = across or [row for row in rows if _told(row.within)]
+    costs, how = (
+        ([row.across for row in meant], "across runs") if across else ([row.within for row in meant], "within runs")
+    )
+    if not costs:
         heading = "What one more dirty page costs cannot be told from this campaign"
-    elif len(lines) == 1:
-        heading = f"One more dirty page costs {_cost(lines[0], 'µs')} {how}"
+    elif len(costs) == 1:
+        ends = {"us_per_page": costs[0].estimate, "low": costs[0].low, "high": costs[0].high}
+        heading = f"One more dirty page costs {_cost(ends, 'µs')} {how}"
     else:
-        heading = f"One more dirty page costs {_range([line['us_per_page'] for line in lines])} µs {how}"
-    meant = data["panel"].isin([line["panel"] for line in lines] or list(data["panel"]))
-    bounds = data.loc[(data["of"] == BOUND) & meant, "us_per_page"]
-    if len(bounds):
+        heading = f"One more dirty page costs {_range([cost.estimate for cost in costs])} µs {how}"
+    bounds = [row.bound for row in meant or rows if np.isfinite(row.bound)]
+    if bounds:
         heading += f"; the transport alone takes {_range(bounds)} µs"
     shown = int((data["of"] == "checkpoint").sum())
     interval = (
         "Within runs: slope after centring each run, so that nothing that differs between runs enters; 95 % bootstrap "
         "interval over whole runs. Across runs: least squares of run means with whatever else grows along, 95 % t "
-        f"interval; only where page counts differ by a factor of {_LEAST_RATIO:g}. A slope whose interval holds 0 "
+        f"interval; only where page counts differ by a factor of {PAGES_APART:g}. A slope whose interval holds 0 "
         f"is not drawn. Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen"
@@ -276,6 +279,10 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     return Words(heading, caption, alt)
 
 
-def _range(values: Sequence[float] | pd.Series) -> str:
+def _told(cost: Effect) -> bool:
+    return cost.low > 0 or cost.high < 0
+
+
+def _range(values: Sequence[float]) -> str:
     low, high = _number(min(values)), _number(max(values))
     return low if low == high else f"{low} to {high}"
