@@ -387,9 +387,15 @@ class TestDrift:
     def test_a_trend_in_time_is_found_within_cells(self, sweep: Results) -> None:
         hours = (sweep.runs["started_at"] - sweep.runs["started_at"].min()) / 3600
         drifting = replace(sweep, runs=sweep.runs.assign(pause=0.02 * np.exp(0.5 * hours)))
-        assert drift.sketch(drifting).words.heading.startswith(
-            "Pauses drifted: from the first run to the last, 0.39 h, run medians change by +21.6"
-        )
+        assert drift.sketch(drifting).words.heading.startswith("Pauses drifted: run medians change by +21.6")
+        assert "over 24\N{NO-BREAK SPACE}min" in drift.sketch(drifting).words.heading
+        data = drift.frame(drifting)
+        np.testing.assert_allclose(np.diff(data["trend"]) / np.diff(data["hours"]), 0.5)
+
+    def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
+        late = sweep.runs["run_id"].iloc[0]
+        began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)
+        assert drift.frame(replace(sweep, runs=sweep.runs.assign(started_at=began)))["run_id"].iloc[-1] == late
 
     def test_cells_measured_once_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="every cell was measured once"):

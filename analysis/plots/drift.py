@@ -15,7 +15,7 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, MARKERS, QUIET, Look, is_wide
-from analysis.plots.words import design_text, percent_interval, where_text
+from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, where_text
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -32,6 +32,7 @@ _LEAST_WINDOW, _FEWEST = 9, 3
 _WINDOWS = 20
 """Of the rolling median in a long campaign."""
 
+_DASHES = (0, (5, 2))
 _MOST_BLOCKS = 25
 """More dashed lines than this would be a grey area."""
 
@@ -50,7 +51,7 @@ def frame(results: Results) -> pd.DataFrame:
     """Return per run its ``place`` (1-based) in the order measured, ``hours`` since the first, and ``residual`` (log).
 
     The residual is the log of the run median less the median of these in its cell; ``rolling`` is the median residual
-    of the runs around, see :func:`window`.
+    of the runs around, see :func:`window`, and ``trend`` the line of :func:`slope_per_hour`; NaN where there is none.
 
     Raises:
         NoFigureError: no cell was measured twice.
@@ -70,7 +71,14 @@ def frame(results: Results) -> pd.DataFrame:
         residual=logs - logs.groupby(runs["cell"]).transform("median"),
     )[again].reset_index(drop=True)
     rolling = data["residual"].rolling(window(len(data)), center=True, min_periods=_FEWEST).median()
-    return data.assign(rolling=rolling)
+    found = slope_per_hour(data)
+    trend = np.nan if found is None else _line(data, found.estimate)
+    return data.assign(rolling=rolling, trend=trend)
+
+
+def _line(data: pd.DataFrame, slope: float) -> pd.Series:
+    line = slope * data["hours"]
+    return line + (data["residual"] - line).median()
 
 
 def window(runs: int) -> int:
@@ -86,6 +94,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         for name, colour, marker in _looks(names)
     ]
     entries.append(Line2D([], [], color=INK, linewidth=1.1, label=f"median of {window(len(data))} runs"))
+    if data["trend"].notna().any():
+        entries.append(Line2D([], [], color=CATEGORIES[3], linewidth=1.1, linestyle=_DASHES, label="trend"))
     if 0 < len(starts) <= _MOST_BLOCKS:
         entries.append(Line2D([], [], color=QUIET, linewidth=LINE_PT, linestyle=(0, (3, 2)), label="a new block"))
     panels = axes.Panels([""], width_in, [1.6], where=where, entries=entries)
@@ -110,12 +120,13 @@ def _looks(names: Sequence[str]) -> list[tuple[str, str, str]]:
 
 
 def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
-    percent = 100 * np.expm1(data[["residual", "rolling"]])
+    percent = 100 * np.expm1(data[["residual", "rolling", "trend"]])
     for name, colour, marker in _looks(names):
         mine = data["panel"] == name
         look: Look = {"s": 11, "linewidth": 0, "alpha": 0.85}
         ax.scatter(data.loc[mine, "place"], percent.loc[mine, "residual"], color=colour, marker=marker, **look)
     ax.plot(data["place"], percent["rolling"], color=INK, linewidth=1.1)
+    ax.plot(data["place"], percent["trend"], color=CATEGORIES[3], linewidth=1.1, linestyle=_DASHES)
     ax.axhline(0, color=QUIET, linewidth=0.6)
     ax.grid(visible=False, axis="x")
     ax.margins(x=0.02)
@@ -134,21 +145,20 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     if found is None:
         most = 100 * float(np.expm1(data["residual"].abs().max()))
         heading, said = (
-            f"Runs differ from their cell's median by up to {most:.1f} %",
+            f"Runs differ from their cell's median by up to {most:.1f}{SPACE}%",
             "No trend over time can be estimated.",
         )
     else:
-        hours = float(data["hours"].max())
-        middle, low, high = (float(np.expm1(hours * end)) for end in (found.estimate, found.low, found.high))
-        drifted = "No drift shows" if low <= 0 <= high else "Pauses drifted"
-        change = f"run medians change by {percent_interval(middle, low, high)}"
-        heading = f"{drifted}: from the first run to the last, {hours:.2g} h, {change}"
-        said = "The trend is Theil-Sen on time within cells, with its 95 % interval."
+        change = change_over_campaign((found.estimate, found.low, found.high), float(data["hours"].max()))
+        drifted = "No drift shows" if found.low <= 0 <= found.high else "Pauses drifted"
+        untold = change.startswith(CANNOT)
+        heading = f"Whether pauses drifted {change}" if untold else f"{drifted}: run medians change by {change}"
+        said = f"Dashed: Theil-Sen trend on time within cells; the change is along it, with its 95{SPACE}% interval."
     once = len(results.runs) - len(data)
     missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""
     caption = (
-        "Each run's median pause relative to the median of its cell, in the order measured"
-        f"{missing}. {design_text(results, said)}"
+        f"Each run's median pause relative to the median of its cell, in the order in which the runs began{missing}. "
+        f"Line: rolling median of {window(len(data))} runs. {design_text(results, said)}"
     )
     blocks = plural(len(block_starts(data)) + 1, "block")
     return Words(

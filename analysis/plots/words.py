@@ -23,7 +23,10 @@ INTERVAL, RANGE = "interval", "range"
 """Kinds of whiskers."""
 
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
+CANNOT = "cannot be told"
+
 _HUNDRED_PERCENT = 1.0
+_MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
 
 def where_text(cells: Cells) -> str:
@@ -94,13 +97,35 @@ def whiskers_text(kinds: Iterable[str], shown: str = "Whiskers", *, thin: bool =
     return f"{shown}: {exact}, and {'thin without ends ' if thin else ''}{ranges}."
 
 
+def duration(hours: float) -> str:
+    """Return a duration: minutes below two hours, seconds below two minutes."""
+    seconds = 3600 * hours
+    if seconds < _MINUTES_FROM_S:
+        return f"{seconds:.0f}{SPACE}s"
+    return f"{seconds / 60:.0f}{SPACE}min" if hours < _HOURS_FROM else f"{hours:.1f}{SPACE}h"
+
+
+def change_over_campaign(log_per_hour: tuple[float, float, float], hours: float) -> str:
+    """Return by how much run medians changed from the first run to the last, from a slope of logs with its interval.
+
+    As ``+3.9 % [-1.8, +15.2] over 23 min``, or ``cannot be told over 3 min`` where the ends of the interval are a factor of two or
+    more apart. Per hour, a short campaign would say what it never saw.
+    """
+    middle, low, high = (hours * end for end in log_per_hour)
+    if not high - low < math.log(2):
+        return f"{CANNOT} over {duration(hours)}"
+    return f"{percent_interval(*(math.expm1(end) for end in (middle, low, high)))} over {duration(hours)}"
+
+
 def signed(number: float, digits: int = 1) -> str:
     """Return a number with its sign: ``+1.2``; infinity where there is no end, a dash where there is no number."""
     if math.isnan(number):
         return DASH
     if math.isinf(number):
         return ("+" if number > 0 else MINUS) + "\N{INFINITY}"
-    return f"{number:+,.{digits}f}".replace("-", MINUS)
+    text = f"{number:+,.{digits}f}"
+    # What rounds to nothing has no sign.
+    return text.replace("-", MINUS) if float(text.replace(",", "")) else text[1:]
 
 
 def signed_percent(share: float) -> str:
