@@ -34,6 +34,7 @@ def script(path: Path, text: str) -> None:
     path.chmod(0o755)
 
 
+NO_MODULES = '{"sha256": {}, "packages": {}}'
 FAKE_MMDEBSTRAP = """
 import pathlib, sys
 root = pathlib.Path(next(word for word in sys.argv[1:] if word.startswith("/")))
@@ -211,7 +212,7 @@ def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
     assert fake_tools
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"sha256": {}}', '{"sha256": [], "packages": {}}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", '{"sha256": {}}', '{"sha256": [], "packages": {}}', NO_MODULES])
 def test_a_tree_whose_manifest_is_damaged_is_fetched_anew(fake_tools: Path, damage: str) -> None:
     tree = packages.fetch_tree(silent)
     (tree.root / packages._MANIFEST).write_text(damage)
@@ -235,6 +236,19 @@ def test_a_library_changed_after_the_fetch_is_noticed_too(fake_tools: Path) -> N
     (tree.root / "usr/lib/x86_64-linux-gnu/qemu/accel.so").write_text("other")
     with pytest.raises(ProvisionError, match=r"changed afterwards: usr/lib/x86_64-linux-gnu/qemu/accel\.so"):
         packages.installed_tree()
+
+
+def test_a_kernel_module_changed_after_the_fetch_is_noticed_when_a_guest_is_made_of_it(fake_tools: Path) -> None:
+    tools = (fake_tools / "mmdebstrap").read_text()
+    script(fake_tools / "mmdebstrap", tools.partition("\n")[2] + 'put("usr/lib/modules/9.9.9-amd64/net/e1000.ko.xz")\n')
+    tree = packages.fetch_tree(silent)
+    tree.require_modules()
+    module = tree.modules / "net" / "e1000.ko.xz"
+    for change in (lambda: module.write_text("other"), module.unlink):
+        change()
+        with pytest.raises(ProvisionError, match=r"changed afterwards: usr/lib/modules/9\.9\.9-amd64") as caught:
+            tree.require_modules()
+        assert caught.value.cause == "cache-broken"
 
 
 def test_missing_tools_are_named_with_the_command_that_installs_them(

@@ -188,6 +188,7 @@ def _stage_drivers(tree: Tree, root: Path, scratch: Path) -> None:
 
 def _read_modules(tree: Tree, scratch: Path) -> dict[str, bytes]:
     """Return the drivers and all they need, decompressed; what is built into the kernel has no file and is left out."""
+    tree.require_modules()
     files = module_files(tree.modules)
     builtin = (tree.modules / "modules.builtin").read_text()
     modules: dict[str, bytes] = {}

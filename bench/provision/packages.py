@@ -67,10 +67,12 @@ class Tree:
     Attributes:
         root: the folder that holds ``usr`` and the rest.
         packages: name and version of every package in it, sorted by name.
+        modules_sha256: of the kernel's module folder, as :func:`folder_sha256` has it.
     """
 
     root: Path
     packages: tuple[tuple[str, str], ...]
+    modules_sha256: str = ""
 
     def program(self, relative: str, *, argv0: str = "") -> tuple[str, ...]:
         """Return the argv prefix that runs a program of the tree through the tree's own loader and libraries."""
@@ -90,7 +92,16 @@ class Tree:
     @property
     def modules(self) -> Path:
         """Return the kernel's module folder."""
-        return next(path for path in sorted((self.root / "usr/lib/modules").iterdir()) if path.is_dir())
+        return _modules(self.root)
+
+    def require_modules(self) -> None:
+        """Return when the kernel's modules, thousands of files, are those that were fetched.
+
+        Raises:
+            ProvisionError: they are not.
+        """
+        if folder_sha256(self.modules) != self.modules_sha256:
+            raise _changed(self.root, (str(self.modules.relative_to(self.root)),))
 
     def version(self, package: str) -> str:
         """Return the exact version of one package, or an empty string when it is not in the tree."""
@@ -109,17 +120,21 @@ def installed_tree() -> Tree | None:
         ProvisionError: a file that matters is not what was fetched.
     """
     root = tree_folder()
-    manifest = read_manifest(root / _MANIFEST, {"sha256": dict, "packages": dict})
+    manifest = read_manifest(root / _MANIFEST, {"sha256": dict, "packages": dict, "modules": str})
     if manifest is None:
         return None
     changed = [name for name, sha256 in manifest["sha256"].items() if _sha256_or_none(root / name) != sha256]
     if changed:
-        raise ProvisionError(
-            f"the fetched packages were changed afterwards: {', '.join(changed)}",
-            hint=f"rm -r {root}; python -m bench.provision",
-            cause="cache-broken",
-        )
-    return Tree(root, tuple((name, version) for name, version in manifest["packages"].items()))
+        raise _changed(root, changed)
+    return Tree(root, tuple((name, version) for name, version in manifest["packages"].items()), manifest["modules"])
+
+
+def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
+    return ProvisionError(
+        f"the fetched packages were changed afterwards: {', '.join(names)}",
+        hint=f"rm -r {root}; python -m bench.provision",
+        cause="cache-broken",
+    )
 
 
 def fetch_tree(progress: Callable[[str], None]) -> Tree:
@@ -287,7 +302,7 @@ def fetch_hint(output: str) -> str:
     return next((hint for cause, hint in known.items() if re.search(cause, output)), f"check the network, or {another}")
 
 
-def _manifest(root: Path) -> dict[str, dict[str, str]]:
+def _manifest(root: Path) -> dict[str, dict[str, str] | str]:
     archives = root / "var/cache/apt/archives"
     packages = dict(sorted(package_version(path.name) for path in archives.glob("*.deb")))
     missing = [name for name in INCLUDE if name not in packages]
@@ -302,13 +317,24 @@ def _manifest(root: Path) -> dict[str, dict[str, str]]:
         raise ProvisionError(
             f"the packages no longer hold {', '.join(absent)}", hint="use qemu=system, or a newer colo-bench"
         )
-    return {"packages": packages, "sha256": {name: file_sha256(root / name) for name in names}}
+    hashes = {name: file_sha256(root / name) for name in names}
+    return {"packages": packages, "sha256": hashes, "modules": folder_sha256(_modules(root))}
+
+
+def folder_sha256(folder: Path) -> str:
+    """Return one SHA-256 over the names and contents of all files below a folder, in hexadecimal."""
+    files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.is_symlink())
+    return text_sha256(*(part for path in files for part in (str(path.relative_to(folder)), file_sha256(path))))
 
 
 def package_version(file_name: str) -> tuple[str, str]:
     """Return name and version from the name of an apt archive file, ``name_version_architecture.deb``."""
     name, version, _ = urllib.parse.unquote(file_name).split("_")
     return name, version
+
+
+def _modules(root: Path) -> Path:
+    return next(path for path in sorted((root / "usr/lib/modules").iterdir()) if path.is_dir())
 
 
 def _kernel(root: Path) -> Path:
