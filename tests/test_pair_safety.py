@@ -105,7 +105,7 @@ def test_a_local_pair_listens_on_loopback_alone_in_private_folders_and_behind_a_
         assert set(ports) == {"mirror0", "compare1", "migration", "nbd"}
         assert ports["nbd"] in {port for _, port in listening}
         assert connects("127.0.0.1", ports["nbd"])  # so that the refusals below mean something
-        for address in own_addresses():
+        for address in ("127.0.0.2", "::1", *own_addresses()):
             assert not any(connects(address, port) for port in ports.values())
         assert not [port for _, port in listening if 5900 <= port < 6000]
         for side, pid in live.pids.items():
@@ -212,13 +212,13 @@ def test_an_ordinary_user_measures_a_local_pair_and_is_told_what_needs_root(worl
     python = next((one for one in (sys.executable, "/usr/bin/python3") if runs((*become, one), env)), "")
     if not python:
         pytest.skip("neither this checkout nor a Python for it can be reached by another user")
-    done = bench("campaign=user", "link=unix")
+    done = bench("campaign=user")
     assert done.returncode == 0, done.stdout + done.stderr
     [record] = records(world_readable / "results" / "user")
     assert record["quality"]["ok"]
     [run] = (world_readable / "results" / "user" / "runs").iterdir()
     assert (run.stat().st_uid, run.stat().st_mode & 0o777) == (NOBODY, 0o700)
-    for overrides in (("host=netns",), ("tune.thp=always", "link=unix")):
+    for overrides in (("host=netns",), ("tune.thp=always",)):
         refused = bench(*overrides)
         assert refused.returncode == 3
         assert "needs root" in refused.stderr

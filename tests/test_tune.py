@@ -244,7 +244,7 @@ def test_what_cannot_be_put_back_stays_in_the_journal_and_the_rest_is_put_back(h
     host.refuse = "swapon"
     with pytest.raises(HostError, match="this host is not as it was") as caught:
         one.restore()
-    assert "python -m bench.restore" in caught.value.hint
+    assert f"sudo {sys.executable} -m bench.restore" in caught.value.hint
     assert host.machine().value("file", THP) == "madvise"
     assert [note.change.what for note in host.journal.notes()] == ["/dev/sda2", "/swap file"]
     host.refuse = ""

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bench.tune.settings import Change
 
 _NONE = Tune()
-_RESTORE = "python -m bench.restore"
+_RESTORE = f"{sys.executable} -m bench.restore"
+"""For sudo, whose PATH knows nothing of an environment."""
 
 
 class Tuner:
