@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 Bytes = st.SearchStrategy[bytes]
 
+_LONG, _THOUSAND = 100, 1000
+
 QUICK = settings(max_examples=4 * settings.default.max_examples)
 """For properties whose inputs take no time."""
 
 SLOW = settings(max_examples=max(15, settings.default.max_examples // 8))
 """For properties whose every input takes many milliseconds."""
+
+SLOW_AND_WIDE = settings(max_examples=15 if SLOW.max_examples < _LONG else _THOUSAND)
+"""For those of them that meet a person's own words: thousands, when there is time."""
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_campaign import GUEST
-from fuzzing import SLOW, json_values, trial
+from fuzzing import SLOW_AND_WIDE, json_values, trial
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
@@ -206,7 +206,7 @@ def call(words: list[str], patch: pytest.MonkeyPatch) -> tuple[int, str]:
     return entry.main(), "\n".join(said)
 
 
-@SLOW
+@SLOW_AND_WIDE
 @given(st.lists(GOOD | OVERRIDES, min_size=1, max_size=3))
 def test_a_command_line_is_a_campaign_or_refused_in_words(nowhere: Path, words: list[str]) -> None:
     with trial("command line") as one, pytest.MonkeyPatch.context() as patch:
