@@ -311,6 +311,31 @@ class TestViolin:
         np.testing.assert_allclose(data.loc[data["of"] == "cell", "pause_ms"], sweep.per_cell["pause"] * 1e3)
         assert (data["of"] == "run").sum() == len(sweep.runs)
 
+    def test_runs_with_more_than_one_mode_are_open(self, sweep: Results) -> None:
+        modes = pd.Series(np.where(sweep.runs["cell"] == 0, 2, 1), index=sweep.runs.index)
+        sketch = violin.sketch(replace(sweep, runs=sweep.runs.assign(modes=modes)))
+        assert (sketch.data["modes"] == 2).sum() == 6
+        with look():
+            legend = sketch.plot(sketch.data, 7.0).legends[0]
+        assert "of a run with more than one mode" in [text.get_text() for text in legend.get_texts()]
+        assert sketch.words.heading.startswith("In 6 of 48 runs the pause shows more than one mode")
+
+    def test_stalls_say_relative_to_what_and_which_runs_always_stall(self, sweep: Results) -> None:
+        share = [0.4, 0.0, 0.1] + [np.nan] * 45
+        stalled = sweep.runs.assign(slow_share=share, slow_base_s=np.nan, always_stalled=[False, True, *[False] * 46])
+        heading = violin.sketch(replace(sweep, runs=stalled)).words.heading
+        percent = "40\N{NO-BREAK SPACE}%"
+        assert heading.endswith(
+            "; 1 of 3 runs over TCP stall in every checkpoint; "
+            f"of the others up to {percent} of a run's checkpoints are stalled relative to each run's own usual pause"
+        )
+        known = stalled.assign(slow_base_s=0.03, always_stalled=False)
+        heading = violin.sketch(replace(sweep, runs=known)).words.heading
+        assert heading.endswith(
+            f"; over TCP up to {percent} of a run's checkpoints are stalled "
+            "relative to the same cell without TCP's delays"
+        )
+
 
 class TestForest:
     def test_a_row_per_hypothesis_with_its_effect_and_band(self, sweep: Results) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import seaborn as sns
+from matplotlib.lines import Line2D
 
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, column, evenly, places, runs_by_cell
@@ -41,6 +42,8 @@ _NARROWER = 0.5
 """Of the usual bandwidth, which is made for one mode and hides a second."""
 
 _FEWEST_VALUES = 3
+_ONE: Look = {"facecolor": CATEGORIES[0], "edgecolor": "white"}
+_SEVERAL: Look = {"facecolor": "white", "edgecolor": CATEGORIES[0]}
 
 
 def sketch(results: Results) -> Sketch:
@@ -50,19 +53,24 @@ def sketch(results: Results) -> Sketch:
 
 
 def frame(results: Results) -> pd.DataFrame:
-    """Return what is drawn, in ms: ``of`` a checkpoint (evenly spaced ranks), a run (its median), or the cell."""
+    """Return what is drawn, in ms: ``of`` a checkpoint (evenly spaced ranks), a run (its median), or the cell.
+
+    ``modes`` is how many modes the pauses of a run show.
+    """
     where = places(results.cells)
     runs, parts = runs_by_cell(results), []
     for _, row in results.per_cell.iterrows():
         place = where[row["cell_id"]]
         said = cell_columns(results.cells, place)
         every = np.sort(np.concatenate([column(run, "pause_s") for run in runs[place]])) * MS
-        own = results.runs.loc[results.runs["cell"] == place, ["run_id", "pause"]]
+        own = results.runs.loc[results.runs["cell"] == place, ["run_id", "pause", "modes"]]
         low, high, kind = spread(row)
         cell = {"pause_ms": [row["pause"] * MS], "low_ms": low, "high_ms": high, "whisker": kind}
         parts += [
             pd.DataFrame({**said, "of": "checkpoint", "pause_ms": every[evenly(len(every), MOST_RANKS)]}),
-            pd.DataFrame({**said, "of": "run", "run_id": own["run_id"], "pause_ms": own["pause"] * MS}),
+            pd.DataFrame(
+                {**said, "of": "run", **own.assign(pause=own["pause"] * MS).rename(columns={"pause": "pause_ms"})}
+            ),
             pd.DataFrame({**said, "of": "cell", **cell}),
         ]
     return pd.concat(parts, ignore_index=True)
@@ -77,6 +85,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         width_in,
         [_ROW_IN * count + 0.1 for count in counts],
         where=where,
+        entries=_entries(data),
         columns=axes.columns_of_rows(width_in, counts),
         labels_in=_LABELS_IN,
         share="x",
@@ -125,11 +134,20 @@ def _violins(ax: Axes, data: pd.DataFrame, *, log: bool) -> None:
 
 
 def _runs(ax: Axes, data: pd.DataFrame) -> None:
-    """Draw runs in lanes, in the order measured, so that equal ones are seen."""
+    """Draw runs in lanes, in the order measured, so that equal ones are seen; of more than one mode open."""
     lanes = data["row"] + (data.groupby("cell").cumcount() % _LANES - 1) * _LANE
-    ax.scatter(
-        data["pause_ms"], lanes, s=9, color=CATEGORIES[0], marker="o", linewidth=0.5, edgecolor="white", zorder=3
-    )
+    for several, look in ((False, _ONE), (True, _SEVERAL)):
+        mine = (data["modes"] > 1) == several
+        edge: Look = {"s": 9, "linewidth": 0.8 if several else 0.5, "zorder": 3}
+        ax.scatter(data.loc[mine, "pause_ms"], lanes[mine], marker="o", **look, **edge)
+
+
+def _entries(data: pd.DataFrame) -> list[Line2D]:
+    dot: Look = {"linestyle": "none", "marker": "o", "markersize": 4}
+    one = Line2D([], [], mfc=CATEGORIES[0], mec="white", label="median of a run", **dot)
+    several = Line2D([], [], mfc="white", mec=CATEGORIES[0], label="of a run with more than one mode", **dot)
+    cell: Look = {"linestyle": "none", "marker": "D", "markersize": 4, "mfc": CATEGORIES[3], "mec": INK, "mew": 0.5}
+    return [one, *([several] if (data["modes"] > 1).any() else []), Line2D([], [], label="median of the runs", **cell)]
 
 
 def _medians(ax: Axes, data: pd.DataFrame) -> None:
@@ -143,18 +161,34 @@ def _medians(ax: Axes, data: pd.DataFrame) -> None:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     runs, several = len(results.runs), int((results.runs["modes"] > 1).sum())
     if several:
-        heading = f"In {several:,} of {plural(runs, 'run')} the pause has more than one mode"
+        heading = f"In {several:,} of {plural(runs, 'run')} the pause shows more than one mode"
     else:
         where = "the only run" if runs == 1 else f"any of {runs:,} runs"
-        heading = f"No second mode of the pause can be shown in {where}"
-    stalled = results.runs["slow_share"].dropna()
-    if len(stalled) and stalled.max() > 0:
-        heading += f"; over TCP up to {percent_text(stalled.max())} of a run's checkpoints are stalled"
+        heading = f"No second mode of the pause is told apart within {where}, which does not rule one out"
+    heading = "; ".join([heading, *_stalled(results.runs)])
     whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
     caption = (
         "Grey: shape of the distribution of all checkpoints of a cell (kernel density cut at the extremes, half the "
         f"usual bandwidth, equal widths, from at most {MOST_RANKS} evenly spaced ranks); nothing is inferred from "
-        f"it. Dots: run medians; diamond: their median. {design_text(results, whiskers)}"
+        "it. Dots: run medians, open where a run shows more than one mode; diamond: their median. "
+        f"{design_text(results, whiskers)}"
     )
     alt = f"Violins of the pause of {plural(len(results.per_cell), 'cell')} with run medians as points. {heading}."
     return Words(heading, caption, alt)
+
+
+def _stalled(runs: pd.DataFrame) -> list[str]:
+    """Return what a heading adds on stalls over TCP: runs that always stall have no band of their own to be seen in."""
+    over_tcp = runs[runs["slow_share"].notna()]
+    always = over_tcp["always_stalled"].astype(bool)
+    said = []
+    if always.any():
+        count = "all" if always.all() and len(over_tcp) > 1 else f"{int(always.sum()):,} of"
+        said.append(f"{count} {plural(len(over_tcp), 'run')} over TCP stall in every checkpoint")
+    most = over_tcp.loc[~always, "slow_share"].max()
+    if most > 0:
+        own = over_tcp.loc[~always, "slow_base_s"].isna().any()
+        base = "each run's own usual pause" if own else "the same cell without TCP's delays"
+        others = "of the others" if always.any() else "over TCP"
+        said.append(f"{others} up to {percent_text(most)} of a run's checkpoints are stalled relative to {base}")
+    return said

@@ -108,8 +108,8 @@ def duration(hours: float) -> str:
 def change_over_campaign(log_per_hour: tuple[float, float, float], hours: float) -> str:
     """Return by how much run medians changed from the first run to the last, from a slope of logs with its interval.
 
-    As ``+3.9 % [-1.8, +15.2] over 23 min``, or ``cannot be told over 3 min`` where the ends of the interval are a factor of two or
-    more apart. Per hour, a short campaign would say what it never saw.
+    As ``+3.9 % [-1.8, +15.2] over 23 min``, or ``cannot be told over 3 min`` where the ends of the interval are two
+    times apart or more. Per hour, a short campaign would say what it never saw.
     """
     middle, low, high = (hours * end for end in log_per_hour)
     if not high - low < math.log(2):
