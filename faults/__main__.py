@@ -69,7 +69,11 @@ def _shared(faults: Sequence[Fault], options: argparse.Namespace) -> list[Outcom
     only = [word for fault in faults for word in ("--only", fault.name)]
     work = ("--work", str(options.work)) if options.work else ()
     keep = ("--keep",) if options.keep else ()
-    return side_by_side(options.jobs, (*only, "--rounds", str(options.rounds), *work, *keep)) if faults else []
+    if not faults:
+        return []
+    with tempfile.TemporaryDirectory(prefix="colo-bench-faults-", dir=options.work) as folder:
+        parts = options.json.absolute().with_suffix(".parts") if options.json else Path(folder) / "parts"
+        return side_by_side(options.jobs, (*only, "--rounds", str(options.rounds), *work, *keep), parts)
 
 
 def _alone(faults: Sequence[Fault], options: argparse.Namespace, console: Console) -> list[Outcome]:

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.config.load import CHECKOUT
@@ -20,6 +19,7 @@ from faults.inject import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from faults.fault import Fault
 
@@ -37,30 +37,37 @@ def loopback_up() -> None:
     subprocess.run(("ip", "link", "set", "lo", "up"), check=True)
 
 
-def side_by_side(jobs: int, arguments: Sequence[str]) -> list[Outcome]:
+def side_by_side(jobs: int, arguments: Sequence[str], parts: Path) -> list[Outcome]:
     """Run the injector as so many processes, with these arguments each, and return what they found.
+
+    Args:
+        jobs: how many.
+        arguments: of each.
+        parts: a new folder for what each has found so far; it stays where this process is killed.
 
     Raises:
         OSError: ``unshare`` is missing.
     """
-    with tempfile.TemporaryDirectory(prefix="colo-bench-faults-jobs-") as folder:
-        files = [Path(folder) / f"{number}.json" for number in range(jobs)]
-        running = [
-            subprocess.Popen(
-                (*_APART, sys.executable, "-m", "faults", *arguments, "--share", f"{number}/{jobs}", "--json", file),
-                cwd=CHECKOUT,
-                env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
-                preexec_fn=end_with_owner(),
-            )
-            for number, file in enumerate(files)
-        ]
-        try:
-            for one in running:
-                one.wait()
-        except KeyboardInterrupt:  # the terminal has told them too: they end by themselves
-            for one in running:
-                one.wait()
-        return [outcome for file in files if file.exists() for outcome in read_outcomes(file.read_bytes())]
+    parts.mkdir()
+    files = [parts / f"{number}.json" for number in range(jobs)]
+    running = [
+        subprocess.Popen(
+            (*_APART, sys.executable, "-m", "faults", *arguments, "--share", f"{number}/{jobs}", "--json", file),
+            cwd=CHECKOUT,
+            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            preexec_fn=end_with_owner(),
+        )
+        for number, file in enumerate(files)
+    ]
+    try:
+        for one in running:
+            one.wait()
+    except KeyboardInterrupt:  # the terminal has told them too: they end by themselves
+        for one in running:
+            one.wait()
+    found = [outcome for file in files if file.exists() for outcome in read_outcomes(file.read_bytes())]
+    shutil.rmtree(parts)
+    return found
 
 
 def read_outcomes(text: bytes) -> list[Outcome]:

@@ -110,7 +110,8 @@ def test_runs_without_variation_inside_differ_for_certain() -> None:
 
 
 def test_the_log_interval_is_symmetric_in_ratio() -> None:
-    estimate, low, high = log_mean_interval([1.0, 2.0, 4.0])
+    result = log_mean_interval([1.0, 2.0, 4.0])
+    estimate, low, high = result.estimate, result.low, result.high
     assert estimate == pytest.approx(2.0)
     assert high / estimate == pytest.approx(estimate / low)
 
