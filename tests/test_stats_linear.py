@@ -20,6 +20,10 @@ def test_certified_line_of_nist() -> None:
     assert result.residual_sd == pytest.approx(0.884796396144373, rel=1e-9)
     assert result.statistic**2 == pytest.approx(5436385.54079785, rel=1e-8)
     assert result.df == 34
+    assert result.statistic**2 / (result.statistic**2 + result.df) == pytest.approx(0.999993745883712, rel=1e-12)
+    fit = scipy.stats.linregress(rows[:, 1], rows[:, 0])  # what least_squares rests on
+    assert fit.rvalue**2 == pytest.approx(0.999993745883712, rel=1e-12)
+    assert fit.intercept_stderr == pytest.approx(0.232818234301152, rel=1e-9)
     assert result.low < result.estimate < result.high
 
 

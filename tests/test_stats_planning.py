@@ -71,6 +71,12 @@ def test_the_table_of_detectable_effects(sd: float, percents: tuple[float, ...])
     assert found == pytest.approx(percents, abs=0.051)
 
 
+def test_two_samples_find_half_a_deviation_from_the_64th_of_the_published_63_7656() -> None:
+    at = {n: detectable_effect(1.0, n, [0, 1], alpha=0.025).estimate for n in (63, 64)}
+    assert at[63] > 0.5 > at[64]
+    assert 63 + (at[63] - 0.5) / (at[63] - at[64]) == pytest.approx(63.7656, abs=0.02)
+
+
 def test_a_less_efficient_test_detects_less() -> None:
     efficiency = rank_efficiency(5, blocked=True)
     assert efficiency == pytest.approx(3 / np.pi * 5 / 6)
@@ -119,5 +125,5 @@ def test_plans_without_sense_are_refused() -> None:
         optimal_repetitions([[1, 2, 3]] * 2, run_cost=1, checkpoint_cost=1)
     with pytest.raises(ValueError, match="batches must be"):
         optimal_repetitions([[1, 2, 3]] * 2, run_cost=1, checkpoint_cost=1, batches=1)
-    with pytest.raises(ValueError, match="two sizes"):
+    with pytest.raises(ValueError, match="sizes must be at least 2"):
         rank_efficiency(1, blocked=True)

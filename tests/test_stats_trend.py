@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import kendalltau
 
-from analysis.stats import blocked_jonckheere, jonckheere, kendall
+from analysis.stats import blocked_jonckheere, jonckheere, kendall, trend
 
 # Hollander, Wolfe & Chicken (2014), Example 6.2; published p: .0210 exact with ties, .0231 tie-free, .0207 normal.
 HWC_6_2 = [[40, 35, 38, 43, 44, 41], [38, 40, 47, 44, 40, 42], [48, 40, 45, 43, 46, 44]]
@@ -27,6 +27,9 @@ def test_the_tie_free_null_reproduces_the_published_table() -> None:
     assert kendall.variance((6, 6, 6), (1,) * 18) / 4 == 153
     mass = kendall.null_mass((6, 6, 6), (1,) * 18)
     assert kendall.tail(mass, 2 * 79 - 108, "increasing") == pytest.approx(0.0230637, abs=5e-8)
+    z = (79 - 54) / 153**0.5
+    assert z == pytest.approx(2.021130, abs=5e-7)
+    assert trend.normal_tail(z, "increasing") == pytest.approx(0.021633, abs=5e-7)
     assert jonckheere(HWC_6_2).method == "exact"
 
 

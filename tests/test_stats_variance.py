@@ -63,24 +63,27 @@ def test_dyestuff() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "statistic", "relative"),
+    ("name", "statistic", "relative", "df"),
     [
-        ("SiRstv", 1.18046237440255, 1e-9),
-        ("AtmWtAg", 15.9467335677930, 1e-8),
-        ("SmLs01", 21.0, 1e-12),
-        ("SmLs02", 201.0, 1e-12),
-        ("SmLs03", 2001.0, 1e-12),
-        ("SmLs07", 21.0, 0.05),
-        ("SmLs08", 201.0, 0.05),
-        ("SmLs09", 2001.0, 0.05),
+        ("SiRstv", 1.18046237440255, 1e-9, (4, 20)),
+        ("AtmWtAg", 15.9467335677930, 1e-8, (1, 46)),
+        ("SmLs01", 21.0, 1e-12, (8, 180)),
+        ("SmLs02", 201.0, 1e-12, (8, 1800)),
+        ("SmLs03", 2001.0, 1e-12, (8, 18000)),
+        ("SmLs07", 21.0, 0.05, (8, 180)),
+        ("SmLs08", 201.0, 0.05, (8, 1800)),
+        ("SmLs09", 2001.0, 0.05, (8, 18000)),
     ],
 )
-def test_certified_f_of_nist(name: str, statistic: float, relative: float) -> None:
+def test_certified_f_of_nist(name: str, statistic: float, relative: float, df: tuple[int, int]) -> None:
     lines = (NIST / f"{name}.dat").read_text().splitlines()
     rows = [line.split() for line in lines[60:]]
     group, y = np.array([row[0] for row in rows]), np.array([float(row[1]) for row in rows])
     result = variance_components([y[group == label] for label in np.unique(group)])
     assert result.statistic == pytest.approx(statistic, rel=relative)
+    assert (result.runs - 1, result.runs * (result.checkpoints - 1)) == df
+    certified = next(float(line.split()[-1]) for line in lines if line.split()[:2] == ["Standard", "Deviation"])
+    assert result.checkpoint_variance**0.5 == pytest.approx(certified, rel=relative)
 
 
 def test_the_f_test_is_one_way_anova() -> None:

@@ -43,6 +43,7 @@ from analysis.stats.stability import ChangePoints, Steadiness, changepoints, ste
 from analysis.stats.tost import EquivalenceResult, equivalence
 from analysis.stats.trend import BlockedTrendResult, JonckheereResult, blocked_jonckheere, jonckheere
 from analysis.stats.variance import (
+    LogMeanInterval,
     NestedComponents,
     VarianceComponents,
     log_mean_interval,
@@ -65,6 +66,7 @@ __all__ = [
     "InteractionTest",
     "JonckheereResult",
     "LineResult",
+    "LogMeanInterval",
     "Modes",
     "NeededBlocks",
     "NestedComponents",

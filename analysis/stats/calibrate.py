@@ -172,7 +172,7 @@ def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate
         band = (attained - _SLACK, min(attained + _SLACK, 1.0))
         rates.append(_rate("coverage", "order statistics of run medians", _holds(ends, truth), attained, band))
     if model.blocks > 1:
-        ends = [log_mean_interval(runs)[1:] for runs in medians]
+        ends = [(found.low, found.high) for found in map(log_mean_interval, medians)]
         rates.append(_rate("coverage", "t on logs of run medians", _holds(ends, truth), 0.95, _COVER_95))
     slopes = [stratified_theil_sen(*table) for table in _tables(model, studies, seed)]
     ends = [(found.low, found.high) for found in slopes]

@@ -105,6 +105,17 @@ def as_positive(value: float, name: str) -> float:
     return float(value)
 
 
+def at_least(value: float, name: str, least: float) -> float:
+    """Return a finite number of at least ``least``.
+
+    Raises:
+        ValueError: smaller, infinite or NaN.
+    """
+    if not least <= value < np.inf:
+        raise ValueError(f"{name} must be at least {least} and is {value}")
+    return value
+
+
 def as_option(value: str, name: str, legal: Sequence[str]) -> str:
     """Return ``value`` when it is one of the legal words.
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binomtest
 
-from analysis.stats.checks import as_codes, as_option, as_share, as_vector, same_length
+from analysis.stats.checks import as_codes, as_option, as_share, as_vector, at_least, same_length
 from analysis.stats.trend import ALTERNATIVES
 
 if TYPE_CHECKING:
@@ -96,13 +96,17 @@ def cochran_armitage(
         seed: of its generator.
 
     Raises:
-        ValueError: empty, NaN, unequal lengths, outcomes other than 0 and 1, or an unknown option.
+        ValueError: empty, NaN, unequal lengths, outcomes other than 0 and 1, a constant ``x``, no resamples, or an
+            unknown option.
     """
+    at_least(resamples, "resamples", 1)
     as_option(alternative, "alternative", ALTERNATIVES)
     xs, outcome = as_vector(x, "x"), as_vector(failed, "failed")
     same_length(x=xs, failed=outcome)
     if not np.isin(outcome, (0.0, 1.0)).all():
         raise ValueError("failed holds 0 and 1 only")
+    if np.ptp(xs) == 0:
+        raise ValueError("x is constant: failures have nothing to become more frequent with")
     codes = as_codes(block, "block", len(xs))
     parts = [(xs[codes == code], outcome[codes == code]) for code in range(int(codes.max()) + 1)]
     blocks = [(a - a.mean(), b) for a, b in parts if np.ptp(a) > 0 and 0 < b.sum() < len(b)]

@@ -72,8 +72,11 @@ def dip_statistic(values: ArrayLike) -> float:
 
     Narrows the modal interval until the distance inside it no longer exceeds that outside: the greatest convex minorant
     bounds the distribution function left of the mode, the least concave majorant right of it.
+
+    Raises:
+        ValueError: empty, not one-dimensional, NaN or infinite.
     """
-    x, counts = np.unique(np.asarray(values, dtype=np.float64), return_counts=True)
+    x, counts = np.unique(as_vector(values, "values"), return_counts=True)
     n = int(counts.sum())
     above = np.cumsum(counts) / n
     below = above - counts / n

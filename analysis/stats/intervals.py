@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import binom, norm, rankdata
 
 from analysis.stats import kendall
-from analysis.stats.checks import as_share, as_vector, same_length
+from analysis.stats.checks import as_share, as_vector, at_least, same_length
 from analysis.stats.trend import jonckheere
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class RatioInterval(RankInterval):
     n_base: int
 
 
-def median_interval(values: ArrayLike, *, confidence: float = 0.95) -> RankInterval:
+def median_interval(values: ArrayLike, confidence: float = 0.95) -> RankInterval:
     """Return the median and its order-statistic interval: exact for independent runs of any distribution.
 
     The ends have ranks ``j`` and ``R + 1 - j`` with the largest ``j`` that reaches ``confidence`` (David & Nagaraja,
@@ -159,11 +159,10 @@ def quantile_allowed(n: int, p: float) -> bool:
     """Tell whether a run of ``n`` checkpoints is long enough for its quantile ``p``: five or more beyond it.
 
     Raises:
-        ValueError: ``p`` outside (0, 1) or ``n`` negative.
+        ValueError: ``p`` outside (0, 1), or ``n`` negative or NaN.
     """
     as_share(p, "p")
-    if n < 0:
-        raise ValueError(f"n must not be negative and is {n}")
+    at_least(n, "n", 0)
     return n * (1.0 - p) >= _ENOUGH_BEYOND - _SLACK
 
 

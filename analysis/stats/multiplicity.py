@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
 
 
-def holm(pvalues: ArrayLike) -> FloatArray:
+def holm(p: ArrayLike) -> FloatArray:
     """Return p-values adjusted by Holm (1979): the chance of any false finding stays at the level.
 
     Args:
-        pvalues: (m,) one per hypothesis of the family.
+        p: (m,) one per hypothesis of the family.
 
     Returns:
         (m,) adjusted p-values in the same order.
@@ -27,7 +27,7 @@ def holm(pvalues: ArrayLike) -> FloatArray:
     Raises:
         ValueError: empty, NaN, or outside [0, 1].
     """
-    raw = _pvalues(pvalues)
+    raw = _pvalues(p)
     order = np.argsort(raw, kind="stable")
     stepped = np.maximum.accumulate(raw[order] * np.arange(len(raw), 0, -1))
     adjusted = np.empty_like(raw)
@@ -35,11 +35,11 @@ def holm(pvalues: ArrayLike) -> FloatArray:
     return adjusted
 
 
-def benjamini_hochberg(pvalues: ArrayLike) -> FloatArray:
+def benjamini_hochberg(p: ArrayLike) -> FloatArray:
     """Return p-values adjusted by Benjamini & Hochberg (1995): of what is found, a bounded share is false.
 
     Args:
-        pvalues: (m,) one per hypothesis.
+        p: (m,) one per hypothesis.
 
     Returns:
         (m,) adjusted p-values in the same order.
@@ -47,12 +47,12 @@ def benjamini_hochberg(pvalues: ArrayLike) -> FloatArray:
     Raises:
         ValueError: empty, NaN, or outside [0, 1].
     """
-    adjusted: FloatArray = np.asarray(false_discovery_control(_pvalues(pvalues), method="bh"), dtype=np.float64)
+    adjusted: FloatArray = np.asarray(false_discovery_control(_pvalues(p), method="bh"), dtype=np.float64)
     return adjusted
 
 
-def _pvalues(pvalues: ArrayLike) -> FloatArray:
-    raw = as_vector(pvalues, "pvalues")
+def _pvalues(p: ArrayLike) -> FloatArray:
+    raw = as_vector(p, "p")
     if raw.min() < 0 or raw.max() > 1:
-        raise ValueError("pvalues must lie between 0 and 1")
+        raise ValueError("p must lie between 0 and 1")
     return raw

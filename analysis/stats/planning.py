@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 from scipy.stats import t as t_distribution
 
-from analysis.stats.checks import as_positive, as_runs, as_share, as_vector, same_length
+from analysis.stats.checks import as_positive, as_runs, as_share, as_vector, at_least, same_length
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -138,8 +138,7 @@ def optimal_repetitions(
         ValueError: fewer than two runs, a run with fewer than two checkpoints per batch, a cost that is not positive.
     """
     price = as_positive(run_cost, "run_cost") / as_positive(checkpoint_cost, "checkpoint_cost")
-    if batches < _FEWEST_PER_BATCH:
-        raise ValueError(f"batches must be at least {_FEWEST_PER_BATCH} and is {batches}")
+    at_least(batches, "batches", _FEWEST_PER_BATCH)
     arrays = as_runs(runs, "runs", least=_FEWEST_PER_BATCH * batches)
     within = float(np.mean([_long_run_variance(run, batches) for run in arrays]))
     explained = float(np.mean([within / len(run) for run in arrays]))
@@ -167,8 +166,7 @@ def rank_efficiency(sizes: int, *, blocked: bool) -> float:
     Raises:
         ValueError: fewer than two sizes.
     """
-    if sizes < _FIRST_R:
-        raise ValueError(f"a trend needs two sizes and not {sizes}")
+    at_least(sizes, "sizes", _FIRST_R)
     return 3 / pi * (sizes / (sizes + 1) if blocked else 1.0)
 
 
@@ -191,6 +189,7 @@ def detectable_effect(
         ValueError: fewer than two different sizes, too few runs for a slope, or a number out of range.
     """
     sizes = as_vector(x, "x", least=2)
+    at_least(blocks, "blocks", 1)
     deviation, df = as_positive(sd, "sd"), len(sizes) * blocks - 2
     spread = float(((sizes - sizes.mean()) ** 2).sum())
     if df < 1 or spread == 0:
@@ -228,10 +227,10 @@ def needed_blocks(
     Raises:
         ValueError: a number out of range, or ``x`` without two different sizes.
     """
-    if df < 1:
-        raise ValueError(f"df must be at least 1 and is {df}")
+    at_least(df, "df", 1)
     upper = as_positive(sd, "sd") * sqrt(df / float(chi2.ppf(1 - as_share(assurance, "assurance"), df)))
     as_positive(target, "target")
+    at_least(most, "most", _FIRST_R)
     sizes: FloatArray = np.zeros(1) if x is None else as_vector(x, "x", least=2)
     spread = 1.0 if x is None else float(((sizes - sizes.mean()) ** 2).sum())
     if spread == 0:

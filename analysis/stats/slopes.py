@@ -50,8 +50,8 @@ def stratified_theil_sen(
     x: ArrayLike,
     y: ArrayLike,
     strata: Iterable[Hashable],
-    *,
     confidence: float = 0.90,
+    *,
     allow_infinite: bool = False,
 ) -> SlopeResult:
     """Estimate one slope common to all strata, and its interval.

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.stats.checks import as_vector
+from analysis.stats.checks import as_positive, as_vector, at_least
 from analysis.stats.partition import cheapest_edges
 
 if TYPE_CHECKING:
@@ -72,10 +72,11 @@ def changepoints(values: ArrayLike, *, penalty: float | None = None, shortest: i
         shortest: fewest values of a segment.
 
     Raises:
-        ValueError: fewer than two shortest segments, NaN, infinite, or ``shortest`` below 2.
+        ValueError: fewer than two shortest segments, NaN, infinite, ``shortest`` below 2, or ``penalty`` not positive.
     """
-    if shortest < 2:  # noqa: PLR2004 - a variance needs two
-        raise ValueError(f"shortest must be at least 2 and is {shortest}")
+    at_least(shortest, "shortest", 2)
+    if penalty is not None:
+        as_positive(penalty, "penalty")
     array = as_vector(values, "values", least=2 * shortest)
     (found,) = _changepoints([array], penalty, shortest)
     return found
@@ -95,7 +96,7 @@ def steadiness(values: ArrayLike, *, tolerance: float = 0.05, tolerance_s: float
         tolerance_s: the same in seconds.
 
     Raises:
-        ValueError: as ``changepoints``.
+        ValueError: as ``changepoints``, or a tolerance that is negative, infinite or NaN.
     """
     (found,) = steadiness_of([values], tolerance=tolerance, tolerance_s=tolerance_s)
     return found
@@ -107,13 +108,16 @@ def steadiness_of(
     """Classify many runs: the same as ``steadiness`` of each, several times as fast.
 
     Args:
-        runs: for each its pauses in seconds, in the order measured; they may differ in length.
+        runs: for each its pauses in seconds, in the order measured; they may differ in length. None give none: an
+            empty sequence is no error here.
         tolerance: relative difference between segments that does not matter.
         tolerance_s: the same in seconds.
 
     Raises:
-        ValueError: as ``changepoints``.
+        ValueError: as ``steadiness``.
     """
+    for value, name in ((tolerance, "tolerance"), (tolerance_s, "tolerance_s")):
+        at_least(value, name, 0)
     arrays = [as_vector(run, "values", least=2 * _SHORTEST) for run in runs]
     segments = _changepoints([_clamped(array) for array in arrays], None, _SHORTEST)
     return tuple(

@@ -43,7 +43,7 @@ class EquivalenceResult:
 
 
 def equivalence(
-    x: ArrayLike, y: ArrayLike, low: float, high: float, *, method: str = "welch", confidence: float = 0.90
+    x: ArrayLike, y: ArrayLike, low: float, high: float, method: str = "welch", *, confidence: float = 0.90
 ) -> EquivalenceResult:
     """Test whether the means of ``x`` and ``y`` differ by something between ``low`` and ``high``.
 

@@ -10,7 +10,7 @@ import numpy as np
 from scipy.special import ndtr
 
 from analysis.stats import kendall
-from analysis.stats.checks import as_codes, as_option, as_vector, same_length
+from analysis.stats.checks import as_codes, as_option, as_vector, at_least, same_length
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
@@ -77,7 +77,7 @@ class BlockedTrendResult:
 
 
 def jonckheere(
-    samples: Sequence[ArrayLike], *, alternative: str = "increasing", method: str = "auto", allow_infinite: bool = False
+    samples: Sequence[ArrayLike], alternative: str = "increasing", method: str = "auto", *, allow_infinite: bool = False
 ) -> JonckheereResult:
     """Test whether values grow with the order of the groups.
 
@@ -150,8 +150,9 @@ def blocked_jonckheere(
         allow_infinite: whether ``y`` may hold ``+inf`` (a failed run), which ranks worst; failures are tied.
 
     Raises:
-        ValueError: empty, NaN, unequal lengths, an unknown option, or no block with two different ``x``.
+        ValueError: empty, NaN, unequal lengths, an unknown option, no resamples, or no block with two different ``x``.
     """
+    at_least(resamples, "resamples", 1)
     as_option(alternative, "alternative", ALTERNATIVES)
     as_option(method, "method", ("auto", "exact", "monte-carlo", "asymptotic"))
     strata = informative_strata(x, y, block, allow_infinite=allow_infinite)

@@ -9,12 +9,11 @@ import numpy as np
 from scipy.stats import f as f_distribution
 from scipy.stats import t as t_distribution
 
-from analysis.stats.checks import as_share, as_table
+from analysis.stats.checks import as_share, as_table, as_vector
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
-    from analysis.stats.checks import FloatArray
 
 _RUNS_AND_CHECKPOINTS = 2
 
@@ -165,21 +164,32 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
     )
 
 
-def log_mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> tuple[float, float, float]:
-    """Return the geometric mean of positive run summaries and its t interval on logs, as (estimate, low, high).
+@dataclass(frozen=True, slots=True)
+class LogMeanInterval:
+    """A geometric mean between the ends of its t interval on logs, in the unit of the values."""
+
+    estimate: float
+    low: float
+    high: float
+    confidence: float
+    n: int
+
+
+def log_mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> LogMeanInterval:
+    """Return the geometric mean of positive run summaries with its t interval on logs.
 
     Raises:
         ValueError: fewer than two values, NaN, infinite or not positive.
     """
-    array: FloatArray = np.asarray(values, dtype=np.float64)
-    if array.ndim != 1 or len(array) <= 1 or not np.isfinite(array).all() or array.min() <= 0:
-        raise ValueError("values needs two or more positive, finite run summaries")
+    array = as_vector(values, "values", least=2)
+    if array.min() <= 0:
+        raise ValueError(f"values must be positive for their logs and hold {array.min()}")
     logs = np.log(array)
     error = float(logs.std(ddof=1) / np.sqrt(len(logs)))
     half = _half_width(error, len(logs) - 1, as_share(confidence, "confidence"))
     centre = float(logs.mean())
     low, estimate, high = np.exp([centre - half, centre, centre + half])
-    return float(estimate), float(low), float(high)
+    return LogMeanInterval(float(estimate), float(low), float(high), confidence, len(array))
 
 
 def _half_width(error: float, df: int, confidence: float) -> float:
