@@ -77,10 +77,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw the mean correlation against the lag, one line per cell, over the band of independent checkpoints."""
     key, names = SizeKey.of(data), axes.panel_names(data)
     entries = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
-    heights = [1.2 if len(names) > 1 else 1.6] * len(names)
-    panels = axes.Panels(
-        names, width_in, heights, where=where, entries=entries, columns=axes.columns_beside(width_in, names)
-    )
+    columns = axes.columns_beside(width_in, names)
+    height_in = axes.height_of_rows(1.2 if len(names) > 1 else 1.6, -(-len(names) // columns))
+    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=entries, columns=columns)
     for name, ax in panels.by_name.items():
         _lines(ax, data[data["panel"] == name], key)
     seen = pd.concat([data["correlation"], data["expected"] + data["band"], data["expected"] - data["band"]])

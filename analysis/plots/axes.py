@@ -38,6 +38,12 @@ _CHARACTER, _BOLD = 0.57, 0.60
 _LINE_IN, _TITLE_LINE_IN, _LEGEND_LINE_IN = 0.125, 0.15, 0.165
 _HANDLE_PT, _GAP_PT = 26.0, 12.0
 _TICK_GAP_IN = 0.03
+_COLUMN_IN = 7.5
+"""How high a figure in a column may be, so that its caption stands below it on the same page."""
+
+_AROUND_IN, _BETWEEN_IN, _LEAST_IN = 1.3, 0.48, 0.7
+"""Of a figure: for its legend, label and origin; between its rows; and the lowest axes that can be read."""
+
 _MARGIN = 0.02
 """Of the width, kept free at the left and the right: browsers without our font set texts some 5 % wider."""
 
@@ -83,6 +89,11 @@ def columns_beside(width_in: float, names: Sequence[str]) -> int:
     if not is_wide(width_in):
         return 1
     return _MOST_BESIDE if len(names) == _MOST_BESIDE else 2
+
+
+def height_of_rows(wanted_in: float, rows: int) -> float:
+    """Return how high the axes of one row of panels are, in inches: as wanted, or as a page column has room for."""
+    return max(min(wanted_in, (_COLUMN_IN - _AROUND_IN) / rows - _BETWEEN_IN), _LEAST_IN)
 
 
 class Panels:

@@ -93,10 +93,9 @@ def _of_cell(cell_id: str, runs: Sequence[FloatArray]) -> dict[str, Any]:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw one thin line per run: colour is memory, dashes are vCPUs, a panel is everything else that differs."""
     key, names = SizeKey.of(data), axes.panel_names(data)
-    heights = [1.4 if len(names) > 1 else 1.9] * len(names)
-    panels = axes.Panels(
-        names, width_in, heights, where=where, entries=key.entries(), columns=axes.columns_beside(width_in, names)
-    )
+    columns = axes.columns_beside(width_in, names)
+    height_in = axes.height_of_rows(1.4 if len(names) > 1 else 1.9, -(-len(names) // columns))
+    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=key.entries(), columns=columns)
     axes.ms_axis(panels.axes[0], "x", data["pause_ms"].to_numpy(), room=panels.room_in, log=True)
     for name, ax in panels.by_name.items():
         _lines(ax, data[data["panel"] == name], key)

@@ -98,12 +98,11 @@ def plot(data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str
         Line2D([], [], color=colour, linestyle=line_style(dashes), marker=marker, markersize=4.5, label=text)
         for text, (colour, dashes, marker) in looks.items()
     ]
-    heights = [1.45 if len(names) > 1 else 2.0] * len(names)
-    panels = axes.Panels(
-        names, width_in, heights, where=where, entries=entries, columns=axes.columns_beside(width_in, names)
-    )
+    columns = axes.columns_beside(width_in, names)
+    height_in = axes.height_of_rows(1.45 if len(names) > 1 else 2.0, -(-len(names) // columns))
+    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=entries, columns=columns)
     seen = data[["pause_ms", "low_ms", "high_ms"]].to_numpy(dtype=np.float64).ravel()
-    log = axes.ms_axis(panels.axes[0], "y", seen, room=heights[0])
+    log = axes.ms_axis(panels.axes[0], "y", seen, room=height_in)
     marks = data[[axis.size, axis.text]].drop_duplicates().sort_values(axis.size)
     texts = [text.partition(" vCPU")[0] for text in marks[axis.text]]
     axes.size_axis(panels.axes[0], list(marks[axis.size]), texts, panels.room_in)

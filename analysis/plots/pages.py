@@ -179,16 +179,25 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         Line2D([], [], linestyle="none", marker=key.markers[text], markersize=4, color=key.colours[text], label=text)
         for text in key.memories
     ]
-    drawn = set(_drawn(data)["of"])
+    drawn = {of for name in names for of in _drawn(data[data["panel"] == name])["of"]}
     kinds = [Line2D([], [], **look) for of, look in _LINES.items() if of in drawn]
+    columns = axes.columns_beside(width_in, names)
+    height_in = axes.height_of_rows(_PANEL_IN, -(-len(names) // columns))
     panels = axes.Panels(
-        names, width_in, [_PANEL_IN] * len(names), where=where, entries=[*dots, *kinds], share="y", extra_in=0.5
+        names,
+        width_in,
+        [height_in] * len(names),
+        where=where,
+        entries=[*dots, *kinds],
+        columns=columns,
+        share="y",
+        extra_in=0.5,
     )
     texts = {name: _said(data[data["panel"] == name]) for name in names}
-    head = _TEXT_LINE_IN * max(map(axes.line_count, texts.values())) / _PANEL_IN
+    head = _TEXT_LINE_IN * max(map(axes.line_count, texts.values())) / height_in
     # The text takes its share of the whole axis, so that much more of the data's reach.
     axes.ms_axis(
-        panels.axes[0], "y", points["pause_ms"].to_numpy(), room=_PANEL_IN, log=False, head=1.12 / (1 - head) - 1
+        panels.axes[0], "y", points["pause_ms"].to_numpy(), room=height_in, log=False, head=1.12 / (1 - head) - 1
     )
     for name, ax in panels.by_name.items():
         _draw(ax, data[data["panel"] == name], key, panels.room_in)
@@ -220,22 +229,39 @@ def _draw(ax: Axes, data: pd.DataFrame, key: SizeKey, room: float) -> None:
     )
     for line in _drawn(data).itertuples():
         ax.plot([line.from_pages, line.to_pages], [line.from_ms, line.to_ms], **_LINES[line.of], zorder=3)
-    top = 1.05 * float(points["dirty_pages"].max())
-    marks = axes.round_marks(0.0, top, max(int(room / 0.62), 2))
-    ax.set_xlim(0, top)
+    least, most = float(points["dirty_pages"].min()), float(points["dirty_pages"].max())
+    # Counts that hardly differ would be a blob at the far end of an axis from 0.
+    bottom = 0.0 if _apart(points) else least - 0.1 * ((most - least) or 1.0)
+    top = most + (0.05 * most if _apart(points) else least - bottom)
+    marks = axes.round_marks(bottom, top, max(int(room / 0.62), 2))
+    ax.set_xlim(bottom, top)
     ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
     ax.set(xlabel="", ylabel="")
+
+
+def _apart(points: pd.DataFrame) -> bool:
+    """Tell whether the page counts of a panel differ enough for a slope to say something."""
+    return bool(points["dirty_pages"].max() >= PAGES_APART * points["dirty_pages"].min())
 
 
 def _drawn(data: pd.DataFrame) -> pd.DataFrame:
     """Return the lines that are drawn: the bound, and slopes that are told from 0."""
     known = data["low"].isna() | (data["low"] > 0) | (data["high"] < 0)
-    return data[data["of"].isin(list(_LINES)) & known]
+    slopes = _apart(data[data["of"] == "checkpoint"])
+    return data[data["of"].isin(list(_LINES) if slopes else [BOUND]) & known]
 
 
 def _said(data: pd.DataFrame) -> str:
-    lines = data[data["of"].isin(list(_SAID))].to_dict("records")
-    return "\n".join(f"{_SAID[line['of']]}: {_cost(line, 'µs/page')}" for line in lines)
+    """Return what is written in a panel: costs that are told from 0, and why others are not said."""
+    lines = []
+    for line in data[data["of"].isin(list(_SAID))].to_dict("records"):
+        if line["of"] == WITHIN_ALL and not _apart(data[data["of"] == "checkpoint"]):
+            continue
+        told = line["of"] == BOUND or line["low"] > 0 or line["high"] < 0
+        lines.append(f"{_SAID[line['of']]}: {_cost(line, 'µs/page') if told else 'not told from 0'}")
+    if not _apart(data[data["of"] == "checkpoint"]):
+        lines.insert(0, "page counts hardly differ: no slope")
+    return "\n".join(lines)
 
 
 def _cost(line: dict[str, Any], unit: str) -> str:
@@ -252,7 +278,7 @@ def _number(value: float) -> str:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     rows = results.effects.pages
     across = [row for row in rows if _told(row.across)]
-    meant = across or [row for row in rows if _told(row.within)]
+    meant = across or [row for row in rows if row.apart and _told(row.within)]
     costs, how = (
         ([row.across for row in meant], "across runs") if across else ([row.within for row in meant], "within runs")
     )
@@ -271,7 +297,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "Within runs: slope after centring each run, so that nothing that differs between runs enters; 95 % bootstrap "
         "interval over whole runs. Across runs: least squares of run means with whatever else grows along, 95 % t "
         f"interval; only where page counts differ by a factor of {PAGES_APART:g}. A slope whose interval holds 0 "
-        f"is not drawn. Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
+        "is not drawn, and none where all page counts of a panel differ by less; its axis then does not begin at 0. "
+        f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen"
     caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval)}"
