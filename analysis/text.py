@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -14,6 +15,12 @@ ACCEL_TEXT = {"tcg": "emulation (TCG)", "kvm": "KVM"}
 MISSING = "\N{EN DASH}"
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS = 100, 10
+_SPACE, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
+_UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vCPUs?|GHz|MHz)(?![\w-]))", re.ASCII)
+_PERCENT = re.compile(r"(?<=\d)%")
+_ZERO = re.compile(rf"(?<![\w.])[-+{_MINUS}](0\.0+)(?![\d])", re.ASCII)
+_INTERVAL = re.compile(rf"\[[-+{_MINUS}\d.,\N{{INFINITY}}]+, [-+{_MINUS}\d.,\N{{INFINITY}}]+\]")
+_UNIT_THRICE = re.compile(r"(\S) (%|ms|s|pages|bytes) \[(\S+) \2, (\S+) \2\]")
 
 
 def accel_text(accels: Sequence[str]) -> str:
@@ -51,3 +58,19 @@ def percent_text(share: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """Return ``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def typeset(text: str) -> str:
+    """Return text whose numbers stay with their units and intervals in one piece on a line, as a page shows it.
+
+    A unit that is repeated within an interval is said once (``20 s [20 s, 20 s]``), a zero has no sign, and a percent
+    sign stands apart from its number.
+    """
+    once = _UNIT_THRICE.sub(r"\1 \2 [\3, \4]", _PERCENT.sub(" %", text))
+    whole = _INTERVAL.sub(lambda found: found[0].replace(" ", _SPACE), _ZERO.sub(r"\1", once))
+    return _UNIT.sub(_SPACE, whole)

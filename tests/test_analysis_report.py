@@ -13,6 +13,7 @@ from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 
 from analysis.derived.results import derive
 from analysis.plots.drawing import Drawing, Picture, Skipped
+from analysis.report.page import Built
 from analysis.report.render import render
 from analysis.stored.study import load_study
 
@@ -189,3 +190,24 @@ def test_markup_from_the_guest_from_logs_and_from_the_configuration_is_never_obe
     assert [tag for tag, _ in read.tags].count("script") == 1
     assert all(str(attributes["src"]).startswith("data:") for tag, attributes in read.tags if tag == "img")
     assert not [name for _, attributes in read.tags for name in attributes if name.startswith("on")]
+
+
+def test_what_stands_in_the_way_of_trust_is_said(tmp_path: Path) -> None:
+    text = _words(_page(tmp_path, Fake(**SMALL)))
+    assert "The noise floor is unknown" in text
+    assert "Few checkpoints per run, 6 in the shortest" in text
+
+
+def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
+    text = _words(_page(tmp_path, Fake(**SMALL | {"repeats": 3})))
+    drift = text[text.index("Drift ") :].partition("Warm-up")[0]
+    assert "per hour" not in drift
+    assert "show no drift" not in drift
+
+
+def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
+    results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
+    page = render(results, [], [], Built("acm", asked=True, seeds=(1, 2)))
+    assert "python -m analysis results/quiet figure.style=acm --hypotheses FILE" in page
+    assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
+    assert "SHA-256 of the hypotheses" not in page

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from analysis.text import accel_text, count_text, ms_text, percent_text, plural, size_text
+from analysis.text import accel_text, count_text, listed, ms_text, percent_text, plural, size_text, typeset
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,22 @@ def test_counts_and_shares() -> None:
 def test_how_a_pair_ran_is_never_left_to_guess() -> None:
     assert accel_text(["tcg"]) == "emulation (TCG)"
     assert accel_text(["kvm", "tcg"]) == "KVM and emulation (TCG)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("by 12.8 % in 5 s of 30 runs", "by 12.8~% in 5~s of 30 runs"),
+        ("+6.7 % [+3.9, +9.0]", "+6.7~% [+3.9,~+9.0]"),
+        ("20 s [20 s, 20 s]", "20~s [20,~20]"),
+        ("programs used 32.4% of it", "programs used 32.4~% of it"),
+        ("\N{MINUS SIGN}0.0 % or \N{MINUS SIGN}0.05", "0.0~% or \N{MINUS SIGN}0.05"),
+        ("1 GiB \N{MIDDLE DOT} 2 vCPUs, a 5 s-step", "1~GiB \N{MIDDLE DOT} 2~vCPUs, a 5 s-step"),
+    ],
+)
+def test_numbers_stay_with_their_units(text: str, shown: str) -> None:
+    assert typeset(text) == shown.replace("~", "\N{NO-BREAK SPACE}")
+
+
+def test_parts_are_listed_as_a_person_does() -> None:
+    assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

@@ -6,8 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.derived.sentences import percent_change
+from analysis.report import words
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import MISSING, accel_text, ms_text, plural
+from analysis.text import MISSING, accel_text, listed, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from analysis.derived.finding import Effect, Finding
     from analysis.derived.results import Results
 
+_MOST_IN_HEADING = 2
 _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}
 
 
@@ -22,26 +24,47 @@ def context(results: Results) -> dict[str, Any]:
     """Return what the template needs to answer first."""
     return {
         "verdicts": [_verdict(finding) for finding in results.findings],
+        "tally": tally(results.findings),
+        "legend": words.legend(results.findings),
         "levels": _levels_table(results.findings),
         "splits": _splits_table(results),
         "split_heading": _split_heading(results),
         "pages": _pages_table(results),
+        "pages_heading": _pages_heading(results),
         "devices": _devices_table(results),
     }
 
 
 def headline(results: Results) -> str:
-    """Say in one line what came out, or how long a checkpoint paused the VM where nothing was to be decided."""
+    """Say in one line what came out: the first primary hypothesis that was decided; the pause where none was asked."""
     primary = [finding for finding in results.findings if finding.hypothesis.family == "primary"]
     if not primary:
         low, high = (ms_text(1e3 * float(results.per_cell["pause"].agg(which))) for which in ("min", "max"))
         if low == high:
-            return f"A checkpoint paused the VM for {low} ms"
-        return f"A checkpoint paused the VM for {low} to {high} ms, depending on the cell"
-    counts = {word: sum(finding.word == word for finding in primary) for word in _WORDS}
-    said = [f"{count} {word.lower()}" for word, count in counts.items() if count]
+            return f"The median pause is {low} ms"
+        return f"The median pauses of {plural(len(results.per_cell), 'cell')} lie between {low} and {high} ms"
+    decided = [finding for finding in primary if finding.word != "INCONCLUSIVE"]
+    if not decided:
+        return f"Nothing could be decided: {tally(primary)}"
+    first = decided[0]
+    claim = first.hypothesis.claim.strip().removesuffix(".")
+    return f"{words.badge(first.word, first.label).capitalize()}: {claim} ({_size(first)})"
+
+
+def _size(finding: Finding) -> str:
+    per = " per doubling" if finding.hypothesis.kind == "trend" else ""
+    return words.effect_text(finding.hypothesis, finding.effect) + per
+
+
+def tally(findings: Sequence[Finding]) -> str:
+    """Return how many of the primary hypotheses got which word, in a sentence; empty without any."""
+    primary = [finding for finding in findings if finding.hypothesis.family == "primary"]
+    if not primary:
+        return ""
     of = f"{len(primary)} primary {'hypothesis' if len(primary) == 1 else 'hypotheses'}"
-    return f"Of {of} {', '.join(said[:-1])}{' and ' if len(said) > 1 else ''}{said[-1]}"
+    counts = {word: sum(finding.word == word for finding in primary) for word in _WORDS}
+    said = [f"{count} {'is' if count == 1 else 'are'} {word.lower()}" for word, count in counts.items() if count]
+    return f"of {of} {listed(said)}"
 
 
 def accel_warning(accels: Sequence[str]) -> tuple[str, str]:
@@ -63,27 +86,23 @@ def _verdict(finding: Finding) -> dict[str, Any]:
     detail = [f"R = {plural(finding.runs, 'run')}"]
     if finding.strata:
         detail.append(f"{finding.strata} strata (block and other factors)")
-    if hypothesis.kind != "value" and not math.isnan(finding.effect.estimate):
-        detail.append(f"90 % interval; smallest effect of interest {100 * finding.sesoi:.1f} %")
-    if not math.isnan(finding.pvalue):
-        adjusted = f", p {_p(finding.adjusted)} after Holm" if finding.adjusted != finding.pvalue else ""
-        detail.append(f"p {_p(finding.pvalue)}{adjusted}")
+    if not math.isnan(finding.effect.low):
+        detail.append("90 % interval")
+    detail += filter(None, [words.smallest(finding), words.pvalue_text(finding)])
     detail += [f"{finding.excluded} left out by their quality check"] if finding.excluded else []
     detail += [f"{finding.failed} failed"] if finding.failed else []
     return {
         "id": hypothesis.id,
         "claim": hypothesis.claim,
-        "word": finding.word,
+        "badge": words.badge(finding.word, finding.label),
+        "brief": words.brief(finding),
+        "label": "" if finding.label == words.brief(finding) else finding.label,
         "class": _WORDS[finding.word],
-        "sentence": finding.sentence,
+        "sentence": words.answer_sentence(finding),
         "family": hypothesis.family,
         "exploratory": finding.exploratory,
         "detail": "; ".join([*detail, *finding.notes]),
     }
-
-
-def _p(value: float) -> str:
-    return "< 0.0001" if value < 1e-4 else f"= {value:.2g}"  # noqa: PLR2004 - nobody needs more zeros
 
 
 def _levels_table(findings: Sequence[Finding]) -> Table | None:
@@ -92,9 +111,10 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
             text(finding.hypothesis.id),
             text(level.level),
             number(level.effect.estimate, percent_change(level.effect)),
-            text(f"{level.word} ({level.label})"),
+            text(words.case(level.word, level.label)),
             number(level.runs, str(level.runs)),
-            number(finding.interaction_pvalue, _p(finding.interaction_pvalue)),
+            number(finding.interaction_pvalue, words.p_text(finding.interaction_pvalue)),
+            text("yes" if finding.levels_differ else "no"),
         )
         for finding in findings
         for level in finding.levels
@@ -103,7 +123,7 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
     columns = (
         *(Column("Hypothesis"), Column("Level of the other factors"), Column("Effect [90 % CI]", numeric=True)),
         *(Column("Verdict there, unadjusted"), Column("Runs", numeric=True)),
-        Column("p of equal effects", numeric=True),
+        *(Column("p, against the same effect at all levels", numeric=True), Column("Do the levels differ?")),
     )
     return Table("Effects by level of the other factors", columns, tuple(rows)) if rows else None
 
@@ -130,21 +150,22 @@ def _splits_table(results: Results) -> Table | None:
 
 
 def _split_heading(results: Results) -> str:
-    splits = [split for split in results.effects.splits if split.total.estimate > 0]
+    splits = results.effects.splits
     if not splits:
-        return "RAM by itself and through its dirty pages"
-    shares = [split.explained.estimate / split.total.estimate for split in splits]
-    low, high = (f"{100 * min(max(share, 0.0), 1.0):.0f}" for share in (min(shares), max(shares)))
-    span = low if low == high else f"{low} to {high}"
-    return f"Dirty pages explain {span} % of what a larger RAM adds to the pause"
+        return ""
+    said = [f"{_interval(split.explained).shown} ({split.where.rpartition(', ')[2]})" for split in splits]
+    if len(splits) > _MOST_IN_HEADING:
+        estimates = [split.explained.estimate for split in splits]
+        said = [f"{_signed(min(estimates))} to {_signed(max(estimates))}"]
+    return f"Through its dirty pages, RAM adds {listed(said)} ms per GiB to the pause"
 
 
 def _pages_table(results: Results) -> Table | None:
     rows = [
         (
             text(page.where),
-            _interval(page.across),
-            _interval(page.within),
+            _slope(page.across),
+            _slope(page.within),
             number(page.bound, MISSING if math.isnan(page.bound) else f"{page.bound:.2f}"),
             number(page.runs, str(page.runs)),
         )
@@ -158,6 +179,30 @@ def _pages_table(results: Results) -> Table | None:
         Column("Runs", numeric=True),
     )
     return Table("What one more dirty page adds to the pause", columns, tuple(rows)) if rows else None
+
+
+def _slope(effect: Effect) -> Cell:
+    """Return a slope; one that is not there, or whose interval holds 0, is none to be read off."""
+    if math.isnan(effect.estimate):
+        return number(effect.estimate, "cannot be told")
+    shown = _interval(effect)
+    return number(effect.estimate, f"cannot be told: {shown.shown}") if effect.low <= 0 <= effect.high else shown
+
+
+def _pages_heading(results: Results) -> str:
+    said = [(page.across, _without_accel(results, page.where)) for page in results.effects.pages]
+    told = [
+        f"{_signed(cost.estimate)} µs [{_signed(cost.low)}, {_signed(cost.high)}] ({where})"
+        for cost, where in said
+        if cost.low > 0
+    ]
+    if told:
+        return f"One more dirty page adds {listed(told)} to the pause, from run to run"
+    return "What one more dirty page adds to the pause cannot be told from this campaign"
+
+
+def _without_accel(results: Results, where: str) -> str:
+    return where.removeprefix(f"{accel_text(results.cells.accels)}, ")
 
 
 def _devices_table(results: Results) -> Table | None:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING
 from analysis.derived.calibration import calibration
 from analysis.derived.results import derive
 from analysis.plots import figures
+from analysis.report.page import Built
 from analysis.report.render import render
 from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
+from analysis.stored.records import Plan
 from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
@@ -49,24 +51,30 @@ def build_report(
     """
     results = derive(load_study(folders), asked)
     target = out or folders[0] / "report"
-    for name, content in report_files(results, style).items():
+    built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders))
+    for name, content in report_files(results, built).items():
         _write(target / name, content)
     return target / "report.html"
 
 
-def report_files(results: Results, style: str = "screen") -> dict[str, bytes]:
+def _seed(folder: Path) -> int | None:
+    """Return the seed of a campaign that has been read: of several that are joined, the study keeps the first plan."""
+    return Plan.model_validate_json((folder / "plan.json").read_bytes()).seed
+
+
+def report_files(results: Results, built: Built) -> dict[str, bytes]:
     """Return the files of the report by their names within its folder."""
     skipped: list[Skipped] = []
     rates = partial(_type_one_rates, results)
-    drawings = list(figures(results, style, calibration=rates, on_skip=skipped.append))
+    drawings = list(figures(results, built.style, calibration=rates, on_skip=skipped.append))
     files: dict[str, bytes] = {}
     for drawing in drawings:
         files |= {f"figures/{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
         files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
         files[f"figures/{drawing.name}.csv"] = drawing.csv
-    files |= tables(results)
+    files |= tables(results, built.seeds)
     files["verdicts.json"] = verdicts_json(results).encode()
-    files["report.html"] = render(results, drawings, skipped).encode()
+    files["report.html"] = render(results, drawings, skipped, built).encode()
     return files
 
 

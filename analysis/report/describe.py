@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _LABELS = {
     "qemu": "QEMU",
+    "qemu_source": "QEMU comes from",
     "qemu_sha256": "QEMU, SHA-256",
     "kernel": "Guest kernel",
     "kernel_sha256": "Guest kernel, SHA-256",

@@ -59,8 +59,8 @@ class Column:
 
     Attributes:
         name: of the heading; ``unit``: below it, empty for none.
-        align: ``l``, ``r`` or ``p{4cm}``; with ``plus_minus`` a column of half-widths right of the one before, which
-            stands under that one's heading.
+        align: ``l``, ``r``, or ``p{4cm}`` for sentences, which are set ragged; with ``plus_minus`` a column of
+            half-widths right of the one before, which stands under that one's heading.
     """
 
     name: str
@@ -89,7 +89,9 @@ def _escaped(character: str) -> str:
 
 
 def tabular(columns: Sequence[Column], rows: Sequence[Sequence[str]], remarks: Sequence[str]) -> str:
-    r"""Return a ``tabular`` to be ``\input`` into a ``table``, with the remarks as comments above it.
+    r"""Return a ``tabular`` to be ``\input`` into a ``table*``, with the remarks as comments above it.
+
+    It is set in ``\footnotesize`` with narrow gaps, so that it goes into the width of a page of two columns (506 pt).
 
     Args:
         columns: from left to right.
@@ -104,15 +106,24 @@ def tabular(columns: Sequence[Column], rows: Sequence[Sequence[str]], remarks: S
             raise ValueError(f"a row has {len(row)} texts for {len(columns)} columns")
     lines = [
         *(f"% {' '.join(remark.split())}" for remark in remarks),
-        r"% needs \usepackage{booktabs}",
+        r"% needs \usepackage{booktabs}; as wide as a page of two columns: \begin{table*}",
+        r"\begingroup\footnotesize\setlength{\tabcolsep}{2.5pt}%",
         rf"\begin{{tabular}}{{{_preamble(columns)}}}",
         r"\toprule",
         _line(_headings(columns, [column.name for column in columns])),
     ]
     if any(column.unit for column in columns):
         lines.append(_line(_headings(columns, [column.unit and f"[{column.unit}]" for column in columns])))
-    lines += [r"\midrule", *(_line([escape(text) for text in row]) for row in rows), r"\bottomrule", r"\end{tabular}"]
+    lines += [
+        r"\midrule",
+        *(_line([_set(column, text) for column, text in zip(columns, row, strict=True)]) for row in rows),
+        *(r"\bottomrule", r"\end{tabular}\endgroup"),
+    ]
     return "\n".join(lines) + "\n"
+
+
+def _set(column: Column, text: str) -> str:
+    return (r"\raggedright " if column.align.startswith("p") else "") + escape(text)
 
 
 def _preamble(columns: Sequence[Column]) -> str:
@@ -136,4 +147,5 @@ def _headings(columns: Sequence[Column], texts: Sequence[str]) -> list[str]:
 
 
 def _line(cells: Sequence[str]) -> str:
-    return " & ".join(cells) + r" \\"
+    # Within a ragged cell a double backslash would end a line of the cell.
+    return " & ".join(cells) + r" \tabularnewline"

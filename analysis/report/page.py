@@ -7,6 +7,21 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class Built:
+    """How a report was asked for, so that its page can say how to build it again.
+
+    Attributes:
+        style: of the figures.
+        asked: whether other hypotheses than those declared were given in a file.
+        seeds: of the plans' orders, one per campaign; empty: that of the plan.
+    """
+
+    style: str = "screen"
+    asked: bool = False
+    seeds: tuple[int | None, ...] = ()
+
+
+@dataclass(frozen=True)
 class Column:
     """A heading; numbers stand on the right."""
 

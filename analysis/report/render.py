@@ -10,13 +10,15 @@ from typing import TYPE_CHECKING, Any
 
 import jinja2
 import numpy as np
+from markupsafe import Markup, escape
 
 from analysis.derived.outcomes import TRIGGERS
 from analysis.plots.forest import NAME as FOREST
 from analysis.report import answer, trust
 from analysis.report.describe import describe_host, describe_versions
-from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import ACCEL_TEXT, MISSING, count_text, ms_text, percent_text, plural
+from analysis.report.design import design_facts
+from analysis.report.page import Built, Cell, Column, Table, number, text
+from analysis.text import ACCEL_TEXT, MISSING, count_text, ms_text, percent_text, plural, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,14 +26,18 @@ if TYPE_CHECKING:
     from analysis.derived.results import Results
     from analysis.plots import Drawing, Picture, Skipped
     from analysis.stored.load import Campaign
+    from analysis.stored.records import Plan
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _DAGGER = "†"
 _MOST_NAMED = 12
 
 
-def render(results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skipped]) -> str:
+def render(
+    results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skipped], built: Built | None = None
+) -> str:
     """Return the page."""
+    built = built or Built()
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(_TEMPLATES),
         autoescape=True,
@@ -39,6 +45,7 @@ def render(results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skip
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
+        finalize=_typeset,
     )
     script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
     shown = {drawing.name: _shown(drawing) for drawing in drawings}
@@ -50,13 +57,19 @@ def render(results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skip
         "skipped": [(one.name.replace("_", " "), one.why) for one in skipped],
         **_opening(results),
         **answer.context(results),
-        **_design(results),
+        **_design(results, built.seeds),
+        "cells_heading": _cells_heading(results),
         "cells": cells_table(results),
         "cell_note": _cell_note(results),
         **trust.context(results),
-        **_reproduce(results.campaign),
+        **_reproduce(results.campaign, built),
     }
     return environment.get_template("report.html").render(context)
+
+
+def _typeset(value: object) -> object:
+    """Keep numbers with their units, in all text but what is markup already and what a reader copies."""
+    return typeset(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 def _shown(drawing: Drawing) -> dict[str, str]:
@@ -79,6 +92,7 @@ def _opening(results: Results) -> dict[str, Any]:
     return {
         "campaign": results.campaign.plan.campaign,
         "headline": answer.headline(results),
+        "lead": answer.tally(results.findings),
         "scope": _scope(results),
         "accel_class": "tcg" if "tcg" in results.cells.accels else "kvm",
         "accel_title": title,
@@ -93,11 +107,16 @@ def _scope(results: Results) -> str:
     first, last = (utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records)))
     planned_cells = len({run.cell_id for run in campaign.plan.runs})
     return (
-        f"{len(campaign.runs)} of {plural(len(campaign.plan.runs), 'planned run')} measured, "
+        f"{len(campaign.runs)} of {plural(len(campaign.plan.runs), 'planned run')} measured{_again(campaign)}, "
         f"{len(results.cells.names)} of {plural(planned_cells, 'cell')}, "
         f"{plural(int(results.per_cell['checkpoints'].sum()), 'checkpoint')} after the warm-up, "
         f"{first if first == last else f'{first} to {last}'} (UTC)."
     )
+
+
+def _again(campaign: Campaign) -> str:
+    failed = len(campaign.attempts)
+    return f" ({plural(failed, 'attempt')} failed)" if failed else ""
 
 
 def _alerts(campaign: Campaign) -> list[str]:
@@ -126,6 +145,15 @@ def cells_table(results: Results) -> Table:
         Column("Triggers"),
     )
     return Table("Pause per cell", columns, tuple(_cell_row(row) for row in results.per_cell.to_dict("records")))
+
+
+def _cells_heading(results: Results) -> str:
+    cells = results.per_cell
+    if len(cells) == 1:
+        return f"The median pause of the only cell is {ms_text(1e3 * float(cells['pause'].iloc[0]))} ms"
+    low, high = (cells.loc[cells["pause"].agg(which)] for which in ("idxmin", "idxmax"))
+    ends = [f"{ms_text(1e3 * float(one['pause']))} ms ({one['cell']})" for one in (low, high)]
+    return f"Median pauses go from {ends[0]} to {ends[1]}"
 
 
 def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
@@ -169,14 +197,14 @@ def _cell_note(results: Results) -> str:
     return note
 
 
-def _design(results: Results) -> dict[str, Any]:
+def _design(results: Results, seeds: Sequence[int | None]) -> dict[str, Any]:
     campaign, plan = results.campaign, results.campaign.plan
     blocks = len({run.block for run in plan.runs})
     planned = [
-        ("Cells", f"{len({run.cell_id for run in plan.runs})}"),
-        ("Blocks", f"{blocks}, each every cell once in a new random order"),
-        ("Planned runs", f"{len(plan.runs)}"),
-        ("Seed of the order", f"{plan.seed}"),
+        ("Blocks", f"{blocks}"),
+        ("Runs", f"{len(plan.runs)} planned, {len(campaign.runs)} measured; {_attempts(campaign)}"),
+        *design_facts(campaign),
+        *seed_facts(plan, seeds),
         ("Experiment", plan.experiment or "none, from the command line"),
         ("Unit", "a run, which is one launch of one pair; checkpoints of a run are not independent"),
         ("Hypotheses", _declared(results)),
@@ -187,6 +215,19 @@ def _design(results: Results) -> dict[str, Any]:
         "machine": describe_host(campaign.runs),
         "runs": _run_table(results),
     }
+
+
+def seed_facts(plan: Plan, seeds: Sequence[int | None]) -> list[tuple[str, str]]:
+    """Return the seed of every campaign's order."""
+    shown = [str(seed) for seed in seeds or (plan.seed,) if seed is not None]
+    return [("Seed of the order" if len(shown) == 1 else "Seeds of the orders", ", ".join(shown))] if shown else []
+
+
+def _attempts(campaign: Campaign) -> str:
+    failed, lost = len(campaign.attempts), len(campaign.failures)
+    if not failed:
+        return "no attempt failed"
+    return f"{plural(failed, 'attempt')} failed, {plural(lost, 'run') if lost else 'no run'} for good"
 
 
 def _declared(results: Results) -> str:
@@ -214,7 +255,7 @@ def _run_table(results: Results) -> Table:
             text(names[row["cell"]].label),
             number(row["checkpoints"], str(row["checkpoints"])),
             number(row["pause"], ms_text(1e3 * row["pause"])),
-            text(str(row["steadiness"])),
+            text(str(row["steadiness"]).replace("-", " ")),
             number(row["outliers"], str(row["outliers"])),
             text("ok" if row["quality_ok"] else "problems"),
             text(utc(row["started_at"])),
@@ -224,14 +265,19 @@ def _run_table(results: Results) -> Table:
     return Table("Measured runs", columns, rows)
 
 
-def _reproduce(campaign: Campaign) -> dict[str, Any]:
+def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
+    plan = campaign.plan
+    folders = " ".join(f"results/{name}" for name in plan.campaign.split(" + "))
+    style = f" figure.style={built.style}" if built.style != Built().style else ""
+    asked = " --hypotheses FILE" if built.asked else ""
     return {
-        "command": campaign.plan.command,
-        "folders": " ".join(f"results/{name}" for name in campaign.plan.campaign.split(" + ")),
+        # As markup they are escaped and left as they are: a reader copies them.
+        "command": escape(plan.command),
+        "rebuild": escape(f"python -m analysis {folders}{style}{asked}"),
         "hashes": [
             ("SHA-256 of plan.json", campaign.plan_sha256),
-            ("SHA-256 of the hypotheses", campaign.plan.hypotheses_sha256 or "none declared"),
+            *([("SHA-256 of the hypotheses", plan.hypotheses_sha256)] if plan.hypotheses else []),
             ("SHA-256 of the list of checkpoint files", hashlib.sha256(listing.encode()).hexdigest()),
         ],
         "unfinished": _unfinished(campaign),

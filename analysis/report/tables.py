@@ -9,9 +9,12 @@ import pandas as pd
 
 from analysis.derived.cell_table import MEANS
 from analysis.derived.sentences import outcome_text
+from analysis.report.describe import describe_host
+from analysis.report.design import design_facts
 from analysis.report.latex import Column, tabular
+from analysis.report.words import badge, case
 from analysis.stored.factors import factor_text
-from analysis.text import ACCEL_TEXT, MISSING, accel_text, size_text
+from analysis.text import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -22,9 +25,15 @@ if TYPE_CHECKING:
 _MS, _PERCENT = 1e3, 1e2
 _DIGITS = 3
 _PHASES = ("pause_mean", *MEANS)
+_EXPLORATORY = "*"
+"""The same mark on the page."""
+
+_CELL = Column("cell", align="p{7cm}")
+_ACCEL = {"tcg": "TCG", "kvm": "KVM"}
+_PHASE_DECIMALS = 2
 
 
-def tables(results: Results) -> dict[str, bytes]:
+def tables(results: Results, seeds: Sequence[int | None] = ()) -> dict[str, bytes]:
     """Return every table of the report by its file name, ``tables/<name>.csv`` and ``tables/<name>.tex``.
 
     Names: ``cells`` (the pause per cell with its interval), ``phases`` (mean phases per cell), ``verdicts`` (one row
@@ -34,7 +43,7 @@ def tables(results: Results) -> dict[str, bytes]:
         "cells": (results.per_cell, _cells_tex(results)),
         "phases": (_phases(results), _phases_tex(results)),
         "verdicts": (_verdicts(results), _verdicts_tex(results)),
-        "design": (_design(results), _design_tex(results)),
+        "design": (_design(results, seeds), _design_tex(results, seeds)),
     }
     files: dict[str, bytes] = {}
     for name, (table, tex) in made.items():
@@ -48,15 +57,15 @@ def _csv(table: pd.DataFrame) -> bytes:
     return text.encode()
 
 
-def aligned(values: Sequence[float], scale: float = 1.0) -> list[str]:
+def aligned(values: Sequence[float], scale: float = 1.0, most: int = 4) -> list[str]:
     """Return one column of numbers with the same decimals each, so that right-aligned they line up.
 
-    The decimals are those that give the median of them three digits; a dash stands for what is missing.
+    The decimals are those that give the median of them three digits, ``most`` at most; a dash is for what is missing.
     """
     numbers = [value * scale for value in values]
     known = sorted(abs(number) for number in numbers if math.isfinite(number) and number)
     middle = known[len(known) // 2] if known else 1.0
-    decimals = min(max(_DIGITS - 1 - math.floor(math.log10(middle)), 0), 4) if known else 0
+    decimals = min(max(_DIGITS - 1 - math.floor(math.log10(middle)), 0), most) if known else 0
     return [_number(number, decimals) for number in numbers]
 
 
@@ -69,41 +78,43 @@ def _number(number: float, decimals: int) -> str:
     return text.replace("-", "\N{MINUS SIGN}") if float(text) else text.removeprefix("-")
 
 
-def _together(groups: Sequence[Sequence[float]], scale: float = 1.0) -> list[list[str]]:
+def _together(groups: Sequence[Sequence[float]], scale: float = 1.0, most: int = 4) -> list[list[str]]:
     """Return several columns of one quantity with the decimals of the first."""
     first, *others = groups
-    shown = aligned(first, scale)
+    shown = aligned(first, scale, most)
     decimals = max((len(text.partition(".")[2]) for text in shown), default=0)
     return [shown, *([_number(value * scale, decimals) for value in values] for values in others)]
 
 
 def _marked(texts: Sequence[str], marks: Iterable[bool]) -> list[str]:
-    return [f"*{text}" if mark and text != MISSING else text for text, mark in zip(texts, marks, strict=True)]
+    return [
+        f"{_EXPLORATORY}{text}" if mark and text != MISSING else text for text, mark in zip(texts, marks, strict=True)
+    ]
 
 
 def _cells_tex(results: Results) -> str:
     cells = results.per_cell
-    median, low, high = _together([cells[name].tolist() for name in ("pause", "pause_low", "pause_high")], _MS)
+    median, low, high = _together([cells[name].tolist() for name in ("pause", "pause_low", "pause_high")], _MS, most=2)
     rows = [
         cells["cell"].tolist(),
-        [ACCEL_TEXT[accel] for accel in cells["accel"]],
+        [_ACCEL[accel] for accel in cells["accel"]],
         [str(runs) for runs in cells["runs"]],
         [str(failed) for failed in cells["failed"]],
         [f"{checkpoints:,}" for checkpoints in cells["checkpoints"]],
         median,
         low,
         high,
-        *(_marked(aligned(cells[tail].tolist(), _MS), cells[f"{tail}_exploratory"]) for tail in ("p95", "p99")),
+        *(_marked(aligned(cells[tail].tolist(), _MS, 1), cells[f"{tail}_exploratory"]) for tail in ("p95", "p99")),
         [MISSING if math.isnan(pages) else f"{pages:,.0f}" for pages in cells["dirty_pages"]],
-        aligned(cells["paused_share"].tolist(), _PERCENT),
+        aligned(cells["paused_share"].tolist(), _PERCENT, 1),
     ]
     columns = (
-        Column("cell", align="l"),
+        _CELL,
         Column("pair", align="l"),
         Column("R"),
         Column("failed"),
         Column("N"),
-        Column("median pause", "ms"),
+        Column("pause", "ms"),
         Column("low", "ms"),
         Column("high", "ms"),
         Column("p95", "ms"),
@@ -113,8 +124,9 @@ def _cells_tex(results: Results) -> str:
     )
     remarks = (
         "Caption: The pause per cell: median over runs of the run medians with its order-statistic interval (95 %).",
-        f"{_counts(results)} R: runs per cell; N: checkpoints after the warm-up, over all of them.",
-        "A dash: no interval below six runs, or not measured. *: runs too short for this quantile, exploratory.",
+        f"{_counts(results)} R: runs per cell; failed: failed attempts of its runs; N: checkpoints after the warm-up.",
+        "pair: TCG is QEMU's software emulation, whose times are not those of KVM.",
+        f"A dash: no interval below six runs, or not measured. {_EXPLORATORY}: runs too short for it, exploratory.",
     )
     return tabular(columns, list(zip(*rows, strict=True)), remarks)
 
@@ -144,11 +156,11 @@ def _phases(results: Results) -> pd.DataFrame:
 
 def _phases_tex(results: Results) -> str:
     cells = results.per_cell
-    columns = [Column("cell", align="l"), Column("R")]
+    columns = [Column("cell", align="p{4cm}"), Column("R")]
     rows = [cells["cell"].tolist(), [str(runs) for runs in cells["runs"]]]
     for name in _PHASES:
         half = (cells[f"{name}_high"] - cells[f"{name}_low"]) / 2
-        rows += _together([cells[name].tolist(), half.tolist()], _MS)
+        rows += _together([cells[name].tolist(), half.tolist()], _MS, _PHASE_DECIMALS)
         heading = "pause" if name == "pause_mean" else name
         columns += [Column(heading, "ms"), Column(heading, plus_minus=True)]
     remarks = (
@@ -211,25 +223,27 @@ def _verdict(finding: Finding) -> dict[str, Any]:
 
 def _verdicts_tex(results: Results) -> str:
     columns = (
-        Column("hypothesis", align="l"),
-        Column("outcome", align="l"),
-        Column("by", align="l"),
+        Column("hypothesis", align="p{2cm}"),
+        Column("outcome", align="p{2.4cm}"),
+        Column("by", align="p{1.7cm}"),
         Column("effect"),
         Column("low"),
         Column("high"),
         Column("unit", align="l"),
-        Column("matters from", "%"),
+        Column("\N{GREEK SMALL LETTER DELTA}", "%"),
         Column("p adj."),
         Column("R"),
-        Column("verdict", align="p{4.2cm}"),
+        Column("verdict", align="p{4.8cm}"),
     )
     runs = sorted({finding.runs for finding in results.findings})
     spread = " to ".join(dict.fromkeys(str(end) for end in (*runs[:1], *runs[-1:]))) or "0"
     remarks = (
         "Caption: Hypotheses declared before the data: effect with its two-sided 90 % interval, and verdict.",
         f"R = {spread} runs per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
-        "p adj.: one-sided, of the verdict, after Holm over the primary family.",
-        "*: not declared in this form before the data, exploratory.",
+        "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
+        "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
+        "after Holm over the primary family.",
+        f"{_EXPLORATORY}: not declared in this form before the data, exploratory.",
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
 
@@ -237,15 +251,16 @@ def _verdicts_tex(results: Results) -> str:
 def _verdict_row(finding: Finding) -> tuple[str, ...]:
     hypothesis = finding.hypothesis
     value = hypothesis.kind == "value"
-    unit = outcome_unit(hypothesis.outcome) if value else "%/doubling" if hypothesis.kind == "trend" else "%"
     ends = (finding.effect.estimate, finding.effect.low, finding.effect.high)
     if value:
-        scale = {"ms": _MS, "%": _PERCENT}.get(unit, 1.0)
+        unit, scale = _unit_of(hypothesis.outcome, finding.effect.estimate)
         effect, low, high = (one for (one,) in _together([[end] for end in ends], scale))
     else:
+        unit = "%/2\N{MULTIPLICATION SIGN}" if hypothesis.kind == "trend" else "%"
         effect, low, high = (_number(_PERCENT * end, 1) for end in ends)
+    word = badge(finding.word, finding.label)
     return (
-        f"{hypothesis.id}*" if finding.exploratory else hypothesis.id,
+        f"{hypothesis.id}{_EXPLORATORY}" if finding.exploratory else hypothesis.id,
         outcome_text(hypothesis.outcome).removeprefix("the "),
         factor_text(hypothesis.factor) if hypothesis.factor else MISSING,
         effect,
@@ -255,8 +270,16 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         MISSING if value else _number(_PERCENT * finding.sesoi, 1),
         _pvalue(finding.adjusted),
         str(finding.runs),
-        f"{finding.word} ({finding.label})",
+        case(finding.word, finding.label) if word == finding.word else f"{word} ({finding.label})",
     )
+
+
+def _unit_of(outcome: str, value: float) -> tuple[str, float]:
+    """Return the unit in which a value of an outcome is shown, and by what it is multiplied for that."""
+    unit = outcome_unit(outcome)
+    if unit == "ms" and abs(value) >= 1:
+        return "s", 1.0
+    return unit, {"ms": _MS, "%": _PERCENT}.get(unit, 1.0)
 
 
 def outcome_unit(outcome: str) -> str:
@@ -272,12 +295,12 @@ def _pvalue(pvalue: float) -> str:
     return "<0.0001" if pvalue < 1e-4 else f"{pvalue:.4f}"  # noqa: PLR2004 - four decimals are shown
 
 
-def _design(results: Results) -> pd.DataFrame:
+def _design(results: Results, seeds: Sequence[int | None]) -> pd.DataFrame:
     """Return what was measured, in which versions, on what: one row per statement."""
-    return pd.DataFrame(design_rows(results), columns=["name", "value"])
+    return pd.DataFrame(design_rows(results, seeds), columns=["name", "value"])
 
 
-def design_rows(results: Results) -> list[tuple[str, str]]:
+def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tuple[str, str]]:
     """Return the design and the versions as name and value, in the order to be read; several values by semicolons."""
     campaign, plan = results.campaign, results.campaign.plan
     records = [run.record for run in campaign.runs]
@@ -287,33 +310,27 @@ def design_rows(results: Results) -> list[tuple[str, str]]:
         ("campaign", plan.campaign),
         ("experiment", plan.experiment or MISSING),
         ("command", plan.command or MISSING),
-        ("seed of the order", MISSING if plan.seed is None else str(plan.seed)),
+        ("seed of the order", ", ".join(str(seed) for seed in seeds or (plan.seed,) if seed is not None) or MISSING),
         ("blocks", str(len({run.block for run in plan.runs}))),
-        ("cells", str(len({run.cell_id for run in plan.runs}))),
-        ("runs", f"{len(records)} measured of {len(plan.runs)}, {len(campaign.failures)} failed"),
+        ("runs", f"{len(records)} measured of {len(plan.runs)}, {len(campaign.failures)} failed for good"),
+        ("attempts", f"{len(records) + len(campaign.attempts)}, {len(campaign.attempts)} failed"),
         ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
-        ("pair", accel_text(results.cells.accels)),
+        *((_lower(name), said) for name, said in design_facts(campaign)),
         *((text, _each(versions, key)) for text, key in _VERSIONS),
         *((text, _each(versions, key, 12)) for text, key in _HASHES),
         ("host CPU", _each(before, "cpu_model")),
         ("host CPUs", _each(before, "cpus")),
-        (
-            "host memory",
-            _each(
-                [
-                    {"size": size_text(int(one["memory_total_bytes"]))}
-                    for one in before
-                    if one.get("memory_total_bytes")
-                ],
-                "size",
-            ),
-        ),
+        *((f"host {name.lower()}", said) for name, said in describe_host(campaign.runs) if name == "Memory"),
         ("host kernel", _each(before, "kernel")),
         ("clock source", _each(before, "clock_source")),
         ("huge pages", _each(before, "thp")),
         ("plan SHA-256", campaign.plan_sha256),
-        ("hypotheses SHA-256", plan.hypotheses_sha256 or MISSING),
+        ("hypotheses SHA-256", plan.hypotheses_sha256 if plan.hypotheses else MISSING),
     ]
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
 _VERSIONS = (("QEMU", "qemu"), ("guest kernel", "kernel"), ("colo-bench", "colo_bench"), ("Python", "python"))
@@ -329,7 +346,7 @@ def _each(records: Sequence[dict[str, Any]], key: str, longest: int | None = Non
     return "; ".join(values) or MISSING
 
 
-def _design_tex(results: Results) -> str:
-    columns = (Column("what", align="l"), Column("value", align="p{10cm}"))
+def _design_tex(results: Results, seeds: Sequence[int | None]) -> str:
+    columns = (Column("what", align="l"), Column("value", align="p{12cm}"))
     remarks = (f"Caption: What was measured. {_counts(results)}",)
-    return tabular(columns, design_rows(results), remarks)
+    return tabular(columns, design_rows(results, seeds), remarks)

@@ -5,19 +5,24 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.sentences import percent_change
+from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.page import Column, Table, number, text
-from analysis.text import plural
+from analysis.report.words import effect_text, equals
+from analysis.stored.records import Hypothesis
+from analysis.text import MISSING, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import pandas as pd
+
     from analysis.derived.diagnostics import Diagnostics
+    from analysis.derived.finding import Effect
     from analysis.derived.results import Results
     from analysis.stored.load import Campaign, Run
     from analysis.stored.records import Quality
 
-_NOTICED = 0.05
+_FEW_CHECKPOINTS = 20
 
 
 def context(results: Results) -> dict[str, Any]:
@@ -51,24 +56,24 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def trust_heading(campaign: Campaign) -> str:
-    """Say whether the runs passed their own quality check."""
+    """Say whether the runs passed their own quality check, and during how many the host changed."""
     bad = sum(not run.record.quality.ok for run in campaign.runs)
+    drifted = sum(bool(run.record.host.drift) for run in campaign.runs)
     of = plural(len(campaign.runs), "measured run")
-    if bad:
-        return f"Can it be trusted? {bad} of {of} did not pass the quality check"
-    return f"Can it be trusted? All {of} passed the quality check"
+    passed = f"{bad} of {of} did not pass the quality check" if bad else f"all {of} passed the quality check"
+    return f"Can it be trusted? {passed.capitalize()}" + (f"; during {drifted} the host changed" if drifted else "")
 
 
 def _checks(results: Results) -> Iterator[tuple[str, str]]:
     found = results.diagnostics
     yield "Second source", agreement(results.campaign.runs)
     yield "Equals (A/A)", _aa(found)
-    yield "Drift", _drift(found)
+    yield "Drift", _drift(results)
     yield "Warm-up", _warmup(found)
     yield "Steadiness", _steadiness(found)
     yield "Outliers", _outliers(found)
     yield "Modes", _modes(found)
-    yield "Dependence", f"the median autocorrelation of neighbouring checkpoints of a run is {found.lag1:.2f}"
+    yield "Dependence", _dependence(found)
 
 
 def agreement(runs: Sequence[Run]) -> str:
@@ -87,49 +92,101 @@ def _aa(found: Diagnostics) -> str:
     if not found.controls:
         return "no cell was measured twice under two names (replica=a,b): the noise floor is unknown"
     return (
-        f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, they "
-        f"could differ by up to {100 * found.noise_floor:.1f} % (95 % interval); no smaller effect is called material"
+        f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, one "
+        f"could be up to {100 * found.noise_floor:.1f} % above the other (far end of the 95 % interval, either way): "
+        "the noise floor, below which no effect is called material"
     )
 
 
-def _drift(found: Diagnostics) -> str:
-    if found.drift is None:
+def _drift(results: Results) -> str:
+    found, hours = results.diagnostics.drift, _drift_hours(results.runs)
+    if found is None:
         return "too few repeated runs to see any"
-    change = percent_change(found.drift.per_hour)
-    seen = "moved with time" if found.drift.pvalue < _NOTICED else "show no drift"
-    return (
-        f"run medians {seen}: {change} per hour (95 % interval, p = {found.drift.pvalue:.2g}); every comparison is "
-        "made within blocks, which a slow drift leaves alone"
+    low, middle, high = (
+        math.log1p(end) if end > -1 else -math.inf
+        for end in (found.per_hour.low, found.per_hour.estimate, found.per_hour.high)
     )
+    change = change_over_campaign((middle, low, high), hours)
+    within = "every comparison is made within blocks, which a slow drift leaves alone"
+    if change.startswith(CANNOT):
+        return f"whether pauses drifted {change}, so wide is the interval; {within}"
+    seen = "none shows" if low <= 0 <= high else "pauses drifted"
+    return f"{seen}: run medians change by {change} (95 % interval, p {equals(found.pvalue)}); {within}"
+
+
+def _drift_hours(runs: pd.DataFrame) -> float:
+    """Return the hours from the first run to the last one whose cell was measured again."""
+    shared = runs["cell"].map(runs["cell"].value_counts()) > 1
+    return float(runs.loc[shared, "started_at"].max() - runs["started_at"].min()) / 3600
 
 
 def _warmup(found: Diagnostics) -> str:
-    rule = f"at least {plural(found.warmup, 'checkpoint')} left out of every run, as planned before the data"
+    if found.warmup:
+        rule = (
+            f"the first {plural(found.warmup, 'checkpoint')} or more of every run left out, as planned before the data"
+        )
+    else:
+        rule = "in some runs no checkpoint was left out, as planned before the data"
+    if not found.warmup_cut:
+        return (
+            f"{rule}; nothing suggests a longer one (MSER-5, which looks for the start that makes the mean steadiest)"
+        )
     if found.warmup_cut <= found.warmup:
-        return f"{rule}; MSER-5 would cut no more than {found.warmup_cut} in any run"
-    return f"{rule}; MSER-5 would cut up to {found.warmup_cut} in a run: see the sensitivity table"
+        return f"{rule}; a rule that goes by the data (MSER-5) would leave out {found.warmup_cut} at most, no more"
+    return (
+        f"{rule}; a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run: what other "
+        "warm-ups do to the verdicts is in the table of other choices, where a hypothesis was declared"
+    )
+
+
+_CLASSES = {
+    "flat": "steady from the beginning",
+    "warmup": "steady after getting faster",
+    "slowdown": "steady after getting slower",
+    "no-steady": "never steady",
+    "too-short": "too short to tell, with fewer than 10 checkpoints",
+}
 
 
 def _steadiness(found: Diagnostics) -> str:
-    return "runs by class: " + ", ".join(f"{count} {kind}" for kind, count in found.steadiness.items())
+    return "; ".join(f"{plural(count, 'run')} {_CLASSES.get(kind, kind)}" for kind, count in found.steadiness.items())
 
 
 def _outliers(found: Diagnostics) -> str:
     return (
-        f"{found.outliers:,} severe and {found.mild_outliers:,} mild (Tukey), {found.modified_z:,} by modified z, of "
-        f"{found.checkpoints:,} checkpoints; none was removed"
+        f"of {found.checkpoints:,} checkpoints, {found.outliers:,} lie more than 3 interquartile ranges off the "
+        f"quartiles of their run (Tukey's severe ones) and {found.mild_outliers:,} between 1.5 and 3 (mild); "
+        f"{found.modified_z:,} lie far off its median as measured by the typical distance from it (modified z score); "
+        "none was removed"
     )
 
 
 def _modes(found: Diagnostics) -> str:
-    said = f"{plural(found.multimodal, 'run')} with more than one mode"
+    said = f"a second mode of the pause shows in {found.multimodal} runs"
+    said = said.replace("in 0 runs", "in no run").replace("in 1 runs", "in 1 run")
     stalled, over_tcp = found.stalled
     if not over_tcp:
         return said
-    return (
-        f"{said}; over TCP {stalled} of {plural(over_tcp, 'run')} have checkpoints about 40 ms above the others, where "
-        "a small write waits for a delayed acknowledgement (link=nodelay and link=unix do without)"
+    said += (
+        f"; over TCP {stalled} of {plural(over_tcp, 'run')} {'holds' if stalled == 1 else 'hold'} checkpoints about "
+        "40 ms above the usual pause, where a small write waits for a delayed acknowledgement (link=nodelay and "
+        "link=unix do without)"
     )
+    if found.stalled_by_own_pause:
+        these = "" if found.stalled_by_own_pause == over_tcp else f" of {plural(found.stalled_by_own_pause, 'run')}"
+        said += f"; the usual pause{these} is the run's own, so that a stall in every checkpoint does not show here"
+    if found.always_stalled:
+        said += (
+            f"; in {plural(found.always_stalled, 'run')} over TCP the load phase is as long as a stall in every "
+            "checkpoint: there, every checkpoint holds one"
+        )
+    return said
+
+
+def _dependence(found: Diagnostics) -> str:
+    if math.isnan(found.lag1):
+        return "too few checkpoints in a run to tell how far neighbours are alike"
+    return f"neighbouring checkpoints of a run correlate by {signed(found.lag1, 2)} (autocorrelation, median run)"
 
 
 def _threats(results: Results) -> Iterator[str]:
@@ -144,9 +201,21 @@ def _threats(results: Results) -> Iterator[str]:
     found = results.diagnostics
     if found.drifting_hosts:
         yield f"{plural(found.drifting_hosts, 'run')} saw the host change while measured; a table above says how."
+    if not found.controls:
+        yield (
+            "The noise floor is unknown: no cell was measured twice under two names, so nothing here shows how far "
+            "apart equals come out, and an effect may be called material that equals could have as well."
+        )
+    yield from _unsettled(results)
     few = int(results.per_cell["runs"].min())
     if few < 6:  # noqa: PLR2004 - the first R with a 95 % interval
         yield f"Only {plural(few, 'run')} in some cells: too few for a 95 % interval of a cell."
+    short = int(results.runs["checkpoints"].min())
+    if short < _FEW_CHECKPOINTS:
+        yield (
+            f"Few checkpoints per run, {short} in the shortest: tails (p95, p99), second modes and dependence hardly "
+            "show in so few, and nothing says what a longer run would have come to."
+        )
     if results.campaign.attempts:
         retried = len(results.campaign.attempts) - len(results.campaign.failures)
         again = f", and {plural(retried, 'run')} was measured on a later attempt" if retried else ""
@@ -158,18 +227,31 @@ def _threats(results: Results) -> Iterator[str]:
     yield "One machine, one guest, one binary: others may differ by more than any interval here says."
 
 
+def _unsettled(results: Results) -> Iterator[str]:
+    """Say which verdicts hang on a choice."""
+    words = {finding.hypothesis.id: finding.word for finding in results.findings}
+    for name, word in words.items():
+        others = [one for one in results.diagnostics.sensitivity if one.hypothesis == name and one.word != word]
+        if others:
+            yield f"{name} is {word}, but " + ", ".join(f"{one.word} with {one.choice}" for one in others) + "."
+
+
 def _sensitivity(results: Results) -> Table | None:
     words = {finding.hypothesis.id: finding.word for finding in results.findings}
+    asked = {one.id: one for one in map(Hypothesis.model_validate, results.campaign.plan.hypotheses)}
     rows = tuple(
         (
             text(one.hypothesis),
             text(one.choice),
-            number(one.effect.estimate, percent_change(one.effect)),
-            text(one.word + ("" if one.word == words.get(one.hypothesis) else " (changed)")),
+            number(one.effect.estimate, effect_text(asked[one.hypothesis], one.effect)),
+            text(one.word + ("" if one.word == words.get(one.hypothesis, one.word) else " (changed)")),
         )
         for one in results.diagnostics.sensitivity
     )
-    columns = (Column("Hypothesis"), Column("Choice"), Column("Effect [90 % CI]", numeric=True), Column("Verdict"))
+    columns = (
+        *(Column("Hypothesis"), Column("Choice")),
+        *(Column("Effect or value [90 % CI]", numeric=True), Column("Verdict, before Holm")),
+    )
     return Table("The same verdicts under other choices", columns, rows) if rows else None
 
 
@@ -179,16 +261,29 @@ def _controls(found: Diagnostics) -> Table | None:
             text(control.one),
             text(control.other),
             number(control.ratio.estimate, _ratio(control.ratio.estimate, control.ratio.low, control.ratio.high)),
-            number(control.largest, f"{100 * control.largest:.1f} %"),
+            number(_worst(control.ratio), _percent(_worst(control.ratio))),
+            number(control.largest, _percent(control.largest)),
             number(control.blocks, str(control.blocks)),
         )
         for control in found.controls
     )
     columns = (
         *(Column("Cell"), Column("Its equal"), Column("Ratio [95 % CI]", numeric=True)),
-        *(Column("Largest difference in a block", numeric=True), Column("Blocks", numeric=True)),
+        Column("Could be above the other by up to, either way", numeric=True),
+        *(Column("Was above the other by up to, in a block", numeric=True), Column("Blocks", numeric=True)),
     )
     return Table("Equals measured twice (A/A)", columns, rows) if rows else None
+
+
+def _worst(ratio: Effect) -> float:
+    """Return by how much the larger of two equals could be above the other: the far end of the interval, either way."""
+    if math.isnan(ratio.low):
+        return math.nan
+    return max(ratio.high, 1 / ratio.low if ratio.low > 0 else math.inf) - 1
+
+
+def _percent(share: float) -> str:
+    return MISSING if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def _ratio(middle: float, low: float, high: float) -> str:

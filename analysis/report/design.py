@@ -1,0 +1,137 @@
+"""What a campaign varied and what it held fixed: factors with their levels, workload, checkpoints, devices, as text."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.stored.factors import Level, factor_text, flatten, level_text
+from analysis.text import accel_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+    from analysis.stored.load import Campaign
+
+Factors = dict[str, Level]
+
+_NOT_FACTORS = {"trace.events", "trace.optional", "checkpoint.count", "checkpoint.warmup"}
+_GROUPS = {"cpu": "CPU", "devices": "Devices", "link": "Link", "host": "Hosts", "tune": "Host settings"}
+_NAMES = {
+    "cpu.model": "{}",
+    "cpu.features": "features {}",
+    "cpu.l3_cache": "L3 cache {}",
+    "devices.nic": "network card {}",
+    "devices.disk": "disk {}",
+    "devices.disk_size": "disk size {}",
+    "devices.usb_tablet": "USB tablet {}",
+    "host.kind": "{}",
+    "link.transport": "{}",
+    "link.quickack": "quick acknowledgements {}",
+    "workload.working_set": "working set {}",
+    "workload.rate": "at {} MB/s",
+    "workload.pattern": "{}",
+    "workload.threads": "threads: {}",
+}
+_HOSTS = {"local": "both VMs on one host", "netns": "both VMs on one host, each in a network namespace"}
+_HEADS = {"workload": "workload.name", "checkpoint": "checkpoint.trigger"}
+"""What is a setting of one workload or trigger alone is a factor only where it differs within that one."""
+
+_SCALING = {"fixed": "the same at every size", "mem": "for each GiB of RAM"}
+
+
+def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
+    """Return the factors with their levels, then what was held fixed, as name and value."""
+    cells = [flatten(cell.cell) for cell in campaign.plan.cells]
+    cells = cells or [flatten(run.record.cell) for run in campaign.runs]
+    accels = sorted({run.record.accel for run in campaign.runs})
+    varying = factors(cells)
+    return [
+        *((f"Factor: {factor_text(path)}", ", ".join(_levels(path, levels))) for path, levels in varying.items()),
+        ("Cells", _cells(len({cell.cell_id for cell in campaign.plan.runs}), varying)),
+        *_workloads(cells, varying),
+        ("Checkpoints", "; ".join(dict.fromkeys(_checkpoints(cell) for cell in cells))),
+        *_fixed(cells, varying),
+        ("Pairs ran under", accel_text(accels)),
+    ]
+
+
+def factors(cells: Sequence[Factors]) -> dict[str, list[Level]]:
+    """Return every path whose levels differ between cells; a parameter of a workload, within that workload."""
+    found = {}
+    for path in dict.fromkeys(path for cell in cells for path in cell):
+        if path in _NOT_FACTORS or path == "accel":
+            continue
+        groups: dict[Level, list[Level]] = {}
+        for cell in cells:
+            if path in cell:
+                head = _HEADS.get(path.partition(".")[0], path)
+                groups.setdefault(None if head == path else cell.get(head), []).append(cell[path])
+        if any(len(set(levels)) > 1 for levels in groups.values()):
+            found[path] = sorted({level for levels in groups.values() for level in levels}, key=_order)
+    return found
+
+
+def _order(level: Level) -> tuple[bool, float, str]:
+    number = float(level) if isinstance(level, int | float) else math.inf
+    return (level is not None, number, str(level))
+
+
+def _levels(path: str, levels: Iterable[Level]) -> Iterator[str]:
+    for level in levels:
+        if level is None:
+            yield "not set"
+        elif path == "workload.scaling":
+            yield _SCALING.get(str(level), str(level))
+        elif path == "smp":
+            yield str(level)
+        else:
+            yield level_text(path, level) + (" s" if path == "checkpoint.interval" else "")
+
+
+def _cells(count: int, varying: Mapping[str, Sequence[Level]]) -> str:
+    combinations = math.prod(len(levels) for levels in varying.values())
+    return f"{count}" if combinations == count else f"{count} of the {combinations} combinations of these levels"
+
+
+def _workloads(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> Iterator[tuple[str, str]]:
+    said: dict[str, None] = {}
+    for cell in cells:
+        own = {path: level for path, level in cell.items() if path.startswith("workload.") and path not in varying}
+        parts = [_part(path, level) for path, level in own.items() if path not in {"workload.name", "workload.scaling"}]
+        if "workload.working_set" in own and "workload.scaling" in own:
+            parts.append(f"the working set {_SCALING.get(str(own['workload.scaling']), own['workload.scaling'])}")
+        said[": ".join(filter(None, [str(cell.get("workload.name", "")), ", ".join(filter(None, parts))]))] = None
+    if said:
+        yield ("Workload" if len(said) == 1 else "Workloads"), "; ".join(said)
+
+
+def _part(path: str, level: Level) -> str:
+    """Return a setting in words, empty where it is not set."""
+    if level is None or level == "" or level is False:
+        return ""
+    plain = _HOSTS.get(str(level), str(level)) if path == "host.kind" else level_text(path, level)
+    name = path.partition(".")[2].replace(".", " ").replace("_", " ")
+    return _NAMES.get(path, f"{name}: {{}}").format(plain)
+
+
+def _checkpoints(cell: Factors) -> str:
+    trigger, every = cell.get("checkpoint.trigger"), cell.get("checkpoint.interval")
+    seconds = f"{every:g} s" if isinstance(every, int | float) else str(every)
+    began = {
+        "demand": f"on demand, {seconds} after the last one finished",
+        "timer": f"by QEMU's timer, every {seconds} from request to request",
+    }.get(str(trigger), str(trigger))
+    count, warmup = (int(cell.get(f"checkpoint.{name}") or 0) for name in ("count", "warmup"))
+    return f"{began}: {count} after {f'{warmup} of warm-up' if warmup else 'no warm-up'}"
+
+
+def _fixed(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> Iterator[tuple[str, str]]:
+    for group, name in _GROUPS.items():
+        said: dict[str, None] = {}
+        for cell in cells:
+            own = {path: level for path, level in cell.items() if path.startswith(f"{group}.") and path not in varying}
+            said[", ".join(filter(None, (_part(path, level) for path, level in own.items())))] = None
+        text = "; ".join(filter(None, said))
+        if text:
+            yield name, text

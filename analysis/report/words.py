@@ -1,0 +1,125 @@
+"""Verdicts in words for somebody who has not read the rules: badge, what its case means, what its p-value is of."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.derived.sentences import amount, percent_change, smallest_text
+from analysis.text import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.derived.finding import Effect, Finding
+    from analysis.stored.records import Hypothesis
+
+_UNDECIDED = "undecided"
+_TRIVIAL = "trivially positive"
+_MEANINGS = {
+    "material": "the whole interval lies at or beyond the smallest effect of interest, in the direction claimed",
+    "direction certain, size uncertain": (
+        "the interval excludes no effect, but reaches below the smallest effect of interest: "
+        "there is an effect, and whether it is large enough to matter is open"
+    ),
+    _TRIVIAL: (
+        "there is an effect in the direction claimed, and the whole interval lies below the smallest effect of interest"
+    ),
+    "equivalent to none": "the interval holds no effect, and no effect that would matter on either side",
+    "opposite sign": "the whole interval lies on the other side of no effect than claimed",
+    "no material growth": "the interval excludes an effect that matters in the direction claimed, not one against it",
+    "equivalent": "the whole interval lies within the smallest effect of interest on both sides of no effect",
+    "a material difference": "the whole interval lies beyond the smallest effect of interest on one side",
+    _UNDECIDED: "the interval allows both no effect and one that matters",
+}
+_BRIEF = {
+    _TRIVIAL: "it {grows}, but by less than matters",
+    "equivalent to none": "no effect that matters, either way",
+    "opposite sign": "it goes the other way",
+    "no material growth": "no effect that matters in this direction",
+    "material": "by enough to matter",
+    "direction certain, size uncertain": "whether by enough to matter is open",
+    "equivalent": "no difference that matters",
+    "a material difference": "they differ by enough to matter",
+    _UNDECIDED: "the interval allows both no effect and one that matters",
+}
+
+
+def badge(word: str, label: str) -> str:
+    """Return the word of a verdict, with the case where the word alone would mislead."""
+    return f"{word} as material" if label == _TRIVIAL else word
+
+
+def brief(finding: Finding) -> str:
+    """Return in a few words what the case of a verdict means."""
+    falls = finding.hypothesis.direction == "decreasing"
+    contrast = finding.hypothesis.kind == "contrast"
+    grows = ("is less" if falls else "is more") if contrast else ("falls" if falls else "grows")
+    return _BRIEF.get(finding.label, finding.label).format(grows=grows)
+
+
+def case(word: str, label: str) -> str:
+    """Return word and case for a table: ``SUPPORTED (material)``; an open one needs no second word."""
+    return word if label == _UNDECIDED else f"{word} ({label})"
+
+
+def legend(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    """Return what each case means that the findings or their levels name, in a fixed order."""
+    named = {label for one in findings for label in (one.label, *(level.label for level in one.levels))}
+    return [(label, meaning) for label, meaning in _MEANINGS.items() if label in named and label != _UNDECIDED]
+
+
+def answer_sentence(finding: Finding) -> str:
+    """Return the sentence of a finding without its word, which the badge has said."""
+    mark = "exploratory, " if finding.exploratory else ""
+    return finding.sentence.replace(f": {mark}{finding.word} ({finding.label}).", ".", 1)
+
+
+def effect_text(hypothesis: Hypothesis, effect: Effect) -> str:
+    """Return an effect with its interval in its own unit: percent, or for a value that of the outcome."""
+    if math.isnan(effect.estimate):
+        return MISSING
+    if hypothesis.kind != "value":
+        return percent_change(effect)
+    middle, low, high = (amount(end, hypothesis.outcome) for end in (effect.estimate, effect.low, effect.high))
+    return f"{middle} (no interval)" if math.isnan(effect.low) else f"{middle} [{low}, {high}]"
+
+
+def pvalue_text(finding: Finding) -> str:
+    """Return the p-value with what it speaks against; empty where there is none."""
+    if math.isnan(finding.pvalue):
+        return ""
+    adjusted = f", after Holm p {equals(finding.adjusted)}" if finding.adjusted != finding.pvalue else ""
+    return f"p {equals(finding.pvalue)}{adjusted}, {_against(finding)}"
+
+
+def _against(finding: Finding) -> str:
+    hypothesis, size = finding.hypothesis, f"{100 * finding.sesoi:.1f}".removesuffix(".0") + " %"
+    if finding.word == "INCONCLUSIVE":
+        return "the smaller one of the tests against no effect and against one that matters"
+    if hypothesis.kind == "value":
+        return f"against a median run {'outside' if finding.word == 'SUPPORTED' else 'inside'} of the range"
+    if hypothesis.direction == "none":
+        outside = finding.word == "SUPPORTED"
+        return f"against a difference of {'at least' if outside else 'at most'} {size} either way"
+    if finding.word == "SUPPORTED":
+        return "against no effect"
+    return f"against an effect of at least {size} in the direction claimed"
+
+
+def equals(value: float) -> str:
+    """Return a p-value after ``p``: ``= 0.11``, ``< 0.0001``."""
+    shown = p_text(value)
+    return shown if shown.startswith("<") else f"= {shown}"
+
+
+def p_text(value: float) -> str:
+    """Return a p-value: ``0.11``, ``< 0.0001``, a dash where there is none."""
+    if math.isnan(value):
+        return MISSING
+    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"  # noqa: PLR2004 - nobody needs more zeros
+
+
+def smallest(finding: Finding) -> str:
+    """Return by which smallest effect of interest a finding was judged; empty where its sentence says so already."""
+    return "" if finding.sesoi_rests_on == "noise_floor" else smallest_text(finding)

@@ -1,0 +1,89 @@
+"""What the page says of a verdict: once, with the case where the word alone would mislead, and with its own unit."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from analysis.derived.finding import Effect, Finding
+from analysis.derived.sentences import finding_sentence
+from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
+from analysis.stored.records import Hypothesis
+
+CLAIM = "The pause grows with the number of vCPUs."
+
+
+def _finding(word: str, label: str, **changed: Any) -> Finding:
+    asked = {"id": "H3", "claim": CLAIM, "factor": "smp"} | changed.pop("asked", {})
+    finding = Finding(
+        hypothesis=Hypothesis.model_validate(asked),
+        word=word,
+        label=label,
+        sentence="",
+        effect=Effect(0.067, 0.039, 0.09),
+        confidence=0.9,
+        absolute=Effect(1.63, 1.29, 2.5),
+        absolute_unit="ms per vCPU",
+        sesoi=0.128,
+        pvalue=0.00003,
+        adjusted=0.00012,
+        runs=72,
+        excluded=0,
+        failed=0,
+        strata=36,
+        sesoi_declared=0.05,
+        sesoi_rests_on="noise_floor",
+    )
+    finding = replace(finding, **changed)
+    return replace(finding, sentence=finding_sentence(finding))
+
+
+def test_a_refutation_of_an_effect_that_is_there_says_that_it_is_there() -> None:
+    finding = _finding("REFUTED", "trivially positive")
+    assert badge(finding.word, finding.label) == "REFUTED as material"
+    assert brief(finding) == "it grows, but by less than matters"
+    assert pvalue_text(finding) == (
+        "p < 0.0001, after Holm p = 0.00012, against an effect of at least 12.8 % in the direction claimed"
+    )
+
+
+def test_the_word_is_not_said_again_in_the_sentence() -> None:
+    for exploratory in (False, True):
+        said = answer_sentence(_finding("REFUTED", "trivially positive", exploratory=exploratory))
+        assert said.startswith("Doubling the number of vCPUs changes the pause by +6.7 % [+3.9, +9.0]")
+        assert "REFUTED" not in said
+        assert "declared 5 %" in said
+
+
+@pytest.mark.parametrize(
+    ("word", "asked", "against"),
+    [
+        ("SUPPORTED", {}, "against no effect"),
+        ("SUPPORTED", {"direction": "none"}, "against a difference of at least 12.8 % either way"),
+        ("REFUTED", {"direction": "none"}, "against a difference of at most 12.8 % either way"),
+        ("SUPPORTED", {"kind": "value", "low": 0, "high": 1}, "against a median run outside of the range"),
+        ("REFUTED", {"kind": "value", "low": 0, "high": 1}, "against a median run inside of the range"),
+        ("INCONCLUSIVE", {}, "the smaller one of the tests against no effect and against one that matters"),
+    ],
+)
+def test_a_p_value_says_what_it_speaks_against(word: str, asked: dict[str, Any], against: str) -> None:
+    assert pvalue_text(_finding(word, "a case", asked=asked)).endswith(against)
+
+
+def test_the_legend_holds_the_cases_that_occur() -> None:
+    found = [_finding("SUPPORTED", "material"), _finding("INCONCLUSIVE", "undecided")]
+    assert [name for name, _ in legend(found)] == ["material"]
+
+
+def test_an_effect_is_in_percent_and_a_value_in_its_own_unit() -> None:
+    trend = Hypothesis.model_validate({"id": "H", "claim": "", "factor": "mem"})
+    value = Hypothesis.model_validate({"id": "C", "claim": "", "kind": "value", "low": 2, "high": 4})
+    assert effect_text(trend, Effect(0.049, 0.048, 0.091)) == "+4.9 % [+4.8, +9.1]"
+    assert effect_text(value, Effect(0.0493, 0.0476, 0.0913)) == "49.3 ms [47.6 ms, 91.3 ms]"
+    assert effect_text(value, Effect(float("nan"), float("nan"), float("nan"))) == "\N{EN DASH}"
+
+
+def test_p_values_have_no_needless_sign() -> None:
+    assert [p_text(value) for value in (0.11, 0.00001, float("nan"))] == ["0.11", "< 0.0001", "\N{EN DASH}"]
