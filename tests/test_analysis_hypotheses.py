@@ -12,7 +12,8 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.derived.declared import BadHypothesesError, read_hypotheses
-from analysis.derived.hypotheses import declared_before, holm, judge, judge_all, noise_floor, question
+from analysis.derived.families import adjust
+from analysis.derived.hypotheses import declared_before, judge, judge_all, noise_floor, question
 from analysis.derived.results import derive
 from analysis.derived.trend import Sample, smallest_effect
 from analysis.stored.load import Campaign, Failure, load_campaign
@@ -153,20 +154,28 @@ def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Cam
     assert (found.runs, found.excluded) == (35, 1)
 
 
-def test_holm_adjusts_the_primary_family_and_takes_words_away(campaign: Campaign) -> None:
+def test_holm_adjusts_the_primary_family_and_benjamini_hochberg_the_secondary_one(campaign: Campaign) -> None:
     one = verdict(campaign, runs_with(campaign, per_doubling=0.2))
     declared = [
         replace(one, exploratory=False, pvalue=p, adjusted=p, hypothesis=one.hypothesis.model_copy(update={"id": name}))
         for name, p in (("A", 0.001), ("B", 0.03), ("C", 0.04))
     ]
-    adjusted = holm(declared)
+    adjusted = adjust(declared)
     assert [finding.adjusted for finding in adjusted] == pytest.approx([0.003, 0.06, 0.06])
     assert [finding.word for finding in adjusted] == ["SUPPORTED", "INCONCLUSIVE", "INCONCLUSIVE"]
     secondary = [
         replace(finding, hypothesis=finding.hypothesis.model_copy(update={"family": "secondary"}))
         for finding in declared
     ]
-    assert [finding.word for finding in holm(secondary)] == ["SUPPORTED"] * 3
+    assert [finding.adjusted for finding in adjust(secondary)] == pytest.approx([0.003, 0.04, 0.04])
+    assert [finding.word for finding in adjust(secondary)] == ["SUPPORTED"] * 3
+    late = adjust([replace(secondary[0], pvalue=0.03), *(replace(one, word="REFUTED") for one in secondary[1:])])
+    assert [finding.label for finding in late] == ["not after Benjamini-Hochberg's adjustment"] * 3
+    assert adjusted[1].label == "not after Holm's adjustment"
+    both = adjust(
+        [*declared, *(replace(one, hypothesis=one.hypothesis.model_copy(update={"id": "S"})) for one in secondary[:1])]
+    )
+    assert [finding.adjusted for finding in both] == pytest.approx([0.003, 0.06, 0.06, 0.001])
 
 
 def test_what_was_declared_is_not_exploratory_and_what_was_changed_is(tmp_path: Path) -> None:

@@ -10,6 +10,9 @@ if TYPE_CHECKING:
 
 ALPHA = 0.05
 
+ADJUSTED_BY = {"primary": "Holm", "secondary": "Benjamini-Hochberg"}
+"""By whom the p-values of each family are adjusted."""
+
 
 @dataclass(frozen=True)
 class Effect:
@@ -54,7 +57,7 @@ class Finding:
         absolute_unit: such as ``ms per GiB``.
         sesoi: the smallest relative effect of interest that was judged by: the largest of the declared relative one,
             the declared milliseconds, and the A/A noise floor over the span of the factor. 0 for a value.
-        pvalue: one-sided, of the side that the word rests on; ``adjusted``: after Holm over the primary family.
+        pvalue: one-sided, of the side that the word rests on; ``adjusted``: over its family, by ``ADJUSTED_BY``.
         runs: how many entered; ``excluded``: left out for their own failed quality check; ``failed``: never measured.
         strata: blocks times the levels of the other factors.
         levels: the same question at each combination of the other factors, where there are several.

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
+from analysis.derived.families import adjust
 from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding
 from analysis.derived.sentences import finding_sentence, level_words
 from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
@@ -58,7 +59,7 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
     for hypothesis in declared if asked is None else asked:
         exploratory = not sound or hypothesis not in declared
         found.append(replace(judge(question(campaign, runs, hypothesis)), exploratory=exploratory))
-    return tuple(replace(one, sentence=finding_sentence(one)) for one in holm(found))
+    return tuple(replace(one, sentence=finding_sentence(one)) for one in adjust(found))
 
 
 def declared_before(campaign: Campaign) -> bool:
@@ -302,26 +303,3 @@ def _nothing(asked: Question, label: str) -> Finding:
         failed=len(asked.failed),
         strata=0,
     )
-
-
-def holm(findings: Sequence[Finding]) -> list[Finding]:
-    """Adjust the p-values of the declared primary family; a word that does not survive becomes INCONCLUSIVE.
-
-    Supports and refutations are adjusted as two families: at any true effect at most one of a hypothesis' two null
-    hypotheses holds, so either family keeps its error rate.
-    """
-    family = [one for one in findings if one.hypothesis.family == "primary" and not one.exploratory]
-    adjusted: dict[str, float] = {}
-    for word in ("SUPPORTED", "REFUTED"):
-        said = [one for one in family if one.word == word]
-        # Whoever did not get this word stands in the family with the largest p-value there is.
-        raised = stats.holm([*(one.pvalue for one in said), *[1.0] * (len(family) - len(said))]) if said else ()
-        adjusted |= {one.hypothesis.id: float(p) for one, p in zip(said, raised, strict=False)}
-    result = []
-    for one in findings:
-        pvalue = adjusted.get(one.hypothesis.id, one.pvalue)
-        lost = one.hypothesis.id in adjusted and not pvalue <= ALPHA
-        result.append(replace(one, adjusted=pvalue))
-        if lost:
-            result[-1] = replace(result[-1], word="INCONCLUSIVE", label="not after Holm's adjustment")
-    return result

@@ -33,12 +33,14 @@ _BANDS = {
     "least squares on logs": (0.035, 0.065),
     "Jonckheere-Terpstra": (0.035, 0.065),
     "blocked Jonckheere-Terpstra": (0.0, 0.065),
-    "stratified Theil-Sen": (0.03, 0.075),
+    "stratified Theil-Sen": (0.035, 0.065),
 }
+"""Acceptable errors of the first kind at 5 %, the method's. The asymptotic Theil-Sen interval keeps to them as well (4.1
+to 5.7 % in 4,000 studies of three to six blocks of five sizes); a word needs the exact test besides."""
 _NOMINAL_BAND = (0.035, 0.065)
 _AT_MOST = (0.0, 0.065)
 _POWER_SLACK = 0.06
-_COVER_95, _COVER_90 = (0.935, 0.98), (0.875, 0.94)
+_COVER_95, _COVER_90 = (0.935, 0.98), (0.885, 0.94)
 _SLACK = 0.015
 _CHUNK_VALUES = 2_500_000
 _FEWEST_SLOW = 50
