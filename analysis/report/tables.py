@@ -242,7 +242,7 @@ def _verdicts_tex(results: Results) -> str:
         f"R = {spread} runs per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
-        "after Holm over the primary family.",
+        "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
         f"{_EXPLORATORY}: not declared in this form before the data, exploratory.",
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)

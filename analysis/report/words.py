@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.derived.finding import ADJUSTED_BY
 from analysis.derived.sentences import amount, percent_change, smallest_text
 from analysis.text import MISSING
 
@@ -89,7 +90,8 @@ def pvalue_text(finding: Finding) -> str:
     """Return the p-value with what it speaks against; empty where there is none."""
     if math.isnan(finding.pvalue):
         return ""
-    adjusted = f", after Holm p {equals(finding.adjusted)}" if finding.adjusted != finding.pvalue else ""
+    by = ADJUSTED_BY[finding.hypothesis.family]
+    adjusted = f", after {by} p {equals(finding.adjusted)}" if finding.adjusted != finding.pvalue else ""
     return f"p {equals(finding.pvalue)}{adjusted}, {_against(finding)}"
 
 

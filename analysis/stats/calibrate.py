@@ -35,7 +35,7 @@ _BANDS = {
     "blocked Jonckheere-Terpstra": (0.0, 0.065),
     "stratified Theil-Sen": (0.035, 0.065),
 }
-"""Acceptable errors of the first kind at 5 %, the method's. The asymptotic Theil-Sen interval keeps to them as well (4.1
+"""Acceptable errors of the first kind at 5 %, the method's. The asymptotic Theil-Sen interval keeps to them too (4.1
 to 5.7 % in 4,000 studies of three to six blocks of five sizes); a word needs the exact test besides."""
 _NOMINAL_BAND = (0.035, 0.065)
 _AT_MOST = (0.0, 0.065)
