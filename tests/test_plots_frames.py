@@ -258,6 +258,15 @@ class TestGantt:
         with pytest.raises(NoFigureError, match="no checkpoint has the parts of both sides"):
             gantt.sketch(demo)
 
+    def test_parts_are_in_words_and_only_those_that_show_are_in_the_legend(self, sweep: Results) -> None:
+        data = gantt.frame(sweep)
+        gone = data["part"] == "restart"
+        with look():
+            legend = gantt.plot(data.assign(to_ms=data["to_ms"].mask(gone, data["from_ms"])), 7.0).legends[0]
+        texts = [text.get_text() for text in legend.get_texts()]
+        assert {"RAM sent", "RAM received", "devices loaded"} <= set(texts)
+        assert "VM restarted" not in texts
+
 
 class TestPages:
     def test_slopes_are_those_within_runs_and_the_bound_is_the_rate_of_the_transport(self, sweep: Results) -> None:
@@ -355,8 +364,27 @@ class TestForest:
     def test_a_value_stands_in_its_own_range(self, sweep: Results) -> None:
         value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
         row = forest.frame([replace(value, effect=Effect(2.5, 2.0, 4.5))]).iloc[0]
-        assert (row["panel"], row["estimate"], row["low"], row["high"]) == (forest.VALUES, 0.25, 0.0, 1.25)
+        assert (row["kind"], row["estimate"], row["low"], row["high"]) == (forest.VALUES, 0.25, 0.0, 1.25)
         assert row["text"] == "2.5 s (2 s to 4.5 s); " + "claimed 2 s to 4 s".replace(" ", "\N{NO-BREAK SPACE}")
+
+    def test_the_range_of_a_share_ends_where_a_share_does(self, sweep: Results) -> None:
+        value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
+        share = value.hypothesis.model_copy(update={"outcome": "by_mismatch_share", "low": -0.01, "high": 0.05})
+        row = forest.frame([replace(value, hypothesis=share, effect=Effect(0.0, 0.0, 0.01))]).iloc[0]
+        assert (row["estimate"], row["high"]) == (0.0, pytest.approx(0.2))
+        assert (row["from_text"], row["to_text"]) == ("0.0 %", "5.0 %")
+
+    def test_primary_hypotheses_come_first_and_the_interval_is_named(self, sweep: Results) -> None:
+        first = sweep.findings[0]
+        second = replace(first, hypothesis=first.hypothesis.model_copy(update={"family": "secondary"}))
+        with look():
+            figure = forest.plot(forest.frame([second, first]), 7.0)
+        assert [ax.get_title(loc="left") for ax in figure.axes] == [
+            "primary hypotheses: effects",
+            "secondary hypotheses: effects",
+        ]
+        legend = [text.get_text() for text in figure.legends[0].get_texts()]
+        assert "90\N{NO-BREAK SPACE}% interval" in legend
 
     def test_levels_are_rows_only_where_they_differ_by_what_matters(self, sweep: Results) -> None:
         finding = replace(sweep.findings[0], sesoi_declared=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))

@@ -58,7 +58,8 @@ def text_in(text: str, size_pt: float = SMALL_PT, *, bold: bool = False) -> floa
 
 
 def fitting(text: str, width_in: float, size_pt: float = SMALL_PT, *, bold: bool = False) -> str:
-    """Break a text into lines that fit a width, between its parts rather than within them."""
+    """Break a text into lines that fit a width, between its parts rather than within them, and never before a %."""
+    text = text.replace(" %", "\N{NO-BREAK SPACE}%")
     letters = max(int(width_in * POINTS_PER_IN / ((_BOLD if bold else _CHARACTER) * size_pt)), 8)
     lines: list[str] = []
     for part in text.split(SEPARATOR):

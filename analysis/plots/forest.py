@@ -21,6 +21,7 @@ from analysis.text import plural
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
 NAME = "hypotheses"
-EFFECTS, VALUES = "effect on the outcome", "value in its declared range"
+EFFECTS, VALUES = "effects", "values"
+_FAMILIES = ("primary", "secondary")
 _LOOKS = {"SUPPORTED": (CATEGORIES[2], "o"), "REFUTED": (CATEGORIES[3], "X"), "INCONCLUSIVE": (CATEGORIES[1], "D")}
 _SYMLOG_FROM = 8.0
 """Effects that are this many times what matters are drawn on a logarithmic scale."""
@@ -40,7 +42,12 @@ _FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 _VALUE_LIMITS = (-1.5, 2.5)
 _BULLET = "\N{BULLET} "
 _LINE_IN, _BAR_IN = 0.13, 0.09
-_LABEL_IN, _VERDICT_IN = 2.2, 1.95
+_LABEL_IN, _VERDICT_IN = 2.2, 1.9
+_DOT, _CAP = 4.2, 7.0
+"""The estimate, and the ends of its interval, in points: higher than it, so that they show also where they are near."""
+
+_MOST_IN = 6.0
+"""How high rows in a column may be together; else those of levels are left to the wide figure."""
 
 
 def sketch(results: Results) -> Sketch:
@@ -58,17 +65,20 @@ def sketch(results: Results) -> Sketch:
 def frame(findings: Sequence[Finding]) -> pd.DataFrame:
     """Return a row per hypothesis, and one per ``level`` of the other factors where the effect differs between them.
 
-    Rows of the panel :data:`EFFECTS` are relative (0.05 is 5 %), with ``sesoi`` on both sides. Rows of :data:`VALUES`
-    stand in their own declared range: ``estimate``, ``low`` and ``high`` are 0 at its lower end and 1 at its upper one.
-    ``text`` has the numbers in their unit.
+    A ``panel`` is a ``family`` with a ``kind``. Rows of :data:`EFFECTS` are relative (0.05 is 5 %), with ``sesoi`` on
+    both sides. Rows of :data:`VALUES` stand in their own declared range: ``estimate``, ``low`` and ``high`` are 0 at
+    its lower end and 1 at its upper one, ``from_text`` and ``to_text``. ``text`` has the numbers in their unit.
     """
     return pd.DataFrame([row for finding in findings for row in _rows_of(finding)])
 
 
 def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
     hypothesis = finding.hypothesis
+    kind = VALUES if hypothesis.kind == "value" else EFFECTS
     own = {
-        "panel": VALUES if hypothesis.kind == "value" else EFFECTS,
+        "panel": f"{hypothesis.family} hypotheses: {kind}",
+        "family": hypothesis.family,
+        "kind": kind,
         "id": hypothesis.id,
         "level": "",
         "claim": hypothesis.claim,
@@ -76,9 +86,14 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
         "label": finding.label,
         "exploratory": finding.exploratory,
         "runs": finding.runs,
-        "sesoi": np.nan if hypothesis.kind == "value" else finding.sesoi,
+        "confidence": finding.confidence,
+        "sesoi": np.nan if kind == VALUES else finding.sesoi,
+        "from_text": "",
+        "to_text": "",
     }
-    if hypothesis.kind == "value":
+    if kind == VALUES:
+        ends = (amount(end, hypothesis.outcome) for end in _range_of(hypothesis))
+        own |= dict(zip(("from_text", "to_text"), ends, strict=True))
         yield {**own, **_ends(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
         return
     per = " per doubling" if hypothesis.kind == "trend" else ""
@@ -97,8 +112,14 @@ def _ends(effect: Effect) -> dict[str, float]:
     return {"estimate": effect.estimate, "low": effect.low, "high": effect.high}
 
 
-def _in_range(effect: Effect, hypothesis: Hypothesis) -> Effect:
+def _range_of(hypothesis: Hypothesis) -> tuple[float, float]:
+    """Return the declared range, of a share only as much of it as a share can be."""
     low, high = float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+    return (max(low, 0.0), min(high, 1.0)) if hypothesis.outcome.endswith("_share") else (low, high)
+
+
+def _in_range(effect: Effect, hypothesis: Hypothesis) -> Effect:
+    low, high = _range_of(hypothesis)
     width = high - low if high > low else math.nan
     return type(effect)(*((end - low) / width for end in (effect.estimate, effect.low, effect.high)))
 
@@ -121,30 +142,44 @@ def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw a row per hypothesis: the claim, the interval over its band, the verdict; in a column one below another."""
     wide = is_wide(width_in)
-    names = [name for name in (EFFECTS, VALUES) if name in set(data["panel"])]
-    entries: list[Any] = [
-        Line2D([], [], color=colour, marker=marker, markersize=5, mec=INK, mew=0.5, linewidth=1.2, label=word)
-        for word, (colour, marker) in _LOOKS.items()
-        if word in set(data["word"])
-    ]
-    band: Look = {"facecolor": BAND, "edgecolor": BAND_EDGE, "linewidth": LINE_PT}
-    labels = {EFFECTS: "too small to matter", VALUES: "declared range"}
-    entries.append(Patch(label=" or ".join(labels[name] for name in names), **band))
-    rows = {name: [_Row(row, width_in) for row in data[data["panel"] == name].itertuples()] for name in names}
+    order = [f"{family} hypotheses: {kind}" for family in _FAMILIES for kind in (EFFECTS, VALUES)]
+    names = [name for name in order if name in set(data["panel"])]
+    rows = _rows(data, names, width_in)
+    if not wide and sum(row.height_in for some in rows.values() for row in some) > _MOST_IN:
+        rows = _rows(data[data["level"] == ""], names, width_in)
     panels = axes.Panels(
         names,
         width_in,
         [sum(row.height_in for row in rows[name]) for name in names],
         where=where,
-        entries=entries,
+        entries=_entries(data, wide=wide),
         columns=1,
-        extra_in=0.15 + 0.35 * len(names),
+        extra_in=0.15 + sum(0.35 if name.endswith(EFFECTS) else 0.1 for name in names),
         share="",
     )
+    effects = data[data["kind"] == EFFECTS]
     for name, ax in panels.by_name.items():
-        factor = _effect_scale(ax, data[data["panel"] == name], wide=wide) if name == EFFECTS else _value_scale(ax)
+        factor = _effect_scale(ax, effects, wide=wide) if name.endswith(EFFECTS) else _value_scale(ax)
         _draw(ax, rows[name], factor)
     return panels.figure
+
+
+def _rows(data: pd.DataFrame, names: Sequence[str], width_in: float) -> dict[str, list[_Row]]:
+    return {name: [_Row(row, width_in) for row in data[data["panel"] == name].itertuples()] for name in names}
+
+
+def _entries(data: pd.DataFrame, *, wide: bool) -> list[Artist]:
+    entries: list[Artist] = [
+        Line2D([], [], color=colour, marker=marker, markersize=_DOT, mec=INK, mew=0.5, linewidth=1.2, label=word)
+        for word, (colour, marker) in _LOOKS.items()
+        if wide and word in set(data["word"])
+    ]
+    percent = " and ".join(f"{100 * level:g}{SPACE}%" for level in sorted(set(data["confidence"])))
+    entries.append(Line2D([], [], color=INK, marker="|", markersize=_CAP, linewidth=1.2, label=f"{percent} interval"))
+    band: Look = {"facecolor": BAND, "edgecolor": BAND_EDGE, "linewidth": LINE_PT}
+    labels = {EFFECTS: "too small to matter", VALUES: "declared range"}
+    entries.append(Patch(label=" or ".join(text for kind, text in labels.items() if kind in set(data["kind"])), **band))
+    return entries
 
 
 class _Row:
@@ -154,22 +189,26 @@ class _Row:
         self.row, self.wide = row, is_wide(width_in)
         mark = " (exploratory)" if row.exploratory and not row.level else ""
         claim = f"{_BULLET}{row.level}" if row.level else f"{row.claim}{mark}"
-        self.claim = axes.fitting(claim, _LABEL_IN if self.wide else width_in - 0.25)
+        self.claim = axes.fitting(claim, _LABEL_IN if self.wide else width_in - 0.1)
         self.apart = self.wide and not row.level
         room = _VERDICT_IN if self.wide else width_in - 0.25
-        self.verdict = axes.fitting(row.text if self.apart else f"{row.word}  {row.text}", room)
+        # In a column the range stands below its band only.
+        said = row.text if self.wide or not row.from_text else row.text.partition(";")[0]
+        self.verdict = axes.fitting(said if self.apart else f"{row.word}  {said}", room)
         claim_in, verdict_in = (_LINE_IN * axes.line_count(text) for text in (self.claim, self.verdict))
         if self.wide:
             word_in = _LINE_IN if self.apart else 0.0
-            self.height_in = max(claim_in, word_in + verdict_in) + 0.1
+            ends_in = 2 * (_BAR_IN + _LINE_IN + 0.03) if row.from_text else 0.0
+            self.height_in = max(claim_in, word_in + verdict_in, ends_in) + 0.1
             self.claim_at = self.bar_at = self.height_in / 2
             self.verdict_at = self.bar_at + word_in / 2
             self.word_at = self.bar_at - verdict_in / 2
         else:
             self.claim_at = 0.06 + claim_in / 2
-            self.bar_at = 0.06 + claim_in + _BAR_IN + 0.05
-            self.verdict_at = self.bar_at + _BAR_IN + 0.05 + verdict_in / 2
-            self.height_in = self.verdict_at + verdict_in / 2 + 0.07
+            self.bar_at = 0.06 + claim_in + _BAR_IN + 0.04
+            ends_in = _LINE_IN + 0.02 if row.from_text else 0.0
+            self.verdict_at = self.bar_at + _BAR_IN + ends_in + 0.04 + verdict_in / 2
+            self.height_in = self.verdict_at + verdict_in / 2 + 0.06
 
 
 def _effect_scale(ax: Axes, data: pd.DataFrame, *, wide: bool) -> float:
@@ -201,8 +240,9 @@ def _effect_scale(ax: Axes, data: pd.DataFrame, *, wide: bool) -> float:
 def _value_scale(ax: Axes) -> float:
     low, high = _VALUE_LIMITS
     ax.set_xlim(low, high)
-    ax.set_xticks([0, 1], ["lower end", "upper end"])
-    ax.set_xlabel("position in the declared range", labelpad=2)
+    # Each row has a scale of its own, from one end of its range to the other.
+    ax.set_xticks([])
+    ax.spines["bottom"].set_visible(False)
     return 1.0
 
 
@@ -237,11 +277,14 @@ def _draw(ax: Axes, rows: Sequence[_Row], factor: float) -> None:
 
 
 def _band(ax: Axes, row: Any, y: float, factor: float) -> None:
-    low, high = (-factor * row.sesoi, factor * row.sesoi) if row.panel == EFFECTS else (0.0, 1.0)
+    low, high = (-factor * row.sesoi, factor * row.sesoi) if row.kind == EFFECTS else (0.0, 1.0)
     look: Look = {"facecolor": BAND, "edgecolor": BAND_EDGE, "linewidth": LINE_PT}
     if high > low:
         ax.add_patch(Rectangle((low, y - _BAR_IN), high - low, 2 * _BAR_IN, **look))
-    if row.panel == EFFECTS:
+    for at, text in ((low, row.from_text), (high, row.to_text)):
+        if text:
+            ax.text(at, y + _BAR_IN + 0.02, text, ha="center", va="top", fontsize=SMALL_PT, color=QUIET)
+    if row.kind == EFFECTS:
         ax.plot([0, 0], [y - _BAR_IN - 0.02, y + _BAR_IN + 0.02], color=INK, linewidth=0.8)
 
 
@@ -252,11 +295,13 @@ def _effect(ax: Axes, row: Any, y: float, factor: float) -> None:
     low, high = ax.get_xlim()
     ends = [factor * (row.estimate if math.isnan(end) else end) for end in (row.low, row.high)]
     ax.plot(np.clip(ends, low, high), [y, y], color=colour, linewidth=1.4, solid_capstyle="butt", zorder=3)
+    known = [end for end in ends if low <= end <= high and not math.isnan(row.low)]
+    ax.plot(known, [y] * len(known), "|", color=colour, markersize=_CAP, mew=1.2, zorder=3)
     for beyond, edge, arrow in ((ends[0] < low, low, "<"), (ends[1] > high, high, ">")):
         if beyond:
             ax.plot(edge, y, marker=arrow, color=colour, markersize=4, clip_on=False, zorder=3)
     if low <= factor * row.estimate <= high:
-        size = 3.6 if row.level else 5.2
+        size = 3.4 if row.level else _DOT
         ax.plot(factor * row.estimate, y, marker=marker, color=colour, markersize=size, mec=INK, mew=0.5, zorder=4)
 
 
@@ -274,11 +319,11 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     )
     exploratory = " Exploratory: not declared before the data." if own["exploratory"].any() else ""
     levels = (
-        " Bulleted: the same question at each level of the other factors, where they differ."
+        " Bulleted, where there is room: the same question at each level of the other factors, where they differ."
         if len(own) < len(data)
         else ""
     )
-    percent = " and ".join(f"{100 * level:g} %" for level in sorted({one.confidence for one in results.findings}))
+    percent = " and ".join(f"{100 * level:g}{SPACE}%" for level in sorted({one.confidence for one in results.findings}))
     interval = (
         f"Lines: two-sided {percent} intervals, by stratified Theil-Sen for effects and by order statistics for "
         "values; none where the text says so."

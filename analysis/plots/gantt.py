@@ -36,17 +36,34 @@ _SAVE_PARTS = ("device_save", "bitmap_sync", "ram_send")
 _SECONDARY_PARTS = ("ram_receive", "cache_flush", "device_load", "restart")
 _FINER = [f"{part}_s" for part in (*_SAVE_PARTS, *_SECONDARY_PARTS)]
 _LOOKS = {
-    "device_save": (CATEGORIES[4], "////"),
+    "device_save": ("#7d4767", "////"),
     "bitmap_sync": (CATEGORIES[6], ""),
     "ram_send": (CATEGORIES[4], ""),
-    "ram_receive": (CATEGORIES[5], ""),
-    "cache_flush": (CATEGORIES[1], ""),
+    "ram_receive": ("#cfe8f7", ""),
+    "cache_flush": (CATEGORIES[1], "...."),
     "device_load": (CATEGORIES[3], "\\\\\\\\"),
     "restart": (CATEGORIES[7], ""),
 }
+"""Fill and hatch of each part: what stands side by side differs in lightness or hatch, so in grey too."""
+
+_TEXTS = {
+    "device_save": "devices saved",
+    "bitmap_sync": "bitmap synced",
+    "ram_send": "RAM sent",
+    "ram_receive": "RAM received",
+    "cache_flush": "cache flushed",
+    "device_load": "devices loaded",
+    "restart": "VM restarted",
+}
+"""The parts of both sides in words; the data has the names of the columns that they come from."""
+
+_LEAST_IN = 0.008
+"""A narrower bar does not show: half a point."""
+
 _AFTER_MESSAGE = ("save", "load", "resume")
 """Phases of the primary that begin with vmstate-send, vmstate-received and vmstate-loaded."""
 
+_PADDING_IN = 0.1
 _TAIL = 0.99
 _FLUSHES_LATE_FROM = (5, 1)
 
@@ -136,19 +153,21 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw a panel per checkpoint, a row per side, and one for the parts of the primary's saving."""
     first = data.drop_duplicates("checkpoint")
     titles = [f"{row.checkpoint}: {ms_text(row.pause_ms)} ms" for row in first.itertuples()]
-    finer = [Patch(label=part, **phases.fill(part, *look)) for part, look in _LOOKS.items()]
+    low, high = float(data["from_ms"].min()), float(data["to_ms"].max())
+    lengths = (data["to_ms"] - data["from_ms"]).groupby(data["part"]).max()
+    shown = set(lengths.index[lengths > _LEAST_IN / width_in * (high - low)])
+    finer = [Patch(label=_TEXTS[part], **phases.fill(part, *look)) for part, look in _LOOKS.items() if part in shown]
     said = " · ".join(filter(None, [first["size"].iloc[0], first["panel"].iloc[0], where]))
     panels = axes.Panels(
         titles,
         width_in,
         [0.85] * len(titles),
         where=said,
-        entries=[*phases.entries(), *finer],
+        entries=[*phases.entries(shown), *finer],
         columns=1,
-        labels_in=0.85,
+        labels_in=1.0,
         share="x",
     )
-    low, high = float(data["from_ms"].min()), float(data["to_ms"].max())
     for which, ax in zip(first["checkpoint"], panels.axes, strict=True):
         _sides(ax, data[data["checkpoint"] == which], (high - low) / panels.room_in)
     panels.axes[0].set_xlim(low - 0.01 * (high - low), high + 0.01 * (high - low))
@@ -162,9 +181,10 @@ def _sides(ax: Axes, data: pd.DataFrame, ms_per_in: float) -> None:
         colour, hatch = looks[bar.part]
         row, length = _ROWS.index(bar.row), bar.to_ms - bar.from_ms
         ax.broken_barh([(bar.from_ms, length)], (row - 0.37, 0.74), **phases.fill(bar.part, colour, hatch))
-        if length / ms_per_in > axes.text_in(bar.part) and not hatch:
+        text = _TEXTS.get(bar.part, bar.part)
+        if length / ms_per_in > axes.text_in(text) + _PADDING_IN and not hatch:
             middle = ((bar.from_ms + bar.to_ms) / 2, row)
-            ax.text(*middle, bar.part, ha="center", va="center", fontsize=SMALL_PT, color=ink_on(colour))
+            ax.text(*middle, text, ha="center", va="center", fontsize=SMALL_PT, color=ink_on(colour))
     starts = data[(data["row"] == PRIMARY) & data["part"].isin(_AFTER_MESSAGE)]["from_ms"]
     for at in starts:
         ax.axvline(at, color=QUIET, linewidth=0.6, linestyle=(0, (2, 2)), zorder=0)

@@ -19,6 +19,8 @@ from analysis.stored.load import PAUSE_PHASES, PHASES
 from analysis.text import ms_text, percent_text, plural
 
 if TYPE_CHECKING:
+    from collections.abc import Container
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -47,9 +49,9 @@ def colours() -> dict[str, tuple[str, str]]:
     return OUTSIDE | dict(zip(INSIDE, ((colour, "") for colour in ordered_colours(len(INSIDE))), strict=True))
 
 
-def entries() -> list[Patch]:
-    """Return the legend of the phases in the order of time."""
-    return [Patch(label=name, **fill(name, *look)) for name, look in colours().items()]
+def entries(shown: Container[str] = NAMES) -> list[Patch]:
+    """Return the legend of the phases that are shown, in the order of time."""
+    return [Patch(label=name, **fill(name, *look)) for name, look in colours().items() if name in shown]
 
 
 def fill(name: str, colour: str, hatch: str) -> dict[str, Any]:
