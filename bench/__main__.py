@@ -27,7 +27,7 @@ from bench.config.load import CHECKOUT, Settings, load_grid
 from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.run.campaign import run_campaign
 from bench.streams import outlive_readers
 
@@ -85,7 +85,6 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
 
 def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
-    listen()
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
     # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
@@ -105,4 +104,4 @@ def main() -> int:
 
 if __name__ == "__main__":
     outlive_readers()
-    sys.exit(main())
+    sys.exit(listening(main))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.exits import Exit, exit_of
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.logs import LOGS, Sizes, compress_log
 from bench.plan.estimate import gib
 from bench.recover import require_campaign
@@ -70,5 +70,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    listen()
-    sys.exit(main())
+    sys.exit(listening(main))

@@ -22,7 +22,7 @@ from bench.config.load import CHECKOUT
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.exits import Exit, last_door
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.measure.snapshot import Snapshot, take_snapshot
 from bench.plan.estimate import estimate, gib, largest_mem
 from bench.provision import commands
@@ -357,5 +357,4 @@ def _say(terminal: Console, text: str) -> None:
 
 
 if __name__ == "__main__":
-    listen()
-    sys.exit(main())
+    sys.exit(listening(main))

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.exits import Exit
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -27,6 +29,18 @@ class _State:
 
 
 _state = _State()
+
+
+def listening(command: Callable[[], int]) -> int:
+    """Return the exit status of a command that a signal interrupts, wherever it has come to."""
+    try:
+        listen()
+        try:
+            return command()
+        finally:
+            _ignore()
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
 def listen() -> None:
@@ -63,9 +77,13 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _end() -> None:
+    _ignore()
+    raise KeyboardInterrupt
+
+
+def _ignore() -> None:
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _again(lost: sys.UnraisableHookArgs) -> None:

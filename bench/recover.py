@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
 from bench.exits import Exit, exit_of
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 
@@ -84,5 +84,4 @@ def _one(campaign: Path, *, checking: bool) -> bool:
 
 
 if __name__ == "__main__":
-    listen()
-    sys.exit(main())
+    sys.exit(listening(main))

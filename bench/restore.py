@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from bench.exits import Exit, last_door
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine
 from bench.tune.tuner import undo
@@ -39,5 +39,4 @@ def _restore(machine: Machine) -> int:
 
 
 if __name__ == "__main__":
-    listen()
-    sys.exit(main())
+    sys.exit(listening(main))

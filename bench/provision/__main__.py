@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from bench.exits import Exit, last_door
-from bench.interrupt import listen
+from bench.interrupt import listening
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
@@ -75,5 +75,4 @@ def summary(binary: Binary, guest: Guest, library: Path) -> tuple[str, ...]:
 
 
 if __name__ == "__main__":
-    listen()
-    sys.exit(main())
+    sys.exit(listening(main))
