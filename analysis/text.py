@@ -14,12 +14,16 @@ ACCEL_TEXT = {"tcg": "emulation (TCG)", "kvm": "KVM"}
 
 MISSING = "\N{EN DASH}"
 
+EXPLORATORY = "\N{DAGGER}"
+"""The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
+
 _WHOLE_FROM_MS, _TENTHS_FROM_MS = 100, 10
 _SPACE, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 _UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vCPUs?|GHz|MHz)(?![\w-]))", re.ASCII)
 _PERCENT = re.compile(r"(?<=\d)%")
 _ZERO = re.compile(rf"(?<![\w.])[-+{_MINUS}](0\.0+)(?![\d])", re.ASCII)
 _INTERVAL = re.compile(rf"\[[-+{_MINUS}\d.,\N{{INFINITY}}]+, [-+{_MINUS}\d.,\N{{INFINITY}}]+\]")
+_LETTER = re.compile(r"\b([pRN]) ([=<]) (?=\d)")
 _UNIT_THRICE = re.compile(r"(\S) (%|ms|s|pages|bytes) \[(\S+) \2, (\S+) \2\]")
 
 
@@ -73,4 +77,4 @@ def typeset(text: str) -> str:
     """
     once = _UNIT_THRICE.sub(r"\1 \2 [\3, \4]", _PERCENT.sub(" %", text))
     whole = _INTERVAL.sub(lambda found: found[0].replace(" ", _SPACE), _ZERO.sub(r"\1", once))
-    return _UNIT.sub(_SPACE, whole)
+    return _LETTER.sub(rf"\1{_SPACE}\2{_SPACE}", _UNIT.sub(_SPACE, whole))

@@ -47,6 +47,7 @@ MACROS = {
     "tabularnewline",
     "raggedright",
     "delta",
+    "dag",
     "toprule",
     "midrule",
     "bottomrule",

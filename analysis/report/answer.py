@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.derived.sentences import percent_change
 from analysis.report import words
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import MISSING, accel_text, listed, ms_text, plural
+from analysis.text import EXPLORATORY, MISSING, accel_text, listed, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,7 +48,7 @@ def headline(results: Results) -> str:
         return f"Nothing could be decided: {tally(primary)}"
     first = decided[0]
     claim = first.hypothesis.claim.strip().removesuffix(".")
-    return f"{words.badge(first.word, first.label).capitalize()}: {claim} ({_size(first)})"
+    return f"{words.badge(first.word, first.label).capitalize()}: {claim}: {_size(first)}"
 
 
 def _size(finding: Finding) -> str:
@@ -96,11 +96,11 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "claim": hypothesis.claim,
         "badge": words.badge(finding.word, finding.label),
         "brief": words.brief(finding),
-        "label": "" if finding.label == words.brief(finding) else finding.label,
+        "label": words.named_case(finding),
         "class": _WORDS[finding.word],
         "sentence": words.answer_sentence(finding),
         "family": hypothesis.family,
-        "exploratory": finding.exploratory,
+        "exploratory": EXPLORATORY if finding.exploratory else "",
         "detail": "; ".join([*detail, *finding.notes]),
     }
 
@@ -232,4 +232,5 @@ def _interval(effect: Effect) -> Cell:
 
 
 def _signed(value: float) -> str:
-    return f"{value:+.3g}".replace("-", "\N{MINUS SIGN}")
+    shown = f"{value:+,.0f}" if abs(value) >= 1000 else f"{value:+.3g}"  # noqa: PLR2004 - thousands are separated
+    return shown.replace("-", "\N{MINUS SIGN}")

@@ -48,6 +48,7 @@ _CHARACTERS = {
     "\N{RIGHT SINGLE QUOTATION MARK}": "'",
     "\N{LEFT DOUBLE QUOTATION MARK}": "``",
     "\N{RIGHT DOUBLE QUOTATION MARK}": "''",
+    "\N{DAGGER}": r"\dag{}",
     "\N{RIGHTWARDS ARROW}": r"$\rightarrow$",
 }
 _ASCII_END = 128

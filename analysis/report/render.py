@@ -18,7 +18,7 @@ from analysis.report import answer, trust
 from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import ACCEL_TEXT, MISSING, count_text, ms_text, percent_text, plural, typeset
+from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from analysis.stored.records import Plan
 
 _TEMPLATES = Path(__file__).parent / "templates"
-_DAGGER = "†"
 _MOST_NAMED = 12
 
 
@@ -165,7 +164,7 @@ def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
         middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
     shares = (f"{percent_text(row[f'by_{name}'])} {name}" for name in TRIGGERS if row[f"by_{name}"])
     tails = (
-        number(row[tail], ms_text(1e3 * row[tail]) + _DAGGER * bool(row[f"{tail}_exploratory"]))
+        number(row[tail], ms_text(1e3 * row[tail]) + EXPLORATORY * bool(row[f"{tail}_exploratory"]))
         for tail in ("p95", "p99")
     )
     return (
@@ -193,7 +192,7 @@ def _cell_note(results: Results) -> str:
         note += "With fewer than 6 runs there is no 95 % interval; ( ): smallest and largest run median. "
     note += "p95 and p99 are medians over runs of each run's own."
     if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
-        note += f" {_DAGGER} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
+        note += f" {EXPLORATORY} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
     return note
 
 
@@ -244,7 +243,12 @@ def _run_table(results: Results) -> Table:
     columns = (
         *(Column("Run"), Column("Order", numeric=True), Column("Block", numeric=True), Column("Cell")),
         *(Column("Checkpoints", numeric=True), Column("Median pause, ms", numeric=True)),
-        *(Column("Steadiness"), Column("Severe outliers", numeric=True), Column("Quality"), Column("Began (UTC)")),
+        *(
+            Column("Steadiness"),
+            Column("Severe outliers", numeric=True),
+            Column("Quality"),
+            Column("Began (UTC)", numeric=True),
+        ),
     )
     names = results.cells.names
     rows = tuple(
@@ -258,7 +262,7 @@ def _run_table(results: Results) -> Table:
             text(str(row["steadiness"]).replace("-", " ")),
             number(row["outliers"], str(row["outliers"])),
             text("ok" if row["quality_ok"] else "problems"),
-            text(utc(row["started_at"])),
+            Cell(utc(row["started_at"]), f"{row['started_at']:.3f}"),
         )
         for row in results.runs.to_dict("records")
     )

@@ -14,7 +14,7 @@ from analysis.report.design import design_facts
 from analysis.report.latex import Column, tabular
 from analysis.report.words import badge, case
 from analysis.stored.factors import factor_text
-from analysis.text import MISSING
+from analysis.text import EXPLORATORY, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -25,9 +25,6 @@ if TYPE_CHECKING:
 _MS, _PERCENT = 1e3, 1e2
 _DIGITS = 3
 _PHASES = ("pause_mean", *MEANS)
-_EXPLORATORY = "*"
-"""The same mark on the page."""
-
 _CELL = Column("cell", align="p{7cm}")
 _ACCEL = {"tcg": "TCG", "kvm": "KVM"}
 _PHASE_DECIMALS = 2
@@ -88,7 +85,7 @@ def _together(groups: Sequence[Sequence[float]], scale: float = 1.0, most: int =
 
 def _marked(texts: Sequence[str], marks: Iterable[bool]) -> list[str]:
     return [
-        f"{_EXPLORATORY}{text}" if mark and text != MISSING else text for text, mark in zip(texts, marks, strict=True)
+        f"{EXPLORATORY}{text}" if mark and text != MISSING else text for text, mark in zip(texts, marks, strict=True)
     ]
 
 
@@ -126,7 +123,7 @@ def _cells_tex(results: Results) -> str:
         "Caption: The pause per cell: median over runs of the run medians with its order-statistic interval (95 %).",
         f"{_counts(results)} R: runs per cell; failed: failed attempts of its runs; N: checkpoints after the warm-up.",
         "pair: TCG is QEMU's software emulation, whose times are not those of KVM.",
-        f"A dash: no interval below six runs, or not measured. {_EXPLORATORY}: runs too short for it, exploratory.",
+        "A dash: no interval below six runs, or not measured. A dagger: runs too short for it, exploratory.",
     )
     return tabular(columns, list(zip(*rows, strict=True)), remarks)
 
@@ -243,7 +240,7 @@ def _verdicts_tex(results: Results) -> str:
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
         "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
-        f"{_EXPLORATORY}: not declared in this form before the data, exploratory.",
+        "A dagger: not declared in this form before the data, exploratory.",
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
 
@@ -260,7 +257,7 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         effect, low, high = (_number(_PERCENT * end, 1) for end in ends)
     word = badge(finding.word, finding.label)
     return (
-        f"{hypothesis.id}{_EXPLORATORY}" if finding.exploratory else hypothesis.id,
+        f"{hypothesis.id}{EXPLORATORY}" if finding.exploratory else hypothesis.id,
         outcome_text(hypothesis.outcome).removeprefix("the "),
         factor_text(hypothesis.factor) if hypothesis.factor else MISSING,
         effect,

@@ -12,7 +12,7 @@ from analysis.stored.records import Hypothesis
 from analysis.text import MISSING, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from analysis.derived.finding import Effect
     from analysis.derived.results import Results
     from analysis.stored.load import Campaign, Run
-    from analysis.stored.records import Quality
+    from analysis.stored.records import PlannedRun, Quality
 
 _FEW_CHECKPOINTS = 20
 
@@ -35,11 +35,11 @@ def context(results: Results) -> dict[str, Any]:
         "threats": [*_threats(results)],
         "sensitivity": _sensitivity(results),
         "controls": _controls(results.diagnostics),
-        "failures": _failures(campaign),
+        "failures": _failures(campaign, labels),
         "unread": Table(
             "Runs whose files cannot be used",
             (Column("Cell"), Column("Run"), Column("Why")),
-            tuple((text(u.planned.label), text(u.planned.run_id), text(u.why)) for u in campaign.unread),
+            tuple((text(_label(u.planned, labels)), text(u.planned.run_id), text(u.why)) for u in campaign.unread),
         ),
         "problems": _problems(campaign.runs, labels),
         "drifts": Table(
@@ -290,14 +290,19 @@ def _ratio(middle: float, low: float, high: float) -> str:
     return f"{middle:.3f}" if math.isnan(low) else f"{middle:.3f} [{low:.3f}, {high:.3f}]"
 
 
-def _failures(campaign: Campaign) -> Table:
+def _label(planned: PlannedRun, labels: Mapping[str, str]) -> str:
+    """Return the name of a run's cell as it is elsewhere on the page; a cell that was never measured has the plan's."""
+    return labels.get(planned.cell_id, planned.label)
+
+
+def _failures(campaign: Campaign, labels: Mapping[str, str]) -> Table:
     columns = (
         *(Column("Cell"), Column("Block", numeric=True), Column("Attempt", numeric=True)),
         *(Column("Phase"), Column("Cause"), Column("What happened")),
     )
     rows = tuple(
         (
-            text(failure.planned.label),
+            text(_label(failure.planned, labels)),
             number(failure.planned.block, str(failure.planned.block)),
             number(failure.attempts, str(failure.attempts)),
             text(failure.phase),

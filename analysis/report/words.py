@@ -59,6 +59,11 @@ def brief(finding: Finding) -> str:
     return _BRIEF.get(finding.label, finding.label).format(grows=grows)
 
 
+def named_case(finding: Finding) -> str:
+    """Return the name of a verdict's case, empty where it says no more than the badge and what stands beside it."""
+    return "" if finding.label in {_UNDECIDED, brief(finding)} else finding.label
+
+
 def case(word: str, label: str) -> str:
     """Return word and case for a table: ``SUPPORTED (material)``; an open one needs no second word."""
     return word if label == _UNDECIDED else f"{word} ({label})"
