@@ -102,6 +102,7 @@ def test_the_smallest_effect_is_the_largest_of_ratio_milliseconds_and_noise(camp
     found = verdict(campaign, equal, sesoi=0.01, sesoi_ms=0.0)
     assert found.sesoi == pytest.approx(np.expm1(np.log1p(noise_floor(equal)) / 4))
     assert (found.sesoi_rests_on, found.sesoi_declared) == ("noise_floor", pytest.approx(0.01))
+    assert (found.span, found.sesoi_declared_over_span) == (4.0, pytest.approx(1.01**4 - 1))
     assert found.sentence.endswith("% per doubling: declared 1 %, raised to what equal cells differ by.")
     assert "Smallest effect" not in verdict(campaign, runs).sentence
 

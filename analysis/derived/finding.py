@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -64,6 +65,7 @@ class Finding:
         interaction_pvalue: of equal effects at all levels; NaN with one level.
         sesoi_declared: the larger of the two declared ones, relative; ``sesoi_rests_on``: which of the three was judged
             by: ``sesoi``, ``sesoi_ms`` or ``noise_floor``; empty for a value.
+        span: of the factor among the runs judged: doublings for a trend, 1 for a contrast; NaN for a value.
         exploratory: whether the hypothesis was not, or not in this form, declared before the data.
         notes: what a reader should know.
     """
@@ -87,8 +89,14 @@ class Finding:
     interaction_pvalue: float = float("nan")
     sesoi_declared: float = 0.0
     sesoi_rests_on: str = ""
+    span: float = float("nan")
     exploratory: bool = False
     notes: tuple[str, ...] = ()
+
+    @property
+    def sesoi_declared_over_span(self) -> float:
+        """What was declared to matter, from one end of the factor to the other: in the unit of the noise floor."""
+        return math.expm1(math.log1p(self.sesoi_declared) * self.span)
 
     @property
     def levels_differ(self) -> bool:

@@ -178,6 +178,7 @@ def judge(asked: Question) -> Finding:
         sesoi=sesoi.judged_by,
         sesoi_declared=sesoi.declared,
         sesoi_rests_on=sesoi.rests_on,
+        span=float(np.ptp(sample.x)),
         pvalue=pvalue,
         adjusted=pvalue,
         runs=len(measured),

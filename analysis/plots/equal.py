@@ -43,7 +43,8 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return per pair of equal cells and block the ``ratio`` of their run medians, and the noise ``floor``.
 
-    ``sesoi`` is the smallest relative effect of interest that a hypothesis on the pause declares; unknown without one.
+    ``sesoi`` is the smallest effect of interest that a hypothesis on the pause declares, relative, from one end of its
+    factor to the other, as equals are compared; unknown without one.
 
     Raises:
         NoFigureError: no two cells are the same machine, or they share no block.
@@ -55,8 +56,8 @@ def frame(results: Results) -> pd.DataFrame:
         rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(results.runs, pair)]
     if not rows:
         raise NoFigureError("no two cells are the same machine under two names in the same block")
-    declared = [one.hypothesis for one in results.findings]
-    sesois = [one.sesoi for one in declared if one.kind != "value" and one.outcome == "pause"]
+    on_pause = [one for one in results.findings if one.hypothesis.outcome == "pause" and np.isfinite(one.span)]
+    sesois = [one.sesoi_declared_over_span for one in on_pause]
     return pd.DataFrame(rows).assign(floor=noise_floor(results.runs), sesoi=min(sesois, default=np.nan))
 
 
