@@ -65,7 +65,7 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     with _arguments(words):
         try:
             hydra.main(version_base="1.3", config_path=str(CHECKOUT / "conf"), config_name="config")(task)()
-        except (HydraException, OmegaConfBaseException, ValueError) as error:
+        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # what Hydra trips over, too
             raise explain_composition(error) from error
     if not composed and not any(word.startswith("-") for word in words):
         raise ConfigError("this sweep has no cell: a glob(...) in it matches nothing", hint=HELP)
