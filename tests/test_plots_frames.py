@@ -421,13 +421,21 @@ class TestFailures:
 
     def test_without_failures_equal_cells_are_one_row_with_an_upper_bound(self, sweep: Results) -> None:
         sketch = failures.sketch(sweep)
-        assert list(sketch.data["cell"]) == ["each of all 8 cells", "all launches"]
+        assert list(sketch.data["cell"]) == ["each of the 8 cells", "all launches"]
         assert list(sketch.data["attempts"]) == [6, 48]
         assert sketch.data["high"].iloc[0] == pytest.approx(1 - 0.025 ** (1 / 6))
         assert (
             sketch.words.heading
             == "None of 48 launches failed; a share of up to 7\N{NO-BREAK SPACE}% could have gone unseen"
         )
+
+    def test_cells_that_failed_as_often_are_not_told_apart(self, demo: Results) -> None:
+        assert failures.sketch(demo).words.heading == (
+            "3 of 32 launches failed, no cell more often than 1 of 2, as in 3 cells"
+        )
+
+    def test_nothing_left_out_is_said_plainly(self, sweep: Results) -> None:
+        assert "Left out: nothing. " in failures.sketch(sweep).words.caption
 
 
 class TestDrift:
@@ -464,6 +472,12 @@ class TestAutocorrelation:
         np.testing.assert_allclose(first["correlation"], np.mean(each, axis=0))
         assert set(first["band"].round(6)) == {round(1.96 / np.sqrt(12 * 6), 6)}
 
+    def test_correlated_cells_are_named(self, sweep: Results) -> None:
+        sketch = autocorrelation.sketch(sweep)
+        named = set(sketch.data.loc[sketch.data["correlated"], "cell"])
+        assert all(name in sketch.words.caption for name in named)
+        assert ("Correlated, and thick: " in sketch.words.caption) == bool(named)
+
     def test_too_short_runs_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):
             autocorrelation.sketch(single)
@@ -495,6 +509,13 @@ class TestPooling:
         sketch = pooling.sketch(table)
         assert list(sketch.data["method"]) == ["ANOVA", "Spearman", "Page"]
         assert sketch.words.heading.startswith("Pooled checkpoints find an effect that is not there in 48.0 to 87.0")
+
+    def test_the_caption_says_how_many_campaigns_were_simulated(self) -> None:
+        columns = ["method", "level", "type_one", "low", "high", "studies"]
+        table = pd.DataFrame(
+            [("Page", "run", 0.05, 0.04, 0.06, 2000), ("ANOVA", "pooled", 0.9, 0.8, 1, 400)], columns=columns
+        )
+        assert "on 400 to 2,000 simulated campaigns of this design" in pooling.sketch(table).words.caption
 
     def test_without_a_calibration_there_is_no_figure(self) -> None:
         with pytest.raises(NoFigureError, match="not calibrated"):

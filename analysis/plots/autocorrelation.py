@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 
@@ -20,6 +21,7 @@ from analysis.plots.words import MINUS, design_text, where_text
 from analysis.text import plural
 
 if TYPE_CHECKING:
+    from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -45,7 +47,8 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return per cell and ``lag`` the mean over its runs of the ``correlation``.
 
-    Means of independent checkpoints lie within ``expected`` plus or minus ``band`` 19 times of 20.
+    Means of independent checkpoints lie within ``expected`` plus or minus ``band`` 19 times of 20; ``correlated`` are
+    cells whose neighbouring checkpoints (lag 1) do not.
 
     Raises:
         NoFigureError: every run is too short or constant.
@@ -62,12 +65,14 @@ def frame(results: Results) -> pd.DataFrame:
     for place, every in series.items():
         found = np.array([stats.autocorrelation(values, lags=lags).values for values in every])  # noqa: PD011 - a field
         length = float(np.mean([len(values) for values in every]))
+        expected, band, mean = -1 / length, _BAND / np.sqrt(length * len(every)), found.mean(axis=0)
         numbers = {
             "runs": len(every),
             "lag": np.arange(1, lags + 1),
-            "correlation": found.mean(axis=0),
-            "expected": -1 / length,
-            "band": _BAND / np.sqrt(length * len(every)),
+            "correlation": mean,
+            "expected": expected,
+            "band": band,
+            "correlated": abs(mean[0] - expected) > band,
         }
         parts.append(pd.DataFrame({**cell_columns(results.cells, place), **numbers}))
     return pd.concat(parts, ignore_index=True)
@@ -76,7 +81,9 @@ def frame(results: Results) -> pd.DataFrame:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw the mean correlation against the lag, one line per cell, over the band of independent checkpoints."""
     key, names = SizeKey.of(data), axes.panel_names(data)
-    entries = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
+    entries: list[Artist] = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
+    if data["correlated"].any():
+        entries.append(Line2D([], [], color=QUIET, linewidth=2.2, label="thick: correlated cell"))
     columns = axes.columns_beside(width_in, names)
     height_in = axes.height_of_rows(1.2 if len(names) > 1 else 1.6, -(-len(names) // columns))
     panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=entries, columns=columns)
@@ -105,14 +112,14 @@ def _lines(ax: Axes, data: pd.DataFrame, key: SizeKey) -> None:
             marker=key.markers[memory],
             markersize=2.6,
             linestyle=line_style(key.dashes[vcpus]),
-            linewidth=0.8,
+            linewidth=1.6 if line["correlated"].iloc[0] else 0.6,
         )
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     first = data[data["lag"] == 1]
     away = (first["correlation"] - first["expected"]).abs()
-    outside, cells = int((away > first["band"]).sum()), plural(len(first), "cell")
+    outside, cells = int(first["correlated"].sum()), plural(len(first), "cell")
     strongest = first["correlation"][away.idxmax()]
     chance = f"{0.05 * len(first):.1g}"
     heading = (
@@ -127,8 +134,13 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "Shaded: where 95 % of such means lie when checkpoints are independent, for the cell with the fewest data."
     )
     caption = (
-        f"Autocorrelation of the pauses within a run, mean over the runs of a cell{short}. "
+        f"Autocorrelation of the pauses within a run, mean over the runs of a cell{short}.{_which(first)} "
         f"{design_text(results, interval)}"
     )
     alt = f"Autocorrelation up to lag {int(data['lag'].max())} of {cells}. {heading}."
     return Words(heading, caption, alt)
+
+
+def _which(first: pd.DataFrame) -> str:
+    named = list(first.loc[first["correlated"], "cell"])
+    return f" Correlated, and thick: {'; '.join(named)}." if named else ""

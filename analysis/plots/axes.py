@@ -47,7 +47,7 @@ _AROUND_IN, _BETWEEN_IN, _LEAST_IN = 1.3, 0.48, 0.7
 _MARGIN = 0.02
 """Of the width, kept free at the left and the right: browsers without our font set texts some 5 % wider."""
 
-_MANY_ROWS = 16
+_MANY_ROWS = 14
 _MOST_BESIDE = 3
 
 
@@ -254,8 +254,12 @@ def round_marks(low: float, high: float, most: int) -> list[float]:
     return [float(mark) for mark in MaxNLocator(most, steps=list(STEPS)).tick_values(low, high) if low <= mark <= high]
 
 
-def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float) -> None:
-    """Give the x axis a mark per size on a scale of doublings; names that would touch are left out."""
+def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float) -> float:
+    """Give the x axis a mark per size on a scale of doublings; names that would touch are left out.
+
+    Returns:
+        How many inches a doubling is.
+    """
     low, high = min(sizes), max(sizes)
     pad = max(math.log2(high / low) * 0.08, 0.35)
     per_doubling = room / (math.log2(high / low) + 2 * pad)
@@ -269,6 +273,7 @@ def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float)
     ax.set_xlim(low / 2**pad, high * 2**pad)
     ax.set_xticks(list(sizes), shown)
     ax.set_xticks([], minor=True)
+    return per_doubling
 
 
 def bar_marks(bar: Colorbar, room: float) -> None:

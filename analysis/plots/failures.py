@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+from matplotlib.lines import Line2D
 
 from analysis import stats
 from analysis.plots import axes
 from analysis.plots.data import unmeasured
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import emulated, where_text
+from analysis.plots.words import SPACE, emulated, where_text
 from analysis.text import percent_text, plural
 
 if TYPE_CHECKING:
@@ -22,10 +23,13 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.derived.results import Results
+    from analysis.stored.cells import CellName
 
 NAME = "failures"
 ALL = "all launches"
-_LINE_IN, _ROW_IN = 0.12, 0.22
+_LINE_IN, _ROW_IN = 0.12, 0.2
+_LABELS_IN = 1.55
+_LOOKS = {False: (CATEGORIES[2], "o", "none failed"), True: (CATEGORIES[3], "X", "some failed")}
 
 
 def sketch(results: Results) -> Sketch:
@@ -37,26 +41,36 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return ``failed`` of ``attempts``, the ``share`` and its interval, per planned cell and of all launches.
 
-    Where nothing failed, cells of equally many attempts say the same and are one row.
+    ``text`` is a row's name within its ``panel``. Where nothing failed, cells of equally many attempts say the same and
+    are one row.
     """
     campaign = results.campaign
-    labels = {name.cell_id: name.label for name in results.cells.names}
-    labels |= {name.cell_id: name.label for name in unmeasured(results)}
-    labels |= {run.cell_id: run.label for run in campaign.plan.runs if run.cell_id not in labels}
+    names = {name.cell_id: name for name in (*results.cells.names, *unmeasured(results))}
+    labels = {run.cell_id: run.label for run in campaign.plan.runs}
     failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
     ended = failed + Counter(run.record.cell_id for run in campaign.runs)
     if failed:
-        rows = [{"cell": label, **_share(failed[cell], ended[cell])} for cell, label in labels.items() if ended[cell]]
+        own = [cell for cell in dict.fromkeys([*names, *labels]) if ended[cell]]
+        rows = [{**_named(names.get(cell), labels.get(cell, "")), **_share(failed[cell], ended[cell])} for cell in own]
     else:
         alike = sorted(Counter(ended.values()).items())
-        rows = [{"cell": _each(cells, len(ended)), **_share(0, attempts)} for attempts, cells in alike]
-    return pd.DataFrame([*rows, {"cell": ALL, **_share(failed.total(), ended.total())}])
+        every = ((_each(cells, len(ended)), attempts) for attempts, cells in alike)
+        rows = [{"panel": "", "cell": each, "text": each, **_share(0, attempts)} for each, attempts in every]
+    together = "all cells" if any(row["panel"] for row in rows) else ""
+    all_of_them = {"panel": together, "cell": ALL, "text": ALL, **_share(failed.total(), ended.total())}
+    return pd.DataFrame([*sorted(rows, key=lambda row: str(row["panel"])), all_of_them])
+
+
+def _named(name: CellName | None, label: str) -> dict[str, str]:
+    if name is None:
+        return {"panel": "", "cell": label, "text": label}
+    return {"panel": name.panel, "cell": name.label, "text": name.size}
 
 
 def _each(cells: int, all_cells: int) -> str:
     if all_cells == 1:
         return "the cell"
-    return f"each of {'all ' if cells == all_cells else ''}{plural(cells, 'cell')}"
+    return f"each of {'the ' if cells == all_cells else ''}{plural(cells, 'cell')}"
 
 
 def _share(failed: int, attempts: int) -> dict[str, Any]:
@@ -66,10 +80,34 @@ def _share(failed: int, attempts: int) -> dict[str, Any]:
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw the share that failed with its interval, one row per cell, and the counts at the right."""
-    texts = [axes.fitting(cell, 0.46 * width_in) for cell in data["cell"]]
-    row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.05 for text in texts))
-    panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], where=where)
-    _rows(panels.axes[0], data, texts)
+    names = list(dict.fromkeys(data["panel"]))
+    texts = {
+        name: [axes.fitting(text, 0.4 * width_in) for text in data.loc[data["panel"] == name, "text"]] for name in names
+    }
+    row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.05 for some in texts.values() for text in some))
+    dot: Look = {"linestyle": "none", "markersize": 5, "mec": "white", "mew": 0.5}
+    entries = [
+        Line2D([], [], color=colour, marker=marker, label=label, **dot)
+        for some, (colour, marker, label) in _LOOKS.items()
+        if some in set(data["failed"] > 0)
+    ]
+    entries.append(Line2D([], [], color=INK, marker="|", markersize=5, linewidth=0.9, label=f"95{SPACE}% interval"))
+    counts = [len(texts[name]) for name in names]
+    panels = axes.Panels(
+        names,
+        width_in,
+        [row_in * count + 0.1 for count in counts],
+        where=where,
+        entries=entries,
+        columns=axes.columns_of_rows(width_in, counts),
+        labels_in=_LABELS_IN,
+        share="x",
+    )
+    top = max(1.05 * 100 * float(data["high"].max()), 5.0)
+    panels.axes[0].set_xlim(-0.02 * top, top)
+    for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
+        _rows(ax, data[data["panel"] == name], texts[name])
+        ax.set_ylim(slots - 0.4, -0.6)
     panels.label("share of launches that failed [%]")
     return panels.figure
 
@@ -80,37 +118,46 @@ def _rows(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
     halves = np.maximum([share - low, high - share], 0.0)
     ax.errorbar(share, places, xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5)
     some = data["failed"].to_numpy() > 0
-    for shown, colour, marker in ((some, CATEGORIES[3], "X"), (~some, CATEGORIES[2], "o")):
+    for several, (colour, marker, _) in _LOOKS.items():
+        shown = some == several
         look: Look = {"linestyle": "none", "marker": marker, "markersize": 5, "mec": "white", "mew": 0.5, "zorder": 3}
         ax.plot(share[shown], places[shown], color=colour, **look)
     for place, row in zip(places, data.itertuples(), strict=True):
         at: Look = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": SMALL_PT}
         ax.annotate(f"{row.failed}/{row.attempts}", (1.01, place), **at)
-    top = max(1.05 * float(high.max()), 5.0)
-    ax.set_xlim(-0.02 * top, top)
     ax.set_yticks(places, texts)
-    ax.set_ylim(len(data) - 0.4, -0.6)
     ax.grid(visible=False, axis="y")
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     total = data[data["cell"] == ALL].iloc[0]
     if total["failed"]:
-        worst = data[data["cell"] != ALL].sort_values("share", ascending=False, kind="stable").iloc[0]
-        most = f"most often {worst['cell']} ({worst['failed']} of {worst['attempts']})"
-        heading = f"{total['failed']} of {_launches(total['attempts'])} failed, {most}"
+        heading = (
+            f"{total['failed']} of {_launches(total['attempts'])} failed, {_most_often(data[data['cell'] != ALL])}"
+        )
     else:
         unseen = f"a share of up to {percent_text(total['high'])} could have gone unseen"
         heading = f"None of {_launches(total['attempts'])} failed; {unseen}"
     causes = Counter(failure.cause for failure in results.campaign.attempts)
     said = f" Causes: {', '.join(f'{cause} ({count})' for cause, count in causes.most_common())}." if causes else ""
-    missing = len(results.campaign.unfinished) + len(results.campaign.unread)
+    counts = ((len(results.campaign.unfinished), "not finished"), (len(results.campaign.unread), "not readable"))
+    missing = ", ".join(f"{plural(count, 'run')} {why}" for count, why in counts if count)
     caption = (
         "Launches that failed, of those that came to an end, with those that were tried again (R at the right; N does "
         f"not enter). Whiskers: exact 95 % interval of Clopper and Pearson.{said} Left out: "
-        f"{plural(missing, 'run') if missing else 'no run'} not finished or not readable. {emulated(results.cells)}."
+        f"{missing or 'nothing'}. {emulated(results.cells)}."
     )
     return Words(heading, caption, f"Share of failed launches with intervals, {plural(len(data), 'row')}. {heading}.")
+
+
+def _most_often(data: pd.DataFrame) -> str:
+    """Return which cell failed most often, or how many do alike."""
+    worst = data[data["share"] == data["share"].max()]
+    first = worst.iloc[0]
+    share = f"{first['failed']} of {first['attempts']}"
+    if len(worst) == 1:
+        return f"most often {first['cell']} ({share})"
+    return f"no cell more often than {share}, as in {'all' if len(worst) == len(data) else len(worst)} cells"
 
 
 def _launches(number: int) -> str:

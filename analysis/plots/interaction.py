@@ -58,8 +58,8 @@ class Axis:
 
 MEMORY = Axis("pause_by_memory", "mem_bytes", "memory", "vcpus", "memory of the VM", "memory")
 VCPUS = Axis("pause_by_vcpus", "smp", "vcpus", "memory", "number of vCPUs", "the number of vCPUs")
-_DODGE = 0.09
-"""Doublings between lines at the same size."""
+_DODGE_IN, _ASIDE_IN = 0.13, 0.05
+"""Between lines at the same size, and between a cell and its runs, in inches."""
 
 
 def sketch(results: Results, axis: Axis) -> Sketch:
@@ -105,9 +105,9 @@ def plot(data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str
     log = axes.ms_axis(panels.axes[0], "y", seen, room=height_in)
     marks = data[[axis.size, axis.text]].drop_duplicates().sort_values(axis.size)
     texts = [text.partition(" vCPU")[0] for text in marks[axis.text]]
-    axes.size_axis(panels.axes[0], list(marks[axis.size]), texts, panels.room_in)
+    per_doubling_in = axes.size_axis(panels.axes[0], list(marks[axis.size]), texts, panels.room_in)
     for panel, ax in panels.by_name.items():
-        _draw(ax, data[data["panel"] == panel], looks, axis)
+        _draw(ax, data[data["panel"] == panel], looks, axis, per_doubling_in)
     panels.label(axis.label, f"VM pause [ms]{', log scale' if log else ''}")
     return panels.figure
 
@@ -123,9 +123,14 @@ def _looks(data: pd.DataFrame, axis: Axis) -> dict[str, tuple[str, Any, str]]:
     }
 
 
-def _draw(ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], axis: Axis) -> None:
-    shifts = {text: 2 ** (_DODGE * (place - (len(looks) - 1) / 2)) for place, text in enumerate(looks)}
-    data = data.assign(x=data[axis.size] * data[axis.line].map(shifts)).sort_values(axis.size)
+def _draw(
+    ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], axis: Axis, per_doubling_in: float
+) -> None:
+    dodge, aside = _DODGE_IN / per_doubling_in, _ASIDE_IN / per_doubling_in
+    shifts = {text: dodge * (place - (len(looks) - 1) / 2) for place, text in enumerate(looks)}
+    # Runs stand beside the whisker of their cell, which would hide them.
+    shift = data[axis.line].map(shifts) - aside * (data["of"] == "run")
+    data = data.assign(x=data[axis.size] * 2**shift).sort_values(axis.size)
     sns.scatterplot(
         data=data[data["of"] == "run"],
         x="x",
@@ -135,8 +140,9 @@ def _draw(ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], 
         style=axis.line,
         markers={text: marker for text, (_, _, marker) in looks.items()},
         s=9,
-        alpha=0.45,
+        alpha=0.6,
         linewidth=0,
+        zorder=3,
         legend=False,
         ax=ax,
     )
@@ -183,7 +189,7 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "
-        f"same size. {design_text(results, whiskers)}"
+        f"same size, runs stand at the left of their cell. {design_text(results, whiskers)}"
     )
     alt = f"{plural(len(lines), 'line')} of the median pause against {axis.noun}. {heading}."
     return Words(heading, caption, alt)

@@ -10,7 +10,7 @@ from matplotlib.patches import Patch
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look, is_wide
-from analysis.plots.words import SPACE
+from analysis.plots.words import SPACE, span
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def sketch(calibration: pd.DataFrame | None) -> Sketch:
 
     Args:
         calibration: ``method``, ``level`` (``pooled`` or ``run``), ``type_one`` with its interval ``low``/``high``,
-            as shares; a test at 5 % each.
+            as shares; a test at 5 % each; ``studies``: how many campaigns were simulated, where that is known.
 
     Raises:
         NoFigureError: there is no calibration.
@@ -43,7 +43,7 @@ def sketch(calibration: pd.DataFrame | None) -> Sketch:
 
 def frame(calibration: pd.DataFrame) -> pd.DataFrame:
     """Return the rates in the order drawn: the pooled ones first, the worst first."""
-    known = calibration[["method", "level", "type_one", "low", "high"]]
+    known = calibration.reindex(columns=["method", "level", "type_one", "low", "high", "studies"])
     return known.sort_values(["level", "type_one", "method"], ascending=[True, False, True], ignore_index=True)
 
 
@@ -90,8 +90,10 @@ def _words(data: pd.DataFrame) -> Words:
         )
     else:
         heading = f"An effect that is not there is found in {_range(data['type_one'])} of campaigns"
+    studies = data["studies"].dropna()
+    several = f"{span(studies)} simulated campaigns" if len(studies) else "simulated campaigns"
     caption = (
-        "Type I error of tests at 5 % (dashed) on simulated campaigns of this design without any effect; R and N are "
+        f"Type I error of tests at 5{SPACE}% (dashed) on {several} of this design without any effect; R and N are "
         "those of the design. Hatched: methods that take every checkpoint for a measurement. Whiskers: 95 % "
         "interval of the simulated rate. Nothing is excluded. Simulated: neither KVM nor emulation (TCG) is involved."
     )
