@@ -23,6 +23,7 @@ _UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vC
 _PERCENT = re.compile(r"(?<=\d)%")
 _ZERO = re.compile(rf"(?<![\w.])[-+{_MINUS}](0\.0+)(?![\d])", re.ASCII)
 _INTERVAL = re.compile(rf"\[[-+{_MINUS}\d.,\N{{INFINITY}}]+, [-+{_MINUS}\d.,\N{{INFINITY}}]+\]")
+_DOT = " \N{MIDDLE DOT} "
 _LETTER = re.compile(r"\b([pRN]) ([=<]) (?=\d)")
 _UNIT_THRICE = re.compile(r"(\S) (%|ms|s|pages|bytes) \[(\S+) \2, (\S+) \2\]")
 
@@ -72,9 +73,10 @@ def listed(parts: Sequence[str]) -> str:
 def typeset(text: str) -> str:
     """Return text whose numbers stay with their units and intervals in one piece on a line, as a page shows it.
 
-    A unit that is repeated within an interval is said once (``20 s [20 s, 20 s]``), a zero has no sign, and a percent
-    sign stands apart from its number.
+    No line begins with a dot between parts. A unit that is repeated within an interval is said once
+    (``20 s [20 s, 20 s]``), a zero has no sign, and a percent sign stands apart from its number.
     """
     once = _UNIT_THRICE.sub(r"\1 \2 [\3, \4]", _PERCENT.sub(" %", text))
     whole = _INTERVAL.sub(lambda found: found[0].replace(" ", _SPACE), _ZERO.sub(r"\1", once))
-    return _LETTER.sub(rf"\1{_SPACE}\2{_SPACE}", _UNIT.sub(_SPACE, whole))
+    joined = _UNIT.sub(_SPACE, whole).replace(_DOT, f"{_SPACE}{_DOT[1:]}")
+    return _LETTER.sub(rf"\1{_SPACE}\2{_SPACE}", joined)

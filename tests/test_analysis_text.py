@@ -42,7 +42,7 @@ def test_how_a_pair_ran_is_never_left_to_guess() -> None:
         ("20 s [20 s, 20 s]", "20~s [20,~20]"),
         ("programs used 32.4% of it", "programs used 32.4~% of it"),
         ("\N{MINUS SIGN}0.0 % or \N{MINUS SIGN}0.05", "0.0~% or \N{MINUS SIGN}0.05"),
-        ("1 GiB \N{MIDDLE DOT} 2 vCPUs, a 5 s-step", "1~GiB \N{MIDDLE DOT} 2~vCPUs, a 5 s-step"),
+        ("1 GiB \N{MIDDLE DOT} 2 vCPUs, a 5 s-step", "1~GiB~\N{MIDDLE DOT} 2~vCPUs, a 5 s-step"),
     ],
 )
 def test_numbers_stay_with_their_units(text: str, shown: str) -> None:

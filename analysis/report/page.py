@@ -23,10 +23,11 @@ class Built:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading; numbers stand on the right."""
+    """A heading; numbers stand on the right, and a wide column is not pressed together by the others."""
 
     name: str
     numeric: bool = False
+    wide: bool = False
 
 
 @dataclass(frozen=True)

@@ -241,7 +241,8 @@ def _declared(results: Results) -> str:
 
 def _run_table(results: Results) -> Table:
     columns = (
-        *(Column("Run"), Column("Order", numeric=True), Column("Block", numeric=True), Column("Cell")),
+        *(Column("Run"), Column("Order", numeric=True), Column("Block", numeric=True)),
+        Column("Cell", wide=True),
         *(Column("Checkpoints", numeric=True), Column("Median pause, ms", numeric=True)),
         *(
             Column("Steadiness"),
