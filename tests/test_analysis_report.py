@@ -211,3 +211,11 @@ def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     assert "python -m analysis results/quiet figure.style=acm --hypotheses FILE" in page
     assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
     assert "SHA-256 of the hypotheses" not in page
+
+
+def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
+    asked = {"id": "C3", "claim": "Each pause takes 2 to 4 s.", "kind": "value", "low": 2, "high": 4}
+    text = _words(_page(tmp_path, Fake(**SMALL | {"repeats": 6, "hypotheses": (asked,)})))
+    others = text[text.index("The same verdicts under other choices") :]
+    assert re.search(r"C3 no warm-up left out [\d.]+ ms \[[\d.]+, [\d.]+\] REFUTED", others)
+    assert "Refuted: Each pause takes 2 to 4 s: " in text
