@@ -66,7 +66,7 @@ class Hypothesis(Frozen):
         levels: for ``contrast``: the base, then what is compared with it.
         where: the levels that other factors must have for a cell to count.
         direction: ``increasing``, ``decreasing``, or ``none`` where the claim is that it makes no difference.
-        family: verdicts of the ``primary`` family are adjusted together (Holm).
+        family: verdicts of a family are adjusted together: ``primary`` by Holm, ``secondary`` by Benjamini-Hochberg.
         sesoi: smallest relative effect of interest, per doubling for a trend.
         sesoi_ms: the same in milliseconds; the larger of the two counts.
         low: of a ``value``, in the outcome's unit (s, pages, or a share).
