@@ -300,7 +300,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "is not drawn, and none where all page counts of a panel differ by less; its axis then does not begin at 0. "
         f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
     )
-    drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen"
+    drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"
     caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval)}"
     alt = f"Scatter of pause against dirty pages, {plural(data['panel'].nunique(), 'panel')}. {heading}."
     return Words(heading, caption, alt)
