@@ -26,8 +26,7 @@ from bench.config.explain import HELP, explain_composition
 from bench.config.load import CHECKOUT, Settings, load_grid
 from bench.config.model import Cell
 from bench.errors import ConfigError
-from bench.exits import Exit, last_door
-from bench.interrupt import listening
+from bench.exits import Exit, last_door, listening
 from bench.run.campaign import run_campaign
 from bench.streams import outlive_readers
 

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.exits import Exit, exit_of
-from bench.interrupt import listening
+from bench.exits import Exit, exit_of, listening
 from bench.logs import LOGS, Sizes, compress_log
 from bench.plan.estimate import gib
 from bench.recover import require_campaign

@@ -21,8 +21,7 @@ from rich.text import Text
 from bench.config.load import CHECKOUT
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
-from bench.exits import Exit, last_door
-from bench.interrupt import listening
+from bench.exits import Exit, last_door, listening
 from bench.measure.snapshot import Snapshot, take_snapshot
 from bench.plan.estimate import estimate, gib, largest_mem
 from bench.provision import commands

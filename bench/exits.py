@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import bench
 from bench.errors import BenchError, ConfigError, PlanChangedError
 from bench.files import FULL_OR_READ_ONLY, store_error
+from bench.interrupt import ignore, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -41,6 +42,18 @@ MEANINGS = {
 def exit_of(error: BenchError) -> Exit:
     """Return the status of a failure that ended the command: the request is wrong, or this machine cannot."""
     return Exit.USAGE if isinstance(error, ConfigError | PlanChangedError) else Exit.HOST
+
+
+def listening(command: Callable[[], int]) -> int:
+    """Return the exit status of a command that a signal interrupts, wherever it has come to."""
+    try:
+        listen()
+        try:
+            return command()
+        finally:
+            ignore()
+    except KeyboardInterrupt:
+        return Exit.INTERRUPTED
 
 
 def last_door(command: str, work: Callable[[], int]) -> int:

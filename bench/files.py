@@ -5,14 +5,16 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+import tempfile
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError
+from bench.interrupt import held_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
-    from pathlib import Path
 
 _CAUSES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only"}
 
@@ -35,6 +37,18 @@ def store_error(error: OSError, path: Path | None = None) -> StoreError:
         f"{what}: {error.strerror or error}",
         cause=_CAUSES.get(error.errno or 0, "store-failed"),
     )
+
+
+@contextmanager
+def passing_folder(parent: Path, prefix: str, suffix: str = "") -> Iterator[Path]:
+    """Provide a new private folder that is gone after the block, wherever an interrupt comes."""
+    with held_back():
+        folder = tempfile.TemporaryDirectory(prefix=prefix, suffix=suffix, dir=parent, ignore_cleanup_errors=True)
+    try:
+        yield Path(folder.name)
+    finally:
+        with held_back():
+            folder.cleanup()
 
 
 def require_room(folder: Path) -> None:

@@ -8,10 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.exits import Exit
-
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from types import FrameType
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -29,18 +27,6 @@ class _State:
 
 
 _state = _State()
-
-
-def listening(command: Callable[[], int]) -> int:
-    """Return the exit status of a command that a signal interrupts, wherever it has come to."""
-    try:
-        listen()
-        try:
-            return command()
-        finally:
-            _ignore()
-    except KeyboardInterrupt:
-        return Exit.INTERRUPTED
 
 
 def listen() -> None:
@@ -77,11 +63,12 @@ def _interrupt(_signal: int, _frame: FrameType | None) -> None:
 
 
 def _end() -> None:
-    _ignore()
+    ignore()
     raise KeyboardInterrupt
 
 
-def _ignore() -> None:
+def ignore() -> None:
+    """From now on these signals do nothing."""
     for number in SIGNALS:
         signal.signal(number, signal.SIG_IGN)
 

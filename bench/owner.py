@@ -12,13 +12,12 @@ import ctypes
 import os
 import re
 import signal
-import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.interrupt import held_back
+from bench.files import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -106,15 +105,8 @@ def temporary_folder() -> Path:
 @contextmanager
 def scratch_folder(purpose: str) -> Iterator[Path]:
     """Provide a private temporary folder whose name says whose it is: one left behind can be told from one in use."""
-    with held_back():
-        folder = tempfile.TemporaryDirectory(
-            prefix=f"{SCRATCH}{purpose}-", suffix=f"-{this_process()}", dir=temporary_folder()
-        )
-    try:
-        yield Path(folder.name)
-    finally:
-        with held_back():
-            folder.cleanup()
+    with passing_folder(temporary_folder(), f"{SCRATCH}{purpose}-", f"-{this_process()}") as folder:
+        yield folder
 
 
 def end_with_owner(cpus: frozenset[int] = frozenset()) -> Callable[[], None]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
-from bench.exits import Exit, exit_of
-from bench.interrupt import listening
+from bench.exits import Exit, exit_of, listening
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 

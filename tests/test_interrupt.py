@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.interrupt import SIGNALS, held_back, listen, listening
+from bench.exits import listening
+from bench.interrupt import SIGNALS, held_back, listen
 from bench.owner import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ import pytest
 from bench.errors import ProvisionError
 from bench.provision import commands, packages
 from bench.provision.__main__ import main as provision
-from bench.provision.cache import cache_folder, locked, partial_folder
+from bench.provision.cache import cache_folder, locked, making
 
 KEYRING = Path("/keys/debian.gpg")
 SITE = "http://mirror.example/debian"
@@ -362,6 +362,17 @@ def test_what_a_killed_fetch_left_half_made_is_removed_by_the_next_one(cache: Pa
     left, other = cache / "packages-0a1b.x7", cache / "packages-ffff.x7"
     for path in (left, other):
         (path / "usr").mkdir(parents=True)
-    partial = partial_folder(final)
-    assert sorted(cache.iterdir()) == sorted([partial, other])
-    assert partial.stat().st_mode & 0o777 == 0o700
+    with making(final) as partial:
+        assert sorted(cache.iterdir()) == sorted([partial, other])
+        assert partial.stat().st_mode & 0o777 == 0o700
+        (partial / "whole").touch()
+    assert sorted(cache.iterdir()) == sorted([final, other])
+    assert (final / "whole").exists()
+
+
+def test_what_fails_while_it_is_made_leaves_what_was_there(cache: Path) -> None:
+    final = cache / "packages-0a1b"
+    final.mkdir(parents=True)
+    with pytest.raises(ZeroDivisionError), making(final):
+        raise ZeroDivisionError
+    assert list(cache.iterdir()) == [final]

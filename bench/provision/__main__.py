@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.markup import escape
 
-from bench.exits import Exit, last_door
-from bench.interrupt import listening
+from bench.exits import Exit, last_door, listening
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library

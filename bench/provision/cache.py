@@ -8,13 +8,13 @@ import json
 import os
 import shutil
 import stat
-import tempfile
 import time
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
+from bench.files import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -124,11 +124,16 @@ def text_sha256(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()
 
 
-def partial_folder(final: Path) -> Path:
-    """Return a new folder in which to make what is to become ``final``; the caller holds the lock for it.
+@contextmanager
+def making(final: Path) -> Iterator[Path]:
+    """Provide a new folder that becomes ``final`` when the block ends well, and is gone when it does not.
 
-    What one who was killed while making the same has left is removed: nobody else can be making it now.
+    The caller holds the lock for it. What one who was killed while making the same has left is removed: nobody else can
+    be making it now.
     """
     for left in final.parent.glob(f"{final.name}.*"):
         shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{final.name}.", dir=final.parent))
+    with passing_folder(final.parent, f"{final.name}.") as partial:
+        yield partial
+        shutil.rmtree(final, ignore_errors=True)  # damaged, or half removed: a whole one would have been used
+        partial.rename(final)

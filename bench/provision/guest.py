@@ -18,7 +18,7 @@ from bench.provision.cache import (
     cache_folder,
     file_sha256,
     locked,
-    partial_folder,
+    making,
     read_manifest,
     text_sha256,
 )
@@ -124,13 +124,8 @@ def _load(folder: Path) -> Guest | None:
 
 def _build(tree: Tree, folder: Path, progress: Callable[[str], None]) -> Guest:
     progress("guest: building the initramfs")
-    partial = partial_folder(folder)
-    try:
+    with making(folder) as partial:
         _fill(tree, partial)
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     guest = _load(folder)
     if guest is None:
         raise ProvisionError(f"{folder} vanished while it was made", transient=True)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
 from bench.files import write_atomic
 from bench.provision import compiler
-from bench.provision.cache import cache_folder, file_sha256, locked, partial_folder, text_sha256
+from bench.provision.cache import cache_folder, file_sha256, locked, making, text_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -49,11 +48,6 @@ def _recorded(path: Path) -> str:
 
 
 def _build(folder: Path) -> None:
-    partial = partial_folder(folder)
-    try:
+    with making(folder) as partial:
         compiler.compile_c(_SOURCE, partial / LIBRARY, compiler.PRELOADED)
         write_atomic(partial / _SHA256, f"{file_sha256(partial / LIBRARY)}\n")
-        shutil.rmtree(folder, ignore_errors=True)
-        partial.rename(folder)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)

@@ -23,7 +23,7 @@ from bench.provision.cache import (
     cache_folder,
     file_sha256,
     locked,
-    partial_folder,
+    making,
     read_manifest,
     text_sha256,
 )
@@ -155,16 +155,10 @@ def _fetch(progress: Callable[[str], None]) -> Tree:
     _require_tools()
     site = mirror()
     final = tree_folder()
-    partial = partial_folder(final)
-    try:
+    with making(final) as partial:
         _extract(site, partial, progress)
         manifest = _manifest(partial)
         write_atomic(partial / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-        # What an interrupted removal left; a complete tree was returned before.
-        shutil.rmtree(final, ignore_errors=True)
-        partial.rename(final)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     tree = installed_tree()
     if tree is None:
         raise ProvisionError(f"{final} vanished while it was made", transient=True)
