@@ -398,7 +398,7 @@ class TestForest:
             for one, word in zip(sweep.findings, ["SUPPORTED", "REFUTED", "REFUTED"], strict=False)
         ]
         heading = forest.sketch(replace(sweep, findings=tuple(words))).words.heading
-        assert heading == "Of 3 hypotheses 1 is supported, 2 are refuted, 0 are undecided"
+        assert heading == "Of 3 hypotheses 1 is supported, 2 are refuted"
 
     def test_without_a_hypothesis_there_is_no_figure(self, demo: Results) -> None:
         with pytest.raises(NoFigureError, match="no hypothesis was declared"):

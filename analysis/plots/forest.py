@@ -309,9 +309,9 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     own = data[data["level"] == ""]
     counts = {
         text: int((own["word"] == word).sum())
-        for word, text in zip(_LOOKS, ("supported", "refuted", "undecided"), strict=True)
+        for word, text in zip(_LOOKS, ("supported", "refuted", "inconclusive"), strict=True)
     }
-    said = ", ".join(f"{count} {'is' if count == 1 else 'are'} {text}" for text, count in counts.items())
+    said = ", ".join(f"{count} {'is' if count == 1 else 'are'} {text}" for text, count in counts.items() if count)
     heading = f"Of {len(own)} hypotheses {said}" if len(own) > 1 else f"The hypothesis is {_only(counts)}"
     excluded = max((one.excluded for one in results.findings), default=0)
     left = (
