@@ -195,3 +195,16 @@ def test_the_documentation_describes_every_column_in_order() -> None:
 
 def test_the_reader_in_the_analysis_knows_the_same_columns() -> None:
     assert CHECKPOINTS.equals(ANALYSIS_SCHEMA)
+
+
+def test_a_table_whose_footer_gives_a_column_the_pages_of_another_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.parquet"
+    write_checkpoints(path, real_columns())
+    table = pq.read_table(path)
+    swapped = table.set_column(5, table.schema.field(5), table["total_s"])
+    assert swapped["pause_s"] != table["pause_s"]
+    pq.write_table(swapped, path)
+    with pytest.raises(StoreError, match="does not hold what was written"):
+        read_checkpoints(path)
+    pq.write_table(swapped.replace_schema_metadata({VERSION_KEY: b"1"}), path)  # as files from before have it
+    assert read_checkpoints(path).num_rows == table.num_rows

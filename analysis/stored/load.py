@@ -202,10 +202,29 @@ def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
     version = (table.schema.metadata or {}).get(b"colo_bench_schema_version", b"missing").decode(errors="replace")
     if version != str(SCHEMA_VERSION):
         raise _UnusableError(f"{path.name} has schema version {version}; this program reads {SCHEMA_VERSION}")
+    written = table.schema.metadata.get(b"colo_bench_sha256")
     table = _typed(table, path.name)
+    if written is not None and written != content_sha256(table).encode():
+        raise _UnusableError(f"{path.name} does not hold what was written")
     _check_rows(table, path.name, run_id)
     frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False)
     return frame, hashlib.sha256(content).hexdigest()
+
+
+def content_sha256(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's names and values, in hexadecimal.
+
+    Parquet's checksums guard its pages; a damaged footer can still give one column the pages of another.
+    """
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {column.null_count}\0".encode())
+        if pa.types.is_string(column.type):
+            digest.update("\0".join(map(repr, column.to_pylist())).encode())
+        else:
+            numbers = column.cast(pa.float64(), safe=False).to_numpy()
+            digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _typed(table: pa.Table, name: str) -> pa.Table:

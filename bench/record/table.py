@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 VERSION_KEY = b"colo_bench_schema_version"
+SHA256_KEY = b"colo_bench_sha256"
 
 PHASES = ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
 PAUSE_PHASES = PHASES[2:]
@@ -168,8 +170,26 @@ def checkpoint_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 
 def _write(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
     buffer = io.BytesIO()
-    pq.write_table(_table(path.name, columns, schema), buffer, compression="zstd", write_page_checksum=True)
+    table = _table(path.name, columns, schema)
+    table = table.replace_schema_metadata({**_METADATA, SHA256_KEY: content_sha256(table)})
+    pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
+
+
+def content_sha256(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's names and values, in hexadecimal.
+
+    Parquet's checksums guard its pages; a damaged footer can still give one column the pages of another.
+    """
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {column.null_count}\0".encode())
+        if pa.types.is_string(column.type):
+            digest.update("\0".join(map(repr, column.to_pylist())).encode())
+        else:
+            numbers = column.cast(pa.float64(), safe=False).to_numpy()
+            digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+    return digest.hexdigest()
 
 
 def _table(name: str, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
@@ -200,6 +220,9 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         raise StoreError(f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}")
     if not table.schema.equals(schema):
         raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
+    written = table.schema.metadata.get(SHA256_KEY)
+    if written is not None and written != content_sha256(table).encode():
+        raise StoreError(f"{path} does not hold what was written", logs=(path,))
     return table
 
 
