@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.stored.load import SCHEMA as ANALYSIS_SCHEMA
+from analysis.stored.load import content_sha256 as analysis_sha256
 from bench.errors import StoreError
 from bench.measure.checkpoints import Checkpoint, assemble
 from bench.record.table import (
@@ -20,6 +21,7 @@ from bench.record.table import (
     CLIENT,
     PAUSE_PHASES,
     PHASES,
+    SHA256_KEY,
     VERSION_KEY,
     checkpoint_columns,
     read_checkpoints,
@@ -203,6 +205,7 @@ def test_a_table_whose_footer_gives_a_column_the_pages_of_another_is_refused(tmp
     table = pq.read_table(path)
     swapped = table.set_column(5, table.schema.field(5), table["total_s"])
     assert swapped["pause_s"] != table["pause_s"]
+    assert table.schema.metadata[SHA256_KEY] == analysis_sha256(table).encode()
     pq.write_table(swapped, path)
     with pytest.raises(StoreError, match="does not hold what was written"):
         read_checkpoints(path)

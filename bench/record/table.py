@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -185,10 +186,11 @@ def content_sha256(table: pa.Table) -> str:
     for name, column in zip(table.column_names, table.columns, strict=True):
         digest.update(f"{name} {column.type} {column.null_count}\0".encode())
         if pa.types.is_string(column.type):
-            digest.update("\0".join(map(repr, column.to_pylist())).encode())
-        else:
-            numbers = column.cast(pa.float64(), safe=False).to_numpy()
-            digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+            words = column.combine_chunks().dictionary_encode()
+            digest.update(json.dumps(words.dictionary.to_pylist()).encode())
+            column = words.indices  # noqa: PLW2901 - a text is its place among the different ones
+        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
     return digest.hexdigest()
 
 
