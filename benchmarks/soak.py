@@ -24,7 +24,7 @@ from bench.files import write_atomic
 from bench.owner import end_with_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
 _SMALL = ("mem=256M", "smp=1", "accel=tcg", "workload=idle", "checkpoint.interval=0.1", "checkpoint.count=5")
 _MORE = ("checkpoint.warmup=1", "on_error=retry:3", "campaign=soak")
@@ -36,6 +36,9 @@ _WITHIN_RUN_S = 2.0
 _END_S = 120.0
 _TEMPORARY = ("*.qcow2", "*.sock", ".*.tmp")
 _QUARTERS = 4
+_MOST_GROWTH, _MOST_BYTES = 0.5, 1 << 20
+"""Per 100 runs."""
+
 FIGURES = ("rss_bytes", "descriptors", "threads", "children", "temporary_files")
 
 
@@ -84,6 +87,12 @@ def _figure(samples: Sequence[Sample], later: Sequence[Sample], quarter: int, na
         "largest": max(values),
         "growth_per_100_runs": round(100 * slope, 3),
     }
+
+
+def grown(figures: Mapping[str, Mapping[str, float]]) -> list[str]:
+    """Return the figures that grew by more than what is kept of each run on purpose: some kilobytes of memory."""
+    most = dict.fromkeys(FIGURES, _MOST_GROWTH) | {"rss_bytes": _MOST_BYTES}
+    return [name for name in FIGURES if figures[name]["growth_per_100_runs"] > most[name]]
 
 
 def soak(seconds: float, work: Path) -> dict[str, Any]:
@@ -178,7 +187,7 @@ def table(report: dict[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the figures; store them where asked."""
+    """Print the figures; store them where asked; return 1 when something grows or is left."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.soak", description=__doc__)
     parser.add_argument("--hours", type=float, default=1.0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures and every sample there")
@@ -191,7 +200,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(table(report))  # noqa: T201 - printing the figures is what this command is for
     if options.json:
         write_atomic(options.json, json.dumps(report, indent=1) + "\n")
-    return 0
+    growing = grown(report["figures"])
+    if growing:
+        print(f"\ngrows: {', '.join(growing)}")  # noqa: T201
+    return 1 if growing or report["left_in_tmpdir"] else 0
 
 
 if __name__ == "__main__":

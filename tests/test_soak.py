@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.soak import FIGURES, Sample, summarise, table
+from benchmarks.soak import FIGURES, Sample, grown, summarise, table
 
 
 def sample(run: int, **figures: int) -> Sample:
@@ -29,3 +29,12 @@ def test_a_descriptor_that_every_second_run_leaves_open_shows() -> None:
 def test_two_samples_and_even_one_make_a_table() -> None:
     for samples in ([sample(1)], [sample(1), sample(2)]):
         assert table({"figures": summarise(samples)}).count("\n") == 1 + len(FIGURES)
+
+
+def test_what_grows_is_named_and_what_is_kept_of_each_run_is_not() -> None:
+    kept = summarise([sample(run, rss_bytes=10**8 + 2000 * run) for run in range(1, 81)])
+    assert grown(kept) == []
+    leaking = summarise(
+        [sample(run, rss_bytes=10**8 + 20_000 * run, temporary_files=run // 50) for run in range(1, 81)]
+    )
+    assert grown(leaking) == ["rss_bytes", "temporary_files"]
