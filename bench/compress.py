@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.exits import Exit, exit_of, listening
+from bench.exits import Exit, last_door, listening, told
 from bench.logs import LOGS, Sizes, compress_log
 from bench.plan.estimate import gib
 from bench.recover import require_campaign
@@ -16,7 +17,7 @@ from bench.run.folder import locked
 from bench.run.recovery import finished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _ABOUT = (
     "Compresses trace.log, serial.log and qmp.jsonl of measured and failed runs. Each goes only when its compressed "
@@ -49,19 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.compress", description=_ABOUT)
     parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
     chosen = parser.parse_args(arguments)
+    command = shlex.join(("python", "-m", "bench.compress", *map(str, chosen.campaigns)))
+    return last_door(command, lambda: _each(chosen.campaigns))
+
+
+def _each(campaigns: Iterable[Path]) -> int:
     worst = Exit.DONE
-    for folder in chosen.campaigns:
+    for folder in campaigns:
         try:
             sizes = list(compress(require_campaign(folder)))
-        except KeyboardInterrupt:
-            return Exit.INTERRUPTED
-        except BenchError as error:
-            sys.stderr.write(f"colo-bench: {error}\n")
-            worst = max(worst, exit_of(error))
-            continue
-        except OSError as error:
-            sys.stderr.write(f"colo-bench: {error.filename or folder}: {error.strerror or error}\n")
-            worst = max(worst, Exit.HOST)
+        except (BenchError, OSError) as error:
+            worst = max(worst, told(error, folder))
             continue
         before, after = sum(one.before for one in sizes), sum(one.after for one in sizes)
         sys.stdout.write(f"{folder.name}: {len(sizes)} logs, {gib(before)} before, {gib(after)} now\n")

@@ -15,6 +15,7 @@ from bench.interrupt import ignore, listen
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 
 class Exit(IntEnum):
@@ -78,6 +79,15 @@ def last_door(command: str, work: Callable[[], int]) -> int:
         traceback.print_exc()
         tell(bug_report(command))
         return Exit.BUG
+
+
+def told(error: BenchError | OSError, folder: Path) -> Exit:
+    """Print what went wrong with one folder of several, and return the status that it means."""
+    if isinstance(error, BenchError):
+        tell(str(error))
+        return exit_of(error)
+    tell(f"{error.filename or folder}: {error.strerror or error}")
+    return Exit.HOST
 
 
 def tell(text: str) -> None:

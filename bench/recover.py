@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
-from bench.exits import Exit, exit_of, listening
+from bench.exits import Exit, last_door, listening, told
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from bench.run.recovery import Finding
 
@@ -56,19 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
     parser.add_argument("--check", action="store_true", help="write nothing: hold each measured run to its raw data")
     chosen = parser.parse_args(arguments)
+    command = shlex.join(("python", "-m", "bench.recover", *map(str, chosen.campaigns)))
+    return last_door(command, lambda: _each(chosen.campaigns, checking=chosen.check))
+
+
+def _each(campaigns: Iterable[Path], *, checking: bool) -> int:
     worst = Exit.DONE
-    for folder in chosen.campaigns:
+    for folder in campaigns:
         try:
-            if not _one(require_campaign(folder), checking=chosen.check):
+            if not _one(require_campaign(folder), checking=checking):
                 worst = max(worst, Exit.RUNS_FAILED)
-        except KeyboardInterrupt:
-            return Exit.INTERRUPTED
-        except BenchError as error:
-            sys.stderr.write(f"colo-bench: {error}\n")
-            worst = max(worst, exit_of(error))
-        except OSError as error:
-            sys.stderr.write(f"colo-bench: {error.filename or folder}: {error.strerror or error}\n")
-            worst = max(worst, Exit.HOST)
+        except (BenchError, OSError) as error:
+            worst = max(worst, told(error, folder))
     return worst
 
 

@@ -239,6 +239,18 @@ def test_what_the_system_refuses_is_said_without_a_traceback(
     assert "ledger.jsonl: Is a directory" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("module", ["recover", "compress"])
+def test_a_bug_of_ours_ends_with_its_own_status(
+    campaign: Path, module: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(f"bench.{module}.require_campaign", broken)
+    assert {"recover": main, "compress": compress_main}[module]([str(campaign)]) == Exit.BUG
+    assert f"python -m bench.{module} " in capsys.readouterr().err
+
+
 def test_a_campaign_under_way_is_refused(campaign: Path, capsys: pytest.CaptureFixture[str]) -> None:
     home = failed(campaign)
     with locked(campaign):
