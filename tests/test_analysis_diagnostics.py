@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import IDLE, Fake, write_campaign
+from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.derived.diagnostics import outside_block
 from analysis.derived.model import model_of
 from analysis.derived.results import derive
 from analysis.stored.load import Campaign, load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -22,13 +23,13 @@ if TYPE_CHECKING:
 GROWS = Hypothesis(id="H1", claim="It grows with RAM.", factor="mem").model_dump(mode="json")
 
 
-def started(campaign: str, block: int, *at: float) -> pd.DataFrame:
-    return pd.DataFrame({"campaign": campaign, "block": block, "started_at": at})
+def started(folder: int, block: int, *at: float) -> pd.DataFrame:
+    return pd.DataFrame({"campaign": "again", "folder": folder, "block": block, "started_at": at})
 
 
-def test_a_run_is_outside_its_block_when_a_later_one_of_its_campaign_had_begun() -> None:
-    one = [started("one", 0, 10, 20, 95), started("one", 1, 30, 40, 75), started("one", 3, 50, 60)]
-    other = started("other", 4, 0, 5)
+def test_a_run_is_outside_its_block_when_a_later_one_of_its_folder_had_begun() -> None:
+    one = [started(0, 0, 10, 20, 95), started(0, 1, 30, 40, 75), started(0, 3, 50, 60)]
+    other = started(1, 4, 0, 5)
     runs = pd.concat([*one, other], ignore_index=True)
     assert outside_block(runs).tolist() == [False, False, True, False, False, True, *[False] * 4]
 
@@ -55,6 +56,21 @@ def test_a_run_that_was_measured_again_is_left_out_to_see_whether_a_word_hangs_o
     found = derive(again).diagnostics
     assert found.outside_block == 1
     assert "without runs measured outside their block's time" in {one.choice for one in found.sensitivity}
+
+
+def test_folders_of_one_name_keep_their_own_blocks(tmp_path: Path) -> None:
+    fake = Fake(workloads=(IDLE,), links=("unix",), repeats=2, count=12)
+    early, late = (write_campaign(tmp_path / name, fake) for name in ("early", "late"))
+    for run_id in run_ids(late):
+        replace_parquet(late, run_id, lambda table: table.slice(0, table.num_rows - 1))
+    for path in late.glob("runs/*/run.json"):
+        record = json.loads(path.read_text())
+        times = {name: record[name] + 1e6 for name in ("started_at", "finished_at")}
+        path.write_text(json.dumps(record | times))
+    study = load_study([late, early])
+    assert len({run.record.campaign for run in study.runs}) == 1
+    assert {run.folder for run in study.runs} == {0, 1}
+    assert derive(study).diagnostics.outside_block == 0
 
 
 def test_a_drift_is_one_of_time(tmp_path: Path) -> None:

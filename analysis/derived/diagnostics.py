@@ -158,13 +158,14 @@ def residuals(runs: pd.DataFrame) -> pd.Series:
 
 
 def outside_block(runs: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which runs started after the first run of a later block of their campaign: those measured again.
+    """Return which runs started after the first run of a later block of their folder: those measured again.
 
-    A block holds what happened to the host in its time; it does not hold what happened to such a run.
+    A block holds what happened to the host in its time; it does not hold what happened to such a run. Folders of one
+    study may have been measured in any order, and campaigns in them may have one name.
     """
-    first = runs.groupby(["campaign", "block"])["started_at"].min().astype(float).sort_index(ascending=False)
-    of_later = first.groupby("campaign").transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
-    own = pd.MultiIndex.from_frame(runs[["campaign", "block"]])
+    first = runs.groupby(["folder", "block"])["started_at"].min().astype(float).sort_index(ascending=False)
+    of_later = first.groupby("folder").transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
+    own = pd.MultiIndex.from_frame(runs[["folder", "block"]])
     outside: NDArray[np.bool_] = runs["started_at"].to_numpy() > of_later.reindex(own).to_numpy()
     return outside
 

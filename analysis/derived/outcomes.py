@@ -49,8 +49,9 @@ _FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 def run_table(runs: Iterable[Run], cells: Cells) -> pd.DataFrame:
     """Return one row per run, in the order measured.
 
-    Columns: where it stands (``run_id``, ``campaign``, ``cell``: its place in ``cells.names``, ``block``, ``order``,
-    ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``), every factor by its dotted path,
+    Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
+    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``), every
+    factor by its dotted path,
     ``working_set_bytes``, ``effective`` (equal for cells that are the same machine), every outcome of ``OUTCOMES`` (s,
     pages, bytes or a share; NaN where it was not measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see
     :class:`analysis.derived.stalls.Stalls`; else NaN and False), ``pause_p95_enough``/``pause_p99_enough``, a ``by_*``
@@ -92,6 +93,7 @@ def _row(run: Run, cell: int, steadiness: tuple[str, int | None], free: Free | N
     return {
         "run_id": record.run_id,
         "campaign": record.campaign,
+        "folder": run.folder,
         "cell": cell,
         "cell_id": record.cell_id,
         "block": record.block,

@@ -250,7 +250,7 @@ def _sensitivity(results: Results) -> Table | None:
     )
     columns = (
         *(Column("Hypothesis"), Column("Choice")),
-        *(Column("Effect or value [90 % CI]", numeric=True), Column("Verdict, before Holm")),
+        *(Column("Effect or value [90 % CI]", numeric=True), Column("Verdict, unadjusted")),
     )
     return Table("The same verdicts under other choices", columns, rows) if rows else None
 

@@ -52,11 +52,16 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 @dataclass(frozen=True)
 class Run:
-    """One measured run: its record, and its checkpoints in the columns of ``COLUMNS``."""
+    """One measured run: its record, and its checkpoints in the columns of ``COLUMNS``.
+
+    Attributes:
+        folder: which of the folders of a study it comes from, counted from 0; two may hold campaigns of one name.
+    """
 
     record: RunRecord
     checkpoints: pd.DataFrame
     sha256: str
+    folder: int = 0
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,8 @@ def join(one: Campaign, other: Campaign) -> Campaign:
     if {run.sha256 for run in one.runs} & {run.sha256 for run in other.runs}:
         raise DifferentPlansError(f"{one.plan.campaign} and {other.plan.campaign} hold the same data: give each once")
     blocks = 1 + max(run.block for run in one.plan.runs)
-    runs = tuple(_later(run, blocks, len(one.plan.runs)) for run in other.runs)
+    folders = 1 + max((run.folder for run in one.runs), default=0)
+    runs = tuple(_later(run, blocks, len(one.plan.runs), folders) for run in other.runs)
     planned = tuple(
         run.model_copy(update={"block": run.block + blocks, "order": run.order + len(one.plan.runs)})
         for run in other.plan.runs
@@ -70,9 +71,9 @@ def join(one: Campaign, other: Campaign) -> Campaign:
     )
 
 
-def _later(run: Run, blocks: int, order: int) -> Run:
+def _later(run: Run, blocks: int, order: int, folders: int) -> Run:
     moved = {"block": run.record.block + blocks, "order": run.record.order + order}
-    return replace(run, record=run.record.model_copy(update=moved))
+    return replace(run, record=run.record.model_copy(update=moved), folder=run.folder + folders)
 
 
 def differences(one: Plan, other: Plan) -> Iterator[str]:
