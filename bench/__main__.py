@@ -37,6 +37,9 @@ _LONG = ("help", "hydra-help", "version", "cfg", "resolve", "package", "shell-co
 _OPTIONS = frozenset((*(f"--{name}" for name in _LONG), "-h", "-c", "-p", "-sc", "-cd", "-i"))
 """Those of Hydra's that show something or add a folder of configuration; the others have no meaning here."""
 
+_REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, AttributeError, LookupError)
+"""What Hydra refuses a command line with, and what it trips over where it does not expect what was typed."""
+
 _KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
 
@@ -64,7 +67,7 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     with _arguments(words):
         try:
             hydra.main(version_base="1.3", config_path=str(CHECKOUT / "conf"), config_name="config")(task)()
-        except (HydraException, OmegaConfBaseException, ValueError, TypeError) as error:  # what Hydra trips over, too
+        except _REFUSALS as error:
             raise explain_composition(error) from error
     if not composed and not any(word.startswith("-") for word in words):
         raise ConfigError("this sweep has no cell: a glob(...) in it matches nothing", hint=HELP)

@@ -82,6 +82,7 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
         (["mem=4G,"], "cannot read 'mem=4G,'"),
         (["mem=${nope}"], "Interpolation key 'nope' not found"),
         (["workload=3"], "must be a string"),
+        (["+="], "the configuration cannot be composed"),
         (["link=[{id:H}]"], "the configuration cannot be composed"),
         (["mem.size=3"], "Could not override 'mem.size'"),
         (["~mem"], "mem: missing"),

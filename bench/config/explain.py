@@ -44,7 +44,7 @@ def explain_composition(error: Exception) -> ConfigError:
         if legal:
             return unknown(str(cause.full_key), "key", legal)
     return ConfigError(
-        f"the configuration cannot be composed: {' '.join(str(error).split())}",
+        f"the configuration cannot be composed: {' '.join(str(error).split()) or 'Hydra does not understand it'}",
         hint=f"what exists is set without a leading +; {HELP}",
     )
 
