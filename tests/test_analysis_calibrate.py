@@ -2,16 +2,29 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import Fake, write_campaign
+from fixtures.fake_campaign import ARMS, HYPOTHESES, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.derived.calibration import QUESTIONS, attained_level, calibration, comparison, pooled_and_by_run
+from analysis.derived import effect_rates, family_rates
+from analysis.derived.calibration import (
+    QUESTIONS,
+    attained_coverage,
+    attained_level,
+    calibration,
+    comparison,
+    pooled_and_by_run,
+    rates,
+)
+from analysis.derived.effects import across_runs, splits
+from analysis.derived.hypotheses import judge
+from analysis.derived.layouts import assumed, layouts_of
 from analysis.derived.model import model_of
 from analysis.derived.results import derive
 from analysis.errors import NothingMeasuredError
@@ -132,3 +145,99 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.
     assert set(pd.read_csv(written)["level"]) == {"pooled", "run"}
     with pytest.raises(SystemExit):
         main(["calibrate", "--studies", "3"])
+
+
+def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:
+    model = Model(sizes=(0.0, 1.0), blocks=12)
+    logs = simulate_runs(model, np.random.default_rng(1), 600)
+    x, strata = np.tile(model.sizes, 12), np.repeat(np.arange(12), 2).tolist()
+    found = [stats.stratified_theil_sen(x, one.ravel(), strata) for one in logs]
+    assert np.mean([one.low <= 0 <= one.high for one in found]) == pytest.approx(attained_coverage(2, 12), abs=0.025)
+    assert attained_coverage(2, 12) == pytest.approx(0.961, abs=0.001)
+    assert 0.90 < attained_coverage(5, 12) < 0.93
+
+
+def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -> None:
+    fake = Fake(
+        mems=(256 << 20, 1 << 30, 4 << 30),
+        smps=(1, 4),
+        workloads=ARMS,
+        links=("unix",),
+        repeats=3,
+        count=12,
+        hypotheses=HYPOTHESES,
+    )
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    model = model_of(campaign)
+    layouts = layouts_of(campaign, model)
+    assert layouts.trends == (((0.0, 2.0, 4.0), 2), ((0.0, 1.0), 6))
+    assert [one.hypothesis.id for one in layouts.primary] == ["H1_total", "H2_direct", "H3_vcpus"]
+    assert [len(set(one.strata)) for one in layouts.primary] == [6, 6, 18]
+    assert len(layouts.pairs) == 2
+    found = {rate.method for rate in rates(model, studies=50, seed=1, questions=("verdict",), layouts=layouts)}
+    assert "SUPPORTED without growth, 3 levels in 6 strata" in found
+    assert "REFUTED at the smallest effect of interest, 2 levels in 18 strata" in found
+
+
+def test_a_sweep_without_hypotheses_has_the_strata_of_its_cells(tmp_path: Path) -> None:
+    fake = Fake(mems=(256 << 20, 512 << 20, 1 << 30), smps=(1, 2), links=("unix",), repeats=3, count=12)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    layouts = layouts_of(campaign, model_of(campaign))
+    assert ((0.0, 1.0, 2.0), 4) in layouts.trends
+    assert len(layouts.primary) == len(layouts.secondary) == 4
+
+
+HOLM = "Holm: any of 4 falsely SUPPORTED without growth"
+HOCHBERG = "Benjamini-Hochberg: share of false ones among SUPPORTED of 4, 4 without growth"
+
+
+def test_a_family_needs_its_adjustment(monkeypatch: pytest.MonkeyPatch) -> None:
+    held = _families()
+    assert max(rate for method, rate in held.items() if not method.startswith("unadjusted")) < 0.09
+    assert min(held[f"unadjusted: {name.split(': ')[1]}"] for name in (HOLM, HOCHBERG)) > 0.10
+    monkeypatch.setattr(family_rates, "adjust", list)
+    broken = _families()
+    assert min(broken[HOLM], broken[HOCHBERG]) > 0.10
+
+
+def _families() -> dict[str, float]:
+    model = Model(blocks=6)
+    return {rate.method: rate.rate for rate in family_rates.families(model, assumed(model), studies=150, seed=1)}
+
+
+def test_equal_slopes_are_found_unequal_as_rarely_as_claimed() -> None:
+    for combinations in (1, 3):
+        model = Model(blocks=4, combinations=combinations)
+        (rate,) = family_rates.interactions(model, assumed(model), studies=600, seed=1)
+        assert rate.rate == pytest.approx(0.05, abs=0.03)
+
+
+def test_a_value_at_the_edge_of_its_range_gets_a_word_as_rarely_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=6)
+    assert [rate for rate in family_rates.values(model, studies=600, seed=1) if not rate.ok] == []
+    assert family_rates.values(Model(blocks=4), studies=50, seed=1) == []
+    monkeypatch.setattr(
+        family_rates, "judge", lambda asked: judge(replace(asked, runs=asked.runs[:5].clip(upper=0.02)))
+    )
+    assert not all(rate.ok for rate in family_rates.values(model, studies=100, seed=1))
+
+
+def test_what_ram_costs_is_held_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=6, sizes=(0.0, 2.0, 4.0))
+    found = effect_rates.split(model, studies=150, seed=1)
+    assert len(found) == 3
+    assert min(rate.rate for rate in found) > 0.90
+    assert effect_rates.split(Model(blocks=4), studies=50, seed=1) == []
+    swapped = {"mem": "fixed", "fixed": "mem"}
+    monkeypatch.setattr(effect_rates, "splits", lambda runs: splits(runs.replace({"workload.scaling": swapped})))
+    assert max(rate.rate for rate in effect_rates.split(model, studies=50, seed=1)) < 0.5
+
+
+def test_what_a_page_costs_is_held_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=6, sizes=(0.0, 2.0, 4.0), checkpoints=30)
+    across, within = effect_rates.page_cost(model, studies=150, seed=1)
+    assert across.rate > 0.88
+    assert within.rate > 0.82
+    assert effect_rates.page_cost(Model(blocks=1), studies=50, seed=1) == []
+    monkeypatch.setattr(effect_rates, "across_runs", lambda pages, pauses: across_runs(pages, pauses * 1.5))
+    assert effect_rates.page_cost(model, studies=50, seed=1)[0].rate < 0.7

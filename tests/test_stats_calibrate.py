@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 from scipy.stats import f_oneway, spearmanr, ttest_ind
 
-from analysis.stats import blocked_jonckheere, naive
+from analysis.stats import (
+    blocked_jonckheere,
+    calibrate_runs,
+    clopper_pearson,
+    hodges_lehmann,
+    modes,
+    naive,
+    slow_mode_share,
+)
 from analysis.stats.calibrate import (
     calibrate,
     coverage,
@@ -19,7 +28,7 @@ from analysis.stats.calibrate import (
     type_one_error,
     verdict_errors,
 )
-from analysis.stats.simulate import Model, simulate_checkpoints
+from analysis.stats.simulate import Model, simulate_checkpoints, simulate_strata
 
 if TYPE_CHECKING:
     from analysis.stats.calibrate import Rate
@@ -120,3 +129,45 @@ def test_the_naive_analyses_are_those_of_scipy() -> None:
     assert naive.pooled_spearman(pauses, model.sizes)[0] == pytest.approx(spearman)
     assert naive.pooled_anova(pauses)[0] == pytest.approx(f_oneway(*cells).pvalue)
     assert naive.pooled_welch(pauses)[0] == pytest.approx(ttest_ind(cells[0], cells[-1], equal_var=False).pvalue)
+
+
+def test_combinations_of_other_factors_count_like_more_blocks() -> None:
+    model = Model(blocks=4, combinations=3)
+    assert simulate_strata(model, np.random.default_rng(1), 2).shape == (2, 4, 3, 5)
+    found, same = (power(one, studies=300) for one in (model, Model(blocks=12)))
+    assert [rate.nominal for rate in found] == [rate.nominal for rate in same]
+    assert [rate.rate for rate in found] == pytest.approx([rate.rate for rate in same], abs=0.1)
+    assert [rate for rate in type_one_error(model, studies=600) if not rate.ok] == []
+
+
+def test_the_difference_of_equals_is_0_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, pairs = Model(blocks=6, drift=0.1), ((0, 1), (2, 3))
+    (rate,) = calibrate_runs.equals(model, pairs, 4, studies=600)
+    assert rate.ok
+    assert calibrate_runs.equals(Model(blocks=4), ((0, 1),), 2, studies=50) == ()
+    monkeypatch.setattr(calibrate_runs, "hodges_lehmann", partial(hodges_lehmann, confidence=0.80))
+    (narrow,) = calibrate_runs.equals(model, pairs, 4, studies=600)
+    assert narrow.rate < rate.low
+
+
+def test_equals_that_share_a_cell_say_less_than_others() -> None:
+    apart, shared = (
+        calibrate_runs.equals(SIX_BLOCKS, pairs, 6, studies=600)[0] for pairs in (((0, 1), (2, 3)), ((0, 1), (0, 2)))
+    )
+    assert apart.ok
+    assert shared.rate < apart.rate
+
+
+def test_shares_of_failures_are_held_at_least_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [rate for rate in calibrate_runs.failures(6) if not rate.ok] == []
+    assert min(rate.rate for rate in calibrate_runs.failures(200)) >= 0.935
+    monkeypatch.setattr(calibrate_runs, "clopper_pearson", partial(clopper_pearson, confidence=0.50))
+    assert not any(rate.ok for rate in calibrate_runs.failures(200))
+
+
+def test_runs_without_stalls_are_seldom_said_to_have_some(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert [rate for rate in calibrate_runs.false_modes(Model(checkpoints=30), studies=200) if not rate.ok] == []
+    assert len(calibrate_runs.false_modes(Model(checkpoints=9), studies=50)) == 1
+    monkeypatch.setattr(calibrate_runs, "modes", partial(modes, depth=0.99, fewest=1))
+    monkeypatch.setattr(calibrate_runs, "slow_mode_share", partial(slow_mode_share, flag_at=0))
+    assert not any(rate.ok for rate in calibrate_runs.false_modes(Model(checkpoints=30), studies=200))

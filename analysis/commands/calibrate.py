@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_table, reported
 from analysis.derived.calibration import FEWEST_STUDIES, STUDIES, rates, table
+from analysis.derived.layouts import layouts_of
 from analysis.derived.model import model_of
 from analysis.derived.stalls import always_note
 from analysis.stats.simulate import Model
@@ -88,7 +89,8 @@ def _studies(text: str) -> int:
 def _run(options: argparse.Namespace) -> int:
     campaign = None if options.campaign is None else load_study(options.campaign)
     model = Model() if campaign is None else model_of(campaign)
-    found = table(rates(model, studies=options.studies, seed=options.seed))
+    layouts = None if campaign is None else layouts_of(campaign, model)
+    found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts))
     out = console()
     show(model, found, out)
     stalled = "" if campaign is None else always_note(campaign.runs)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,18 +18,23 @@ from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 from analysis import stats
+from analysis.derived import effect_rates, family_rates
+from analysis.derived.layouts import assumed
 from analysis.derived.model import model_of
 from analysis.errors import NothingMeasuredError
 from analysis.stats import calibrate as known_rates
+from analysis.stats import calibrate_runs as run_rates
 from analysis.stats import kendall, naive
-from analysis.stats.calibrate import Rate
+from analysis.stats.calibrate import AT_MOST, NOMINAL_BAND, SLACK, Rate, as_rate
 from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs
+from analysis.stats.slopes import interval_places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
+    from analysis.derived.layouts import Layouts
     from analysis.derived.results import Results
 
     Floats = NDArray[np.float64]
@@ -36,16 +42,20 @@ if TYPE_CHECKING:
 STUDIES = 2_000
 """Simulated campaigns per question, unless asked otherwise."""
 
-QUESTIONS = ("type I error", "power", "coverage", "verdict", "equivalence", "comparison")
+QUESTIONS = (
+    *("type I error", "power", "coverage", "verdict", "equivalence", "comparison"),
+    *("families", "interaction", "value", "noise floor", "RAM split", "page cost", "failures", "modes"),
+)
 """What is asked of the methods; ``quantity`` in the table."""
 
 ALPHA, SESOI, THRESHOLD = 0.05, 0.05, 0.05
 _CHUNK_VALUES, _MOST_VALUES = 2_000_000, 12_000_000
 FEWEST_STUDIES = 50
-_NOMINAL, _AT_MOST, _ANY = (0.035, 0.065), (0.0, 0.065), (0.0, 1.0)
-_SLACK, _POWER_SLACK = 0.015, 0.06
+_ANY = (0.0, 1.0)
+_POWER_SLACK = 0.06
 _EXACT = "blocked Jonckheere-Terpstra"
 _WITHIN_BLOCKS = (_EXACT, "stratified Theil-Sen")
+_FEWER = 4
 _BAND_STUDIES, _BAND_ERRORS = 2_000, 3.0
 
 
@@ -53,6 +63,9 @@ def calibration(
     results: Results | None, studies: int = STUDIES, seed: int = 1, *, questions: Collection[str] = QUESTIONS
 ) -> pd.DataFrame:
     """Return how often each method is wrong, for the design of a campaign or for the constants that the method assumes.
+
+    A trend is judged here within blocks alone, and families are made up; :func:`rates` takes the strata and the
+    families of a plan besides.
 
     Columns: ``method``; ``level``: ``pooled`` where a checkpoint counts as a measurement, ``run`` where a run does;
     ``quantity``: one of ``QUESTIONS``; ``estimate``: the rate, with ``low`` and ``high``, the exact 95 % interval that
@@ -77,58 +90,131 @@ def _model(results: Results | None) -> Model:
         return Model()
 
 
-def rates(model: Model, *, studies: int, seed: int, questions: Collection[str] = QUESTIONS) -> list[Rate]:
-    """Return the rates of every method for one model of a campaign."""
-    asked: dict[str, Callable[[], Sequence[Rate]]] = {
+def rates(
+    model: Model, *, studies: int, seed: int, questions: Collection[str] = QUESTIONS, layouts: Layouts | None = None
+) -> list[Rate]:
+    """Return the rates of every method for one model of a campaign.
+
+    Args:
+        model: the campaign.
+        studies: simulated campaigns per question; slow and naive methods take fewer.
+        seed: of the generators.
+        questions: which of ``QUESTIONS``.
+        layouts: which runs answer which hypothesis; None for one trend within the model's blocks, and families made up.
+    """
+    asked: dict[str, Callable[[], Iterable[Rate]]] = {
         "type I error": lambda: (
-            *(_at_own_level(rate, model) for rate in known_rates.type_one_error(model, studies=studies, seed=seed)),
+            *_trends(known_rates.type_one_error, model, layouts, studies, seed),
             *pooled_and_by_run(model, studies=studies, seed=seed),
         ),
-        "power": lambda: [_at_own_level(one, model) for one in known_rates.power(model, studies=studies, seed=seed)],
+        "power": lambda: _trends(known_rates.power, model, layouts, studies, seed),
         "coverage": lambda: (
-            *known_rates.coverage(model, studies=studies, seed=seed),
+            *_trends(known_rates.coverage, model, layouts, studies, seed),
             *known_rates.slow_coverage(model, studies=_slow_studies(model, studies), seed=seed),
         ),
-        "verdict": lambda: known_rates.verdict_errors(model, sesoi=SESOI, studies=studies, seed=seed),
+        "verdict": lambda: _trends(partial(known_rates.verdict_errors, sesoi=SESOI), model, layouts, studies, seed),
         "equivalence": lambda: (known_rates.equivalence_error(model, studies=studies, seed=seed),),
         "comparison": lambda: comparison(model, studies=studies, seed=seed),
+        **_beside_trends(model, layouts or assumed(model), studies, seed),
     }
     return [rate for question in QUESTIONS if question in questions for rate in asked[question]()]
 
 
+def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[str, Callable[[], Iterable[Rate]]]:
+    fewer = max(studies // _FEWER, FEWEST_STUDIES)
+    return {
+        "families": lambda: family_rates.families(model, of, studies=fewer, seed=seed),
+        "interaction": lambda: family_rates.interactions(model, of, studies=studies, seed=seed),
+        "value": lambda: family_rates.values(model, studies=studies, seed=seed),
+        "noise floor": lambda: run_rates.equals(model, of.pairs, of.cells, studies=studies, seed=seed),
+        "RAM split": lambda: effect_rates.split(model, studies=fewer, seed=seed),
+        "page cost": lambda: effect_rates.page_cost(model, studies=fewer, seed=seed),
+        "failures": lambda: run_rates.failures(model.blocks, studies=studies, seed=seed),
+        "modes": lambda: run_rates.false_modes(model, studies=studies, seed=seed),
+    }
+
+
+def _trends(
+    ask: Callable[..., Iterable[Rate]], model: Model, layouts: Layouts | None, studies: int, seed: int
+) -> list[Rate]:
+    """Return the rates of one question for every design of a trend; of all but the first, those of methods in use."""
+    if layouts is None:
+        return [_at_own_level(rate, model) for rate in ask(model, studies=studies, seed=seed)]
+    found = []
+    for place, (sizes, combinations) in enumerate(layouts.trends):
+        own = replace(model, sizes=sizes, combinations=combinations)
+        name = f"{len(sizes)} levels in {model.blocks * combinations} strata"
+        for rate in ask(own, studies=studies, seed=seed):
+            if rate.method in _WITHIN_BLOCKS or rate.question == "verdict":
+                said = replace(_at_own_level(rate, own), method=f"{rate.method}, {name}")
+            elif place == 0:
+                said = _at_own_level(rate, own)
+            else:
+                continue
+            found.append(said)
+    return found
+
+
 def _at_own_level(rate: Rate, model: Model) -> Rate:
-    """Return the rate of a rank test within blocks held to the level that it attains: with few ranks, less than 5 %.
+    """Return the rate of a rank method within blocks held to what it attains: with few ranks, that is not 5 or 90 %.
 
     Tests over all runs at once are no part of any verdict here: a drifting host takes their power.
     """
+    strata = model.blocks * model.combinations
+    if rate.question == "coverage" and rate.method in _WITHIN_BLOCKS:
+        covered = attained_coverage(len(model.sizes), strata)
+        return replace(rate, nominal=covered, low=covered - SLACK, high=min(covered + SLACK, 1.0))
+    if rate.question not in {"type I error", "power"}:
+        return rate
     if rate.method not in _WITHIN_BLOCKS:
         return replace(rate, recommended=False)
-    level = attained_level(len(model.sizes), model.blocks, exact=rate.method == _EXACT)
+    level = attained_level(len(model.sizes), strata, exact=rate.method == _EXACT)
     if rate.question == "type I error":
-        return replace(rate, nominal=level, low=0.0)
-    planned = stats.detectable_effect(model.median_sd, model.blocks, model.sizes)
+        return replace(rate, nominal=level, low=0.0, high=level + SLACK)
+    planned = stats.detectable_effect(model.median_sd, strata, model.sizes)
     noncentral = planned.estimate / planned.standard_error
     noncentral *= math.sqrt(stats.rank_efficiency(len(model.sizes), blocked=True))
     claimed = float(t_distribution.cdf(noncentral - t_distribution.ppf(1 - level, planned.df), planned.df))
     return replace(rate, nominal=claimed, low=max(claimed - _POWER_SLACK, 0.0), high=min(claimed + _POWER_SLACK, 1.0))
 
 
-def attained_level(sizes: int, blocks: int, *, exact: bool) -> float:
-    """Return the chance, without a trend, that a one-sided 5 % test of Kendall's S over complete blocks finds one.
+def attained_level(sizes: int, strata: int, *, exact: bool) -> float:
+    """Return the chance, without a trend, that a one-sided 5 % test of Kendall's S over complete strata finds one.
 
     Args:
-        sizes: per block.
-        blocks: how many.
+        sizes: per stratum.
+        strata: how many.
         exact: whether its p-value is exact, or normal without continuity correction.
     """
-    ones = (1,) * sizes
-    mass = np.ones(1)
-    for _ in range(blocks):
-        mass = np.convolve(mass, kendall.null_mass(ones, ones))
+    mass, deviation = _null(sizes, strata)
     beyond = mass[::-1].cumsum()[::-1]
     scores = np.arange(len(mass)) - len(mass) // 2
-    pvalues = beyond if exact else norm.sf(scores / math.sqrt(blocks * kendall.variance(ones, ones)))
+    pvalues = beyond if exact else norm.sf(scores / deviation)
     return float(beyond[pvalues <= ALPHA].max(initial=0.0))
+
+
+def attained_coverage(sizes: int, strata: int, confidence: float = 0.90) -> float:
+    """Return how often the Theil-Sen interval over complete strata holds the slope, where no two slopes are equal.
+
+    It does where neither too few nor too many of the slopes of pairs are below the true one; S counts those.
+
+    Args:
+        sizes: per stratum.
+        strata: how many.
+        confidence: of the interval, which is asymptotic.
+    """
+    mass, deviation = _null(sizes, strata)
+    pairs = strata * math.comb(sizes, 2)
+    low, high = interval_places(pairs, deviation, confidence)
+    below = (pairs - (np.arange(len(mass)) - len(mass) // 2)) / 2
+    return float(mass[(below > low) & (below <= high)].sum())
+
+
+def _null(sizes: int, strata: int) -> tuple[Floats, float]:
+    """Return the null distribution of S over complete strata, centred on 0, and its standard deviation."""
+    ones = (1,) * sizes
+    mass = kendall.summed_mass((((ones, ones), strata),))
+    return mass, math.sqrt(strata * kendall.variance(ones, ones))
 
 
 def _slow_studies(model: Model, studies: int) -> int:
@@ -157,7 +243,9 @@ def pooled_and_by_run(model: Model, *, studies: int, seed: int) -> list[Rate]:
             for method, pvalues in tests.items():
                 found.setdefault((method, level), []).append(pvalues)
     return [
-        _rate("type I error", method, np.concatenate(parts) <= ALPHA, ALPHA, _NOMINAL, unit=level, recommended=False)
+        as_rate(
+            "type I error", method, np.concatenate(parts) <= ALPHA, ALPHA, NOMINAL_BAND, unit=level, recommended=False
+        )
         for (method, level), parts in found.items()
     ]
 
@@ -189,14 +277,14 @@ def comparison(model: Model, *, studies: int, seed: int, threshold: float = THRE
     if same is None or at_edge is None or twice is None:
         return []
     covered = (same.low <= 0) & (same.high >= 0)
-    band = (same.coverage - _SLACK, min(same.coverage + _SLACK, 1.0))
+    band = (same.coverage - SLACK, min(same.coverage + SLACK, 1.0))
     shown = f"{100 * threshold:g} %"
     return [
-        _rate("comparison", "ratio interval: coverage", covered, same.coverage, band),
-        _rate("comparison", "regressed without a difference", same.regressed(edge), ALPHA, _AT_MOST),
-        _rate("comparison", f"not regressed at {shown} slower", at_edge.high < edge, ALPHA, _AT_MOST),
-        _rate("comparison", f"regressed at {_percent(2 * edge)} slower", twice.regressed(edge), math.nan, _ANY),
-        _rate("comparison", "not regressed without a difference", same.high < edge, math.nan, _ANY),
+        as_rate("comparison", "ratio interval: coverage", covered, same.coverage, band),
+        as_rate("comparison", "regressed without a difference", same.regressed(edge), ALPHA, AT_MOST),
+        as_rate("comparison", f"not regressed at {shown} slower", at_edge.high < edge, ALPHA, AT_MOST),
+        as_rate("comparison", f"regressed at {_percent(2 * edge)} slower", twice.regressed(edge), math.nan, _ANY),
+        as_rate("comparison", "not regressed without a difference", same.high < edge, math.nan, _ANY),
     ]
 
 
@@ -224,19 +312,6 @@ def _ratio_ends(model: Model, studies: int, seed: int) -> _Ends | None:
 
 def _percent(log: float) -> str:
     return f"{100 * math.expm1(log):.3g} %"
-
-
-def _rate(
-    question: str,
-    method: str,
-    hits: NDArray[np.bool_],
-    nominal: float,
-    band: tuple[float, float],
-    *,
-    unit: str = "run",
-    recommended: bool = True,
-) -> Rate:
-    return Rate(question, method, unit, float(hits.mean()), nominal, *band, len(hits), recommended)
 
 
 def table(found: Sequence[Rate]) -> pd.DataFrame:

@@ -14,7 +14,7 @@ from analysis.stats.bootstrap import hierarchical_bootstrap
 from analysis.stats.intervals import median_interval
 from analysis.stats.linear import least_squares
 from analysis.stats.planning import detectable_effect, rank_efficiency
-from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs
+from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs, simulate_strata
 from analysis.stats.slopes import stratified_theil_sen
 from analysis.stats.tost import equivalence
 from analysis.stats.trend import blocked_jonckheere, jonckheere
@@ -23,6 +23,8 @@ from analysis.stats.verdicts import Word, verdict
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from numpy.typing import ArrayLike
 
     from analysis.stats.bootstrap import Statistic
     from analysis.stats.checks import FloatArray
@@ -37,11 +39,11 @@ _BANDS = {
 }
 """Acceptable errors of the first kind at 5 %, the method's. The asymptotic Theil-Sen interval keeps to them too (4.1
 to 5.7 % in 4,000 studies of three to six blocks of five sizes); a word needs the exact test besides."""
-_NOMINAL_BAND = (0.035, 0.065)
-_AT_MOST = (0.0, 0.065)
+NOMINAL_BAND = (0.035, 0.065)
+AT_MOST = (0.0, 0.065)
 _POWER_SLACK = 0.06
-_COVER_95, _COVER_90 = (0.935, 0.98), (0.885, 0.94)
-_SLACK = 0.015
+COVER_95, _COVER_90 = (0.935, 0.98), (0.885, 0.94)
+SLACK = 0.015
 _CHUNK_VALUES = 2_500_000
 _FEWEST_SLOW = 50
 
@@ -111,7 +113,7 @@ def type_one_error(model: Model, *, studies: int = 2_000, seed: int = 1) -> tupl
         seed: of the generator.
     """
     found = _detections(replace(model, slope=0.0), studies, seed)
-    return tuple(_rate("type I error", method, hits, ALPHA, _BANDS[method]) for method, hits in found.items())
+    return tuple(as_rate("type I error", method, hits, ALPHA, _BANDS[method]) for method, hits in found.items())
 
 
 def power(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, ...]:
@@ -124,12 +126,14 @@ def power(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, .
         studies: how many campaigns.
         seed: of the generator.
     """
-    planned = detectable_effect(model.median_sd, model.blocks, model.sizes)
+    planned = detectable_effect(model.median_sd, model.blocks * model.combinations, model.sizes)
     found = _detections(replace(model, slope=planned.estimate), studies, seed)
     rates = []
     for method, hits in found.items():
         claimed = _claimed_power(planned, _efficiency(method, len(model.sizes)))
-        rates.append(_rate("power", method, hits, claimed, (claimed - _POWER_SLACK, min(claimed + _POWER_SLACK, 1.0))))
+        rates.append(
+            as_rate("power", method, hits, claimed, (claimed - _POWER_SLACK, min(claimed + _POWER_SLACK, 1.0)))
+        )
     return tuple(rates)
 
 
@@ -148,7 +152,7 @@ def naive_type_one_error(model: Model, *, studies: int = 400, seed: int = 1) -> 
         pvalues["Welch's t, largest against smallest"].append(naive.pooled_welch(pauses))
     hits = {method: np.concatenate(parts) <= ALPHA for method, parts in pvalues.items()}
     return tuple(
-        _rate("type I error", method, found.tolist(), ALPHA, _NOMINAL_BAND, unit="checkpoint", recommended=False)
+        as_rate("type I error", method, found.tolist(), ALPHA, NOMINAL_BAND, unit="checkpoint", recommended=False)
         for method, found in hits.items()
     )
 
@@ -171,14 +175,14 @@ def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate
     attained = intervals[0].coverage
     rates = []
     if ends:
-        band = (attained - _SLACK, min(attained + _SLACK, 1.0))
-        rates.append(_rate("coverage", "order statistics of run medians", _holds(ends, truth), attained, band))
+        band = (attained - SLACK, min(attained + SLACK, 1.0))
+        rates.append(as_rate("coverage", "order statistics of run medians", _holds(ends, truth), attained, band))
     if model.blocks > 1:
         ends = [(found.low, found.high) for found in map(log_mean_interval, medians)]
-        rates.append(_rate("coverage", "t on logs of run medians", _holds(ends, truth), 0.95, _COVER_95))
+        rates.append(as_rate("coverage", "t on logs of run medians", _holds(ends, truth), 0.95, COVER_95))
     slopes = [stratified_theil_sen(*table) for table in _tables(model, studies, seed)]
     ends = [(found.low, found.high) for found in slopes]
-    rates.append(_rate("coverage", "stratified Theil-Sen", _holds(ends, model.slope), 0.90, _COVER_90))
+    rates.append(as_rate("coverage", "stratified Theil-Sen", _holds(ends, model.slope), 0.90, _COVER_90))
     return tuple(rates)
 
 
@@ -194,12 +198,12 @@ def slow_coverage(model: Model, *, studies: int = 200, seed: int = 1) -> tuple[R
     truth = _median_run(cell, seed)
     pauses = np.concatenate([part[:, :, 0] for part in _checkpoints(cell, studies, seed)])
     ends = list(zip(*naive.pooled_bootstrap(pauses, seed=seed), strict=True))
-    pooled = _rate(
+    pooled = as_rate(
         "coverage",
         "bootstrap of pooled checkpoints",
         _holds(ends, truth),
         0.95,
-        _COVER_95,
+        COVER_95,
         unit="checkpoint",
         recommended=False,
     )
@@ -224,7 +228,7 @@ def verdict_errors(model: Model, *, sesoi: float = 0.05, studies: int = 2_000, s
     for slope, wrong, where in cases:
         slopes = [stratified_theil_sen(*table) for table in _tables(replace(model, slope=slope), studies, seed)]
         hits = [verdict(found.low, found.high, sesoi).word is wrong for found in slopes]
-        rates.append(_rate("verdict", f"{wrong.value} {where}", hits, ALPHA, _BANDS["stratified Theil-Sen"]))
+        rates.append(as_rate("verdict", f"{wrong.value} {where}", hits, ALPHA, _BANDS["stratified Theil-Sen"]))
     return tuple(replace(rate, low=0.0) for rate in rates)
 
 
@@ -243,7 +247,7 @@ def equivalence_error(model: Model, *, bound: float = 0.10, studies: int = 2_000
     cell = replace(model, sizes=(0.0, 1.0), slope=bound, missing=0.0)
     logs = simulate_runs(cell, np.random.default_rng(seed), studies)
     hits = [equivalence(study[:, 1], study[:, 0], -bound, bound).equivalent for study in logs]
-    return _rate("equivalence", "two one-sided t tests at the bound", hits, ALPHA, _AT_MOST)
+    return as_rate("equivalence", "two one-sided t tests at the bound", hits, ALPHA, AT_MOST)
 
 
 def _efficiency(method: str, sizes: int) -> float:
@@ -272,13 +276,14 @@ def _detections(model: Model, studies: int, seed: int) -> dict[str, list[bool]]:
 
 
 def _tables(model: Model, studies: int, seed: int) -> Iterator[tuple[FloatArray, FloatArray, list[int]]]:
-    """Yield size, log of run median and block of every run that was not lost, per study."""
-    logs = simulate_runs(model, np.random.default_rng(seed), studies).reshape(studies, -1)
-    x = np.tile(np.array(model.sizes), model.blocks)
-    block = np.repeat(np.arange(model.blocks), len(model.sizes))
+    """Yield size, log of run median and stratum of every run that was not lost, per study."""
+    logs = simulate_strata(model, np.random.default_rng(seed), studies).reshape(studies, -1)
+    strata = model.blocks * model.combinations
+    x = np.tile(np.array(model.sizes), strata)
+    stratum = np.repeat(np.arange(strata), len(model.sizes))
     for study in logs:
         kept = ~np.isnan(study)
-        yield x[kept], study[kept], block[kept].tolist()
+        yield x[kept], study[kept], stratum[kept].tolist()
 
 
 def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[FloatArray]:
@@ -301,21 +306,23 @@ def _median_run(model: Model, seed: int, runs: int = 200_001) -> float:
 def _nested(method: str, data: FloatArray, statistic: Statistic, truth: float, seed: int) -> Rate:
     found = [hierarchical_bootstrap(runs, statistic=statistic, resamples=400, seed=seed) for runs in data]
     ends = [(result.low, result.high) for result in found]
-    return _rate("coverage", method, _holds(ends, truth), 0.95, _COVER_95, recommended=False)
+    return as_rate("coverage", method, _holds(ends, truth), 0.95, COVER_95, recommended=False)
 
 
 def _holds(ends: Sequence[tuple[float, float]], truth: float) -> list[bool]:
     return [bool(low <= truth <= high) for low, high in ends]
 
 
-def _rate(
+def as_rate(
     question: str,
     method: str,
-    hits: Sequence[bool],
+    hits: ArrayLike,
     nominal: float,
     band: tuple[float, float],
     *,
     unit: str = "run",
     recommended: bool = True,
 ) -> Rate:
-    return Rate(question, method, unit, float(np.mean(hits)), nominal, *band, len(hits), recommended)
+    """Return the mean of ``hits``, one per study (whether it happened, or a share), as a rate."""
+    found = np.asarray(hits, dtype=np.float64)
+    return Rate(question, method, unit, float(found.mean()), nominal, *band, len(found), recommended)

@@ -47,6 +47,7 @@ class Model:
             over the same span.
         missing: share of runs that are lost.
         order: ``blocks`` (all sizes once in random order, again and again) or ``by-size`` (smallest size first).
+        combinations: of the other factors, each with all sizes in every block; a trend is judged within each of them.
     """
 
     sizes: tuple[float, ...] = (0.0, 1.0, 2.0, 3.0, 4.0)
@@ -65,6 +66,7 @@ class Model:
     wander: float = 0.0
     missing: float = 0.0
     order: str = "blocks"
+    combinations: int = 1
 
     def __post_init__(self) -> None:
         """Refuse what cannot be simulated.
@@ -80,8 +82,8 @@ class Model:
         for name in ("run_sd", "checkpoint_sd", "wander", "slow_extra_s"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name} must not be negative and is {getattr(self, name)}")
-        if len(self.sizes) < _FEWEST_SIZES or self.blocks < 1 or self.checkpoints < 1:
-            raise ValueError("a campaign needs two sizes, one block and one checkpoint")
+        if len(self.sizes) < _FEWEST_SIZES or min(self.blocks, self.checkpoints, self.combinations) < 1:
+            raise ValueError("a campaign needs two sizes, one block, one checkpoint and one combination")
 
     @property
     def median_sd(self) -> float:
@@ -120,6 +122,15 @@ def simulate_runs(model: Model, rng: Generator, studies: int = 1) -> FloatArray:
     logs[stuck] = np.log(np.exp(logs[stuck]) + model.slow_extra_s)
     logs[_lost(model, rng, shape)] = np.nan
     return logs
+
+
+def simulate_strata(model: Model, rng: Generator, studies: int = 1) -> FloatArray:
+    """Return logs of run medians, shape (studies, blocks, combinations, sizes), a block in random order as a whole.
+
+    What other factors add to the pause is left out: it is the same for all runs of a stratum.
+    """
+    logs = simulate_runs(replace(model, sizes=model.sizes * model.combinations), rng, studies)
+    return logs.reshape(studies, model.blocks, model.combinations, len(model.sizes))
 
 
 def fitted(cells: Iterable[Iterable[ArrayLike]], like: Model) -> Model:

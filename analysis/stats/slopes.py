@@ -76,12 +76,12 @@ def stratified_theil_sen(
     s = sum(kendall.score(a, b) for a, b in parts)
     variance = sum(kendall.variance(kendall.tie_counts(a), kendall.tie_counts(b)) for a, b in parts)
     pairs, deviation = len(slopes), float(np.sqrt(variance))
-    reach = float(ndtri((1 + confidence) / 2)) * deviation
+    low, high = interval_places(pairs, deviation, confidence)
     z = s / deviation if deviation > 0 else 0.0
     return SlopeResult(
         estimate=_median(slopes),
-        low=float(slopes[max(round((pairs - reach) / 2) - 1, 0)]),
-        high=float(slopes[min(round((pairs + reach) / 2), pairs - 1)]),
+        low=float(slopes[low]),
+        high=float(slopes[high]),
         confidence=confidence,
         statistic=s,
         variance=variance,
@@ -91,6 +91,18 @@ def stratified_theil_sen(
         n=sum(len(a) for a, _ in parts),
         strata=len(parts),
     )
+
+
+def interval_places(pairs: int, deviation: float, confidence: float) -> tuple[int, int]:
+    """Return which of the sorted slopes, counted from 0, are the ends of the interval (Sen 1968).
+
+    Args:
+        pairs: how many slopes.
+        deviation: standard deviation of ``S`` under no trend.
+        confidence: of the interval.
+    """
+    reach = float(ndtri((1 + confidence) / 2)) * deviation
+    return max(round((pairs - reach) / 2) - 1, 0), min(round((pairs + reach) / 2), pairs - 1)
 
 
 def _pair_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
