@@ -24,7 +24,7 @@ from analysis.derived.calibration import (
 )
 from analysis.derived.effects import across_runs, splits
 from analysis.derived.hypotheses import judge
-from analysis.derived.layouts import assumed, layouts_of
+from analysis.derived.layouts import assumed, layouts_of, told_apart
 from analysis.derived.model import model_of
 from analysis.derived.results import derive
 from analysis.errors import NothingMeasuredError
@@ -177,6 +177,11 @@ def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -
     found = {rate.method for rate in rates(model, studies=50, seed=1, questions=("verdict",), layouts=layouts)}
     assert "SUPPORTED without growth, 3 levels in 6 strata" in found
     assert "REFUTED at the smallest effect of interest, 2 levels in 18 strata" in found
+
+
+def test_designs_that_look_alike_are_told_apart_by_their_span() -> None:
+    contrast, trend, other = ((0.0, 1.0), 2), ((0.0, 4.0), 2), ((0.0, 1.0), 6)
+    assert list(told_apart([contrast, trend, other]).values()) == [", span 1", ", span 4", ""]
 
 
 def test_a_sweep_without_hypotheses_has_the_strata_of_its_cells(tmp_path: Path) -> None:

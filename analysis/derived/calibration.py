@@ -19,7 +19,7 @@ from scipy.stats import t as t_distribution
 
 from analysis import stats
 from analysis.derived import effect_rates, family_rates
-from analysis.derived.layouts import assumed
+from analysis.derived.layouts import assumed, told_apart
 from analysis.derived.model import model_of
 from analysis.errors import NothingMeasuredError
 from analysis.stats import calibrate as known_rates
@@ -143,7 +143,8 @@ def _trends(
     found = []
     for place, (sizes, combinations) in enumerate(layouts.trends):
         own = replace(model, sizes=sizes, combinations=combinations)
-        name = f"{len(sizes)} levels in {model.blocks * combinations} strata"
+        apart = told_apart(layouts.trends)[sizes, combinations]
+        name = f"{len(sizes)} levels in {model.blocks * combinations} strata{apart}"
         for rate in ask(own, studies=studies, seed=seed):
             if rate.method in _WITHIN_BLOCKS or rate.question == "verdict":
                 said = replace(_at_own_level(rate, own), method=f"{rate.method}, {name}")

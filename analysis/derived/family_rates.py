@@ -12,6 +12,7 @@ from analysis import stats
 from analysis.derived.families import adjust
 from analysis.derived.finding import ALPHA, Effect, Finding
 from analysis.derived.hypotheses import Question, judge
+from analysis.derived.layouts import told_apart
 from analysis.derived.trend import Sample, judged
 from analysis.stats.calibrate import AT_MOST, NOMINAL_BAND, SLACK, Rate, as_rate
 from analysis.stats.simulate import simulate_runs
@@ -158,7 +159,7 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
             level=np.concatenate([one.level, one.level + one.level.max() + 1]),
         )
         several = {twice.design: twice}
-    rates = []
+    rates, apart = [], told_apart(several)
     for (sizes, levels), one in several.items():
         logs = _noise(model, 2 * layouts.cells, np.random.default_rng(seed), studies)[:, one.block, one.cell]
         level, block = one.level.tolist(), one.block.tolist()
@@ -166,7 +167,7 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
             hits = [stats.interaction(one.x, study, level, block).pvalue <= ALPHA for study in logs]
         except ValueError:
             continue
-        said = f"F test of equal slopes, {len(sizes)} levels at {levels} combinations of others"
+        said = f"F test of equal slopes, {len(sizes)} levels at {levels} combinations of others{apart[sizes, levels]}"
         rates.append(as_rate("interaction", said, hits, ALPHA, NOMINAL_BAND))
     return rates
 

@@ -78,6 +78,16 @@ class Layouts:
     pairs: tuple[tuple[int, int], ...]
 
 
+def told_apart(trends: Iterable[tuple[tuple[float, ...], int]]) -> dict[tuple[tuple[float, ...], int], str]:
+    """Return what tells designs of as many levels and combinations apart: the span of their factor; else nothing."""
+    every = list(trends)
+    alike = [(len(x), combinations) for x, combinations in every]
+    return {
+        one: f", span {max(one[0]) - min(one[0]):.3g}" if alike.count(both) > 1 else ""
+        for one, both in zip(every, alike, strict=True)
+    }
+
+
 def assumed(model: Model) -> Layouts:
     """Return a stand-in for a design without hypotheses: both families of four, each on cells of its own."""
     cells = FAMILY * len(model.sizes) * model.combinations
