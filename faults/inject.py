@@ -155,7 +155,7 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
         for again in range(_TRIES):
             outcome = Outcome(fault.name, fault.group, redone=again)
             folder = work / f"{fault.name}-{time.time_ns()}"
-            missed = _once(fault, reference, folder, outcome, chance / (again + 1), keep=keep)
+            missed = _once(fault, reference, folder, outcome, chance * (1 - again / (_TRIES - 1)), keep=keep)
             outcome.leftovers += stray
             if not missed:
                 break

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import lzma
+import os
 import socket
 import statistics
 import urllib.request
@@ -216,3 +217,18 @@ def test_a_working_set_too_large_for_the_guest_is_reported_and_the_console_lives
 @pytest.mark.provisioned
 def test_the_kernel_is_the_packaged_image_and_no_elf_that_qemu_would_keep_as_a_rom(guest: Guest) -> None:
     assert guest.kernel.read_bytes()[0x202:0x206] == b"HdrS"
+
+
+def test_the_compilers_temporary_files_lie_beside_what_it_makes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.provision import compiler
+
+    tools, made = tmp_path / "bin", tmp_path / "made"
+    for folder in (tools, made):
+        folder.mkdir()
+    (tools / "gcc").write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nprintf %s "$TMPDIR" > "$2"\n')
+    (tools / "gcc").chmod(0o700)
+    monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
+    compiler.compile_c("workload.c", made / "workload", compiler.STATIC)
+    assert (made / "workload").read_text() == str(made)

@@ -82,13 +82,21 @@ def run(
     return Finished(process.returncode, tuple(lines))
 
 
-def check(argv: Sequence[str], *, what: str, deadline_s: float, hint: str = "", cwd: Path | None = None) -> str:
+def check(
+    argv: Sequence[str],
+    *,
+    what: str,
+    deadline_s: float,
+    hint: str = "",
+    cwd: Path | None = None,
+    env: Sequence[tuple[str, str]] = (),
+) -> str:
     """Run ``argv`` and return its output.
 
     Raises:
         ProvisionError: it cannot be started, is late, or ends with another status than 0; ``what`` begins the message.
     """
-    finished = run(argv, deadline_s=deadline_s, cwd=cwd)
+    finished = run(argv, deadline_s=deadline_s, cwd=cwd, env=env)
     if finished.status != 0:
         raise ProvisionError(
             f"{what} failed: {argv[0]} ended with status {finished.status}",

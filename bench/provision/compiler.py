@@ -37,12 +37,14 @@ def fingerprint(*sources: str) -> str:
 def compile_c(source: str, output: Path, flags: Sequence[str]) -> None:
     """Compile one of our sources into ``output``.
 
-    The compiler runs in the sources' folder and gets a relative name, so that no path gets into the output.
+    The compiler runs in the sources' folder and gets a relative name, so that no path gets into the output. Its
+    temporary files lie beside the output: when it is killed, they go with that folder.
 
     Raises:
         ProvisionError: there is no compiler, or it refuses; its last words are the evidence.
     """
     argv = [_COMPILER, *flags, "-o", str(output), source]
-    commands.check(argv, what=f"compiling {source}", deadline_s=_DEADLINE_S, hint=_HINT, cwd=SOURCES)
+    beside = (("TMPDIR", str(output.parent)),)
+    commands.check(argv, what=f"compiling {source}", deadline_s=_DEADLINE_S, hint=_HINT, cwd=SOURCES, env=beside)
     if not output.is_file():
         raise ProvisionError(f"compiling {source} left no {output.name}", hint=_HINT)
