@@ -31,7 +31,7 @@ QUICK_DEADLINES = ("deadlines.qmp=6", "deadlines.checkpoint=8", "deadlines.boot=
 _STAGE_TAKES_S = {
     "prepare": 1.5,
     "launch": 0.3,
-    "handshake": 0.2,
+    "handshake": 0.05,
     "boot": 4.0,
     "colo-start": 1.5,
     "workload": 0.3,

@@ -83,6 +83,49 @@ def test_a_connection_that_dies_is_named(tmp_path: Path) -> None:
     assert caught.value.cause == "qmp-lost"
 
 
+def client_tasks() -> list[str]:
+    return [name for one in asyncio.all_tasks() if "AsyncProtocol" in (name := repr(one.get_coro()))]
+
+
+def test_a_log_that_refuses_the_greeting_leaves_no_connection(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object) -> None:
+        raise StoreError("full", cause="disk-full")
+
+    monkeypatch.setattr(QmpLog, "write", full)
+
+    async def scenario() -> list[str]:
+        with QmpLog(tmp_path / "qmp.jsonl") as log:
+            async with fake_qmp(tmp_path / "qmp.sock", lambda *_: {}):
+                with pytest.raises(StoreError):
+                    await connect("primary", tmp_path / "qmp.sock", log, 5)
+                return client_tasks()
+
+    assert asyncio.run(scenario()) == []
+
+
+def test_an_interrupt_while_a_connection_ends_does_not_cut_its_end_short(tmp_path: Path) -> None:
+    async def scenario() -> list[str]:
+        async with fake_qmp(tmp_path / "qmp.sock", lambda *_: {}):
+            monitor = await connect("primary", tmp_path / "qmp.sock", None, 5)
+            ended = monitor._client.disconnect
+
+            async def slow() -> None:
+                await asyncio.sleep(0.1)
+                await ended()
+
+            monitor._client.disconnect = slow  # type: ignore[method-assign]
+            await monitor.__aenter__()
+            assert client_tasks()
+            ending = asyncio.create_task(monitor.__aexit__(None))
+            await asyncio.sleep(0.02)
+            ending.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await ending
+            return client_tasks()
+
+    assert asyncio.run(scenario()) == []
+
+
 def test_nobody_there_is_an_error_within_the_deadline(tmp_path: Path) -> None:
     with pytest.raises(QmpError, match="did not answer within"):
         asyncio.run(connect("primary", tmp_path / "qmp.sock", None, 0.1))

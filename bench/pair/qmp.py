@@ -115,15 +115,20 @@ class Monitor:
         Raises:
             StoreError: an event could not be recorded, and nothing else has failed.
         """
+        ending = asyncio.ensure_future(self._end())
+        try:
+            await asyncio.shield(ending)
+        except asyncio.CancelledError:  # an interrupt while a pair is taken down: the client's tasks end all the same
+            await ending
+            raise
+        if self._unrecorded and kind is None:
+            raise self._unrecorded
+
+    async def _end(self) -> None:
         if self._pump:
             self._pump.cancel()
             await asyncio.gather(self._pump, return_exceptions=True)
-        # Where the other end is gone, there is nobody left to say goodbye to.
-        with suppress(QMPError, EOFError, OSError, TimeoutError, ValueError):
-            async with asyncio.timeout(_GOODBYE_S):
-                await self._client.disconnect()
-        if self._unrecorded and kind is None:
-            raise self._unrecorded
+        await _goodbye(self._client)
 
     def subscribe(self, subscriber: Callable[[Event], None]) -> None:
         """Call the subscriber with every event from now on."""
@@ -205,6 +210,13 @@ class Monitor:
                 subscriber(event)
 
 
+async def _goodbye(client: QMPClient) -> None:
+    """Disconnect; where the other end is gone, there is nobody left to say goodbye to."""
+    with suppress(QMPError, EOFError, OSError, TimeoutError, ValueError):
+        async with asyncio.timeout(_GOODBYE_S):
+            await client.disconnect()
+
+
 def garbled(side: str, when: str, error: BaseException) -> QmpError:
     """Return the error of a side that does not speak QMP, quoting what it sent."""
     said = getattr(error, "raw", None)
@@ -268,7 +280,12 @@ async def connect(
                 await client.connect(sock)
             if log:
                 greeting = {} if client.greeting is None else client.greeting._asdict()
-                log.write({"t": began, "side": side, "command": "qmp_capabilities", "arguments": {}, "reply": greeting})
+                entry = {"t": began, "side": side, "command": "qmp_capabilities", "arguments": {}, "reply": greeting}
+                try:
+                    log.write(entry)
+                except StoreError:
+                    await _goodbye(client)
+                    raise
             return Monitor(side, client, log, command_deadline_s or deadline_s)
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError) as error:
             last: Exception = error
