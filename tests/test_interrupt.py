@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 @pytest.fixture
 def caught() -> Iterator[None]:
     numbers = (*SIGNALS, signal.SIGALRM)
-    handlers, hook = {number: signal.getsignal(number) for number in numbers}, sys.unraisablehook
+    # Whoever runs these tests may have some of them ignored, as nohup and a shell's background do.
+    handlers, hook = {number: signal.signal(number, signal.SIG_DFL) for number in numbers}, sys.unraisablehook
     listen()
     yield
     for number, handler in handlers.items():
@@ -45,6 +46,17 @@ def test_a_signal_interrupts_once(number: int) -> None:
         signal.raise_signal(number)
     for another in SIGNALS:
         signal.raise_signal(another)  # the end is under way
+
+
+@pytest.mark.usefixtures("caught")
+def test_what_whoever_started_it_had_ignored_stays_ignored_but_for_sigterm() -> None:
+    for number in SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    listen()
+    signal.raise_signal(signal.SIGINT)
+    signal.raise_signal(signal.SIGHUP)
+    with pytest.raises(KeyboardInterrupt):
+        signal.raise_signal(signal.SIGTERM)
 
 
 @pytest.mark.usefixtures("caught")
