@@ -57,12 +57,12 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
     if idle:
         raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
-    strange = [word for word in words if word.startswith("-") and word.partition("=")[0] not in _OPTIONS]
-    if strange and strange[0].lstrip("-").partition("=")[0] not in _KEYS:
-        raise ConfigError(f"{strange[0]}: no such option; write KEY=VALUE", hint=HELP)
-    dashed = [word for word in words if word.startswith("-") and word.lstrip("-").partition("=")[0] in _KEYS]
-    if dashed:
-        raise ConfigError(f"{dashed[0]}: write {dashed[0].lstrip('-')}, without dashes")
+    for word in (word for word in words if word.startswith("-")):
+        name = word.partition("=")[0]
+        if name.lstrip("-") in _KEYS:
+            raise ConfigError(f"{word}: write {word.lstrip('-')}, without dashes")
+        if name not in _OPTIONS:
+            raise ConfigError(f"{word}: no such option; write KEY=VALUE", hint=HELP)
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, instead of printing them and leaving with 1
     with _arguments(words):
         try:
