@@ -39,6 +39,13 @@ class Finalised:
         time.sleep(0)
 
 
+def be_interrupted_in_a_finaliser() -> None:
+    one = Finalised()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - where it comes again is not known
+        del one
+        time.sleep(5)
+
+
 @pytest.mark.usefixtures("caught")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_interrupts_once(number: int) -> None:
@@ -72,10 +79,7 @@ def test_a_command_ends_with_130_wherever_the_signal_comes_and_after_its_end_wit
 
 @pytest.mark.usefixtures("caught")
 def test_what_a_finaliser_swallows_comes_again(capsys: pytest.CaptureFixture[str]) -> None:
-    one = Finalised()
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - where it comes again is not known
-        del one
-        time.sleep(5)
+    be_interrupted_in_a_finaliser()
     assert capsys.readouterr().err == ""
 
 
@@ -108,10 +112,7 @@ def test_what_comes_again_too_early_comes_once_more(
             time.sleep(5 * seconds)
 
     monkeypatch.setattr(signal, "setitimer", busy)
-    one = Finalised()
-    with pytest.raises(KeyboardInterrupt):  # noqa: PT012 - where it comes again is not known
-        del one
-        time.sleep(5)
+    be_interrupted_in_a_finaliser()
     assert capsys.readouterr().err == ""
 
 
