@@ -63,12 +63,21 @@ def test_a_page_costs_what_was_built_in_and_the_transport_bounds_it(results: Res
 def test_what_a_page_costs_cannot_be_told_from_runs_with_about_as_many_pages(results: Results) -> None:
     assert results.effects.pages[0].apart
     pages, pauses = np.array([1000.0, 1200.0, 1400.0]), np.array([0.010, 0.012, 0.015])
-    assert across_runs(pages, pauses) is None
-    assert across_runs(pages[:2], pauses[:2]) is None
-    assert across_runs(np.zeros(3), pauses) is None
-    found = across_runs(np.array([1000.0, 2000.0, 3000.0]), np.array([0.010, 0.012, 0.014]))
+    assert across_runs(pages, pauses, "abc") is None
+    assert across_runs(pages[:2], pauses[:2], "ab") is None
+    assert across_runs(np.zeros(3), pauses, "abc") is None
+    found = across_runs(np.array([1000.0, 2000.0, 3000.0]), np.array([0.010, 0.012, 0.014]), "abc")
     assert found is not None
     assert found.estimate == pytest.approx(2.0)
+
+
+def test_runs_vary_by_cell_where_every_cell_has_several() -> None:
+    pages, pauses = np.repeat([1000.0, 2000.0, 3000.0], 2), np.array([10.0, 10.1, 12.0, 12.2, 13.0, 15.0]) / 1e3
+    by_cell, alike = (across_runs(pages, pauses, cells) for cells in ("aabbcc", "aabbcd"))
+    assert by_cell is not None
+    assert alike is not None
+    assert by_cell.estimate == alike.estimate
+    assert by_cell.high - by_cell.low > 1.5 * (alike.high - alike.low)
 
 
 def test_arms_that_meet_are_an_aa_control(results: Results) -> None:

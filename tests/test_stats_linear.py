@@ -27,6 +27,34 @@ def test_certified_line_of_nist() -> None:
     assert result.low < result.estimate < result.high
 
 
+def test_the_line_through_two_unequal_groups_is_welchs_t_test() -> None:
+    rng = np.random.default_rng(2)
+    one, other = rng.normal(10, 1, 6), rng.normal(12, 5, 9)
+    welch = scipy.stats.ttest_ind(other, one, equal_var=False)
+    result = least_squares(np.repeat([0.0, 1.0], [6, 9]), np.concatenate([one, other]), ["a"] * 6 + ["b"] * 9)
+    assert result.statistic == pytest.approx(welch.statistic)
+    assert result.pvalue == pytest.approx(welch.pvalue)
+    assert result.df == pytest.approx(welch.df)
+    assert (result.low, result.high) == pytest.approx(welch.confidence_interval())
+
+
+def test_runs_that_vary_with_their_size_are_covered_by_groups_only() -> None:
+    x = np.tile(2.0 ** np.arange(5), 6)
+    hits = []
+    for seed in range(1000):
+        y = x * (1 + 0.1 * np.random.default_rng(seed).normal(size=30))
+        found = (least_squares(x, y), least_squares(x, y, x.tolist()))
+        hits.append([one.low <= 1 <= one.high for one in found])
+    alike, grouped = np.mean(hits, axis=0)
+    assert alike < 0.85
+    assert 0.93 <= grouped <= 0.98
+
+
+def test_a_line_without_any_error_has_no_width() -> None:
+    result = least_squares([1, 1, 2, 2], [3, 3, 5, 5], list("aabb"))
+    assert (result.low, result.high, result.df) == (2.0, 2.0, 2.0)
+
+
 def _data(slopes: tuple[float, float], seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     x, level, block = np.tile(np.arange(5.0), 12), np.repeat([0, 1], 30), np.repeat(np.arange(12) % 6, 5)
     noise = np.random.default_rng(seed).normal(0, 0.06, 60)
@@ -69,6 +97,8 @@ def test_models_without_data_for_them_are_refused() -> None:
         least_squares([1, 1, 1], [1, 2, 3])
     with pytest.raises(ValueError, match="x needs at least 3"):
         least_squares([1, 2], [1, 2])
+    with pytest.raises(ValueError, match="at least two runs"):
+        least_squares([1, 2, 2], [1, 2, 3], ["a", "b", "b"])
     with pytest.raises(ValueError, match="two different labels"):
         interaction([1, 2], [1, 2], ["a", "a"])
     with pytest.raises(ValueError, match="two different x within a block"):

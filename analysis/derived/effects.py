@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ from analysis.derived.outcomes import used
 from analysis.derived.sentences import level_words
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -146,12 +149,14 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
         if len(kept) < _FEWEST_RUNS:
             continue
         places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
-        across = across_runs(*(np.array([one.mean() for one in each]) for each in (pages, pauses)))
+        cells = [str(rows.loc[place, "cell"]) for place in places]
+        page_means, pause_means = (np.array([one.mean() for one in each]) for each in (pages, pauses))
+        across = across_runs(page_means, pause_means, cells)
         several = len(set(runs["workload.name"])) > 1
         found.append(
             PageRow(
                 where=level_words(names[:2], (accel, transport)) + (f", {workload}" if several else ""),
-                within=within_runs(pages, pauses, [str(rows.loc[place, "cell"]) for place in places]),
+                within=within_runs(pages, pauses, cells),
                 across=across or _NONE,
                 apart=across is not None,
                 bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
@@ -161,22 +166,26 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     return found
 
 
-def across_runs(pages: NDArray[np.float64], pauses: NDArray[np.float64]) -> Effect | None:
+def across_runs(pages: NDArray[np.float64], pauses: NDArray[np.float64], cells: Sequence[Hashable]) -> Effect | None:
     """Return what a page costs in microseconds from runs against each other, with a 95 % interval.
 
     Args:
         pages: (n,) mean dirty pages of each run.
         pauses: (n,) mean pause of each run, in seconds.
+        cells: of each run.
 
     Returns:
-        The interval is that of runs that vary alike: where they vary in proportion to a pause that grows by half, it
-        holds the cost in 91 to 95 % of campaigns (``calibrate``). None where it cannot be told: fewer than three runs,
-        or page counts not :data:`PAGES_APART`.
+        None where it cannot be told: fewer than three runs, or page counts not :data:`PAGES_APART`.
     """
     if len(pages) < _FEWEST_FOR_LINE or pages.max() < PAGES_APART * pages.min() or np.ptp(pages) == 0:
         return None
-    line = stats.least_squares(pages, pauses)
+    line = stats.least_squares(pages, pauses, _groups(cells))
     return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
+
+
+def _groups(cells: Sequence[Hashable]) -> Sequence[Hashable] | None:
+    """Return the groups within which runs vary alike: longer pauses vary more; None where a cell has a single run."""
+    return cells if min(Counter(cells).values()) >= _FEWEST_RUNS else None
 
 
 def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -186,7 +195,9 @@ def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float6
     return pages[known], rows["pause_s"].to_numpy()[known]
 
 
-def within_runs(pages: list[NDArray[np.float64]], pauses: list[NDArray[np.float64]], cells: list[str]) -> Effect:
+def within_runs(
+    pages: Sequence[NDArray[np.float64]], pauses: Sequence[NDArray[np.float64]], cells: Sequence[Hashable]
+) -> Effect:
     """Return what a page costs in microseconds from the variation within runs, with a 95 % interval over runs.
 
     Args:
@@ -197,9 +208,8 @@ def within_runs(pages: list[NDArray[np.float64]], pauses: list[NDArray[np.float6
     Returns:
         NaN where it cannot be told: fewer than two runs, or page counts that never vary.
     """
-    counts = {cell: cells.count(cell) for cell in cells}
     try:
-        cost = stats.per_page_cost(pages, pauses, cells if min(counts.values()) >= _FEWEST_RUNS else None)
+        cost = stats.per_page_cost(pages, pauses, _groups(cells))
     except ValueError:
         return _NONE
     return Effect(1e6 * cost.estimate, 1e6 * cost.low, 1e6 * cost.high)

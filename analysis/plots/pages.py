@@ -11,8 +11,8 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from analysis import stats
-from analysis.derived.effects import PAGE_BYTES, PAGES_APART, across_runs
+from analysis.derived.effects import PAGE_BYTES, PAGES_APART, across_runs, within_runs
+from analysis.derived.finding import Effect
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, column, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.finding import Effect
     from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
 
@@ -37,7 +36,6 @@ MOST_POINTS = 4000
 
 WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
 _US = 1e6
-_RESAMPLES = 1_000
 _LARGE = 1000
 
 _LINES: dict[str, dict[str, Any]] = {
@@ -118,55 +116,40 @@ def _lines(results: Results, runs: Sequence[_Run], rates: Sequence[float]) -> li
     lines += [*_within(runs, WITHIN_ALL), *_across(runs)]
     known = [rate for rate in rates if np.isfinite(rate)]
     if known:
-        slope = (PAGE_BYTES / float(np.median(known)) * _US, np.nan, np.nan)
+        slope = Effect(PAGE_BYTES / float(np.median(known)) * _US, np.nan, np.nan)
         lines.append(_line(BOUND, (0.0, max(float(run.pages.max()) for run in runs)), slope, (0.0, 0.0), len(known)))
     return lines
 
 
 def _within(runs: Sequence[_Run], of: str) -> list[dict[str, Any]]:
-    try:
-        cost = stats.per_page_cost(
-            [run.pages for run in runs],
-            [run.pause_ms / MS for run in runs],
-            [run.place for run in runs],
-            resamples=_RESAMPLES,
-        )
-    except ValueError:
-        # A single run of a size, or page counts that never vary: there is nothing to say, and nothing is drawn.
+    cost = within_runs([run.pages for run in runs], [run.pause_ms / MS for run in runs], [run.place for run in runs])
+    if np.isnan(cost.estimate):
         return []
     pages, pause = (np.concatenate(each) for each in zip(*((run.pages, run.pause_ms) for run in runs), strict=True))
-    slope = (cost.estimate * _US, cost.low * _US, cost.high * _US)
-    return [
-        _line(
-            of, (float(pages.min()), float(pages.max())), slope, (float(pages.mean()), float(pause.mean())), cost.runs
-        )
-    ]
+    reach = (float(pages.min()), float(pages.max()))
+    return [_line(of, reach, cost, (float(pages.mean()), float(pause.mean())), len(runs))]
 
 
 def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:
     pages, pause = (
         np.array(each) for each in zip(*((run.pages.mean(), run.pause_ms.mean()) for run in runs), strict=True)
     )
-    cost = across_runs(pages, pause / MS)
+    cost = across_runs(pages, pause / MS, [run.place for run in runs])
     if cost is None:
         return []
     reach = (float(pages.min()), float(pages.max()))
-    return [
-        _line(
-            ACROSS, reach, (cost.estimate, cost.low, cost.high), (float(pages.mean()), float(pause.mean())), len(runs)
-        )
-    ]
+    return [_line(ACROSS, reach, cost, (float(pages.mean()), float(pause.mean())), len(runs))]
 
 
 def _line(
     of: str,
     reach: tuple[float, float],
-    slope: tuple[float, float, float],
+    slope: Effect,
     through: tuple[float, float],
     runs: int,
 ) -> dict[str, Any]:
-    from_ms, to_ms = (through[1] + slope[0] * MS / _US * (end - through[0]) for end in reach)
-    named = dict(zip(("us_per_page", "low", "high"), slope, strict=True))
+    from_ms, to_ms = (through[1] + slope.estimate * MS / _US * (end - through[0]) for end in reach)
+    named = {"us_per_page": slope.estimate, "low": slope.low, "high": slope.high}
     ends = {"from_pages": reach[0], "to_pages": reach[1], "from_ms": from_ms, "to_ms": to_ms}
     return {"of": of, **named, "runs": runs, **ends}
 
@@ -294,10 +277,11 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading += f"; the transport alone takes {_range(bounds)} µs"
     shown = int((data["of"] == "checkpoint").sum())
     interval = (
-        "Within runs: slope after centring each run, so that nothing that differs between runs enters; 95 % bootstrap "
-        "interval over whole runs. Across runs: least squares of run means with whatever else grows along, 95 % t "
-        f"interval; only where page counts differ by a factor of {PAGES_APART:g}. A slope whose interval holds 0 "
-        "is not drawn, and none where all page counts of a panel differ by less; its axis then does not begin at 0. "
+        "Within runs: slope after centring each run, so that nothing that differs between runs enters. Across runs: "
+        "least squares of run means with whatever else grows along, only where page counts differ by a factor of "
+        f"{PAGES_APART:g}. Both with Welch's 95 % t interval from the runs of each cell (of all where a cell has one). "
+        "A slope whose interval holds 0 is not drawn, and none where all page counts of a panel differ by less; its "
+        "axis then does not begin at 0. "
         f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"

@@ -10,7 +10,8 @@ from scipy.stats import f as f_distribution
 from scipy.stats import linregress
 from scipy.stats import t as t_distribution
 
-from analysis.stats.checks import as_codes, as_share, as_vector, same_length
+from analysis.stats.checks import as_codes, as_vector, same_length
+from analysis.stats.welch import half_width, spread_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -53,7 +54,11 @@ class InteractionTest(FTest):
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """A least-squares slope with its t interval, in units of ``y`` per unit of ``x``; ``pvalue`` is two-sided."""
+    """A least-squares slope with its t interval, in units of ``y`` per unit of ``x``; ``pvalue`` is two-sided.
+
+    Attributes:
+        df: degrees of freedom of the interval; no whole number where runs of a group vary by themselves.
+    """
 
     estimate: float
     low: float
@@ -62,41 +67,49 @@ class LineResult:
     standard_error: float
     statistic: float
     pvalue: float
-    df: int
+    df: float
     intercept: float
     residual_sd: float
 
 
-def least_squares(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> LineResult:
+def least_squares(
+    x: ArrayLike, y: ArrayLike, group: Iterable[Hashable] | None = None, *, confidence: float = 0.95
+) -> LineResult:
     """Fit a straight line to run summaries.
 
     Args:
         x: (n,) size on the scale of the slope.
         y: (n,) one summary per run; three or more.
+        group: (n,) label of each run, such as its cell: runs of a group vary alike, about their own mean, those of two
+            groups need not (``spread_of_sum``). None where all vary alike, about the line.
         confidence: of the interval of the slope.
 
     Raises:
-        ValueError: fewer than three values, NaN, unequal lengths, or a constant ``x``.
+        ValueError: fewer than three values, NaN, unequal lengths, a constant ``x``, or a group of one run.
     """
     xs, ys = as_vector(x, "x", least=_LINE + 1), as_vector(y, "y")
     same_length(x=xs, y=ys)
     if np.ptp(xs) == 0:
         raise ValueError("x is constant: there is no slope")
     fit = linregress(xs, ys)
-    df = len(xs) - _LINE
-    half = float(t_distribution.ppf((1 + as_share(confidence, "confidence")) / 2, df) * fit.stderr)
-    residuals = ys - fit.intercept - fit.slope * xs
+    slope, residuals = float(fit.slope), ys - fit.intercept - fit.slope * xs
+    error, df = float(fit.stderr), float(len(xs) - _LINE)
+    if group is not None:
+        about = xs - xs.mean()
+        error, df = spread_of_sum(about * residuals / float(about @ about), as_codes(group, "group", len(xs)))
+    half = half_width(error, df, confidence)
+    statistic = slope / error if error > 0 else float("inf")
     return LineResult(
-        estimate=float(fit.slope),
-        low=float(fit.slope) - half,
-        high=float(fit.slope) + half,
+        estimate=slope,
+        low=slope - half,
+        high=slope + half,
         confidence=confidence,
-        standard_error=float(fit.stderr),
-        statistic=float(fit.slope / fit.stderr) if fit.stderr > 0 else float("inf"),
-        pvalue=float(fit.pvalue),
+        standard_error=error,
+        statistic=statistic,
+        pvalue=float(fit.pvalue if group is None else 2 * t_distribution.sf(abs(statistic), df)),
         df=df,
         intercept=float(fit.intercept),
-        residual_sd=float(np.sqrt((residuals**2).sum() / df)),
+        residual_sd=float(np.sqrt((residuals**2).sum() / (len(xs) - _LINE))),
     )
 
 
