@@ -18,6 +18,7 @@ EXPLORATORY = "\N{DAGGER}"
 """The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS = 100, 10
+_THOUSANDS_FROM = 999.5
 _SPACE, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 _UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vCPUs?|GHz|MHz)(?![\w-]))", re.ASCII)
 _PERCENT = re.compile(r"(?<=\d)%")
@@ -53,6 +54,13 @@ def ms_text(milliseconds: float) -> str:
 def count_text(number: float) -> str:
     """Return a count with thousands separated; a dash for a missing one."""
     return MISSING if math.isnan(number) else f"{number:,.0f}"
+
+
+def figures_text(number: float, *, signed: bool = False) -> str:
+    """Return a number with three significant figures, trailing zeros too: ``2.40``, ``-31.6``, ``1,204``."""
+    sign = "+" if signed else ""
+    shown = f"{number:{sign},.0f}" if abs(number) >= _THOUSANDS_FROM else f"{number:{sign}#.3g}".removesuffix(".")
+    return shown.replace("-", _MINUS)
 
 
 def percent_text(share: float) -> str:

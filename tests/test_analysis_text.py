@@ -4,7 +4,17 @@ import math
 
 import pytest
 
-from analysis.text import accel_text, count_text, listed, ms_text, percent_text, plural, size_text, typeset
+from analysis.text import (
+    accel_text,
+    count_text,
+    figures_text,
+    listed,
+    ms_text,
+    percent_text,
+    plural,
+    size_text,
+    typeset,
+)
 
 
 @pytest.mark.parametrize(
@@ -27,6 +37,22 @@ def test_counts_and_shares() -> None:
     assert count_text(math.nan) == "\N{EN DASH}"
     assert percent_text(0.6649) == "66\N{NO-BREAK SPACE}%"
     assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (2.4, "2.40"),
+        (-31.6, "\N{MINUS SIGN}31.6"),
+        (227.4, "227"),
+        (999.7, "1,000"),
+        (1204.2, "1,204"),
+        (0.02, "0.0200"),
+    ],
+)
+def test_figures_are_three_with_their_zeros(number: float, shown: str) -> None:
+    assert figures_text(number) == shown
+    assert figures_text(abs(number), signed=True).startswith("+")
 
 
 def test_how_a_pair_ran_is_never_left_to_guess() -> None:

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from scipy.stats import norm
 from scipy.stats import t as t_distribution
 
 from analysis import stats
@@ -180,24 +179,23 @@ def _at_own_level(rate: Rate, model: Model) -> Rate:
 
 
 def attained_level(sizes: int, strata: int, *, exact: bool) -> float:
-    """Return the chance, without a trend, that a one-sided 5 % test of Kendall's S over complete strata finds one.
+    """Return the chance, without a trend, that growth is found over complete strata, where no two slopes are equal.
 
     Args:
         sizes: per stratum.
         strata: how many.
-        exact: whether its p-value is exact, or normal without continuity correction.
+        exact: whether by the exact one-sided 5 % test of Kendall's S, or by a 90 % Theil-Sen interval above 0.
     """
     mass, deviation = _null(sizes, strata)
-    beyond = mass[::-1].cumsum()[::-1]
-    scores = np.arange(len(mass)) - len(mass) // 2
-    pvalues = beyond if exact else norm.sf(scores / deviation)
-    return float(beyond[pvalues <= ALPHA].max(initial=0.0))
+    if exact:
+        beyond = mass[::-1].cumsum()[::-1]
+        return float(beyond[beyond <= ALPHA].max(initial=0.0))
+    below, low, _ = _slopes_below(sizes, strata, deviation)
+    return float(mass[below <= low].sum())
 
 
 def attained_coverage(sizes: int, strata: int, confidence: float = 0.90) -> float:
     """Return how often the Theil-Sen interval over complete strata holds the slope, where no two slopes are equal.
-
-    It does where neither too few nor too many of the slopes of pairs are below the true one; S counts those.
 
     Args:
         sizes: per stratum.
@@ -205,10 +203,17 @@ def attained_coverage(sizes: int, strata: int, confidence: float = 0.90) -> floa
         confidence: of the interval, which is asymptotic.
     """
     mass, deviation = _null(sizes, strata)
-    pairs = strata * math.comb(sizes, 2)
-    low, high = interval_places(pairs, deviation, confidence)
-    below = (pairs - (np.arange(len(mass)) - len(mass) // 2)) / 2
+    below, low, high = _slopes_below(sizes, strata, deviation, confidence)
     return float(mass[(below > low) & (below <= high)].sum())
+
+
+def _slopes_below(sizes: int, strata: int, deviation: float, confidence: float = 0.90) -> tuple[Floats, int, int]:
+    """Return how many slopes of pairs lie below the true one for each S, and the places of the interval's ends.
+
+    The interval lies above the true slope where too few of them are below it, and below where too many are.
+    """
+    pairs = strata * math.comb(sizes, 2)
+    return (pairs - np.arange(-pairs, pairs + 1)) / 2, *interval_places(pairs, deviation, confidence)
 
 
 def _null(sizes: int, strata: int) -> tuple[Floats, float]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.stored.factors import factor_text, level_text
+from analysis.text import figures_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -146,13 +147,8 @@ def _absolute(finding: Finding) -> str:
     effect = finding.absolute
     if math.isnan(effect.estimate):
         return ""
-    low, middle, high = (_plain(end) for end in (effect.low, effect.estimate, effect.high))
+    low, middle, high = (figures_text(end, signed=True) for end in (effect.low, effect.estimate, effect.high))
     return f", {middle} {finding.absolute_unit} [{low}, {high}]"
-
-
-def _plain(number: float) -> str:
-    text = f"{number:+.3g}" if abs(number) < 1000 else f"{number:+,.0f}"  # noqa: PLR2004 - thousands are separated
-    return text.replace("-", "\N{MINUS SIGN}")
 
 
 def _value(finding: Finding) -> str:

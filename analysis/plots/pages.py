@@ -18,8 +18,8 @@ from analysis.plots.data import cell_columns, column, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import MINUS, MS, SPACE, design_text, where_text
-from analysis.text import plural
+from analysis.plots.words import MS, SPACE, design_text, where_text
+from analysis.text import figures_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,7 +36,6 @@ MOST_POINTS = 4000
 
 WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
 _US = 1e6
-_LARGE = 1000
 
 _LINES: dict[str, dict[str, Any]] = {
     WITHIN: {"color": CATEGORIES[3], "linewidth": 1.3, "linestyle": "-", "label": "slope within runs"},
@@ -248,14 +247,10 @@ def _said(data: pd.DataFrame) -> str:
 
 
 def _cost(line: dict[str, Any], unit: str) -> str:
-    text = f"{_number(line['us_per_page'])}{SPACE}{unit}"
+    text = f"{figures_text(line['us_per_page'])}{SPACE}{unit}"
     if np.isfinite(line["low"]):
-        text += f" [{_number(line['low'])}, {_number(line['high'])}]"
+        text += f" [{figures_text(line['low'])}, {figures_text(line['high'])}]"
     return text
-
-
-def _number(value: float) -> str:
-    return (f"{value:,.0f}" if abs(value) >= _LARGE else f"{value:.3g}").replace("-", MINUS)
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
@@ -295,5 +290,5 @@ def _told(cost: Effect) -> bool:
 
 
 def _range(values: Sequence[float]) -> str:
-    low, high = _number(min(values)), _number(max(values))
+    low, high = figures_text(min(values)), figures_text(max(values))
     return low if low == high else f"{low} to {high}"

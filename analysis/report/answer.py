@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.derived.sentences import percent_change
 from analysis.report import words
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, accel_text, listed, ms_text, plural
+from analysis.text import EXPLORATORY, MISSING, accel_text, figures_text, listed, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -232,5 +232,4 @@ def _interval(effect: Effect) -> Cell:
 
 
 def _signed(value: float) -> str:
-    shown = f"{value:+,.0f}" if abs(value) >= 1000 else f"{value:+.3g}"  # noqa: PLR2004 - thousands are separated
-    return shown.replace("-", "\N{MINUS SIGN}")
+    return figures_text(value, signed=True)
