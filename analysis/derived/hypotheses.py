@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binomtest
 
 from analysis import stats
 from analysis.derived.families import adjust
@@ -277,13 +278,19 @@ def _value(asked: Question, values: np.ndarray[tuple[int], np.dtype[np.float64]]
     if interval.low is None or interval.high is None:
         return replace(blank, effect=Effect(interval.estimate, float("nan"), float("nan")))
     effect = Effect(interval.estimate, interval.low, interval.high)
-    tail = (1 - interval.coverage) / 2
     if low <= effect.low and effect.high <= high:
-        return replace(blank, word="SUPPORTED", label="within the range", effect=effect, pvalue=tail, adjusted=tail)
+        p = max(_sign_test(values >= low), _sign_test(values <= high))
+        return replace(blank, word="SUPPORTED", label="within the range", effect=effect, pvalue=p, adjusted=p)
     if effect.high < low or effect.low > high:
-        side = "below" if effect.high < low else "above"
-        return replace(blank, word="REFUTED", label=f"{side} the range", effect=effect, pvalue=tail, adjusted=tail)
+        side, beyond = ("below", values < low) if effect.high < low else ("above", values > high)
+        p = _sign_test(beyond)
+        return replace(blank, word="REFUTED", label=f"{side} the range", effect=effect, pvalue=p, adjusted=p)
     return replace(blank, label="reaches beyond the range", effect=effect)
+
+
+def _sign_test(there: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> float:
+    """Return the chance of so many runs on one side of a bound, were the median run on the other."""
+    return float(binomtest(int(there.sum()), len(there), alternative="greater").pvalue)
 
 
 def _nothing(asked: Question, label: str) -> Finding:

@@ -29,6 +29,8 @@ _OUTCOMES = {
     "colo_start": "the way into COLO",
 }
 _SECONDS_FROM = 1.0
+_HUNDREDTH, _TENTH = 0.005, 0.05
+"""Percents that one digit would round to 0, and two do not."""
 
 
 def outcome_text(outcome: str) -> str:
@@ -48,7 +50,9 @@ def _signed(number: float) -> str:
     if math.isinf(number):
         return "+\N{INFINITY}" if number > 0 else "-\N{INFINITY}"
     digits = 0 if abs(number) >= 100 else 1  # noqa: PLR2004 - three figures tell enough
-    return f"{number:+,.{digits}f}".replace("-", "\N{MINUS SIGN}")
+    # What is not 0 shall not look like it: an interval that ends at 0 says something else.
+    shown = f"{number:+.1g}" if _HUNDREDTH <= abs(number) < _TENTH else f"{number:+,.{digits}f}"
+    return shown.replace("-", "\N{MINUS SIGN}")
 
 
 def amount(value: float, outcome: str) -> str:

@@ -41,7 +41,12 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: every run is too short or constant.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return Sketch(
+        NAME,
+        data,
+        _words(results, data),
+        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
+    )
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -78,9 +83,9 @@ def frame(results: Results) -> pd.DataFrame:
     return pd.concat(parts, ignore_index=True)
 
 
-def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:
     """Draw the mean correlation against the lag, one line per cell, over the band of independent checkpoints."""
-    key, names = SizeKey.of(data), axes.panel_names(data)
+    key, names = (key or SizeKey.of(data)).within(data), axes.panel_names(data)
     entries: list[Artist] = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
     if data["correlated"].any():
         entries.append(Line2D([], [], color=QUIET, linewidth=2.2, label="thick: correlated cell"))
@@ -126,7 +131,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"Successive checkpoints are correlated in {outside} of {cells} (about {chance} by chance), "
         f"by up to {strongest:.2f}"
         if outside
-        else f"Successive checkpoints look independent in {'all ' if len(first) > 1 else ''}{cells}"
+        else f"No dependence of successive checkpoints shows in {'any of ' if len(first) > 1 else ''}{cells}"
     ).replace("-", MINUS)
     left = len(results.runs) - int(first["runs"].sum())
     short = f"; not shown: {plural(left, 'run')} of fewer than {_FEWEST} checkpoints or of equal ones" if left else ""

@@ -45,6 +45,7 @@ _AROUND_IN, _BETWEEN_IN, _LEAST_IN = 1.3, 0.48, 0.7
 """Of a figure: for its legend, label and origin; between its rows; and the lowest axes that can be read."""
 
 _MARGIN = 0.02
+_APART_IN = 0.12
 """Of the width, kept free at the left and the right: browsers without our font set texts some 5 % wider."""
 
 _MANY_ROWS = 14
@@ -143,7 +144,9 @@ class Panels:
         origin = fitting(where, width_in - 0.1) if where else ""
         height = extra_in + sum(bare) + above + _LINE_IN * line_count(origin) + 0.28 * (self.rows - 1)
         self.figure = Figure(figsize=(width_in, height + legend_in(entries, width_in)))
-        self.figure.set_layout_engine("constrained", rect=(_MARGIN, 0, 1 - 2 * _MARGIN, 1))
+        # Panels of rows have counts at their right, which the names of the rows beside them would touch.
+        apart = {"w_pad": _APART_IN} if share == "x" and self.columns > 1 else {}
+        self.figure.set_layout_engine("constrained", rect=(_MARGIN, 0, 1 - 2 * _MARGIN, 1), **apart)
         axes = self.figure.subplots(
             self.rows,
             self.columns,

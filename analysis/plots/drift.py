@@ -52,6 +52,7 @@ def frame(results: Results) -> pd.DataFrame:
 
     The residual is the log of the run median less the median of these in its cell; ``rolling`` is the median residual
     of the runs around, see :func:`window`, and ``trend`` the line of :func:`slope_per_hour`; NaN where there is none.
+    ``late`` are those of :func:`late_runs`.
 
     Raises:
         NoFigureError: no cell was measured twice.
@@ -66,6 +67,7 @@ def frame(results: Results) -> pd.DataFrame:
         run_id=runs["run_id"],
         campaign=runs["campaign"],
         block=runs["block"],
+        late=late_runs(runs),
         place=np.arange(1, len(runs) + 1),
         hours=(runs["started_at"] - runs["started_at"].min()) / _HOUR_S,
         residual=logs - logs.groupby(runs["cell"]).transform("median"),
@@ -74,6 +76,18 @@ def frame(results: Results) -> pd.DataFrame:
     found = slope_per_hour(data)
     trend = np.nan if found is None else _line(data, found.estimate)
     return data.assign(rolling=rolling, trend=trend)
+
+
+def late_runs(runs: pd.DataFrame) -> pd.Series:
+    """Tell which runs began after one of a later block had: a drift between blocks is in them.
+
+    Args:
+        runs: with ``campaign``, ``block`` and ``started_at``.
+    """
+    first = runs.groupby(["campaign", "block"])["started_at"].min().sort_index(ascending=False)
+    later = first.groupby("campaign").transform(lambda starts: starts.cummin().shift(fill_value=np.inf))
+    own = pd.MultiIndex.from_frame(runs[["campaign", "block"]])
+    return pd.Series(runs["started_at"].to_numpy() > later.loc[own].to_numpy(), index=runs.index)
 
 
 def _line(data: pd.DataFrame, slope: float) -> pd.Series:
@@ -94,6 +108,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         for name, colour, marker in _looks(names)
     ]
     entries.append(Line2D([], [], color=INK, linewidth=1.1, label=f"median of {window(len(data))} runs"))
+    if data["late"].any():
+        ring: Look = {"marker": "o", "markersize": 6, "markerfacecolor": "none", "color": INK, "markeredgewidth": 0.8}
+        entries.append(Line2D([], [], linestyle="none", label="after a later block had begun", **ring))
     if data["trend"].notna().any():
         entries.append(Line2D([], [], color=CATEGORIES[3], linewidth=1.1, linestyle=_DASHES, label="trend"))
     if 0 < len(starts) <= _MOST_BLOCKS:
@@ -125,6 +142,8 @@ def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
         mine = data["panel"] == name
         look: Look = {"s": 11, "linewidth": 0, "alpha": 0.85}
         ax.scatter(data.loc[mine, "place"], percent.loc[mine, "residual"], color=colour, marker=marker, **look)
+    late: Look = {"s": 34, "facecolor": "none", "edgecolor": INK, "linewidth": 0.8}
+    ax.scatter(data.loc[data["late"], "place"], percent.loc[data["late"], "residual"], **late)
     ax.plot(data["place"], percent["rolling"], color=INK, linewidth=1.1)
     ax.plot(data["place"], percent["trend"], color=CATEGORIES[3], linewidth=1.1, linestyle=_DASHES)
     ax.axhline(0, color=QUIET, linewidth=0.6)

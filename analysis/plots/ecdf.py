@@ -39,7 +39,12 @@ _QUARTERS = {0: "0", 0.25: "", 0.5: "0.5", 0.75: "", 1: "1"}
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return Sketch(
+        NAME,
+        data,
+        _words(results, data),
+        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
+    )
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -90,9 +95,9 @@ def _of_cell(cell_id: str, runs: Sequence[FloatArray]) -> dict[str, Any]:
     }
 
 
-def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:
     """Draw one thin line per run: colour is memory, dashes are vCPUs, a panel is everything else that differs."""
-    key, names = SizeKey.of(data), axes.panel_names(data)
+    key, names = (key or SizeKey.of(data)).within(data), axes.panel_names(data)
     columns = axes.columns_beside(width_in, names)
     height_in = axes.height_of_rows(1.4 if len(names) > 1 else 1.9, -(-len(names) // columns))
     panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=key.entries(), columns=columns)

@@ -98,7 +98,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
 
 def _bands(ax: Axes, data: pd.DataFrame) -> None:
     floor, sesoi = (100 * float(data[name].iloc[0]) for name in ("floor", "sesoi"))
-    ax.axvspan(-floor, floor, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=LINE_PT)
+    # So much above the other, either way: seen from the other one that is less below it.
+    below = 100 * (1 / (1 + floor / 100) - 1)
+    ax.axvspan(below, floor, facecolor=BAND, edgecolor=BAND_EDGE, linewidth=LINE_PT)
     ax.axvline(0, color=INK, linewidth=0.8)
     for at in (-sesoi, sesoi) if np.isfinite(sesoi) else ():
         ax.axvline(at, color=CATEGORIES[3], linewidth=1.0, linestyle=_DASHES)

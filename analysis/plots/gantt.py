@@ -195,12 +195,14 @@ def _sides(ax: Axes, data: pd.DataFrame, ms_per_in: float) -> None:
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
-    said = []
-    for _, bars in data[data["row"] == PRIMARY].groupby("checkpoint", sort=False):
-        lengths = (bars["to_ms"] - bars["from_ms"]).set_axis(bars["part"])[list(phases.INSIDE)]
-        share = percent_text(lengths.max() / lengths.sum())
-        said.append(f"of {ms_text(bars['pause_ms'].iloc[0])} ms spends {share} in {lengths.idxmax()}")
-    heading = f"A typical checkpoint {said[0]}, a slow one {said[1]}"
+    inside = data[(data["row"] == PRIMARY) & data["part"].isin(phases.INSIDE)]
+    typical, slow = (bars.set_index("part") for _, bars in inside.groupby("checkpoint", sort=False))
+    lengths, longer = (one["to_ms"] - one["from_ms"] for one in (typical, slow))
+    spent, more = percent_text(lengths.max() / lengths.sum()), longer - lengths
+    heading = (
+        f"A typical checkpoint of {ms_text(typical['pause_ms'].iloc[0])} ms spends {spent} in {lengths.idxmax()}; "
+        f"a slow one of {ms_text(slow['pause_ms'].iloc[0])} ms, {ms_text(more.max())} ms more in {more.idxmax()}"
+    )
     first = data.drop_duplicates("checkpoint").to_dict("records")
     which = "; ".join(f"{row['checkpoint']}: checkpoint {row['index']} of run {row['run_id']}" for row in first)
     cell = full_name(first[0]["size"], first[0]["panel"])

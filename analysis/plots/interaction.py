@@ -58,7 +58,7 @@ class Axis:
 
 MEMORY = Axis("pause_by_memory", "mem_bytes", "memory", "vcpus", "memory of the VM", "memory")
 VCPUS = Axis("pause_by_vcpus", "smp", "vcpus", "memory", "number of vCPUs", "the number of vCPUs")
-_DODGE_IN, _ASIDE_IN = 0.13, 0.05
+_DODGE_IN, _ASIDE_IN = 0.09, 0.05
 """Between lines at the same size, and between a cell and its runs, in inches."""
 
 
@@ -73,7 +73,7 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     if not varies.any():
         raise NoFigureError(f"{axis.noun} never varies while everything else stays the same")
     data = data[data["panel"].map(varies)].reset_index(drop=True)
-    draw = partial(plot, axis=axis, where=where_text(results.cells))
+    draw = partial(plot, axis=axis, where=where_text(results.cells), key=SizeKey.of_all(results.cells))
     return Sketch(axis.name, data, _words(results, data, axis), draw)
 
 
@@ -91,9 +91,11 @@ def frame(results: Results) -> pd.DataFrame:
     return pd.DataFrame([*runs, *cells])
 
 
-def plot(data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str = "") -> Figure:
+def plot(
+    data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str = "", key: SizeKey | None = None
+) -> Figure:
     """Draw runs as points, cells as medians with whiskers; lines run along the size axis only."""
-    looks, names = _looks(data, axis), axes.panel_names(data)
+    looks, names = _looks((key or SizeKey.of(data)).within(data), axis), axes.panel_names(data)
     entries = [
         Line2D([], [], color=colour, linestyle=line_style(dashes), marker=marker, markersize=4.5, label=text)
         for text, (colour, dashes, marker) in looks.items()
@@ -112,9 +114,8 @@ def plot(data: pd.DataFrame, width_in: float, *, axis: Axis = MEMORY, where: str
     return panels.figure
 
 
-def _looks(data: pd.DataFrame, axis: Axis) -> dict[str, tuple[str, Any, str]]:
+def _looks(key: SizeKey, axis: Axis) -> dict[str, tuple[str, Any, str]]:
     """Return colour, dashes and marker of each line: lightness is an order only where memory is the line."""
-    key = SizeKey.of(data)
     if axis.line == "memory":
         return {text: (key.colours[text], "", key.markers[text]) for text in key.memories}
     return {
@@ -148,7 +149,8 @@ def _draw(
     )
     for text, (colour, dashes, marker) in looks.items():
         cells = data[(data["of"] == "cell") & (data[axis.line] == text)]
-        ax.plot(cells["x"], cells["pause_ms"], color=colour, linestyle=line_style(dashes), linewidth=1.1)
+        # Through the sizes themselves: lines through points that stand aside would cross where the data do not.
+        ax.plot(cells[axis.size], cells["pause_ms"], color=colour, linestyle=line_style(dashes), linewidth=1.1)
         for kind, cap, width in ((INTERVAL, 2.5, 0.9), (RANGE, 0.0, 0.6)):
             some = cells[cells["whisker"] == kind]
             ends = np.maximum([some["pause_ms"] - some["low_ms"], some["high_ms"] - some["pause_ms"]], 0.0)

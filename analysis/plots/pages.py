@@ -62,7 +62,12 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: no run has counted dirty pages.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return Sketch(
+        NAME,
+        data,
+        _words(results, data),
+        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
+    )
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -153,10 +158,10 @@ def _line(
     return {"of": of, **named, "runs": runs, **ends}
 
 
-def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:
     """Draw checkpoints as points coloured by memory, the slopes through them, and the bound of the transport."""
     points = data[data["of"] == "checkpoint"]
-    key, names = SizeKey.of(points), axes.panel_names(points)
+    key, names = (key or SizeKey.of(points)).within(points), axes.panel_names(points)
     dots = [
         Line2D([], [], linestyle="none", marker=key.markers[text], markersize=4, color=key.colours[text], label=text)
         for text in key.memories
@@ -267,6 +272,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading = f"One more dirty page costs {_cost(ends, 'µs')} {how}"
     else:
         heading = f"One more dirty page costs {_range([cost.estimate for cost in costs])} µs {how}"
+    if len(costs) == 1 and len(set(data["panel"])) > 1:
+        heading += f" (all of {meant[0].where.partition(', ')[2]})"
     bounds = [row.bound for row in meant or rows if np.isfinite(row.bound)]
     if bounds:
         heading += f"; the transport alone takes {_range(bounds)} µs"

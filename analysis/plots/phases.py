@@ -106,7 +106,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         share="x",
     )
     longest = float(data.loc[data["phase"] == PAUSE, "mean_ms"].max())
-    left = float(data[data["phase"].isin(list(OUTSIDE))].groupby("cell")["mean_ms"].sum().max())
+    left = max(_reach_before(own, longest) for _, own in data.groupby("cell"))
     right = max(_reach(own, longest) for _, own in data.groupby("cell"))
     panels.axes[0].set_xlim(-left - 0.03 * right, 1.03 * right)
     for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
@@ -125,6 +125,13 @@ def _reach(cell: pd.DataFrame, longest: float) -> float:
     return float(max(ends.max(), own.loc[PAUSE, "high_ms"], own.loc[PAUSE, "mean_ms"]))
 
 
+def _reach_before(cell: pd.DataFrame, longest: float) -> float:
+    """Return how far to the left of 0 the phases before the pause and their whiskers go."""
+    before = cell.set_index("phase").loc[list(OUTSIDE)[::-1]]
+    ends = before["mean_ms"].cumsum() + (before["high_ms"] - before["mean_ms"]).where(_whiskered(before, longest), 0.0)
+    return float(max(ends.max(), before["mean_ms"].sum()))
+
+
 def _whiskered(phase: pd.DataFrame, longest: float) -> pd.Series:
     return (phase["mean_ms"] > _LEAST_SHARE * longest) & (phase["high_ms"] > phase["low_ms"])
 
@@ -137,14 +144,16 @@ def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
     for phase, look in colours().items():
         means = by_phase[phase]["mean_ms"].to_numpy()
         ax.barh(rows, means, left=starts, height=_BAR, **fill(phase, *look))
-        starts = starts + means
         own = _whiskered(by_phase[phase], longest).to_numpy()
-        if phase in INSIDE and own.any():
-            lane = _LANES[INSIDE.index(phase) % len(_LANES)]
+        if own.any():
+            # At the end of a bar; before the pause at its beginning, where it grows.
+            at, step = (starts, -1) if phase in OUTSIDE else (starts + means, 1)
+            lane = _LANES[NAMES.index(phase) % len(_LANES)]
             halo = [withStroke(linewidth=1.6, foreground="white")]
             thin: Look = {"ecolor": INK, "elinewidth": 0.6, "capsize": 1.2, "path_effects": halo}
-            ends = _halves(by_phase[phase])[:, own]
-            ax.errorbar(starts[own], rows[own] + lane, xerr=ends, fmt="none", **thin)
+            ends = _halves(by_phase[phase])[::step, own]
+            ax.errorbar(at[own], rows[own] + lane, xerr=ends, fmt="none", **thin)
+        starts = starts + means
     total = by_phase[PAUSE]
     look_of_pause: Look = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2.0}
     ax.errorbar(total["mean_ms"], rows + _PAUSE_LANE, xerr=_halves(total), fmt="none", **look_of_pause)
@@ -158,7 +167,7 @@ def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
 
 def _halves(phase: pd.DataFrame) -> FloatArray:
     mean, low, high = (phase[name].to_numpy(dtype=np.float64) for name in ("mean_ms", "low_ms", "high_ms"))
-    return np.nan_to_num(np.maximum([mean - low, high - mean], 0.0))
+    return np.nan_to_num(np.maximum([mean - np.maximum(low, 0.0), high - mean], 0.0))
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
@@ -177,6 +186,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     kinds = set(data["whisker"])
     ends = exact if kinds == {INTERVAL} else few if kinds == {RANGE} else f"{exact}; in cells of few runs {few}"
     interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end."
+    if (data["low_ms"] < 0).any():
+        interval += " One cut off at 0 is of a mean that a few long ones make up."
     caption = (
         "Mean duration of each phase over the runs of a cell; means, because they add up. The VM stops at 0; request "
         f"and stop lie before it. At the right the mean pause in ms. {design_text(results, interval)}"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
 from matplotlib.lines import Line2D
 
+from analysis.plots.data import cell_columns
 from analysis.plots.style import DASHES, INK, MARKERS, line_style, ordered_colours
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from analysis.stored.cells import Cells
 
 
 @dataclass(frozen=True)
@@ -36,10 +38,20 @@ class SizeKey:
         return cls(
             memories,
             vcpus,
-            dict(zip(memories, ordered_colours(len(memories)), strict=True)),
+            dict(zip(memories, ordered_colours(len(memories), lines=True), strict=True)),
             {text: MARKERS[place % len(MARKERS)] for place, text in enumerate(memories)},
             {text: DASHES[place % len(DASHES)] for place, text in enumerate(vcpus)},
         )
+
+    @classmethod
+    def of_all(cls, cells: Cells) -> SizeKey:
+        """Return the key of every size of a campaign, so that one looks the same in every figure."""
+        return cls.of(pd.DataFrame([cell_columns(cells, place) for place in range(len(cells.names))]))
+
+    def within(self, data: pd.DataFrame) -> SizeKey:
+        """Return the key of the sizes that a frame has."""
+        memories, vcpus = _ordered(data, "memory", "mem_bytes"), _ordered(data, "vcpus", "smp")
+        return replace(self, memories=memories, vcpus=vcpus)
 
     def entries(self, *, markers: bool = False) -> list[Line2D]:
         """Return legend entries; of a size that never varies too, since it has to be known."""

@@ -37,7 +37,7 @@ BAND, BAND_EDGE = "#e4ecf3", "#8899aa"
 """Shaded ranges."""
 
 _WIDE_FROM_IN = 5.0
-_PALEST = 0.88
+_PALEST, _PALEST_LINE = 0.88, 0.62
 
 
 @dataclass(frozen=True)
@@ -135,9 +135,10 @@ def line_style(dashes: Any) -> Any:
     return (0, dashes) if dashes else "-"
 
 
-def ordered_colours(count: int) -> list[str]:
-    """Return colours whose order shows in grey too: viridis without its palest end."""
-    return [mpl.colors.to_hex(mpl.colormaps["viridis"](place)) for place in np.linspace(0.0, _PALEST, count)]
+def ordered_colours(count: int, *, lines: bool = False) -> list[str]:
+    """Return colours whose order shows in grey too: viridis without its palest end, a darker one for lines."""
+    palest = _PALEST_LINE if lines else _PALEST
+    return [mpl.colors.to_hex(mpl.colormaps["viridis"](place)) for place in np.linspace(0.0, palest, count)]
 
 
 def ink_on(colour: Any) -> str:

@@ -23,7 +23,7 @@ _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}
 def context(results: Results) -> dict[str, Any]:
     """Return what the template needs to answer first."""
     return {
-        "verdicts": [_verdict(finding) for finding in results.findings],
+        "verdicts": [_verdict(finding, _cause(finding, results)) for finding in results.findings],
         "tally": tally(results.findings),
         "legend": words.legend(results.findings),
         "levels": _levels_table(results.findings),
@@ -81,7 +81,18 @@ def accel_warning(accels: Sequence[str]) -> tuple[str, str]:
     return title, "The virtual CPUs ran on the host's own; times are those of this host."
 
 
-def _verdict(finding: Finding) -> dict[str, Any]:
+def _cause(finding: Finding, results: Results) -> str:
+    """Return what makes TCP slow here, for whoever asks about transports: it is no latency of a network."""
+    always, (_, over_tcp) = results.diagnostics.always_stalled, results.diagnostics.stalled
+    if finding.hypothesis.factor != "link.transport" or not always:
+        return ""
+    return (
+        f" In {always} of {plural(over_tcp, 'run')} over TCP every checkpoint waits about 40 ms for a delayed "
+        "acknowledgement of a small write, which is in this effect; link=nodelay does without."
+    )
+
+
+def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
     hypothesis = finding.hypothesis
     detail = [f"R = {plural(finding.runs, 'run')}"]
     if finding.strata:
@@ -98,7 +109,7 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "brief": words.brief(finding),
         "label": words.named_case(finding),
         "class": _WORDS[finding.word],
-        "sentence": words.answer_sentence(finding),
+        "sentence": words.answer_sentence(finding) + cause,
         "family": hypothesis.family,
         "exploratory": EXPLORATORY if finding.exploratory else "",
         "detail": "; ".join([*detail, *finding.notes]),

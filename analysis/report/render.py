@@ -168,7 +168,7 @@ def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
         for tail in ("p95", "p99")
     )
     return (
-        text(row["cell"]),
+        Cell(row["cell"], f"{row['mem_bytes']:020} {row['smp']:06} {row['panel']}"),
         number(row["pause"], middle),
         *tails,
         number(row["paused_share"], f"{100 * row['paused_share']:.1f} %"),
@@ -284,9 +284,19 @@ def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
             ("SHA-256 of plan.json", campaign.plan_sha256),
             *([("SHA-256 of the hypotheses", plan.hypotheses_sha256)] if plan.hypotheses else []),
             ("SHA-256 of the list of checkpoint files", hashlib.sha256(listing.encode()).hexdigest()),
+            ("SHA-256 of the analysis code", code_sha256()),
         ],
         "unfinished": _unfinished(campaign),
     }
+
+
+def code_sha256() -> str:
+    """Return the hash of the code and templates that make a report: names and contents, in order of the names."""
+    whole, root = hashlib.sha256(), Path(__file__).parents[1]
+    for path in sorted(one for one in root.rglob("*") if one.suffix in {".py", ".html", ".js"}):
+        whole.update(f"{path.relative_to(root).as_posix()}\n".encode())
+        whole.update(path.read_bytes())
+    return whole.hexdigest()
 
 
 def _unfinished(campaign: Campaign) -> str:

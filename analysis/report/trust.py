@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from analysis.plots.drift import late_runs
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.page import Column, Table, number, text
 from analysis.report.words import effect_text, equals
@@ -108,6 +109,8 @@ def _drift(results: Results) -> str:
     )
     change = change_over_campaign((middle, low, high), hours)
     within = "every comparison is made within blocks, which a slow drift leaves alone"
+    if late := int(late_runs(results.runs).sum()):
+        within += f", but for {plural(late, 'run')} measured after a later block had begun"
     if change.startswith(CANNOT):
         return f"whether pauses drifted {change}, so wide is the interval; {within}"
     seen = "none shows" if low <= 0 <= high else "pauses drifted"

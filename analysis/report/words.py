@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 _UNDECIDED = "undecided"
 _TRIVIAL = "trivially positive"
+_OPPOSITE = "opposite sign"
+_DIFFERS = "differs between levels, no pooled verdict"
 _MEANINGS = {
     "material": "the whole interval lies at or beyond the smallest effect of interest, in the direction claimed",
     "direction certain, size uncertain": (
@@ -27,16 +29,20 @@ _MEANINGS = {
         "there is an effect in the direction claimed, and the whole interval lies below the smallest effect of interest"
     ),
     "equivalent to none": "the interval holds no effect, and no effect that would matter on either side",
-    "opposite sign": "the whole interval lies on the other side of no effect than claimed",
+    _OPPOSITE: "the whole interval lies on the other side of no effect than claimed",
     "no material growth": "the interval excludes an effect that matters in the direction claimed, not one against it",
     "equivalent": "the whole interval lies within the smallest effect of interest on both sides of no effect",
     "a material difference": "the whole interval lies beyond the smallest effect of interest on one side",
+    _DIFFERS: (
+        "the effect differs between levels of another factor by more than the smallest effect of interest, and the "
+        "levels disagree on the word"
+    ),
     _UNDECIDED: "the interval allows both no effect and one that matters",
 }
 _BRIEF = {
     _TRIVIAL: "it {grows}, but by less than matters",
     "equivalent to none": "no effect that matters, either way",
-    "opposite sign": "it goes the other way",
+    _OPPOSITE: "it goes the other way",
     "no material growth": "no effect that matters in this direction",
     "material": "by enough to matter",
     "direction certain, size uncertain": "whether by enough to matter is open",
@@ -56,7 +62,9 @@ def brief(finding: Finding) -> str:
     falls = finding.hypothesis.direction == "decreasing"
     contrast = finding.hypothesis.kind == "contrast"
     grows = ("is less" if falls else "is more") if contrast else ("falls" if falls else "grows")
-    return _BRIEF.get(finding.label, finding.label).format(grows=grows)
+    said = _BRIEF.get(finding.label, finding.label).format(grows=grows)
+    small = max(abs(finding.effect.low), abs(finding.effect.high)) < finding.sesoi
+    return f"{said}, by less than matters" if finding.label == _OPPOSITE and small else said
 
 
 def named_case(finding: Finding) -> str:

@@ -9,7 +9,7 @@ for (const button of document.querySelectorAll("th button")) {
     const numeric = head.classList.contains("n");
     const key = (row) => {
       const cell = row.children[head.cellIndex];
-      if (!numeric) return cell.textContent;
+      if (!numeric) return cell.dataset.key ?? cell.textContent;
       return cell.dataset.key === undefined ? NaN : Number(cell.dataset.key);
     };
     const order = (a, b) => {
