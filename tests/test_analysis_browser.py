@@ -69,6 +69,18 @@ def test_a_click_on_a_heading_sorts_up_and_down(browser: webdriver.Chrome, page:
     assert head.get_attribute("aria-sort") == "descending"
 
 
+def test_cells_are_sorted_by_their_size_and_not_by_its_letters(browser: webdriver.Chrome, page: Path) -> None:
+    _open(browser, page, 1200)
+    browser.find_element(By.CSS_SELECTOR, "#cells thead th:nth-child(1) button").click()
+    shown = [row.text for row in browser.find_elements(By.CSS_SELECTOR, "#cells tbody tr > :nth-child(1)")]
+    small, large = (
+        [place for place, text in enumerate(shown) if text.startswith(size)] for size in ("512 MiB", "1 GiB")
+    )
+    assert small
+    assert large
+    assert max(small) < min(large)
+
+
 def test_the_console_stays_empty(browser: webdriver.Chrome, page: Path) -> None:
     _open(browser, page, 1200)
     assert browser.get_log("browser") == []

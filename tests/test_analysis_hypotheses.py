@@ -130,6 +130,17 @@ def test_a_value_is_held_against_its_range(campaign: Campaign) -> None:
     assert verdict(campaign, runs, low=0.5, high=0.6, **asked).word == "INCONCLUSIVE"
 
 
+def test_the_p_value_of_a_value_is_that_of_the_runs_on_its_side(campaign: Campaign) -> None:
+    asked = {"kind": "value", "factor": None, "outcome": "period", "where": {"smp": [1]}}
+    runs = runs_with(campaign)
+    few = int((runs["smp"] == 1).sum())
+    assert verdict(campaign, runs, low=0.0, high=9.0, **asked).pvalue == pytest.approx(0.5**few)
+    assert verdict(campaign, runs, low=8.0, high=9.0, **asked).pvalue == pytest.approx(0.5**few)
+    beyond = runs.copy()
+    beyond.loc[beyond.index[beyond["smp"] == 1][0], "period"] = 99.0
+    assert verdict(campaign, beyond, low=0.0, high=9.0, **asked).pvalue == pytest.approx((few + 1) * 0.5**few)
+
+
 def test_no_pooled_word_where_levels_disagree(campaign: Campaign) -> None:
     found = verdict(campaign, runs_with(campaign, at_four=0.3))
     assert found.interaction_pvalue < 0.001

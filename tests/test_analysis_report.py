@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +14,9 @@ from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 
 from analysis.derived.results import derive
 from analysis.plots.drawing import Drawing, Picture, Skipped
+from analysis.report import answer
 from analysis.report.page import Built
-from analysis.report.render import render
+from analysis.report.render import code_sha256, render
 from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
@@ -139,6 +141,7 @@ def test_the_command_the_seed_and_the_hashes_are_on_the_page(tmp_path: Path) -> 
     assert "python -m analysis results/quiet" in page
     assert "<dt>Seed of the order</dt><dd>1</dd>" in page
     assert "a1" * 32 in page
+    assert f"<dt>SHA-256 of the analysis code</dt><dd>{code_sha256()}</dd>" in page
     assert str(tmp_path) not in page
 
 
@@ -219,3 +222,16 @@ def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
     others = text[text.index("The same verdicts under other choices") :]
     assert re.search(r"C3 no warm-up left out [\d.]+ ms \[[\d.]+, [\d.]+\] REFUTED", others)
     assert "Refuted: Each pause takes 2 to 4 s: " in text
+
+
+def test_the_verdict_on_a_transport_says_that_tcp_waits_for_acknowledgements(tmp_path: Path) -> None:
+    asked = {"kind": "contrast", "factor": "link.transport", "levels": ["unix", "tcp"]}
+    other = {"id": "H2", "claim": "The pause grows with vCPUs.", "factor": "smp"}
+    fake = Fake(links=("unix", "tcp"), hypotheses=({"id": "H1", "claim": "TCP is slower.", **asked}, other), repeats=6)
+    results = derive(load_study([write_campaign(tmp_path, fake)]))
+    stalled = replace(results, diagnostics=replace(results.diagnostics, always_stalled=3, stalled=(3, 6)))
+    first, second = (one["sentence"] for one in answer.context(stalled)["verdicts"])
+    assert "In 3 of 6 runs over TCP every checkpoint waits about 40 ms for a delayed acknowledgement" in first
+    assert "acknowledgement" not in second
+    free = replace(results, diagnostics=replace(results.diagnostics, always_stalled=0))
+    assert "acknowledgement" not in answer.context(free)["verdicts"][0]["sentence"]

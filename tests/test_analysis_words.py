@@ -49,6 +49,13 @@ def test_a_refutation_of_an_effect_that_is_there_says_that_it_is_there() -> None
     )
 
 
+def test_what_goes_the_other_way_by_little_is_said_to_be_little_and_not_zero() -> None:
+    small = _finding("REFUTED", "opposite sign", effect=Effect(-0.013, -0.024, -0.00018))
+    assert brief(small) == "it goes the other way, by less than matters"
+    assert "\N{MINUS SIGN}0.02]" in small.sentence
+    assert brief(_finding("REFUTED", "opposite sign", effect=Effect(-0.2, -0.3, -0.1))) == "it goes the other way"
+
+
 def test_the_word_is_not_said_again_in_the_sentence() -> None:
     for exploratory in (False, True):
         said = answer_sentence(_finding("REFUTED", "trivially positive", exploratory=exploratory))

@@ -38,7 +38,8 @@ from analysis.plots import (
     violin,
 )
 from analysis.plots.drawing import NoFigureError
-from analysis.plots.style import look
+from analysis.plots.sizes import SizeKey
+from analysis.plots.style import CATEGORIES, look
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -143,6 +144,18 @@ class TestInteraction:
         assert lines.loc["1 vCPU, working set growing with RAM", "change"] == pytest.approx(change)
         assert set(lines["steps"]) == {"256 MiB to 1 GiB"}
 
+    def test_lines_run_through_the_sizes_so_that_they_cross_where_the_data_do(self, sweep: Results) -> None:
+        data = interaction.frame(sweep)
+        figure = interaction.plot(data, 7.0)
+        ends = {
+            tuple(np.asarray(line.get_xdata(), dtype=float))
+            for ax in figure.axes
+            for line in ax.lines
+            if line.get_linestyle() != "None" and line.get_color() in CATEGORIES
+        }
+        assert (GIB / 4, GIB) in ends
+        assert all(set(some) <= {GIB / 4, GIB} for some in ends if len(some) > 1)
+
     def test_a_size_that_never_varies_has_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="memory never varies"):
             interaction.sketch(single, interaction.MEMORY)
@@ -209,6 +222,17 @@ class TestPhases:
 
     def test_the_heading_names_the_longest_phase(self, sweep: Results) -> None:
         assert phases.sketch(sweep).words.heading.startswith("The save phase is the longest part of the pause in")
+
+    def test_what_comes_before_the_pause_has_its_whisker_inside_the_figure(self, sweep: Results) -> None:
+        data = phases.frame(sweep)
+        long = data["phase"] == "request"
+        data.loc[long, ["mean_ms", "low_ms", "high_ms"]] = [30.0, -10.0, 70.0]
+        ax = phases.plot(data, 7.0).axes[0]
+        ends = [x for bars in ax.collections for part in bars.get_segments() for x in part[:, 0]]
+        stop = data.loc[data["phase"] == "stop", "mean_ms"].max()
+        assert min(ends) == pytest.approx(-70.0 - stop, abs=1.0)
+        assert ax.get_xlim()[0] < min(ends)
+        assert 0 >= max(end for end in ends if end < 1) > -1.0 - stop
 
 
 class TestGantt:
@@ -445,6 +469,14 @@ class TestDrift:
         np.testing.assert_allclose(data.groupby("cell")["residual"].median(), 0.0, atol=1e-12)
         assert drift.block_starts(data) == [9, 17, 25, 33, 41]
 
+    def test_a_run_that_began_after_one_of_a_later_block_is_late(self, sweep: Results) -> None:
+        assert not drift.frame(sweep)["late"].any()
+        started = sweep.runs["started_at"].copy()
+        started.loc[sweep.runs.index[sweep.runs["block"] == sweep.runs["block"].min()][0]] = started.max() + 1
+        late = drift.late_runs(sweep.runs.assign(started_at=started))
+        assert late.sum() == 1
+        assert sweep.runs.loc[late, "block"].tolist() == [sweep.runs["block"].min()]
+
     def test_a_trend_in_time_is_found_within_cells(self, sweep: Results) -> None:
         hours = (sweep.runs["started_at"] - sweep.runs["started_at"].min()) / 3600
         drifting = replace(sweep, runs=sweep.runs.assign(pause=0.02 * np.exp(0.5 * hours)))
@@ -490,6 +522,17 @@ class TestEqual:
         assert len(data) == 12
         assert data["floor"].iloc[0] == noise_floor(sweep.runs)
         assert data["sesoi"].iloc[0] == 0.05
+
+    def test_the_floor_is_shaded_as_far_as_either_could_be_above_the_other(self, sweep: Results) -> None:
+        data = equal.frame(sweep).assign(floor=0.25)
+        shaded = (
+            equal.plot(data, 7.0)
+            .axes[0]
+            .patches[0]
+            .get_extents()
+            .transformed(equal.plot(data, 7.0).axes[0].transData.inverted())
+        )
+        assert (shaded.x0, shaded.x1) == (pytest.approx(-20), pytest.approx(25))
 
     def test_cells_that_all_differ_have_no_figure(self, demo: Results) -> None:
         with pytest.raises(NoFigureError, match="no two cells are the same machine"):
@@ -543,3 +586,11 @@ def _with(table: object, name: str, values: list[None]) -> object:
 
     assert isinstance(table, pa.Table)
     return table.set_column(table.column_names.index(name), name, pa.array(values, pa.int64()))
+
+
+def test_a_size_looks_the_same_in_every_figure(sweep: Results) -> None:
+    whole = SizeKey.of_all(sweep.cells)
+    data = interaction.frame(sweep)
+    part = whole.within(data[data["mem_bytes"] == GIB])
+    assert part.memories == ("1 GiB",)
+    assert part.colours["1 GiB"] == whole.colours["1 GiB"] != whole.colours["256 MiB"]
