@@ -18,7 +18,10 @@ EXPLORATORY = "\N{DAGGER}"
 """The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS = 100, 10
-_THOUSANDS_FROM = 999.5
+_THOUSANDS_FROM, _WHOLE_FROM_PERCENT = 999.5, 100
+_LEAST_PERCENT, _TENTH = 0.005, 0.05
+"""Percents that one decimal would round to 0, and two do not."""
+
 _SPACE, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 _UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vCPUs?|GHz|MHz)(?![\w-]))", re.ASCII)
 _PERCENT = re.compile(r"(?<=\d)%")
@@ -61,6 +64,18 @@ def figures_text(number: float, *, signed: bool = False) -> str:
     sign = "+" if signed else ""
     shown = f"{number:{sign},.0f}" if abs(number) >= _THOUSANDS_FROM else f"{number:{sign}#.3g}".removesuffix(".")
     return shown.replace("-", _MINUS)
+
+
+def change_text(percent: float) -> str:
+    """Return a change in percent, without the sign of it: ``+43.6``, ``+120``, and ``-0.02``, which is not 0."""
+    if math.isinf(percent):
+        return ("+" if percent > 0 else _MINUS) + "\N{INFINITY}"
+    if _LEAST_PERCENT <= abs(percent) < _TENTH:
+        text = f"{percent:+.1g}"
+    else:
+        text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else 1}f}"
+    # What rounds to nothing has no sign.
+    return text.replace("-", _MINUS) if float(text.replace(",", "")) else text[1:]
 
 
 def percent_text(share: float) -> str:

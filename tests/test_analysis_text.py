@@ -6,6 +6,7 @@ import pytest
 
 from analysis.text import (
     accel_text,
+    change_text,
     count_text,
     figures_text,
     listed,
@@ -53,6 +54,17 @@ def test_counts_and_shares() -> None:
 def test_figures_are_three_with_their_zeros(number: float, shown: str) -> None:
     assert figures_text(number) == shown
     assert figures_text(abs(number), signed=True).startswith("+")
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown"),
+    [
+        *[(43.61, "+43.6"), (120.4, "+120"), (1234.5, "+1,234"), (0.0, "0.0"), (-0.001, "0.0"), (0.06, "+0.1")],
+        *[(-0.018, "\N{MINUS SIGN}0.02"), (0.0051, "+0.005"), (math.inf, "+\N{INFINITY}")],
+    ],
+)
+def test_a_change_that_is_not_nothing_does_not_look_like_it(percent: float, shown: str) -> None:
+    assert change_text(percent) == shown
 
 
 def test_how_a_pair_ran_is_never_left_to_guess() -> None:

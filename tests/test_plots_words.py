@@ -29,5 +29,5 @@ def test_a_change_with_a_very_wide_interval_cannot_be_told(low: float) -> None:
 
 
 def test_what_rounds_to_nothing_has_no_sign() -> None:
-    assert signed_percent(-0.0001) == f"0.0{SPACE}%"
+    assert signed_percent(-0.00001) == f"0.0{SPACE}%"
     assert signed(-1234.56) == "\N{MINUS SIGN}1,234.6"

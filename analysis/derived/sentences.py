@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.stored.factors import factor_text, level_text
-from analysis.text import figures_text
+from analysis.text import change_text, figures_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,8 +29,6 @@ _OUTCOMES = {
     "colo_start": "the way into COLO",
 }
 _SECONDS_FROM = 1.0
-_HUNDREDTH, _TENTH = 0.005, 0.05
-"""Percents that one digit would round to 0, and two do not."""
 
 
 def outcome_text(outcome: str) -> str:
@@ -40,19 +38,10 @@ def outcome_text(outcome: str) -> str:
 
 def percent_change(effect: Effect) -> str:
     """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``."""
-    middle = f"{_signed(100 * effect.estimate)} %"
+    middle = f"{change_text(100 * effect.estimate)} %"
     if math.isnan(effect.low) or math.isnan(effect.high):
         return f"{middle} (no interval)"
-    return f"{middle} [{_signed(100 * effect.low)}, {_signed(100 * effect.high)}]"
-
-
-def _signed(number: float) -> str:
-    if math.isinf(number):
-        return "+\N{INFINITY}" if number > 0 else "-\N{INFINITY}"
-    digits = 0 if abs(number) >= 100 else 1  # noqa: PLR2004 - three figures tell enough
-    # What is not 0 shall not look like it: an interval that ends at 0 says something else.
-    shown = f"{number:+.1g}" if _HUNDREDTH <= abs(number) < _TENTH else f"{number:+,.{digits}f}"
-    return shown.replace("-", "\N{MINUS SIGN}")
+    return f"{middle} [{change_text(100 * effect.low)}, {change_text(100 * effect.high)}]"
 
 
 def amount(value: float, outcome: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.text import accel_text, count_text, ms_text, plural
+from analysis.text import accel_text, change_text, count_text, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,7 +25,6 @@ INTERVAL, RANGE = "interval", "range"
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 CANNOT = "cannot be told"
 
-_HUNDRED_PERCENT = 1.0
 _MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
 
@@ -130,7 +129,7 @@ def signed(number: float, digits: int = 1) -> str:
 
 def signed_percent(share: float) -> str:
     """Return a relative change as ``+1.2 %``."""
-    return f"{signed(100 * share, 0 if abs(share) >= _HUNDRED_PERCENT else 1)}{SPACE}%"
+    return f"{DASH if math.isnan(share) else change_text(100 * share)}{SPACE}%"
 
 
 def percent_interval(estimate: float, low: float, high: float) -> str:
