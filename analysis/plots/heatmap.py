@@ -203,7 +203,7 @@ def _bar(panels: axes.Panels, norm: Normalize) -> None:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     known = data[data["runs"] > 0]
     low, high = (known[known["pause_ms"] == end].iloc[0] for end in (known["pause_ms"].min(), known["pause_ms"].max()))
-    heading = f"The pause is longest at {_said(high)}, and shortest at {_said(low)}{few_runs(results)}"
+    heading = f"Median pauses go from {_said(low)} to {_said(high)}{few_runs(results)}"
     short = int(data["short"].sum())
     hatched = f" Hatched: {plural(short, 'cell')} of which launches failed or are missing." if short else ""
     brackets = whiskers_text(known["whisker"], "In brackets", thin=False)
@@ -216,4 +216,4 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 
 
 def _said(row: pd.Series) -> str:
-    return f"{full_name(row['memory'] + ' and ' + row['vcpus'], row['panel'])} ({ms_text(row['pause_ms'])} ms)"
+    return f"{ms_text(row['pause_ms'])} ms ({full_name(row['memory'] + ' and ' + row['vcpus'], row['panel'])})"
