@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
-from analysis.derived.diagnostics import outside_block
+from analysis.derived.drift import drift, outside_block
 from analysis.derived.model import model_of
 from analysis.derived.results import derive
 from analysis.stored.load import Campaign, load_campaign
@@ -81,3 +81,21 @@ def test_a_drift_is_one_of_time(tmp_path: Path) -> None:
         run.checkpoints["pause_s"] *= np.exp((run.record.started_at - first) / 1000)
     span = runs.runs[-1].record.started_at - first
     assert model_of(runs).drift == pytest.approx(span / 1000, rel=0.3)
+
+
+def test_what_a_block_had_in_common_is_no_drift_of_as_many_runs() -> None:
+    found = []
+    for seed in range(400):
+        rng = np.random.default_rng(seed)
+        started = np.arange(84.0) * 40
+        logs = np.repeat(rng.normal(0, 0.05, 6), 14) + rng.normal(0, 0.05, 84)
+        ids = {"cell": np.tile(np.arange(14), 6), "folder": 0, "block": np.repeat(np.arange(6), 14)}
+        change = drift(pd.DataFrame({**ids, "quality_ok": True, "started_at": started, "pause": np.exp(logs)}))
+        assert change is not None
+        found.append(not change.per_hour.low <= 0 <= change.per_hour.high)
+    assert np.mean(found) <= 0.065
+
+
+def test_four_blocks_cannot_tell_a_drift() -> None:
+    ids = {"cell": [0] * 4, "folder": 0, "block": range(4), "quality_ok": True}
+    assert drift(pd.DataFrame({**ids, "started_at": np.arange(4.0) * 600, "pause": np.exp(np.arange(4.0))})) is None

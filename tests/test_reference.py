@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +25,18 @@ def test_the_report_of_a_real_campaign_is_rebuilt_with_the_same_verdicts_byte_fo
     found = (page.parent / "verdicts.json").read_text(encoding="utf-8")
     assert not any(one["exploratory"] for one in json.loads(found)["verdicts"])
     assert found == (campaign / "verdicts.json").read_text(encoding="utf-8")
+
+
+def test_another_process_makes_the_same_report_of_a_real_campaign_byte_for_byte(tmp_path: Path) -> None:
+    campaign = REFERENCE / "procedure_claims"
+    made = [tmp_path / name for name in ("one", "other")]
+    for seed, out in enumerate(made):
+        command = [sys.executable, "-m", "analysis", str(campaign), "--out", str(out)]
+        subprocess.run(command, env=os.environ | {"PYTHONHASHSEED": str(seed)}, check=True, timeout=300)
+    one, other = ({path.relative_to(out): path.read_bytes() for path in out.rglob("*.*")} for out in made)
+    assert len(one) > 50
+    assert [path for path in one if one[path] != other.get(path)] == []
+    assert one.keys() == other.keys()
 
 
 def test_there_is_a_real_campaign_and_it_says_how_it_ran() -> None:

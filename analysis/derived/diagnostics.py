@@ -8,9 +8,9 @@ from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analysis import stats
+from analysis.derived.drift import Drift, drift, outside_block
 from analysis.derived.finding import Effect
 from analysis.derived.hypotheses import aa_logs, equals, judge, noise_floor, question
 from analysis.stored.records import Hypothesis
@@ -18,12 +18,10 @@ from analysis.stored.records import Hypothesis
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from numpy.typing import NDArray
+    import pandas as pd
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
-
-_FEWEST_RUNS = 3
 
 
 @dataclass(frozen=True)
@@ -45,21 +43,6 @@ class Control:
 
 
 @dataclass(frozen=True)
-class Drift:
-    """How run medians moved over the campaign, each against the others of its cell.
-
-    Attributes:
-        per_hour: relative change per hour (Theil-Sen within cells), with a 95 % interval.
-        pvalue: of no change, two-sided (Kendall).
-        runs: how many runs in cells with at least two.
-    """
-
-    per_hour: Effect
-    pvalue: float
-    runs: int
-
-
-@dataclass(frozen=True)
 class Sensitivity:
     """A hypothesis judged in other ways than the declared one: whether the word hangs on a choice."""
 
@@ -75,7 +58,7 @@ class Diagnostics:
 
     Attributes:
         controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.
-        drift: None with too few runs.
+        drift: None with too few blocks.
         steadiness: how many runs are of each class.
         warmup_cut: the largest warm-up that MSER-5 would cut in any run; ``warmup``: what was cut, at least.
         outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
@@ -117,7 +100,7 @@ def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostic
     return Diagnostics(
         controls=controls,
         noise_floor=noise_floor(runs),
-        drift=_drift(runs),
+        drift=drift(runs),
         steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
         warmup_cut=int(runs["mser"].max()),
         warmup=int(runs["warmup"].min()),
@@ -147,39 +130,6 @@ def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control
         float(np.expm1(np.abs(logs).max())),
         len(logs),
     )
-
-
-def residuals(runs: pd.DataFrame) -> pd.Series:
-    """Return the log of each run's median pause over its cell's; NaN in cells with a single run."""
-    logs = np.log(runs["pause"])
-    centre = logs.groupby(runs["cell"]).transform("median")
-    alone = logs.groupby(runs["cell"]).transform("size") < 2  # noqa: PLR2004 - one run is its own median
-    return (logs - centre).mask(alone)
-
-
-def outside_block(runs: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which runs started after the first run of a later block of their folder: those measured again.
-
-    A block holds what happened to the host in its time; it does not hold what happened to such a run. Folders of one
-    study may have been measured in any order, and campaigns in them may have one name.
-    """
-    first = runs.groupby(["folder", "block"])["started_at"].min().astype(float).sort_index(ascending=False)
-    of_later = first.groupby("folder").transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
-    own = pd.MultiIndex.from_frame(runs[["folder", "block"]])
-    outside: NDArray[np.bool_] = runs["started_at"].to_numpy() > of_later.reindex(own).to_numpy()
-    return outside
-
-
-def _drift(runs: pd.DataFrame) -> Drift | None:
-    """Compare runs of the same cell only: what tells cells apart is no drift."""
-    shared = runs[runs["cell"].map(runs["cell"].value_counts()) > 1]
-    hours = (shared["started_at"] - runs["started_at"].min()).to_numpy(dtype=float) / 3600
-    if len(hours) < _FEWEST_RUNS or shared.groupby("cell")["started_at"].nunique().max() == 1:
-        return None
-    logs = np.log(shared["pause"].to_numpy(dtype=float))
-    slope = stats.stratified_theil_sen(hours, logs, shared["cell"].tolist(), confidence=0.95)
-    ends = (slope.estimate, slope.low, slope.high)
-    return Drift(Effect(*(float(np.expm1(end)) for end in ends)), slope.pvalue_two_sided, len(hours))
 
 
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:

@@ -7,6 +7,7 @@ import warnings
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -25,6 +26,8 @@ KINDS = ("svg", "pdf", "png")
 """Kinds of files over the width of the page."""
 
 _MOST_SVG_BYTES = 250_000
+_PLACES = 6
+"""Decimals of a position, in shares of the figure: far less than anybody sees."""
 
 
 class NoFigureError(Exception):
@@ -130,7 +133,19 @@ def _files(figure: Figure, dpi: int, kinds: Sequence[str]) -> dict[str, bytes]:
         figure.draw_without_rendering()
         # Laid out once for all kinds of file: they then agree, and only one of them pays for it.
         figure.set_layout_engine("none")
+        _settle(figure)
         return {kind: _save(figure, kind, dpi) for kind in kinds}
+
+
+def _settle(figure: Figure) -> None:
+    """Round where everything stands: the last bits of a layout differ from one process to the next.
+
+    Matplotlib names clips in an SVG by the hash of where they are.
+    """
+    for ax in figure.axes:
+        ax.set_position(np.round(ax.get_position(original=True).bounds, _PLACES).tolist())
+    for text in figure.texts:
+        text.set_position(np.round(text.get_position(), _PLACES).tolist())
 
 
 def _save(figure: Figure, kind: str, dpi: int) -> bytes:

@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis import stats
+from analysis.derived.drift import FEWEST_BLOCKS, drift, outside_block
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
@@ -51,8 +51,8 @@ def frame(results: Results) -> pd.DataFrame:
     """Return per run its ``place`` (1-based) in the order measured, ``hours`` since the first, and ``residual`` (log).
 
     The residual is the log of the run median less the median of these in its cell; ``rolling`` is the median residual
-    of the runs around, see :func:`window`, and ``trend`` the line of :func:`slope_per_hour`; NaN where there is none.
-    ``late`` are those of :func:`late_runs`.
+    of the runs around, see :func:`window`, and ``trend`` the line of :func:`analysis.derived.drift.drift`; NaN where
+    there is none. ``late`` are those of :func:`analysis.derived.drift.outside_block`.
 
     Raises:
         NoFigureError: no cell was measured twice.
@@ -67,32 +67,15 @@ def frame(results: Results) -> pd.DataFrame:
         run_id=runs["run_id"],
         campaign=runs["campaign"],
         block=runs["block"],
-        late=late_runs(runs),
+        late=outside_block(runs),
         place=np.arange(1, len(runs) + 1),
         hours=(runs["started_at"] - runs["started_at"].min()) / _HOUR_S,
         residual=logs - logs.groupby(runs["cell"]).transform("median"),
     )[again].reset_index(drop=True)
     rolling = data["residual"].rolling(window(len(data)), center=True, min_periods=_FEWEST).median()
-    found = slope_per_hour(data)
-    trend = np.nan if found is None else _line(data, found.estimate)
+    found = drift(results.runs)
+    trend = np.nan if found is None else found.level + found.per_hour.estimate * data["hours"]
     return data.assign(rolling=rolling, trend=trend)
-
-
-def late_runs(runs: pd.DataFrame) -> pd.Series:
-    """Tell which runs began after one of a later block had: a drift between blocks is in them.
-
-    Args:
-        runs: with ``campaign``, ``block`` and ``started_at``.
-    """
-    first = runs.groupby(["campaign", "block"])["started_at"].min().sort_index(ascending=False)
-    later = first.groupby("campaign").transform(lambda starts: starts.cummin().shift(fill_value=np.inf))
-    own = pd.MultiIndex.from_frame(runs[["campaign", "block"]])
-    return pd.Series(runs["started_at"].to_numpy() > later.loc[own].to_numpy(), index=runs.index)
-
-
-def _line(data: pd.DataFrame, slope: float) -> pd.Series:
-    line = slope * data["hours"]
-    return line + (data["residual"] - line).median()
 
 
 def window(runs: int) -> int:
@@ -151,28 +134,24 @@ def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
     ax.margins(x=0.02)
 
 
-def slope_per_hour(data: pd.DataFrame) -> stats.SlopeResult | None:
-    """Return the trend of the log pause per hour within cells (95 %); None where no two runs tell."""
-    try:
-        return stats.stratified_theil_sen(data["hours"], data["residual"], data["cell"].tolist(), confidence=0.95)
-    except ValueError:
-        return None
-
-
 def _words(results: Results, data: pd.DataFrame) -> Words:
-    found = slope_per_hour(data)
+    found = drift(results.runs)
     if found is None:
         most = 100 * float(np.expm1(data["residual"].abs().max()))
         heading, said = (
             f"Runs differ from their cell's median by up to {most:.1f}{SPACE}%",
-            "No trend over time can be estimated.",
+            f"Fewer than {FEWEST_BLOCKS} blocks: too few for a trend over time with its interval.",
         )
     else:
-        change = change_over_campaign((found.estimate, found.low, found.high), float(data["hours"].max()))
-        drifted = "No drift shows" if found.low <= 0 <= found.high else "Pauses drifted"
+        slope = found.per_hour
+        change = change_over_campaign((slope.estimate, slope.low, slope.high), found.hours)
+        drifted = "No drift shows" if slope.low <= 0 <= slope.high else "Pauses drifted"
         untold = change.startswith(CANNOT)
         heading = f"Whether pauses drifted {change}" if untold else f"{drifted}: run medians change by {change}"
-        said = f"Dashed: Theil-Sen trend on time within cells; the change is along it, with its 95{SPACE}% interval."
+        said = (
+            f"Dashed: Theil-Sen trend through the median runs of {found.blocks} blocks; the change is along it, with "
+            f"its 95{SPACE}% interval over blocks."
+        )
     once = len(results.runs) - len(data)
     missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""
     caption = (

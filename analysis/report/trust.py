@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.plots.drift import late_runs
+from analysis.derived.drift import FEWEST_BLOCKS
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.page import Column, Table, number, text
 from analysis.report.words import effect_text, equals
@@ -14,8 +14,6 @@ from analysis.text import MISSING, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
-
-    import pandas as pd
 
     from analysis.derived.diagnostics import Diagnostics
     from analysis.derived.finding import Effect
@@ -100,27 +98,19 @@ def _aa(found: Diagnostics) -> str:
 
 
 def _drift(results: Results) -> str:
-    found, hours = results.diagnostics.drift, _drift_hours(results.runs)
+    found = results.diagnostics.drift
     if found is None:
-        return "too few repeated runs to see any"
-    low, middle, high = (
-        math.log1p(end) if end > -1 else -math.inf
-        for end in (found.per_hour.low, found.per_hour.estimate, found.per_hour.high)
-    )
-    change = change_over_campaign((middle, low, high), hours)
+        return f"fewer than {FEWEST_BLOCKS} blocks: too few to see any"
+    low, middle, high = found.per_hour.low, found.per_hour.estimate, found.per_hour.high
+    change = change_over_campaign((middle, low, high), found.hours)
     within = "every comparison is made within blocks, which a slow drift leaves alone"
-    if late := int(late_runs(results.runs).sum()):
+    if late := results.diagnostics.outside_block:
         within += f", but for {plural(late, 'run')} measured after a later block had begun"
     if change.startswith(CANNOT):
         return f"whether pauses drifted {change}, so wide is the interval; {within}"
     seen = "none shows" if low <= 0 <= high else "pauses drifted"
-    return f"{seen}: run medians change by {change} (95 % interval, p {equals(found.pvalue)}); {within}"
-
-
-def _drift_hours(runs: pd.DataFrame) -> float:
-    """Return the hours from the first run to the last one whose cell was measured again."""
-    shared = runs["cell"].map(runs["cell"].value_counts()) > 1
-    return float(runs.loc[shared, "started_at"].max() - runs["started_at"].min()) / 3600
+    how = f"95 % interval over {found.blocks} blocks, p {equals(found.pvalue)}"
+    return f"{seen}: run medians change by {change} ({how}); {within}"
 
 
 def _warmup(found: Diagnostics) -> str:
