@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
+from analysis.derived.drift import drift
 from analysis.derived.effects import GIB, across_runs, splits, within_runs
 from analysis.stats.calibrate import COVER_95, SLACK, Rate, as_rate
 from analysis.stats.simulate import simulate_checkpoints, simulate_runs
@@ -99,6 +100,32 @@ def page_cost(model: Model, *, studies: int, seed: int) -> list[Rate]:
         as_rate("page cost", "Welch interval between runs: coverage", across, 0.95, COVER_95),
         as_rate("page cost", "Welch interval within runs: coverage", within, 0.95, COVER_95),
     ]
+
+
+def host_drift(model: Model, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often the 95 % interval of the drift holds none, where blocks differ by as much as runs do.
+
+    Empty where the blocks are too few for an interval.
+
+    Args:
+        model: the campaign, of which every size is a cell; nothing in it drifts.
+        studies: how many campaigns; each takes milliseconds.
+        seed: of the generator.
+    """
+    rng = np.random.default_rng(seed)
+    shape = (model.blocks, len(model.sizes))
+    block, cell = (axis.ravel() for axis in np.indices(shape))
+    runs = pd.DataFrame({"cell": cell, "folder": 0, "block": block, "quality_ok": True})
+    runs["started_at"] = 60.0 * np.arange(len(runs))
+    held = []
+    for _ in range(studies):
+        logs = model.run_sd * (rng.standard_normal((model.blocks, 1)) + rng.standard_normal(shape))
+        found = drift(runs.assign(pause=np.exp(logs.ravel())))
+        if found is None:
+            return []
+        held.append(_holds(found.per_hour, 0.0))
+    band = (0.95 - SLACK, 1.0)
+    return [as_rate("drift", "Theil-Sen interval over blocks where none drift: coverage of 0", held, 0.95, band)]
 
 
 def _inflation(model: Model) -> float:
