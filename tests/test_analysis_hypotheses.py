@@ -190,7 +190,7 @@ def test_holm_adjusts_the_primary_family_and_benjamini_hochberg_the_secondary_on
     assert [finding.adjusted for finding in both] == pytest.approx([0.003, 0.06, 0.06, 0.001])
 
 
-def test_what_was_declared_is_not_exploratory_and_what_was_changed_is(tmp_path: Path) -> None:
+def test_what_was_declared_is_not_exploratory_and_what_was_asked_later_is(tmp_path: Path) -> None:
     declared = Hypothesis.model_validate(GROWS | {"factor": "smp"})
     fake = Fake(workloads=(IDLE,), repeats=6, count=6, hypotheses=(declared.model_dump(mode="json"),))
     campaign = load_campaign(write_campaign(tmp_path, fake))
@@ -198,6 +198,7 @@ def test_what_was_declared_is_not_exploratory_and_what_was_changed_is(tmp_path: 
     assert [finding.exploratory for finding in results.findings] == [False]
     changed = declared.model_copy(update={"sesoi": 0.10})
     assert [finding.exploratory for finding in derive(campaign, [changed]).findings] == [True]
+    assert [finding.exploratory for finding in derive(campaign, [declared]).findings] == [True]
     edited = campaign.plan.model_copy(update={"hypotheses": (changed.model_dump(mode="json"),)})
     assert not declared_before(replace(campaign, plan=edited))
 

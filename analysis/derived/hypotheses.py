@@ -47,19 +47,18 @@ class Question:
 
 
 def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
-    """Return the verdict on every hypothesis of the plan, or on those asked for: exploratory where they differ.
+    """Return the verdict on every hypothesis of the plan, or on those asked for, which are exploratory.
 
     Args:
         campaign: as it was read.
         runs: :func:`analysis.derived.outcomes.run_table` of it.
-        asked: hypotheses made after the data; None: those of the plan.
+        asked: hypotheses chosen after the data, those of the plan among them included; None: all of the plan.
     """
     declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
-    sound = declared_before(campaign)
-    found = []
-    for hypothesis in declared if asked is None else asked:
-        exploratory = not sound or hypothesis not in declared
-        found.append(replace(judge(question(campaign, runs, hypothesis)), exploratory=exploratory))
+    # Some of the declared ones, picked when the data are known, would be a smaller family to adjust for.
+    exploratory = asked is not None or not declared_before(campaign)
+    questions = [question(campaign, runs, one) for one in (declared if asked is None else asked)]
+    found = [replace(judge(one), exploratory=exploratory) for one in questions]
     return tuple(replace(one, sentence=finding_sentence(one)) for one in adjust(found))
 
 
