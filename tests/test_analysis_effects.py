@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -85,6 +86,25 @@ def test_arms_that_meet_are_an_aa_control(results: Results) -> None:
     assert "1 GiB" in control.one
     assert control.blocks == 6
     assert results.diagnostics.noise_floor > 0
+
+
+def test_a_run_that_failed_its_own_check_enters_nothing_that_is_estimated(results: Results) -> None:
+    campaign = results.campaign
+    place = next(place for place, run in enumerate(campaign.runs) if run.record.cell["mem"] == GIB)
+    odd, others = campaign.runs[place], (*campaign.runs[:place], *campaign.runs[place + 1 :])
+    quality = odd.record.quality.model_copy(update={"ok": False})
+    odd = replace(
+        odd,
+        record=odd.record.model_copy(update={"quality": quality}),
+        checkpoints=odd.checkpoints.assign(pause_s=50 * odd.checkpoints["pause_s"]),
+    )
+    kept = derive(replace(campaign, runs=(*campaign.runs[:place], odd, *campaign.runs[place + 1 :])))
+    without = derive(replace(campaign, runs=others))
+    assert repr(kept.effects) == repr(without.effects)
+    assert repr(kept.diagnostics.controls) == repr(without.diagnostics.controls)
+    assert kept.diagnostics.noise_floor == without.diagnostics.noise_floor
+    assert kept.diagnostics.drift == without.diagnostics.drift
+    assert [one.sesoi for one in kept.findings] == [one.sesoi for one in without.findings]
 
 
 def test_the_arms_get_different_verdicts(results: Results) -> None:

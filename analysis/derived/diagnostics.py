@@ -54,7 +54,7 @@ class Sensitivity:
 
 @dataclass(frozen=True)
 class Diagnostics:
-    """Everything that bears on trust.
+    """Everything that bears on trust; A/A pairs, noise floor and drift are of runs that passed their quality check.
 
     Attributes:
         controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.

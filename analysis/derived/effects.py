@@ -95,9 +95,10 @@ def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
     """Return the effects that this design can tell; an empty tuple where it cannot.
 
     Args:
-        runs: :func:`analysis.derived.outcomes.run_table`.
+        runs: :func:`analysis.derived.outcomes.run_table`; those that failed their own quality check are left out.
         records: the runs themselves, in the same order.
     """
+    runs = runs[runs["quality_ok"]]
     return Effects(tuple(splits(runs)), tuple(_pages(runs, records)), tuple(_devices(runs, records)))
 
 

@@ -144,7 +144,8 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
 
 
 def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:
-    """Return the log ratio of two equal cells in every block that has both."""
+    """Return the log ratio of two equal cells in every block that has both, each having passed its quality check."""
+    runs = runs[runs["quality_ok"]]
     cells, blocks, values = (runs[name].to_numpy() for name in ("cell", "block", outcome))
     mine = [cells == place for place in pair]
     one, other = (dict(zip(blocks[own].tolist(), values[own].astype(float), strict=True)) for own in mine)
