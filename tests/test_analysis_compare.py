@@ -153,6 +153,18 @@ def test_runs_that_failed_their_own_check_do_not_count() -> None:
     assert found.new.excluded == 1
 
 
+def test_a_cell_with_runs_that_measured_0_is_inconclusive_and_says_so() -> None:
+    old = made("old", {1: around(20, 6), 2: around(20, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6), 2: [0.0, 0.0, *around(30, 4)]}))
+    assert (found.verdict, found.exit_code) == ("inconclusive", 6)
+    assert found.cells[0].verdict == "not regressed"
+    assert found.cells[1].label == "2 of 12 runs are 0, of which no ratio can be told"
+    assert (found.cells[1].runs_new, found.cells[1].needed_runs) == (6, None)
+    assert settles(found).startswith("No number of runs would settle it")
+    nothing = {1: [0.0] * 6}
+    assert compare(made("old", nothing), made("new", nothing)).exit_code == 6
+
+
 def test_cells_match_whatever_the_qemu_is_called() -> None:
     old = made("old", {1: around(20, 6), 2: around(30, 6)}, qemu="system")
     new = made("new", {1: around(20.01, 6), 4: around(30, 6)}, qemu="/opt/qemu")

@@ -166,6 +166,21 @@ def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Cam
     assert (found.runs, found.excluded) == (35, 1)
 
 
+def test_runs_that_measured_0_have_no_ratio_and_are_not_dropped(campaign: Campaign) -> None:
+    runs = runs_with(campaign).rename(columns={"period": "mismatch_share"})
+    # The more RAM, the fewer runs have a mismatch; those that have one have more of them.
+    some = (runs["mem"] < 4 * GIB) | (runs["block"] >= 3)
+    shares = (0.1 + 0.1 * runs["mem"] / GIB).where(some, 0.0)
+    runs = runs.assign(mismatch_share=shares, effective="the same machine")
+    zeros = int((runs["mismatch_share"] == 0).sum())
+    for asked in ({}, {"kind": "contrast", "factor": "smp", "levels": [1, 4]}):
+        found = verdict(campaign, runs, outcome="mismatch_share", **asked)
+        assert (found.word, found.label) == ("INCONCLUSIVE", f"{zeros} of 36 runs are 0, of which no ratio can be told")
+        assert found.sentence.endswith(f"exploratory, INCONCLUSIVE ({found.label}).")
+    runs.loc[runs["mismatch_share"] == 0, "mismatch_share"] = np.nan
+    assert verdict(campaign, runs, outcome="mismatch_share").runs == 36 - zeros
+
+
 def test_holm_adjusts_the_primary_family_and_benjamini_hochberg_the_secondary_one(campaign: Campaign) -> None:
     one = verdict(campaign, runs_with(campaign, per_doubling=0.2))
     declared = [

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_table, reported, share
 from analysis.derived.comparison import CONFIDENCE, HANGS_ON_FAILURES, INCONCLUSIVE, compare
 from analysis.derived.digits import rounded
+from analysis.derived.finding import NO_RATIO
 from analysis.derived.outcomes import OUTCOMES, TIMES
 from analysis.derived.sentences import amount
 from analysis.stored.load import load_campaign
@@ -107,6 +108,8 @@ def settles(comparison: Comparison) -> str:
     known = [(cell, cell.needed_runs) for cell in undecided if cell.needed_runs is not None]
     failing = sum(cell.label == HANGS_ON_FAILURES for cell in undecided)
     again = f"Measure the failed runs of {plural(failing, 'cell')} again. " if failing else ""
+    if all(NO_RATIO in cell.label for cell in undecided):
+        return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
     if not known:
         return again.strip() or "What would settle it: at least three runs of each cell on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])

@@ -6,7 +6,8 @@ interval makes each word a one-sided test at 5 %:
 
 - *regressed*: the low end is above 1 and the high end reaches the threshold;
 - *not regressed*: the high end is below the threshold;
-- *inconclusive*: neither, or too few runs for an interval, or a word that hangs on leaving failed runs out.
+- *inconclusive*: neither, or too few runs for an interval, or runs that measured 0, or a word that hangs on leaving
+  failed runs out.
 
 Over all cells: regressed when a cell is, after Holm's adjustment over the cells. Not regressed when every cell is not:
 that claim needs no adjustment, because each of its parts has to hold (intersection-union test).
@@ -21,6 +22,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.derived.finding import zeros_text
 from analysis.derived.sides import NotComparableError, Side, SideCell, conditions, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.stored.factors import factor_text, level_text
@@ -183,6 +185,8 @@ def _judge(before: SideCell, after: SideCell, threshold: float) -> CellCompariso
     )
     if not len(base) or not len(new):
         return replace(blank, label=f"never measured in {' and '.join(_unmeasured(before, after))}")
+    if zeros := before.values.count(0) + after.values.count(0):
+        return replace(blank, label=zeros_text(zeros, len(base) + len(new)))
     edge = math.log1p(threshold)
     found = stats.ratio_of_medians(new, base, confidence=CONFIDENCE)
     pvalue, pvalue_threshold = _pvalues(np.log(base), np.log(new), edge)
@@ -258,8 +262,10 @@ def _needed(before: Sequence[float], after: Sequence[float], threshold: float, a
     """Return runs per side whose interval is narrower than the threshold, so that it cannot hold both 1 and that.
 
     The spread is the upper 80 % bound of the pooled deviation of logs, widened by the efficiency of a rank test; an
-    exact test among ``among`` cells also needs enough runs to reach its level at all.
+    exact test among ``among`` cells also needs enough runs to reach its level at all. None where no number decides.
     """
+    if 0 in (*before, *after):
+        return None
     sides = [np.log(values) for values in (before, after) if len(values) > 1]
     df = sum(len(side) - 1 for side in sides)
     fewest = next(runs for runs in range(1, _MOST_RUNS) if math.comb(2 * runs, runs) * ALPHA >= among)

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analysis.text import plural
+
 if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
@@ -13,6 +15,13 @@ ALPHA = 0.05
 
 ADJUSTED_BY = {"primary": "Holm", "secondary": "Benjamini-Hochberg"}
 """By whom the p-values of each family are adjusted."""
+
+NO_RATIO = "of which no ratio can be told"
+
+
+def zeros_text(zeros: int, runs: int) -> str:
+    """Return why runs are not compared: some of them measured 0, and leaving those out would be another question."""
+    return f"{zeros} of {plural(runs, 'run')} {'is' if zeros == 1 else 'are'} 0, {NO_RATIO}"
 
 
 @dataclass(frozen=True)

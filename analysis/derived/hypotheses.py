@@ -17,7 +17,7 @@ from scipy.stats import binomtest
 
 from analysis import stats
 from analysis.derived.families import adjust
-from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding
+from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding, zeros_text
 from analysis.derived.sentences import finding_sentence, level_words
 from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
 from analysis.stored.factors import Level, flatten
@@ -149,9 +149,10 @@ def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -
     cells, blocks, values = (runs[name].to_numpy() for name in ("cell", "block", outcome))
     mine = [cells == place for place in pair]
     one, other = (dict(zip(blocks[own].tolist(), values[own].astype(float), strict=True)) for own in mine)
-    both = [block for block in one if block in other]
+    # Neither what was not measured (NaN) nor 0 has a ratio.
+    both = [block for block in one if one[block] > 0 and other.get(block, 0.0) > 0]
     ratios = np.log([other[block] for block in both]) - np.log([one[block] for block in both])
-    return [float(ratio) for ratio in ratios[np.isfinite(ratios)]]
+    return [float(ratio) for ratio in ratios]
 
 
 def judge(asked: Question) -> Finding:
@@ -161,7 +162,8 @@ def judge(asked: Question) -> Finding:
     measured = asked.runs[np.isfinite(values)]
     if hypothesis.kind == "value":
         return _value(asked, measured[outcome].to_numpy(dtype=np.float64))
-    measured = measured[measured[outcome] > 0]
+    if zeros := int((measured[outcome] == 0).sum()):
+        return _nothing(asked, zeros_text(zeros, len(measured)))
     sample = make_sample(measured, hypothesis, asked.others)
     if sample is None:
         return _nothing(asked, "nothing to compare")

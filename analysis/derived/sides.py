@@ -86,7 +86,7 @@ def side_cells(campaign: Campaign, outcome: str) -> dict[Key, SideCell]:
     free = free_cells(campaign.runs) if outcome == "slow_share" else [None] * len(campaign.runs)
     for run, without in zip(campaign.runs, free, strict=True):
         value = run_value(run, outcome, without) if run.record.quality.ok else math.nan
-        if math.isfinite(value) and value > 0:
+        if math.isfinite(value):
             found[keys[run.record.cell_id]].values.append(value)
     for failure in campaign.failures:
         if failure.planned.cell_id in keys:
