@@ -157,6 +157,43 @@ def test_failed_runs_ranked_worst_can_take_a_word_away(campaign: Campaign) -> No
     found = judge(question(failing, kept, Hypothesis.model_validate(GROWS)))
     assert found.failed == 12
     assert (found.word, found.label) == ("INCONCLUSIVE", "depends on the failed runs")
+    assert found.notes == ("12 of 12 runs with 4 GiB failed: outside the tested range",)
+
+
+def test_a_size_is_outside_the_tested_range_when_more_than_half_of_its_runs_failed(campaign: Campaign) -> None:
+    runs, small = runs_with(campaign, per_doubling=0.2), [run for run in campaign.plan.runs if "256 MiB" in run.label]
+    for failed, notes in ((6, 0), (7, 1)):
+        gone = small[:failed]
+        failing = replace(campaign, failures=tuple(Failure(run, 1, "boot", "timeout", "no guest") for run in gone))
+        kept = runs[~runs["run_id"].isin([run.run_id for run in gone])]
+        found = judge(question(failing, kept, Hypothesis.model_validate(GROWS)))
+        assert len([note for note in found.notes if note.endswith("outside the tested range")]) == notes
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "failed", "word"),
+    [
+        (0.4, 0.6, 1, "SUPPORTED"),
+        (0.4, 0.6, 6, "INCONCLUSIVE"),
+        (0.4, 1e9, 6, "INCONCLUSIVE"),
+        (-1e9, 0.6, 6, "INCONCLUSIVE"),
+        (2.0, 4.0, 1, "REFUTED"),
+        (2.0, 4.0, 6, "INCONCLUSIVE"),
+    ],
+)
+def test_a_value_that_hangs_on_leaving_failed_runs_out_has_no_word(
+    campaign: Campaign, low: float, high: float, failed: int, word: str
+) -> None:
+    asked = {"kind": "value", "factor": None, "outcome": "period", "where": {"smp": [1], "mem": [GIB, 4 * GIB]}}
+    planned = [run for run in campaign.plan.runs if "1 vCPU " in run.label and "256 MiB" not in run.label]
+    failing = replace(campaign, failures=tuple(Failure(run, 1, "boot", "timeout", "") for run in planned[:failed]))
+    hypothesis = Hypothesis.model_validate(GROWS | asked | {"low": low, "high": high})
+    found = judge(question(failing, runs_with(campaign), hypothesis))
+    assert (found.word, found.failed) == (word, failed)
+    if word == "INCONCLUSIVE":
+        assert found.label == "depends on the failed runs"
+    else:
+        assert found.notes == ("the same with failed runs ranked worst",)
 
 
 def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Campaign) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -22,9 +23,10 @@ from analysis.derived.sentences import finding_sentence, level_words
 from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
 from analysis.stored.factors import Level, flatten
 from analysis.stored.records import Hypothesis
+from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable, Mapping, Sequence
+    from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,7 +38,15 @@ _NO = Effect(float("nan"), float("nan"), float("nan"))
 
 @dataclass(frozen=True)
 class Question:
-    """A hypothesis and the runs that can answer it."""
+    """A hypothesis and the runs that can answer it.
+
+    Attributes:
+        excluded: how many were left out for their own quality check.
+        failed: block and factors of the runs that were never measured.
+        others: factors that vary beside that of the hypothesis.
+        floor: the noise floor, relative.
+        notes: what is known before anything is judged.
+    """
 
     hypothesis: Hypothesis
     runs: pd.DataFrame
@@ -44,6 +54,7 @@ class Question:
     failed: pd.DataFrame
     others: tuple[str, ...]
     floor: float
+    notes: tuple[str, ...] = ()
 
 
 def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
@@ -79,14 +90,25 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
         for failure in campaign.failures
         if failure.planned.cell_id in cells and _fits(cells[failure.planned.cell_id], hypothesis)
     ]
+    failed = pd.DataFrame(lost)
     return Question(
         hypothesis,
         meant[meant["quality_ok"]],
         int((~meant["quality_ok"]).sum()),
-        pd.DataFrame(lost),
+        failed,
         _others(meant, hypothesis, {path: None for cell in cells.values() for path in cell}),
         noise_floor(runs, hypothesis.outcome),
+        tuple(_untested(meant, failed, str(hypothesis.factor))),
     )
+
+
+def _untested(meant: pd.DataFrame, failed: pd.DataFrame, factor: str) -> Iterator[str]:
+    """Say at which levels of the factor more than half of the runs failed: a median there would be one of failures."""
+    measured, lost = (Counter(table.get(factor, ())) for table in (meant, failed))
+    for level, count in lost.items():
+        if count > measured[level]:
+            runs = plural(count + measured[level], "run")
+            yield f"{count} of {runs} with {level_words((factor,), level)} failed: outside the tested range"
 
 
 def _others(meant: pd.DataFrame, hypothesis: Hypothesis, paths: Iterable[str]) -> tuple[str, ...]:
@@ -190,6 +212,7 @@ def judge(asked: Question) -> Finding:
         strata=len(set(sample.strata)),
         levels=_levels(measured, asked, sesoi.judged_by),
         interaction_pvalue=_interaction(measured, asked),
+        notes=asked.notes,
     )
     return _with_failures(_split(finding), asked, sample)
 
@@ -264,17 +287,31 @@ def _with_failures(finding: Finding, asked: Question, sample: Sample) -> Finding
     worst = tests(
         sample.with_failures(x, _strata(asked.failed, asked.others)), asked.hypothesis.direction, finding.sesoi
     )
-    if (worst.supports if finding.word == "SUPPORTED" else worst.refutes) <= ALPHA:
-        note = "the same with failed runs ranked worst"
-        return replace(finding, notes=(*finding.notes, note))
+    return _after_failures(finding, holds=(worst.supports if finding.word == "SUPPORTED" else worst.refutes) <= ALPHA)
+
+
+def _after_failures(finding: Finding, *, holds: bool) -> Finding:
+    if holds:
+        return replace(finding, notes=(*finding.notes, "the same with failed runs ranked worst"))
     return replace(finding, word="INCONCLUSIVE", label="depends on the failed runs")
 
 
 def _value(asked: Question, values: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Finding:
-    hypothesis = asked.hypothesis
+    """Hold the values against their range, and again with failed runs beyond its ends: either may be the worst."""
     if not len(values):
         return _nothing(asked, "never measured")
-    low, high = float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+    low, high = float(asked.hypothesis.low or 0.0), float(asked.hypothesis.high or 0.0)
+    finding, failed = _in_range(asked, values, low, high), len(asked.failed)
+    if not failed or finding.word == "INCONCLUSIVE":
+        return finding
+    beyond = (min(low, values.min()) - 1, max(high, values.max()) + 1)
+    again = {_in_range(asked, np.append(values, [worst] * failed), low, high).word for worst in beyond}
+    return _after_failures(finding, holds=again == {finding.word})
+
+
+def _in_range(
+    asked: Question, values: np.ndarray[tuple[int], np.dtype[np.float64]], low: float, high: float
+) -> Finding:
     interval = stats.median_interval(values, confidence=0.90)
     blank = replace(_nothing(asked, "too few runs for an interval"), runs=len(values), confidence=0.90)
     if interval.low is None or interval.high is None:
@@ -312,4 +349,5 @@ def _nothing(asked: Question, label: str) -> Finding:
         excluded=asked.excluded,
         failed=len(asked.failed),
         strata=0,
+        notes=asked.notes,
     )
