@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import IDLE, Fake, write_campaign
+from fixtures.fake_campaign import DIRTY, IDLE, Fake, write_campaign
 
+from analysis.__main__ import main
 from analysis.derived.declared import BadHypothesesError, read_hypotheses
 from analysis.derived.families import adjust
 from analysis.derived.hypotheses import declared_before, judge, judge_all, noise_floor, question
@@ -266,6 +268,52 @@ def test_questions_after_the_data_come_from_a_file(tmp_path: Path) -> None:
     path.write_text("- [")
     with pytest.raises(BadHypothesesError):
         read_hypotheses(path)
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [
+        ({"outcome": "pausee"}, "outcome: pausee is unknown; legal: pause, pause_mean,"),
+        ({"factor": "memory"}, "factor: memory is unknown; legal: accel, checkpoint.count,"),
+        ({"factor": None}, "factor: none given; legal: accel,"),
+        (
+            {"factor": "link.transport"},
+            "factor: link.transport is no number above 0 everywhere; legal: checkpoint",
+        ),
+        ({"factor": "link.quickack"}, "factor: link.quickack is no number above 0 everywhere; legal:"),
+        ({"where": {"transport": ["unix"]}}, "where: transport is unknown; legal: accel,"),
+        ({"kind": "contrast", "factor": "smp", "levels": [1]}, "levels: a contrast needs two"),
+        ({"kind": "value"}, "low and high: a value needs both, low below high, not None and None"),
+        ({"kind": "value", "low": 4, "high": 2}, "low and high: a value needs both, low below high, not 4.0 and 2.0"),
+        ({"sesoi": -0.1}, "sesoi: Input should be greater than 0"),
+        ({"sesoi_ms": -1}, "sesoi_ms: Input should be greater than or equal to 0"),
+        ({"direction": "up"}, "direction: Input should be 'increasing', 'decreasing' or 'none'"),
+    ],
+)
+def test_a_question_that_no_cell_can_be_asked_is_refused_in_a_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: dict[str, Any], said: str
+) -> None:
+    fake = Fake(workloads=(IDLE,), links=("unix", "tcp"), repeats=2, count=12, hypotheses=(GROWS,))
+    folder, path = write_campaign(tmp_path, fake), tmp_path / "more.yaml"
+    path.write_text(json.dumps({"hypotheses": [GROWS | asked]}))
+    assert main([str(folder), "--hypotheses", str(path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"hypothesis H1: {said}" in line
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"hypotheses": [GROWS | asked]}))
+    for command in ([str(folder)], ["calibrate", "--from", str(folder), "--studies", "50"]):
+        assert main(command) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"hypothesis H1: {said}" in line
+
+
+def test_a_trend_is_told_among_the_cells_that_have_its_factor(tmp_path: Path) -> None:
+    rates = ({**DIRTY, "rate": 10.0}, {**DIRTY, "rate": 20.0})
+    fake = Fake(workloads=(IDLE, *rates), links=("unix",), repeats=3, count=6, failed=2)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    (found,) = derive(campaign, [Hypothesis.model_validate(GROWS | {"factor": "workload.rate"})]).findings
+    assert found.runs == sum(run.record.cell["workload"]["name"] == "dirty" for run in campaign.runs)
+    assert found.span == pytest.approx(1)
 
 
 def test_levels_differ_by_more_than_what_was_declared_even_where_equals_differ_by_more_still(

@@ -1,4 +1,4 @@
-"""Hypotheses from a file, for questions that came after the data."""
+"""Hypotheses from a plan, or from a file for questions that came after the data: what cannot be answered is refused."""
 
 from __future__ import annotations
 
@@ -7,23 +7,89 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from analysis.derived.outcomes import OUTCOMES
 from analysis.errors import AnalysisError
-from analysis.stored.factors import parse_level
+from analysis.stored.factors import flatten, parse_level
 from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
+
+    from analysis.stored.factors import Level
+    from analysis.stored.load import Campaign
+
+    Factors = Mapping[str, Level]
+
+_COMPARED = 2
 
 
 class BadHypothesesError(AnalysisError):
-    """A file of hypotheses cannot be used."""
+    """Hypotheses of a file or a plan cannot be answered as they stand."""
+
+
+def declared(campaign: Campaign) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses of a campaign's plan.
+
+    Raises:
+        BadHypothesesError: one of them cannot be answered.
+    """
+    return checked(_validated(campaign.plan.hypotheses, "plan.json"), campaign)
+
+
+def checked(hypotheses: Iterable[Hypothesis], campaign: Campaign) -> tuple[Hypothesis, ...]:
+    """Return the hypotheses, each one a question that the cells of a campaign can be asked.
+
+    Raises:
+        BadHypothesesError: an unknown outcome or factor, a trend over what is no number above 0, a contrast without two
+            levels, a value without a range.
+    """
+    trees = [flatten(cell.cell) for cell in campaign.plan.cells]
+    cells = trees + [{**flatten(run.record.cell), "accel": run.record.accel} for run in campaign.runs]
+    asked = tuple(hypotheses)
+    for one in asked:
+        if mistake := _mistake(one, cells):
+            raise BadHypothesesError(f"hypothesis {one.id}: {mistake}")
+    return asked
+
+
+def _mistake(one: Hypothesis, cells: Sequence[Factors]) -> str:
+    """Return which field cannot be used and what would be legal; empty when all can."""
+    known = sorted({path for cell in cells for path in cell})
+    if one.outcome not in OUTCOMES:
+        return _unknown("outcome", one.outcome, OUTCOMES)
+    if unknown := [path for path in one.where if path not in known]:
+        return _unknown("where", unknown[0], known)
+    if one.kind == "value":
+        whole = one.low is not None and one.high is not None and one.low < one.high
+        return "" if whole else f"low and high: a value needs both, low below high, not {one.low} and {one.high}"
+    if one.factor not in known:
+        return _unknown("factor", one.factor, known)
+    if one.kind == "contrast":
+        two = len(one.levels) == _COMPARED
+        return "" if two else "levels: a contrast needs two, the base and what is compared with it"
+    meant = [cell for cell in cells if all(cell.get(path) in levels for path, levels in one.where.items())]
+    ordered = [path for path in known if _ordered(path, meant or cells)]
+    return "" if one.factor in ordered else _unknown("factor", one.factor, ordered, "no number above 0 everywhere")
+
+
+def _unknown(field: str, value: str | None, legal: Iterable[str], why: str = "unknown") -> str:
+    return f"{field}: {'none given' if value is None else f'{value} is {why}'}; legal: {', '.join(legal)}"
+
+
+def _ordered(path: str, cells: Sequence[Factors]) -> bool:
+    """Return whether a factor has a size wherever it has a level: trends are told per doubling."""
+    levels = [level for cell in cells if (level := cell.get(path)) is not None]
+    return bool(levels) and all(
+        isinstance(level, int | float) and not isinstance(level, bool) and level > 0 for level in levels
+    )
 
 
 def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
     """Return the ``hypotheses`` of a YAML file, such as one of ``conf/experiment``; sizes may be written as 1G.
 
     Raises:
-        BadHypothesesError: the file cannot be read, or holds none.
+        BadHypothesesError: the file cannot be read, or holds none, or one that is not whole.
     """
     try:
         tree = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -32,11 +98,20 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
     listed = tree.get("hypotheses") if isinstance(tree, dict) else None
     if not isinstance(listed, list) or not listed:
         raise BadHypothesesError(f"{path}: no list of hypotheses in it; docs/hypotheses.md shows one")
-    try:
-        return tuple(Hypothesis.model_validate(_settled(one)) for one in listed)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise BadHypothesesError(f"{path}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from error
+    return _validated([_settled(one) for one in listed], str(path))
+
+
+def _validated(listed: Iterable[Any], source: str) -> tuple[Hypothesis, ...]:
+    found = []
+    for number, one in enumerate(listed, start=1):
+        try:
+            found.append(Hypothesis.model_validate(one))
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            name = one.get("id", number) if isinstance(one, dict) else number
+            said = [f"{source}: hypothesis {name}", ".".join(map(str, first["loc"])), first["msg"]]
+            raise BadHypothesesError(": ".join(part for part in said if part)) from error
+    return tuple(found)
 
 
 def _settled(one: Any) -> Any:

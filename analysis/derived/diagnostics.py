@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.derived.declared import declared
 from analysis.derived.drift import Drift, drift, outside_block
 from analysis.derived.finding import Effect
 from analysis.derived.hypotheses import aa_logs, equals, judge, noise_floor, question
-from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -134,8 +134,7 @@ def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control
 
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
     """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
-    declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
-    asked = [one for one in declared if one.family == "primary" and one.outcome == "pause"]
+    asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome == "pause"]
     choices = _choices(campaign, runs) if asked else ()
     found = []
     for hypothesis, (choice, table) in product(asked, choices):

@@ -17,12 +17,12 @@ import pandas as pd
 from scipy.stats import binomtest
 
 from analysis import stats
+from analysis.derived.declared import checked, declared
 from analysis.derived.families import adjust
 from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding, zeros_text
 from analysis.derived.sentences import finding_sentence, level_words
 from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
 from analysis.stored.factors import Level, flatten
-from analysis.stored.records import Hypothesis
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
 
 _NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
 _NO = Effect(float("nan"), float("nan"), float("nan"))
@@ -64,12 +65,14 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
         campaign: as it was read.
         runs: :func:`analysis.derived.outcomes.run_table` of it.
         asked: hypotheses chosen after the data, those of the plan among them included; None: all of the plan.
+
+    Raises:
+        BadHypothesesError: one of them cannot be answered.
     """
-    declared = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
+    hypotheses = declared(campaign) if asked is None else checked(asked, campaign)
     # Some of the declared ones, picked when the data are known, would be a smaller family to adjust for.
     exploratory = asked is not None or not declared_before(campaign)
-    questions = [question(campaign, runs, one) for one in (declared if asked is None else asked)]
-    found = [replace(judge(one), exploratory=exploratory) for one in questions]
+    found = [replace(judge(question(campaign, runs, one)), exploratory=exploratory) for one in hypotheses]
     return tuple(replace(one, sentence=finding_sentence(one)) for one in adjust(found))
 
 
@@ -129,6 +132,8 @@ def matching(runs: pd.DataFrame, hypothesis: Hypothesis) -> pd.DataFrame:
     keep = np.ones(len(runs), dtype=bool)
     for path, levels in _wanted(hypothesis).items():
         keep &= runs[path].isin(list(levels)).to_numpy() if path in runs else False
+    if hypothesis.kind == "trend":
+        keep &= runs[hypothesis.factor].notna().to_numpy() if hypothesis.factor in runs else False
     return runs[keep]
 
 
@@ -138,6 +143,8 @@ def _wanted(hypothesis: Hypothesis) -> dict[str, tuple[Level, ...]]:
 
 
 def _fits(factors: Mapping[str, Level], hypothesis: Hypothesis) -> bool:
+    if hypothesis.kind == "trend" and factors.get(str(hypothesis.factor)) is None:
+        return False
     return all(factors.get(path) in levels for path, levels in _wanted(hypothesis).items())
 
 
@@ -186,7 +193,7 @@ def judge(asked: Question) -> Finding:
         return _value(asked, measured[outcome].to_numpy(dtype=np.float64))
     if zeros := int((measured[outcome] == 0).sum()):
         return _nothing(asked, zeros_text(zeros, len(measured)))
-    sample = make_sample(measured, hypothesis, asked.others)
+    sample = make_sample(measured, hypothesis, asked.others) if len(measured) else None
     if sample is None:
         return _nothing(asked, "nothing to compare")
     sesoi = smallest_effect(hypothesis, sample, asked.floor)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
+from analysis.derived.declared import declared
 from analysis.derived.designs import designs
 from analysis.derived.hypotheses import equals, make_sample, question
 from analysis.derived.outcomes import OUTCOMES
@@ -118,8 +119,7 @@ def layouts_of(campaign: Campaign, model: Model) -> Layouts:
         model: of it, for the stand-in.
     """
     runs = _bare(campaign)
-    asked = [Hypothesis.model_validate(one) for one in campaign.plan.hypotheses]
-    found = [layout for one in asked if (layout := _layout(campaign, runs, one)) is not None]
+    found = [layout for one in declared(campaign) if (layout := _layout(campaign, runs, one)) is not None]
     primary, secondary = (
         tuple(one for one in found if one.hypothesis.family == name) for name in ("primary", "secondary")
     )

@@ -64,8 +64,8 @@ class Hypothesis(Record):
     where: dict[str, tuple[Level, ...]] = {}
     direction: Literal["increasing", "decreasing", "none"] = "increasing"
     family: Literal["primary", "secondary"] = "primary"
-    sesoi: float = 0.05
-    sesoi_ms: float = 0.5
+    sesoi: Annotated[float, Field(gt=0, lt=10)] = 0.05
+    sesoi_ms: Annotated[float, Field(ge=0)] = 0.5
     low: float | None = None
     high: float | None = None
 
