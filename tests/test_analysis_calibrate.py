@@ -151,6 +151,11 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.
     assert set(pd.read_csv(written)["level"]) == {"pooled", "run"}
     with pytest.raises(SystemExit):
         main(["calibrate", "--studies", "3"])
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main(["calibrate", "--seed", "-1"])
+    assert ended.value.code == 2
+    assert "argument --seed: '-1' must be a whole number of at least 0" in capsys.readouterr().err
 
 
 def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:

@@ -74,7 +74,7 @@ def main(arguments: Sequence[str]) -> int:
         "--from", dest="campaign", type=Path, nargs="+", metavar="CAMPAIGN", help="whose design and variation to take"
     )
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
-    parser.add_argument("--seed", type=int, default=1, help="of the generators (default: 1)")
+    parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))
@@ -83,6 +83,12 @@ def main(arguments: Sequence[str]) -> int:
 def _studies(text: str) -> int:
     if not text.isdecimal() or int(text) < FEWEST_STUDIES:
         raise argparse.ArgumentTypeError(f"{text!r} must be a number of at least {FEWEST_STUDIES}")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
     return int(text)
 
 
