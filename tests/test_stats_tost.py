@@ -64,5 +64,10 @@ def test_what_cannot_be_equivalent_is_refused() -> None:
         equivalence(A, B, -1, 1, method="paired")
     with pytest.raises(ValueError, match="do not vary"):
         equivalence([1, 1], [2, 2], -1, 1)
+    for method in ("welch", "pooled", "paired"):
+        with pytest.raises(ValueError, match="do not vary"):
+            equivalence([0.1] * 3, [0.1 + 1e-16] * 3, -1, 1, method=method)
+        with pytest.raises(ValueError, match="do not vary"):
+            equivalence([0.1, 0.1, 0.1], [0.3, 0.3, 0.3], -1, 1, method=method)
     with pytest.raises(ValueError, match="x needs at least 2"):
         equivalence([1], [2, 2], -1, 1)

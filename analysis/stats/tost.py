@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from analysis.stats.checks import FloatArray
 
+_ROUNDING = 8 * float(np.finfo(np.float64).eps)
+"""A standard error below this share of the largest value is 0."""
+
 
 @dataclass(frozen=True, slots=True)
 class EquivalenceResult:
@@ -68,7 +71,8 @@ def equivalence(
     if not low < high:
         raise ValueError(f"low must be below high: {low} and {high}")
     error, df = {"welch": _welch, "pooled": _pooled, "paired": _paired}[method](first, second)
-    if error == 0:
+    # Equal values leave rounding in their deviation from a mean that is itself rounded.
+    if error <= _ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
         raise ValueError("x and y do not vary: a t test has nothing to measure the difference with")
     estimate = float(first.mean() - second.mean())
     half = float(t_distribution.ppf((1 + confidence) / 2, df)) * error
