@@ -19,9 +19,10 @@ _METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
 def adjust(findings: Sequence[Finding]) -> list[Finding]:
     """Adjust the p-values of the declared families; a word that does not survive becomes INCONCLUSIVE.
 
-    The primary family is adjusted by Holm (the chance of any false word stays at 5 %), the secondary one by Benjamini &
-    Hochberg (of its words, 5 % are false on average). Supports and refutations are adjusted apart: at any true effect
-    at most one of a hypothesis' two null hypotheses holds, so either keeps its error rate.
+    The primary family is adjusted by Holm, the secondary one by Benjamini & Hochberg. Supports and refutations are
+    adjusted apart, and each keeps its own error rate: after Holm the chance of any false support stays at 5 %, and that
+    of any false refutation at 5 % (of either, in the whole family: up to 10 %); after Benjamini & Hochberg 5 % of the
+    supports are false on average at most, and 5 % of the refutations.
     """
     adjusted: dict[str, float] = {}
     for name in _METHODS:
