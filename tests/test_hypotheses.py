@@ -46,6 +46,20 @@ def test_a_hypothesis_that_these_cells_cannot_decide_is_refused(changes: dict[st
         settle([hypothesis(**changes)], cells("1G", "4G"))
 
 
+def test_a_trend_over_levels_without_a_size_is_refused_before_anything_is_measured() -> None:
+    linked = [cells("1G", link={"transport": name})[0] for name in ("tcp", "unix")]
+    with pytest.raises(ConfigError, match=r"per doubling of numbers above 0, and link\.transport has tcp, unix"):
+        settle([hypothesis(factor="link.transport")], linked)
+
+
+def test_cells_without_the_factor_of_a_trend_play_no_part_in_it() -> None:
+    dirty = [cells("1G", workload={"name": "dirty", "rate": rate})[0] for rate in (10, 20)]
+    asked = hypothesis(factor="workload.rate")
+    assert settle([asked], [*cells("1G"), *dirty]) == (asked,)
+    with pytest.raises(ConfigError, match="does not take the levels"):
+        settle([asked], [*cells("1G"), dirty[0]])
+
+
 def test_two_hypotheses_of_one_name_are_refused() -> None:
     with pytest.raises(ConfigError, match="two are called H1"):
         settle([hypothesis(), hypothesis()], cells("1G", "4G"))

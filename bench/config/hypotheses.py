@@ -103,7 +103,8 @@ def settle(hypotheses: Sequence[Hypothesis], cells: Sequence[Cell]) -> tuple[Hyp
     """Return the hypotheses in the words of the cells (``1G`` becomes bytes), each one decidable by these cells.
 
     Raises:
-        ConfigError: a hypothesis names a factor or level that no cell has, or that does not vary; or two share an id.
+        ConfigError: a hypothesis names a factor or level that no cell has, or that does not vary, or a trend is over
+            levels without a size; or two share an id.
     """
     ids = [one.id for one in hypotheses]
     twice = sorted({name for name in ids if ids.count(name) > 1})
@@ -139,6 +140,8 @@ def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis
         raise ConfigError(f"hypothesis {one.id}: no cell of this campaign is where it asks", hint="see dry_run=true")
     levels = tuple(_level(str(one.factor), level, factors) for level in one.levels)
     found = {cell.get(one.factor) for cell in meant} if one.factor else set()
+    if one.kind == "trend":
+        found.discard(None)  # a cell without the factor plays no part in its trend
     absent = [level for level in levels if level not in found]
     if absent or (one.kind == "trend" and len(found) < 2):  # noqa: PLR2004 - a trend needs two sizes
         have = ", ".join(sorted(map(str, found)))
@@ -146,7 +149,17 @@ def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis
             f"hypothesis {one.id}: {one.factor} does not take the levels that it compares; it has {have}",
             hint="sweep it, or set hypotheses=[]",
         )
+    if one.kind == "trend" and not all(_has_size(level) for level in found):
+        have = ", ".join(sorted(map(str, found)))
+        raise ConfigError(
+            f"hypothesis {one.id}: a trend is told per doubling of numbers above 0, and {one.factor} has {have}",
+            hint="declare a contrast of two levels (kind: contrast, levels: [base, other]), or restrict them by where",
+        )
     return one.model_copy(update={"where": where, "levels": levels})
+
+
+def _has_size(level: Level) -> bool:
+    return isinstance(level, int | float) and not isinstance(level, bool) and level > 0
 
 
 def _level(path: str, level: Level, factors: Sequence[Mapping[str, Any]]) -> Level:
