@@ -14,7 +14,7 @@ from fixtures.fake_campaign import Fake, write_campaign
 from analysis import stats
 from analysis.__main__ import main
 from analysis.derived.designs import designs
-from analysis.derived.power import cell_power, pooled_sd, power, run_costs
+from analysis.derived.power import cell_power, pooled, power, run_costs
 from analysis.errors import NothingMeasuredError
 from analysis.stored.load import Campaign, Run
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
@@ -83,8 +83,8 @@ def test_known_components_are_recovered() -> None:
     between = math.sqrt(np.mean([cell.run_sd_log**2 for cell in found.cells]))
     assert between == pytest.approx(0.06, rel=0.15)
     assert np.mean([cell.checkpoint_sd_log for cell in found.cells]) == pytest.approx(0.20, rel=0.05)
-    assert found.sd_log == pytest.approx(math.sqrt(0.06**2 + math.pi / 2 * 0.20**2 / 100), rel=0.2)
-    assert found.sd_log < found.sd_upper
+    assert found.overall.sd == pytest.approx(math.sqrt(0.06**2 + math.pi / 2 * 0.20**2 / 100), rel=0.2)
+    assert found.overall.sd < found.overall.upper
     assert abs(np.mean([cell.lag1 for cell in found.cells])) < 0.1
 
 
@@ -114,7 +114,7 @@ def test_the_smallest_effect_is_that_of_the_method() -> None:
     found = power(simulated(0.06, 0.20), effect=0.05)
     trend, two = found.reaches
     x = [30.0, 31.0, 32.0, 33.0]
-    known = stats.detectable_effect(found.sd_log, 10, x, efficiency=stats.rank_efficiency(4, blocked=True))
+    known = stats.detectable_effect(found.overall.sd, 10, x, efficiency=stats.rank_efficiency(4, blocked=True))
     assert trend.question == "RAM 1 GiB to 8 GiB in 4 sizes, other factors fixed"
     assert trend.smallest == pytest.approx(known.percent / 100)
     assert trend.blocks_to_see is not None
@@ -139,9 +139,9 @@ def test_what_blocks_have_in_common_is_taken_out() -> None:
         for block in range(6)
         for size in range(4)
     ]
-    sd, df = pooled_sd(runs)
-    assert df == 24 - 6 - 4 + 1
-    assert sd == pytest.approx(0.01, rel=0.4)
+    found = pooled(runs)
+    assert found.df == 24 - 6 - 4 + 1
+    assert found.sd == pytest.approx(0.01, rel=0.4)
 
 
 def test_trends_are_those_of_every_size_at_fixed_other_factors(tmp_path: Path) -> None:
@@ -153,9 +153,46 @@ def test_trends_are_those_of_every_size_at_fixed_other_factors(tmp_path: Path) -
     ]
 
 
+def linked(runs: Sequence[Run], transport: str) -> list[Run]:
+    """Return the same runs over a link of their own, as cells of their own."""
+    changed = []
+    for one in runs:
+        record = one.record
+        own = {"cell": {**record.cell, "link": {"transport": transport}}, "cell_id": f"{record.cell_id}-{transport}"}
+        changed.append(replace(one, record=record.model_copy(update={**own, "run_id": f"{record.run_id}-{transport}"})))
+    return changed
+
+
+def test_factors_without_an_order_are_contrasts_of_their_levels() -> None:
+    one = [run([0.02] * 4, mem=mem) for mem in (1, 2)]
+    pairs = designs([*linked(one, "unix"), *linked(one, "other")])
+    assert [design.question for design in pairs] == [
+        "RAM 1 GiB to 2 GiB in 2 sizes, other factors fixed",
+        "RAM 1 GiB to 2 GiB in 2 sizes, over 2 combinations",
+        "transport unix against other, other factors fixed",
+        "transport unix against other, over 2 combinations",
+    ]
+    three = [changed for transport in ("unix", "other", "third") for changed in linked(one[:1], transport)]
+    assert [design.question for design in designs(three)] == ["transport two of 3 levels, other factors fixed"]
+
+
+def test_each_design_is_planned_from_the_runs_of_its_own_cells() -> None:
+    rng = np.random.default_rng(5)
+    calm, wild = (
+        [run([0.02 * math.exp(rng.normal(0, sd))] * 4, mem=mem, block=block) for mem in sizes for block in range(8)]
+        for sd, sizes in ((0.02, (1, 2)), (0.60, (16,)))
+    )
+    compared = [*linked(calm, "unix"), *linked(calm, "other")]
+    alone, among = (power(campaign(runs), effect=0.10) for runs in (compared, [*compared, *linked(wild, "wild")]))
+    assert among.overall.sd > 5 * alone.overall.sd
+    assert [one.cells for one in among.reaches] == [4] * 4
+    assert among.reaches[0].deviation == alone.overall
+    assert [replace(one, more_s=0.0) for one in among.reaches] == [replace(one, more_s=0.0) for one in alone.reaches]
+
+
 def test_runs_that_do_not_differ_see_everything() -> None:
     found = power(campaign([run([0.02] * 40, mem=mem, block=block) for mem in (1, 2) for block in range(3)]))
-    assert found.sd_log == 0
+    assert found.overall.sd == 0
     assert found.reaches == ()
     assert any("do not differ at all" in note for note in found.notes)
 

@@ -51,18 +51,26 @@ def show(result: Power, out: Console) -> None:
     out.print()
     best = MISSING if result.best_checkpoints is None else str(result.best_checkpoints)
     out.print(
-        f"All cells: run medians differ by {_percent(result.sd_log)} within cell and block ({result.df} df, at most "
-        f"{_percent(result.sd_upper)} at 80 %); {result.launch_s:.1f} s per launch, {result.checkpoint_s:.2f} s per "
-        f"checkpoint; best N {best}."
+        f"Over the {plural(len(result.cells), 'cell')} above: run medians differ by {_percent(result.overall.sd)} "
+        f"within cell and block ({result.overall.df} df); {result.launch_s:.1f} s per launch, "
+        f"{result.checkpoint_s:.2f} s per checkpoint; best N {best}."
     )
     out.print()
     effect = f"{100 * result.effect:g} %"
     seen = f"seen at {plural(result.blocks, 'block')}"
-    headings = ("question", seen, f"blocks to see {effect}", f"blocks to decide {effect}", "more time")
+    headings = (
+        "question",
+        "run medians differ by",
+        seen,
+        f"blocks to see {effect}",
+        f"blocks to decide {effect}",
+        "more time",
+    )
     print_table(out, headings, [_reach_row(one) for one in result.reaches])
     out.print()
     out.print(
-        f"One block takes {_duration(result.block_s)}. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
+        f"One block takes {_duration(result.block_s)}. Run medians differ: within cell and block, among the cells that "
+        "answer the question, and only these. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
         "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
         "of the deviation, and what rank tests lose to least squares."
     )
@@ -90,6 +98,7 @@ def _cell_row(cell: CellPower) -> tuple[str, ...]:
 def _reach_row(one: Reach) -> tuple[str, ...]:
     return (
         one.question,
+        f"{_percent(one.deviation.sd)} in {plural(one.cells, 'cell')} ({one.deviation.df} df)",
         f"{_percent(one.smallest)} {one.per}",
         _blocks(one.blocks_to_see, one.blocks),
         _blocks(one.blocks_to_decide, one.blocks),

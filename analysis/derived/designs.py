@@ -7,12 +7,16 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy.stats import chi2
 
 from analysis import stats
+from analysis.errors import NothingMeasuredError
 from analysis.stored.factors import factor_text, flatten, level_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+
+    from numpy.typing import ArrayLike
 
     from analysis.stored.factors import Level
     from analysis.stored.load import Run
@@ -20,9 +24,24 @@ if TYPE_CHECKING:
 POWER, ALPHA, ASSURANCE = 0.80, 0.05, 0.80
 CONFIDENCE = 1 - 2 * ALPHA
 _MOST_BLOCKS = 10_000
-_MANY_BLOCKS = 1_000
+MANY_BLOCKS = 1_000
 _RANK_SUM_EFFICIENCY = 3 / math.pi
+_NO_VARIANCE = 1e-18
 _NOT_SIZES = {"checkpoint.count", "checkpoint.warmup", "checkpoint.interval", "link.loss_percent"}
+_NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
+
+
+@dataclass(frozen=True)
+class Deviation:
+    """Standard deviation of the logs of what runs show, within cell and block (0.05 is about 5 %); ``df``: of it."""
+
+    sd: float
+    df: int
+
+    @property
+    def upper(self) -> float:
+        """Return its upper 80 % bound, which plans are made with."""
+        return self.sd * math.sqrt(self.df / float(chi2.ppf(1 - ASSURANCE, self.df)))
 
 
 @dataclass(frozen=True)
@@ -32,6 +51,7 @@ class Reach:
     Attributes:
         question: such as ``RAM, 256 MiB to 4 GiB, at one combination of the others``.
         per: ``per doubling``, or ``of the base``.
+        cells: whose runs it is planned from; ``deviation``: of these.
         blocks: at present.
         smallest: relative effect found with 80 % power at a one-sided 5 %.
         blocks_to_see: in all, for the effect asked for at that power; None when beyond reason.
@@ -41,6 +61,8 @@ class Reach:
 
     question: str
     per: str
+    cells: int
+    deviation: Deviation
     blocks: int
     smallest: float
     blocks_to_see: int | None
@@ -50,65 +72,138 @@ class Reach:
 
 @dataclass(frozen=True)
 class Design:
-    """A question: levels on the scale of its effect, how many combinations of other factors answer it, and by what."""
+    """A question: levels on the scale of its effect, how many combinations of other factors answer it, and by what.
+
+    Attributes:
+        cells: the identifiers of the cells that answer it, at whatever combination.
+        efficiency: of its test, in runs of a least-squares slope.
+    """
 
     question: str
     per: str
     x: tuple[float, ...]
     combinations: int
     efficiency: float
+    cells: tuple[str, ...] = ()
 
 
 def designs(runs: Iterable[Run]) -> list[Design]:
-    """Return the trends over every size with two or more levels, and the comparison of two cells; one run per cell."""
-    cells = [flatten(run.record.cell) for run in runs]
-    found = []
-    for path in dict.fromkeys(path for cell in cells for path in cell):
-        if path not in _NOT_SIZES and all(_is_size(cell[path]) for cell in cells if path in cell):
-            found += _trends(path, [cell for cell in cells if path in cell])
-    return [*found, Design("two cells", "of the base", (0.0, 1.0), 1, _RANK_SUM_EFFICIENCY)]
+    """Return the trends over every size and the contrasts of every other factor with two or more levels.
+
+    Of cells that differ in no such factor alone, the comparison of any two of them.
+
+    Args:
+        runs: one per cell.
+    """
+    cells = {run.record.cell_id: flatten(run.record.cell) for run in runs}
+    trends: list[Design] = []
+    contrasts: list[Design] = []
+    for path in dict.fromkeys(path for cell in cells.values() for path in cell):
+        having = {cell_id: cell for cell_id, cell in cells.items() if path in cell}
+        if path not in _NOT_SIZES and all(_is_size(cell[path]) for cell in having.values()):
+            trends += _designs(path, having, _trend)
+        elif path not in _NOT_FACTORS:
+            contrasts += _designs(path, having, _contrast)
+    two = Design("two cells", "of the base", (0.0, 1.0), 1, _RANK_SUM_EFFICIENCY, tuple(cells))
+    return [*trends, *(contrasts or [two])]
 
 
 def _is_size(level: Level) -> bool:
     return isinstance(level, int | float) and not isinstance(level, bool) and level > 0
 
 
-def _trends(path: str, cells: Sequence[Mapping[str, Level]]) -> list[Design]:
-    """Return the trend over one factor at one combination of the others, and over all that have two sizes or more."""
-    strata: dict[tuple[tuple[str, str], ...], set[float]] = {}
-    for cell in cells:
+def _designs(
+    path: str, cells: Mapping[str, Mapping[str, Level]], make: Callable[[str, Sequence[Level]], Design]
+) -> list[Design]:
+    """Return the design of one factor at one combination of the others, and over all that have two levels or more."""
+    strata: dict[tuple[tuple[str, str], ...], dict[str, Level]] = {}
+    for cell_id, cell in cells.items():
         others = tuple(sorted((other, repr(level)) for other, level in cell.items() if other != path))
-        strata.setdefault(others, set()).add(float(cell[path] or 0))
-    comparing = [sizes for sizes in strata.values() if len(sizes) > 1]
+        strata.setdefault(others, {})[cell_id] = cell[path]
+    comparing = [found for found in strata.values() if len(set(found.values())) > 1]
     if not comparing:
         return []
-    sizes = max((sorted(levels) for levels in comparing), key=len)
-    x = tuple(float(np.log2(size)) for size in sizes)
-    low, high = (level_text(path, int(size) if size.is_integer() else size) for size in (sizes[0], sizes[-1]))
-    name = f"{factor_text(path)} {low} to {high} in {len(x)} sizes"
-    one = Design(f"{name}, other factors fixed", "per doubling", x, 1, stats.rank_efficiency(len(x), blocked=True))
+    levels = max((list(dict.fromkeys(found.values())) for found in comparing), key=len)
+    own = tuple(cell_id for found in comparing for cell_id in found)
+    over = replace(make(path, levels), combinations=len(comparing), cells=own)
+    one = replace(over, question=f"{over.question}, other factors fixed", combinations=1)
     if len(comparing) == 1:
         return [one]
-    return [one, replace(one, question=f"{name}, over {len(comparing)} combinations", combinations=len(comparing))]
+    return [one, replace(over, question=f"{over.question}, over {len(comparing)} combinations")]
 
 
-def reach(design: Design, sd: float, upper: float, df: int, blocks: int, effect: float, block_s: float) -> Reach:
-    """Return what a design sees with ``blocks`` blocks, and the blocks for ``effect``, planned with ``upper``."""
+def _trend(path: str, levels: Sequence[Level]) -> Design:
+    sizes = sorted(float(level or 0) for level in levels)
+    low, high = (level_text(path, int(size) if size.is_integer() else size) for size in (sizes[0], sizes[-1]))
+    return trend_design(f"{factor_text(path)} {low} to {high} in {len(sizes)} sizes", sizes)
+
+
+def _contrast(path: str, levels: Sequence[Level]) -> Design:
+    named = [level_text(path, level) for level in levels]
+    two = len(named) == 2  # noqa: PLR2004 - a pair
+    return contrast_design(f"{factor_text(path)} {' against '.join(named) if two else f'two of {len(named)} levels'}")
+
+
+def trend_design(question: str, sizes: Iterable[float], combinations: int = 1) -> Design:
+    """Return the trend over sizes, found by ranks within blocks; the effect is per doubling."""
+    x = tuple(float(np.log2(size)) for size in sorted(sizes))
+    return Design(question, "per doubling", x, combinations, stats.rank_efficiency(len(x), blocked=True))
+
+
+def contrast_design(question: str, combinations: int = 1) -> Design:
+    """Return the contrast of two levels, found by ranks within blocks; the effect is relative to the base."""
+    x = (0.0, 1.0)
+    return Design(question, "of the base", x, combinations, stats.rank_efficiency(len(x), blocked=True))
+
+
+def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hashable]) -> Deviation:
+    """Return the deviation of logs within cells, blocks taken out.
+
+    Least squares of cell plus block; cell alone where that leaves no degree of freedom.
+
+    Args:
+        logs: (n,) one per run.
+        cells: (n,) the cell of each.
+        blocks: (n,) the block of each.
+
+    Raises:
+        NothingMeasuredError: no cell has two runs.
+    """
+    values = np.asarray(logs, dtype=np.float64)
+    cell, block = (np.unique([str(one) for one in labels], return_inverse=True)[1] for labels in (cells, blocks))
+    indicators = np.eye(cell.max() + 1)[cell], np.eye(block.max() + 1)[block]
+    for design in (np.hstack(indicators), indicators[0]):
+        found, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
+        df = len(values) - int(rank)
+        if df > 0:
+            rest = values - design @ found
+            variance = float(rest @ rest) / df
+            return Deviation(math.sqrt(variance) if variance > _NO_VARIANCE else 0.0, df)
+    raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
+
+
+def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s: float) -> Reach:
+    """Return what a design sees with ``blocks`` blocks of runs that deviate, and the blocks for ``effect``."""
     target = math.log1p(effect)
-    seen = _detectable(design, sd, blocks)
-    see = next((b for b in range(2, _MOST_BLOCKS) if _detectable(design, upper, b) <= target), None)
-    decided = stats.needed_blocks(
-        sd / math.sqrt(design.efficiency * design.combinations),
-        df,
-        target / 2,
+    seen = _detectable(design, shown.sd, blocks)
+    see = next((b for b in range(2, _MOST_BLOCKS) if _detectable(design, shown.upper, b) <= target), None)
+    decide = blocks_to_decide(design, shown, effect)
+    known = [needed for needed in (see, decide) if needed is not None]
+    more = max(max(known) - blocks, 0) * block_s if len(known) == 2 else math.nan  # noqa: PLR2004 - both are known
+    return Reach(design.question, design.per, len(design.cells), shown, blocks, math.expm1(seen), see, decide, more)
+
+
+def blocks_to_decide(design: Design, shown: Deviation, effect: float) -> int | None:
+    """Return the blocks, in all, for an interval narrower than ``effect``; None when ``MANY_BLOCKS`` are not enough."""
+    return stats.needed_blocks(
+        shown.sd / math.sqrt(design.efficiency * design.combinations),
+        shown.df,
+        math.log1p(effect) / 2,
         x=design.x,
         confidence=CONFIDENCE,
         assurance=ASSURANCE,
-        most=_MANY_BLOCKS,
-    )
-    known = [needed for needed in (see, decided.blocks) if needed is not None]
-    more = max(max(known) - blocks, 0) * block_s if len(known) == 2 else math.nan  # noqa: PLR2004 - both are known
-    return Reach(design.question, design.per, blocks, math.expm1(seen), see, decided.blocks, more)
+        most=MANY_BLOCKS,
+    ).blocks
 
 
 def _detectable(design: Design, sd: float, blocks: int) -> float:

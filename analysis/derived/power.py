@@ -12,10 +12,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import chi2
 
 from analysis import stats
-from analysis.derived.designs import ASSURANCE, Reach, designs, reach
+from analysis.derived.designs import Deviation, Reach, designs, deviation, reach
 from analysis.derived.outcomes import used_pauses
 from analysis.derived.stalls import always_note
 from analysis.errors import NothingMeasuredError
@@ -23,7 +22,7 @@ from analysis.stored.factors import flatten
 from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -34,7 +33,6 @@ if TYPE_CHECKING:
 _FEWEST_RUNS = 2
 _FEWEST_CHECKPOINTS = 4
 _BATCHES = 10
-_NO_VARIANCE = 1e-18
 
 
 @dataclass(frozen=True)
@@ -90,8 +88,8 @@ class Power:
     """Variation per cell and over all of them, and what the design can see.
 
     Attributes:
-        sd_log: deviation of the logs of run medians within cells, blocks taken out, pooled; ``df``: of it.
-        sd_upper: its upper 80 % bound, which plans are made with.
+        overall: deviation of the logs of run medians within cell and block, pooled over all cells: a description.
+            What a design can see follows from the runs of its own cells alone.
         block_s: seconds that one block takes.
     """
 
@@ -99,9 +97,7 @@ class Power:
     accel: tuple[str, ...]
     effect: float
     blocks: int
-    sd_log: float
-    sd_upper: float
-    df: int
+    overall: Deviation
     block_s: float
     launch_s: float
     checkpoint_s: float
@@ -131,27 +127,27 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         raise NothingMeasuredError(f"{campaign.plan.campaign}: no cell has two runs, so nothing tells how runs differ")
     cells = tuple(cell_power(by_cell[cell_id]) for cell_id in order)
     blocks = len({run.record.block for run in campaign.runs})
-    sd, df = pooled_sd([run for cell_id in order for run in by_cell[cell_id]])
-    upper = sd * math.sqrt(df / float(chi2.ppf(1 - ASSURANCE, df)))
     known = {cell_id: run_costs(runs) for cell_id, runs in by_cell.items()}
     mean_run_s = float(np.mean([costs.run_s for costs in known.values()]))
     block_s = sum(known[cell_id].run_s if cell_id in known else mean_run_s for cell_id in planned)
-    asked = designs(by_cell[cell_id][0] for cell_id in order)
+    asked = [
+        (design, pooled(run for cell_id in design.cells for run in by_cell[cell_id]))
+        for design in designs(by_cell[cell_id][0] for cell_id in order)
+    ]
+    alike = [design.question for design, own in asked if own.sd == 0]
     return Power(
         campaign=campaign.plan.campaign,
         accel=tuple(sorted({run.record.accel for run in campaign.runs})),
         effect=effect,
         blocks=blocks,
-        sd_log=sd,
-        sd_upper=upper,
-        df=df,
+        overall=pooled(run for cell_id in order for run in by_cell[cell_id]),
         block_s=block_s,
         launch_s=float(np.mean([costs.launch_s for costs in known.values()])),
         checkpoint_s=float(np.mean([costs.checkpoint_s for costs in known.values()])),
         best_checkpoints=_best_overall(cells),
         cells=cells,
-        reaches=tuple(reach(design, sd, upper, df, blocks, effect, block_s) for design in asked) if sd > 0 else (),
-        notes=tuple(_notes(campaign, cells, len(planned) - len(order), sd)),
+        reaches=tuple(reach(design, own, blocks, effect, block_s) for design, own in asked if own.sd > 0),
+        notes=tuple(_notes(campaign, cells, len(planned) - len(order), alike)),
     )
 
 
@@ -233,23 +229,15 @@ def _lag1(pauses: Sequence[Floats]) -> float:
     return float(np.mean(found)) if found else math.nan
 
 
-def pooled_sd(runs: Sequence[Run]) -> tuple[float, int]:
-    """Return the deviation of the logs of run medians within cells, blocks taken out, and its degrees of freedom.
+def pooled(runs: Iterable[Run]) -> Deviation:
+    """Return the deviation of the logs of run medians within cells, blocks taken out.
 
-    Least squares of cell plus block; cell alone where that leaves no degree of freedom.
+    Raises:
+        NothingMeasuredError: no cell has two runs.
     """
-    logs = np.log([float(np.median(used_pauses(run))) for run in runs])
-    cells = np.unique([run.record.cell_id for run in runs], return_inverse=True)[1]
-    blocks = np.unique([run.record.block for run in runs], return_inverse=True)[1]
-    indicators = np.eye(cells.max() + 1)[cells], np.eye(blocks.max() + 1)[blocks]
-    for design in (np.hstack(indicators), indicators[0]):
-        _, _, rank, _ = np.linalg.lstsq(design, logs, rcond=None)
-        df = len(logs) - int(rank)
-        if df > 0:
-            rest = logs - design @ np.linalg.lstsq(design, logs, rcond=None)[0]
-            variance = float(rest @ rest) / df
-            return (math.sqrt(variance) if variance > _NO_VARIANCE else 0.0), df
-    raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
+    every = list(runs)
+    logs = np.log([float(np.median(used_pauses(run))) for run in every])
+    return deviation(logs, [run.record.cell_id for run in every], [run.record.block for run in every])
 
 
 def _best_overall(cells: Sequence[CellPower]) -> int | None:
@@ -263,7 +251,7 @@ def _best_overall(cells: Sequence[CellPower]) -> int | None:
     return max(round(math.sqrt(price * within / between)), 1) if between > 0 and price > 0 else None
 
 
-def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, sd: float) -> list[str]:
+def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, alike: Sequence[str]) -> list[str]:
     notes = [f"{cell.cell}: no best N, {cell.note}" for cell in cells if cell.note]
     if left_out:
         notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs left out")
@@ -273,8 +261,10 @@ def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, sd: fl
     clipped = sum(cell.clipped for cell in cells)
     if clipped:
         notes.append(f"in {plural(clipped, 'cell')} runs differ less than their checkpoints explain: taken as 0")
-    if sd == 0:
-        notes.append("run medians do not differ at all: no effect is too small to see, or the data is no measurement")
+    notes += [
+        f"{question}: run medians do not differ at all: no effect is too small to see, or the data is no measurement"
+        for question in alike
+    ]
     stalled = always_note(campaign.runs)
     notes += [stalled] if stalled else []
     return notes
