@@ -11,7 +11,7 @@ from analysis.derived.cell_table import MEANS
 from analysis.derived.sentences import outcome_text
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
-from analysis.report.latex import Column, tabular
+from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import badge, case
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING
@@ -194,6 +194,7 @@ def _verdicts(results: Results) -> pd.DataFrame:
         "excluded",
         "failed",
         "strata",
+        "notes",
     )
     return pd.DataFrame([_verdict(finding) for finding in results.findings], columns=list(columns))
 
@@ -215,6 +216,7 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "absolute_unit": finding.absolute_unit,
         **{name: getattr(finding, name) for name in ("sesoi", "pvalue", "adjusted")},
         **{name: getattr(finding, name) for name in ("runs", "excluded", "failed", "strata")},
+        "notes": "; ".join(finding.notes),
     }
 
 
@@ -241,6 +243,7 @@ def _verdicts_tex(results: Results) -> str:
         "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
         "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
         "A dagger: not declared in this form before the data, exploratory.",
+        *(escape(f"{finding.hypothesis.id}: {note}.") for finding in results.findings for note in finding.notes),
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
 
