@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,9 +20,11 @@ from analysis.derived.calibration import (
     attained_level,
     calibration,
     comparison,
+    phase_means,
     pooled_and_by_run,
     rates,
 )
+from analysis.derived.cell_table import t_interval
 from analysis.derived.effects import across_runs, splits
 from analysis.derived.hypotheses import judge
 from analysis.derived.layouts import assumed, layouts_of, told_apart
@@ -51,6 +54,30 @@ def test_every_question_is_answered(found: pd.DataFrame) -> None:
 
 def test_methods_in_use_are_inside_their_bands(found: pd.DataFrame) -> None:
     assert found[found["recommended"]]["ok"].all()
+
+
+def test_of_the_t_intervals_that_of_phase_means_is_in_use_and_that_of_logs_is_not(found: pd.DataFrame) -> None:
+    used = found[found["quantity"] == "coverage"].set_index("method")["recommended"]
+    assert used["t interval of phase means"]
+    assert not used["t on logs of run medians"]
+
+
+@pytest.mark.parametrize("stalls", [{}, {"slow_share": 0.05, "slow_stay": 0.2}])
+def test_the_interval_of_phase_means_holds_the_mean(stalls: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=6, checkpoints=40, drift=0.1, missing=0.1, **stalls)  # type: ignore[arg-type]
+    (rate,) = phase_means(model, studies=1501, seed=1)
+    assert rate.ok
+    assert rate.studies == 1501
+    monkeypatch.setattr("analysis.derived.calibration.t_interval", partial(t_interval, confidence=0.80))
+    (narrow,) = phase_means(model, studies=1501, seed=1)
+    assert narrow.rate == pytest.approx(0.80, abs=0.04)
+    assert phase_means(replace(model, blocks=1), studies=50, seed=1) == []
+
+
+def test_rare_runs_that_stall_throughout_are_seldom_inside_the_interval_of_a_mean() -> None:
+    (rate,) = phase_means(Model(blocks=6, stuck_share=0.05), studies=400, seed=1)
+    assert rate.rate < 0.6
+    assert not rate.ok
 
 
 def test_pooled_checkpoints_find_what_is_not_there_and_run_medians_do_not(found: pd.DataFrame) -> None:

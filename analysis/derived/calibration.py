@@ -18,13 +18,14 @@ from scipy.stats import t as t_distribution
 
 from analysis import stats
 from analysis.derived import effect_rates, family_rates
+from analysis.derived.cell_table import t_interval
 from analysis.derived.layouts import assumed, told_apart
 from analysis.derived.model import model_of
 from analysis.errors import NothingMeasuredError
 from analysis.stats import calibrate as known_rates
 from analysis.stats import calibrate_runs as run_rates
 from analysis.stats import kendall, naive
-from analysis.stats.calibrate import AT_MOST, NOMINAL_BAND, SLACK, Rate, as_rate
+from analysis.stats.calibrate import AT_MOST, COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate
 from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs
 from analysis.stats.slopes import interval_places
 
@@ -109,6 +110,7 @@ def rates(
         "power": lambda: _trends(known_rates.power, model, layouts, studies, seed),
         "coverage": lambda: (
             *_trends(known_rates.coverage, model, layouts, studies, seed),
+            *phase_means(model, studies=studies, seed=seed),
             *known_rates.slow_coverage(model, studies=_slow_studies(model, studies), seed=seed),
         ),
         "verdict": lambda: _trends(partial(known_rates.verdict_errors, sesoi=SESOI), model, layouts, studies, seed),
@@ -264,6 +266,29 @@ def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[Floats]:
     step = max(1, _CHUNK_VALUES // per_study)
     for start in range(0, wanted, step):
         yield simulate_checkpoints(model, rng, min(step, wanted - start))
+
+
+def phase_means(model: Model, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often Student's interval of one cell, of the mean over runs of phase means, holds the true mean.
+
+    The phase is the whole pause, the most skewed that the model has: its checkpoints are lognormal, and stall. Empty
+    for one block.
+
+    Args:
+        model: the campaign, of which one cell is looked at; host drift and lost runs are left out.
+        studies: how many cells at most, fewer where they are large.
+        seed: of the generator.
+    """
+    if model.blocks == 1:
+        return []
+    cells = replace(model, sizes=(0.0, 0.0), slope=0.0, drift=0.0, wander=0.0, missing=0.0)
+    stalled = 1 - (1 - cells.slow_share) * (1 - cells.stuck_share)
+    truth = cells.base_s * math.exp((cells.run_sd**2 + cells.checkpoint_sd**2) / 2) + cells.slow_extra_s * stalled
+    held = []
+    for pauses in _checkpoints(cells, -(-studies // 2), seed):
+        means = pauses.mean(axis=-1).swapaxes(1, 2).reshape(-1, cells.blocks)
+        held += [low <= truth <= high for low, high in map(t_interval, means)]
+    return [as_rate("coverage", "t interval of phase means", held[:studies], 0.95, COVER_95)]
 
 
 def comparison(model: Model, *, studies: int, seed: int, threshold: float = THRESHOLD) -> list[Rate]:
