@@ -25,6 +25,7 @@ from analysis.derived.calibration import (
     rates,
 )
 from analysis.derived.cell_table import t_interval
+from analysis.derived.drift import drift
 from analysis.derived.effects import across_runs, splits
 from analysis.derived.hypotheses import judge
 from analysis.derived.layouts import assumed, layouts_of, told_apart
@@ -286,3 +287,12 @@ def test_what_a_page_costs_is_held_as_often_as_claimed(monkeypatch: pytest.Monke
         effect_rates, "across_runs", lambda pages, pauses, cells: across_runs(pages, pauses * 1.5, cells)
     )
     assert effect_rates.page_cost(model, studies=50, seed=1)[0].rate < 0.7
+
+
+def test_a_drift_is_found_where_none_is_as_rarely_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
+    (rate,) = effect_rates.host_drift(Model(blocks=6), studies=200, seed=1)
+    assert rate.rate >= 0.93
+    assert effect_rates.host_drift(Model(blocks=4), studies=50, seed=1) == []
+    each = pd.Series(range(30))
+    monkeypatch.setattr(effect_rates, "drift", lambda runs: drift(runs.assign(block=each)))
+    assert effect_rates.host_drift(Model(blocks=6), studies=200, seed=1)[0].rate < 0.85

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -594,3 +595,15 @@ def test_a_size_looks_the_same_in_every_figure(sweep: Results) -> None:
     part = whole.within(data[data["mem_bytes"] == GIB])
     assert part.memories == ("1 GiB",)
     assert part.colours["1 GiB"] == whole.colours["1 GiB"] != whole.colours["256 MiB"]
+
+
+def test_runs_that_failed_their_check_are_in_no_slope_and_the_caption_says_so(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(workloads=ARMS, links=("unix",), repeats=6, count=12))
+    path = folder / "runs" / run_ids(folder)[0] / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"quality": record["quality"] | {"ok": False, "failures": ["too few"]}}))
+    results = fake_results(folder)
+    bad = results.runs.loc[~results.runs["quality_ok"], "run_id"].iloc[0]
+    assert bad not in set(pages.frame(results)["run_id"].dropna())
+    assert "; not used: 1 run whose own check failed." in pages.sketch(results).words.caption
+    assert "; kept: 1 run whose own check failed." in ecdf.sketch(results).words.caption

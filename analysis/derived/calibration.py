@@ -44,7 +44,7 @@ STUDIES = 2_000
 
 QUESTIONS = (
     *("type I error", "power", "coverage", "verdict", "equivalence", "comparison"),
-    *("families", "interaction", "value", "noise floor", "RAM split", "page cost", "failures", "modes"),
+    *("families", "interaction", "value", "noise floor", "RAM split", "page cost", "drift", "failures", "modes"),
 )
 """What is asked of the methods; ``quantity`` in the table."""
 
@@ -130,6 +130,7 @@ def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[s
         "noise floor": lambda: run_rates.equals(model, of.pairs, of.cells, studies=studies, seed=seed),
         "RAM split": lambda: effect_rates.split(model, studies=fewer, seed=seed),
         "page cost": lambda: effect_rates.page_cost(model, studies=fewer, seed=seed),
+        "drift": lambda: effect_rates.host_drift(model, studies=fewer, seed=seed),
         "failures": lambda: run_rates.failures(model.blocks, studies=studies, seed=seed),
         "modes": lambda: run_rates.false_modes(model, studies=studies, seed=seed),
     }

@@ -14,7 +14,7 @@ from analysis.derived.hypotheses import aa_logs, equals, noise_floor
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
-from analysis.plots.words import design_text, where_text
+from analysis.plots.words import NOT_USED, design_text, where_text
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     interval = "Shaded: to the far end of the 95 % interval of their difference (Hodges-Lehmann over blocks)."
     caption = (
         "Difference of the run medians of two cells that are the same machine, in each block "
-        f"({plural(len(data), 'block')} in all). {which}. {design_text(results, interval)}"
+        f"({plural(len(data), 'block')} in all). {which}. {design_text(results, interval, doubted=NOT_USED)}"
     )
     alt = f"{plural(len(pairs), 'pair')} of equal cells, their differences by block. {heading}."
     return Words(heading, caption, alt)

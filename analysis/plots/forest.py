@@ -15,7 +15,7 @@ from analysis.derived.sentences import amount, range_text
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
-from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, where_text
+from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -331,7 +331,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     caption = (
         "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "
         f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
-        f"{design_text(results, interval)}"
+        f"{design_text(results, interval, doubted=NOT_USED)}"
     )
     each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
     return Words(heading, caption, f"Forest plot. {heading}. {each}.")

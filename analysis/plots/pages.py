@@ -18,7 +18,7 @@ from analysis.plots.data import cell_columns, column, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import MS, SPACE, design_text, where_text
+from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
 from analysis.text import figures_text, plural
 
 if TYPE_CHECKING:
@@ -101,7 +101,7 @@ def frame(results: Results) -> pd.DataFrame:
 def _runs(results: Results) -> list[_Run]:
     found = []
     for place, runs in runs_by_cell(results).items():
-        for run in runs:
+        for run in (one for one in runs if one.record.quality.ok):
             pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
             known = np.isfinite(pages)
             if known.sum() > 1:
@@ -287,7 +287,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"
-    caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval)}"
+    caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval, doubted=NOT_USED)}"
     alt = f"Scatter of pause against dirty pages, {plural(data['panel'].nunique(), 'panel')}. {heading}."
     return Words(heading, caption, alt)
 

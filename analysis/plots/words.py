@@ -24,6 +24,7 @@ INTERVAL, RANGE = "interval", "range"
 
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 CANNOT = "cannot be told"
+NOT_USED = "not used"
 
 _MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
@@ -49,14 +50,20 @@ def few_runs(results: Results) -> str:
     return f" (R = {span(runs)}: no 95{SPACE}% interval{' everywhere' if runs.max() >= FEWEST_FOR_INTERVAL else ''})"
 
 
-def design_text(results: Results, interval: str) -> str:
-    """Return R and N, what a caption says of its interval, what is left out, and how the pairs ran."""
+def design_text(results: Results, interval: str, *, doubted: str = "kept") -> str:
+    """Return R and N, what a caption says of its interval, what is left out, and how the pairs ran.
+
+    Args:
+        results: of the campaign.
+        interval: the sentence on intervals.
+        doubted: what became of runs whose own check failed; a figure of an estimate does not have them.
+    """
     runs = span(results.runs.groupby("cell").size())
     design = f"R = {runs} runs per cell, N = {span(results.runs['checkpoints'])} checkpoints per run."
-    return " ".join([design, interval, left_out(results), f"{emulated(results.cells)}."])
+    return " ".join([design, interval, left_out(results, doubted), f"{emulated(results.cells)}."])
 
 
-def left_out(results: Results) -> str:
+def left_out(results: Results, doubted: str) -> str:
     """Return in one sentence what the figure lacks, and what it holds in spite of a doubt."""
     campaign = results.campaign
     counts = (
@@ -67,9 +74,9 @@ def left_out(results: Results) -> str:
     lost = [f"{plural(count, 'run')} {why}" for count, why in counts if count]
     warmup = int(results.runs["warmup"].sum())
     parts = [*([f"warm-up ({plural(warmup, 'checkpoint')})"] if warmup else []), *lost]
-    doubted = int((~results.runs["quality_ok"]).sum())
-    kept = f"; kept: {plural(doubted, 'run')} whose own check failed" if doubted else ""
-    return f"Left out: {', '.join(parts) or 'nothing'}{kept}."
+    failed = int((~results.runs["quality_ok"]).sum())
+    said = f"; {doubted}: {plural(failed, 'run')} whose own check failed" if failed else ""
+    return f"Left out: {', '.join(parts) or 'nothing'}{said}."
 
 
 def emulated(cells: Cells) -> str:
