@@ -95,12 +95,6 @@ def test_what_is_decided_needs_no_note() -> None:
     assert found(asked(CONTRAST, blocks=40, spread=0.02)) == ()
 
 
-def test_no_number_of_blocks_shows_that_there_is_no_difference_at_all() -> None:
-    question = asked(CONTRAST | {"direction": "none", "sesoi": 0.0, "sesoi_ms": 0.0})
-    assert judge(question).label == "undecided"
-    assert found(question) == ()
-
-
 def test_a_real_question_that_is_undecided_says_what_power_says_and_the_report_shows_it() -> None:
     campaign = load_campaign(CLAIMS)
     results = derive(campaign)

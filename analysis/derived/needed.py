@@ -28,7 +28,7 @@ def with_needed_blocks(finding: Finding, asked: Question) -> Finding:
         finding: of ``asked``.
         asked: the hypothesis and its runs, whose deviation within cell and block the blocks are planned with.
     """
-    if finding.label != UNDECIDED or finding.sesoi <= 0:
+    if finding.label != UNDECIDED:
         return finding
     runs = _compared(asked)
     try:
