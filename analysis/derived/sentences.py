@@ -87,7 +87,7 @@ def finding_sentence(finding: Finding) -> str:
     scope = f" ({where})" if where else ""
     end = f"{_word(finding)}."
     if not finding.runs:
-        return f"{hypothesis.claim} Nothing was measured that could tell{scope}: {end}"
+        return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
     what = outcome_text(hypothesis.outcome)
     if hypothesis.kind == "value":
         return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
