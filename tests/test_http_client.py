@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import TYPE_CHECKING
 
@@ -78,6 +79,22 @@ def test_the_closed_loop_asks_again_when_answered(port: int, tmp_path: Path, mon
     answers = run_for(0.5, f"http://127.0.0.1:{port}/", 0, 2, tmp_path / "client.jsonl")
     assert len(answers) > 4
     assert {answer["status"] for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(("rate", "on_record"), [(0, 0), (20, 1)])
+def test_a_request_that_never_began_was_asked_in_the_open_loop_only(
+    rate: float, on_record: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Late(ThreadPoolExecutor):
+        """A busy machine, whose worker has not begun with what was submitted when the run ends."""
+
+        def _adjust_thread_count(self) -> None:
+            pass
+
+    monkeypatch.setattr(http_client, "ThreadPoolExecutor", Late)
+    run("http://127.0.0.1:1/", rate, 1, tmp_path / "client.jsonl", lambda _seconds: True)
+    lines = (tmp_path / "client.jsonl").read_text().splitlines()
+    assert [json.loads(line)["error"] for line in lines] == ["unanswered when the run ended"] * on_record
 
 
 def test_an_unanswered_request_of_the_closed_loop_is_on_record_from_when_it_was_sent(

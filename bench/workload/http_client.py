@@ -98,10 +98,13 @@ def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[f
                 asked.pop(future)
                 write(future.result())
         pool.shutdown(wait=False, cancel_futures=True)
-        done, _ = concurrent.futures.wait(asked, LAST_ANSWERS_S)
+        done, _ = concurrent.futures.wait([future for future in asked if not future.cancelled()], LAST_ANSWERS_S)
         for future, sent in asked.items():
-            answered = future in done and not future.cancelled()
-            write(future.result() if answered else unanswered(sent))
+            if not future.cancelled():
+                write(future.result() if future in done else unanswered(sent))
+            elif rate:
+                # It had its time, and its turn did not come; the closed loop has no such times, and did not ask.
+                write(unanswered(sent))
 
 
 def unanswered(due: float) -> Answer:
