@@ -16,7 +16,7 @@ from analysis.stored.factors import factor_text, flatten, level_text
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from numpy.typing import ArrayLike
+    from numpy.typing import ArrayLike, NDArray
 
     from analysis.stored.factors import Level
     from analysis.stored.load import Run
@@ -27,6 +27,9 @@ _MOST_BLOCKS = 10_000
 MANY_BLOCKS = 1_000
 _RANK_SUM_EFFICIENCY = 3 / math.pi
 _NO_VARIANCE = 1e-18
+_RANK = 1e-10
+"""A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
+
 _NOT_SIZES = {"checkpoint.count", "checkpoint.warmup", "checkpoint.interval", "link.loss_percent"}
 _NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
 
@@ -171,15 +174,22 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
     """
     values = np.asarray(logs, dtype=np.float64)
     cell, block = (np.unique([str(one) for one in labels], return_inverse=True)[1] for labels in (cells, blocks))
-    indicators = np.eye(cell.max() + 1)[cell], np.eye(block.max() + 1)[block]
-    for design in (np.hstack(indicators), indicators[0]):
-        found, _, rank, _ = np.linalg.lstsq(design, values, rcond=None)
-        df = len(values) - int(rank)
+    indicators = np.eye(cell.max() + 1)[cell]
+    # About the blocks' means (Frisch & Waugh): blocks are many where cells are few.
+    within = [_centred(column, block) for column in (values, *indicators.T)]
+    for y, design, taken in ((within[0], np.column_stack(within[1:]), block.max() + 1), (values, indicators, 0)):
+        found, _, rank, _ = np.linalg.lstsq(design, y, rcond=_RANK)
+        df = len(values) - taken - int(rank)
         if df > 0:
-            rest = values - design @ found
+            rest = y - design @ found
             variance = float(rest @ rest) / df
             return Deviation(math.sqrt(variance) if variance > _NO_VARIANCE else 0.0, df)
     raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
+
+
+def _centred(values: NDArray[np.float64], codes: NDArray[np.intp]) -> NDArray[np.float64]:
+    centred: NDArray[np.float64] = values - (np.bincount(codes, values) / np.bincount(codes))[codes]
+    return centred
 
 
 def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s: float) -> Reach:

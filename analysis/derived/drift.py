@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import kendalltau
 
 from analysis import stats
 from analysis.derived.finding import Effect
@@ -27,7 +28,7 @@ class Drift:
     Attributes:
         per_hour: change of logs per hour (Theil-Sen over blocks), with a 95 % interval. Runs of a block share what
             happened to the host at that time, so that a block counts once.
-        pvalue: of no change, two-sided, exact.
+        pvalue: of no change, two-sided (Kendall; exact as long as blocks are few).
         blocks: how many.
         hours: from the first run to the last one that has its like.
         level: log change at the time of the first run, of the line through the blocks.
@@ -55,12 +56,11 @@ def drift(runs: pd.DataFrame) -> Drift | None:
     blocks = table.groupby(["folder", "block"])[["hours", "residual"]].median()
     if len(blocks) < FEWEST_BLOCKS or blocks["hours"].nunique() < FEWEST_BLOCKS:
         return None
-    one = [0] * len(blocks)
-    slope = stats.stratified_theil_sen(blocks["hours"], blocks["residual"], one, confidence=0.95)
-    test = stats.blocked_jonckheere(blocks["hours"], blocks["residual"], one, alternative="two-sided")
+    slope = stats.stratified_theil_sen(blocks["hours"], blocks["residual"], [0] * len(blocks), confidence=0.95)
+    test = kendalltau(blocks["hours"], blocks["residual"])
     level = float((blocks["residual"] - slope.estimate * blocks["hours"]).median())
     per_hour = Effect(slope.estimate, slope.low, slope.high)
-    return Drift(per_hour, test.pvalue, len(blocks), float(table["hours"].max()), level)
+    return Drift(per_hour, float(test.pvalue), len(blocks), float(table["hours"].max()), level)
 
 
 def residuals(runs: pd.DataFrame) -> pd.Series:
