@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import io
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import ARMS, DIRTY, HYPOTHESES, IDLE, Fake, fake_results, write_campaign
+from fixtures.fake_campaign import DEMO, SINGLE, SWEEP, fake_results, write_campaign
 from PIL import Image
 
 from analysis import plots
@@ -22,21 +23,10 @@ if TYPE_CHECKING:
     from analysis.derived.results import Results
     from analysis.plots import Drawing, Sketch
 
-GIB = 1 << 30
 FAKES = {
-    "sweep": Fake(
-        mems=(GIB // 4, GIB),
-        smps=(1, 4),
-        workloads=ARMS,
-        links=("unix",),
-        repeats=6,
-        count=8,
-        finer=True,
-        transport_bytes_per_s=3e9,
-        hypotheses=HYPOTHESES,
-    ),
-    "demo": Fake(workloads=(IDLE, DIRTY), links=("tcp", "unix"), repeats=2, count=8, failed=5),
-    "one": Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=1, count=6),
+    "sweep": replace(SWEEP, count=8),
+    "demo": replace(DEMO, count=8, failed=5),
+    "one": SINGLE,
 }
 CALIBRATION = pd.DataFrame(
     [

@@ -1,3 +1,5 @@
+"""What is drawn of pauses and their phases, on FAKE campaigns."""
+
 from __future__ import annotations
 
 import json
@@ -9,9 +11,10 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import (
     ARMS,
-    DIRTY,
-    HYPOTHESES,
+    DEMO,
     IDLE,
+    SINGLE,
+    SWEEP,
     Fake,
     fake_results,
     replace_parquet,
@@ -20,22 +23,14 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
-from analysis.derived.finding import Effect, LevelFinding
-from analysis.derived.hypotheses import noise_floor
 from analysis.derived.outcomes import used
 from analysis.plots import (
-    autocorrelation,
-    drift,
     ecdf,
-    equal,
-    failures,
-    forest,
     gantt,
     heatmap,
     interaction,
     pages,
     phases,
-    pooling,
     violin,
 )
 from analysis.plots.drawing import NoFigureError
@@ -52,30 +47,17 @@ GIB = 1 << 30
 
 @pytest.fixture(scope="module")
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    fake = Fake(
-        mems=(GIB // 4, GIB),
-        smps=(1, 4),
-        workloads=ARMS,
-        links=("unix",),
-        repeats=6,
-        count=12,
-        finer=True,
-        transport_bytes_per_s=4.104e9,
-        hypotheses=HYPOTHESES,
-    )
-    return fake_results(write_campaign(tmp_path_factory.mktemp("sweep"), fake))
+    return fake_results(write_campaign(tmp_path_factory.mktemp("sweep"), SWEEP))
 
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    fake = Fake(workloads=(IDLE, DIRTY), links=("tcp", "unix"), repeats=2, count=10, failed=3)
-    return fake_results(write_campaign(tmp_path_factory.mktemp("demo"), fake))
+    return fake_results(write_campaign(tmp_path_factory.mktemp("demo"), DEMO))
 
 
 @pytest.fixture(scope="module")
 def single(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=1, count=6)
-    return fake_results(write_campaign(tmp_path_factory.mktemp("single"), fake))
+    return fake_results(write_campaign(tmp_path_factory.mktemp("single"), SINGLE))
 
 
 def _fake(parent: Path, **settings: object) -> Results:
@@ -371,201 +353,6 @@ class TestViolin:
         )
 
 
-class TestForest:
-    def test_a_row_per_hypothesis_with_its_effect_and_band(self, sweep: Results) -> None:
-        data = forest.frame(sweep.findings)
-        own = data[data["level"] == ""]
-        assert list(own["id"]) == [one["id"] for one in HYPOTHESES]
-        first = sweep.findings[0]
-        row = own.iloc[0]
-        assert (row["estimate"], row["low"], row["high"], row["sesoi"], row["word"]) == (
-            first.effect.estimate,
-            first.effect.low,
-            first.effect.high,
-            first.sesoi,
-            first.word,
-        )
-
-    def test_a_value_stands_in_its_own_range(self, sweep: Results) -> None:
-        value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
-        row = forest.frame([replace(value, effect=Effect(2.5, 2.0, 4.5))]).iloc[0]
-        assert (row["kind"], row["estimate"], row["low"], row["high"]) == (forest.VALUES, 0.25, 0.0, 1.25)
-        assert row["text"] == "2.5 s (2 s to 4.5 s); " + "claimed 2 s to 4 s".replace(" ", "\N{NO-BREAK SPACE}")
-
-    def test_the_range_of_a_share_ends_where_a_share_does(self, sweep: Results) -> None:
-        value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
-        share = value.hypothesis.model_copy(update={"outcome": "by_mismatch_share", "low": -0.01, "high": 0.05})
-        row = forest.frame([replace(value, hypothesis=share, effect=Effect(0.0, 0.0, 0.01))]).iloc[0]
-        assert (row["estimate"], row["high"]) == (0.0, pytest.approx(0.2))
-        assert (row["from_text"], row["to_text"]) == ("0.0 %", "5.0 %")
-
-    def test_primary_hypotheses_come_first_and_the_interval_is_named(self, sweep: Results) -> None:
-        first = sweep.findings[0]
-        second = replace(first, hypothesis=first.hypothesis.model_copy(update={"family": "secondary"}))
-        with look():
-            figure = forest.plot(forest.frame([second, first]), 7.0)
-        assert [ax.get_title(loc="left") for ax in figure.axes] == [
-            "primary hypotheses: effects",
-            "secondary hypotheses: effects",
-        ]
-        legend = [text.get_text() for text in figure.legends[0].get_texts()]
-        assert "90\N{NO-BREAK SPACE}% interval" in legend
-
-    def test_levels_are_rows_only_where_they_differ_by_what_matters(self, sweep: Results) -> None:
-        finding = replace(sweep.findings[0], sesoi_declared=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
-        assert list(forest.frame([finding])["level"]) == ["", "a", "b"]
-        assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
-        assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]
-
-    def test_the_heading_counts_the_verdicts(self, sweep: Results) -> None:
-        words = [
-            replace(one, word=word)
-            for one, word in zip(sweep.findings, ["SUPPORTED", "REFUTED", "REFUTED"], strict=False)
-        ]
-        heading = forest.sketch(replace(sweep, findings=tuple(words))).words.heading
-        assert heading == "Of 3 hypotheses 1 is supported, 2 are refuted"
-
-    def test_without_a_hypothesis_there_is_no_figure(self, demo: Results) -> None:
-        with pytest.raises(NoFigureError, match="no hypothesis was declared"):
-            forest.sketch(demo)
-
-
-class TestFailures:
-    def test_each_cell_has_its_share_and_exact_interval(self, demo: Results) -> None:
-        data = failures.frame(demo)
-        assert data.iloc[-1][["cell", "failed", "attempts"]].tolist() == ["all launches", 3, 32]
-        assert data["failed"].iloc[:-1].sum() == 3
-        found = stats.clopper_pearson(3, 32)
-        assert (data.iloc[-1]["low"], data.iloc[-1]["high"]) == (found.low, found.high)
-
-    def test_a_cell_of_which_every_run_failed_is_there(self, tmp_path: Path) -> None:
-        results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, failed=1, count=5)))
-        data = failures.frame(results)
-        assert len(data) == 5
-        assert data["share"].max() == 1.0
-
-    def test_without_failures_equal_cells_are_one_row_with_an_upper_bound(self, sweep: Results) -> None:
-        sketch = failures.sketch(sweep)
-        assert list(sketch.data["cell"]) == ["each of the 8 cells", "all launches"]
-        assert list(sketch.data["attempts"]) == [6, 48]
-        assert sketch.data["high"].iloc[0] == pytest.approx(1 - 0.025 ** (1 / 6))
-        assert (
-            sketch.words.heading
-            == "None of 48 launches failed; a share of up to 7\N{NO-BREAK SPACE}% could have gone unseen"
-        )
-
-    def test_cells_that_failed_as_often_are_not_told_apart(self, demo: Results) -> None:
-        assert failures.sketch(demo).words.heading == (
-            "3 of 32 launches failed, no cell more often than 1 of 2, as in 3 cells"
-        )
-
-    def test_nothing_left_out_is_said_plainly(self, sweep: Results) -> None:
-        assert "Left out: nothing. " in failures.sketch(sweep).words.caption
-
-
-class TestDrift:
-    def test_residuals_are_logs_about_the_median_of_the_cell(self, sweep: Results) -> None:
-        data = drift.frame(sweep)
-        assert list(data["place"]) == list(range(1, 49))
-        np.testing.assert_allclose(data.groupby("cell")["residual"].median(), 0.0, atol=1e-12)
-        assert drift.block_starts(data) == [9, 17, 25, 33, 41]
-
-    def test_a_run_that_began_after_one_of_a_later_block_is_late(self, sweep: Results) -> None:
-        assert not drift.frame(sweep)["late"].any()
-        started = sweep.runs["started_at"].copy()
-        first = sweep.runs.index[sweep.runs["block"] == sweep.runs["block"].min()][0]
-        started.loc[first] = started.max() + 1
-        data = drift.frame(replace(sweep, runs=sweep.runs.assign(started_at=started)))
-        assert data.loc[data["late"], "run_id"].tolist() == [sweep.runs.loc[first, "run_id"]]
-
-    def test_a_trend_in_time_is_found_within_cells(self, sweep: Results) -> None:
-        hours = (sweep.runs["started_at"] - sweep.runs["started_at"].min()) / 3600
-        drifting = replace(sweep, runs=sweep.runs.assign(pause=0.02 * np.exp(0.5 * hours)))
-        assert drift.sketch(drifting).words.heading.startswith("Pauses drifted: run medians change by +22.2")
-        assert "over 24\N{NO-BREAK SPACE}min" in drift.sketch(drifting).words.heading
-        data = drift.frame(drifting)
-        np.testing.assert_allclose(np.diff(data["trend"]) / np.diff(data["hours"]), 0.5, rtol=0.05)
-
-    def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
-        late = sweep.runs["run_id"].iloc[0]
-        began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)
-        assert drift.frame(replace(sweep, runs=sweep.runs.assign(started_at=began)))["run_id"].iloc[-1] == late
-
-    def test_cells_measured_once_have_no_figure(self, single: Results) -> None:
-        with pytest.raises(NoFigureError, match="every cell was measured once"):
-            drift.sketch(single)
-
-
-class TestAutocorrelation:
-    def test_lines_are_means_over_the_runs_of_a_cell(self, sweep: Results) -> None:
-        data = autocorrelation.frame(sweep)
-        own = [run for run in sweep.campaign.runs if run.record.cell_id == sweep.cells.names[0].cell_id]
-        each = [stats.autocorrelation(used(run)["pause_s"], lags=6).values for run in own]  # noqa: PD011 - a field
-        first = data[data["cell"] == sweep.cells.names[0].label]
-        np.testing.assert_allclose(first["correlation"], np.mean(each, axis=0))
-        assert set(first["band"].round(6)) == {round(1.96 / np.sqrt(12 * 6), 6)}
-
-    def test_correlated_cells_are_named(self, sweep: Results) -> None:
-        sketch = autocorrelation.sketch(sweep)
-        named = set(sketch.data.loc[sketch.data["correlated"], "cell"])
-        assert all(name in sketch.words.caption for name in named)
-        assert ("Correlated, and thick: " in sketch.words.caption) == bool(named)
-
-    def test_too_short_runs_have_no_figure(self, single: Results) -> None:
-        with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):
-            autocorrelation.sketch(single)
-
-
-class TestEqual:
-    def test_ratios_are_those_of_the_two_arms_where_they_are_the_same_machine(self, sweep: Results) -> None:
-        data = equal.frame(sweep)
-        assert list(dict.fromkeys(data["pair"])) == ["1 GiB · 1 vCPU", "1 GiB · 4 vCPUs"]
-        assert len(data) == 12
-        assert data["floor"].iloc[0] == noise_floor(sweep.runs)
-        assert data["sesoi"].iloc[0] == 0.05
-
-    def test_the_floor_is_shaded_as_far_as_either_could_be_above_the_other(self, sweep: Results) -> None:
-        data = equal.frame(sweep).assign(floor=0.25)
-        shaded = (
-            equal.plot(data, 7.0)
-            .axes[0]
-            .patches[0]
-            .get_extents()
-            .transformed(equal.plot(data, 7.0).axes[0].transData.inverted())
-        )
-        assert (shaded.x0, shaded.x1) == (pytest.approx(-20), pytest.approx(25))
-
-    def test_cells_that_all_differ_have_no_figure(self, demo: Results) -> None:
-        with pytest.raises(NoFigureError, match="no two cells are the same machine"):
-            equal.sketch(demo)
-
-
-class TestPooling:
-    def test_pooled_methods_come_first_and_the_worst_of_them(self) -> None:
-        table = pd.DataFrame(
-            [
-                ("Page", "run", 0.045, 0.04, 0.05),
-                ("Spearman", "pooled", 0.48, 0.45, 0.51),
-                ("ANOVA", "pooled", 0.87, 0.85, 0.89),
-            ],
-            columns=["method", "level", "type_one", "low", "high"],
-        )
-        sketch = pooling.sketch(table)
-        assert list(sketch.data["method"]) == ["ANOVA", "Spearman", "Page"]
-        assert sketch.words.heading.startswith("Pooled checkpoints find an effect that is not there in 48.0 to 87.0")
-
-    def test_the_caption_says_how_many_campaigns_were_simulated(self) -> None:
-        columns = ["method", "level", "type_one", "low", "high", "studies"]
-        table = pd.DataFrame(
-            [("Page", "run", 0.05, 0.04, 0.06, 2000), ("ANOVA", "pooled", 0.9, 0.8, 1, 400)], columns=columns
-        )
-        assert "on 400 to 2,000 simulated campaigns of this design" in pooling.sketch(table).words.caption
-
-    def test_without_a_calibration_there_is_no_figure(self) -> None:
-        with pytest.raises(NoFigureError, match="not calibrated"):
-            pooling.sketch(None)
-
-
 def _checkpoint(**seconds: float) -> pd.Series:
     """A checkpoint of which every phase and part takes a millisecond, but for those given."""
     return pd.Series(dict.fromkeys([*(f"{name}_s" for name in phases.NAMES), *gantt._FINER], 0.001) | seconds)
@@ -573,13 +360,6 @@ def _checkpoint(**seconds: float) -> pd.Series:
 
 def _place(results: Results, cell_id: str) -> int:
     return next(place for place, name in enumerate(results.cells.names) if name.cell_id == cell_id)
-
-
-def _levels(*estimates: float) -> tuple[LevelFinding, ...]:
-    return tuple(
-        LevelFinding(name, Effect(estimate, estimate, estimate), "REFUTED", "", 6)
-        for name, estimate in zip("ab", estimates, strict=True)
-    )
 
 
 def _with(table: object, name: str, values: list[None]) -> object:

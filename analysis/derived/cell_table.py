@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
-from scipy.stats import t
 
 from analysis import stats
 from analysis.derived.outcomes import TRIGGERS
+from analysis.stats.groups import half_width
 from analysis.stored.load import PHASES
 
 if TYPE_CHECKING:
@@ -100,5 +100,5 @@ def t_interval(values: np.ndarray[Any, np.dtype[np.float64]], confidence: float 
     """Return Student's interval for the mean of one number per run; NaN for a single run."""
     if len(values) < 2:  # noqa: PLR2004 - a spread needs two
         return float("nan"), float("nan")
-    half = float(t.ppf((1 + confidence) / 2, len(values) - 1)) * float(values.std(ddof=1)) / float(np.sqrt(len(values)))
+    half = half_width(float(values.std(ddof=1) / np.sqrt(len(values))), len(values) - 1, confidence)
     return float(values.mean()) - half, float(values.mean()) + half

@@ -11,12 +11,13 @@ from scipy.stats import chi2
 
 from analysis import stats
 from analysis.errors import NothingMeasuredError
+from analysis.stats.groups import centred
 from analysis.stored.factors import factor_text, flatten, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
     from analysis.stored.factors import Level
     from analysis.stored.load import Run
@@ -176,7 +177,7 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
     cell, block = (np.unique([str(one) for one in labels], return_inverse=True)[1] for labels in (cells, blocks))
     indicators = np.eye(cell.max() + 1)[cell]
     # About the blocks' means (Frisch & Waugh): blocks are many where cells are few.
-    within = [_centred(column, block) for column in (values, *indicators.T)]
+    within = [centred(column, block) for column in (values, *indicators.T)]
     for y, design, taken in ((within[0], np.column_stack(within[1:]), block.max() + 1), (values, indicators, 0)):
         found, _, rank, _ = np.linalg.lstsq(design, y, rcond=_RANK)
         df = len(values) - taken - int(rank)
@@ -185,11 +186,6 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
             variance = float(rest @ rest) / df
             return Deviation(math.sqrt(variance) if variance > _NO_VARIANCE else 0.0, df)
     raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
-
-
-def _centred(values: NDArray[np.float64], codes: NDArray[np.intp]) -> NDArray[np.float64]:
-    centred: NDArray[np.float64] = values - (np.bincount(codes, values) / np.bincount(codes))[codes]
-    return centred
 
 
 def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s: float) -> Reach:

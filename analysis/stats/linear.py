@@ -11,14 +11,13 @@ from scipy.stats import linregress
 from scipy.stats import t as t_distribution
 
 from analysis.stats.checks import as_codes, as_vector, same_length
-from analysis.stats.welch import half_width, spread_of_sum
+from analysis.stats.groups import centred, half_width, spread_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
 
     from numpy.typing import ArrayLike
 
-    from analysis.stats.checks import FloatArray
 
 _TINY = 1e-12
 _LINE = 2
@@ -138,7 +137,7 @@ def interaction(
     if count <= 1:
         raise ValueError("level needs at least two different labels")
     strata = as_codes(zip(levels.tolist(), blocks.tolist(), strict=True), "strata", len(xs))
-    dx, dy = _centred(xs, strata), _centred(ys, strata)
+    dx, dy = centred(xs, strata), centred(ys, strata)
     sxx, sxy = (np.bincount(levels, dx * other, minlength=count) for other in (dx, dy))
     if sxx.min() <= _TINY * max(float(xs @ xs), _TINY):
         raise ValueError("every level needs two different x within a block")
@@ -174,15 +173,10 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike) -> FTest:
     sizes = int(places.max()) + 1
     if sizes <= _LINE:
         raise ValueError(f"x needs three or more different values and has {sizes}")
-    pure = float((_centred(ys, places) ** 2).sum())
+    pure = float((centred(ys, places) ** 2).sum())
     fit = linregress(xs, ys)
     line = float(((ys - fit.intercept - fit.slope * xs) ** 2).sum())
     return _f_test(line - pure, sizes - _LINE, pure, len(xs) - sizes)
-
-
-def _centred(values: FloatArray, codes: np.ndarray[tuple[int], np.dtype[np.int64]]) -> FloatArray:
-    centred: FloatArray = values - (np.bincount(codes, values) / np.bincount(codes))[codes]
-    return centred
 
 
 def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.stats.checks import as_codes, as_runs, as_vector, same_length
-from analysis.stats.welch import half_width, spread_of_sum
+from analysis.stats.groups import half_width, spread_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable

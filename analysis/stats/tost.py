@@ -9,6 +9,7 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from analysis.stats.checks import as_option, as_share, as_vector, same_length
+from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -75,7 +76,7 @@ def equivalence(
     if error <= _ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
         raise ValueError("x and y do not vary: a t test has nothing to measure the difference with")
     estimate = float(first.mean() - second.mean())
-    half = float(t_distribution.ppf((1 + confidence) / 2, df)) * error
+    half = half_width(error, df, confidence)
     below, above = (estimate - low) / error, (estimate - high) / error
     pvalue_lower, pvalue_upper = float(t_distribution.sf(below, df)), float(t_distribution.cdf(above, df))
     pvalue = max(pvalue_lower, pvalue_upper)

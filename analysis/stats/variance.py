@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import f as f_distribution
-from scipy.stats import t as t_distribution
 
 from analysis.stats.checks import as_share, as_table, as_vector
+from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -105,7 +105,7 @@ def nested_components(y: ArrayLike, *, confidence: float = 0.95) -> NestedCompon
     clipped = tuple(value < 0 for value in t_squared)
     names = ", ".join(str(level + 1) for level, negative in enumerate(clipped) if negative)
     error = float(np.sqrt(s_squared[-1] / counts[-1]))
-    half = _half_width(error, counts[-1] - 1, confidence)
+    half = half_width(error, counts[-1] - 1, confidence)
     mean = float(values.mean())
     return NestedComponents(
         mean=mean,
@@ -186,11 +186,7 @@ def log_mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> LogMean
         raise ValueError(f"values must be positive for their logs and hold {array.min()}")
     logs = np.log(array)
     error = float(logs.std(ddof=1) / np.sqrt(len(logs)))
-    half = _half_width(error, len(logs) - 1, as_share(confidence, "confidence"))
+    half = half_width(error, len(logs) - 1, confidence)
     centre = float(logs.mean())
     low, estimate, high = np.exp([centre - half, centre, centre + half])
     return LogMeanInterval(float(estimate), float(low), float(high), confidence, len(array))
-
-
-def _half_width(error: float, df: int, confidence: float) -> float:
-    return float(t_distribution.ppf((1 + confidence) / 2, df)) * error

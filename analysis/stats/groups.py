@@ -1,4 +1,4 @@
-"""Standard errors of estimates that sum up independent runs, whose spread may differ between groups."""
+"""What runs of a group have in common, how they spread about it, and the t interval that follows."""
 
 from __future__ import annotations
 
@@ -13,6 +13,17 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray, IntArray
 
 _FEWEST = 2
+
+
+def centred(values: FloatArray, groups: IntArray) -> FloatArray:
+    """Return values about the mean of their group.
+
+    Args:
+        values: (n,) numbers.
+        groups: (n,) code of the group of each, from 0.
+    """
+    about: FloatArray = values - (np.bincount(groups, values) / np.bincount(groups))[groups]
+    return about
 
 
 def spread_of_sum(parts: FloatArray, groups: IntArray) -> tuple[float, float]:
@@ -32,8 +43,7 @@ def spread_of_sum(parts: FloatArray, groups: IntArray) -> tuple[float, float]:
     runs = np.bincount(groups)
     if runs.min() < _FEWEST:
         raise ValueError("every group needs at least two runs to see how they vary")
-    about = parts - (np.bincount(groups, parts) / runs)[groups]
-    shares = runs / (runs - 1) * np.bincount(groups, about**2)
+    shares = runs / (runs - 1) * np.bincount(groups, centred(parts, groups) ** 2)
     variance = float(shares.sum())
     if variance <= 0:
         return 0.0, float((runs - 1).sum())
