@@ -13,9 +13,10 @@ from fuzzing import ANY, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.config.factors import identity
 from bench.config.model import Checkpoint, Deadlines, Host, Link
 from bench.errors import BenchError, StoreError
-from bench.plan.plan import Plan, identity, make_plan, parse_plan, plan_json
+from bench.plan.plan import Plan, make_plan, parse_plan, plan_json
 from bench.run.folder import agree_on_plan
 
 CELLS = tuple(make_cell(mem, smp, dirty=smp == 2) for mem in ("256M", "512M") for smp in (1, 2))

@@ -10,9 +10,10 @@ from fake_campaign import GUEST, QEMU, make_cell
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.config.factors import identity
 from bench.config.model import Checkpoint, Deadlines, Pinning, Tune
 from bench.errors import ConfigError, StoreError
-from bench.plan.plan import Plan, blocks, digest, extent, identity, make_plan, parse_plan, plan_json
+from bench.plan.plan import Plan, blocks, digest, extent, make_plan, parse_plan, plan_json
 from bench.provision.guest import KERNEL_ARGUMENTS
 
 CELLS = [make_cell(mem, smp) for mem in ("256M", "512M") for smp in (1, 2)]

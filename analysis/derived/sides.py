@@ -74,13 +74,16 @@ def side_cells(campaign: Campaign, outcome: str) -> dict[Key, SideCell]:
     found: dict[Key, SideCell] = {}
     keys: dict[str, Key] = {}
     known = {cell.cell_id: (cell.label, cell.cell) for cell in campaign.plan.cells}
+    left_out = {cell.cell_id: cell.at_default for cell in campaign.plan.cells}
     accels = {run.record.cell_id: run.record.accel for run in campaign.runs}
     known |= {run.record.cell_id: (run.record.label, run.record.cell) for run in campaign.runs}
     for cell_id, (label, cell) in known.items():
         factors = flatten(cell)
         factors["accel"] = accels.get(cell_id, factors.get("accel"))
         factors = {path: level for path, level in factors.items() if path not in _IGNORED}
-        keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in factors.items()))
+        # A campaign of before a factor has no level of it, and its cells are those at the default.
+        told = {path: level for path, level in factors.items() if path not in left_out.get(cell_id, ())}
+        keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set(), [])).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
     free = free_cells(campaign.runs) if outcome == "slow_share" else [None] * len(campaign.runs)

@@ -62,6 +62,15 @@ def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:
     return flat
 
 
+def filled(cell: Mapping[str, Any], at_default: Mapping[str, Level]) -> dict[str, Any]:
+    """Return a cell with the levels, by dotted path, that it leaves out because they are its defaults."""
+    whole = dict(cell)
+    for path, level in at_default.items():
+        head, _, rest = path.partition(".")
+        whole[head] = filled(whole.get(head) or {}, {rest: level}) if rest else level
+    return whole
+
+
 def working_set_bytes(factors: Mapping[str, Level]) -> int | None:
     """Return the bytes that a cell's workload dirties, or None where it has no working set."""
     size = factors.get("workload.working_set")

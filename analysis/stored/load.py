@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
-from analysis.stored.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedRun, Record, RunRecord
+from analysis.stored.factors import filled
+from analysis.stored.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -116,7 +117,7 @@ def load_campaign(folder: Path) -> Campaign:
     plan, plan_sha256 = _read_plan(folder)
     ledger, notes = _read_ledger(folder / "ledger.jsonl")
     last = {line.run_id: line for line in ledger}
-    cells = {one.cell_id: one.cell for one in plan.cells}
+    cells = {one.cell_id: one for one in plan.cells}
     runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"), cells)
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
     unfinished = tuple(run for run in plan.runs if _state(last, run) in {"planned", "started"})
@@ -139,9 +140,11 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
     if not path.is_file():
         raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json")
     try:
-        return _read_document(path, Plan), _sha256(path)
+        plan = _read_document(path, Plan)
     except _UnusableError as error:
         raise NotACampaignError(f"{folder}: {error}") from error
+    cells = tuple(one.model_copy(update={"cell": filled(one.cell, one.at_default)}) for one in plan.cells)
+    return plan.model_copy(update={"cells": cells}), _sha256(path)
 
 
 def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
@@ -160,7 +163,7 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
 
 
 def _read_runs(
-    folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, dict[str, Any]]
+    folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, PlannedCell]
 ) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:
     runs, unread = [], []
     for planned in measured:
@@ -176,14 +179,17 @@ def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.record.started_at, run.record.block, run.record.order)))
 
 
-def _read_run(folder: Path, planned: PlannedRun, cell: dict[str, Any] | None) -> Run:
+def _read_run(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> Run:
     record = _read_document(folder / "run.json", RunRecord)
     if record.run_id != planned.run_id:
         raise _UnusableError(f"run.json is of run {record.run_id}")
     if (record.cell_id, record.block, record.order) != (planned.cell_id, planned.block, planned.order):
         raise _UnusableError("run.json is of another cell, block or order than the plan has for this run")
-    if cell is not None and _measured(cell) != _measured(record.cell):
-        raise _UnusableError("run.json holds another configuration than the plan has for this run")
+    if cell is not None:
+        whole = filled(record.cell, cell.at_default)
+        if _measured(cell.cell) != _measured(whole):
+            raise _UnusableError("run.json holds another configuration than the plan has for this run")
+        record = record.model_copy(update={"cell": whole})
     return Run(record, *_read_checkpoints(folder / "checkpoints.parquet", planned.run_id))
 
 

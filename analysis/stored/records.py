@@ -45,11 +45,15 @@ class PlannedRun(Record):
 
 
 class PlannedCell(Record):
-    """One configuration of the plan."""
+    """One configuration of the plan.
+
+    ``at_default`` has, by dotted path, the defaults that ``cell`` leaves out and that another cell of the plan sets.
+    """
 
     cell_id: str
     label: str
     cell: dict[str, Any]
+    at_default: dict[str, Level] = {}
 
 
 class Hypothesis(Record):

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from bench.config.factors import factor_levels, levels_left_out
 from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.errors import ConfigError
@@ -110,23 +111,8 @@ def settle(hypotheses: Sequence[Hypothesis], cells: Sequence[Cell]) -> tuple[Hyp
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
         raise ConfigError(f"hypotheses: two are called {twice[0]}", hint="give each its own id")
-    factors = [factor_levels(cell) for cell in cells]
+    factors = [factor_levels(cell) | out for cell, out in zip(cells, levels_left_out(cells), strict=True)]
     return tuple(_settle(one, factors) for one in hypotheses)
-
-
-def factor_levels(cell: Cell) -> dict[str, Any]:
-    """Return every factor of a cell by its dotted path, as ``plan.json`` holds it; a list is one level, as text."""
-    return dict(_leaves(cell.model_dump(mode="json", exclude={"deadlines"}), ""))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> list[tuple[str, Any]]:
-    leaves: list[tuple[str, Any]] = []
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            leaves += _leaves(value, f"{prefix}{key}.")
-        else:
-            leaves.append((f"{prefix}{key}", ",".join(map(str, value)) if isinstance(value, list) else value))
-    return leaves
 
 
 def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis:

@@ -3,20 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import (
-    AfterValidator,
-    BeforeValidator,
-    Field,
-    SerializeAsAny,
-    SerializerFunctionWrapHandler,
-    model_serializer,
-    model_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from bench.config.forms import written_as
-from bench.config.frozen import Frozen
+from bench.config.frozen import LATER, Frozen
 from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
@@ -223,17 +215,9 @@ class Cell(Frozen):
     host: Host = Host()
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
-    tune: Tune = Tune()
+    tune: Annotated[Tune, LATER] = Tune()
     replica: Annotated[str, written_as(r"[a-z0-9]{1,16}", "up to 16 small letters and digits")] = "a"
     deadlines: Deadlines = Deadlines()
-
-    @model_serializer(mode="wrap")
-    def _without_what_is_not_tuned(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave a tuning that changes nothing out, so that ids of cells and runs are those of before there was any."""
-        tree: dict[str, Any] = write(self)
-        if self.tune == Tune():
-            tree.pop("tune", None)
-        return tree
 
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.config.factors import identity
 from bench.errors import PlanChangedError, StoreError
 from bench.plan.label import flatten
-from bench.plan.plan import identity
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -6,6 +6,7 @@ import hashlib
 from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
+from bench.config.factors import factor_levels
 from bench.units import size_text
 
 if TYPE_CHECKING:
@@ -26,16 +27,8 @@ def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
 
 
 def flatten(cell: Cell) -> dict[str, str]:
-    """Return a cell's factors as text by dotted path, without its deadlines."""
-    return dict(_leaves(cell.model_dump(mode="json", exclude={"deadlines"}), ""))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", _text(key, value)
+    """Return a cell's factors as text by dotted path."""
+    return {path: _text(path.rpartition(".")[2], level) for path, level in factor_levels(cell).items()}
 
 
 def _text(key: str, value: Any) -> str:
@@ -43,11 +36,8 @@ def _text(key: str, value: Any) -> str:
         return size_text(value)
     if isinstance(value, bool):
         return "on" if value else "off"
-    if isinstance(value, list):
-        text = ",".join(str(one) for one in value)
-        tail = hashlib.sha256(text.encode()).hexdigest()[:4]
-        return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 6]}…{tail}"
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    text = f"{value:g}" if isinstance(value, float) else str(value)
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 6]}…{hashlib.sha256(text.encode()).hexdigest()[:4]}"
 
 
 def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import BaseModel, ValidationError, model_validator
 
+from bench.config.factors import identity, levels_left_out
 from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
 from bench.config.model import Cell  # noqa: TC001
 from bench.documents import parse_json
@@ -95,11 +96,6 @@ class Plan:
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
         return next(planned.cell for planned in self.cells if planned.cell_id == run.cell_id)
-
-
-def identity(cell: Cell) -> dict[str, Any]:
-    """Return what of a cell is measured: all of it but the deadlines, which only say when to give up."""
-    return cell.model_dump(mode="json", exclude={"deadlines"})
 
 
 def digest(value: object, digits: int) -> str:
@@ -247,7 +243,9 @@ def plan_json(plan: Plan) -> str:
         "hypotheses": declared(plan.hypotheses),
         "hypotheses_sha256": hypotheses_sha256(plan.hypotheses),
         "cells": [
-            {"cell_id": one.cell_id, "label": one.label, "cell": one.cell.model_dump(mode="json")} for one in plan.cells
+            {"cell_id": one.cell_id, "label": one.label, "cell": one.cell.model_dump(mode="json")}
+            | ({"at_default": out} if out else {})
+            for one, out in zip(plan.cells, levels_left_out([one.cell for one in plan.cells]), strict=True)
         ],
         "runs": [
             {"order": run.order, "block": run.block, "run_id": run.run_id, "cell_id": run.cell_id, "label": run.label}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from bench.config.factors import identity
 from bench.config.load import CHECKOUT
 from bench.errors import StoreError
 from bench.exits import Exit, bug_report, tell
@@ -18,7 +19,7 @@ from bench.owner import end_with_owner
 from bench.pair.ending import how_ended
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import require_fit
-from bench.plan.plan import GuestBuild, QemuBuild, digest, identity, make_plan, plan_cells
+from bench.plan.plan import GuestBuild, QemuBuild, digest, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger

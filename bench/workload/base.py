@@ -8,16 +8,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from bench.config.frozen import Frozen
 
 
-class Workload(BaseModel):
+class Workload(Frozen):
     """What the guest does while checkpoints are measured. Subclasses live one to a module of this package.
 
     The class attribute ``name`` is the configuration's word for it; the fields are its parameters.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
     kind: ClassVar[str]
     name: str
 
