@@ -15,6 +15,7 @@ from fake_traces import DATA
 
 from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError
 from bench.measure.clock import ClockWatch
+from bench.measure.pulse import Gap, Pulse
 from bench.pair.host import LocalHost, NetnsHost
 from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
@@ -164,3 +165,26 @@ def test_a_client_without_an_answer_was_refused_or_met_silence(tmp_path: Path, s
         asyncio.run(session._first_answer(tmp_path / "client.jsonl", 0.1))
     assert caught.value.cause == cause
     assert caught.value.evidence == tuple(said.splitlines())
+
+
+class SuspendedPulse(Pulse):
+    """The pulse of a harness that has just been asleep for half a minute."""
+
+    def look(self) -> None:
+        self.gaps = [Gap("harness", time.time() - 31, time.time() - 1)]
+
+
+def test_a_deadline_that_passed_while_the_harness_slept_is_laid_to_the_harness(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "Notes", partial(session.Notes, pulse=SuspendedPulse()))
+    error = failure_in("measure", MeasureError("no checkpoint began"), monkeypatch, tmp_path)
+    assert (error.cause, error.phase, error.transient) == ("harness-suspended", Phase.MEASURE, True)
+    assert error.evidence == ("no checkpoint began",)
+
+
+def test_what_is_no_deadline_keeps_its_cause_though_the_harness_slept(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(session, "Notes", partial(session.Notes, pulse=SuspendedPulse()))
+    assert failure_in("measure", LaunchError("killed"), monkeypatch, tmp_path).cause == "qemu-exited"

@@ -279,6 +279,15 @@ MEASURE = (
         "By how much it parted from the monotonic clock.",
         transient=True,
     ),
+    Cause(
+        "harness-suspended",
+        LIVE,
+        "The harness itself did not run for a while (Ctrl-Z, a debugger, a starved or sleeping machine), and a "
+        "deadline passed meanwhile: that says nothing of the pair.",
+        "repeat the command and leave it running: nohup, tmux or a job of its own keep it from being stopped",
+        "For how long, and what was waited for.",
+        transient=True,
+    ),
 )
 
 TEARDOWN = (

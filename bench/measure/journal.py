@@ -1,8 +1,9 @@
 """``measure.jsonl``: what the harness itself learns while it measures, kept as it comes: a kill loses none of it.
 
 One line when the measurement begins, ``{"early_checkpoints": n}``, then one for each reading of the link's byte
-counter, ``{"before": ..., "after": ..., "sent": ...}``. Nothing else of what the tables hold is known to the harness
-alone: the rest is in QEMU's traces and in ``qmp.jsonl``.
+counter, ``{"before": ..., "after": ..., "sent": ...}``, and for each time in which somebody did not run,
+``{"gap": who, "begin": ..., "end": ...}``. Nothing else of a run's record is known to the harness alone: the rest is in
+QEMU's traces and in ``qmp.jsonl``.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import os
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Self
 
+from bench.measure.pulse import Gap
 from bench.measure.transfer import Sample
+from bench.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -35,6 +38,10 @@ class Journal:
         """Write down a reading of the byte counter."""
         self._write(asdict(sample))
 
+    def gap(self, gap: Gap) -> None:
+        """Write down that somebody did not run."""
+        self._write({"gap": gap.who, "begin": gap.begin, "end": gap.end})
+
     def _write(self, entry: dict[str, Any]) -> None:
         self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
@@ -54,22 +61,27 @@ class Kept:
     Attributes:
         early: checkpoints that ended before the measurement began; ``None`` when the file does not say.
         samples: of the link's byte counter, in order.
+        gaps: when the harness or a side did not run.
     """
 
     early: int | None
     samples: tuple[Sample, ...]
+    gaps: tuple[Gap, ...] = ()
 
 
 def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
     """Return what the entries of a ``measure.jsonl`` say; one that is none of ours is left alone."""
     early: int | None = None
     samples = []
+    gaps = []
     for entry in entries:
         if _is_count(entry.get("early_checkpoints")):
             early = entry["early_checkpoints"]
         elif _is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
             samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
-    return Kept(early, tuple(samples))
+        elif isinstance(entry.get("gap"), str) and all(is_amount(entry.get(key)) for key in ("begin", "end")):
+            gaps.append(Gap(entry["gap"], entry["begin"], entry["end"]))
+    return Kept(early, tuple(samples), tuple(gaps))
 
 
 def _is_count(value: object) -> bool:

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from bench.measure.checkpoints import Assembly, Checkpoint
+    from bench.measure.timing import Timing
     from bench.measure.trace import Problem
 
 WINDOW_US = 5_000
@@ -39,6 +40,7 @@ class Quality:
         qmp_median_difference_s: median of abs(pause by trace - pause by QMP), ``None`` without any pair.
         qmp_max_difference_s: the largest one.
         notes: what a reader should know and what fails nothing.
+        timing: what was achieved of the interval that was asked for.
     """
 
     failures: tuple[str, ...]
@@ -48,6 +50,7 @@ class Quality:
     qmp_median_difference_s: float | None
     qmp_max_difference_s: float | None
     notes: tuple[str, ...] = ()
+    timing: Timing | None = None
 
     @property
     def ok(self) -> bool:
@@ -69,6 +72,7 @@ class Quality:
             "qmp_median_difference_s": self.qmp_median_difference_s,
             "qmp_max_difference_s": self.qmp_max_difference_s,
             "notes": list(self.notes),
+            **(self.timing.to_json() if self.timing else {}),
         }
 
 
@@ -104,6 +108,7 @@ def assess(
     problems: Iterable[Problem] = (),
     failures: Iterable[str] = (),
     notes: Iterable[str] = (),
+    timing: Timing | None = None,
 ) -> Quality:
     """Judge a run.
 
@@ -115,6 +120,7 @@ def assess(
         problems: those met before, such as the parser's.
         failures: those found elsewhere, such as a client that was never answered.
         notes: remarks to keep.
+        timing: whether the checkpoints began when they were asked for, where that was looked at.
     """
     pairs = [
         abs(one.pause_us - pause_us)
@@ -123,7 +129,7 @@ def assess(
     ]
     used = len(assembly.checkpoints)
     measured = sum(one.number >= warmup for one in assembly.checkpoints)
-    found = list(failures)
+    found = [*failures, *(timing.failures if timing else ())]
     if measured < count:
         found.append(f"{measured} usable checkpoints after the warm-up, {count} were asked for")
     if used and not pairs:
@@ -139,5 +145,6 @@ def assess(
         problems=(*problems, *assembly.problems),
         qmp_median_difference_s=median(pairs) / 1e6 if pairs else None,
         qmp_max_difference_s=max(pairs) / 1e6 if pairs else None,
-        notes=tuple(notes),
+        notes=(*notes, *(timing.notes if timing else ())),
+        timing=timing,
     )

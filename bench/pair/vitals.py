@@ -6,8 +6,11 @@ import os
 import re
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from bench.cgroups import UNIFIED, folders, frozen
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -29,19 +32,32 @@ _MOST_RECORDS = 100_000
 
 @dataclass(frozen=True)
 class State:
-    """What the kernel says of a process: its state's letter, and the kernel function that it waits in, if known."""
+    """What the kernel says of a process.
+
+    Attributes:
+        letter: its state's, of proc(5).
+        waits_in: the kernel function that it waits in, if known.
+        frozen: whether its control group is frozen: it then looks as if it slept.
+    """
 
     letter: str
     waits_in: str = ""
+    frozen: bool = False
 
     @property
     def stopped(self) -> bool:
         """Whether somebody stopped it."""
         return self.letter in STOPPED
 
+    @property
+    def still(self) -> bool:
+        """Whether it cannot run before somebody lets it: it was stopped, or its control group is frozen."""
+        return self.stopped or self.frozen
+
     def text(self) -> str:
         """Return it in words: ``state T: stopped by a signal (SIGSTOP or SIGTSTP)``."""
         waits = f", in {self.waits_in}" if self.waits_in else ""
+        waits += ", in a frozen control group" if self.frozen else ""
         return f"state {self.letter}: {_STATES.get(self.letter, 'unknown')}{waits}"
 
 
@@ -62,7 +78,7 @@ def read_state(pid: int, root: Path = Path("/proc")) -> State | None:
     except OSError:
         return None
     waits_in = _text(home / "wchan").strip()
-    return State(letter, "" if waits_in == "0" else waits_in)
+    return State(letter, "" if waits_in == "0" else waits_in, frozen(pid, root.parent))
 
 
 def oom_counters(pid: int, root: Path = Path("/")) -> dict[str, int]:
@@ -71,8 +87,8 @@ def oom_counters(pid: int, root: Path = Path("/")) -> dict[str, int]:
     That of the process's control group and of ours (version 2: its descendants count too), and the host's.
     """
     found: dict[str, int] = {}
-    groups = dict.fromkeys((*_groups(root / f"proc/{pid}/cgroup"), *_groups(root / "proc/self/cgroup")))
-    for path in (*(root / "sys/fs/cgroup" / group for group in groups), root / "proc/vmstat"):
+    groups = dict.fromkeys(path for one in (pid, "self") for path in _oom_files(one, root))
+    for path in (*groups, root / "proc/vmstat"):
         count = parse_oom_kill(_text(path))
         if count is not None:
             found[str(path)] = count
@@ -85,14 +101,10 @@ def parse_oom_kill(text: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _groups(path: Path) -> Iterator[str]:
-    for line in _text(path).splitlines():
-        _, _, rest = line.partition(":")
-        controllers, _, group = rest.partition(":")
-        if controllers == "":
-            yield f"{group.lstrip('/')}/memory.events".lstrip("/")
-        elif "memory" in controllers.split(","):
-            yield f"memory/{group.lstrip('/')}/memory.oom_control".replace("//", "/")
+def _oom_files(pid: int | str, root: Path) -> Iterator[Path]:
+    """Yield the files of a process's own group that count: those above hold the sum of what is below (version 2)."""
+    for controller, name in (("memory", "memory.oom_control"), (UNIFIED, "memory.events")):
+        yield from (folder / name for folder in islice(folders(controller, pid, root), 1))
 
 
 def oom_proof(pid: int, before: Mapping[str, int], root: Path = Path("/")) -> tuple[str, ...]:

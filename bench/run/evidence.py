@@ -13,6 +13,7 @@ from bench.logs import log_exists, read_log
 from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
+from bench.measure.timing import judge_timing
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
 from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
     from bench.measure.checkpoints import Assembly
+    from bench.measure.pulse import Gap
 
 HTTP_ERROR = 400
 """The lowest HTTP status that is no good answer."""
@@ -75,6 +77,7 @@ def gather(
     *,
     early: int = 0,
     remarks: Sequence[str] = (),
+    gaps: Sequence[Gap] = (),
     one_sided: bool = False,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
@@ -87,6 +90,7 @@ def gather(
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
+        gaps: when the harness or a side did not run.
         one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
                 then, and with a trace that shows no checkpoint.
 
@@ -102,7 +106,8 @@ def gather(
     if not assembly.checkpoints and not one_sided:
         require_sound(primary, folder / "primary" / "trace.log")
     pacing = read_pacing(entries)
-    pauses_us = qmp_pauses_us(assembly.checkpoints, read_stops(entries))
+    stops = read_stops(entries)
+    pauses_us = qmp_pauses_us(assembly.checkpoints, stops)
     sent = bytes_sent(assembly.spans_us(), samples)
     columns = checkpoint_columns(
         run_id,
@@ -127,6 +132,7 @@ def gather(
         ),
         failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
+        timing=judge_timing(assembly, cell.checkpoint, gaps, stops, warmup=warmup),
     )
     return Evidence(columns, answers, figures, quality)
 

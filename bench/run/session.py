@@ -20,6 +20,7 @@ from bench.measure.bound import transport_bound
 from bench.measure.clock import ClockWatch
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.journal import Journal
+from bench.measure.pulse import Pulse
 from bench.measure.snapshot import drift, take_snapshot
 from bench.pair.console import Console, open_console
 from bench.pair.features import known_events
@@ -50,6 +51,23 @@ T = TypeVar("T")
 _POLL_S = 0.02
 _REFUSALS_SHOWN = 3
 _SHORTEST_S = 1e-6  # the resolution that seconds are stored with
+_SUSPENDED_S = 1.0
+_JUST_NOW_S = 30.0
+_LATE_CAUSES = frozenset(
+    (
+        "checkpoint-stuck",
+        "client-hung",
+        "client-silent",
+        "colo-stuck",
+        "colo-timeout",
+        "command-slow",
+        "guest-not-ready",
+        "qemu-hung",
+        "qmp-timeout",
+        "workload-failed",
+    )
+)
+"""Causes by which a deadline passed: they say nothing of the pair when the harness slept through it."""
 
 
 @dataclass
@@ -65,6 +83,7 @@ class Notes:
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
     clock: ClockWatch = field(default_factory=ClockWatch)
+    pulse: Pulse = field(default_factory=Pulse)
 
 
 class Stages:
@@ -112,18 +131,34 @@ async def measure_run(
     try:
         notes.transport = transport_bound(cell.link)
         before, cpu_before_s = take_snapshot(), _cpu_s()
-        await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
+        async with notes.pulse.beating():
+            await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
         notes.clock.look()
         notes.clock.require_steady()
         after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
         async with stages.stage("store"):
             changed = [*drift(before, after, own_cpu_s), *notes.clock.drift()]
-            host = {"before": before.to_json(), "after": after.to_json(), "drift": changed}
+            host = {
+                "before": before.to_json(),
+                "after": after.to_json(),
+                "drift": changed,
+                "harness": notes.pulse.to_json(),
+            }
             return _store(run, cell, assets, folder, notes, host, attempt)
     except BenchError as error:
         if error.cause == "checkpoint-stuck":  # QEMU's checkpoint timer goes by the wall clock
             notes.clock.look()
             notes.clock.require_steady()
+        notes.pulse.look()
+        lost_s = notes.pulse.lost_since(time.time() - _JUST_NOW_S)
+        if error.cause in _LATE_CAUSES and lost_s > _SUSPENDED_S:
+            raise BenchError(
+                f"the harness itself did not run for {lost_s:.1f} s, and a deadline passed meanwhile",
+                cause="harness-suspended",
+                phase=stages.phase,
+                evidence=(error.message, *error.evidence),
+                logs=error.logs,
+            ) from error
         # What an error is called by its kind (a QEMU that ends: launch) says less than where the run had come to.
         if error.cause != "clock-stepped":
             error.phase = stages.phase
@@ -147,7 +182,14 @@ def _store(
     remarks = assets.remarks(cell)
     try:
         evidence = gather(
-            folder, run.run_id, cell, notes.samples, notes.events_missing, early=notes.early, remarks=remarks
+            folder,
+            run.run_id,
+            cell,
+            notes.samples,
+            notes.events_missing,
+            early=notes.early,
+            remarks=remarks,
+            gaps=notes.pulse.gaps,
         )
     except StoreError:
         require_room(folder)
@@ -233,10 +275,12 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
                     on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
 
                 notes.early = counter.done
+                states = {side: process.state for side, process in pair.processes.items()}
                 with Journal(pair.folder) as journal:
                     journal.begin(notes.early)
-                    driving = drive(pair, cell, counter, told, journal.sample)
-                    notes.samples = await (_unless_client_ended(client, driving) if client else driving)
+                    async with notes.pulse.watching(states, journal.gap):
+                        driving = drive(pair, cell, counter, told, journal.sample)
+                        notes.samples = await (_unless_client_ended(client, driving) if client else driving)
                 # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
                 require_room(pair.folder)
             died = console.died()
