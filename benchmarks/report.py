@@ -33,7 +33,8 @@ import analysis.report.build
 from analysis.derived.comparison import compare
 from analysis.stored.load import load_campaign
 from bench.files import write_atomic
-from bench.record.table import CHECKPOINTS
+from format.table import CHECKPOINTS
+from format.version import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -292,7 +293,10 @@ def _write_run(folder: Path, run: dict[str, Any], cell: dict[str, Any], rows: in
     folder.mkdir(parents=True)
     began = _START + 600.0 * run["order"]
     columns = _columns(run["run_id"], cell, rows + _WARMUP, began, rng)
-    table = pa.table([columns[name] for name in CHECKPOINTS.names], schema=CHECKPOINTS)
+    table = pa.table(
+        [columns[name] for name in CHECKPOINTS.names],
+        schema=CHECKPOINTS.with_metadata({VERSION_KEY: str(SCHEMA_VERSION).encode()}),
+    )
     pq.write_table(table, folder / "checkpoints.parquet")
     measuring = 0.5 * (rows + _WARMUP)
     document = {

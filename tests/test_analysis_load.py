@@ -8,7 +8,8 @@ import pytest
 from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
-from analysis.stored.load import COLUMNS, PAUSE_PHASES, PHASES, SCHEMA, load_campaign
+from analysis.stored.load import COLUMNS, load_campaign
+from format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +31,7 @@ def _why(campaign: Campaign) -> list[str]:
 
 def test_the_reader_and_the_documented_columns_agree() -> None:
     assert tuple(FAKE_SCHEMA.names) == COLUMNS
-    assert [field.type for field in FAKE_SCHEMA] == [field.type for field in SCHEMA]
+    assert [field.type for field in FAKE_SCHEMA] == [field.type for field in CHECKPOINTS]
 
 
 def test_the_phases_are_in_time_order_and_those_of_the_pause_come_last() -> None:

@@ -13,7 +13,8 @@ from analysis.derived.outcomes import FINER, outcomes, run_table
 from analysis.derived.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
-from analysis.stored.load import PHASES, load_campaign
+from analysis.stored.load import load_campaign
+from format.table import PHASES
 
 GIB = 1 << 30
 

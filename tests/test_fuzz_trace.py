@@ -24,7 +24,8 @@ from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, Assembly
 from bench.measure.sequence import PRIMARY
 from bench.measure.trace import Kind, Line, Trace, Unusable, parse_line, parse_trace, read_kind
 from bench.measure.triggers import NETWORK_EVENTS, Pacing, label_triggers, read_mismatches, uncertain_triggers
-from bench.record.table import PAUSE_PHASES, PHASES, checkpoint_columns, read_checkpoints, write_checkpoints
+from bench.record.table import checkpoint_columns, read_checkpoints, write_checkpoints
+from format.table import PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     import pytest

@@ -12,23 +12,17 @@ from fake_traces import real_primary, real_secondary
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.stored.load import SCHEMA as ANALYSIS_SCHEMA
-from analysis.stored.load import content_sha256 as analysis_sha256
 from bench.errors import StoreError
 from bench.measure.checkpoints import Checkpoint, assemble
 from bench.record.table import (
-    CHECKPOINTS,
-    CLIENT,
-    PAUSE_PHASES,
-    PHASES,
-    SHA256_KEY,
-    VERSION_KEY,
     checkpoint_columns,
     read_checkpoints,
     read_client,
     write_checkpoints,
     write_client,
 )
+from format.table import CHECKPOINTS, CLIENT, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256
+from format.version import VERSION_KEY
 
 CONTRACT = """
 run_id string, index int32, warmup bool, trigger string, t_request double, pause_s double, total_s double,
@@ -195,17 +189,13 @@ def test_the_documentation_describes_every_column_in_order() -> None:
         ]
 
 
-def test_the_reader_in_the_analysis_knows_the_same_columns() -> None:
-    assert CHECKPOINTS.equals(ANALYSIS_SCHEMA)
-
-
 def test_a_table_whose_footer_gives_a_column_the_pages_of_another_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "checkpoints.parquet"
     write_checkpoints(path, real_columns())
     table = pq.read_table(path)
     swapped = table.set_column(5, table.schema.field(5), table["total_s"])
     assert swapped["pause_s"] != table["pause_s"]
-    assert table.schema.metadata[SHA256_KEY] == analysis_sha256(table).encode()
+    assert table.schema.metadata[SHA256_KEY] == content_sha256(table).encode()
     pq.write_table(swapped, path)
     with pytest.raises(StoreError, match="does not hold what was written"):
         read_checkpoints(path)

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import stats
 from analysis.derived.outcomes import TRIGGERS
 from analysis.stats.groups import half_width
-from analysis.stored.load import PHASES
+from format.table import PHASES
 
 if TYPE_CHECKING:
     from analysis.stored.cells import Cells

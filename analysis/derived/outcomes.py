@@ -10,7 +10,7 @@ import pandas as pd
 from analysis import stats
 from analysis.derived.stalls import TCP, Free, free_cells, stalls
 from analysis.stored.factors import effective, flatten, working_set_bytes
-from analysis.stored.load import PHASES
+from format.table import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

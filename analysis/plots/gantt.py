@@ -17,8 +17,8 @@ from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
-from analysis.stored.load import PHASES
 from analysis.text import ms_text, percent_text
+from format.table import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

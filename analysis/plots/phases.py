@@ -15,8 +15,8 @@ from analysis.plots.data import cell_columns, places
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import FEWEST_FOR_INTERVAL, INTERVAL, MS, RANGE, SPACE, design_text, where_text
-from analysis.stored.load import PAUSE_PHASES, PHASES
 from analysis.text import ms_text, percent_text, plural
+from format.table import PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Container

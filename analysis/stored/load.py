@@ -16,38 +16,18 @@ from pydantic import ValidationError
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
 from analysis.stored.factors import filled
-from analysis.stored.records import SCHEMA_VERSION, LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
+from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
+from format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from format.version import upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
-PAUSE_PHASES = ("prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
-"""The phases inside the pause, in time order; they add up to ``pause_s``."""
-
-PHASES = ("request_s", "stop_s", *PAUSE_PHASES)
-"""All phases of a checkpoint, in time order; they add up to ``total_s``."""
-
-SCHEMA = pa.schema(
-    [
-        pa.field("run_id", pa.string(), nullable=False),
-        pa.field("index", pa.int32(), nullable=False),
-        pa.field("warmup", pa.bool_(), nullable=False),
-        pa.field("trigger", pa.string(), nullable=False),
-        pa.field("t_request", pa.float64(), nullable=False),
-        *(pa.field(name, pa.float64(), nullable=False) for name in ("pause_s", "total_s", *PHASES)),
-        pa.field("dirty_pages", pa.int64()),
-        *(pa.field(f"{name}_s", pa.float64()) for name in ("device_save", "bitmap_sync", "ram_send")),
-        *(pa.field(f"{name}_s", pa.float64()) for name in ("ram_receive", "cache_flush", "device_load", "restart")),
-        pa.field("qmp_pause_s", pa.float64()),
-        pa.field("bytes_sent", pa.int64()),
-    ]
-)
-"""The columns of ``checkpoints.parquet`` (schema version 1), one row per checkpoint."""
-
-COLUMNS = tuple(SCHEMA.names)
+COLUMNS = tuple(CHECKPOINTS.names)
 
 _ROUNDING_S = 1e-9
+_KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
 
@@ -210,33 +190,17 @@ def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
         raise _UnusableError(f"{path.name} is missing") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
-    version = (table.schema.metadata or {}).get(b"colo_bench_schema_version", b"missing").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
-        raise _UnusableError(f"{path.name} has schema version {version}; this program reads {SCHEMA_VERSION}")
-    written = table.schema.metadata.get(b"colo_bench_sha256")
-    table = _typed(table, path.name)
+    written = (table.schema.metadata or {}).get(SHA256_KEY)
     if written is not None and written != content_sha256(table).encode():
         raise _UnusableError(f"{path.name} does not hold what was written")
+    try:
+        table = upgrade_table(path.stem, table)
+    except ValueError as error:
+        raise _UnusableError(f"{path.name} {error}") from error
+    table = _typed(table, path.name)
     _check_rows(table, path.name, run_id)
     frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False)
     return frame, hashlib.sha256(content).hexdigest()
-
-
-def content_sha256(table: pa.Table) -> str:
-    """Return the SHA-256 of a table's names and values, in hexadecimal.
-
-    Parquet's checksums guard its pages; a damaged footer can still give one column the pages of another.
-    """
-    digest = hashlib.sha256()
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        digest.update(f"{name} {column.type} {column.null_count}\0".encode())
-        if pa.types.is_string(column.type):
-            words = column.combine_chunks().dictionary_encode()
-            digest.update(json.dumps(words.dictionary.to_pylist()).encode())
-            column = words.indices  # noqa: PLW2901 - a text is its place among the different ones
-        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
-    return digest.hexdigest()
 
 
 def _typed(table: pa.Table, name: str) -> pa.Table:
@@ -246,11 +210,11 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
         raise _UnusableError(f"{name} lacks the column(s) {', '.join(missing)}")
     try:
         table = table.select(COLUMNS)
-        if table.schema.types != SCHEMA.types:
-            table = pa.table([table[field.name].cast(field.type) for field in SCHEMA], names=COLUMNS)
+        if table.schema.types != CHECKPOINTS.types:
+            table = pa.table([table[field.name].cast(field.type) for field in CHECKPOINTS], names=COLUMNS)
     except pa.ArrowException as error:
         raise _UnusableError(f"{name} has a column of the wrong type: {_one_line(error)}") from error
-    for field in SCHEMA:
+    for field in CHECKPOINTS:
         if not field.nullable and table[field.name].null_count:
             raise _UnusableError(f"{name} has {table[field.name].null_count} missing value(s) in {field.name}")
     return table
@@ -289,9 +253,10 @@ def _document(content: str | bytes, name: str, model: type[AnyRecord]) -> AnyRec
         raw: Any = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise _UnusableError(f"{name} is not JSON: {_one_line(error)}") from error
-    version = raw.get("schema_version", "missing") if isinstance(raw, dict) else "missing"
-    if version != SCHEMA_VERSION:
-        raise _UnusableError(f"{name} has schema version {version}; this program reads {SCHEMA_VERSION}")
+    try:
+        raw = upgrade_document(_KINDS[model], raw)
+    except ValueError as error:
+        raise _UnusableError(f"{name} {error}") from error
     try:
         return model.model_validate(raw)
     except ValidationError as error:

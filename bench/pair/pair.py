@@ -19,6 +19,7 @@ from bench.pair.procedure import colo_steps
 from bench.pair.process import Process, launch, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports
+from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
@@ -223,7 +224,7 @@ def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: 
     host = hosts.primary if side == "primary" else hosts.secondary
     argv = primary_argv(spec) if side == "primary" else secondary_argv(spec)
     start = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "side": side,
         "argv": argv,
         "env": dict(binary.env),

@@ -17,11 +17,13 @@ from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.plan.label import labels
 from bench.provision.guest import KERNEL_ARGUMENTS
+from format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-SCHEMA_VERSION = 1
+_IDENTITY_VERSION = 1
+"""Of what an id is made of, not of the files: a new stored format gives no run another id."""
 
 
 @dataclass(frozen=True)
@@ -193,7 +195,7 @@ class _Identities:
 
     def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None) -> None:
         self._shared = {
-            "schema_version": SCHEMA_VERSION,
+            "schema_version": _IDENTITY_VERSION,
             "seed": seed,
             "kernel_sha256": guest.kernel_sha256,
             "initramfs_sha256": guest.initramfs_sha256,
@@ -288,10 +290,7 @@ def parse_plan(content: str | bytes) -> Plan:
         StoreError: the content is not a plan, or one of another schema.
     """
     try:
-        tree = parse_json(content)
-        if tree["schema_version"] != SCHEMA_VERSION:
-            words = f"plan.json has schema {tree['schema_version']}, this is schema {SCHEMA_VERSION}"
-            raise StoreError(words, cause="plan-unreadable")
+        tree = upgrade_document("plan", parse_json(content))
         runs = [{**run, "campaign": tree["campaign"]} for run in tree["runs"]]
         stored = _Stored.model_validate({**tree, "runs": runs})
     except (ValueError, KeyError, TypeError) as error:

@@ -6,18 +6,18 @@ import json
 import os
 import time
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
 from bench.files import append_lines, told
 from bench.units import is_amount
+from format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from pathlib import Path
 
-SCHEMA_VERSION = 1
 _SHOWN_BYTES = 120
 
 State = Literal["planned", "started", "measured", "failed"]
@@ -85,9 +85,7 @@ def parse_entry(line: str | bytes) -> Entry:
     Raises:
         ValueError: the line is torn, or not an entry of this schema.
     """
-    tree: Any = parse_json(line)
-    if not isinstance(tree, dict) or tree.pop("schema_version", None) != SCHEMA_VERSION:
-        raise ValueError(f"not an entry of schema {SCHEMA_VERSION}: {line[:80]!r}")
+    tree = upgrade_document("ledger", parse_json(line))
     for name in _LISTS:
         lines = tree.get(name, [])
         tree[name] = tuple(lines) if isinstance(lines, list) else lines

@@ -7,21 +7,19 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.documents import parse_json
+from format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-SCHEMA_VERSION = 1
 
 
 def read_record(home: Path, run_id: str) -> dict[str, Any] | None:
     """Return the record in a run's folder; ``None`` where there is none, or none that is whole and of this run."""
     try:
-        tree: Any = parse_json((home / "run.json").read_bytes())
+        tree = upgrade_document("run", parse_json((home / "run.json").read_bytes()))
     except (OSError, ValueError):
         return None
-    whole = isinstance(tree, dict) and tree.get("schema_version") == SCHEMA_VERSION and tree.get("run_id") == run_id
-    return tree if whole else None
+    return tree if tree.get("run_id") == run_id else None
 
 
 class _Head(BaseModel):
@@ -41,7 +39,7 @@ def is_recorded(home: Path, run_id: str) -> bool:
         return False
     except ValueError:  # damaged, or with what only the other parser takes
         return read_record(home, run_id) is not None
-    return head.schema_version == SCHEMA_VERSION and head.run_id == run_id
+    return 1 <= head.schema_version <= SCHEMA_VERSION and head.run_id == run_id
 
 
 def quality_ok(record: dict[str, Any]) -> bool | None:

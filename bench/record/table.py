@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,6 +11,8 @@ import pyarrow.parquet as pq
 
 from bench.errors import StoreError
 from bench.files import write_atomic
+from format.table import CHECKPOINTS, CLIENT, FINER, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from format.version import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,61 +21,8 @@ if TYPE_CHECKING:
     from bench.measure.checkpoints import Checkpoint
     from bench.measure.triggers import Trigger
 
-SCHEMA_VERSION = 1
-VERSION_KEY = b"colo_bench_schema_version"
-SHA256_KEY = b"colo_bench_sha256"
-
-PHASES = ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
-PAUSE_PHASES = PHASES[2:]
-FINER = (
-    "device_save_s",
-    "bitmap_sync_s",
-    "ram_send_s",
-    "ram_receive_s",
-    "cache_flush_s",
-    "device_load_s",
-    "restart_s",
-    "qmp_pause_s",
-)
-
 _MAGIC = b"PAR1"
 _TRAILER = 8
-_METADATA = {VERSION_KEY: str(SCHEMA_VERSION).encode()}
-
-
-def _required(name: str, kind: pa.DataType) -> pa.Field:
-    return pa.field(name, kind, nullable=False)
-
-
-CHECKPOINTS = pa.schema(
-    [
-        _required("run_id", pa.string()),
-        _required("index", pa.int32()),
-        _required("warmup", pa.bool_()),
-        _required("trigger", pa.string()),
-        _required("t_request", pa.float64()),
-        _required("pause_s", pa.float64()),
-        _required("total_s", pa.float64()),
-        *(_required(name, pa.float64()) for name in PHASES),
-        pa.field("dirty_pages", pa.int64()),
-        *(pa.field(name, pa.float64()) for name in FINER),
-        pa.field("bytes_sent", pa.int64()),
-    ],
-    metadata=_METADATA,
-)
-"""One row per complete checkpoint, in order."""
-
-CLIENT = pa.schema(
-    [
-        _required("t_send", pa.float64()),
-        _required("latency_s", pa.float64()),
-        _required("status", pa.int32()),
-        pa.field("error", pa.string()),
-        _required("bytes", pa.int64()),
-    ],
-    metadata=_METADATA,
-)
-"""One row per request of a workload's client, in the order of sending."""
 
 
 def checkpoint_columns(
@@ -172,26 +119,11 @@ def checkpoint_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
 def _write(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
     buffer = io.BytesIO()
     table = _table(path.name, columns, schema)
-    table = table.replace_schema_metadata({**_METADATA, SHA256_KEY: content_sha256(table)})
+    table = table.replace_schema_metadata(
+        {VERSION_KEY: str(SCHEMA_VERSION).encode(), SHA256_KEY: content_sha256(table)}
+    )
     pq.write_table(table, buffer, compression="zstd", write_page_checksum=True)
     write_atomic(path, buffer.getvalue())
-
-
-def content_sha256(table: pa.Table) -> str:
-    """Return the SHA-256 of a table's names and values, in hexadecimal.
-
-    Parquet's checksums guard its pages; a damaged footer can still give one column the pages of another.
-    """
-    digest = hashlib.sha256()
-    for name, column in zip(table.column_names, table.columns, strict=True):
-        digest.update(f"{name} {column.type} {column.null_count}\0".encode())
-        if pa.types.is_string(column.type):
-            words = column.combine_chunks().dictionary_encode()
-            digest.update(json.dumps(words.dictionary.to_pylist()).encode())
-            column = words.indices  # noqa: PLW2901 - a text is its place among the different ones
-        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
-        digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
-    return digest.hexdigest()
 
 
 def _table(name: str, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> pa.Table:
@@ -217,14 +149,15 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
         table.validate(full=True)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # a damaged name of a column is no text
         raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
-    version = (table.schema.metadata or {}).get(VERSION_KEY, b"none").decode(errors="replace")
-    if version != str(SCHEMA_VERSION):
-        raise StoreError(f"{path} has schema version {version}, this program reads {SCHEMA_VERSION}")
-    if not table.schema.equals(schema):
-        raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
-    written = table.schema.metadata.get(SHA256_KEY)
+    written = (table.schema.metadata or {}).get(SHA256_KEY)
     if written is not None and written != content_sha256(table).encode():
         raise StoreError(f"{path} does not hold what was written", logs=(path,))
+    try:
+        table = upgrade_table(path.stem, table)
+    except ValueError as error:
+        raise StoreError(f"{path} {error}") from error
+    if not table.schema.equals(schema):
+        raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
     return table
 
 

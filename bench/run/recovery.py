@@ -23,6 +23,7 @@ from bench.record.run import read_record
 from bench.record.table import checkpoint_table, read_checkpoints
 from bench.run.evidence import Evidence, gather, read_json_lines
 from bench.workload.idle import Idle
+from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -31,7 +32,6 @@ if TYPE_CHECKING:
     from bench.plan.plan import PlannedCell
 
 RECOVERED = "recovered.json"
-SCHEMA_VERSION = 1
 
 _SET_ASIDE = re.compile(r"(?P<run_id>.+)-(?P<number>[0-9]{1,9})", re.ASCII)
 _NO_PLAN = Cell(mem=1 << 30, smp=1, workload=Idle(), checkpoint=Checkpoint(count=1, warmup=0))

@@ -29,10 +29,10 @@ from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
 from bench.pair.process import Process, launch
 from bench.pair.readback import read_colo, read_machines
 from bench.provision.cache import file_sha256
-from bench.record.run import SCHEMA_VERSION
 from bench.run.evidence import HTTP_ERROR, gather
 from bench.run.progress import Assets, Progress, RunOutcome, phase_of
 from bench.units import is_amount
+from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine

@@ -1,0 +1,95 @@
+"""The tables of a run, ``checkpoints.parquet`` and ``client.parquet``: their columns, in the order they are stored."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+
+import numpy as np
+import pyarrow as pa
+
+from format.version import VERSION_KEY, upgrade
+
+SHA256_KEY = b"colo_bench_sha256"
+"""The key of a parquet file's metadata that holds :func:`content_sha256` of what was written."""
+
+PHASES = ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
+"""All phases of a checkpoint, in time order; they add up to ``total_s``."""
+
+PAUSE_PHASES = PHASES[2:]
+"""The phases inside the pause, in time order; they add up to ``pause_s``."""
+
+FINER = (
+    "device_save_s",
+    "bitmap_sync_s",
+    "ram_send_s",
+    "ram_receive_s",
+    "cache_flush_s",
+    "device_load_s",
+    "restart_s",
+    "qmp_pause_s",
+)
+"""What is measured within phases and on the secondary, and the pause by its second source; null where it was not."""
+
+
+_LONGEST = 9  # digits of a version
+
+
+def _required(name: str, kind: pa.DataType) -> pa.Field:
+    return pa.field(name, kind, nullable=False)
+
+
+CHECKPOINTS = pa.schema(
+    [
+        _required("run_id", pa.string()),
+        _required("index", pa.int32()),
+        _required("warmup", pa.bool_()),
+        _required("trigger", pa.string()),
+        _required("t_request", pa.float64()),
+        _required("pause_s", pa.float64()),
+        _required("total_s", pa.float64()),
+        *(_required(name, pa.float64()) for name in PHASES),
+        pa.field("dirty_pages", pa.int64()),
+        *(pa.field(name, pa.float64()) for name in FINER),
+        pa.field("bytes_sent", pa.int64()),
+    ],
+)
+"""One row per complete checkpoint, in order."""
+
+CLIENT = pa.schema(
+    [
+        _required("t_send", pa.float64()),
+        _required("latency_s", pa.float64()),
+        _required("status", pa.int32()),
+        pa.field("error", pa.string()),
+        _required("bytes", pa.int64()),
+    ],
+)
+"""One row per request of a workload's client, in the order of sending."""
+
+
+def content_sha256(table: pa.Table) -> str:
+    """Return the SHA-256 of a table's names and values, in hexadecimal.
+
+    Parquet's checksums guard its pages; a damaged footer can still give one column the pages of another.
+    """
+    digest = hashlib.sha256()
+    for name, column in zip(table.column_names, table.columns, strict=True):
+        digest.update(f"{name} {column.type} {column.null_count}\0".encode())
+        if pa.types.is_string(column.type):
+            words = column.combine_chunks().dictionary_encode()
+            digest.update(json.dumps(words.dictionary.to_pylist()).encode())
+            column = words.indices  # noqa: PLW2901 - a text is its place among the different ones
+        numbers = column.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+        digest.update(np.where(np.isnan(numbers), np.nan, numbers).astype("<f8").tobytes())
+    return digest.hexdigest()
+
+
+def upgrade_table(what: str, table: pa.Table) -> pa.Table:
+    """Return a stored table (``checkpoints``, ``client``) as the present version has it.
+
+    Raises:
+        ValueError: it is of no version that this program knows.
+    """
+    said = (table.schema.metadata or {}).get(VERSION_KEY, b"missing").decode(errors="replace")
+    return upgrade(what, table, int(said) if said.isdecimal() and len(said) < _LONGEST else said)

@@ -1,0 +1,60 @@
+"""The version of the stored format, and the steps by which what an older one wrote becomes what this one reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+SCHEMA_VERSION = 1
+VERSION_KEY = b"colo_bench_schema_version"
+"""The key of a parquet file's metadata that holds the version, as text."""
+
+Content = TypeVar("Content")
+
+UPGRADES: Mapping[tuple[str, int], Callable[[Any], Any]] = {}
+"""What turns a document or table of a version into one of the next; where nothing is named, nothing has changed.
+
+The keys are what is stored (``plan``, ``ledger``, ``run``, ``checkpoints``, ``client``) and the version it was written
+in. A new version raises ``SCHEMA_VERSION`` and adds its steps here; ids of runs do not hang on it.
+"""
+
+
+def upgrade(
+    what: str,
+    content: Content,
+    version: object,
+    steps: Mapping[tuple[str, int], Callable[[Any], Any]] = UPGRADES,
+    to: int = SCHEMA_VERSION,
+) -> Content:
+    """Return stored content as the present version has it.
+
+    Args:
+        what: what it is, as in ``UPGRADES``.
+        content: a JSON object, or a table.
+        version: which version it says it is.
+        steps: from each version to the next.
+        to: the version that is wanted.
+
+    Raises:
+        ValueError: it is of no version that this program knows.
+    """
+    if type(version) is not int or not 1 <= version <= to:
+        known = str(to) if to == 1 else f"1 to {to}"
+        raise ValueError(f"has schema version {version}; this program reads {known}")
+    for passed in range(version, to):
+        step = steps.get((what, passed))
+        content = step(content) if step else content
+    return content
+
+
+def upgrade_document(what: str, tree: object) -> dict[str, Any]:
+    """Return a stored JSON object as the present version has it.
+
+    Raises:
+        ValueError: it is no object, or of no version that this program knows.
+    """
+    version = tree.get("schema_version", "missing") if isinstance(tree, dict) else "missing"
+    whole: Any = upgrade(what, tree, version)
+    return dict(whole)
