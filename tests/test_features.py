@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
+from qemu.qmp import ExecuteError, Message
+from qemu.qmp.models import ErrorResponse
 
 from bench.config.model import Trace
-from bench.errors import HostError, QmpError
+from bench.errors import HostError, LaunchError, QmpError
 from bench.pair.features import (
     MODERN,
     ORDER_EVENTS,
     Features,
+    _has_type,
     _sandbox,
     known_events,
     missing_parts,
     reconnect_option,
     sandbox_option,
 )
+from bench.pair.scratch import probe_folder
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
@@ -91,3 +96,32 @@ def test_a_binary_that_does_not_answer_is_not_one_without_a_sandbox() -> None:
 
     with pytest.raises(QmpError, match="silence"):
         asyncio.run(_sandbox(execute))
+
+
+def test_a_kind_of_object_is_there_unless_the_binary_knows_no_such_device() -> None:
+    """The refusals are those of QEMU 5.2 and 11.1."""
+
+    async def execute(command: str, arguments: dict[str, Any]) -> Any:
+        assert command == "device-list-properties"  # the one question that loads no other module and makes no object
+        known = arguments["typename"] == "colo-compare"
+        refused = {"error": {"class": "GenericError" if known else "DeviceNotFound", "desc": "said"}}
+        cause = ExecuteError(ErrorResponse(refused), Message(), Message(refused))
+        raise QmpError("said", cause="qmp-refused") from cause
+
+    assert asyncio.run(_has_type(execute, "colo-compare"))
+    assert not asyncio.run(_has_type(execute, "filter-mirror"))
+
+
+def test_the_log_of_a_failed_probe_is_kept_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / "cache"))
+
+    def fail() -> None:
+        with probe_folder("colo") as folder:
+            (folder / "stderr.log").write_text("Assertion failed\n")
+            raise LaunchError("it died", logs=(folder / "stderr.log", tmp_path / "elsewhere.log"))
+
+    with pytest.raises(LaunchError) as caught:
+        fail()
+    kept = tmp_path / "cache/failed-probe/colo/stderr.log"
+    assert caught.value.logs == (kept, tmp_path / "elsewhere.log")
+    assert kept.read_text() == "Assertion failed\n"

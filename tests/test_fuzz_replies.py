@@ -27,7 +27,7 @@ BINARY: dict[str, Any] = {
         {"name": "1", "meta-type": "enum", "values": ["replication", "quorum", "nbd"]},
         {"name": "2", "meta-type": "object", "members": [{"name": "reconnect-ms", "type": "int"}]},
     ],
-    "qom-list-types": [{"name": "colo-compare"}],
+    "device-list-properties": [{"name": "id", "type": "str"}],
     "query-migrate-capabilities": [{"capability": "x-colo", "state": False}],
     "query-machines": [{"name": "pc-i440fx-11.1", "alias": "pc"}],
     "trace-event-get-state": [{"name": "colo_send_message", "state": "disabled"}],

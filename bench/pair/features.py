@@ -7,10 +7,12 @@ from difflib import get_close_matches
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
+from qemu.qmp import ExecuteError
+
 from bench.errors import HostError, LaunchError, QmpError
-from bench.owner import scratch_folder
 from bench.pair.process import launch
 from bench.pair.qmp import connect, well_formed
+from bench.pair.scratch import probe_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +26,9 @@ _SANDBOX_PARTS = ("obsolete", "elevateprivileges", "spawn", "resourcecontrol")
 
 ORDER_EVENTS = ("colo_send_message", "colo_receive_message", "colo_vm_state_change")
 """The events that every phase of a checkpoint is bounded by."""
+
+COLO_OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
+"""The kinds of objects that compare and copy the pair's packets."""
 
 
 @dataclass(frozen=True)
@@ -70,8 +75,7 @@ def missing_parts(
     enum_values = {value for entity in schema for value in entity.get("values", ())}
     types, known = set(object_types), set(capabilities)
     missing = [f"block driver {name}" for name in ("replication", "quorum", "nbd") if name not in enum_values]
-    wanted = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
-    missing += [f"object {name}" for name in wanted if name not in types]
+    missing += [f"object {name}" for name in COLO_OBJECTS if name not in types]
     missing += [] if "x-colo" in known else ["migration capability x-colo"]
     return tuple(missing)
 
@@ -120,7 +124,7 @@ async def probe_features(binary: Binary) -> Features:
         LaunchError: the binary does not start.
         QmpError: it does not answer, or not as QEMU does.
     """
-    with scratch_folder("probe") as folder:
+    with probe_folder("features") as folder:
         argv = (
             *binary.argv,
             "-machine",
@@ -135,12 +139,12 @@ async def probe_features(binary: Binary) -> Features:
             monitor = await process.unless_exited(connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S))
             async with monitor:
                 with well_formed("what the binary says of itself"):
-                    return await _ask(monitor.execute)
+                    return await process.unless_exited(_ask(monitor.execute))
 
 
 async def _ask(execute: Any) -> Features:
     schema = await execute("query-qmp-schema")
-    objects = [kind["name"] for kind in await execute("qom-list-types", {"implements": "object"})]
+    objects = [name for name in COLO_OBJECTS if await _has_type(execute, name)]
     capabilities = [entry["capability"] for entry in await execute("query-migrate-capabilities")]
     machines = await execute("query-machines")
     events = [event["name"] for event in await execute("trace-event-get-state", {"name": "*"})]
@@ -152,6 +156,21 @@ async def _ask(execute: Any) -> Features:
         missing=missing_parts(schema, objects, capabilities),
         sandbox=await _sandbox(execute),
     )
+
+
+async def _has_type(execute: Any, name: str) -> bool:
+    """Ask for the properties of a device of this name: only a kind that there is can be refused for being no device.
+
+    The plainer questions will not do: ``qom-list-types`` loads every module, and ``qom-list-properties`` makes a
+    colo-compare and destroys it unfinished, of which QEMU up to 10.0 dies.
+    """
+    try:
+        await execute("device-list-properties", {"typename": name})
+    except QmpError as error:
+        if error.cause != "qmp-refused":
+            raise
+        return not (isinstance(error.__cause__, ExecuteError) and error.__cause__.error_class == "DeviceNotFound")
+    return True
 
 
 async def _colo_capabilities(execute: Any, known: list[str]) -> tuple[str, ...]:

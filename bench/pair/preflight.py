@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
 from bench.failures.words import distinct
-from bench.owner import scratch_folder
 from bench.pair.argv import machine_argv
 from bench.pair.process import launch
 from bench.pair.qmp import connect
+from bench.pair.scratch import probe_folder
 from bench.pair.spec import planned_spec
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
         raise HostError("cpu.cache needs a QEMU that has -machine smp-cache; this one does not", cause="unknown-option")
     small = cell.model_copy(update={"mem": _RAM_BYTES})
     argv = machine_argv(planned_spec(small, binary, guest, features))
-    with scratch_folder("machine") as folder:
+    with probe_folder("machine") as folder:
         try:
             async with launch("preflight", argv, folder=folder, env=dict(binary.env)) as process:
                 monitor = await process.unless_exited(connect("preflight", folder / "qmp.sock", None, _DEADLINE_S))
@@ -56,4 +56,5 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
                 "this QEMU refuses the machine that was asked for",
                 cause="machine-refused" if error.cause in _UNNAMED else error.cause,
                 evidence=error.evidence,
+                logs=error.logs,
             ) from error

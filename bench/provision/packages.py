@@ -40,20 +40,26 @@ _MIRROR_VARIABLE = "COLO_BENCH_MIRROR"
 _MIRROR = re.compile(r"https?://[^\s\[\]\"';]+")
 _KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("gpg", "pgp"))
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
+_LOADER = "usr/lib64/ld-linux-x86-64.so.2"
 _WATCHED = (
     "usr/bin/qemu-system-x86_64",
     "usr/bin/qemu-img",
     "usr/bin/busybox",
     "usr/bin/cpio",
     "usr/bin/zstd",
-    "usr/lib64/ld-linux-x86-64.so.2",
+    _LOADER,
     f"{_LIBRARIES}/libc.so.6",
 )
 _WATCHED_FOLDERS = (_LIBRARIES, "usr/share/qemu", "usr/share/seabios")
 """What QEMU loads beside itself: libraries, its own modules, firmware."""
 
 _KERNELS = ("usr/lib/modules/*/vmlinuz", "boot/vmlinuz-*")
+_RECIPE = "2"
 _MANIFEST = "colo-bench.json"
+_BUNDLE = "qemu-bundle"
+"""Where this lies beside the running program, which is the loader, QEMU takes it for the root of all that was installed
+with it (`get_relocated_path` in `util/cutils.c`): it never looks into this machine's own folders for a module."""
+
 _FETCH_DEADLINE_S = 1800.0
 _CARRIED_APT_OPTIONS = re.compile(
     r'(?P<key>Acquire::https?::(?:Proxy|Proxy-Auto-Detect|CaInfo)(?:::[^" ]+)?) "(?P<value>[^"]+)";'
@@ -76,7 +82,7 @@ class Tree:
 
     def program(self, relative: str, *, argv0: str = "") -> tuple[str, ...]:
         """Return the argv prefix that runs a program of the tree through the tree's own loader and libraries."""
-        loader = (str(self.root / "usr/lib64/ld-linux-x86-64.so.2"), "--library-path", str(self.root / _LIBRARIES))
+        loader = (str(self.root / _LOADER), "--library-path", str(self.root / _LIBRARIES))
         return (*loader, *(("--argv0", argv0) if argv0 else ()), str(self.root / relative))
 
     @property
@@ -110,7 +116,7 @@ class Tree:
 
 def tree_folder() -> Path:
     """Return where the tree is (or will be): the name follows what is asked for, so a new request is a new tree."""
-    return cache_folder() / f"packages-{text_sha256(SUITE, BACKPORTS, *INCLUDE)[:12]}"
+    return cache_folder() / f"packages-{text_sha256(_RECIPE, SUITE, BACKPORTS, *INCLUDE)[:12]}"
 
 
 def installed_tree() -> Tree | None:
@@ -124,9 +130,15 @@ def installed_tree() -> Tree | None:
     if manifest is None:
         return None
     changed = [name for name, sha256 in manifest["sha256"].items() if _sha256_or_none(root / name) != sha256]
+    bundle = _bundle(root)
+    changed += [] if bundle.resolve() == root.resolve() else [str(bundle)]
     if changed:
         raise _changed(root, changed)
     return Tree(root, tuple((name, version) for name, version in manifest["packages"].items()), manifest["modules"])
+
+
+def _bundle(root: Path) -> Path:
+    return (root / _LOADER).resolve().with_name(_BUNDLE)
 
 
 def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
@@ -158,6 +170,8 @@ def _fetch(progress: Callable[[str], None]) -> Tree:
     with making(final) as partial:
         _extract(site, partial, progress)
         manifest = _manifest(partial)
+        bundle = _bundle(partial)
+        bundle.symlink_to(os.path.relpath(partial, bundle.parent))
         write_atomic(partial / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
     tree = installed_tree()
     if tree is None:

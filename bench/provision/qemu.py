@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.provision import commands
+from bench.provision import commands, stamps
 from bench.provision.cache import file_sha256
 from bench.provision.packages import Tree, fetch_tree, installed_tree
 
@@ -71,7 +71,7 @@ def find_qemu(qemu: str, progress: Callable[[str], None]) -> Binary:
     """
     if qemu == PROVISIONED:
         return _provisioned(fetch_tree(progress))
-    return _own(qemu)
+    return _own(qemu, progress)
 
 
 def installed_qemu(qemu: str) -> Binary | None:
@@ -83,13 +83,13 @@ def installed_qemu(qemu: str) -> Binary | None:
     if qemu == PROVISIONED:
         tree = installed_tree()
         return _provisioned(tree) if tree else None
-    return _own(qemu)
+    return _own(qemu, lambda _text: None)
 
 
 def _provisioned(tree: Tree) -> Binary:
     path = tree.root / "usr/bin" / _NAME
     data = (argument for folder in ("qemu", "seabios") for argument in ("-L", str(tree.root / "usr/share" / folder)))
-    env = (("QEMU_MODULE_DIR", str(tree.root / "usr/lib/x86_64-linux-gnu/qemu")),)
+    env = ((stamps.VARIABLE, str(tree.root / "usr/lib/x86_64-linux-gnu/qemu")),)
     binary = Binary(
         argv=(*tree.program(f"usr/bin/{_NAME}", argv0=_NAME), *data),
         img_argv=tree.program("usr/bin/qemu-img", argv0="qemu-img"),
@@ -102,12 +102,13 @@ def _provisioned(tree: Tree) -> Binary:
     return _answered(binary)
 
 
-def _own(qemu: str) -> Binary:
+def _own(qemu: str, progress: Callable[[str], None]) -> Binary:
     path = _system_path() if qemu == SYSTEM else _given_path(qemu)
+    masks = stamps.masking_folder(path.resolve(), progress)
     binary = Binary(
         argv=(str(path),),
         img_argv=(str(_img_beside(path)),),
-        env=(),
+        env=((stamps.VARIABLE, str(masks)),) if masks else (),
         path=path.resolve(),
         sha256=file_sha256(path),
         version="",

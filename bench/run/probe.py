@@ -11,11 +11,11 @@ from bench.config.model import Cell, Checkpoint, Deadlines
 from bench.errors import BenchError, ColoError, MeasureError, QmpError
 from bench.files import write_atomic
 from bench.measure.driver import CheckpointCounter
-from bench.owner import scratch_folder
 from bench.pair.console import open_console
 from bench.pair.features import probe_features
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, poke
+from bench.pair.scratch import probe_folder
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
 from bench.workload.idle import Idle
@@ -76,15 +76,15 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )
-    with scratch_folder("probe") as folder:
-        counter = CheckpointCounter()
-        try:
+    counter = CheckpointCounter()
+    try:
+        with probe_folder("colo") as folder:
             async with open_pair(cell, binary, guest, features, folder) as pair:
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
-        except BenchError as error:
-            known = known_cause(error)
-            reason = known or " | ".join((error.message, *error.evidence))
-            return Verdict(ok=False, reason=reason, cause=error.cause if known else ""), known is not None
+    except BenchError as error:
+        known = known_cause(error)
+        reason = known or " | ".join((error.message, *error.evidence, *(f"log: {log}" for log in error.logs)))
+        return Verdict(ok=False, reason=reason, cause=error.cause if known else ""), known is not None
     return Verdict(ok=True, reason=f"{_CHECKPOINTS} checkpoints completed"), True
 
 
