@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -50,12 +51,15 @@ def absolute_path(text: str) -> Path:
 
 
 def _known_qemu(value: str) -> str:
-    if value in {"provisioned", "system"}:
+    if value in {"provisioned", "system"} or _SHORT_NAME.fullmatch(value):
         return value
     if "/" not in value:
         raise ValueError(f"{value!r} names no QEMU; legal: provisioned, system, or the path of a binary")
     return str(absolute_path(value))
 
+
+_SHORT_NAME = re.compile(r"[0-9][0-9A-Za-z.~+-]*-[0-9a-f]{8}", re.ASCII)
+"""What a plan calls a binary that was given by its path: version and hash."""
 
 _GUEST_SYSTEM_BYTES = 64 << 20
 _LONGEST_DEMAND_S = 3000.0

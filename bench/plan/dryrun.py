@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,6 +14,7 @@ from bench.errors import HostError
 from bench.pair.argv import primary_argv, secondary_argv
 from bench.pair.procedure import poke, steps
 from bench.pair.spec import planned_spec
+from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import duration_text, estimate, gib, require_fit
 from bench.plan.label import accel_text, flatten
 from bench.plan.plan import GuestBuild, QemuBuild, extent, make_plan
@@ -78,7 +79,9 @@ def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str) -> str:
 
 def render(settings: Settings, cells: Sequence[Cell], campaign: str, installed: Installed) -> str:
     """Return the text of a dry run from what is known."""
-    resolved = tuple(_resolved(cell, installed) for cell in cells)
+    names = binary_names({name: _build(binary) for name, binary in installed.binaries.items()}, {})
+    installed = replace(installed, binaries={names[name]: binary for name, binary in installed.binaries.items()})
+    resolved = tuple(_resolved(cell, installed) for cell in rename_cells(cells, names))
     plan = make_plan(
         campaign,
         resolved,

@@ -6,7 +6,7 @@ import json
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,21 +17,22 @@ from bench.errors import StoreError
 from bench.exits import Exit, bug_report, tell
 from bench.owner import end_with_owner
 from bench.pair.ending import how_ended
+from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import require_fit
-from bench.plan.plan import GuestBuild, QemuBuild, digest, make_plan, plan_cells
+from bench.plan.plan import GuestBuild, QemuBuild, digest, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
 from bench.run.display import make_console
-from bench.run.folder import agree_on_plan, locked
+from bench.run.folder import agree_on_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.reaper import reap
 from bench.run.summary import summarise, summary_table
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan
     from bench.run.loop import Measure
     from bench.run.prepare import Prepared
+    from bench.run.progress import Assets
 
 _REPORT_DEADLINE_S = 600
 _HYPOTHESES_CHANGED = (
@@ -101,6 +103,8 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     folder = settings.results / name
     with locked(folder):
         prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
+        stored = stored_plan(folder)
+        settings, prepared = _by_content(settings, prepared, stored.qemu if stored else {})
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
         if plan.hypotheses != settings.hypotheses:
             console.print(_HYPOTHESES_CHANGED, markup=False, soft_wrap=True)
@@ -120,8 +124,29 @@ def _is_there(path: Path) -> bool:
         return False
 
 
+def _by_content(settings: Settings, prepared: Prepared, known: Mapping[str, QemuBuild]) -> tuple[Settings, Prepared]:
+    """Return both with every binary called by what it is instead of by its path.
+
+    Args:
+        settings: what holds for the campaign.
+        prepared: the campaign, with the binaries as the configuration calls them.
+        known: what the plan of a campaign that is continued calls its binaries.
+    """
+    names = binary_names({name: _build(assets) for name, assets in prepared.assets.items()}, known)
+    hypotheses = rename_hypotheses(settings.hypotheses, names)
+    declared = hypotheses_sha256(hypotheses)
+    assets = {names[name]: replace(one, hypotheses_sha256=declared) for name, one in prepared.assets.items()}
+    return (
+        settings.model_copy(update={"hypotheses": hypotheses}),
+        replace(prepared, cells=rename_cells(prepared.cells, names), assets=assets),
+    )
+
+
+def _build(assets: Assets) -> QemuBuild:
+    return QemuBuild(assets.binary.version, assets.binary.sha256, assets.binary.source)
+
+
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
-    builds = {key: assets.binary for key, assets in prepared.assets.items()}
     first = next(iter(prepared.assets.values()))
     guest = first.guest
     return make_plan(
@@ -129,7 +154,7 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
         prepared.cells,
         repeats=settings.repeats,
         seed=settings.seed,
-        qemu={key: QemuBuild(one.version, one.sha256, one.source) for key, one in builds.items()},
+        qemu={name: _build(assets) for name, assets in prepared.assets.items()},
         guest=GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256),
         nodelay_sha256=file_sha256(first.nodelay) if first.nodelay else None,
         command=command,

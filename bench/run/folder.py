@@ -80,21 +80,30 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
         PlanChangedError: the stored plan measures other runs.
         StoreError: the stored plan cannot be read, or the new one not written.
     """
+    stored = stored_plan(folder)
+    if stored is None:
+        write_atomic(folder / "plan.json", plan_json(asked))
+        return asked
+    require_same(stored, asked)
+    return stored
+
+
+def stored_plan(folder: Path) -> Plan | None:
+    """Return the plan of a campaign's folder; None where there is none yet.
+
+    Raises:
+        StoreError: it cannot be read.
+    """
     path = folder / "plan.json"
     if not path.exists():
-        write_atomic(path, plan_json(asked))
-        return asked
+        return None
     try:
-        content = path.read_bytes()
+        return parse_plan(path.read_bytes())
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error}", cause="plan-unreadable", logs=(path,)) from error
-    try:
-        stored = parse_plan(content)
     except StoreError as error:
         error.logs = (path,)
         raise
-    require_same(stored, asked)
-    return stored
 
 
 def fresh_run_folder(folder: Path, run_id: str) -> Path:
