@@ -35,6 +35,11 @@ def is_amount(value: object, below: float = 1e18) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < below
 
 
+def is_count(value: object) -> bool:
+    """Return whether a value out of a file is a whole number from 0 up: no truth value."""
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
 def parse_size(value: object) -> int:
     """Return bytes from ``4G``, ``512M``, ``4GiB`` or a whole number of bytes.
 

@@ -181,9 +181,31 @@ def test_nothing_measured_says_what_happened_instead(tmp_path: Path) -> None:
         load_campaign(folder)
 
 
-def test_a_campaign_without_a_ledger_measured_nothing(folder: Path) -> None:
+@pytest.mark.parametrize("kept", [0, 5, None])
+def test_runs_that_a_lost_ledger_does_not_know_are_taken_from_their_records(folder: Path, kept: int | None) -> None:
+    whole = load_campaign(folder)
+    ledger = folder / "ledger.jsonl"
+    if kept is None:
+        ledger.unlink()
+    else:
+        ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:kept]))
+    campaign = load_campaign(folder)
+    assert [run.sha256 for run in campaign.runs] == [run.sha256 for run in whole.runs]
+    assert campaign.unfinished == ()
+    assert campaign.notes[0].startswith("ledger.jsonl does not know of ")
+
+
+def test_a_campaign_without_a_ledger_and_records_measured_nothing(folder: Path) -> None:
     (folder / "ledger.jsonl").unlink()
+    for run_id in run_ids(folder):
+        (folder / "runs" / run_id / "run.json").unlink()
     with pytest.raises(NothingMeasuredError, match="4 not finished"):
+        load_campaign(folder)
+
+
+def test_a_folder_that_lost_its_plan_is_told_what_writes_it_again(folder: Path) -> None:
+    (folder / "plan.json").unlink()
+    with pytest.raises(NotACampaignError, match="its 4 records are kept: the bench command that made them"):
         load_campaign(folder)
 
 

@@ -123,6 +123,49 @@ def test_a_measured_run_whose_record_is_gone_is_measured_again(tmp_path: Path) -
     assert [run.run_id for run in second.calls] == [first.calls[1].run_id]
 
 
+@pytest.mark.parametrize("lost", ["all", "emptied", "older", "plan too"])
+def test_what_the_ledger_has_lost_is_taken_from_the_records_and_nothing_measured_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], lost: str
+) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    path = tmp_path / "c" / "ledger.jsonl"
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(lines[:6]) if lost == "older" else "")
+    if lost in ("all", "plan too"):
+        path.unlink()
+    if lost == "plan too":
+        (tmp_path / "c" / "plan.json").unlink()
+    again = FakeSession()
+    assert go(tmp_path, again) == Exit.DONE
+    assert again.calls == []
+    measured = [entry["run_id"] for entry in ledger(tmp_path) if entry["state"] == "measured"]
+    assert sorted(measured) == sorted(run.run_id for run in first.calls)
+    assert "ledger.jsonl did not know of " in capsys.readouterr().out
+
+
+def test_a_record_without_its_table_is_not_taken_for_a_run(tmp_path: Path) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    (tmp_path / "c" / "ledger.jsonl").unlink()
+    (tmp_path / "c" / "runs" / first.calls[2].run_id / "checkpoints.parquet").unlink()
+    again = FakeSession()
+    assert go(tmp_path, again) == Exit.DONE
+    assert [run.run_id for run in again.calls] == [first.calls[2].run_id]
+
+
+def test_a_run_whose_record_was_lost_is_said_to_be_measured_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = FakeSession()
+    go(tmp_path, first)
+    run_id = first.calls[1].run_id
+    (tmp_path / "c" / "runs" / run_id / "run.json").write_text("{")
+    go(tmp_path, FakeSession())
+    assert f"run {run_id} is measured again: its record is damaged or gone" in capsys.readouterr().out
+    assert (tmp_path / "c" / "failed" / f"{run_id}-0" / "run.json").read_text() == "{"
+
+
 def test_what_a_killed_run_left_is_removed_before_it_is_repeated(tmp_path: Path) -> None:
     first = FakeSession()
     go(tmp_path, first)

@@ -97,10 +97,22 @@ def load_campaign(folder: Path) -> Campaign:
     plan, plan_sha256 = _read_plan(folder)
     ledger, notes = _read_ledger(folder / "ledger.jsonl")
     last = {line.run_id: line for line in ledger}
+    # A record is written when everything else is there: what the ledger has lost, or not been told yet, it still says.
+    unknown = {
+        run.run_id
+        for run in plan.runs
+        if _state(last, run) in {"planned", "started"} and (folder / "runs" / run.run_id / "run.json").is_file()
+    }
+    if unknown:
+        notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")
     cells = {one.cell_id: one for one in plan.cells}
-    runs, unread = _read_runs(folder, (run for run in plan.runs if _state(last, run) == "measured"), cells)
+    runs, unread = _read_runs(
+        folder, (run for run in plan.runs if run.run_id in unknown or _state(last, run) == "measured"), cells
+    )
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
-    unfinished = tuple(run for run in plan.runs if _state(last, run) in {"planned", "started"})
+    unfinished = tuple(
+        run for run in plan.runs if run.run_id not in unknown and _state(last, run) in {"planned", "started"}
+    )
     planned = {run.run_id: run for run in plan.runs}
     attempts = tuple(
         _failure(planned[line.run_id], line)
@@ -118,7 +130,11 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
     if not folder.is_dir():
         raise NotACampaignError(f"{folder}: no such folder; give a campaign folder such as results/demo")
     if not path.is_file():
-        raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json")
+        kept = sum(1 for _ in folder.glob("runs/*/run.json"))
+        words = (
+            f"; its {kept} records are kept: the bench command that made them writes plan.json again" if kept else ""
+        )
+        raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json{words}")
     try:
         plan = _read_document(path, Plan)
     except _UnusableError as error:

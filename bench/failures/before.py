@@ -195,9 +195,17 @@ HOST = (
         "The message.",
     ),
     Cause(
+        "trace-elsewhere",
+        _PROBE,
+        "This QEMU takes checkpoints and does not write their trace events into its log: it was built with another "
+        "trace backend (simple, dtrace, ftrace), or the log does not arrive.",
+        "use qemu=provisioned, or a QEMU configured with --enable-trace-backends=log",
+        "What the log of each side holds after the probe's two checkpoints.",
+    ),
+    Cause(
         "trace-event-unknown",
         _PROBE,
-        "A trace event that is not optional does not exist in this QEMU.",
+        "A trace event that is not optional does not exist in this QEMU, or cannot be switched on.",
         "correct trace.events; `qemu-system-x86_64 -trace help` lists all",
         "The names that come close.",
     ),

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     OnSample = Callable[[Sample], None]
 
 _SS_DEADLINE_S = 5.0
-_LAST_WORDS_S = 0.2
+LAST_WORDS_S = 0.2
 """For the traces of the last checkpoint, which come a little after its RESUME: the pair is killed next."""
 _SETTLE_S = 0.01
 """QEMU sends RESUME just before its trace says that the guest runs; a sample in between belongs to no checkpoint."""
@@ -130,7 +130,7 @@ async def drive(
         samples += [entry for entry in [await sample()] if entry]
         if on_demand:
             await asyncio.sleep(cell.checkpoint.interval)
-    await asyncio.sleep(_LAST_WORDS_S)
+    await asyncio.sleep(LAST_WORDS_S)
     return samples
 
 

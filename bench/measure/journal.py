@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 from bench.measure.pulse import Gap
 from bench.measure.transfer import Sample
-from bench.units import is_amount
+from bench.units import is_amount, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -75,14 +75,10 @@ def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
     samples = []
     gaps = []
     for entry in entries:
-        if _is_count(entry.get("early_checkpoints")):
+        if is_count(entry.get("early_checkpoints")):
             early = entry["early_checkpoints"]
-        elif _is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
+        elif is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
             samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
         elif isinstance(entry.get("gap"), str) and all(is_amount(entry.get(key)) for key in ("begin", "end")):
             gaps.append(Gap(entry["gap"], entry["begin"], entry["end"]))
     return Kept(early, tuple(samples), tuple(gaps))
-
-
-def _is_count(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= 0

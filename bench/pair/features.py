@@ -39,7 +39,7 @@ class Features:
         reconnect: the option that makes a client socket reconnect every second.
         colo_capabilities: the migration capabilities that COLO needs on both sides.
         smp_cache: whether ``-machine smp-cache`` sets cache sizes.
-        trace_events: every trace event built in.
+        trace_events: every trace event that can be switched on.
         missing: what COLO needs and the binary lacks, in words.
         sandbox: the value of ``-sandbox``; empty where the binary was built without.
     """
@@ -147,12 +147,12 @@ async def _ask(execute: Any) -> Features:
     objects = [name for name in COLO_OBJECTS if await _has_type(execute, name)]
     capabilities = [entry["capability"] for entry in await execute("query-migrate-capabilities")]
     machines = await execute("query-machines")
-    events = [event["name"] for event in await execute("trace-event-get-state", {"name": "*"})]
+    events = await execute("trace-event-get-state", {"name": "*"})
     return Features(
         reconnect=reconnect_option(schema),
         colo_capabilities=await _colo_capabilities(execute, capabilities),
         smp_cache=await _has_smp_cache(execute, machines),
-        trace_events=frozenset(events),
+        trace_events=frozenset(event["name"] for event in events if event["state"] != "unavailable"),
         missing=missing_parts(schema, objects, capabilities),
         sandbox=await _sandbox(execute),
     )

@@ -26,6 +26,7 @@ from bench.run.folder import aside, fresh_run_folder, set_aside
 from bench.run.progress import phase_of
 from bench.run.witness import last_words, logs_left, phase_reached
 from bench.tune.tuner import Tuner
+from bench.units import is_count
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -104,10 +105,14 @@ class Loop:
     def recover(self) -> None:
         """Take what a kill left with its whole record, but without its line in the ledger, for measured.
 
-        What it left without one is on record as broken off, and what has lost its table since as failed: both are
-        measured again, and their raw traces kept.
+        What it left without one is on record as broken off, and what has lost its table or its record since as failed:
+        both are measured again, and their raw traces kept. What a ledger that is gone or older than the folder does not
+        know is taken from the records.
         """
+        known = self._take_from_records()
         for run in self.plan.runs:
+            if run.run_id in known:
+                continue
             last = self.ledger.last(run.run_id)
             if (
                 last is not None
@@ -116,6 +121,10 @@ class Loop:
             ):
                 lost = StoreError("its table is damaged or gone", cause="store-failed")
                 self._take_back(last, lost)
+                continue
+            if last is not None and last.state == "measured" and not self.done(run.run_id):
+                self._take_back(last, StoreError("its record is damaged or gone", cause="store-failed"))
+                continue
             if last is None or last.state != "started":
                 continue
             record = self._record(run.run_id)
@@ -130,11 +139,30 @@ class Loop:
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
             self.console.print(text, markup=False, soft_wrap=True)
 
+    def _take_from_records(self) -> set[str]:
+        """Write down as measured what has a whole record and whole tables, but of which the ledger says otherwise."""
+        found: set[str] = set()
+        for run in self.plan.runs:
+            home, last = self.folder / "runs" / run.run_id, self.ledger.last(run.run_id)
+            if last is not None and last.state in ("started", "measured"):
+                continue
+            record = self._record(run.run_id)
+            if record is None or not has_whole_tables(home):
+                continue
+            doubt = "; ".join(quality_failures(record))
+            attempt: int = record["attempt"] if is_count(record.get("attempt")) else 0
+            self.ledger.append(run.run_id, "measured", attempt, message=doubt or None)
+            found.add(run.run_id)
+        if found:
+            text = f"ledger.jsonl did not know of {len(found)} measured runs: taken from their whole records"
+            self.console.print(text, markup=False, soft_wrap=True)
+        return found
+
     def _take_back(self, last: Entry, error: BenchError) -> None:
         self._put_on_record(last.run_id, last.attempt, error)
         text = f"run {last.run_id} is measured again: {error.message}"
         home = self.folder / "runs" / last.run_id
-        if last.state == "measured" and (home / "run.json").exists():  # it would say that the tables are whole
+        if last.state == "measured" and self._record(last.run_id) is not None:  # it would say that the tables are whole
             (home / "run.json").rename(home / "run-without-tables.json")
         if home.exists():
             text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"

@@ -116,6 +116,5 @@ def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say) -> None:
     if not verdict.ok:
         raise HostError(
             f"{binary.version} cannot do COLO here under {accel}: {verdict.reason}",
-            hint="if a deadline passed, repeat on an idle machine; else qemu=provisioned fetches a QEMU that can",
             cause=verdict.cause or "colo-probe",
         )

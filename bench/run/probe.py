@@ -1,4 +1,7 @@
-"""Can this binary do COLO here at all? A tiny real pair that must complete two checkpoints decides, never a version."""
+"""Can this binary do COLO here at all? A tiny real pair that has to complete two checkpoints decides, never a version.
+
+They have to be in its traces too: a QEMU whose traces go elsewhere would measure for hours and leave nothing.
+"""
 
 from __future__ import annotations
 
@@ -8,13 +11,15 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bench.config.model import Cell, Checkpoint, Deadlines
-from bench.errors import BenchError, ColoError, MeasureError, QmpError
+from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
 from bench.files import write_atomic
-from bench.measure.driver import CheckpointCounter
+from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
+from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
+from bench.measure.trace import read_trace
 from bench.pair.console import open_console
-from bench.pair.features import probe_features
+from bench.pair.features import ORDER_EVENTS, probe_features
 from bench.pair.pair import Pair, open_pair
-from bench.pair.procedure import boot_steps, poke
+from bench.pair.procedure import boot_steps, poke, trace_steps
 from bench.pair.scratch import probe_folder
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
@@ -57,7 +62,8 @@ def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str
 
 
 def _cache_path(binary: Binary, guest: Guest, accel: str) -> Path:
-    name = f"{binary.sha256[:16]}-{guest.initramfs_sha256[:16]}-{accel}.json"
+    # "traced": the answers from before the traces were looked at say less.
+    name = f"{binary.sha256[:16]}-{guest.initramfs_sha256[:16]}-{accel}-traced.json"
     folder = cache_folder() / "colo-probe"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / name
@@ -68,6 +74,10 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
     features = await probe_features(binary)
     if features.missing:
         return Verdict(ok=False, reason=f"this QEMU was built without {', '.join(features.missing)}"), True
+    untraceable = set(ORDER_EVENTS) - features.trace_events
+    if untraceable:
+        reason = f"this QEMU cannot switch on the trace events {', '.join(sorted(untraceable))}"
+        return Verdict(ok=False, reason=reason, cause="trace-event-unknown"), True
     cell = Cell(
         mem=256 << 20,
         smp=1,
@@ -81,17 +91,39 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
         with probe_folder("colo") as folder:
             async with open_pair(cell, binary, guest, features, folder) as pair:
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
+            lost = untraced(folder)
     except BenchError as error:
         known = known_cause(error)
         reason = known or " | ".join((error.message, *error.evidence, *(f"log: {log}" for log in error.logs)))
         return Verdict(ok=False, reason=reason, cause=error.cause if known else ""), known is not None
-    return Verdict(ok=True, reason=f"{_CHECKPOINTS} checkpoints completed"), True
+    if lost:
+        return Verdict(ok=False, reason=lost, cause="trace-elsewhere"), True
+    return Verdict(ok=True, reason=f"{_CHECKPOINTS} checkpoints completed, and are in the traces"), True
+
+
+def untraced(folder: Path) -> str:
+    """Return what is wrong with the traces that a pair left in its folder; empty when both show its checkpoints."""
+    traces = []
+    for side, events in (("primary", PRIMARY_EVENTS), ("secondary", SECONDARY_EVENTS)):
+        try:
+            trace = read_trace(folder / side / "trace.log", events)
+        except StoreError:
+            return f"the checkpoints were taken, but there is no trace log of the {side}"
+        if not len(trace):
+            words = f"the {side}'s trace log holds no event of them ({trace.lines} lines)"
+            return f"the checkpoints were taken, but {words}"
+        traces.append(trace)
+    traced = len(assemble(*traces).checkpoints)
+    if traced < _CHECKPOINTS:
+        return f"{_CHECKPOINTS} checkpoints were taken, but only {traced} can be read from the traces"
+    return ""
 
 
 async def _two_checkpoints(pair: Pair, cell: Cell, counter: CheckpointCounter) -> None:
     async with open_console(pair.folder / "primary" / "serial.sock") as console:
         await pair.carry_out(boot_steps())
         await console.ready(cell.deadlines.boot)
+    await pair.carry_out(trace_steps(ORDER_EVENTS))
     await pair.reach_colo(cell.deadlines.colo)
     pair.monitor("primary").subscribe(counter.observe)
     for count in range(1, _CHECKPOINTS + 1):
@@ -101,6 +133,7 @@ async def _two_checkpoints(pair: Pair, cell: Cell, counter: CheckpointCounter) -
         except MeasureError:
             await _raise_if_hung(pair)
             raise
+    await asyncio.sleep(LAST_WORDS_S)
 
 
 async def _raise_if_hung(pair: Pair) -> None:
