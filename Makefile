@@ -1,15 +1,18 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
 PY := .venv/bin/python
-.PHONY: setup browser demo test fuzz fast lint benchmark fault-test soak docs reference lock clean
+ALONE := "not pair and not provisioned"
+PAIRS := "pair or provisioned"
+.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs reference lock clean
 
 setup: .venv/.done
 
-.venv/.done: requirements.txt pyproject.toml setup.sh
+.venv/.done: requirements.txt pyproject.toml setup.sh apt.sh
 	sh ./setup.sh
 	touch $@
 
-browser: setup
-	sh tests/browser.sh
+# What the tests try our pages and tables in: installed (as root), or named.
+programs: setup
+	sh tests/programs.sh
 
 demo: setup
 	$(PY) -m bench experiment=demo
@@ -19,15 +22,16 @@ fuzz: setup
 
 # Without a pair the tests share the cores; pairs run alone, one at a time.
 fast: setup
-	$(PY) -m pytest -q -n auto --dist loadfile -m "not pair and not provisioned"
+	$(PY) -m pytest -q -n auto --dist loadfile -m $(ALONE)
 
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-test: lint browser fast
-	$(PY) -m pytest -m "pair or provisioned"
+test: lint programs fast
+	$(PY) -m pytest -m $(PAIRS)
+	@$(PY) -m tests.promises $(ALONE) $(PAIRS)
 
 benchmark: setup
 	$(PY) -m benchmarks

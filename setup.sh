@@ -2,11 +2,12 @@
 # Makes .venv with everything installed, and installs the few system packages that are missing (as root) or names them.
 set -eu
 cd "$(dirname "$0")"
+. ./apt.sh
 
 # QEMU and the guest are fetched from the Debian mirror that apt knows; on a new machine apt may not have looked yet.
 if [ -z "${COLO_BENCH_MIRROR:-}" ]; then
     if [ "$(id -u)" = 0 ] && [ -z "$(apt-get indextargets 2>/dev/null)" ]; then
-        apt-get -qq update
+        apt_get update || true
     fi
     case "$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)' 2>/dev/null)" in
     *'Debian|Debian|main'*) ;;
@@ -19,6 +20,27 @@ if [ -z "${COLO_BENCH_MIRROR:-}" ]; then
     esac
 fi
 
+# $PYTHON, else python3, else the newest of those that stand beside it.
+suits() {
+    command -v "$1" >/dev/null 2>&1 && "$1" -I -c 'import sys
+sys.exit(sys.version_info < (3, 11) or sys.implementation.name != "cpython")' >/dev/null 2>&1
+}
+python=${PYTHON:-}
+if [ -n "$python" ]; then
+    suits "$python" || {
+        echo "colo-bench: PYTHON=$python is no CPython of 3.11 or newer" >&2
+        echo "    unset PYTHON, or name another" >&2
+        exit 2
+    }
+else
+    for name in python3 python3.19 python3.18 python3.17 python3.16 python3.15 python3.14 python3.13 python3.12 python3.11; do
+        if suits "$name"; then
+            python=$name
+            break
+        fi
+    done
+fi
+
 missing=''
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need mmdebstrap mmdebstrap
@@ -28,23 +50,19 @@ need python3 python3
 [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
 [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
     missing="$missing debian-archive-keyring"
-python3 -c 'import ensurepip, venv' >/dev/null 2>&1 || missing="$missing python3-venv"
+"${python:-python3}" -I -c 'import ensurepip, venv' >/dev/null 2>&1 ||
+    missing="$missing $(basename "${python:-python3}")-venv"
+[ -z "$missing" ] || install_packages $missing
 
-if [ -n "$missing" ]; then
-    if [ "$(id -u)" = 0 ]; then
-        echo "colo-bench: installing$missing"
-        apt-get -qq update
-        DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $missing >/dev/null
-    else
-        echo "colo-bench: missing system packages; install them and repeat:" >&2
-        echo "    sudo apt-get update && sudo apt-get install -y$missing" >&2
-        exit 3
-    fi
-fi
-
-python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || {
-    echo "colo-bench: Python 3.11 or newer is needed, this is $(python3 --version)" >&2; exit 3; }
-python3 -m venv --clear .venv
-echo "colo-bench: installing the Python packages of requirements.txt (pinned by hash) into .venv"
+python=${python:-python3}
+suits "$python" || {
+    echo "colo-bench: Python 3.11 or newer is needed, this is $(python3 --version 2>&1)" >&2
+    echo "    install a newer one beside it, or name one: make PYTHON=/path/of/python3.12 ..." >&2
+    exit 3
+}
+# What a shell sets for another Python has no meaning in the new one, or keeps it from being made.
+unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT || true
+"$python" -m venv --clear .venv
+echo "colo-bench: installing the Python packages of requirements.txt (pinned by hash) into .venv, for $("$python" --version)"
 .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .

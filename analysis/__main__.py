@@ -7,18 +7,15 @@ with a path separator (``./compare``).
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-# The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
-os.environ["OPENBLAS_NUM_THREADS"] = os.environ.get("OPENBLAS_NUM_THREADS", "1")
 
 from analysis.commands import calibrate, compare, power
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
 from analysis.report.build import build_report
+from analysis.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -74,4 +71,5 @@ def report(words: Sequence[str]) -> int:
 
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.exit(main())

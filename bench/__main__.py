@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import shlex
 import signal
@@ -28,7 +27,6 @@ from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door, listening
 from bench.run.campaign import run_campaign
-from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -89,9 +87,7 @@ def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
     words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
-    # A path that is no UTF-8 is written as escapes: to the terminal, into the plan.
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")
+    # A path that is no UTF-8 is written as escapes into the plan, as it is to the terminal.
     command = shlex.join(("python", "-m", "bench", *sys.argv[1:])).encode(errors="backslashreplace").decode()
 
     def work() -> int:
@@ -105,5 +101,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    outlive_readers()
     sys.exit(listening(main))

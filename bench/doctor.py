@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import psutil
-from rich.console import Console
 from rich.text import Text
 
 from bench.config.load import CHECKOUT
@@ -30,11 +29,14 @@ from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
 from bench.provision.packages import mirror, missing_tools
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
+from bench.streams import make_console
 from bench.units import size_text
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from rich.console import Console
 
     Say = Callable[[str], None]
 
@@ -342,7 +344,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _show(qemu: str, *, probe: bool) -> int:
-    terminal = Console()
+    terminal = make_console()
     failed = 0
     for check in checks(qemu, lambda text: _say(terminal, text), probe=probe):
         terminal.print(line_text(check), soft_wrap=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import sys
 import traceback
@@ -12,10 +13,14 @@ import bench
 from bench.errors import BenchError, ConfigError, PlanChangedError
 from bench.files import FULL_OR_READ_ONLY, store_error
 from bench.interrupt import ignore, listen
+from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
+
+
+_SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 
 
 class Exit(IntEnum):
@@ -47,6 +52,8 @@ def exit_of(error: BenchError) -> Exit:
 
 def listening(command: Callable[[], int]) -> int:
     """Return the exit status of a command that a signal interrupts, wherever it has come to."""
+    outlive_readers()
+    find_system_programs()
     try:
         listen()
         try:
@@ -55,6 +62,12 @@ def listening(command: Callable[[], int]) -> int:
             ignore()
     except KeyboardInterrupt:
         return Exit.INTERRUPTED
+
+
+def find_system_programs() -> None:
+    """Look for programs also where ``ip`` and ``tc`` are: ``su`` without a dash leaves those folders out."""
+    found = os.environ.get("PATH", os.defpath).split(os.pathsep)
+    os.environ["PATH"] = os.pathsep.join(dict.fromkeys((*found, *_SYSTEM)))
 
 
 def last_door(command: str, work: Callable[[], int]) -> int:

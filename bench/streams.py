@@ -5,6 +5,16 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import TYPE_CHECKING
+
+from rich.console import Console
+
+if TYPE_CHECKING:
+    from typing import TextIO
+
+_PLAIN_WIDTH = 140
+_NOT_LIVE = frozenset({"", "dumb", "unknown"})
+_CELLS = range(10, 1000)
 
 
 class Sturdy(io.TextIOWrapper):
@@ -33,9 +43,31 @@ class Sturdy(io.TextIOWrapper):
 
 
 def outlive_readers() -> None:
-    """Make this process's standard output and error sturdy."""
+    """Make this process's standard output and error sturdy; one that is closed goes nowhere."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
-        if isinstance(stream, io.TextIOWrapper) and not isinstance(stream, Sturdy):
-            encoding, errors, by_line = stream.encoding, stream.errors, stream.line_buffering
-            setattr(sys, name, Sturdy(stream.detach(), encoding, errors, line_buffering=by_line))
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+        elif isinstance(stream, io.TextIOWrapper) and not isinstance(stream, Sturdy):
+            # A path that is no UTF-8, or a sign that the locale lacks, is written as escapes.
+            by_line = stream.line_buffering
+            setattr(sys, name, Sturdy(stream.detach(), stream.encoding, "backslashreplace", line_buffering=by_line))
+
+
+def make_console(file: TextIO | None = None) -> Console:
+    """Return the console of this process; wide enough for whole lines where it is no terminal.
+
+    Whether it is one is asked of the stream itself: ``FORCE_COLOR`` and its like do not make a log a terminal, and
+    ``TERM=dumb`` is none that anything can change in place on.
+    """
+    for name in ("COLUMNS", "LINES"):
+        if not _plausible(os.environ.get(name, "80")):
+            del os.environ[name]  # the terminal knows better; rich would take any digits, or trip over them
+    stream = sys.stdout if file is None else file
+    live = stream is not None and stream.isatty() and os.environ.get("TERM", "") not in _NOT_LIVE
+    width = None if live else _PLAIN_WIDTH
+    return Console(file=file, width=width, force_terminal=live, force_interactive=live, highlight=False)
+
+
+def _plausible(cells: str) -> bool:
+    return cells.isascii() and cells.isdecimal() and int(cells[:9]) in _CELLS

@@ -12,9 +12,8 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rich.console import Console
-
 from bench.files import write_atomic
+from bench.streams import make_console
 from faults.catalogue import CATALOGUE, chosen
 from faults.inject import References, inject
 from faults.jobs import loopback_up, share, side_by_side
@@ -23,18 +22,18 @@ from faults.table import line, markdown, rich_table, rows
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from rich.console import Console
+
     from faults.fault import Fault
     from faults.inject import Outcome
 
 _SEED = 20200917
-_PLAIN_WIDTH = 140
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Inject the faults that were asked for and return 1 when anything was not as it should be."""
     options = _parser().parse_args(arguments)
-    console = Console(highlight=False)
-    console = console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
+    console = make_console()
     try:
         faults = chosen(options.only, slow=options.slow)
     except KeyError as error:

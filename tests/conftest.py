@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from hypothesis import HealthCheck, settings
+from promises import key, skipped
 
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 
@@ -22,3 +23,9 @@ def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.module.__name__.startswith("test_fuzz_"):
             patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Leave what was skipped, for the last line of ``make test``."""
+    if config.cache is not None:
+        config.cache.set(key(config.option.markexpr), skipped(terminalreporter.stats.get("skipped", [])))

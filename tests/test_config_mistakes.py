@@ -227,9 +227,9 @@ def test_a_mistake_is_refused_on_one_line_that_says_what_is_legal(
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        ("qemu=/nonexistent/qemu results=r campaign=x mem=64M", "/nonexistent/qemu does not exist"),
+        ("qemu=./absent/qemu results=r campaign=x mem=64M", "/here/absent/qemu does not exist"),
         ("qemu=/usr results=r campaign=x mem=64M", "/usr is a folder; name the executable in it"),
-        ("results=r/s/t qemu=/nonexistent/qemu mem=64M", "/nonexistent/qemu does not exist"),
+        ("results=r/s/t qemu=absent/qemu mem=64M", "/here/absent/qemu does not exist"),
         ("results=/dev/null/x mem=64M", "/dev/null/x/sweep-"),
         ("results=/proc/nowhere mem=64M", "/proc/nowhere/sweep-"),
         (f"results={'a' * 300} mem=64M", "File name too long"),

@@ -168,10 +168,11 @@ def test_warnings_do_not_fail(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.usefixtures("bare")
-def test_a_qemu_that_is_not_there_fails_with_status_3(capsys: pytest.CaptureFixture[str]) -> None:
-    assert doctor.main(["--quick", "--qemu", "/none/qemu"]) == 3
+def test_a_qemu_that_is_not_there_fails_with_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = tmp_path / "none" / "qemu"
+    assert doctor.main(["--quick", "--qemu", str(absent)]) == 3
     said = capsys.readouterr().out
-    assert "fail  QEMU          qemu=/none/qemu: /none/qemu does not exist" in said
+    assert f"fail  QEMU          qemu={absent}: {absent} does not exist" in said
     assert said.splitlines()[-1] == "failed: 1; no pair can be measured here"
 
 

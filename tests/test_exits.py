@@ -14,7 +14,7 @@ import pytest
 
 from bench import __version__
 from bench.errors import HostError
-from bench.exits import MEANINGS, Exit, bug_report, last_door
+from bench.exits import MEANINGS, Exit, bug_report, find_system_programs, last_door
 
 CHECKOUT = Path(__file__).parent.parent
 
@@ -95,12 +95,13 @@ def test_2_for_an_option_that_is_not_there(tmp_path: Path, module: str) -> None:
 
 
 def test_3_when_this_machine_cannot(tmp_path: Path) -> None:
-    done = run(tmp_path, "-m", "bench", "mem=256M", "qemu=/none/qemu", f"results={tmp_path}")
+    absent = tmp_path / "none" / "qemu"
+    done = run(tmp_path, "-m", "bench", "mem=256M", f"qemu={absent}", f"results={tmp_path}")
     assert done.returncode == 3
-    assert "/none/qemu does not exist" in done.stderr
+    assert f"{absent} does not exist" in done.stderr
     assert "fix: " in done.stderr
     assert "Traceback" not in done.stderr
-    assert run(tmp_path, "-m", "bench.provision", "--qemu", "/none/qemu").returncode == 3
+    assert run(tmp_path, "-m", "bench.provision", "--qemu", str(absent)).returncode == 3
 
 
 def test_3_for_a_full_disk_wherever_it_is_met(tmp_path: Path) -> None:
@@ -152,6 +153,18 @@ def test_130_when_interrupted(tmp_path: Path, number: int) -> None:
     assert "the same command continues" in said
     assert "Traceback" not in errors
     assert entries(tmp_path)[-1]["cause"] == "interrupted"
+
+
+@pytest.mark.parametrize("path", ["/usr/bin:/bin", "/usr/sbin:/bin", None])
+def test_programs_of_the_system_are_found_where_su_leaves_their_folder_out(
+    monkeypatch: pytest.MonkeyPatch, path: str | None
+) -> None:
+    monkeypatch.setenv("PATH", path) if path else monkeypatch.delenv("PATH")
+    find_system_programs()
+    folders = os.environ["PATH"].split(os.pathsep)
+    assert {"/usr/sbin", "/sbin", "/bin"} < set(folders)
+    assert len(folders) == len(set(folders))
+    assert folders[0] == (path or os.defpath).split(os.pathsep)[0]
 
 
 def test_every_status_has_its_meaning() -> None:

@@ -75,11 +75,12 @@ def test_a_strange_proc_file_becomes_none_not_an_error(
     roots: tuple[Path, Path], name: str, data: st.DataObject
 ) -> None:
     whole, root = roots
+    absent = root / "absent"
     (root / name).write_bytes(data.draw(st.one_of(damaged(PROC[name]), NASTY)))
     try:
         with trial("/proc and /sys") as one:
             found = take_snapshot(root, now=1.0)
-            one.accepted = found != take_snapshot(Path("/nonexistent"), now=1.0)
+            one.accepted = found != take_snapshot(absent, now=1.0)
             json.dumps(found.to_json(), allow_nan=False)
             assert all(isinstance(line, str) for line in drift(take_snapshot(whole, now=0.0), found, 1.0))
             assert all(isinstance(line, str) for line in drift(found, take_snapshot(whole, now=2.0)))
@@ -124,7 +125,7 @@ def test_a_damaged_module_is_refused_or_what_it_was(
     tmp_path_factory: pytest.TempPathFactory, packed: bytes, data: st.DataObject
 ) -> None:
     content = data.draw(damaged(packed))
-    tree = Tree(Path("/nonexistent"), ())
+    tree = Tree(tmp_path_factory.getbasetemp() / "absent", ())
     with trial("kernel module") as one:
         found = one.attempt(decompress, content, tree, tmp_path_factory.getbasetemp())
         if found is not None:

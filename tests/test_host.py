@@ -30,9 +30,9 @@ def test_a_local_command_runs_as_it_is() -> None:
     assert LocalHost().command(("qemu", "-S")) == ("qemu", "-S")
 
 
-def test_a_failing_command_is_an_error_that_quotes_it() -> None:
+def test_a_failing_command_is_an_error_that_quotes_it(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="failed") as caught:
-        asyncio.run(run(("ls", "/nonexistent")))
+        asyncio.run(run(("ls", str(tmp_path / "nonexistent"))))
     assert "nonexistent" in caught.value.evidence[0]
 
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -14,6 +16,7 @@ from bench.provision import commands, packages
 from bench.provision.__main__ import main as provision
 from bench.provision.cache import cache_folder, locked, making
 
+METHODS = frozenset({"http", "https", "file", "copy", "mirror+file", "mirror+http"})
 KEYRING = Path("/keys/debian.gpg")
 SITE = "http://mirror.example/debian"
 
@@ -77,14 +80,65 @@ def test_the_site_is_the_main_archives_never_the_security_one() -> None:
         "http://d.example/debian/|Debian|Debian|main",
         "http://e.example/debian|Debian|Debian|main",
     )
-    assert packages.choose_site(lines) == "http://d.example/debian"
+    assert packages.choose_site(lines, METHODS) == "http://d.example/debian"
 
 
 @pytest.mark.parametrize(
-    "line", ["", "http://a.example|Ubuntu|Ubuntu|main", "cdrom:[disc]|Debian|Debian|main", "x|$(ORIGIN)"]
+    "line",
+    [
+        "",
+        "http://a.example|Ubuntu|Ubuntu|main",
+        "cdrom:[disc]|Debian|Debian|main",
+        "x|$(ORIGIN)",
+        "tor+http://a.example/debian|Debian|Debian|main",
+    ],
 )
 def test_no_site_is_found_where_apt_knows_no_debian_mirror(line: str) -> None:
-    assert packages.choose_site([line]) is None
+    assert packages.choose_site([line], METHODS) is None
+
+
+@pytest.mark.parametrize(
+    "site",
+    [
+        "mirror+file:/etc/apt/mirrors/debian.list",
+        "mirror+http://a.example/list",
+        "file:/srv/debian",
+        "file:///srv/debian",
+        "copy:/srv/debian",
+        "https://user:word@a.example:8080/debian",
+    ],
+)
+def test_whatever_this_apt_can_fetch_from_is_a_site(site: str) -> None:
+    assert packages.choose_site([f"{site}|Debian|Debian|main"], METHODS) == site
+
+
+def test_the_network_comes_before_a_folder_of_this_machine() -> None:
+    lines = ("file:/media/disc|Debian|Debian|main", "http://d.example/debian|Debian|Debian|main")
+    assert packages.choose_site(lines, METHODS) == "http://d.example/debian"
+
+
+def test_an_archive_in_a_folder_is_copied_from_so_that_its_packages_are_on_record(
+    fake_tools: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script(fake_tools / "apt-get", "print('file:/srv/debian|Debian|Debian|main')")
+    assert packages.mirror() == "copy:/srv/debian"
+    monkeypatch.setenv("COLO_BENCH_MIRROR", "file:///srv/debian")
+    assert packages.mirror() == "copy:///srv/debian"
+
+
+@pytest.mark.parametrize("site", ["mirror+file:/etc/apt/mirrors/debian.list", "file:/srv/debian", "http://a.example"])
+def test_the_set_up_and_the_fetch_see_the_same_mirrors(site: str, fake_tools: Path, tmp_path: Path) -> None:
+    target = f"{site}|Debian|Debian|main"
+    script(
+        fake_tools / "apt-get",
+        f"import sys; print({target!r} if 'SITE' in str(sys.argv) else {target[len(site) + 1 :]!r})",
+    )
+    assert packages.mirror().removeprefix("copy:") == site.removeprefix("file:")
+    set_up = (Path(__file__).parents[1] / "setup.sh").read_text().partition("# $PYTHON")[0]
+    shutil.copy(Path(__file__).parents[1] / "apt.sh", tmp_path)
+    (tmp_path / "mirror.sh").write_text(set_up)
+    done = subprocess.run(("sh", tmp_path / "mirror.sh"), capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,11 +147,11 @@ def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "value", ["", "[trusted=yes] http://a.example", "ftp://a.example", "http://a.example main\ndeb x"]
+    "value", ["", "[trusted=yes] http://a.example", "gopher://a.example", "a.example", "http://a.example main\ndeb x"]
 )
 def test_a_mirror_that_is_not_an_address_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLO_BENCH_MIRROR", value)
-    with pytest.raises(ProvisionError, match="not the address of a mirror"):
+    with pytest.raises(ProvisionError, match="is not the address of a mirror that apt can fetch from"):
         packages.mirror()
 
 
@@ -138,13 +192,22 @@ def test_only_the_way_to_the_network_is_carried_over_from_this_machines_apt() ->
         'Acquire::AllowInsecureRepositories "1";',
         'Acquire::http::Proxy "http://proxy.example:3142";',
         'Acquire::http::Proxy::mirror.example "DIRECT";',
+        'acquire::HTTP::proxy "http://small.example:1";',
+        'Acquire::http::ProxyAutoDetect "/usr/bin/auto-apt-proxy";',
+        'Acquire::http::Pipeline-Depth "0";',
+        'Acquire::ForceIPv4 "true";',
         'Acquire::https::CaInfo "/etc/ssl/own.pem";',
+        'Acquire::https::verify-host "false";',
         'Acquire::https::Verify-Peer "false";',
         'APT::Get::AllowUnauthenticated "true";',
     )
     assert packages.carried_apt_options(dump) == (
         'Acquire::http::Proxy "http://proxy.example:3142"',
         'Acquire::http::Proxy::mirror.example "DIRECT"',
+        'acquire::HTTP::proxy "http://small.example:1"',
+        'Acquire::http::ProxyAutoDetect "/usr/bin/auto-apt-proxy"',
+        'Acquire::http::Pipeline-Depth "0"',
+        'Acquire::ForceIPv4 "true"',
         'Acquire::https::CaInfo "/etc/ssl/own.pem"',
     )
 
@@ -279,8 +342,38 @@ def test_a_program_of_the_tree_runs_through_the_trees_own_loader() -> None:
 def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:
     cache.mkdir()
     cache.chmod(0o777)
-    with pytest.raises(ProvisionError, match="not yours alone"):
+    with pytest.raises(ProvisionError, match="can be written to by others") as caught:
         cache_folder()
+    assert f"chmod go-w {cache}" in caught.value.hint
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder to another user needs root")
+@pytest.mark.parametrize(("number", "name"), [(1, "daemon"), (54321, "user 54321")])
+def test_a_cache_of_somebody_else_names_the_owner_and_the_two_ways_out(cache: Path, number: int, name: str) -> None:
+    cache.mkdir(mode=0o755)
+    os.chown(cache, number, number)
+    with pytest.raises(ProvisionError, match=f"{cache} belongs to {name}, .* you are root") as caught:
+        cache_folder()
+    assert caught.value.hint.startswith(f"run it as {name}, or set COLO_BENCH_CACHE to a folder of your own")
+    assert "chmod" not in caught.value.hint
+
+
+def test_a_user_without_a_home_is_told_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLO_BENCH_CACHE", "XDG_CACHE_HOME", "HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    with pytest.raises(ProvisionError, match=r"~/\.cache/colo-bench is no path here") as caught:
+        cache_folder()
+    assert "COLO_BENCH_CACHE" in caught.value.hint
+
+
+def test_a_cache_that_would_depend_on_where_one_stands_is_not_taken_from_xdg(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("COLO_BENCH_CACHE", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_folder() == tmp_path / ".cache/colo-bench"
 
 
 @pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b'])
@@ -339,10 +432,11 @@ def test_the_real_packages_are_verified_and_recorded() -> None:
 def test_the_command_says_cause_and_fix_when_it_cannot_provision(
     cache: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert provision(["--qemu", "/none/qemu"]) == 3
+    absent = cache / "qemu"
+    assert provision(["--qemu", str(absent)]) == 3
     said = capsys.readouterr()
     assert said.out == ""
-    assert said.err.splitlines()[0] == "colo-bench: qemu=/none/qemu: /none/qemu does not exist"
+    assert said.err.splitlines()[0] == f"colo-bench: qemu={absent}: {absent} does not exist"
     assert said.err.splitlines()[1].startswith("  fix: ")
     assert cache
 

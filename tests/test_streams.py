@@ -1,4 +1,4 @@
-"""Output whose reader goes away."""
+"""Output whose reader goes away, and what is shown where there is no terminal that can change a line in place."""
 
 from __future__ import annotations
 
@@ -8,9 +8,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+PACKAGES = ("bench", "analysis")
 _TALKER = """
 import sys
-from bench.streams import outlive_readers
+from {package}.streams import outlive_readers
 outlive_readers()
 print("first", flush=True)
 sys.stdin.readline()
@@ -18,12 +21,16 @@ for _ in range(3):
     print("nobody reads this", flush=True)
     sys.stderr.write("nor this\\n")
 open(sys.argv[1], "w").write("went on")
+sys.exit(7)
 """
 
 
-def test_a_closed_pipe_does_not_end_the_process(tmp_path: Path) -> None:
-    done = tmp_path / "done"
-    argv = [sys.executable, "-c", _TALKER, str(done)]
+@pytest.fixture(params=PACKAGES)
+def argv(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    return [sys.executable, "-c", _TALKER.format(package=request.param), str(tmp_path / "done")]
+
+
+def test_a_closed_pipe_does_not_end_the_process(argv: list[str], tmp_path: Path) -> None:
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as talker:
         assert talker.stdin
         assert talker.stdout
@@ -31,14 +38,12 @@ def test_a_closed_pipe_does_not_end_the_process(tmp_path: Path) -> None:
         talker.stdout.close()
         talker.stdin.write(b"\n")
         talker.stdin.close()
-        assert talker.wait(20) == 0
-    assert done.read_text() == "went on"
+        assert talker.wait(60) == 7
+    assert (tmp_path / "done").read_text() == "went on"
 
 
-def test_a_closed_terminal_does_not_end_the_process(tmp_path: Path) -> None:
-    done = tmp_path / "done"
+def test_a_closed_terminal_does_not_end_the_process(argv: list[str], tmp_path: Path) -> None:
     master, slave = pty.openpty()
-    argv = [sys.executable, "-c", _TALKER, str(done)]
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=slave, stderr=slave) as talker:
         os.close(slave)
         assert os.read(master, 5) == b"first"
@@ -46,5 +51,90 @@ def test_a_closed_terminal_does_not_end_the_process(tmp_path: Path) -> None:
         assert talker.stdin
         talker.stdin.write(b"\n")
         talker.stdin.close()
-        assert talker.wait(20) == 0
-    assert done.read_text() == "went on"
+        assert talker.wait(60) == 7
+    assert (tmp_path / "done").read_text() == "went on"
+
+
+@pytest.mark.parametrize("where", [">/dev/full 2>&1", ">&-", ">&- 2>&-", "| true"])
+def test_a_full_or_closed_output_keeps_the_status(argv: list[str], tmp_path: Path, where: str) -> None:
+    script = f'{{ "$@"; echo $? >"$0"; }} {where}'
+    status = tmp_path / "status"
+    done = subprocess.run(
+        ["sh", "-c", script, status, *argv], input=b"\n", capture_output=True, timeout=60, check=False
+    )
+    assert b"Traceback" not in done.stderr
+    assert b"Exception" not in done.stderr
+    assert status.read_text() == "7\n"
+    assert (tmp_path / "done").read_text() == "went on"
+
+
+_SHOWS = """
+import sys
+from rich.text import Text
+from bench.run.display import LiveDisplay, Status, make_display
+from bench.run.progress import Progress
+from bench.streams import make_console, outlive_readers
+from types import SimpleNamespace
+outlive_readers()
+console = make_console()
+plan = SimpleNamespace(campaign="demo", runs=[], repeats=1)
+with make_display(console, plan, 0) as display:
+    display.progress(Progress("boot"))
+console.print("live" if isinstance(display, LiveDisplay) else "plain", style="bold red")
+"""
+_COMPARES = """
+from analysis.commands.terminal import console, print_table
+print_table(console(), ("cell", "base", "verdict"), [("one", "2", "three")])
+console().print("plain", style="bold")
+"""
+
+
+def shown(program: str, *, terminal: bool, **env: str) -> str:
+    """Return what a program writes to a pipe, or to a terminal."""
+    clean = {name: value for name, value in os.environ.items() if name not in {"TERM", "COLUMNS", "NO_COLOR"}}
+    argv = [sys.executable, "-c", program]
+    if not terminal:
+        return subprocess.run(argv, env=clean | env, capture_output=True, text=True, timeout=60, check=True).stdout
+    master, slave = pty.openpty()
+    with subprocess.Popen(argv, env=clean | env, stdout=slave, stderr=slave) as process:
+        os.close(slave)
+        text = b""
+        try:
+            while part := os.read(master, 4096):
+                text += part
+        except OSError:  # a terminal's way to say that the other side is closed
+            pass
+    os.close(master)
+    assert process.returncode == 0
+    return text.decode()
+
+
+@pytest.mark.parametrize(
+    "env",
+    [
+        {"FORCE_COLOR": "1"},
+        {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "TERM": "xterm"},
+        {"COLORTERM": "truecolor", "TERM": "xterm-256color", "COLUMNS": "7"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("program", [_SHOWS, _COMPARES], ids=PACKAGES)
+def test_a_log_holds_plain_lines_whatever_the_environment_says(program: str, env: dict[str, str]) -> None:
+    text = shown(program, terminal=False, **env)
+    assert "\x1b" not in text
+    assert text.splitlines()[-1] == "plain"
+
+
+@pytest.mark.parametrize("term", ["dumb", "", "unknown", None])
+def test_a_terminal_that_cannot_move_its_cursor_gets_plain_lines_at_once(term: str | None) -> None:
+    text = shown(_SHOWS, terminal=True, **({} if term is None else {"TERM": term}), FORCE_COLOR="1")
+    assert "\x1b" not in text
+    assert "[0/0]: boot" in text
+    assert text.splitlines()[-1] == "plain"
+
+
+@pytest.mark.parametrize("columns", ["0", "1", "\N{SUPERSCRIPT TWO}", "wide", "99999999999999999999999", "80"])
+def test_a_real_terminal_gets_the_live_display_whatever_width_is_claimed(columns: str) -> None:
+    text = shown(_SHOWS, terminal=True, TERM="xterm", COLUMNS=columns)
+    assert "\x1b[?25l" in text  # the cursor is hidden while lines change
+    assert "live" in text

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -16,14 +18,24 @@ if TYPE_CHECKING:
     from typing import TextIO
 
 _WIDTH_OF_A_LOG = 160
+_NARROWEST = 40
+NOT_LIVE = frozenset({"", "dumb", "unknown"})
+"""Values of ``TERM`` that promise no cursor and no colours."""
+
 _LARGEST_SHARE = 10.0
 
 
 def console(file: TextIO | None = None) -> Console:
-    """Return where a command prints: as wide as the terminal, and of one fixed width in a log."""
+    """Return where a command prints: as wide as the terminal, and of one fixed width in a log.
+
+    Whether it is a terminal is asked of the stream, not of ``FORCE_COLOR`` and its like.
+    """
     stream = sys.stdout if file is None else file
-    width = None if stream.isatty() else _WIDTH_OF_A_LOG
-    return Console(file=stream, width=width, highlight=False, markup=False, emoji=False)
+    live = stream.isatty() and os.environ.get("TERM", "dumb") not in NOT_LIVE
+    width = _WIDTH_OF_A_LOG
+    with suppress(OSError, ValueError, AttributeError):
+        width = max(os.get_terminal_size(stream.fileno()).columns, _NARROWEST) if live else width
+    return Console(file=stream, width=width, force_terminal=live, highlight=False, markup=False, emoji=False)
 
 
 def print_table(out: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
@@ -30,6 +31,7 @@ from analysis.plots.style import STYLES, named
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from concurrent.futures import Future
 
     import pandas as pd
 
@@ -104,20 +106,48 @@ def figures(
 @contextmanager
 def _drawing(style: Style) -> Iterator[Callable[[Sequence[Sketch]], list[Callable[[], Drawing]]]]:
     """Draw on every processor: a report waits for its figures longer than for anything else."""
-    workers = len(os.sched_getaffinity(0))
-    if workers == 1:
+    pool = _pool()
+    if pool is None:
         yield lambda some: [partial(draw, sketch, style) for sketch in some]
         return
 
     def start(some: Sequence[Sketch]) -> list[Callable[[], Drawing]]:
         # The figure with most to draw first: begun last, it would keep one processor busy and the others idle.
         longest = sorted(range(len(some)), key=lambda place: -len(some[place].data))
-        futures = {place: pool.submit(draw, some[place], style) for place in longest}
-        return [futures[place].result for place in range(len(some))]
+        futures = {place: _submitted(pool, some[place], style) for place in longest}
+        return [partial(_drawn, futures[place], some[place], style) for place in range(len(some))]
 
-    # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
-    with ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent) as pool:
+    with pool:
         yield start
+
+
+def _pool() -> ProcessPoolExecutor | None:
+    """Return what draws on every processor, or nothing where there is one, or no room for what processes share."""
+    workers = len(os.sched_getaffinity(0))
+    if workers == 1:
+        return None
+    try:
+        # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
+        return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
+    except (OSError, ImportError):  # a sandbox whose /dev/shm is absent, full or not to be written to
+        return None
+
+
+def _submitted(pool: ProcessPoolExecutor, sketch: Sketch, style: Style) -> Future[Drawing] | None:
+    try:
+        return pool.submit(draw, sketch, style)
+    except (OSError, RuntimeError):  # no further process is allowed, or the ones there were have been killed
+        return None
+
+
+def _drawn(future: Future[Drawing] | None, sketch: Sketch, style: Style) -> Drawing:
+    """Return a figure; what no other process could draw is drawn here."""
+    if future is None:
+        return draw(sketch, style)
+    try:
+        return future.result()
+    except BrokenProcessPool:
+        return draw(sketch, style)
 
 
 def sketches(results: Results, *, calibration: pd.DataFrame | None = None) -> Iterator[Sketch | Skipped]:

@@ -8,7 +8,6 @@ import sys
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from rich.console import Console
 from rich.markup import escape
 
 from bench.exits import Exit, last_door, listening
@@ -16,10 +15,13 @@ from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
+from bench.streams import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
+
+    from rich.console import Console
 
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -37,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _provision(qemu: str) -> int:
-    terminal = Console()
+    terminal = make_console()
     with progress_display(terminal) as progress:
         binary = find_qemu(qemu, progress)
         guest = build_guest(progress)

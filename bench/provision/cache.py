@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import json
 import os
+import pwd
 import shutil
 import stat
 import time
@@ -40,19 +41,41 @@ def cache_folder() -> Path:
             hint="set COLO_BENCH_CACHE to a folder that you may write to",
         ) from error
     # Programs are run from here, so nobody else may put any in.
-    if status.st_uid != os.geteuid() or stat.S_IMODE(status.st_mode) & 0o022:
+    if status.st_uid != os.geteuid():
+        owner = user_name(status.st_uid)
         raise ProvisionError(
-            f"the cache folder {folder} is not yours alone: programs are run from it",
+            f"the cache folder {folder} belongs to {owner}, and programs are run from it: you are "
+            f"{user_name(os.geteuid())}",
+            hint=f"run it as {owner}, or set COLO_BENCH_CACHE to a folder of your own (sudo may keep HOME)",
+        )
+    if stat.S_IMODE(status.st_mode) & 0o022:
+        raise ProvisionError(
+            f"the cache folder {folder} can be written to by others, and programs are run from it",
             hint=f"chmod go-w {folder}, or set COLO_BENCH_CACHE to a folder of your own",
         )
     return folder
 
 
+def user_name(number: int) -> str:
+    """Return a user's name, or the number of one who has none here, as in a container."""
+    try:
+        return pwd.getpwuid(number).pw_name
+    except KeyError:
+        return f"user {number}"
+
+
 def _chosen_folder() -> Path:
     own = os.environ.get("COLO_BENCH_CACHE")
-    shared = os.environ.get("XDG_CACHE_HOME")
-    base = Path(shared) if shared else Path.home() / ".cache"
-    folder = (Path(own) if own else base / "colo-bench").expanduser().absolute()
+    shared = os.environ.get("XDG_CACHE_HOME", "")
+    # A relative XDG_CACHE_HOME is to be ignored, by its specification.
+    base = Path(shared) if Path(shared).is_absolute() else Path("~", ".cache")
+    chosen = Path(own) if own else base / "colo-bench"
+    try:
+        folder = chosen.expanduser().absolute()
+    except RuntimeError as error:
+        raise ProvisionError(
+            f"the cache folder {chosen} is no path here: {error}", hint="set COLO_BENCH_CACHE to a folder of your own"
+        ) from error
     if any(character in str(folder) for character in ':,;"\n'):
         raise ProvisionError(
             f"the cache folder {folder} has one of : , ; or a quote in its name, which the loader and QEMU split at",

@@ -29,7 +29,7 @@ from bench.provision.cache import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Collection, Iterable, Sequence
 
 SUITE = "trixie"
 BACKPORTS = "trixie-backports"
@@ -37,7 +37,9 @@ INCLUDE = ("qemu-system-x86", "qemu-utils", "linux-image-amd64", "busybox-static
 """What the tree is asked to hold; apt adds what these depend on."""
 
 _MIRROR_VARIABLE = "COLO_BENCH_MIRROR"
-_MIRROR = re.compile(r"https?://[^\s\[\]\"';]+")
+_ADDRESS = re.compile(r"(?P<method>[a-z][a-z0-9+.-]*):/[^\s\[\]\"';]+")
+_NOT_BY_ITSELF = frozenset({"cdrom", "gpgv", "rred", "store"})
+"""Methods of apt that want a person to change a disc, or fetch nothing."""
 _KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("gpg", "pgp"))
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _LOADER = "usr/lib64/ld-linux-x86-64.so.2"
@@ -62,8 +64,10 @@ with it (`get_relocated_path` in `util/cutils.c`): it never looks into this mach
 
 _FETCH_DEADLINE_S = 1800.0
 _CARRIED_APT_OPTIONS = re.compile(
-    r'(?P<key>Acquire::https?::(?:Proxy|Proxy-Auto-Detect|CaInfo)(?:::[^" ]+)?) "(?P<value>[^"]+)";'
+    r'(?P<key>Acquire::(?:(?:https?|ftp|tor\+https?|mirror)::(?!Verify)[^" ]+|ForceIPv[46])) "(?P<value>[^"]+)";',
+    re.IGNORECASE,
 )
+"""Names in apt's configuration are the same in small and capital letters; ``dump`` gives them as they were typed."""
 
 
 @dataclass(frozen=True)
@@ -211,38 +215,56 @@ def _static_libc() -> bool:
 def mirror() -> str:
     """Return the Debian mirror to fetch from: ``$COLO_BENCH_MIRROR``, else the one that this machine's apt uses.
 
+    It is whatever apt itself can fetch from: a web address, a list of mirrors, or a folder of this machine.
+
     Raises:
-        ProvisionError: apt knows none, or the variable does not hold a web address.
+        ProvisionError: apt knows none, or the variable does not hold an address that apt can fetch from.
     """
     chosen = os.environ.get(_MIRROR_VARIABLE)
     if chosen is None:
         template = "$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
         finished = commands.run(["apt-get", "indextargets", "--format", template], deadline_s=60)
-        chosen = choose_site(finished.lines)
+        chosen = choose_site(finished.lines, _methods())
     if chosen is None:
         raise ProvisionError(
             "apt on this machine knows no Debian mirror to fetch QEMU from",
             hint=f"on Debian: sudo apt-get update. Elsewhere: {_MIRROR_VARIABLE}=ADDRESS of a Debian mirror",
             cause="no-mirror",
         )
-    if not _MIRROR.fullmatch(chosen):
+    if not _fetchable(chosen, _methods()):
         raise ProvisionError(
-            f"{chosen!r} is not the address of a mirror", hint=f"{_MIRROR_VARIABLE}=http://HOST/debian"
+            f"{_MIRROR_VARIABLE}={chosen!r} is not the address of a mirror that apt can fetch from",
+            hint=f"{_MIRROR_VARIABLE}=http://HOST/debian",
+            cause="no-mirror",
         )
-    return chosen
+    # apt uses the packages of a file: archive where they are; here they have to be in its cache.
+    return re.sub(r"^file:", "copy:", chosen)
 
 
-def choose_site(lines: Iterable[str]) -> str | None:
-    """Return the first site of Debian's main archive among apt's index targets, or None.
+def _methods() -> frozenset[str]:
+    """Return apt's ways of fetching: each is a program in a folder of its own."""
+    finished = commands.run(["apt-config", "shell", "folder", "Dir::Bin::methods/d"], deadline_s=60)
+    found = re.search(r"folder='(.*)'", finished.text)
+    folder = Path(found[1] if found else "/usr/lib/apt/methods")
+    return frozenset(path.name for path in folder.glob("*")) - _NOT_BY_ITSELF
+
+
+def _fetchable(site: str, methods: Collection[str]) -> bool:
+    address = _ADDRESS.fullmatch(site)
+    return address is not None and address["method"] in methods
+
+
+def choose_site(lines: Iterable[str], methods: Collection[str]) -> str | None:
+    """Return the first site of Debian's main archive among apt's index targets, one on the network first, or None.
 
     Each line is ``SITE|ORIGIN|LABEL|COMPONENT``. The label tells the main archive from the security one, which has
-    neither the stable suite nor its backports.
+    neither the stable suite nor its backports. ``methods`` are apt's ways of fetching.
     """
-    for line in lines:
-        site, _, rest = line.partition("|")
-        if rest == "Debian|Debian|main" and _MIRROR.fullmatch(site):
-            return site.rstrip("/")
-    return None
+    told = (line.rsplit("|", 3) for line in lines)
+    sites = [site.rstrip("/") for site, *rest in told if rest == ["Debian", "Debian", "main"]]
+    usable = [site for site in sites if _fetchable(site, methods)]
+    # A folder or a disc of this machine rarely has the suites that are wanted.
+    return next(iter(sorted(usable, key=lambda site: site.startswith(("file:", "copy:")))), None)
 
 
 def mmdebstrap_argv(site: str, target: Path, keyring: Path, apt_options: Sequence[str] = ()) -> tuple[str, ...]:
@@ -267,22 +289,33 @@ def mmdebstrap_argv(site: str, target: Path, keyring: Path, apt_options: Sequenc
 
 
 def carried_apt_options(dump: Iterable[str]) -> tuple[str, ...]:
-    """Return the options of ``apt-config dump`` that say how to reach the network: proxies and their certificates.
+    """Return the options of ``apt-config dump`` that say how to reach a mirror: proxies, certificates, time limits.
 
-    mmdebstrap's apt does not read this machine's configuration, and nothing else of it is carried over.
+    mmdebstrap's apt does not read this machine's configuration, and nothing else of it is carried over: least of all
+    what takes less than the archive's own keys for good.
     """
     matches = (_CARRIED_APT_OPTIONS.fullmatch(line) for line in dump)
     return tuple(f'{match["key"]} "{match["value"]}"' for match in matches if match)
 
 
+def _passwords() -> tuple[str, ...]:
+    """Return the options that lead to this machine's passwords for mirrors, where this user may read them."""
+    wanted = {"Dir::Etc::netrc": "f", "Dir::Etc::netrcparts": "d"}
+    asked = [word for key, kind in wanted.items() for word in (key.rpartition("::")[2], f"{key}/{kind}")]
+    told = re.findall(
+        r"^(\w+)='(.+)'$", commands.run(["apt-config", "shell", *asked], deadline_s=60).text, re.MULTILINE
+    )
+    return tuple(f'Dir::Etc::{name} "{path}"' for name, path in told if os.access(path, os.R_OK))
+
+
 def _extract(site: str, target: Path, progress: Callable[[str], None]) -> None:
     keyring = next(path for path in _KEYRINGS if path.exists())
     dump = commands.run(["apt-config", "dump"], deadline_s=60).lines
-    argv = mmdebstrap_argv(site, target, keyring, carried_apt_options(dump))
+    argv = mmdebstrap_argv(site, target, keyring, (*carried_apt_options(dump), *_passwords()))
     progress(f"packages: fetching {', '.join(INCLUDE)} ({SUITE} and backports)")
     finished = commands.run(argv, deadline_s=_FETCH_DEADLINE_S, on_line=lambda line: _tell(line, progress))
     if finished.status != 0:
-        host = urllib.parse.urlsplit(site).hostname or site
+        host = urllib.parse.urlsplit(site).hostname or site  # without a password, if one is in it
         causes = [line for line in finished.lines if line.startswith(("E:", "Err:"))]
         raise ProvisionError(
             f"the packages could not be fetched from {host}",

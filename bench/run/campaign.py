@@ -24,11 +24,11 @@ from bench.plan.plan import GuestBuild, QemuBuild, digest, hypotheses_sha256, ma
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
-from bench.run.display import make_console
 from bench.run.folder import agree_on_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.reaper import reap
 from bench.run.summary import summarise, summary_table
+from bench.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ import time
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from rich.console import Console, Group
+from rich.console import Group
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from rich.console import Console
+
     from bench.plan.plan import Plan, PlannedRun
     from bench.run.progress import Progress
 
-_PLAIN_WIDTH = 140
 _REFRESHES_PER_SECOND = 2  # more would be load on the machine that is being measured
 
 
@@ -183,12 +184,6 @@ class LiveDisplay(Display):
         if status.run is None:
             return Group(overall)
         return Group(overall, Text(position(status)), Text(f"  {status.stage}  {checkpoints(status)}", style="cyan"))
-
-
-def make_console() -> Console:
-    """Return the console of this process; wide enough for whole lines where nobody set a width."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PLAIN_WIDTH)
 
 
 def make_display(console: Console, plan: Plan, finished: int) -> Display:

@@ -1,0 +1,44 @@
+"""Standard output and error that outlive their reader: ``... | head`` and a full disk do not end what is being done."""
+
+from __future__ import annotations
+
+import io
+import os
+import sys
+
+
+class Sturdy(io.TextIOWrapper):
+    """A text stream that drops what nobody can read any more, from the first refused write on."""
+
+    def write(self, text: str, /) -> int:
+        """Write, or drop."""
+        try:
+            return super().write(text)
+        except OSError:
+            self._drop()
+            return len(text)
+
+    def flush(self) -> None:
+        """Hand over what was written, or drop it."""
+        try:
+            super().flush()
+        except OSError:
+            self._drop()
+
+    def _drop(self) -> None:
+        # What is still in the buffers would be refused again, at the interpreter's end too, which then ends with 120.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, self.fileno())
+        os.close(nowhere)
+
+
+def outlive_readers() -> None:
+    """Make this process's standard output and error sturdy; one that is closed goes nowhere."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
+        elif isinstance(stream, io.TextIOWrapper):
+            # A path that is no UTF-8, or a sign that the locale lacks, is written as escapes.
+            by_line = stream.line_buffering
+            setattr(sys, name, Sturdy(stream.detach(), stream.encoding, "backslashreplace", line_buffering=by_line))

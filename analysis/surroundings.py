@@ -1,0 +1,41 @@
+"""What stands around a report does not choose how its figures look, or whether there are any: imported before all else.
+
+Matplotlib takes its backend and its settings from variables, from a ``matplotlibrc`` of the current folder, and from
+the user's own folder of settings and styles; what it cannot read there ends its import.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from pathlib import Path
+
+
+def _own_folder() -> str:
+    """Return where matplotlib keeps what it found out about fonts, beside nobody's settings."""
+    shared = Path(os.environ.get("XDG_CACHE_HOME", ""))
+    with suppress(RuntimeError):  # a user without a home: matplotlib then takes a temporary folder
+        return str((shared if shared.is_absolute() else Path("~", ".cache").expanduser()) / "colo-bench-figures")
+    return os.devnull
+
+
+def _import_matplotlib() -> None:
+    """Import it with another current folder than the user's, whose ``matplotlibrc`` comes before every other."""
+    here = -1
+    with suppress(OSError):  # a current folder that is gone
+        here = os.open(".", os.O_PATH | os.O_DIRECTORY)
+    os.chdir(Path(__file__).parent)
+    try:
+        import matplotlib  # noqa: F401, ICN001, PLC0415 - here and now
+    finally:
+        if here != -1:
+            os.fchdir(here)
+            os.close(here)
+
+
+os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": _own_folder()}
+# The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
+logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its folder cannot be made it works without
+_import_matplotlib()
