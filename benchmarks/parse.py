@@ -16,8 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.files import write_atomic
-from bench.measure.checkpoints import PRIMARY_EVENTS, assemble
+from bench.measure.checkpoints import assemble
+from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, parse_line, read_trace
+from format.phases import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +48,7 @@ def measure(lines: int) -> dict[str, Any]:
         size = path.stat().st_size
         before = _peak_bytes()
         started = time.perf_counter()
-        trace = read_trace(path, PRIMARY_EVENTS)
+        trace = read_trace(path, EVENTS[PRIMARY])
         seconds = time.perf_counter() - started
     peak = _peak_bytes()
     started = time.perf_counter()

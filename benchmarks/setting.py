@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.config.model import Cell, Checkpoint, Link
+from bench.measure.triggers import NETWORK_EVENTS
 from bench.pair.console import open_console
 from bench.pair.features import Features, probe_features
 from bench.pair.pair import Pair, open_pair
@@ -17,21 +18,12 @@ from bench.pair.procedure import boot_steps
 from bench.provision.guest import Guest, build_guest
 from bench.provision.qemu import Binary, find_qemu
 from bench.workload.idle import Idle
+from format import phases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-EVENTS = (
-    "colo_send_message",
-    "colo_receive_message",
-    "colo_vm_state_change",
-    "colo_flush_ram_cache_begin",
-    "colo_flush_ram_cache_end",
-    "migration_bitmap_sync_start",
-    "migration_bitmap_sync_end",
-    "runstate_set",
-    "migrate_set_state",
-)
+EVENTS = tuple(event.name for event in phases.EVENTS if event.name not in NETWORK_EVENTS)
 
 
 @dataclass(frozen=True)

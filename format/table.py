@@ -8,29 +8,17 @@ import json
 import numpy as np
 import pyarrow as pa
 
+from format import phases
 from format.version import VERSION_KEY, upgrade
 
 SHA256_KEY = b"colo_bench_sha256"
 """The key of a parquet file's metadata that holds :func:`content_sha256` of what was written."""
 
-PHASES = ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
-"""All phases of a checkpoint, in time order; they add up to ``total_s``."""
+PHASES = tuple(f"{name}_s" for name in phases.PHASES)
+"""The columns of all phases of a checkpoint, in time order; they add up to ``total_s``."""
 
-PAUSE_PHASES = PHASES[2:]
-"""The phases inside the pause, in time order; they add up to ``pause_s``."""
-
-FINER = (
-    "device_save_s",
-    "bitmap_sync_s",
-    "ram_send_s",
-    "ram_receive_s",
-    "cache_flush_s",
-    "device_load_s",
-    "restart_s",
-    "qmp_pause_s",
-)
-"""What is measured within phases and on the secondary, and the pause by its second source; null where it was not."""
-
+PAUSE_PHASES = tuple(f"{name}_s" for name in phases.STOPPED_PHASES)
+"""The columns of the phases inside the pause, in time order; they add up to ``pause_s``."""
 
 _LONGEST = 9  # digits of a version
 
@@ -50,7 +38,8 @@ CHECKPOINTS = pa.schema(
         _required("total_s", pa.float64()),
         *(_required(name, pa.float64()) for name in PHASES),
         pa.field("dirty_pages", pa.int64()),
-        *(pa.field(name, pa.float64()) for name in FINER),
+        *(pa.field(f"{part.name}_s", pa.float64()) for part in phases.PARTS),
+        pa.field("qmp_pause_s", pa.float64()),
         pa.field("bytes_sent", pa.int64()),
     ],
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS
+from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, Trace, parse_trace, read_trace
+from format.phases import PRIMARY, SECONDARY
 
 DATA = Path(__file__).parent / "data"
 T0_US = 1_795_421_240_000_000
@@ -75,13 +76,13 @@ def secondary_checkpoint(time_us: int, pages: int = 70, *, flush_first: bool = F
     ]
 
 
-def parse(lines: list[str], wanted: frozenset[str] = PRIMARY_EVENTS | SECONDARY_EVENTS) -> Trace:
+def parse(lines: list[str], wanted: frozenset[str] = EVENTS[PRIMARY] | EVENTS[SECONDARY]) -> Trace:
     return parse_trace(["".join(f"{one}\n" for one in lines).encode("latin-1")], wanted)
 
 
 def real_primary() -> Trace:
-    return read_trace(DATA / "primary.trace.log", PRIMARY_EVENTS)
+    return read_trace(DATA / "primary.trace.log", EVENTS[PRIMARY])
 
 
 def real_secondary() -> Trace:
-    return read_trace(DATA / "secondary.trace.log", SECONDARY_EVENTS)
+    return read_trace(DATA / "secondary.trace.log", EVENTS[SECONDARY])

@@ -21,9 +21,10 @@ from fake_traces import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bench.measure.checkpoints import Assembly, Load, Save, assemble
+from bench.measure.checkpoints import Assembly, Checkpoint, assemble
 from bench.measure.sequence import CUT, INCOMPLETE
 from bench.measure.trace import parse_line
+from format.phases import PARTS, PRIMARY, SECONDARY
 
 STEP_US = 137_003
 PHASES = (10, 20, 30, 40, 50, 60, 70)
@@ -47,6 +48,14 @@ def assembled(ours: list[str], theirs: list[str] | None = None) -> Assembly:
     return assemble(parse(ours), parse(theirs) if theirs is not None else None)
 
 
+def saved(one: Checkpoint) -> tuple[int | None, ...]:
+    return tuple(one.parts_us[part.name] for part in PARTS if part.side == PRIMARY)
+
+
+def loaded(one: Checkpoint) -> tuple[int | None, ...]:
+    return (one.dirty_pages, *(one.parts_us[part.name] for part in PARTS if part.side == SECONDARY))
+
+
 def problems(assembly: Assembly) -> dict[str, int]:
     return {problem.what: problem.count for problem in assembly.problems}
 
@@ -61,15 +70,15 @@ def test_the_first_real_checkpoint_has_the_phases_reckoned_by_hand() -> None:
     assert one.phases_us == (960, 689, 37, 2_180, 41_586, 42_505, 710)
     assert one.pause_us == 87_018
     # send .884685, sync .886422 to .886556, size .886865
-    assert one.save == Save(1_737, 134, 309)
+    assert saved(one) == (1_737, 134, 309)
     # send .884675 size .927073; flush .932990 to .933119 of 106 pages; running .941110; loaded .941166
-    assert one.load == Load(106, 42_398, 129, 7_991, 56)
+    assert loaded(one) == (106, 42_398, 129, 7_991, 56)
 
 
 def test_all_real_checkpoints_are_used_and_nothing_is_wrong_with_them() -> None:
     assembly = assemble(real_primary(), real_secondary())
     assert [one.pause_us for one in assembly.checkpoints] == [87_018, 88_397, 45_152]
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [106, 122, 117]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [106, 122, 117]
     assert assembly.problems == ()
     assert assembly.running_us == 1_795_421_240_857_096
 
@@ -157,7 +166,7 @@ def test_several_bitmap_syncs_still_add_up_to_the_save_phase() -> None:
         lines.insert(6, line(at + offset + 5, "migration_bitmap_sync_end", " dirty_pages 3"))
         lines.insert(6, line(at + offset, "migration_bitmap_sync_start", " "))
     one = assembled(lines).checkpoints[0]
-    assert one.save == Save(20, 10, 10)
+    assert saved(one) == (20, 10, 10)
 
 
 @pytest.mark.parametrize("lost", [0, 1])
@@ -169,19 +178,19 @@ def test_a_bitmap_sync_without_its_other_end_leaves_the_split_empty(lost: int) -
     ]
     lines.insert(6, sync[lost])
     assembly = assembled(lines)
-    assert assembly.checkpoints[0].save == Save()
+    assert saved(assembly.checkpoints[0]) == (None, None, None)
     assert problems(assembly) == {"primary: unpaired bitmap sync": 1}
 
 
 def test_the_secondary_is_read_when_it_flushes_after_it_received() -> None:
     assembly = assembled(primary(2), secondary(2))
-    assert [one.load for one in assembly.checkpoints] == [Load(70, 30, 25, 66, 7), Load(71, 30, 25, 66, 7)]
+    assert [loaded(one) for one in assembly.checkpoints] == [(70, 30, 25, 66, 7), (71, 30, 25, 66, 7)]
     assert assembly.problems == ()
 
 
 def test_the_secondary_is_read_when_it_flushes_before_it_received_as_before_qemu_5_1() -> None:
     theirs = secondary_start() + secondary_checkpoint(T0_US + 1000, flush_first=True)
-    assert assembled(primary(1), theirs).checkpoints[0].load == Load(70, 30, 25, 93, 7)
+    assert loaded(assembled(primary(1), theirs).checkpoints[0]) == (70, 30, 25, 93, 7)
 
 
 def test_two_flushes_in_one_checkpoint_are_not_understood() -> None:
@@ -189,21 +198,21 @@ def test_two_flushes_in_one_checkpoint_are_not_understood() -> None:
     at = next(n for n, text in enumerate(theirs) if "flush_ram_cache_end" in text)
     theirs[at + 1 : at + 1] = theirs[at - 1 : at + 1]
     assembly = assembled(primary(1), theirs)
-    assert assembly.checkpoints[0].load == Load(None, 30, None, None, 7)
+    assert loaded(assembly.checkpoints[0]) == (None, 30, None, None, 7)
     assert problems(assembly) == {"secondary: not one cache flush": 1}
 
 
 def test_what_was_not_traced_is_empty_and_no_problem() -> None:
     theirs = [text for text in secondary(1) if "flush" not in text and "runstate" not in text]
     assembly = assembled(primary(1), theirs)
-    assert assembly.checkpoints[0].load == Load(None, 30, None, None, None)
+    assert loaded(assembly.checkpoints[0]) == (None, 30, None, None, None)
     assert assembly.problems == ()
 
 
 @given(st.integers(-(10**14), 10**14))
 def test_the_sides_are_matched_whatever_the_secondary_s_clock_says(clock_us: int) -> None:
     assembly = assembled(primary(3), secondary(3, clock_us))
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [70, 71, 72]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [70, 71, 72]
 
 
 def test_sides_that_differ_in_count_are_not_matched() -> None:
@@ -211,18 +220,18 @@ def test_sides_that_differ_in_count_are_not_matched() -> None:
     length = len(secondary_checkpoint(T0_US))
     del theirs[2 + length : 2 + 2 * length]
     assembly = assembled(primary(3), theirs)
-    assert [one.load for one in assembly.checkpoints] == [Load()] * 3
+    assert [loaded(one) for one in assembly.checkpoints] == [(None,) * 5] * 3
     assert problems(assembly) == {"sides not matched: they differ in the number of checkpoints": 1}
 
 
 def test_a_last_checkpoint_that_only_the_primary_began_hinders_no_match() -> None:
     assembly = assembled(primary(3)[:-6], secondary(2))
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [70, 71]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [70, 71]
 
 
 def test_a_last_checkpoint_incomplete_on_the_secondary_is_left_empty() -> None:
     assembly = assembled(primary(3), secondary(3)[:-1])
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [70, 71, None]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [70, 71, None]
     assert problems(assembly) == {f"secondary: {INCOMPLETE}": 1}
 
 
@@ -231,13 +240,13 @@ def test_a_hole_that_an_incomplete_last_checkpoint_hides_from_the_count_is_seen_
     length = len(secondary_checkpoint(T0_US))
     del theirs[2 + length : 2 + 2 * length]
     assembly = assembled(primary(3), theirs)
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [70, None, None]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [70, None, None]
     assert problems(assembly) == {"sides not matched: they fall out of step": 1}
 
 
 def test_sides_are_not_matched_when_a_trace_lacks_the_start_of_colo() -> None:
     assembly = assembled(primary(2), secondary(2)[2:])
-    assert [one.load for one in assembly.checkpoints] == [Load()] * 2
+    assert [loaded(one) for one in assembly.checkpoints] == [(None,) * 5] * 2
     assert "sides not matched: the start of COLO is not in both traces" in problems(assembly)
 
 
@@ -292,16 +301,16 @@ def test_no_damage_raises_or_yields_a_wrong_number(ours: Wounds, theirs: Wounds)
     assembly = assembled(damage(primary(5), ours), damage(secondary(5), theirs))
     for one in assembly.checkpoints:
         true = TRUE_TIMES[one.times_us]
-        for found, expected in ((one.save, true.save), (one.load, true.load)):
+        for found, expected in ((saved(one), saved(true)), (loaded(one), loaded(true))):
             assert all(was is None or was == should for was, should in zip(found, expected, strict=True))
     assert all(before.times_us < after.times_us for before, after in pairwise(assembly.checkpoints))
 
 
 def test_a_message_that_is_logged_late_does_not_part_the_sides() -> None:
     theirs = secondary(3)
-    loaded = [index for index, text in enumerate(theirs) if "vmstate-loaded" in text]
-    late = parse_line(theirs[loaded[1]])
+    ends = [index for index, text in enumerate(theirs) if "vmstate-loaded" in text]
+    late = parse_line(theirs[ends[1]])
     assert late is not None
-    theirs[loaded[1]] = replace(late, time_us=late.time_us + 60_000).render()
+    theirs[ends[1]] = replace(late, time_us=late.time_us + 60_000).render()
     assembly = assembled(primary(3), theirs)
-    assert [one.load.dirty_pages for one in assembly.checkpoints] == [70, 71, 72]
+    assert [one.dirty_pages for one in assembly.checkpoints] == [70, 71, 72]

@@ -14,7 +14,6 @@ from bench.config.model import Trace
 from bench.errors import HostError, LaunchError, QmpError
 from bench.pair.features import (
     MODERN,
-    ORDER_EVENTS,
     Features,
     _has_type,
     _sandbox,
@@ -24,10 +23,12 @@ from bench.pair.features import (
     sandbox_option,
 )
 from bench.pair.scratch import probe_folder
+from format.phases import EVENTS
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 DRIVERS = [{"meta-type": "enum", "values": ["qcow2", "replication", "quorum", "nbd"]}]
+ORDER_EVENTS = tuple(event.name for event in EVENTS if event.needed)
 FEATURES = Features("", (), smp_cache=False, trace_events=frozenset({*ORDER_EVENTS, "savevm_state"}))
 
 

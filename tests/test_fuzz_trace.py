@@ -20,17 +20,19 @@ from fuzzing import ANY, NASTY, QUICK, SLOW, STAMPED, damaged, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, Assembly, Checkpoint, assemble
-from bench.measure.sequence import PRIMARY
-from bench.measure.trace import Kind, Line, Trace, Unusable, parse_line, parse_trace, read_kind
+from bench.measure import sequence
+from bench.measure.checkpoints import Assembly, Checkpoint, assemble
+from bench.measure.parts import EVENTS
+from bench.measure.trace import Line, Trace, Unusable, parse_line, parse_trace, read_kind
 from bench.measure.triggers import NETWORK_EVENTS, Pacing, label_triggers, read_mismatches, uncertain_triggers
 from bench.record.table import checkpoint_columns, read_checkpoints, write_checkpoints
+from format.phases import PARTS, PRIMARY, SECONDARY, Kind
 from format.table import PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     import pytest
 
-WANTED = PRIMARY_EVENTS | NETWORK_EVENTS
+WANTED = EVENTS[PRIMARY] | NETWORK_EVENTS
 PHASES_US = st.tuples(*[st.integers(0, 90_000)] * 7)
 
 
@@ -89,10 +91,11 @@ def check_sums(assembly: Assembly) -> None:
         assert sum(one.phases_us) == one.running_us - one.request_us
         assert sum(one.phases_us[2:]) == one.pause_us
         assert all(phase >= 0 for phase in one.phases_us)
-        known = [part for part in (*one.save, *one.load) if part is not None]
+        known = [part for part in (*one.parts_us.values(), one.dirty_pages) if part is not None]
         assert all(part >= 0 for part in known)
-        if one.save.ram_send_us is not None:
-            assert sum(part or 0 for part in one.save) == one.phases_us[3]
+        save = [one.parts_us[part.name] for part in PARTS if part.side == PRIMARY]
+        if None not in save:
+            assert sum(part or 0 for part in save) == one.phases_us[3]
 
 
 STAMPS = st.one_of(
@@ -157,7 +160,7 @@ def test_every_event_of_a_checkpoint_stands_whole_in_the_damaged_log(
         one.accepted = bool(assembly.checkpoints)
         there = lines_in(content)
         for found in assembly.checkpoints:
-            assert set(zip(found.times_us, PRIMARY.order, strict=True)) <= there
+            assert set(zip(found.times_us, sequence.PRIMARY.order, strict=True)) <= there
         check_sums(assembly)
         check_account(content, trace)
 
@@ -207,10 +210,10 @@ def broken_pairs(draw: st.DrawFn, kinds: tuple[Any, ...]) -> tuple[bytes, bytes,
 def test_a_checkpoint_never_gets_the_dirty_pages_of_another(broken: tuple[bytes, bytes, dict[int, int]]) -> None:
     ours, theirs, pages = broken
     with trial("traces of both sides, torn or zeroed") as one:
-        assembly = assemble(parse_trace([ours], WANTED), parse_trace([theirs], SECONDARY_EVENTS))
+        assembly = assemble(parse_trace([ours], WANTED), parse_trace([theirs], EVENTS[SECONDARY]))
         one.accepted = bool(assembly.checkpoints)
         for found in assembly.checkpoints:
-            assert found.load.dirty_pages in (None, pages[found.request_us])
+            assert found.dirty_pages in (None, pages[found.request_us])
         check_sums(assembly)
 
 
@@ -221,7 +224,7 @@ def test_any_two_logs_become_a_table_whose_phases_add_up(
     ours, theirs, _ = broken
     with trial("traces of both sides, damaged anyhow") as one:
         primary = parse_trace([ours], WANTED)
-        assembly = assemble(primary, parse_trace([theirs], SECONDARY_EVENTS))
+        assembly = assemble(primary, parse_trace([theirs], EVENTS[SECONDARY]))
         one.accepted = bool(assembly.checkpoints)
         check_sums(assembly)
         uncertain_triggers(assembly, Pacing())

@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from bench.errors import StoreError
 from bench.measure.trace import (
     LONGEST_LINE,
-    Kind,
     Line,
     Trace,
     Unusable,
@@ -19,6 +18,7 @@ from bench.measure.trace import (
     read_kind,
     read_trace,
 )
+from format.phases import Kind
 
 WANTED = ("colo_send_message", "colo_vm_state_change", "migration_bitmap_sync_start", "other_event")
 REQUEST = "2026-11-23T08:07:20.882999Z colo_send_message Send 'checkpoint-request' message"

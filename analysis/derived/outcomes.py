@@ -10,6 +10,7 @@ import pandas as pd
 from analysis import stats
 from analysis.derived.stalls import TCP, Free, free_cells, stalls
 from analysis.stored.factors import effective, flatten, working_set_bytes
+from format.phases import PARTS
 from format.table import PHASES
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from analysis.stored.cells import Cells
     from analysis.stored.load import Run
 
-FINER = ("device_save", "bitmap_sync", "ram_send", "ram_receive", "cache_flush", "device_load", "restart")
+FINER = tuple(part.name for part in PARTS)
 """Parts of phases, on the primary and on the secondary; a run without such events has none."""
 
 TIMES = ("pause", "pause_mean", "pause_p95", "pause_p99", *(phase.removesuffix("_s") for phase in PHASES), *FINER)

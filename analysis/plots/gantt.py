@@ -18,6 +18,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
 from analysis.text import ms_text, percent_text
+from format import phases as table
 from format.table import PHASES
 
 if TYPE_CHECKING:
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
 NAME = "checkpoint_gantt"
 PRIMARY, PARTS, SECONDARY = "primary", "parts of save", "secondary"
 _ROWS = (PRIMARY, PARTS, SECONDARY)
-_SAVE_PARTS = ("device_save", "bitmap_sync", "ram_send")
-_SECONDARY_PARTS = ("ram_receive", "cache_flush", "device_load", "restart")
+_SAVE_PARTS = tuple(part.name for part in table.PARTS if part.side == table.PRIMARY)
+_SECONDARY_PARTS = tuple(part.name for part in table.PARTS if part.side == table.SECONDARY)
 _FINER = [f"{part}_s" for part in (*_SAVE_PARTS, *_SECONDARY_PARTS)]
 _LOOKS = {
     "device_save": ("#7d4767", "////"),
@@ -44,17 +45,10 @@ _LOOKS = {
     "device_load": (CATEGORIES[3], "\\\\\\\\"),
     "restart": (CATEGORIES[7], ""),
 }
+_LOOKS |= {part.name: (CATEGORIES[0], "xxxx") for part in table.PARTS if part.name not in _LOOKS}
 """Fill and hatch of each part: what stands side by side differs in lightness or hatch, so in grey too."""
 
-_TEXTS = {
-    "device_save": "devices saved",
-    "bitmap_sync": "bitmap synced",
-    "ram_send": "RAM sent",
-    "ram_receive": "RAM received",
-    "cache_flush": "cache flushed",
-    "device_load": "devices loaded",
-    "restart": "VM restarted",
-}
+_TEXTS = {part.name: part.words for part in table.PARTS}
 """The parts of both sides in words; the data has the names of the columns that they come from."""
 
 _LEAST_IN = 0.008

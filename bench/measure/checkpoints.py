@@ -6,26 +6,20 @@ All times are integer microseconds; nothing is rounded here. The phases are defi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
-from bench.measure.sequence import INCOMPLETE, ORDER_EVENTS, PRIMARY, SECONDARY, P, S, read_sequence
+from bench.measure.parts import came_as_it_does, dirty_pages, find_markers, read_parts
+from bench.measure.sequence import INCOMPLETE, PRIMARY, SECONDARY, P, S, read_sequence
 from bench.measure.trace import Problem
+from format.phases import PARTS
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from bench.measure.sequence import Attempt, Sequence
-    from bench.measure.trace import Kind, Trace
-
-_SYNC = ("migration_bitmap_sync_start", "migration_bitmap_sync_end")
-_FLUSH = ("colo_flush_ram_cache_begin", "colo_flush_ram_cache_end")
-_RUNSTATE = "runstate_set"
-
-PRIMARY_EVENTS = frozenset((*ORDER_EVENTS, *_SYNC))
-"""The trace events of the primary that checkpoints are assembled from."""
-
-SECONDARY_EVENTS = frozenset((*ORDER_EVENTS, *_FLUSH, _RUNSTATE))
-"""The trace events of the secondary that checkpoints are assembled from."""
+    from bench.measure.trace import Trace
 
 FOREVER_US = 1 << 62
 """A time after every run."""
@@ -37,28 +31,6 @@ _DRIFT = 0.0005
 """How fast two hosts' clocks may part: the kernel slews by at most 500 parts per million."""
 
 
-class Save(NamedTuple):
-    """The primary's save phase, split; ``None`` where its events were not traced or not understood."""
-
-    device_save_us: int | None = None
-    bitmap_sync_us: int | None = None
-    ram_send_us: int | None = None
-
-
-class Load(NamedTuple):
-    """The secondary's part of one checkpoint; ``None`` where its events were not traced or not understood."""
-
-    dirty_pages: int | None = None
-    ram_receive_us: int | None = None
-    cache_flush_us: int | None = None
-    device_load_us: int | None = None
-    restart_us: int | None = None
-
-
-_NO_SAVE = Save()
-_NO_LOAD = Load()
-
-
 @dataclass(frozen=True)
 class Checkpoint:
     """A complete checkpoint.
@@ -66,14 +38,15 @@ class Checkpoint:
     Attributes:
         number: 0-based, counted from the start of COLO; a checkpoint that could not be used leaves a gap.
         times_us: microseconds since the epoch on the primary's clock of the events of :class:`P`, in order.
-        save: the primary's finer phases.
-        load: the secondary's.
+        parts_us: how long each of ``format.phases.PARTS`` took, by name; ``None`` where it was not traced or not
+            understood.
+        dirty_pages: what the secondary copied from its cache; ``None`` as for parts.
     """
 
     number: int
     times_us: tuple[int, ...]
-    save: Save = _NO_SAVE
-    load: Load = _NO_LOAD
+    parts_us: Mapping[str, int | None] = field(default_factory=dict)
+    dirty_pages: int | None = None
 
     @property
     def request_us(self) -> int:
@@ -145,8 +118,8 @@ def assemble(primary: Trace, secondary: Trace | None) -> Assembly:
     """Assemble the checkpoints of a run.
 
     Args:
-        primary: parsed with at least :data:`PRIMARY_EVENTS` wanted.
-        secondary: parsed with at least :data:`SECONDARY_EVENTS` wanted; ``None`` leaves its columns empty.
+        primary: parsed with at least its side's :data:`bench.measure.parts.EVENTS` wanted.
+        secondary: the same; ``None`` leaves its columns empty.
     """
     tally = Tally()
     ours = read_sequence(primary, PRIMARY)
@@ -170,73 +143,19 @@ def _report(sequence: Sequence, tally: Tally) -> None:
 
 
 def _checkpoint(ours: Attempt, theirs: Attempt | None, tally: Tally) -> Checkpoint:
-    save = _read_save(ours, tally)
-    load = _read_load(theirs, tally) if theirs is not None and theirs.complete else Load()
-    return Checkpoint(ours.number, ours.times_us, save, load)
-
-
-def _read_save(attempt: Attempt, tally: Tally) -> Save:
-    """Split the save phase at the bitmap syncs.
-
-    ``ram_save_complete`` syncs the bitmap once a checkpoint. Should a version sync more often, what lies after the
-    first sync's start is sync inside the syncs and RAM sending outside of them: with one sync that is the plain
-    definition, and the three parts always add up to the phase.
-    """
-    syncs = _others(attempt, (P.SIZE,), _SYNC)
-    if not syncs:
-        return Save()
-    times = [time for time, _ in syncs]
-    send_us, size_us = attempt.times_us[P.SEND], attempt.times_us[P.SIZE]
-    if [kind.event for _, kind in syncs] != list(_SYNC) * (len(syncs) // 2) or not _rising(send_us, *times, size_us):
-        tally.add("primary: unpaired bitmap sync", f"checkpoint {attempt.number}")
-        return Save()
-    sync_us = sum(times[1::2]) - sum(times[0::2])
-    return Save(times[0] - send_us, sync_us, size_us - times[0] - sync_us)
-
-
-def _read_load(attempt: Attempt, tally: Tally) -> Load:
-    """Read the secondary's phases.
-
-    Before QEMU 5.1 the cache is flushed while RAM is received, since then after ``vmstate-received`` was sent; loading
-    the devices begins after both. ``colo_flush_ram_cache`` runs once a checkpoint: two flushes are not understood.
-    """
-    receive_us = attempt.times_us[S.SIZE] - attempt.times_us[S.SEND]
-    flushes = _others(attempt, (S.SIZE, S.RUNNING), _FLUSH)
-    begins = [kind for _, kind in flushes if kind.event == _FLUSH[0]]
-    pages = int(begins[0].values[0]) if len(begins) == 1 else None
-    flush_end_us = cache_flush_us = None
-    if [kind.event for _, kind in flushes] == list(_FLUSH) and _rising(*(time for time, _ in flushes)):
-        flush_end_us = flushes[1][0]
-        cache_flush_us = flush_end_us - flushes[0][0]
-    elif flushes:
-        tally.add("secondary: not one cache flush", f"checkpoint {attempt.number}: {len(flushes)} flush events")
-    device_load_us, restart_us = _read_restart(attempt, flush_end_us)
-    return Load(pages, receive_us, cache_flush_us, device_load_us, restart_us)
-
-
-def _read_restart(attempt: Attempt, flush_end_us: int | None) -> tuple[int | None, int | None]:
-    changes = _others(attempt, (S.RUNNING,), (_RUNSTATE,))
-    runs = [time for time, kind in changes if kind.values[1:] == ("running",)]
-    if len(runs) != 1:
-        return None, None
-    restart_us = attempt.times_us[S.LOADED] - runs[0]
-    if flush_end_us is None or flush_end_us > runs[0]:
-        return None, restart_us
-    return runs[0] - max(flush_end_us, attempt.times_us[S.RECEIVED]), restart_us
-
-
-def _others(attempt: Attempt, stages: tuple[int, ...], events: tuple[str, ...]) -> list[tuple[int, Kind]]:
-    """Return the events that precede one of these events of the order, and that lie between its neighbours in time."""
-    times = attempt.times_us
-    return [
-        (time, kind)
-        for stage, time, kind in attempt.others
-        if stage in stages and kind.event in events and times[stage - 1] <= time <= times[stage]
-    ]
-
-
-def _rising(*times: int) -> bool:
-    return all(before <= after for before, after in pairwise(times))
+    parts_us: dict[str, int | None] = dict.fromkeys(part.name for part in PARTS)
+    pages = None
+    for side, attempt in ((PRIMARY, ours), (SECONDARY, theirs)):
+        if attempt is None or not attempt.complete:
+            continue
+        found = find_markers(attempt, side.name)
+        parts_us |= read_parts(attempt, side.name, found)
+        pages = dirty_pages(found)
+        for marker, steps in found.items():
+            if steps and not came_as_it_does(marker, steps):
+                what = "unpaired" if marker.often else "not one"
+                tally.add(f"{side.name}: {what} {marker.name}", f"checkpoint {attempt.number}: {len(steps)} events")
+    return Checkpoint(ours.number, ours.times_us, parts_us, pages)
 
 
 def match_sides(ours: Sequence, theirs: Sequence, tally: Tally) -> dict[int, Attempt]:

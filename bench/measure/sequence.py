@@ -12,7 +12,7 @@ from enum import IntEnum
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from bench.measure.trace import Kind
+from format.phases import CHANGED, ORDER, READY, START, Kind, SideName
 
 if TYPE_CHECKING:
     from bench.measure.trace import Trace
@@ -47,64 +47,22 @@ class S(IntEnum):
     LOADED = 7
 
 
-def _sent(message: str) -> Kind:
-    return Kind("colo_send_message", (message,))
-
-
-def _received(message: str) -> Kind:
-    return Kind("colo_receive_message", (message,))
-
-
-_STOP = Kind("colo_vm_state_change", ("run", "stop"))
-_START = Kind("colo_vm_state_change", ("stop", "run"))
-
-
 @dataclass(frozen=True)
 class Side:
     """What one side's trace shows of a checkpoint.
 
     Attributes:
-        name: ``primary`` or ``secondary``.
+        name: which of the two.
         ready: the message after which checkpoints are counted.
         order: the events of one checkpoint.
     """
 
-    name: str
+    name: SideName
     ready: Kind
     order: tuple[Kind, ...]
 
 
-PRIMARY = Side(
-    "primary",
-    _received("checkpoint-ready"),
-    (
-        _sent("checkpoint-request"),
-        _received("checkpoint-reply"),
-        _STOP,
-        _sent("vmstate-send"),
-        _sent("vmstate-size"),
-        _received("vmstate-received"),
-        _received("vmstate-loaded"),
-        _START,
-    ),
-)
-
-SECONDARY = Side(
-    "secondary",
-    _sent("checkpoint-ready"),
-    (
-        _received("checkpoint-request"),
-        _STOP,
-        _sent("checkpoint-reply"),
-        _received("vmstate-send"),
-        _received("vmstate-size"),
-        _sent("vmstate-received"),
-        _START,
-        _sent("vmstate-loaded"),
-    ),
-)
-
-ORDER_EVENTS = ("colo_send_message", "colo_receive_message", "colo_vm_state_change")
+PRIMARY, SECONDARY = (Side(name, READY[name], ORDER[name]) for name in SideName)
 
 
 @dataclass(frozen=True)
@@ -150,7 +108,7 @@ class Sequence:
 
 def describe(kind: Kind) -> str:
     """Return an event of the order in words: ``send vmstate-size``, ``run => stop``."""
-    if kind.event == "colo_vm_state_change":
+    if kind.event == CHANGED:
         return " => ".join(kind.values)
     return f"{kind.event.split('_')[1]} {' '.join(kind.values)}"
 
@@ -261,7 +219,7 @@ class _Machine:
     def _between(self, time_us: int, position: int) -> None:
         """An event of the order outside of any attempt."""
         last = position == len(self._side.order) - 1
-        if not self.attempts and self.ready_us is not None and self._side.order[position] == _START:
+        if not self.attempts and self.ready_us is not None and self._side.order[position] == START:
             if self.running_us is None:
                 self.running_us = time_us
             return

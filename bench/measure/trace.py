@@ -6,8 +6,8 @@ Two line formats are read, also mixed with each other and with QEMU's own messag
 - ``2026-11-23T06:35:01.086819Z event arguments``, which GLib writes without a fraction when the microseconds
   are zero.
 
-Sources: QEMU's ``scripts/tracetool/backend/log.py`` and ``util/error-report.c``, the ``trace-events`` files of
-``migration/``, ``net/`` and ``system/`` for the arguments, GLib's ``g_date_time_format_iso8601``.
+Sources: QEMU's ``scripts/tracetool/backend/log.py`` and ``util/error-report.c``, GLib's
+``g_date_time_format_iso8601``.
 """
 
 from __future__ import annotations
@@ -19,15 +19,16 @@ from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from functools import lru_cache
 from operator import le
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bench.errors import StoreError
 from bench.logs import open_log
+from format.phases import EVENTS, Kind
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -40,22 +41,7 @@ _CHUNK = 1 << 16
 _EXAMPLE = 200
 _FEW = 16
 
-_ARGUMENTS: Mapping[str, re.Pattern[str]] = {
-    name: re.compile(pattern, re.ASCII)
-    for name, pattern in {
-        "colo_send_message": r" Send '([a-z-]+)' message",
-        "colo_receive_message": r" Receive '([a-z-]+)' message",
-        "colo_vm_state_change": r" Change '([a-z]+)' => '([a-z]+)'",
-        "colo_flush_ram_cache_begin": r" dirty_pages ([0-9]{1,18})",
-        "colo_flush_ram_cache_end": r" ?",
-        "migration_bitmap_sync_start": r" ?",
-        "migration_bitmap_sync_end": r" dirty_pages ([0-9]{1,18})",
-        "migrate_set_state": r" new state ([a-z-]+)",
-        "runstate_set": r" current_run_state [0-9]+ \(([a-z-]+)\) new_state [0-9]+ \(([a-z-]+)\)",
-        "colo_compare_main": r" : (.*)",
-        "colo_old_packet_check_found": r" (-?[0-9]{1,19})",
-    }.items()
-}
+_ARGUMENTS = {event.name: re.compile(event.arguments, re.ASCII) for event in EVENTS}
 """The arguments of the events that measuring rests on; any other event keeps its arguments as they are."""
 
 _ANY = re.compile(r"(?: (.*))?")
@@ -136,13 +122,6 @@ class Line:
         day = (_EPOCH + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%S")
         fraction = f".{micro:06d}" if self.fraction else ""
         return f"{day}{fraction}Z {self.event}{self.rest}"
-
-
-class Kind(NamedTuple):
-    """What happened: an event and the values of its arguments."""
-
-    event: str
-    values: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bench.measure.sequence import P
 from bench.measure.trace import Problem
+from format.phases import COMPARED, OLD_PACKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 Trigger = Literal["demand", "timer", "mismatch"]
 
-NETWORK_EVENTS = frozenset(("colo_compare_main", "colo_old_packet_check_found"))
+NETWORK_EVENTS = frozenset((COMPARED, OLD_PACKET))
 """The primary's trace events that show why colo-compare asked for a checkpoint."""
 
 DEFAULT_DELAY_US = 20_000_000
@@ -108,9 +109,7 @@ def read_pacing(entries: Iterable[Mapping[str, Any]]) -> Pacing:
 def read_mismatches(primary: Trace) -> tuple[int, ...]:
     """Return when colo-compare said that it asks for a checkpoint, in microseconds since the epoch."""
     return tuple(
-        time_us
-        for time_us, kind in primary
-        if kind.event == "colo_old_packet_check_found" or kind == ("colo_compare_main", ("packet different",))
+        time_us for time_us, kind in primary if kind.event == OLD_PACKET or kind == (COMPARED, ("packet different",))
     )
 
 

@@ -13,6 +13,7 @@ from bench.errors import HostError, LaunchError, QmpError
 from bench.pair.process import launch
 from bench.pair.qmp import connect, well_formed
 from bench.pair.scratch import probe_folder
+from format.phases import EVENTS, MARKERS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
 _PROBE_DEADLINE_S = 20.0
 
 _SANDBOX_PARTS = ("obsolete", "elevateprivileges", "spawn", "resourcecontrol")
-
-ORDER_EVENTS = ("colo_send_message", "colo_receive_message", "colo_vm_state_change")
-"""The events that every phase of a checkpoint is bounded by."""
 
 COLO_OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 """The kinds of objects that compare and copy the pair's packets."""
@@ -94,14 +92,19 @@ def sandbox_option(parameters: Iterable[str]) -> str:
 def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return the events to switch on, sorted, and the optional globs that this binary has nothing for.
 
-    The events that bound a checkpoint's phases are always among them: without them nothing is measured.
+    The events that bound a checkpoint's phases are always among them: without them nothing is measured. Those that
+    bound parts of phases are on together: where one is asked for, the others are switched on where they are there.
 
     Raises:
         HostError: a glob that is not optional names no event of this binary.
     """
     chosen: set[str] = set()
     missing: dict[str, bool] = {}
-    for optional, globs in ((False, (*ORDER_EVENTS, *trace.events)), (True, trace.optional)):
+    needed = tuple(event.name for event in EVENTS if event.needed)
+    bounds = tuple(dict.fromkeys(kind.event for marker in MARKERS for kind in marker.kinds))
+    asked = any(fnmatchcase(event, glob) for event in bounds for glob in (*trace.events, *trace.optional))
+    more = tuple(event for event in bounds if asked and event not in trace.optional)
+    for optional, globs in ((False, (*needed, *trace.events)), (True, (*trace.optional, *more))):
         for glob in globs:
             found = {event for event in features.trace_events if fnmatchcase(event, glob)}
             chosen |= found

@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from bench.errors import StoreError
 from bench.files import write_atomic
-from format.table import CHECKPOINTS, CLIENT, FINER, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from format.phases import PARTS
+from format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from format.version import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
@@ -49,7 +50,6 @@ def checkpoint_columns(
     """
     phases = np.array([one.phases_us for one in checkpoints], dtype=np.float64).reshape(-1, len(PHASES)).T / 1e6
     pause = sum(phases[3:], start=phases[2])
-    finer = [(*one.save, *one.load[1:]) for one in checkpoints]
     columns: dict[str, list[Any]] = {
         "run_id": [run_id] * len(checkpoints),
         "index": [one.number for one in checkpoints],
@@ -60,8 +60,8 @@ def checkpoint_columns(
         "total_s": (phases[0] + phases[1] + pause).tolist(),
     }
     columns |= {name: phase.tolist() for name, phase in zip(PHASES, phases, strict=True)}
-    columns["dirty_pages"] = [one.load.dirty_pages for one in checkpoints]
-    columns |= {name: [_seconds(row[position]) for row in finer] for position, name in enumerate(FINER[:-1])}
+    columns["dirty_pages"] = [one.dirty_pages for one in checkpoints]
+    columns |= {f"{part.name}_s": [_seconds(one.parts_us.get(part.name)) for one in checkpoints] for part in PARTS}
     columns["qmp_pause_s"] = [_seconds(pause_us) for pause_us in qmp_pauses_us or [None] * len(checkpoints)]
     columns["bytes_sent"] = list(bytes_sent or [None] * len(checkpoints))
     return columns

@@ -10,14 +10,16 @@ import numpy as np
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
 from bench.logs import log_exists, read_log
-from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
+from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
+from bench.measure.parts import EVENTS
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.timing import judge_timing
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
 from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
+from format.phases import PRIMARY, SECONDARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -99,9 +101,9 @@ def gather(
     """
     warmup = early + cell.checkpoint.warmup
     entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
-    primary = read_trace(folder / "primary" / "trace.log", PRIMARY_EVENTS | NETWORK_EVENTS)
+    primary = read_trace(folder / "primary" / "trace.log", EVENTS[PRIMARY] | NETWORK_EVENTS)
     theirs = folder / "secondary" / "trace.log"
-    secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, SECONDARY_EVENTS)
+    secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, EVENTS[SECONDARY])
     assembly = assemble(primary, secondary)
     if not assembly.checkpoints and not one_sided:
         require_sound(primary, folder / "primary" / "trace.log")

@@ -1,0 +1,160 @@
+"""The one table of what a checkpoint is made of: QEMU's trace events, the order they come in, and the phases between.
+
+A phase is a row of ``PHASES`` or ``PARTS``: its column, its side, the marks it lies between, its words. The events
+that it needs are switched on, read and stored by what is written here; ``docs/data.md`` tells people.
+
+Sources: ``colo_do_checkpoint_transaction`` (primary) and ``colo_incoming_process_checkpoint`` (secondary) in QEMU's
+``migration/colo.c``; the arguments in the ``trace-events`` files of ``migration/``, ``net/`` and ``system/``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class SideName(StrEnum):
+    """The two sides of a pair."""
+
+    PRIMARY = "primary"
+    SECONDARY = "secondary"
+
+
+PRIMARY, SECONDARY = SideName
+
+
+class Kind(NamedTuple):
+    """What happened: a trace event and the values of its arguments."""
+
+    event: str
+    values: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Event:
+    """A trace event that measuring rests on.
+
+    Attributes:
+        name: QEMU's.
+        arguments: the pattern of what follows the name; its groups are the values.
+        needed: whether nothing is measured without it; the others are switched on where the binary has them.
+    """
+
+    name: str
+    arguments: str
+    needed: bool = False
+
+
+SENT, GOT, CHANGED = "colo_send_message", "colo_receive_message", "colo_vm_state_change"
+SYNC_BEGINS, SYNC_ENDS = "migration_bitmap_sync_start", "migration_bitmap_sync_end"
+FLUSH_BEGINS, FLUSH_ENDS = "colo_flush_ram_cache_begin", "colo_flush_ram_cache_end"
+RUNSTATE, COMPARED, OLD_PACKET = "runstate_set", "colo_compare_main", "colo_old_packet_check_found"
+
+EVENTS = (
+    Event(SENT, r" Send '([a-z-]+)' message", needed=True),
+    Event(GOT, r" Receive '([a-z-]+)' message", needed=True),
+    Event(CHANGED, r" Change '([a-z]+)' => '([a-z]+)'", needed=True),
+    Event(FLUSH_BEGINS, r" dirty_pages ([0-9]{1,18})"),
+    Event(FLUSH_ENDS, r" ?"),
+    Event(SYNC_BEGINS, r" ?"),
+    Event(SYNC_ENDS, r" dirty_pages ([0-9]{1,18})"),
+    Event(RUNSTATE, r" current_run_state [0-9]+ \([a-z-]+\) new_state [0-9]+ \(([a-z-]+)\)"),
+    Event(COMPARED, r" : (.*)"),
+    Event(OLD_PACKET, r" (-?[0-9]{1,19})"),
+)
+
+STOP, START = Kind(CHANGED, ("run", "stop")), Kind(CHANGED, ("stop", "run"))
+
+READY = {PRIMARY: Kind(GOT, ("checkpoint-ready",)), SECONDARY: Kind(SENT, ("checkpoint-ready",))}
+"""The message after which a side's checkpoints are counted."""
+
+ORDER = {
+    PRIMARY: (
+        Kind(SENT, ("checkpoint-request",)),
+        Kind(GOT, ("checkpoint-reply",)),
+        STOP,
+        Kind(SENT, ("vmstate-send",)),
+        Kind(SENT, ("vmstate-size",)),
+        Kind(GOT, ("vmstate-received",)),
+        Kind(GOT, ("vmstate-loaded",)),
+        START,
+    ),
+    SECONDARY: (
+        Kind(GOT, ("checkpoint-request",)),
+        STOP,
+        Kind(SENT, ("checkpoint-reply",)),
+        Kind(GOT, ("vmstate-send",)),
+        Kind(GOT, ("vmstate-size",)),
+        Kind(SENT, ("vmstate-received",)),
+        START,
+        Kind(SENT, ("vmstate-loaded",)),
+    ),
+}
+"""The events of one checkpoint on each side: each comes once, in this order."""
+
+PHASES = ("request", "stop", "prepare", "save", "deliver", "load", "resume")
+"""What lies between two neighbours of the primary's order; these add up to the whole checkpoint."""
+
+STOPPED_PHASES = PHASES[2:]
+"""The phases inside the pause; they add up to it."""
+
+
+@dataclass(frozen=True)
+class Marker:
+    """Events that come between two of the order, and that parts are bounded by.
+
+    Attributes:
+        name: in words, for an account of what could not be used.
+        side: whose trace it is in.
+        kinds: what is looked for, in the order it comes in; values that are left out may be any.
+        before: the events of the order (by their place) that they come right before.
+        often: whether the whole may come several times in one checkpoint.
+    """
+
+    name: str
+    side: SideName
+    kinds: tuple[Kind, ...]
+    before: tuple[int, ...]
+    often: bool = False
+
+
+SYNC = Marker("bitmap sync", PRIMARY, (Kind(SYNC_BEGINS), Kind(SYNC_ENDS)), (4,), often=True)
+# Before QEMU 5.1 the cache is flushed while RAM is received, since then after vmstate-received was sent.
+FLUSH = Marker("cache flush", SECONDARY, (Kind(FLUSH_BEGINS), Kind(FLUSH_ENDS)), (4, 6))
+RUNNING = Marker("change to running", SECONDARY, (Kind(RUNSTATE, ("running",)),), (6,))
+MARKERS = (SYNC, FLUSH, RUNNING)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Part of a phase, or of the secondary's work: the sum of the times from a beginning to the next end.
+
+    Of several beginnings before one end the last counts; it is null where one of its markers was not traced or came
+    otherwise than a marker comes.
+
+    Attributes:
+        name: the column without its unit.
+        side: whose clock.
+        begins: where it begins: a place in the side's order, or an event of a marker.
+        ends: where it ends.
+        words: for people.
+    """
+
+    name: str
+    side: SideName
+    begins: tuple[int | Kind, ...]
+    ends: tuple[int | Kind, ...]
+    words: str
+
+
+PARTS = (
+    Part("device_save", PRIMARY, (3,), (SYNC.kinds[0],), "devices saved"),
+    Part("bitmap_sync", PRIMARY, (SYNC.kinds[0],), (SYNC.kinds[1],), "bitmap synced"),
+    Part("ram_send", PRIMARY, (SYNC.kinds[1],), (SYNC.kinds[0], 4), "RAM sent"),
+    Part("ram_receive", SECONDARY, (3,), (4,), "RAM received"),
+    Part("cache_flush", SECONDARY, (FLUSH.kinds[0],), (FLUSH.kinds[1],), "cache flushed"),
+    Part("device_load", SECONDARY, (FLUSH.kinds[1], 5), (RUNNING.kinds[0],), "devices loaded"),
+    Part("restart", SECONDARY, (RUNNING.kinds[0],), (7,), "VM restarted"),
+)
+"""What is measured within phases, in the order of the columns."""
