@@ -64,6 +64,9 @@ EVENTS = (
     Event(OLD_PACKET, r" (-?[0-9]{1,19})"),
 )
 
+NEEDED = tuple(event.name for event in EVENTS if event.needed)
+"""The events without which nothing is measured."""
+
 STOP, START = Kind(CHANGED, ("run", "stop")), Kind(CHANGED, ("stop", "run"))
 
 READY = {PRIMARY: Kind(GOT, ("checkpoint-ready",)), SECONDARY: Kind(SENT, ("checkpoint-ready",))}

@@ -23,13 +23,12 @@ from bench.pair.features import (
     sandbox_option,
 )
 from bench.pair.scratch import probe_folder
-from format.phases import EVENTS
+from format.phases import NEEDED
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")
 DRIVERS = [{"meta-type": "enum", "values": ["qcow2", "replication", "quorum", "nbd"]}]
-ORDER_EVENTS = tuple(event.name for event in EVENTS if event.needed)
-FEATURES = Features("", (), smp_cache=False, trace_events=frozenset({*ORDER_EVENTS, "savevm_state"}))
+FEATURES = Features("", (), smp_cache=False, trace_events=frozenset({*NEEDED, "savevm_state"}))
 
 
 def test_reconnect_is_spelled_as_the_schema_spells_it() -> None:
@@ -61,7 +60,7 @@ def test_globs_become_the_events_that_the_binary_has() -> None:
 
 def test_the_events_that_bound_the_phases_are_always_on() -> None:
     events, _ = known_events(Trace(events=("savevm_*",)), FEATURES)
-    assert set(ORDER_EVENTS) < set(events)
+    assert set(NEEDED) < set(events)
 
 
 def test_an_unknown_event_is_refused_with_the_close_ones() -> None:

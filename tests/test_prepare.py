@@ -15,10 +15,9 @@ from bench.pair.features import Features
 from bench.provision.kvm import Verdict
 from bench.run import prepare as module
 from bench.run.prepare import prepare
-from format.phases import EVENTS
+from format.phases import NEEDED
 
-ORDER_EVENTS = tuple(event.name for event in EVENTS if event.needed)
-FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=True, trace_events=frozenset(ORDER_EVENTS))
+FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=True, trace_events=frozenset(NEEDED))
 
 
 class Machine:

@@ -13,7 +13,7 @@ from bench.errors import HostError, LaunchError, QmpError
 from bench.pair.process import launch
 from bench.pair.qmp import connect, well_formed
 from bench.pair.scratch import probe_folder
-from format.phases import EVENTS, MARKERS
+from format.phases import MARKERS, NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -100,11 +100,10 @@ def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tup
     """
     chosen: set[str] = set()
     missing: dict[str, bool] = {}
-    needed = tuple(event.name for event in EVENTS if event.needed)
     bounds = tuple(dict.fromkeys(kind.event for marker in MARKERS for kind in marker.kinds))
     asked = any(fnmatchcase(event, glob) for event in bounds for glob in (*trace.events, *trace.optional))
     more = tuple(event for event in bounds if asked and event not in trace.optional)
-    for optional, globs in ((False, (*needed, *trace.events)), (True, (*trace.optional, *more))):
+    for optional, globs in ((False, (*NEEDED, *trace.events)), (True, (*trace.optional, *more))):
         for glob in globs:
             found = {event for event in features.trace_events if fnmatchcase(event, glob)}
             chosen |= found

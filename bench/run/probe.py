@@ -13,17 +13,19 @@ from typing import TYPE_CHECKING
 from bench.config.model import Cell, Checkpoint, Deadlines
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
 from bench.files import write_atomic
-from bench.measure.checkpoints import PRIMARY_EVENTS, SECONDARY_EVENTS, assemble
+from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
+from bench.measure.parts import EVENTS
 from bench.measure.trace import read_trace
 from bench.pair.console import open_console
-from bench.pair.features import ORDER_EVENTS, probe_features
+from bench.pair.features import probe_features
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, poke, trace_steps
 from bench.pair.scratch import probe_folder
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
 from bench.workload.idle import Idle
+from format.phases import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,7 +76,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
     features = await probe_features(binary)
     if features.missing:
         return Verdict(ok=False, reason=f"this QEMU was built without {', '.join(features.missing)}"), True
-    untraceable = set(ORDER_EVENTS) - features.trace_events
+    untraceable = set(NEEDED) - features.trace_events
     if untraceable:
         reason = f"this QEMU cannot switch on the trace events {', '.join(sorted(untraceable))}"
         return Verdict(ok=False, reason=reason, cause="trace-event-unknown"), True
@@ -104,7 +106,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
 def untraced(folder: Path) -> str:
     """Return what is wrong with the traces that a pair left in its folder; empty when both show its checkpoints."""
     traces = []
-    for side, events in (("primary", PRIMARY_EVENTS), ("secondary", SECONDARY_EVENTS)):
+    for side, events in EVENTS.items():
         try:
             trace = read_trace(folder / side / "trace.log", events)
         except StoreError:
@@ -123,7 +125,7 @@ async def _two_checkpoints(pair: Pair, cell: Cell, counter: CheckpointCounter) -
     async with open_console(pair.folder / "primary" / "serial.sock") as console:
         await pair.carry_out(boot_steps())
         await console.ready(cell.deadlines.boot)
-    await pair.carry_out(trace_steps(ORDER_EVENTS))
+    await pair.carry_out(trace_steps(NEEDED))
     await pair.reach_colo(cell.deadlines.colo)
     pair.monitor("primary").subscribe(counter.observe)
     for count in range(1, _CHECKPOINTS + 1):
