@@ -22,10 +22,11 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import HELP, explain_composition
-from bench.config.load import CHECKOUT, Settings, load_grid
+from bench.config.load import Settings, load_grid
 from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door, listening
+from bench.places import CONF
 from bench.run.campaign import run_campaign
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def compose(words: Sequence[str]) -> list[DictConfig]:
     os.environ["HYDRA_FULL_ERROR"] = "1"  # Hydra then raises its errors, instead of printing them and leaving with 1
     with _arguments(words):
         try:
-            hydra.main(version_base="1.3", config_path=str(CHECKOUT / "conf"), config_name="config")(task)()
+            hydra.main(version_base="1.3", config_path=str(CONF), config_name="config")(task)()
         except _REFUSALS as error:
             raise explain_composition(error) from error
     if not composed and not any(word.startswith("-") for word in words):

@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 from rich.text import Text
 
-from bench.config.load import CHECKOUT
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.exits import Exit, last_door, listening
 from bench.measure.snapshot import Snapshot, take_snapshot
+from bench.places import results_folder
 from bench.plan.estimate import estimate, gib, largest_mem
 from bench.provision import commands
 from bench.provision.cache import cache_folder
@@ -303,7 +303,7 @@ def _failed(name: str, error: BenchError) -> Check:
 
 
 def _free_bytes() -> dict[str, int]:
-    places = {"the cache": cache_folder(), "the results": CHECKOUT / "results"}
+    places = {"the cache": cache_folder(), "the results": results_folder()}
     return {f"{name} ({path})": shutil.disk_usage(_existing(path)).free for name, path in places.items()}
 
 

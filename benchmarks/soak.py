@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
-from bench.config.load import CHECKOUT
 from bench.files import write_atomic
 from bench.owner import end_with_owner
+from bench.places import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -106,7 +106,7 @@ def soak(seconds: float, work: Path) -> dict[str, Any]:
         folder.mkdir(mode=0o700)
     repeats = f"repeats={max(2, round(seconds / _RUN_S))}"
     argv = [sys.executable, "-m", "bench", *_SMALL, *_MORE, repeats, f"results={results}"]
-    path = os.pathsep.join((str(CHECKOUT), *filter(None, (os.environ.get("PYTHONPATH"),))))
+    path = os.pathsep.join((str(PACKAGES), *filter(None, (os.environ.get("PYTHONPATH"),))))
     env = {**os.environ, "TMPDIR": str(temporary), "PYTHONPATH": path}
     with (work / "output.txt").open("wb") as out:
         command = subprocess.Popen(

@@ -13,8 +13,8 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING
 
-from bench.config.load import CHECKOUT
 from bench.owner import end_with_owner
+from bench.places import PACKAGES
 from faults.inject import Outcome
 
 if TYPE_CHECKING:
@@ -53,8 +53,8 @@ def side_by_side(jobs: int, arguments: Sequence[str], parts: Path) -> list[Outco
     running = [
         subprocess.Popen(
             (*_APART, sys.executable, "-m", "faults", *arguments, "--share", f"{number}/{jobs}", "--json", file),
-            cwd=CHECKOUT,
-            env={**os.environ, "PYTHONPATH": str(CHECKOUT)},
+            cwd=PACKAGES,
+            env={**os.environ, "PYTHONPATH": str(PACKAGES)},
             preexec_fn=end_with_owner(),
         )
         for number, file in enumerate(files)

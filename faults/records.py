@@ -10,8 +10,8 @@ import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from bench.config.load import CHECKOUT
 from bench.errors import StoreError
+from bench.places import PACKAGES
 from bench.record.run import read_record
 from bench.record.table import read_checkpoints
 
@@ -72,7 +72,7 @@ def recover(campaign: Path) -> str:
     By ``python -m bench.recover``, which writes a table into the attempt's folder.
     """
     argv = (sys.executable, "-m", "bench.recover", str(campaign))
-    done = subprocess.run(argv, cwd=CHECKOUT, capture_output=True, text=True, timeout=_RECOVER_S, check=False)
+    done = subprocess.run(argv, cwd=PACKAGES, capture_output=True, text=True, timeout=_RECOVER_S, check=False)
     return "" if done.returncode == 0 else f"bench.recover ended with {done.returncode}: {done.stdout}{done.stderr}"
 
 

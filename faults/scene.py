@@ -17,8 +17,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config.load import CHECKOUT
 from bench.owner import end_with_owner
+from bench.places import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -83,7 +83,7 @@ class Scene:
         self.chance = chance
         self.held: list[Any] = []
         self.output = folder / "output-0.txt"
-        path = os.pathsep.join((str(CHECKOUT), *filter(None, (os.environ.get("PYTHONPATH"),))))
+        path = os.pathsep.join((str(PACKAGES), *filter(None, (os.environ.get("PYTHONPATH"),))))
         self.env = {TOKEN: self.token, "TMPDIR": str(self.temporary), "PYTHONPATH": path}
         self._setting = tuple(setting)
         self._process: subprocess.Popen[bytes] | None = None

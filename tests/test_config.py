@@ -8,9 +8,10 @@ from fake_campaign import make_cell
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
-from bench.config.load import CHECKOUT, OnError, Settings, load, load_grid, parse_on_error
+from bench.config.load import OnError, Settings, load, load_grid, parse_on_error
 from bench.config.model import Cell
 from bench.errors import ConfigError
+from bench.places import CONF, PACKAGES
 from bench.workload.base import registry
 
 LEAST: dict[str, Any] = {"mem": "1G", "smp": 2, "workload": {"name": "idle"}}
@@ -31,7 +32,7 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    assert load(config(results=None))[0].results == CHECKOUT / "results"
+    assert load(config(results=None))[0].results == PACKAGES / "results"
     assert load(config(results="here"))[0].results == tmp_path / "here"
 
 
@@ -123,27 +124,27 @@ def test_watched_names_the_sides() -> None:
 
 @pytest.mark.parametrize("group", ["cpu", "devices", "workload", "link", "host", "checkpoint", "trace", "tune"])
 def test_every_choice_of_every_group_is_legal(group: str) -> None:
-    choices = sorted(path.stem for path in (CHECKOUT / "conf" / group).glob("*.yaml"))
+    choices = sorted(path.stem for path in (CONF / group).glob("*.yaml"))
     assert choices
     for choice in choices:
-        tree = OmegaConf.load(CHECKOUT / "conf" / group / f"{choice}.yaml")
+        tree = OmegaConf.load(CONF / group / f"{choice}.yaml")
         load(config(**{group: tree}))
 
 
 def test_every_workload_has_a_file_that_lists_all_its_keys() -> None:
     for name, kind in registry().items():
-        tree = OmegaConf.load(CHECKOUT / "conf" / "workload" / f"{name}.yaml")
+        tree = OmegaConf.load(CONF / "workload" / f"{name}.yaml")
         assert set(tree) == set(kind.model_fields)
 
 
 def test_the_files_list_every_key_so_that_a_misspelt_one_is_refused() -> None:
-    tree = OmegaConf.load(CHECKOUT / "conf" / "config.yaml")
+    tree = OmegaConf.load(CONF / "config.yaml")
     groups = {"cpu", "devices", "workload", "link", "host", "checkpoint", "trace", "tune"}
     top = set(tree) - {"defaults", "hydra"} | groups
     assert top == set(Cell.model_fields) | (set(Settings.model_fields) - {"experiment"})
     fields = Cell.model_fields
     for group in groups - {"workload"}:
-        for path in (CHECKOUT / "conf" / group).glob("*.yaml"):
+        for path in (CONF / group).glob("*.yaml"):
             assert set(OmegaConf.load(path)) == set(fields[group].annotation.model_fields), path  # type: ignore[union-attr]
     assert set(tree.deadlines) == set(fields["deadlines"].annotation.model_fields)  # type: ignore[union-attr]
 

@@ -18,8 +18,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench import __main__ as entry
 from bench import exits
-from bench.config.load import CHECKOUT, load, load_grid
+from bench.config.load import load, load_grid
 from bench.exits import Exit
+from bench.places import CONF
 from bench.plan.plan import QemuBuild, make_plan, parse_plan, plan_json
 
 if TYPE_CHECKING:
@@ -227,7 +228,6 @@ def leaves(tree: Any, at: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     return [*([at] if at else []), *below]
 
 
-CONF = CHECKOUT / "conf"
 CHOSEN = {
     "cpu": "qemu64",
     "devices": "rtl8139",

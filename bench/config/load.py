@@ -16,11 +16,11 @@ from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell, Positive, Whole, absolute_path
 from bench.errors import ConfigError
+from bench.places import results_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-CHECKOUT = Path(__file__).resolve().parents[2]
 _MOST_BLOCKS = 10_000
 _ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
 
@@ -63,9 +63,9 @@ def parse_on_error(value: object) -> OnError:
 
 def _results_folder(value: object) -> Path:
     if value is None:
-        return CHECKOUT / "results"
+        return results_folder()
     if not isinstance(value, str | Path) or not str(value).strip():
-        raise ValueError("legal: the path of a folder, or null for results/ of this checkout")
+        raise ValueError("legal: the path of a folder, or null for results/")
     if not str(value).isprintable():
         raise ValueError("a folder whose name holds line ends, NUL or other control characters")
     return absolute_path(str(value))
@@ -95,7 +95,7 @@ class Settings(Frozen):
     """
 
     campaign: Annotated[Name | None, BeforeValidator(_campaign_name)] = None
-    results: Annotated[Path, BeforeValidator(_results_folder)] = CHECKOUT / "results"
+    results: Annotated[Path, BeforeValidator(_results_folder)] = Field(default_factory=results_folder)
     repeats: Annotated[Positive, Field(le=_MOST_BLOCKS)] = 1
     seed: Annotated[Whole, Field(ge=0)] = 0
     on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench.config.factors import identity
-from bench.config.load import CHECKOUT
 from bench.errors import StoreError
 from bench.exits import Exit, bug_report, tell
 from bench.owner import end_with_owner
 from bench.pair.ending import how_ended
+from bench.places import same_modules
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import require_fit
@@ -195,7 +195,7 @@ def write_report(folder: Path, console: Console) -> bool:
     """
     later = f"the data are stored: python -m analysis {folder} builds it"
     try:
-        status, said = _run_analysis((sys.executable, "-m", "analysis", os.fspath(folder)))
+        status, said = _run_analysis((sys.executable, "-P", "-m", "analysis", os.fspath(folder)))
     except subprocess.TimeoutExpired:
         words = f"the report took longer than {_REPORT_DEADLINE_S} s"
         raise StoreError(words, cause="report-unfinished", hint=later) from None
@@ -216,7 +216,7 @@ def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
     """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
     with subprocess.Popen(
         argv,
-        cwd=CHECKOUT,
+        env={**os.environ, **same_modules()},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,

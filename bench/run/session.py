@@ -28,6 +28,7 @@ from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
 from bench.pair.process import Process, launch
 from bench.pair.readback import read_colo, read_machines
+from bench.places import same_modules
 from bench.provision.cache import file_sha256
 from bench.run.evidence import HTTP_ERROR, gather
 from bench.run.progress import Assets, Progress, RunOutcome, phase_of
@@ -304,8 +305,10 @@ async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) ->
         return
     home = pair.folder / "client"
     home.mkdir(mode=0o700)
-    client = pair.hosts.primary.command((sys.executable, "-m", *argv))
-    async with launch("client", client, folder=home, grace_s=cell.deadlines.teardown, qemu=False) as process:
+    client = pair.hosts.primary.command((sys.executable, "-P", "-m", *argv))
+    async with launch(
+        "client", client, folder=home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
+    ) as process:
         await _unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
         yield process
         await _finish_client(process, cell.deadlines.teardown)

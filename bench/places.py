@@ -1,0 +1,29 @@
+"""Where things are: the packages, the configuration they bring, and where results go unless told otherwise.
+
+In a checkout ``bench/conf`` is a link to ``conf/`` at its top; in a wheel it is that folder itself.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+PACKAGES = Path(__file__).resolve().parents[1]
+"""The folder that holds ``bench`` and ``analysis``: a checkout, or ``site-packages``."""
+
+CONF = (PACKAGES / "bench" / "conf").resolve()
+"""The configuration that comes with the program."""
+
+OWN_CONF = Path("conf")
+"""A folder of the current one whose choices are offered beside ours."""
+
+
+def results_folder() -> Path:
+    """Return where campaigns are kept: ``results/`` of the checkout, else of the current folder."""
+    return (PACKAGES if CONF.parent == PACKAGES else Path.cwd()) / "results"
+
+
+def same_modules() -> dict[str, str]:
+    """Return the environment in which ``python -P -m`` finds modules where this process does, whatever lies nearer."""
+    return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}

@@ -1,0 +1,87 @@
+"""One face: every command is the code that ``python -m`` runs, and the help fits a screen."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from bench.cli import COMMANDS, help_text
+from bench.exits import Exit
+
+PROGRAM = Path(sys.executable).with_name("colo-bench")
+STARTED = {name: command for name, command in COMMANDS.items() if name != "completion"}
+
+
+def face(folder: Path, *words: str, **env: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        (PROGRAM, *words),
+        cwd=folder,
+        env={**os.environ, **env},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+
+
+def test_the_help_names_every_command_and_fits_a_screen(tmp_path: Path) -> None:
+    shown = face(tmp_path, "--help")
+    assert (shown.returncode, shown.stdout) == (Exit.DONE, help_text())
+    lines = shown.stdout.splitlines()
+    assert len(lines) <= 24
+    assert max(map(len, lines)) <= 80
+    assert [name for name in COMMANDS if not re.search(rf"^  {name}  ", shown.stdout, re.MULTILINE)] == []
+
+
+def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
+    assert face(tmp_path, "--version").stdout == f"colo-bench {version('colo-bench')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((), "usage: colo-bench COMMAND"),
+        (("dokter",), "dokter is no command; did you mean doctor? legal: run, plan"),
+        (("mem=1G", "smp=2"), "did you mean: colo-bench run mem=1G smp=2"),
+    ],
+)
+def test_what_is_no_command_is_refused_with_what_is(tmp_path: Path, words: tuple[str, ...], said: str) -> None:
+    refused = face(tmp_path, *words)
+    assert refused.returncode == Exit.USAGE
+    assert said in refused.stderr
+
+
+@pytest.mark.parametrize("name", STARTED)
+def test_a_command_says_what_its_module_says_and_ends_as_it_does(tmp_path: Path, name: str) -> None:
+    command = STARTED[name]
+    argv = (sys.executable, "-P", "-m", command.module, *command.before, "--no-such-option", *command.after)
+    module = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
+    ours = face(tmp_path, name, "--no-such-option")
+    assert ours.returncode == module.returncode == Exit.USAGE
+    assert (ours.stdout, ours.stderr) == (module.stdout, module.stderr)
+    assert ours.stderr
+
+
+def test_modules_of_our_names_in_the_current_folder_and_on_the_path_are_not_ours(tmp_path: Path) -> None:
+    for name in ("bench", "analysis"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('another one')")
+    shown = face(tmp_path, "report", "--help", PYTHONPATH=str(tmp_path))
+    assert (shown.returncode, shown.stderr) == (Exit.DONE, "")
+    assert face(tmp_path, "plan", "mem=nope", PYTHONPATH=f"{tmp_path}:").returncode == Exit.USAGE
+
+
+def test_conf_of_the_current_folder_adds_choices_and_changes_none_of_ours(tmp_path: Path) -> None:
+    own = tmp_path / "conf" / "experiment"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("# @package _global_\nrepeats: 0\n")
+    (own / "demo.yaml").write_text("# @package _global_\nseed: -1\n")
+    assert "repeats" in face(tmp_path, "plan", "experiment=mine").stderr
+    shown = face(tmp_path, "plan", "experiment=nope").stderr
+    assert "legal: card_sweep, demo, mine," in shown
+    assert "smp" in face(tmp_path, "plan", "experiment=demo", "smp=0").stderr

@@ -1,0 +1,98 @@
+"""The wheel, in an environment and a folder that hold nothing else: what it carries, and that it measures."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from bench.places import PACKAGES
+
+LIMITS_S = 900
+SWEEP = ("accel=tcg", "checkpoint.interval=0.1", "checkpoint.count=4", "checkpoint.warmup=1", "on_error=retry:2")
+
+
+def run(*argv: str | Path, cwd: Path, status: tuple[int, ...] = (0,), **env: str) -> str:
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("PYTHON")} | env
+    done = subprocess.run(argv, cwd=cwd, env=environment, capture_output=True, text=True, timeout=LIMITS_S, check=False)
+    assert done.returncode in status, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source archive, and the wheel from that: both are shown to be whole."""
+    out = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "-q", "--no-isolation", "--outdir", out, PACKAGES, cwd=out)
+    [built] = out.glob("*.whl")
+    return built
+
+
+def test_a_wheel_holds_the_two_packages_with_their_configuration_and_nothing_else(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = archive.namelist()
+    tops = {name.partition("/")[0] for name in names}
+    assert {top for top in tops if not top.startswith("colo_bench-")} == {"bench", "analysis"}
+    conf = {path.relative_to(PACKAGES).as_posix() for path in (PACKAGES / "conf").rglob("*.yaml")}
+    assert {name.removeprefix("bench/") for name in names if name.startswith("bench/conf/")} == conf
+    sources = {path.relative_to(PACKAGES).as_posix() for top in ("bench", "analysis") for path in _sources(top)}
+    assert sources - set(names) == set()
+    assert [name for name in names if "__pycache__" in name] == []
+
+
+def _sources(top: str) -> list[Path]:
+    kinds = ("*.py", "*.html", "*.js", "*.c", "py.typed")
+    return [path for kind in kinds for path in (PACKAGES / top).rglob(kind)]
+
+
+@pytest.fixture(scope="module")
+def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install it with its own dependencies, in the versions of the lock, and return the command."""
+    home = tmp_path_factory.mktemp("environment")
+    venv.create(home, with_pip=True)
+    lock = (PACKAGES / "requirements.txt").read_text()
+    (home / "limits.txt").write_text("\n".join(re.findall(r"^[\w.\[\]-]+==\S+", lock, re.MULTILINE)))
+    pip = (home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    run(*pip, "-c", home / "limits.txt", wheel, cwd=home)
+    return home / "bin" / "colo-bench"
+
+
+@pytest.mark.pair
+def test_installed_alone_it_plans_measures_reports_and_compares(program: Path, tmp_path: Path) -> None:
+    for name in ("bench", "analysis"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('another one')")
+    own = tmp_path / "conf" / "experiment"
+    own.mkdir(parents=True)
+    (own / "mine.yaml").write_text("# @package _global_\nhydra: {sweeper: {params: {mem: '256M,512M'}}}\nsmp: 1\n")
+    before = installed(program)
+
+    def ours(*words: str, status: tuple[int, ...] = (0,)) -> str:
+        return run(program, *words, cwd=tmp_path, status=status, PYTHONPATH=str(tmp_path))
+
+    assert "256M" in ours("plan", "experiment=mine", *SWEEP)
+    assert not (tmp_path / "results").exists()
+    assert "report.html" in ours("run", "experiment=mine", "workload=http,idle", "campaign=one", *SWEEP)
+    ours("run", "experiment=mine", "workload=http,idle", "campaign=two", "report=false", *SWEEP)
+    campaign = tmp_path / "results" / "one"
+    assert len(list(campaign.glob("runs/*/checkpoints.parquet"))) == 4
+    (campaign / "report" / "report.html").unlink()
+    assert ours("report", "results/one").strip() == str(Path("results/one/report/report.html"))
+    assert "inconclusive" in ours("compare", "results/one", "results/two", status=(0, 5, 6))
+    assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
+        "analysis.py",
+        "bench.py",
+        "conf",
+        "results",
+    ]
+    assert installed(program) == before
+
+
+def installed(program: Path) -> set[Path]:
+    """Return every file of the environment but Python's own caches."""
+    return {path for path in program.parents[1].rglob("*") if path.is_file() and path.suffix != ".pyc"}
