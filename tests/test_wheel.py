@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -15,6 +16,7 @@ import pytest
 from bench.places import PACKAGES
 
 LIMITS_S = 900
+_PIN = r"^([\w.-]+)(?:\[.*\])?==(\S+)"
 SWEEP = ("accel=tcg", "checkpoint.interval=0.1", "checkpoint.count=4", "checkpoint.warmup=1", "on_error=retry:2")
 
 
@@ -29,7 +31,10 @@ def run(*argv: str | Path, cwd: Path, status: tuple[int, ...] = (0,), **env: str
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Build the source archive, and the wheel from that: both are shown to be whole."""
     out = tmp_path_factory.mktemp("dist")
-    run(sys.executable, "-m", "build", "-q", "--no-isolation", "--outdir", out, PACKAGES, cwd=out)
+    # A copy: building writes beside the sources.
+    unlike = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "results", "tests", "site")
+    shutil.copytree(PACKAGES, out / "source", symlinks=True, ignore=unlike)
+    run(sys.executable, "-m", "build", "-q", "--no-isolation", "--outdir", out, out / "source", cwd=out)
     [built] = out.glob("*.whl")
     return built
 
@@ -57,7 +62,9 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("environment")
     venv.create(home, with_pip=True)
     lock = (PACKAGES / "requirements.txt").read_text()
-    (home / "limits.txt").write_text("\n".join(re.findall(r"^[\w.\[\]-]+==\S+", lock, re.MULTILINE)))
+    (home / "limits.txt").write_text(
+        "\n".join(f"{name}=={version}" for name, version in re.findall(_PIN, lock, re.MULTILINE))
+    )
     pip = (home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
     run(*pip, "-c", home / "limits.txt", wheel, cwd=home)
     return home / "bin" / "colo-bench"
