@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.files import write_atomic
+from bench.format.phases import PRIMARY
 from bench.measure.checkpoints import assemble
 from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, parse_line, read_trace
-from format.phases import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -33,8 +33,8 @@ import analysis.report.build
 from analysis.derived.comparison import compare
 from analysis.stored.load import load_campaign
 from bench.files import write_atomic
-from format.table import CHECKPOINTS
-from format.version import SCHEMA_VERSION, VERSION_KEY
+from bench.format.table import CHECKPOINTS
+from bench.format.version import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

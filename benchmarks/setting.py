@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.config.model import Cell, Checkpoint, Link
+from bench.format import phases
 from bench.measure.triggers import NETWORK_EVENTS
 from bench.pair.console import open_console
 from bench.pair.features import Features, probe_features
@@ -18,7 +19,6 @@ from bench.pair.procedure import boot_steps
 from bench.provision.guest import Guest, build_guest
 from bench.provision.qemu import Binary, find_qemu
 from bench.workload.idle import Idle
-from format import phases
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator

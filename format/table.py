@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pyarrow as pa
 
-from format import phases
-from format.version import VERSION_KEY, upgrade
+from . import phases
+from .version import VERSION_KEY, upgrade
 
 SHA256_KEY = b"colo_bench_sha256"
 """The key of a parquet file's metadata that holds :func:`content_sha256` of what was written."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bench.format.phases import PRIMARY, SECONDARY
 from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, Trace, parse_trace, read_trace
-from format.phases import PRIMARY, SECONDARY
 
 DATA = Path(__file__).parent / "data"
 T0_US = 1_795_421_240_000_000

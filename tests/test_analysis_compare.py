@@ -18,9 +18,9 @@ from analysis.commands.terminal import console
 from analysis.derived.comparison import compare
 from analysis.derived.sides import NotComparableError
 from analysis.errors import NothingMeasuredError
+from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Failure, Run
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
-from format.table import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

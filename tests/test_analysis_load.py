@@ -8,8 +8,8 @@ import pytest
 from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
 from analysis.stored.load import COLUMNS, load_campaign
-from format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Callable

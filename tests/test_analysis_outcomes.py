@@ -11,10 +11,10 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.derived.outcomes import FINER, outcomes, run_table
 from analysis.derived.stalls import Free, always_note, free_cells
+from analysis.format.table import PHASES
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
 from analysis.stored.load import load_campaign
-from format.table import PHASES
 
 GIB = 1 << 30
 

@@ -21,10 +21,10 @@ from fake_traces import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bench.format.phases import PARTS, PRIMARY, SECONDARY
 from bench.measure.checkpoints import Assembly, Checkpoint, assemble
 from bench.measure.sequence import CUT, INCOMPLETE
 from bench.measure.trace import parse_line
-from format.phases import PARTS, PRIMARY, SECONDARY
 
 STEP_US = 137_003
 PHASES = (10, 20, 30, 40, 50, 60, 70)

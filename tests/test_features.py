@@ -12,6 +12,7 @@ from qemu.qmp.models import ErrorResponse
 
 from bench.config.model import Trace
 from bench.errors import HostError, LaunchError, QmpError
+from bench.format.phases import NEEDED
 from bench.pair.features import (
     MODERN,
     Features,
@@ -23,7 +24,6 @@ from bench.pair.features import (
     sandbox_option,
 )
 from bench.pair.scratch import probe_folder
-from format.phases import NEEDED
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")

@@ -20,14 +20,14 @@ from fuzzing import ANY, NASTY, QUICK, SLOW, STAMPED, damaged, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.format.phases import PARTS, PRIMARY, SECONDARY, Kind
+from bench.format.table import PAUSE_PHASES, PHASES
 from bench.measure import sequence
 from bench.measure.checkpoints import Assembly, Checkpoint, assemble
 from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, Trace, Unusable, parse_line, parse_trace, read_kind
 from bench.measure.triggers import NETWORK_EVENTS, Pacing, label_triggers, read_mismatches, uncertain_triggers
 from bench.record.table import checkpoint_columns, read_checkpoints, write_checkpoints
-from format.phases import PARTS, PRIMARY, SECONDARY, Kind
-from format.table import PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     import pytest

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from bench.config.model import Trace
+from bench.format import phases
+from bench.format.phases import MARKERS, ORDER, PARTS, PHASES, SideName
+from bench.format.table import CHECKPOINTS
 from bench.measure.parts import EVENTS
 from bench.pair.features import MODERN, known_events
-from format import phases
-from format.phases import MARKERS, ORDER, PARTS, PHASES, SideName
-from format.table import CHECKPOINTS
 
 DATA = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
 BOUNDS = {kind.event for marker in MARKERS for kind in marker.kinds}

@@ -13,6 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
+from bench.format.table import CHECKPOINTS, CLIENT, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256
+from bench.format.version import VERSION_KEY
 from bench.measure.checkpoints import Checkpoint, assemble
 from bench.record.table import (
     checkpoint_columns,
@@ -21,8 +23,6 @@ from bench.record.table import (
     write_checkpoints,
     write_client,
 )
-from format.table import CHECKPOINTS, CLIENT, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256
-from format.version import VERSION_KEY
 
 CONTRACT = """
 run_id string, index int32, warmup bool, trigger string, t_request double, pause_s double, total_s double,

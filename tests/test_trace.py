@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
+from bench.format.phases import Kind
 from bench.measure.trace import (
     LONGEST_LINE,
     Line,
@@ -18,7 +19,6 @@ from bench.measure.trace import (
     read_kind,
     read_trace,
 )
-from format.phases import Kind
 
 WANTED = ("colo_send_message", "colo_vm_state_change", "migration_bitmap_sync_start", "other_event")
 REQUEST = "2026-11-23T08:07:20.882999Z colo_send_message Send 'checkpoint-request' message"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from format.version import upgrade, upgrade_document
+from bench.format.version import upgrade, upgrade_document
 
 STEPS = {
     ("run", 1): lambda tree: tree | {"pause": tree["stop"]},

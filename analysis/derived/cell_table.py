@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis import stats
 from analysis.derived.outcomes import TRIGGERS
+from analysis.format.table import PHASES
 from analysis.stats.groups import half_width
-from format.table import PHASES
 
 if TYPE_CHECKING:
     from analysis.stored.cells import Cells

@@ -9,9 +9,9 @@ import pandas as pd
 
 from analysis import stats
 from analysis.derived.stalls import TCP, Free, free_cells, stalls
+from analysis.format.phases import PARTS
+from analysis.format.table import PHASES
 from analysis.stored.factors import effective, flatten, working_set_bytes
-from format.phases import PARTS
-from format.table import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

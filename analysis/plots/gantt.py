@@ -12,14 +12,14 @@ from matplotlib.patches import Patch
 
 from analysis import stats
 from analysis.derived.outcomes import used
+from analysis.format import phases as table
+from analysis.format.table import PHASES
 from analysis.plots import axes, phases
 from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
 from analysis.text import ms_text, percent_text
-from format import phases as table
-from format.table import PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

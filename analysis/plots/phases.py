@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.patches import Patch
 from matplotlib.patheffects import withStroke
 
+from analysis.format.table import PAUSE_PHASES, PHASES
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, places
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import FEWEST_FOR_INTERVAL, INTERVAL, MS, RANGE, SPACE, design_text, where_text
 from analysis.text import ms_text, percent_text, plural
-from format.table import PAUSE_PHASES, PHASES
 
 if TYPE_CHECKING:
     from collections.abc import Container

@@ -15,10 +15,10 @@ import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from analysis.format.version import upgrade_document
 from analysis.stored.factors import filled
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
-from format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
-from format.version import upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from format.phases import FLUSH, MARKERS, ORDER, PARTS, Kind, Marker, Part, SideName
+from bench.format.phases import FLUSH, MARKERS, ORDER, PARTS, Kind, Marker, Part, SideName
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from enum import IntEnum
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
-from format.phases import CHANGED, ORDER, READY, START, Kind, SideName
+from bench.format.phases import CHANGED, ORDER, READY, START, Kind, SideName
 
 if TYPE_CHECKING:
     from bench.measure.trace import Trace

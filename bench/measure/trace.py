@@ -24,8 +24,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import StoreError
+from bench.format.phases import EVENTS, Kind
 from bench.logs import open_log
-from format.phases import EVENTS, Kind
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

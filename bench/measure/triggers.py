@@ -20,9 +20,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.format.phases import COMPARED, OLD_PACKET
 from bench.measure.sequence import P
 from bench.measure.trace import Problem
-from format.phases import COMPARED, OLD_PACKET
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 from qemu.qmp import ExecuteError
 
 from bench.errors import HostError, LaunchError, QmpError
+from bench.format.phases import MARKERS, NEEDED
 from bench.pair.process import launch
 from bench.pair.qmp import connect, well_formed
 from bench.pair.scratch import probe_folder
-from format.phases import MARKERS, NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
 from bench.files import write_atomic
+from bench.format.version import SCHEMA_VERSION
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
 from bench.pair.explain import explained
 from bench.pair.host import Host, Hosts, open_hosts, run
@@ -19,7 +20,6 @@ from bench.pair.procedure import colo_steps
 from bench.pair.process import Process, launch, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports
-from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable

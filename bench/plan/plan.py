@@ -15,9 +15,9 @@ from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads t
 from bench.config.model import Cell  # noqa: TC001
 from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
+from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.plan.label import labels
 from bench.provision.guest import KERNEL_ARGUMENTS
-from format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

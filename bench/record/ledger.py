@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Literal, get_args
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
 from bench.files import append_lines, told
+from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.units import is_amount
-from format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

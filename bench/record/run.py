@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import BaseModel, ConfigDict
 
 from bench.documents import parse_json
-from format.version import SCHEMA_VERSION, upgrade_document
+from bench.format.version import SCHEMA_VERSION, upgrade_document
 
 if TYPE_CHECKING:
     from pathlib import Path

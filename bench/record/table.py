@@ -11,9 +11,9 @@ import pyarrow.parquet as pq
 
 from bench.errors import StoreError
 from bench.files import write_atomic
-from format.phases import PARTS
-from format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
-from format.version import SCHEMA_VERSION, VERSION_KEY
+from bench.format.phases import PARTS
+from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from bench.format.version import SCHEMA_VERSION, VERSION_KEY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

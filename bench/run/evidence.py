@@ -9,6 +9,7 @@ import numpy as np
 
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
+from bench.format.phases import PRIMARY, SECONDARY
 from bench.logs import log_exists, read_log
 from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
@@ -19,7 +20,6 @@ from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
 from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
-from format.phases import PRIMARY, SECONDARY
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

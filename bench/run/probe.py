@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from bench.config.model import Cell, Checkpoint, Deadlines
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
 from bench.files import write_atomic
+from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
 from bench.measure.parts import EVENTS
@@ -25,7 +26,6 @@ from bench.pair.scratch import probe_folder
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
 from bench.workload.idle import Idle
-from format.phases import NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Callable

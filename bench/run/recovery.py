@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.config.model import Cell, Checkpoint
 from bench.errors import BenchError, StoreError
 from bench.files import write_atomic
+from bench.format.version import SCHEMA_VERSION
 from bench.logs import log_exists
 from bench.measure.journal import NAME as JOURNAL
 from bench.measure.journal import Kept, read_entries
@@ -23,7 +24,6 @@ from bench.record.run import read_record
 from bench.record.table import checkpoint_table, read_checkpoints
 from bench.run.evidence import Evidence, gather, read_json_lines
 from bench.workload.idle import Idle
-from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import bench
 from bench.errors import BenchError, LaunchError, StoreError, WorkloadError
 from bench.files import require_room, write_atomic
+from bench.format.version import SCHEMA_VERSION
 from bench.measure.bound import transport_bound
 from bench.measure.clock import ClockWatch
 from bench.measure.driver import CheckpointCounter, drive
@@ -33,7 +34,6 @@ from bench.provision.cache import file_sha256
 from bench.run.evidence import HTTP_ERROR, gather
 from bench.run.progress import Assets, Progress, RunOutcome, phase_of
 from bench.units import is_amount
-from format.version import SCHEMA_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine
