@@ -26,13 +26,14 @@ def test_plans_of_the_same_runs_have_no_difference() -> None:
     patient = [cell.model_copy(update={"deadlines": Deadlines(boot=999)}) for cell in CELLS]
     assert list(differences(plan(), plan(patient[::-1], command="another"))) == []
     require_same(plan(), plan())
+    require_same(plan(), plan(repeats=3))
+    require_same(plan(repeats=3), plan())
 
 
 @pytest.mark.parametrize(
     ("change", "lines"),
     [
         ({"seed": 2}, ["seed: 1 -> 2"]),
-        ({"repeats": 3}, ["repeats: 2 -> 3"]),
         ({"cells": [*CELLS, make_cell("1G")]}, ["mem: 256 MiB, 512 MiB -> 256 MiB, 512 MiB, 1 GiB"]),
         ({"cells": CELLS[:3]}, ["no longer asked for: 512 MiB · 2 vCPUs · idle · tcp"]),
         (

@@ -125,7 +125,9 @@ VALUES = [
     ("qemu=qemu-system-x86_64", "names no QEMU; legal: provisioned, system, or the path of a binary"),
     ("cpu.model='host;reboot'", "cpu.model=host;reboot: legal: "),
     ("cpu.features=avx", "cpu.features=avx: should be a list: write ["),
-    ("hypotheses=none", "hypotheses=none: should be a list: write ["),
+    ("hypotheses=some", "hypotheses=some: should be a list: write ["),
+    ("budget=0", "budget=0: should be greater than 0"),
+    ("max_blocks=0", "max_blocks=0: should be at least 1"),
     (
         "hypotheses=[{id:H,claim:c,factor:mem,level:[1]}]",
         "unknown key hypotheses.0.level; did you mean levels? legal: ",

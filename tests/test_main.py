@@ -43,18 +43,18 @@ def main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
 
 
 def test_the_whole_grid_is_handed_over_at_once(main: Callable[..., int], asked: list[Any]) -> None:
-    assert main("-m", "mem=1G,2G", "smp=1,2", "repeats=3") == Exit.DONE
+    assert main("-m", "mem=1G,2G", "smp=1,2", "workload=idle", "repeats=3") == Exit.DONE
     [(settings, cells, command)] = asked
     assert settings.repeats == 3
     assert [(cell.mem >> 30, cell.smp) for cell in cells] == [(1, 1), (1, 2), (2, 1), (2, 2)]
-    assert command == "python -m bench -m mem=1G,2G smp=1,2 repeats=3"
+    assert command == "python -m bench -m mem=1G,2G smp=1,2 workload=idle repeats=3"
 
 
 @pytest.mark.parametrize("words", [("mem=1G,2G", "-m"), ("mem=1G,2G",), ("mem=3G", "--multirun", "mem=1G,2G")])
 def test_the_sweep_flag_may_stand_anywhere_or_nowhere(
     main: Callable[..., int], asked: list[Any], words: tuple[str, ...]
 ) -> None:
-    assert main(*words) == Exit.DONE
+    assert main(*words, "workload=idle") == Exit.DONE
     assert [cell.mem >> 30 for cell in asked[0][1]] == [1, 2]
 
 

@@ -43,7 +43,7 @@ def labels(done: subprocess.CompletedProcess[str]) -> list[str]:
 
 
 def test_a_grid_is_every_combination_once(bench: Bench) -> None:
-    shown = labels(bench("-m", "mem=256M,512M", "smp=1,2", "accel=tcg", "dry_run=true"))
+    shown = labels(bench("-m", "mem=256M,512M", "smp=1,2", "workload=idle", "accel=tcg", "dry_run=true"))
     expected = {f"{mem} MiB · {cpus} · idle · tcp" for mem in (256, 512) for cpus in ("1 vCPU", "2 vCPUs")}
     assert len(shown) == 4
     assert set(shown) == expected
@@ -51,6 +51,36 @@ def test_a_grid_is_every_combination_once(bench: Bench) -> None:
 
 def test_one_configuration_is_a_sweep_of_one(bench: Bench) -> None:
     assert labels(bench("mem=1G", "smp=2", "dry_run=true")) == ["1 GiB · 2 vCPUs · idle · tcp"]
+
+
+ARMS = {
+    f"{mem} GiB · {cpus} vCPUs · dirty working_set={own} · tcp"
+    for mem, cpus, own in [
+        *((mem, cpus, "32 MiB scaling=fixed") for mem in (4, 8, 16) for cpus in (2, 8)),
+        *((mem, 2, "4 MiB scaling=mem") for mem in (4, 8, 16)),
+    ]
+}
+
+
+def test_sweeping_sizes_asks_what_they_do_under_a_workload_that_can_tell(bench: Bench) -> None:
+    done = bench("-m", "mem=4G,8G,16G", "smp=2,8", "accel=tcg", "dry_run=true")
+    assert set(labels(done)) == ARMS
+    assert len(labels(done)) == len(ARMS)  # one block to begin with
+    for asked in ("ram_alone: The pause grows with RAM by itself", "ram_pages: ", "vcpus: The pause grows with the nu"):
+        assert f"  asks     {asked}" in done.stdout
+    assert "at most 1 h 0 min of measuring (budget) and 24 blocks (max_blocks)" in done.stdout
+
+
+def test_what_is_chosen_stands(bench: Bench) -> None:
+    sweep = ("-m", "mem=1G,2G", "smp=1,2", "dry_run=true")
+    shown = labels(bench(*sweep, "checkpoint.count=7", "hypotheses=none", "link=unix"))
+    assert len(shown) == 6
+    assert "3 + 7 checkpoints, each 0.25 s" in bench(*sweep, "checkpoint.count=7").stdout
+    assert "1 + 10 checkpoints by QEMU's own timer" in bench(*sweep, "checkpoint=timer").stdout
+    assert all("dirty working_set" in one for one in labels(bench(*sweep, "workload.rate=800")))
+    assert "asks" not in bench(*sweep, "hypotheses=none").stdout
+    assert all(" · idle · " in one for one in labels(bench(*sweep, "workload=idle")))
+    assert all(" · idle · " in one for one in labels(bench("-m", "link=tcp,unix", "dry_run=true")))
 
 
 def test_ranges_and_globs_sweep_too(bench: Bench) -> None:
@@ -93,7 +123,7 @@ def test_wrong_usage_is_refused_in_words_before_anything_starts(bench: Bench) ->
 def test_help_lists_groups_keys_and_commands(bench: Bench) -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for wanted in ("workload: dirty, http, idle", "experiment: card_sweep, demo", "on_error: continue", "dry_run=true"):
+    for wanted in ("workload: dirty, http, idle", "experiment: card_sweep, demo", "on_error: retry:2", "dry_run=true"):
         assert wanted in done.stdout
 
 

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from omegaconf import DictConfig, OmegaConf, open_dict, read_write
 from omegaconf.errors import OmegaConfBaseException
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bench.config.explain import explain_composition, explain_values
 from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
-from bench.config.model import Cell, Positive, Whole, absolute_path
+from bench.config.model import Cell, Duration, Positive, Whole, absolute_path
+from bench.config.questions import questions
 from bench.errors import ConfigError
 from bench.places import results_folder
 
@@ -78,32 +79,60 @@ def _campaign_name(value: object) -> object:
     return value
 
 
+def _blocks(value: object) -> object:
+    return None if value == "auto" else value
+
+
 class Settings(Frozen):
     """What holds for a whole campaign.
 
     Attributes:
         campaign: its name, or None to derive one.
         results: the absolute folder that campaigns are kept in.
-        repeats: how many blocks.
+        repeats: how many blocks; None (``auto``): until what was declared is decided.
+        budget: seconds of measuring that ``auto`` may take, all commands of the campaign together.
+        max_blocks: how many blocks ``auto`` may take.
         seed: what the random order is drawn from.
         on_error: what a failed run does to the rest.
         dry_run: print the plan and start nothing.
         report: build the report when the last run has ended.
         watch: which side gets a VNC screen on loopback.
         hypotheses: what the campaign is to decide.
+        by_size: whether the hypotheses follow from the sizes that are swept (``hypotheses=auto``).
         experiment: the experiment file that was asked for, if any.
     """
 
     campaign: Annotated[Name | None, BeforeValidator(_campaign_name)] = None
     results: Annotated[Path, BeforeValidator(_results_folder)] = Field(default_factory=results_folder)
-    repeats: Annotated[Positive, Field(le=_MOST_BLOCKS)] = 1
+    repeats: Annotated[Annotated[Positive, Field(le=_MOST_BLOCKS)] | None, BeforeValidator(_blocks)] = 1
+    budget: Annotated[Duration, Field(gt=0)] = 3600.0
+    max_blocks: Annotated[Positive, Field(le=_MOST_BLOCKS)] = 24
     seed: Annotated[Whole, Field(ge=0)] = 0
     on_error: Annotated[OnError, BeforeValidator(parse_on_error)] = OnError()
     dry_run: bool = False
     report: bool = True
     watch: Literal["primary", "secondary", "both"] | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+    by_size: bool = False
     experiment: Name | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _declared(cls, tree: dict[str, Any]) -> dict[str, Any]:
+        said = tree.get("hypotheses", ())
+        if said in ("auto", "none", None):
+            return tree | {"hypotheses": (), "by_size": said != "none"}
+        return tree
+
+    @property
+    def until_known(self) -> bool:
+        """Return whether blocks are added until what was declared is decided."""
+        return self.repeats is None and bool(self.hypotheses)
+
+    @property
+    def blocks(self) -> int:
+        """Return how many blocks are planned before anything is known."""
+        return self.repeats or 1
 
     @property
     def watched(self) -> frozenset[str]:
@@ -119,7 +148,7 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
         ConfigError: a key is unknown or a value illegal; the message names it and what is legal.
     """
     tree = _plain(config)
-    campaign_keys = Settings.model_fields.keys() - {"experiment"}
+    campaign_keys = Settings.model_fields.keys() - {"experiment", "by_size"}
     experiment = OmegaConf.select(config, "hydra.runtime.choices.experiment", default=None)
     settings = {key: value for key, value in tree.items() if key in campaign_keys}
     try:
@@ -141,7 +170,8 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:
         _refuse_swept(settings, other)
-    return settings.model_copy(update={"hypotheses": settle(settings.hypotheses, cells)}), cells
+    asked = questions(cells) if settings.by_size else settings.hypotheses
+    return settings.model_copy(update={"hypotheses": settle(asked, cells)}), cells
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.config.factors import identity
 from bench.errors import PlanChangedError, StoreError
 from bench.plan.label import flatten
+from bench.plan.lengthen import first_blocks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,19 +16,21 @@ if TYPE_CHECKING:
 
 
 def require_same(stored: Plan, asked: Plan) -> None:
-    """Return when both plans measure the same runs.
+    """Return when both plans measure the same runs, but for the number of blocks: one may go on where the other ends.
 
     Raises:
         PlanChangedError: they do not; the message shows every difference.
         StoreError: they are said to, but a stored run is not what its id stands for: the file was changed.
     """
+    both = min(stored.repeats, asked.repeats)
+    stored, asked = first_blocks(stored, both), first_blocks(asked, both)
     changed = tuple(differences(stored, asked))
     if changed:
         raise PlanChangedError(
             f"campaign {stored.campaign} exists with another plan; stored -> asked for:",
             evidence=changed,
-            hint="choose another campaign=NAME (more repeats make another plan too), "
-            "or repeat the command it was started with",
+            hint="choose another campaign=NAME: what is compared has to be measured in the same blocks; "
+            "more repeats, or a larger budget, of the plan it was started with would continue it",
         )
     odd = next(_mistaken(stored, asked), None)
     if odd:
@@ -54,11 +57,7 @@ def differences(stored: Plan, asked: Plan) -> Iterator[str]:
     """Yield one line per setting, factor or hash that differs; nothing when the runs are the same."""
     if {run.run_id for run in stored.runs} == {run.run_id for run in asked.runs}:
         return
-    named = [
-        f"{key}: {getattr(stored, key)} -> {getattr(asked, key)}"
-        for key in ("repeats", "seed")
-        if getattr(stored, key) != getattr(asked, key)
-    ]
+    named = [f"seed: {stored.seed} -> {asked.seed}"] if stored.seed != asked.seed else []
     named += [*_factor_differences(stored, asked), *_build_differences(stored, asked)]
     # Other run ids are another experiment, even where nobody can say which of their inputs changed.
     yield from named or ["the run ids differ, and no setting, factor or hash of the two plans tells why"]

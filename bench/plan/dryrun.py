@@ -17,7 +17,7 @@ from bench.pair.spec import planned_spec
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import duration_text, estimate, gib, require_fit
 from bench.plan.label import accel_text, flatten
-from bench.plan.plan import GuestBuild, QemuBuild, extent, make_plan
+from bench.plan.plan import GuestBuild, QemuBuild, asks, extent, make_plan
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
 from bench.provision.nodelay import LIBRARY
@@ -85,7 +85,7 @@ def render(settings: Settings, cells: Sequence[Cell], campaign: str, installed: 
     plan = make_plan(
         campaign,
         resolved,
-        repeats=settings.repeats,
+        repeats=settings.blocks,
         seed=settings.seed,
         qemu={name: _build(binary) for name, binary in installed.binaries.items()},
         guest=_guest_build(installed.guest),
@@ -109,7 +109,11 @@ def _head(plan: Plan, settings: Settings, installed: Installed) -> Iterator[str]
     under = ", ".join(dict.fromkeys(accel_text(one.cell.accel) for one in plan.cells))
     yield f"campaign {plan.campaign}: a dry run, nothing is started"
     yield f"  runs     {extent(plan)}, seed {plan.seed}"
+    yield from (f"  {line.replace(': ', '     ', 1)}" for line in asks(settings.hypotheses))
     yield f"  time     about {duration_text(sum(one.seconds for one in estimates))}"
+    if settings.until_known:
+        most = f"{duration_text(settings.budget)} of measuring (budget) and {settings.max_blocks} blocks (max_blocks)"
+        yield f"  blocks   further ones like this until all that is asked is decided, at most {most}"
     largest = max(one.memory_bytes for one in estimates)
     yield f"  memory   up to {gib(largest)}, {gib(installed.available_bytes)} available"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"

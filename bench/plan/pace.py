@@ -22,6 +22,10 @@ class Pace:
         scale = self._took_s / self._expected_s if self._expected_s else 1.0
         return scale * max(self._ahead_s, 0.0)
 
+    def more(self, estimates_s: Iterable[float]) -> None:
+        """Put further runs ahead."""
+        self._ahead_s += sum(estimates_s)
+
     def over(self, estimate_s: float, took_s: float | None) -> None:
         """Take a run off what is ahead.
 

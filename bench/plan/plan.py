@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, model_validator
 
 from bench.config.factors import identity, levels_left_out
 from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
@@ -81,6 +81,8 @@ class Plan:
     """Everything that a campaign will measure, and with what.
 
     ``qemu`` maps what the configuration calls a QEMU (``provisioned``, ``system``, a path) to the binary it was.
+    ``looks`` says after how many blocks the verdicts were asked for: who looks again and again finds more that is not
+    there, and the analysis allows for it.
     """
 
     campaign: str
@@ -94,6 +96,7 @@ class Plan:
     guest: GuestBuild
     nodelay_sha256: str | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
+    looks: tuple[int, ...] = ()
 
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
@@ -220,6 +223,11 @@ def extent(plan: Plan) -> str:
     return f"{cells} x {blocks_} = {runs}"
 
 
+def asks(hypotheses: Sequence[Hypothesis]) -> list[str]:
+    """Return what is asked, for a person; one line for each hypothesis, none where nothing was declared."""
+    return [f"asks: {one.id}: {one.claim.strip().removesuffix('.')}?" for one in hypotheses]
+
+
 def declared(hypotheses: Sequence[Hypothesis]) -> list[dict[str, Any]]:
     """Return hypotheses as JSON."""
     return [one.model_dump(mode="json") for one in hypotheses]
@@ -239,6 +247,7 @@ def plan_json(plan: Plan) -> str:
         "experiment": plan.experiment,
         "seed": plan.seed,
         "repeats": plan.repeats,
+        **({"looks": list(plan.looks)} if plan.looks else {}),
         "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
         "guest": asdict(plan.guest),
         "nodelay_sha256": plan.nodelay_sha256,
@@ -271,6 +280,7 @@ class _Stored(BaseModel):
     guest: GuestBuild
     nodelay_sha256: str | None
     hypotheses: tuple[Hypothesis, ...] = ()
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     @model_validator(mode="after")
     def _whole(self) -> _Stored:

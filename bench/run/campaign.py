@@ -2,38 +2,34 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import psutil
 
 from bench.config.factors import identity
-from bench.errors import StoreError
 from bench.exits import Exit, bug_report, tell
-from bench.owner import end_with_owner
-from bench.pair.ending import how_ended
-from bench.places import same_modules
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import require_fit
+from bench.plan.lengthen import looked
 from bench.plan.plan import GuestBuild, QemuBuild, digest, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
-from bench.run.folder import agree_on_plan, locked, stored_plan
+from bench.run.folder import agree_on_plan, keep_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.reaper import reap
+from bench.run.report import verdicts_so_far, write_report
 from bench.run.summary import summarise, summary_table
+from bench.run.until import Until
 from bench.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
     from pathlib import Path
+    from typing import Any
 
     from rich.console import Console
 
@@ -44,7 +40,6 @@ if TYPE_CHECKING:
     from bench.run.prepare import Prepared
     from bench.run.progress import Assets
 
-_REPORT_DEADLINE_S = 600
 _HYPOTHESES_CHANGED = (
     "the hypotheses are not those that this campaign was started with, which stand; "
     "whatever is measured from here on is on record as measured under others, and its verdicts are exploratory"
@@ -66,6 +61,7 @@ class Tools:
     available_bytes: Callable[[], int]
     tidy: Callable[[Path], list[str]] = _tidy
     tuner: Callable[[], Tuner] = Tuner
+    verdicts: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]] = verdicts_so_far
 
 
 def real_tools() -> Tools:
@@ -77,9 +73,17 @@ def real_tools() -> Tools:
 
 
 def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
-    """Return the campaign's name: as given, the experiment's, or one that the same command always gives."""
-    asked = [[identity(cell) for cell in cells], settings.repeats, settings.seed]
-    return settings.campaign or settings.experiment or f"sweep-{digest(asked, 8)}"
+    """Return the campaign's name: as given, the experiment's, or one that the same cells and seed always give.
+
+    How many blocks are asked for is no part of it: more of them continue the campaign.
+    """
+    if settings.campaign or settings.experiment:
+        return str(settings.campaign or settings.experiment)
+    asked = [identity(cell) for cell in cells]
+    before = f"sweep-{digest([asked, settings.blocks, settings.seed], 8)}"  # of names that told the blocks
+    return (
+        before if _is_there(settings.results / before / "plan.json") else f"sweep-{digest([asked, settings.seed], 8)}"
+    )
 
 
 def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools: Tools | None = None) -> Exit:
@@ -102,14 +106,20 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
     with locked(folder):
-        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
         stored = stored_plan(folder)
+        if settings.by_size and stored:  # what was declared stands where nobody asked for others
+            settings = settings.model_copy(update={"hypotheses": stored.hypotheses})
+        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
         settings, prepared = _by_content(settings, prepared, stored.qemu if stored else {})
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
         if plan.hypotheses != settings.hypotheses:
             console.print(_HYPOTHESES_CHANGED, markup=False, soft_wrap=True)
         ledger = Ledger(folder / "ledger.jsonl")
-        loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console, tools.tuner())
+        until = Until(settings.budget, settings.max_blocks, tools.verdicts) if settings.until_known else None
+        wanted = settings.repeats or plan.repeats
+        loop = Loop(
+            plan, prepared, folder, ledger, settings.on_error, tools.measure, console, tools.tuner(), wanted, until
+        )
         loop.recover()
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
@@ -152,7 +162,7 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
     return make_plan(
         name,
         prepared.cells,
-        repeats=settings.repeats,
+        repeats=settings.blocks,
         seed=settings.seed,
         qemu={name: _build(assets) for name, assets in prepared.assets.items()},
         guest=GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256),
@@ -165,14 +175,18 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
 
 def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
     write_index(loop.folder)
-    measured = len(loop.plan.runs) - len(loop.remaining())
+    measured = sum(loop.done(run.run_id) for run in loop.plan.runs)
     if status == Exit.INTERRUPTED:
         loop.console.print(
             f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues", markup=False
         )
+        for line in loop.until.so_far(loop.folder) if loop.until else ():
+            loop.console.print(line, markup=False, soft_wrap=True)
         return status
     if not measured:
         return status
+    if loop.plan.hypotheses and report is not _report_later and loop.tried():
+        keep_plan(loop.folder, looked(loop.plan, loop.plan.repeats))
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
     if not report(loop.folder, loop.console):
         tell(bug_report(loop.plan.command))
@@ -185,54 +199,3 @@ def _report_later(folder: Path, console: Console) -> bool:
         f"no report, as report=false asks; python -m analysis {folder} builds it", markup=False, soft_wrap=True
     )
     return True
-
-
-def write_report(folder: Path, console: Console) -> bool:
-    """Have the report written by the analysis, which knows nothing of this process, and print where it is.
-
-    Raises:
-        StoreError: this machine does not let it be written, or not be finished.
-    """
-    later = f"the data are stored: python -m analysis {folder} builds it"
-    try:
-        status, said = _run_analysis((sys.executable, "-P", "-m", "analysis", os.fspath(folder)))
-    except subprocess.TimeoutExpired:
-        words = f"the report took longer than {_REPORT_DEADLINE_S} s"
-        raise StoreError(words, cause="report-unfinished", hint=later) from None
-    if status == Exit.HOST:
-        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
-    if status < 0:
-        raise StoreError(f"building the report {how_ended(status)}", cause="report-unfinished", hint=later)
-    if status:
-        console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
-        return False
-    for verdict in _verdicts(folder / "report" / "verdicts.json"):
-        console.print(f"{verdict['id']}: {verdict['sentence']}", markup=False, highlight=False)
-    console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
-    return True
-
-
-def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
-    """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
-    with subprocess.Popen(
-        argv,
-        env={**os.environ, **same_modules()},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=end_with_owner(),
-    ) as child:
-        try:
-            _, said = child.communicate(timeout=_REPORT_DEADLINE_S)
-        except BaseException:
-            child.kill()
-            raise
-    return child.returncode, said
-
-
-def _verdicts(path: Path) -> list[dict[str, Any]]:
-    """Return the verdicts that the analysis came to; none where no hypothesis was declared."""
-    try:
-        return list(json.loads(path.read_bytes())["verdicts"])
-    except (OSError, ValueError, KeyError):
-        return []

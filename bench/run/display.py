@@ -47,6 +47,7 @@ class Status:
         pauses_s: its pauses so far.
         remaining_s: the estimate of what is still to go when this run began.
         began: when it began, on the display's clock.
+        grows: whether further blocks may follow: then what is to go is that of the block under way.
     """
 
     campaign: str
@@ -62,10 +63,11 @@ class Status:
     pauses_s: tuple[float, ...] = ()
     remaining_s: float = 0.0
     began: float = 0.0
+    grows: bool = False
 
     def begin(self, run: PlannedRun, accel: str, remaining_s: float, now: float) -> Status:
         """Return the status when a run begins."""
-        fresh = Status(self.campaign, self.runs, self.blocks, self.finished, self.failed)
+        fresh = Status(self.campaign, self.runs, self.blocks, self.finished, self.failed, grows=self.grows)
         return replace(fresh, run=run, accel=accel_text(accel), remaining_s=remaining_s, began=now)
 
     def advance(self, news: Progress) -> Status:
@@ -85,7 +87,7 @@ def position(status: Status) -> str:
         return f"[{status.finished}/{status.runs}]"
     number = f"{status.run.order + 1:>{len(str(status.runs))}}"
     again = f" · attempt {status.run.attempt + 1}" if status.run.attempt else ""
-    block = f"block {status.run.block + 1}/{status.blocks}"
+    block = f"block {status.run.block + 1}" + ("" if status.grows else f"/{status.blocks}")
     return f"[{number}/{status.runs}] {block} · {status.run.label} · {status.accel}{again}"
 
 
@@ -99,7 +101,8 @@ def checkpoints(status: Status) -> str:
 
 def eta(status: Status, now: float) -> str:
     """Return what is still to go."""
-    return f"about {duration_text(max(status.remaining_s - (now - status.began), 0))} to go"
+    left = f"about {duration_text(max(status.remaining_s - (now - status.began), 0))} to go"
+    return f"{left} in this block" if status.grows else left
 
 
 class Display:
@@ -118,6 +121,10 @@ class Display:
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop showing."""
+
+    def lengthen(self, plan: Plan) -> None:
+        """Take note of a plan that has become longer."""
+        self.status = replace(self.status, runs=len(plan.runs), blocks=plan.repeats)
 
     def say(self, text: str) -> None:
         """Print a line."""
@@ -186,7 +193,7 @@ class LiveDisplay(Display):
         return Group(overall, Text(position(status)), Text(f"  {status.stage}  {checkpoints(status)}", style="cyan"))
 
 
-def make_display(console: Console, plan: Plan, finished: int) -> Display:
+def make_display(console: Console, plan: Plan, finished: int, *, grows: bool = False) -> Display:
     """Return the live display on a terminal, plain lines elsewhere."""
-    status = Status(plan.campaign, len(plan.runs), plan.repeats, finished)
+    status = Status(plan.campaign, len(plan.runs), plan.repeats, finished, grows=grows)
     return (LiveDisplay if console.is_terminal else Display)(console, status)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -74,7 +75,9 @@ def _lock(descriptor: int, folder: Path) -> None:
 
 
 def agree_on_plan(folder: Path, asked: Plan) -> Plan:
-    """Return the plan to follow: the stored one when it measures the same runs, else the one asked for, now stored.
+    """Return the plan to follow: the stored one where it measures the same, with the blocks asked for beyond it.
+
+    Without a stored one it is the one asked for, now stored.
 
     Raises:
         PlanChangedError: the stored plan measures other runs.
@@ -82,9 +85,12 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
     """
     stored = stored_plan(folder)
     if stored is None:
-        write_atomic(folder / "plan.json", plan_json(asked))
+        keep_plan(folder, asked)
         return asked
     require_same(stored, asked)
+    if asked.repeats > stored.repeats:
+        stored = replace(stored, repeats=asked.repeats, runs=asked.runs)
+        keep_plan(folder, stored)
     return stored
 
 
@@ -104,6 +110,15 @@ def stored_plan(folder: Path) -> Plan | None:
     except StoreError as error:
         error.logs = (path,)
         raise
+
+
+def keep_plan(folder: Path, plan: Plan) -> None:
+    """Write a plan into the campaign's folder.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    write_atomic(folder / "plan.json", plan_json(plan))
 
 
 def fresh_run_folder(folder: Path, run_id: str) -> Path:

@@ -16,14 +16,17 @@ from bench.files import store_error
 from bench.interrupt import SIGNALS
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
+from bench.plan.lengthen import looked, with_blocks
 from bench.plan.pace import Pace
-from bench.plan.plan import extent, plan_cells
+from bench.plan.plan import asks, extent, plan_cells
 from bench.record.index import Index
+from bench.record.ledger import read_entries
 from bench.record.run import is_recorded, quality_failures, read_record
 from bench.record.table import has_whole_tables
 from bench.run.display import make_display
-from bench.run.folder import aside, fresh_run_folder, set_aside
+from bench.run.folder import aside, fresh_run_folder, keep_plan, set_aside
 from bench.run.progress import phase_of
+from bench.run.until import Spent, measuring_s
 from bench.run.witness import last_words, logs_left, phase_reached
 from bench.tune.tuner import Tuner
 from bench.units import is_count
@@ -42,6 +45,7 @@ if TYPE_CHECKING:
     from bench.run.display import Display
     from bench.run.prepare import Prepared
     from bench.run.progress import Assets, Progress, RunOutcome
+    from bench.run.until import Until
 
 _MOST_EVIDENCE = 20
 _LONGEST_EVIDENCE = 500
@@ -66,7 +70,12 @@ class Measure(Protocol):
 
 @dataclass
 class Loop:
-    """Takes the runs of a plan one after another."""
+    """Takes the runs of a plan one after another.
+
+    Attributes:
+        wanted: how many of its blocks are asked for; None for all.
+        until: adds blocks until what was declared is decided; None for a plan that is as long as it is.
+    """
 
     plan: Plan
     prepared: Prepared
@@ -76,6 +85,8 @@ class Loop:
     measure: Measure
     console: Console
     tuner: Tuner = field(default_factory=Tuner)
+    wanted: int | None = None
+    until: Until | None = None
     interrupted: bool = False
     _cells: dict[str, Cell] = field(init=False)
     _estimates: dict[str, Estimate] = field(init=False)
@@ -169,8 +180,13 @@ class Loop:
         self.console.print(text, markup=False, soft_wrap=True)
 
     def remaining(self) -> list[PlannedRun]:
-        """Return the runs that are still to be measured, in order."""
-        return [run for run in self.plan.runs if not self.done(run.run_id)]
+        """Return the runs that are asked for and still to be measured, in order."""
+        blocks = self.plan.repeats if self.wanted is None else self.wanted
+        return [run for run in self.plan.runs if run.block < blocks and not self.done(run.run_id)]
+
+    def tried(self) -> bool:
+        """Return whether every run of the plan has been measured, or has failed at least once."""
+        return all(self.ledger.attempts(run.run_id) for run in self.plan.runs)
 
     def run(self) -> Exit:
         """Measure what is not measured yet; a SIGINT, SIGTERM or SIGHUP takes the pair down and ends the loop."""
@@ -179,7 +195,7 @@ class Loop:
         self.ledger.plan(run.run_id for run in self.plan.runs)
         self._introduce(remaining)
         finished = len(self.plan.runs) - len(remaining)
-        with make_display(self.console, self.plan, finished) as display:
+        with make_display(self.console, self.plan, finished, grows=self.until is not None) as display:
             handlers = {number: signal.getsignal(number) for number in SIGNALS}
             try:
                 asyncio.run(self._interruptible(self._measure_all(remaining, display)))
@@ -224,15 +240,57 @@ class Loop:
 
     async def _measure_all(self, remaining: Sequence[PlannedRun], display: Display) -> None:
         pace = Pace(self._estimate(run).seconds for run in remaining)
-        for run in remaining:
-            if self.interrupted:
+        while await self._measure_these(remaining, display, pace):
+            if self.until is None:
                 return
+            remaining = await self._next_block(self.until, display)
+            if not remaining:
+                return
+            pace.more(self._estimate(run).seconds for run in remaining)
+
+    async def _measure_these(self, runs: Sequence[PlannedRun], display: Display, pace: Pace) -> bool:
+        """Measure runs, and return whether that went on to the last of them."""
+        for run in runs:
+            if self.interrupted:
+                return False
             began = time.monotonic()
             measured = await self._until_measured(run, display, pace.left_s)
             pace.over(self._estimate(run).seconds, time.monotonic() - began if measured else None)
             if not measured and self.on_error.stop:
                 display.say("stopped at the first failed run, as on_error=stop asks")
-                return
+                return False
+        return not self.interrupted
+
+    async def _next_block(self, until: Until, display: Display) -> list[PlannedRun]:
+        """Return the runs of one more block; none where all is decided, or cannot be within the budget."""
+        blocks = self.plan.repeats
+        if not any(self.done(run.run_id) for run in self.plan.runs if run.block == blocks - 1):
+            display.say(f"no run of block {blocks} was measured: no further block is begun")
+            return []
+        self._keep(looked(self.plan, blocks))  # before it is asked: a look counts, whatever becomes of it
+        try:
+            await until.look(self.folder, blocks)
+        except StoreError as error:
+            display.say(f"what is decided so far is not known: {error.message}")
+        spent = Spent(blocks, measuring_s(read_entries(self.ledger.path)[0]))
+        display.say(until.standing(spent))
+        why = until.stop(spent)
+        if why:
+            display.say(why)
+            return []
+        self._keep(with_blocks(self.plan, blocks + 1))
+        self.wanted = blocks + 1
+        self.__dict__.pop("_index", None)  # it has the rows of the shorter plan
+        self.ledger.plan(run.run_id for run in self.plan.runs)
+        display.lengthen(self.plan)
+        runs = self.remaining()
+        require_disk([self._estimate(run) for run in runs], shutil.disk_usage(self.folder).free)
+        return runs
+
+    def _keep(self, plan: Plan) -> None:
+        if plan != self.plan:
+            keep_plan(self.folder, plan)
+            self.plan = plan
 
     async def _until_measured(self, run: PlannedRun, display: Display, ahead_s: float) -> bool:
         first = self.ledger.attempts(run.run_id)
@@ -328,8 +386,13 @@ class Loop:
         measured = len(plan.runs) - len(remaining)
         state = f", {measured} of them measured already" if measured else ""
         needs = f"about {duration_text(seconds)}, up to {gib(largest)} of memory"
+        if self.until is not None:
+            needs += f"; further blocks until it is known, at most {duration_text(self.until.budget_s)} of measuring"
+            needs += f" and {self.until.most} blocks"
         head = f"campaign {plan.campaign}: {extent(plan)}{state}; {under}; {needs}"
         self.console.print(f"{head}\nresults: {self.folder}", markup=False, soft_wrap=True)
+        for line in asks(plan.hypotheses):
+            self.console.print(line, markup=False, soft_wrap=True)
         if self.ledger.torn:
             text = f"ledger.jsonl: its last line was torn by a kill and has been cut off: {self.ledger.torn[:80]}"
             self.console.print(text, markup=False, soft_wrap=True)

@@ -8,7 +8,8 @@ that runs jobs side by side would also ruin what they measure. There is no launc
 from __future__ import annotations
 
 import itertools
-from typing import TYPE_CHECKING, Any
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.override_parser.overrides_parser import OverridesParser
@@ -24,6 +25,12 @@ if TYPE_CHECKING:
     from omegaconf import DictConfig
 
 
+Axes: TypeAlias = "Mapping[str, list[str]]"
+"""The overrides that each key takes, in the order given."""
+
+_WORKLOAD = {"workload", "workload.name"}
+_SIZE = re.compile(r"mem|smp|cpu\.l3_cache|cpu\.cache\..*\.size")
+
 ConfigStore.instance().store(
     group="hydra/sweeper",
     name="colo_bench",
@@ -31,6 +38,7 @@ ConfigStore.instance().store(
         "_target_": "hydra_plugins.colo_bench_sweeper.ColoBenchSweeper",
         "params": {},  # overrides that an experiment brings; the command line wins over them
         "grids": [],  # or several such sets, when the cells are no single grid
+        "arms": {},  # where a size is swept and no workload chosen: `every` of all cells, `mem` over RAM
     },
     provider="colo-bench",
 )
@@ -39,8 +47,14 @@ ConfigStore.instance().store(
 class ColoBenchSweeper(Sweeper):
     """Calls the task once, with the list of every composed configuration, in the order of the grids."""
 
-    def __init__(self, params: Mapping[str, Any] | None = None, grids: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        params: Mapping[str, Any] | None = None,
+        grids: Sequence[Mapping[str, Any]] = (),
+        arms: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
         self._grids = grids or [params or {}]
+        self._arms = arms or {}
 
     def setup(self, *, hydra_context: HydraContext, task_function: TaskFunction, config: DictConfig) -> None:
         """Keep what :meth:`sweep` needs."""
@@ -61,21 +75,48 @@ class ColoBenchSweeper(Sweeper):
         parser = OverridesParser.create(config_loader=loader)
         cells: dict[frozenset[str], list[str]] = {}
         for params in self._grids:
-            given = [f"{key}={value}" for key, value in params.items()] + list(arguments)
-            cells |= {frozenset(cell): cell for cell in grid(parser.parse_overrides(given))}
+            given = axes(parser.parse_overrides([*_written(params), *arguments]))
+            arms = {name: axes(parser.parse_overrides(_written(arm))) for name, arm in self._arms.items()}
+            for arm in with_arms(given, arms):
+                cells |= {frozenset(cell): cell for cell in grid(arm)}
         return self._task([loader.load_sweep_config(self.config, cell) for cell in cells.values()])
 
 
-def grid(overrides: Iterable[Override]) -> list[list[str]]:
-    """Return the overrides of each cell: the product of all sweeps, where the last of two overrides of one key wins.
+def _written(overrides: Mapping[str, Any]) -> list[str]:
+    return [f"{key}={value}" for key, value in overrides.items()]
+
+
+def axes(overrides: Iterable[Override]) -> Axes:
+    """Return the overrides that each key takes, one after another; the last of two overrides of one key wins.
 
     Raises:
         ConfigError: a sweep is continuous, so that it has no list of values.
     """
-    axes: dict[str, list[str]] = {}
-    for override in overrides:
-        axes[override.get_key_element()] = _choices(override)
-    return [list(cell) for cell in itertools.product(*axes.values())]
+    return {override.get_key_element(): _choices(override) for override in overrides}
+
+
+def grid(axes_: Axes) -> list[list[str]]:
+    """Return the overrides of each cell: the product of all sweeps."""
+    return [list(cell) for cell in itertools.product(*axes_.values())]
+
+
+def with_arms(given: Axes, arms: Mapping[str, Axes]) -> list[Axes]:
+    """Return what to measure: the arms where a size is swept and no workload chosen, else what was given.
+
+    An arm never overrides a key or a group that is chosen. That of ``mem`` is there where RAM is swept, at the first
+    value of everything else.
+    """
+    swept = [key for key, choices in given.items() if len(choices) > 1]
+    if not any(_SIZE.fullmatch(key) for key in swept) or _WORKLOAD & {key.lstrip("+~") for key in given}:
+        return [given]
+    first = {key: choices if key == "mem" else choices[:1] for key, choices in given.items()}
+    found = {"every": given} | ({"mem": first} if "mem" in swept else {})
+    return [_arm(arms[name], own) for name, own in found.items() if name in arms] or [given]
+
+
+def _arm(arm: Axes, given: Axes) -> Axes:
+    kept = {key: choices for key, choices in arm.items() if key.partition(".")[0] not in given}
+    return kept | dict(given)
 
 
 def _choices(override: Override) -> list[str]:

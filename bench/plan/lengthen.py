@@ -1,0 +1,35 @@
+"""More blocks of the same plan: drawn one after another from the seed, so that a longer plan begins as a shorter."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from bench.plan.plan import make_plan
+
+if TYPE_CHECKING:
+    from bench.plan.plan import Plan
+
+
+def first_blocks(plan: Plan, blocks: int) -> Plan:
+    """Return a plan without the blocks after the first so many."""
+    return replace(plan, repeats=blocks, runs=tuple(run for run in plan.runs if run.block < blocks))
+
+
+def with_blocks(plan: Plan, blocks: int) -> Plan:
+    """Return a plan with so many blocks: its runs, and those that come after them."""
+    longer = make_plan(
+        plan.campaign,
+        [one.cell for one in plan.cells],
+        repeats=blocks,
+        seed=plan.seed,
+        qemu=plan.qemu,
+        guest=plan.guest,
+        nodelay_sha256=plan.nodelay_sha256,
+    )
+    return replace(plan, repeats=blocks, runs=longer.runs)
+
+
+def looked(plan: Plan, blocks: int) -> Plan:
+    """Return a plan on which it is written that its verdicts were asked for after so many blocks."""
+    return replace(plan, looks=tuple(sorted({*plan.looks, blocks})))

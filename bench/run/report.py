@@ -1,0 +1,103 @@
+"""Starts the analysis, which is another program: for the report at the end, and for what is decided so far."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import StoreError
+from bench.exits import Exit
+from bench.owner import end_with_owner
+from bench.pair.ending import how_ended
+from bench.places import same_modules
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from rich.console import Console
+
+_REPORT_DEADLINE_S = 600
+
+
+def write_report(folder: Path, console: Console) -> bool:
+    """Have the report written by the analysis, which knows nothing of this process, and print where it is.
+
+    Raises:
+        StoreError: this machine does not let it be written, or not be finished.
+    """
+    later = f"the data are stored: python -m analysis {folder} builds it"
+    try:
+        status, said = _run_analysis((sys.executable, "-P", "-m", "analysis", os.fspath(folder)))
+    except subprocess.TimeoutExpired:
+        words = f"the report took longer than {_REPORT_DEADLINE_S} s"
+        raise StoreError(words, cause="report-unfinished", hint=later) from None
+    if status == Exit.HOST:
+        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
+    if status < 0:
+        raise StoreError(f"building the report {how_ended(status)}", cause="report-unfinished", hint=later)
+    if status:
+        console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
+        return False
+    for verdict in _verdicts(folder / "report" / "verdicts.json"):
+        console.print(f"{verdict['id']}: {verdict['sentence']}", markup=False, highlight=False)
+    console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
+    return True
+
+
+def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
+    """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
+    with subprocess.Popen(
+        argv,
+        env={**os.environ, **same_modules()},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=end_with_owner(),
+    ) as child:
+        try:
+            _, said = child.communicate(timeout=_REPORT_DEADLINE_S)
+        except BaseException:
+            child.kill()
+            raise
+    return child.returncode, said
+
+
+def _verdicts(path: Path) -> list[dict[str, Any]]:
+    """Return the verdicts that the analysis came to; none where no hypothesis was declared."""
+    try:
+        return list(json.loads(path.read_bytes())["verdicts"])
+    except (OSError, ValueError, KeyError):
+        return []
+
+
+async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
+    """Return the verdicts on what is measured so far, as ``verdicts.json`` has them; nothing else is built.
+
+    Raises:
+        StoreError: they could not be had; the message has what the analysis said.
+    """
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-P", "-m", "analysis", os.fspath(folder), "--only", "verdicts"),
+        env={**os.environ, **same_modules()},
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.DEVNULL,
+        stderr=asyncio.subprocess.PIPE,
+        preexec_fn=end_with_owner(),
+    )
+    try:
+        _, said = await asyncio.wait_for(child.communicate(), _REPORT_DEADLINE_S)
+    except TimeoutError:
+        raise StoreError(f"no verdicts within {_REPORT_DEADLINE_S} s", cause="report-unfinished") from None
+    finally:
+        if child.returncode is None:
+            child.kill()
+            await child.wait()
+    if child.returncode:
+        words = said.decode(errors="replace").strip().removeprefix("colo-bench: ") or how_ended(child.returncode)
+        raise StoreError(f"no verdicts: {words}", cause="report-unfinished")
+    return _verdicts(folder / "report" / "verdicts.json")
