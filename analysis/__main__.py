@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from analysis.commands import calibrate, compare, power
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
-from analysis.report.build import build_report
+from analysis.report.build import build_report, write_verdicts
 from analysis.streams import outlive_readers
 
 if TYPE_CHECKING:
@@ -55,18 +55,23 @@ def report(words: Sequence[str]) -> int:
     )
     parser.add_argument("--hypotheses", type=Path, metavar="FILE", help="YAML with other hypotheses: exploratory")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (report/ in the first folder)")
+    parser.add_argument("--only", choices=("verdicts",), help="write verdicts.json and nothing else")
     # figure.style=acm is spelled like the measuring command's settings.
     given = parser.parse_args([word.replace("figure.style=", "--style=", 1) for word in words])
     try:
         asked = read_hypotheses(given.hypotheses) if given.hypotheses else None
-        page = build_report([Path(one) for one in given.campaign], style=given.style, asked=asked, out=given.out)
+        folders = [Path(one) for one in given.campaign]
+        if given.only:
+            written = write_verdicts(folders, asked=asked, out=given.out)
+        else:
+            written = build_report(folders, style=given.style, asked=asked, out=given.out)
     except AnalysisError as error:
         sys.stderr.write(f"colo-bench: {error}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
         return UNWRITABLE
-    sys.stdout.write(f"{page}\n")
+    sys.stdout.write(f"{written}\n")
     return 0
 
 

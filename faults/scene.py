@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 TOKEN = "COLO_BENCH_FAULT"  # noqa: S105 - a variable's name; every process of a scene has it in its environment
 CAMPAIGN = "faulted"
-SMALL = ("mem=256M", "smp=1", "accel=tcg", "checkpoint.interval=0.1", "checkpoint.warmup=1")
+SMALL = ("mem=256M", "smp=1", "accel=tcg", "checkpoint.interval=0.1", "checkpoint.warmup=1", "on_error=continue")
 COUNT = 5
 BLOCKS = 2
 

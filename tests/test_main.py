@@ -73,7 +73,7 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
         (["workload=dirty", "workload.ratee=3"], "unknown key workload.ratee; did you mean rate?"),
         (["link.bandwith=1"], "unknown key link.bandwith; did you mean bandwidth?"),
         (["+link.extra=1"], "unknown key link.extra; legal: bandwidth, delay"),
-        (["+other=1"], "unknown key other; legal: accel, campaign"),
+        (["+other=1"], "unknown key other; legal: accel, budget, campaign"),
         (["+experiment=demo"], "what exists is set without a leading +"),
         (["mem=1G,4X"], "mem=4X: '4X' is not a size"),
         (["workload=idle,nope"], "unknown choice workload=nope"),

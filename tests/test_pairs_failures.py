@@ -68,6 +68,7 @@ def working_in(folder: Path) -> int | None:
 def stopped_primary(results: Path) -> tuple[int, int, dict[str, Any]]:
     """Stop the primary once checkpoints complete; return its pid, the command's status and its last ledger entry."""
     small = ("mem=256M", "smp=1", "accel=tcg", "link=unix", "checkpoint.interval=0.2", "checkpoint.count=200")
+    small += ("on_error=continue",)
     argv = (
         sys.executable,
         "-m",

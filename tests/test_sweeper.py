@@ -77,7 +77,6 @@ def test_what_is_chosen_stands(bench: Bench) -> None:
     assert len(shown) == 6
     assert "3 + 7 checkpoints, each 0.25 s" in bench(*sweep, "checkpoint.count=7").stdout
     assert "1 + 10 checkpoints by QEMU's own timer" in bench(*sweep, "checkpoint=timer").stdout
-    assert all("dirty working_set" in one for one in labels(bench(*sweep, "workload.rate=800")))
     assert "asks" not in bench(*sweep, "hypotheses=none").stdout
     assert all(" · idle · " in one for one in labels(bench(*sweep, "workload=idle")))
     assert all(" · idle · " in one for one in labels(bench("-m", "link=tcp,unix", "dry_run=true")))

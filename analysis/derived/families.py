@@ -16,20 +16,21 @@ if TYPE_CHECKING:
 _METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
 
 
-def adjust(findings: Sequence[Finding]) -> list[Finding]:
+def adjust(findings: Sequence[Finding], alpha: float = ALPHA) -> list[Finding]:
     """Adjust the p-values of the declared families; a word that does not survive becomes INCONCLUSIVE.
 
     The primary family is adjusted by Holm, the secondary one by Benjamini & Hochberg. Supports and refutations are
     adjusted apart, and each keeps its own error rate: after Holm the chance of any false support stays at 5 %, and that
     of any false refutation at 5 % (of either, in the whole family: up to 10 %); after Benjamini & Hochberg 5 % of the
-    supports are false on average at most, and 5 % of the refutations.
+    supports are false on average at most, and 5 % of the refutations. Where several looks were taken, ``alpha`` is the
+    level of this one, and the 5 % are those of all of them.
     """
     adjusted: dict[str, float] = {}
     for name in _METHODS:
         family = [one for one in findings if one.hypothesis.family == name and not one.exploratory]
         for word in ("SUPPORTED", "REFUTED"):
             adjusted |= _of_word([one for one in family if one.word == word], len(family), name)
-    return [_with(one, adjusted.get(one.hypothesis.id)) for one in findings]
+    return [_with(one, adjusted.get(one.hypothesis.id), alpha) for one in findings]
 
 
 def _of_word(said: Sequence[Finding], members: int, family: str) -> dict[str, float]:
@@ -40,10 +41,11 @@ def _of_word(said: Sequence[Finding], members: int, family: str) -> dict[str, fl
     return {one.hypothesis.id: float(pvalue) for one, pvalue in zip(said, raised, strict=False)}
 
 
-def _with(finding: Finding, adjusted: float | None) -> Finding:
+def _with(finding: Finding, adjusted: float | None, alpha: float) -> Finding:
     if adjusted is None:
         return replace(finding, adjusted=finding.pvalue)
-    if adjusted <= ALPHA:
+    if adjusted <= alpha:
         return replace(finding, adjusted=adjusted)
-    label = f"not after {ADJUSTED_BY[finding.hypothesis.family]}'s adjustment"
+    by = f"{ADJUSTED_BY[finding.hypothesis.family]}'s adjustment"
+    label = f"not after {by}" if adjusted > ALPHA else f"not yet: looks at fewer blocks came before, p {adjusted:.2g}"
     return replace(finding, adjusted=adjusted, word="INCONCLUSIVE", label=label)

@@ -77,6 +77,7 @@ class Finding:
         span: of the factor among the runs judged: doublings for a trend, 1 for a contrast; NaN for a value.
         exploratory: whether the hypothesis was not, or not in this form, declared before the data.
         notes: what a reader should know.
+        more_blocks: how many more would settle it, infinite for more than can be told; None where nothing tells.
     """
 
     hypothesis: Hypothesis
@@ -101,6 +102,7 @@ class Finding:
     span: float = float("nan")
     exploratory: bool = False
     notes: tuple[str, ...] = ()
+    more_blocks: float | None = None
 
     @property
     def sesoi_declared_over_span(self) -> float:

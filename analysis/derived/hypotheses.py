@@ -20,6 +20,7 @@ from analysis import stats
 from analysis.derived.declared import checked, declared
 from analysis.derived.families import adjust
 from analysis.derived.finding import ALPHA, Effect, Finding, LevelFinding, zeros_text
+from analysis.derived.looks import cost_of, level_of, looked_at
 from analysis.derived.needed import with_needed_blocks
 from analysis.derived.sentences import finding_sentence, level_words
 from analysis.derived.trend import Sample, estimate, judged, smallest_effect, tests
@@ -73,9 +74,13 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
     hypotheses = declared(campaign) if asked is None else checked(asked, campaign)
     # Some of the declared ones, picked when the data are known, would be a smaller family to adjust for.
     exploratory = asked is not None or not declared_before(campaign)
+    campaign, runs = looked_at(campaign, runs)
     questions = [question(campaign, runs, one) for one in hypotheses]
-    found = [replace(with_needed_blocks(judge(own), own), exploratory=exploratory) for own in questions]
-    return tuple(replace(one, sentence=finding_sentence(one)) for one in adjust(found))
+    found = [
+        replace(with_needed_blocks(judge(own), own, cost_of(campaign.plan)), exploratory=exploratory)
+        for own in questions
+    ]
+    return tuple(replace(one, sentence=finding_sentence(one)) for one in adjust(found, level_of(campaign.plan)))
 
 
 def declared_before(campaign: Campaign) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -21,12 +22,13 @@ UNDECIDED = "undecided"
 """The label of a finding whose interval holds both no effect and one that matters."""
 
 
-def with_needed_blocks(finding: Finding, asked: Question) -> Finding:
+def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> Finding:
     """Return an undecided trend or contrast with a note on the blocks that would settle it; any other as it is.
 
     Args:
         finding: of ``asked``.
         asked: the hypothesis and its runs, whose deviation within cell and block the blocks are planned with.
+        cost: how many times the blocks of a single look this one takes.
     """
     if finding.label != UNDECIDED:
         return finding
@@ -37,8 +39,11 @@ def with_needed_blocks(finding: Finding, asked: Question) -> Finding:
         return _noted(finding, "no cell has two runs, so nothing tells how many more blocks would settle it")
     if shown.sd == 0:
         return finding
-    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
-    return _noted(finding, _text(finding, needed, runs["block"].nunique()))
+    once = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
+    needed = None if once is None else math.ceil(once * cost)
+    blocks = runs["block"].nunique()
+    more = math.inf if needed is None else max(needed - blocks, 1)
+    return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
 
 
 def _noted(finding: Finding, note: str) -> Finding:

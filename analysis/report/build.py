@@ -57,6 +57,25 @@ def build_report(
     return target / "report.html"
 
 
+def write_verdicts(
+    folders: Sequence[Path], *, asked: Sequence[Hypothesis] | None = None, out: Path | None = None
+) -> Path:
+    """Write ``verdicts.json`` alone, without figures and page, and return its path.
+
+    Args:
+        folders: as for :func:`build_report`.
+        asked: the same.
+        out: the same.
+
+    Raises:
+        AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
+        OSError: the file cannot be written.
+    """
+    path = (out or folders[0] / "report") / "verdicts.json"
+    _write(path, verdicts_json(derive(load_study(folders), asked)).encode())
+    return path
+
+
 def _seed(folder: Path) -> int | None:
     """Return the seed of a campaign that has been read: of several that are joined, the study keeps the first plan."""
     return Plan.model_validate_json((folder / "plan.json").read_bytes()).seed

@@ -8,6 +8,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from analysis.derived.digits import rounded
+from analysis.derived.looks import level_of
 
 if TYPE_CHECKING:
     from analysis.derived.finding import Effect, Finding
@@ -29,6 +30,8 @@ def verdicts_json(results: Results) -> str:
         "hypotheses_sha256": plan.hypotheses_sha256,
         "accels": list(results.cells.accels),
         "noise_floor": results.diagnostics.noise_floor,
+        "looks": list(plan.looks),
+        "level": level_of(plan),
         "verdicts": [_verdict(finding) for finding in results.findings],
     }
     return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -57,6 +60,7 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "strata": finding.strata,
         "interaction_pvalue": finding.interaction_pvalue,
         "levels": [{**asdict(level), "effect": _effect(level.effect)} for level in finding.levels],
+        "more_blocks": finding.more_blocks,
         "notes": list(finding.notes),
     }
 

@@ -101,7 +101,8 @@ def _levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
 def _moved(density: FloatArray | None, grid: FloatArray, before: int, look: int) -> FloatArray:
     """Return the density of the standardised sum at a look, from that of those who had not stopped before."""
     if density is None:
-        return np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+        first: FloatArray = np.exp(-(grid**2) / 2) / np.sqrt(2 * np.pi)
+        return first
     kept, added = np.sqrt(before / look), np.sqrt(1 - before / look)
     shrunk = np.interp(grid, grid * kept, density, left=0.0, right=0.0) / kept
     noise = np.exp(-((grid / added) ** 2) / 2) / (np.sqrt(2 * np.pi) * added)

@@ -85,11 +85,14 @@ class Plan(Record):
     guest: dict[str, Any] = {}
     hypotheses: tuple[dict[str, Any], ...] = ()
     hypotheses_sha256: str = ""
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
 
     @model_validator(mode="after")
     def _no_run_twice(self) -> Plan:
         if len({run.run_id for run in self.runs}) != len(self.runs):
             raise ValueError("two runs are the same one")
+        if list(self.looks) != sorted(set(self.looks)):
+            raise ValueError("looks are after more and more blocks")
         return self
 
 

@@ -59,6 +59,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
                 "campaign": f"{one.plan.campaign} + {other.plan.campaign}",
                 "command": "\n".join(dict.fromkeys((one.plan.command, other.plan.command))),
                 "runs": (*one.plan.runs, *planned),
+                "looks": _looks(one.plan, other.plan, blocks),
             }
         ),
         plan_sha256=f"{one.plan_sha256} + {other.plan_sha256}",
@@ -69,6 +70,14 @@ def join(one: Campaign, other: Campaign) -> Campaign:
         unfinished=(*one.unfinished, *other.unfinished),
         notes=(*one.notes, *other.notes),
     )
+
+
+def _looks(one: Plan, other: Plan, blocks: int) -> tuple[int, ...]:
+    """Return the looks at both: who looked at one and then measured the other has looked before."""
+    if not one.looks and not other.looks:
+        return ()
+    last = 1 + max(run.block for run in other.runs)
+    return (*(one.looks or (blocks,)), *(blocks + look for look in other.looks or (last,)))
 
 
 def _later(run: Run, blocks: int, order: int, folders: int) -> Run:

@@ -48,7 +48,7 @@ def questions_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
             str(one["id"]),
             str(one.get("sentence", "")),
             one["word"] != _OPEN,
-            float(one["more_blocks"]) if one.get("more_blocks") is not None else None,
+            float(one["more_blocks"]) if one.get("more_blocks") is not None else None,  # "inf" is a text in JSON
         )
         for one in primary or told
     )

@@ -1,0 +1,81 @@
+"""Verdicts of a campaign that was looked at again and again: whole blocks, and a level for each look."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fixtures.fake_campaign import IDLE, Fake, write_campaign
+
+from analysis.__main__ import main
+from analysis.derived.hypotheses import judge_all
+from analysis.derived.looks import level_of
+from analysis.derived.results import derive
+from analysis.stats.sequential import look_level
+from analysis.stored.load import load_campaign
+from analysis.stored.study import load_study
+
+GROWS = {"id": "H1", "claim": "It grows.", "factor": "mem"}
+FAKE = Fake(
+    mems=(1 << 29, 1 << 30, 1 << 31), workloads=(IDLE,), links=("unix",), repeats=6, count=6, hypotheses=(GROWS,)
+)
+
+
+def looked(folder: Path, *looks: int) -> Path:
+    """Write looks into a plan as the campaign does; its hash stands in no run."""
+    plan = json.loads((folder / "plan.json").read_text())
+    (folder / "plan.json").write_text(json.dumps(plan | {"looks": list(looks)}))
+    return folder
+
+
+def test_a_look_is_at_whole_blocks(tmp_path: Path) -> None:
+    campaign = load_campaign(looked(write_campaign(tmp_path, FAKE), 3))
+    results = derive(campaign)
+    [finding] = results.findings
+    [first] = judge_all(replace(campaign, plan=campaign.plan.model_copy(update={"looks": ()})), results.runs)
+    assert finding.runs < first.runs
+    assert finding.runs * 2 == first.runs
+
+
+def test_the_level_is_that_of_the_looks_on_record(tmp_path: Path) -> None:
+    plan = load_campaign(write_campaign(tmp_path, FAKE)).plan
+    assert level_of(plan) == 0.05
+    assert level_of(plan.model_copy(update={"looks": (6,)})) == 0.05
+    assert level_of(plan.model_copy(update={"looks": (1, 6)})) == look_level([1, 6])
+
+
+def test_what_a_single_look_decides_may_be_open_after_many(tmp_path: Path) -> None:
+    once = derive(load_campaign(looked(write_campaign(tmp_path / "a", FAKE), 6))).findings[0]
+    early = derive(load_campaign(looked(write_campaign(tmp_path / "b", FAKE), 1, 2))).findings[0]
+    assert early.word == "INCONCLUSIVE"
+    assert once.word != "INCONCLUSIVE"
+
+
+def test_campaigns_that_are_joined_were_looked_at_one_after_the_other(tmp_path: Path) -> None:
+    one = looked(write_campaign(tmp_path / "a", FAKE), 6)
+    other = write_campaign(tmp_path / "b", replace(FAKE, name="other"))
+    assert load_study([one, other]).plan.looks == (6, 12)
+    assert load_study([looked(one), other]).plan.looks == ()
+
+
+@pytest.mark.parametrize("looks", [[2, 1], [1, 1], [0], ["x"]])
+def test_looks_that_are_none_are_refused(tmp_path: Path, looks: list[Any]) -> None:
+    folder = looked(write_campaign(tmp_path, FAKE), *looks)
+    assert main([str(folder), "--only", "verdicts"]) != 0
+
+
+def test_verdicts_alone_are_those_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = looked(write_campaign(tmp_path, FAKE), 1, 6)
+    assert main([str(folder), "--only", "verdicts"]) == 0
+    path = folder / "report" / "verdicts.json"
+    assert capsys.readouterr().out.strip() == str(path)
+    assert [one.name for one in path.parent.iterdir()] == ["verdicts.json"]
+    alone = path.read_bytes()
+    assert main([str(folder)]) == 0
+    assert path.read_bytes() == alone
+    tree = json.loads(alone)
+    assert (tree["looks"], tree["level"]) == ([1, 6], pytest.approx(look_level([1, 6])))
+    assert "more_blocks" in tree["verdicts"][0]
