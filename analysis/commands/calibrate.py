@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 from analysis.commands.terminal import console, print_table, reported
 from analysis.derived.calibration import FEWEST_STUDIES, STUDIES, rates, table
 from analysis.derived.layouts import layouts_of
+from analysis.derived.looking_rates import MOST_BLOCKS
 from analysis.derived.model import model_of
 from analysis.derived.stalls import always_note
+from analysis.stats.sequential import cost_in_blocks
 from analysis.stats.simulate import Model
 from analysis.stored.study import load_study
 
@@ -43,6 +45,8 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
         out.print(f"Outside their band: {'; '.join(named)}.")
     else:
         out.print("Every method that conclusions are drawn with is inside its band.")
+    costs = (f"{cost_in_blocks(range(1, last + 1)):.1f} times at {last}" for last in (4, 8, 16, MOST_BLOCKS))
+    out.print(f"Looking after every block takes more blocks than a single look for the same power: {', '.join(costs)}.")
 
 
 def _row(row: dict[str, object]) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.stats import t as t_distribution
 
 from analysis import stats
-from analysis.derived import effect_rates, family_rates
+from analysis.derived import effect_rates, family_rates, looking_rates
 from analysis.derived.cell_table import t_interval
 from analysis.derived.layouts import assumed, told_apart
 from analysis.derived.model import model_of
@@ -43,7 +43,7 @@ STUDIES = 2_000
 """Simulated campaigns per question, unless asked otherwise."""
 
 QUESTIONS = (
-    *("type I error", "power", "coverage", "verdict", "equivalence", "comparison"),
+    *("type I error", "power", "coverage", "verdict", "equivalence", "comparison", "looking"),
     *("families", "interaction", "value", "noise floor", "RAM split", "page cost", "drift", "failures", "modes"),
 )
 """What is asked of the methods; ``quantity`` in the table."""
@@ -124,6 +124,7 @@ def rates(
 def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[str, Callable[[], Iterable[Rate]]]:
     fewer = max(studies // _FEWER, FEWEST_STUDIES)
     return {
+        "looking": lambda: looking_rates.looking(model, of, studies=fewer, seed=seed),
         "families": lambda: family_rates.families(model, of, studies=fewer, seed=seed),
         "interaction": lambda: family_rates.interactions(model, of, studies=studies, seed=seed),
         "value": lambda: family_rates.values(model, studies=studies, seed=seed),

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.derived.sentences import percent_change
 from analysis.report import words
+from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.text import EXPLORATORY, MISSING, accel_text, figures_text, listed, ms_text, plural
 
@@ -23,6 +24,7 @@ _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}
 def context(results: Results) -> dict[str, Any]:
     """Return what the template needs to answer first."""
     return {
+        "first": first_screen(results),
         "verdicts": [_verdict(finding, _cause(finding, results)) for finding in results.findings],
         "tally": tally(results.findings),
         "legend": words.legend(results.findings),
@@ -209,7 +211,7 @@ def _pages_heading(results: Results) -> str:
     ]
     if told:
         return f"One more dirty page adds {listed(told)} to the pause, from run to run"
-    return "What one more dirty page adds to the pause cannot be told from this campaign"
+    return ""
 
 
 def _without_accel(results: Results, where: str) -> str:

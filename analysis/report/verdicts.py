@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.derived.digits import rounded
 from analysis.derived.looks import level_of
+from analysis.report.first import first_screen
 
 if TYPE_CHECKING:
     from analysis.derived.finding import Effect, Finding
@@ -32,9 +33,16 @@ def verdicts_json(results: Results) -> str:
         "noise_floor": results.diagnostics.noise_floor,
         "looks": list(plan.looks),
         "level": level_of(plan),
+        **_first(results),
         "verdicts": [_verdict(finding) for finding in results.findings],
     }
     return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _first(results: Results) -> dict[str, Any]:
+    """Return the first screen, which a terminal shows too."""
+    first = first_screen(results)
+    return {name: list(said) if isinstance(said, tuple) else said for name, said in asdict(first).items()}
 
 
 def _verdict(finding: Finding) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from bench.pair.ending import how_ended
 from bench.places import same_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from rich.console import Console
@@ -43,8 +43,8 @@ def write_report(folder: Path, console: Console) -> bool:
     if status:
         console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
         return False
-    for verdict in _verdicts(folder / "report" / "verdicts.json"):
-        console.print(f"{verdict['id']}: {verdict['sentence']}", markup=False, highlight=False)
+    for line in _first_screen(_told(folder)):
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
     console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
     return True
 
@@ -67,12 +67,22 @@ def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
     return child.returncode, said
 
 
-def _verdicts(path: Path) -> list[dict[str, Any]]:
-    """Return the verdicts that the analysis came to; none where no hypothesis was declared."""
+def _told(folder: Path) -> dict[str, Any]:
+    """Return what the analysis came to; nothing where it left no file that can be read."""
     try:
-        return list(json.loads(path.read_bytes())["verdicts"])
-    except (OSError, ValueError, KeyError):
-        return []
+        return dict(json.loads((folder / "report" / "verdicts.json").read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return {}
+
+
+def _first_screen(told: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what the page says first, in the same words; each verdict where nothing was asked of the pause."""
+    if not told.get("question"):
+        yield from (f"{one['id']}: {one['sentence']}" for one in told.get("verdicts", []))
+        return
+    yield from ("", told["question"])
+    yield from (f"  {line}" for line in told.get("answers", []))
+    yield from (*told.get("explained", []), " ".join([told.get("sure", ""), *told.get("surer", [])]), "")
 
 
 async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
@@ -100,4 +110,4 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
     if child.returncode:
         words = said.decode(errors="replace").strip().removeprefix("colo-bench: ") or how_ended(child.returncode)
         raise StoreError(f"no verdicts: {words}", cause="report-unfinished")
-    return _verdicts(folder / "report" / "verdicts.json")
+    return list(_told(folder).get("verdicts", []))

@@ -29,8 +29,9 @@ _P95, _P99 = 100, 500
 class CellSummary:
     """One cell's figures, over its measured runs and without their warm-up.
 
-    The medians are medians of the runs' medians; the tail quantiles pool the checkpoints of all runs. Pauses are in
-    seconds, NaN where there is nothing to say. ``doubtful`` of the runs failed their quality check.
+    Medians and tail quantiles are medians over runs of each run's own, as on the report's page. Pauses are in seconds,
+    NaN where there is nothing to say. ``shortest`` is the run with the fewest checkpoints; ``doubtful`` of the runs
+    failed their quality check.
     """
 
     label: str
@@ -38,6 +39,7 @@ class CellSummary:
     runs: int
     doubtful: int
     checkpoints: int
+    shortest: int
     median_pause_s: float
     p95_pause_s: float
     p99_pause_s: float
@@ -59,16 +61,16 @@ def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> Cell
     tables = list(read.values())
     pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
     dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]
-    pooled = np.concatenate(pauses) if pauses else np.array([np.nan])
     return CellSummary(
         label=planned.label,
         accel=planned.cell.accel,
         runs=len(tables),
         doubtful=sum(_doubtful(home) for home in read),
         checkpoints=sum(len(one) for one in pauses),
+        shortest=min((len(one) for one in pauses), default=0),
         median_pause_s=_median([float(np.median(one)) for one in pauses]),
-        p95_pause_s=float(np.quantile(pooled, 0.95)),
-        p99_pause_s=float(np.quantile(pooled, 0.99)),
+        p95_pause_s=_median([float(np.quantile(one, 0.95)) for one in pauses]),
+        p99_pause_s=_median([float(np.quantile(one, 0.99)) for one in pauses]),
         median_dirty_pages=_median([float(np.median(one)) for one in dirty]),
     )
 
@@ -118,7 +120,7 @@ def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
 
 
 def _tail(row: CellSummary, quantile_s: float, least: int) -> str:
-    doubt = "†" if row.checkpoints < least * row.runs else ""
+    doubt = "†" if row.shortest < least else ""
     return _number(quantile_s * _MS, 1) + doubt
 
 

@@ -1,0 +1,176 @@
+"""The first screen: the question in words, one sentence for each factor, what explains it, and how sure that is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from analysis.derived.hypotheses import question
+from analysis.derived.looks import level_of
+from analysis.derived.parts import PARTS, growth, pause_parts
+from analysis.derived.sentences import percent_change, where_text
+from analysis.stored.factors import factor_text
+from analysis.text import figures_text, listed, ms_text, percent_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analysis.derived.finding import Finding
+    from analysis.derived.parts import Parts
+    from analysis.derived.results import Results
+
+_PAUSES = {"pause", "pause_mean"}
+_TRANSPORT = PARTS[-1]
+_MUCH = 0.25
+"""Share of the pause from which on waiting for the transport is said to be much of it."""
+
+_SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs", "cpu.l3_cache": "An L3 cache"}
+_ARMS = {"fixed": "by itself (the same pages dirtied) ", "mem": "through the pages that a larger guest dirties "}
+_VERBS = {
+    ("increasing", "SUPPORTED"): "lengthens the pause",
+    ("increasing", "REFUTED"): "does not lengthen the pause by as much as matters ({matters})",
+    ("increasing", "INCONCLUSIVE"): "may or may not lengthen the pause",
+    ("decreasing", "SUPPORTED"): "shortens the pause",
+    ("decreasing", "REFUTED"): "does not shorten the pause by as much as matters ({matters})",
+    ("decreasing", "INCONCLUSIVE"): "may or may not shorten the pause",
+    ("none", "SUPPORTED"): "makes no difference to the pause that matters ({matters})",
+    ("none", "REFUTED"): "makes a difference to the pause that matters ({matters})",
+    ("none", "INCONCLUSIVE"): "may or may not make a difference to the pause",
+}
+
+
+@dataclass(frozen=True)
+class FirstScreen:
+    """What a person reads first; every field is whole sentences, empty where there is nothing to say.
+
+    Attributes:
+        question: what was asked.
+        answers: one for each factor.
+        explained: what the pause, and its growth, is made of.
+        sure: how far the answers can be trusted.
+        surer: what would make them surer.
+    """
+
+    question: str = ""
+    answers: tuple[str, ...] = ()
+    explained: tuple[str, ...] = ()
+    sure: str = ""
+    surer: tuple[str, ...] = ()
+
+
+def first_screen(results: Results) -> FirstScreen:
+    """Return the first screen of a campaign that asks what a factor does to the pause; an empty one of any other."""
+    by_factor: dict[str, list[Finding]] = {}
+    for finding in results.findings:
+        hypothesis = finding.hypothesis
+        if hypothesis.family == "primary" and hypothesis.kind != "value" and hypothesis.outcome in _PAUSES:
+            by_factor.setdefault(str(hypothesis.factor), []).append(finding)
+    if not by_factor:
+        return FirstScreen()
+    asked = [one for found in by_factor.values() for one in found]
+    return FirstScreen(
+        question=_question(asked),
+        answers=tuple(_answer(factor, found) for factor, found in by_factor.items()),
+        explained=tuple(_explained(results, asked)),
+        sure=_sure(results, asked),
+        surer=tuple(_surer(results, asked)),
+    )
+
+
+def _question(asked: Sequence[Finding]) -> str:
+    sizes, others = (
+        listed(list(dict.fromkeys(_named(str(one.hypothesis.factor)) for one in asked if one.hypothesis.kind == kind)))
+        for kind in ("trend", "contrast")
+    )
+    parts = [f"does the pause grow with {sizes}"] * bool(sizes) + [f"does it depend on the {others}"] * bool(others)
+    said = ", and ".join(parts).replace("does it depend", "does the pause depend" if not sizes else "does it depend")
+    return f"{said[:1].upper()}{said[1:]}?"
+
+
+def _named(factor: str) -> str:
+    return {"smp": "the number of vCPUs", "cpu.l3_cache": "L3 cache"}.get(factor, factor_text(factor))
+
+
+def _answer(factor: str, found: Sequence[Finding]) -> str:
+    subject = _SUBJECTS.get(factor, f"{_named(factor)[:1].upper()}{_named(factor)[1:]}")
+    return f"{subject} {'; '.join(_clause(one) for one in found)}."
+
+
+def _clause(finding: Finding) -> str:
+    """Return what a factor does in one case: verb, size and interval, per doubling and in units."""
+    hypothesis = finding.hypothesis
+    where = dict(hypothesis.where)
+    arm = _ARMS.get(str(where.pop("workload.scaling", ("",))[0]), "")
+    case = arm or (f"({where_text(finding)}) " if where else "")
+    per = " per doubling" if hypothesis.kind == "trend" else ""
+    verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{100 * finding.sesoi:.3g} %{per}")
+    if math.isnan(finding.effect.estimate):
+        return f"{case}{verb}: nothing can be compared yet"
+    return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)}"
+
+
+def _units(finding: Finding) -> str:
+    effect = finding.absolute
+    if math.isnan(effect.estimate):
+        return ""
+    low, middle, high = (figures_text(end, signed=True) for end in (effect.low, effect.estimate, effect.high))
+    return f", {middle} {finding.absolute_unit} [{low}, {high}]"
+
+
+def _explained(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
+    runs = results.runs[results.runs["quality_ok"]]
+    whole = pause_parts(runs)
+    if whole is None:
+        return
+    yield f"A pause of {ms_text(1e3 * whole.whole_s)} ms (mean over all cells) is {_listed_parts(whole)}."
+    for finding in asked:
+        if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED":
+            continue
+        own = question(results.campaign, results.runs, finding.hypothesis)
+        grown = growth(own.runs, str(finding.hypothesis.factor), own.others)
+        if grown is not None and grown[1].whole_s > 0:
+            ends, parts = grown
+            where = where_text(finding)
+            case = f" ({where})" if where else ""
+            yield f"From {ends}{case} it grows by {ms_text(1e3 * parts.whole_s)} ms: {_listed_parts(parts)}."
+    if whole.share(_TRANSPORT) >= _MUCH and "tcp" in set(runs["link.transport"]):
+        yield (
+            f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport and no matter of size: "
+            "over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
+            "link=nodelay shows the size alone."
+        )
+
+
+def _listed_parts(parts: Parts) -> str:
+    return listed([f"{percent_text(own / parts.whole_s)} {name} ({_ms(own)})" for name, own in parts.parts])
+
+
+def _ms(seconds: float) -> str:
+    return f"{figures_text(1e3 * seconds)} ms"
+
+
+def _sure(results: Results, asked: Sequence[Finding]) -> str:
+    plan = results.campaign.plan
+    blocks = plan.looks[-1] if plan.looks else len({run.record.block for run in results.campaign.runs})
+    exploratory = [one for one in asked if one.exploratory]
+    if exploratory:
+        return "What was asked was not declared in this form before the data: the answers are exploratory."
+    said = f"How sure: {plural(blocks, 'block')}, every cell once in each"
+    if len(plan.looks) > 1:
+        said += f", looked at {len(plan.looks)} times"
+    wrong = "a false yes comes up in at most 5 of 100 such campaigns, a false no in as many"
+    level = f" (this look has {100 * level_of(plan):.2g} % of its own)" if len(plan.looks) > 1 else ""
+    return f"{said}; {wrong}, all looks and all questions together{level}."
+
+
+def _surer(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
+    needs = [one.more_blocks for one in asked if one.word == "INCONCLUSIVE" and one.more_blocks is not None]
+    if needs and math.isfinite(max(needs)):
+        yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
+    elif any(one.word == "INCONCLUSIVE" for one in asked):
+        yield "More blocks, or link=nodelay where the transport makes most of the pause, would decide what is open."
+    else:
+        yield "More blocks would narrow the intervals: a larger budget, or repeats=N, continues this campaign."
+    if "tcg" in results.cells.accels:
+        yield "Under KVM the milliseconds would be those of a real machine."
