@@ -25,6 +25,7 @@ _TRANSPORT = PARTS[-1]
 _MUCH = 0.25
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
+_NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
 _SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs", "cpu.l3_cache": "An L3 cache"}
 _ARMS = {"fixed": "by itself (the same pages dirtied) ", "mem": "through the pages that a larger guest dirties "}
 _VERBS = {
@@ -83,13 +84,13 @@ def _question(asked: Sequence[Finding]) -> str:
         listed(list(dict.fromkeys(_named(str(one.hypothesis.factor)) for one in asked if one.hypothesis.kind == kind)))
         for kind in ("trend", "contrast")
     )
-    parts = [f"does the pause grow with {sizes}"] * bool(sizes) + [f"does it depend on the {others}"] * bool(others)
+    parts = [f"does the pause grow with {sizes}"] * bool(sizes) + [f"does it depend on {others}"] * bool(others)
     said = ", and ".join(parts).replace("does it depend", "does the pause depend" if not sizes else "does it depend")
     return f"{said[:1].upper()}{said[1:]}?"
 
 
 def _named(factor: str) -> str:
-    return {"smp": "the number of vCPUs", "cpu.l3_cache": "L3 cache"}.get(factor, factor_text(factor))
+    return _NAMES.get(factor, factor_text(factor))
 
 
 def _answer(factor: str, found: Sequence[Finding]) -> str:

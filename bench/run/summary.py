@@ -120,7 +120,7 @@ def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
 
 
 def _tail(row: CellSummary, quantile_s: float, least: int) -> str:
-    doubt = "†" if row.shortest < least else ""
+    doubt = "†" if row.runs and row.shortest < least else ""
     return _number(quantile_s * _MS, 1) + doubt
 
 
