@@ -20,7 +20,7 @@ from rich.text import Text
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.exits import Exit, last_door, listening
-from bench.measure.snapshot import Snapshot, take_snapshot
+from bench.host.host import HERE
 from bench.places import results_folder
 from bench.plan.estimate import estimate, gib, largest_mem
 from bench.provision import commands
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
     from rich.console import Console
+
+    from bench.measure.snapshot import Snapshot
 
     Say = Callable[[str], None]
 
@@ -230,7 +232,7 @@ def checks(qemu: str, say: Say, *, probe: bool) -> Iterator[Check]:
         probe: whether to boot guests to find out about KVM and COLO; otherwise only what is remembered is told.
     """
     # Before the probes, which would show in it.
-    snapshot, others = take_snapshot(), tuple(_other_qemus())
+    snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
     yield from _provision_checks(qemu, say, probe=probe)
     yield check_memory(snapshot, Cell(mem=512 << 20, smp=1, workload=Idle()))

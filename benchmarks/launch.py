@@ -13,8 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.host.topology import local_topology
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
-from bench.pair.host import Hosts, LocalHost
 from bench.pair.pair import concrete_spec
 from bench.pair.procedure import colo_steps
 from bench.plan.plan import PlannedRun
@@ -79,8 +79,7 @@ def bare(setting: Setting, cell: Cell) -> float:
     environment = {**os.environ, **dict(setting.binary.env)}
     with tempfile.TemporaryDirectory(prefix="colo-bench-bare-") as name:
         started = time.monotonic()
-        hosts = Hosts(LocalHost(), LocalHost())
-        spec = concrete_spec(cell, setting.binary, setting.guest, setting.features, hosts, frozenset())
+        spec = concrete_spec(cell, setting.binary, setting.guest, setting.features, local_topology(), frozenset())
         sides = {"primary": primary_argv(spec), "secondary": secondary_argv(spec)}
         children, monitors = [], {}
         try:

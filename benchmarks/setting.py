@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 from bench.config.model import Cell, Checkpoint, Link
 from bench.format import phases
 from bench.measure.triggers import NETWORK_EVENTS
-from bench.pair.console import open_console
 from bench.pair.features import Features, probe_features
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps
@@ -53,7 +52,7 @@ async def running_pair(setting: Setting, cell: Cell) -> AsyncIterator[Pair]:
     """Provide a pair in the COLO state, without traces."""
     with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
         async with open_pair(cell, setting.binary, setting.guest, setting.features, Path(name)) as pair:
-            async with open_console(pair.folder / "primary" / "serial.sock") as console:
+            async with pair.console("primary") as console:
                 await pair.guarded(_to_ready(pair, cell, console.ready))
             await pair.guarded(pair.reach_colo(cell.deadlines.colo))
             yield pair

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from bench.config.model import Cache, CacheLevel, Cell, Checkpoint, Cpu, Devices, Host, Link, Trace
+from bench.host.links import planned_addresses
 from bench.pair.argv import cpu_option, primary_argv, secondary_argv
 from bench.pair.features import MODERN, Features
 from bench.pair.spec import PairSpec, Ports, planned_spec
@@ -30,8 +31,7 @@ CASES = {
     "old-qemu-netns": spec(
         Cell(mem="1G", smp=2, accel="tcg", workload=Dirty(), host=Host(kind="netns")),
         Features("reconnect=1", ("x-colo",), smp_cache=False, trace_events=frozenset()),
-        primary_address="192.0.2.1",
-        secondary_address="192.0.2.2",
+        addresses=planned_addresses("netns"),
     ),
     "virtio-watch": spec(
         Cell(

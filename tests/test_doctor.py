@@ -10,6 +10,7 @@ from bench.config.model import Cell
 from bench.doctor import FEATURES, Check
 from bench.errors import ProvisionError
 from bench.exits import Exit
+from bench.host import host
 from bench.measure.snapshot import Snapshot
 from bench.provision.guest import Guest
 from bench.provision.kvm import Verdict
@@ -125,7 +126,7 @@ def test_a_line_shows_status_name_finding_and_fix() -> None:
 def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine on which nothing was fetched and no kernel is asked."""
     monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / "cache"))
-    monkeypatch.setattr(doctor, "take_snapshot", lambda: QUIET)
+    monkeypatch.setattr(host, "take_snapshot", lambda: QUIET)
     monkeypatch.setattr(doctor, "_other_qemus", lambda: iter(()))
     monkeypatch.setattr(doctor, "_try_feature", lambda _feature: None)
     monkeypatch.setattr(doctor, "_free_bytes", lambda: {"the cache": 50 << 30})

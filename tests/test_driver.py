@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -70,7 +69,6 @@ class FakePair:
     def __init__(self, counted: CheckpointCounter, cell: Any) -> None:
         self.counted = counted
         self.spec = planned_spec(cell, None, None)
-        self.hosts = SimpleNamespace(primary=SimpleNamespace(command=lambda argv: argv))
         self.poked_under_way: list[bool] = []
 
     async def carry_out(self, _steps: object) -> None:

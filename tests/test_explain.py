@@ -15,9 +15,12 @@ import pytest
 from fake_qmp import SILENCE, fake_qmp
 
 from bench.errors import BenchError, ColoError, GuestError, HostError, MeasureError, QmpError
+from bench.host import host as host_module
+from bench.host.host import Here
+from bench.host.topology import Node, Topology, local_topology
 from bench.pair import explain as module
 from bench.pair.explain import explained, link_is_up
-from bench.pair.host import Host, LocalHost, NetnsHost
+from bench.pair.host import entering
 from bench.pair.pair import refused
 from bench.pair.process import Process, launch
 from bench.pair.qmp import connect
@@ -48,7 +51,7 @@ def explain(
     *,
     meanwhile: Callable[[Sides], None] = lambda _: None,
     answers: tuple[Callable[..., Any], Callable[..., Any]] = (answer, answer),
-    hosts: dict[str, Host] | None = None,
+    topology: Topology | None = None,
 ) -> BenchError:
     """Explain a failure of two live processes, after something was done to them."""
 
@@ -64,9 +67,7 @@ def explain(
                 monitor = await connect(side, home / "qmp.sock", None, 5)
                 monitors[side] = await stack.enter_async_context(monitor)
             meanwhile(processes)
-            return await explained(
-                error, processes, monitors, hosts or {"primary": LocalHost(), "secondary": LocalHost()}
-            )
+            return await explained(error, processes, monitors, topology or local_topology())
 
     return asyncio.run(scenario())
 
@@ -174,15 +175,15 @@ def test_a_cable_that_was_pulled_is_named(
 ) -> None:
     asked: list[tuple[str, ...]] = []
 
-    async def run(argv: tuple[str, ...], _deadline_s: float) -> str:
+    async def run(argv: tuple[str, ...], _deadline_s: float, **_: Any) -> str:
         asked.append(argv)
         if isinstance(shown, HostError):
             raise shown
         return shown
 
-    monkeypatch.setattr(module, "run", run)
-    hosts: dict[str, Host] = {"primary": NetnsHost(7, "192.0.2.1"), "secondary": NetnsHost(8, "192.0.2.2")}
-    error = explain(MeasureError(STUCK.message), tmp_path, hosts=hosts)
+    monkeypatch.setattr(host_module, "run", run)
+    nodes = {side: Node(side, Here(entering(pid)), {}, "colo0") for side, pid in (("primary", 7), ("secondary", 8))}
+    error = explain(MeasureError(STUCK.message), tmp_path, topology=Topology(nodes))
     assert error.cause == cause
     assert asked[0] == ("nsenter", "--net=/proc/7/ns/net", "--", "ip", "-o", "link", "show", "dev", "colo0")
 

@@ -12,14 +12,16 @@ import pytest
 
 from bench.config.model import Host, Link
 from bench.errors import HostError
+from bench.host.host import Here
+from bench.host.topology import open_topology
 from bench.pair import host as host_module
-from bench.pair.host import LocalHost, open_hosts, run
+from bench.pair.host import run
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 
 
 def test_local_ports_are_free_and_different() -> None:
-    ports = LocalHost().free_ports(8)
+    ports = Here().free_ports(("127.0.0.1",), 8)
     assert len(set(ports)) == 8
     for port in ports:
         with socket.socket() as sock:
@@ -27,7 +29,7 @@ def test_local_ports_are_free_and_different() -> None:
 
 
 def test_a_local_command_runs_as_it_is() -> None:
-    assert LocalHost().command(("qemu", "-S")) == ("qemu", "-S")
+    assert Here().command(("qemu", "-S")) == ("qemu", "-S")
 
 
 def test_a_failing_command_is_an_error_that_quotes_it(tmp_path: Path) -> None:
@@ -40,7 +42,7 @@ def test_namespaces_without_root_are_refused_with_the_fix(monkeypatch: pytest.Mo
     monkeypatch.setattr(host_module.os, "geteuid", lambda: 1000)
 
     async def scenario() -> None:
-        async with open_hosts(Host(kind="netns"), Link(), tmp_path):
+        async with open_topology(Host(kind="netns"), Link(), tmp_path):
             pass
 
     with pytest.raises(HostError, match="needs root") as caught:
@@ -62,11 +64,11 @@ def test_two_namespaces_are_joined_shaped_and_gone_afterwards(tmp_path: Path) ->
     link = Link(bandwidth="100mbit", quickack=True)
 
     async def scenario() -> tuple[str, str, str]:
-        async with open_hosts(Host(kind="netns"), link, tmp_path) as hosts:
-            secondary = hosts.secondary
-            inside = await run(secondary.command(("ip", "-o", "addr", "show", "dev", "colo0")))
-            shaped = await run(hosts.primary.command(("tc", "qdisc", "show", "dev", "colo0")))
-            route = await run(hosts.primary.command(("ip", "route")))
+        async with open_topology(Host(kind="netns"), link, tmp_path) as hosts:
+            secondary = hosts.secondary.host
+            inside = await secondary.run(("ip", "-o", "addr", "show", "dev", "colo0"))
+            shaped = await hosts.primary.host.run(("tc", "qdisc", "show", "dev", "colo0"))
+            route = await hosts.primary.host.run(("ip", "route"))
             server = await asyncio.create_subprocess_exec(
                 *secondary.command(("sh", "-c", "sleep 0.2")), stdin=asyncio.subprocess.DEVNULL
             )
@@ -85,8 +87,8 @@ def test_two_namespaces_are_joined_shaped_and_gone_afterwards(tmp_path: Path) ->
 @needs_root
 def test_a_kernel_without_netem_is_named_and_one_with_it_shapes(tmp_path: Path) -> None:
     async def scenario() -> str:
-        async with open_hosts(Host(kind="netns"), Link(delay="1ms"), tmp_path) as hosts:
-            return await run(hosts.primary.command(("tc", "qdisc", "show", "dev", "colo0")))
+        async with open_topology(Host(kind="netns"), Link(delay="1ms"), tmp_path) as hosts:
+            return await hosts.primary.host.run(("tc", "qdisc", "show", "dev", "colo0"))
 
     try:
         shown = asyncio.run(scenario())

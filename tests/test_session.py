@@ -14,9 +14,10 @@ from fake_campaign import FakeBinary, FakeGuest, make_cell
 from fake_traces import DATA
 
 from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError
+from bench.host.host import Here
 from bench.measure.clock import ClockWatch
 from bench.measure.pulse import Gap, Pulse
-from bench.pair.host import LocalHost, NetnsHost
+from bench.pair.host import entering
 from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
 from bench.run import session
@@ -108,9 +109,9 @@ def test_a_guest_that_reports_nothing_has_no_figures() -> None:
 
 def test_a_screen_is_told_as_the_command_that_shows_it() -> None:
     screen = {"host": "127.0.0.1", "service": "5900", "enabled": True}
-    assert screen_text("primary", screen, LocalHost()) == "primary: screen: vncviewer 127.0.0.1::5900"
+    assert screen_text("primary", screen, Here()) == "primary: screen: vncviewer 127.0.0.1::5900"
     inside = "primary: screen: nsenter --net=/proc/7/ns/net -- vncviewer 127.0.0.1::5900"
-    assert screen_text("primary", screen, NetnsHost(7, "192.0.2.1")) == inside
+    assert screen_text("primary", screen, Here(entering(7))) == inside
 
 
 def stepped_clock() -> ClockWatch:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ColoError, HostError, MeasureError
 from bench.measure.transfer import Sample, parse_ss
-from bench.pair.host import run
 from bench.pair.procedure import poke
 
 if TYPE_CHECKING:
@@ -138,7 +137,7 @@ def _sampler(pair: Pair, on_sample: OnSample) -> Callable[[], Awaitable[Sample |
     """Return a function that reads the bytes sent on the migration connection, where the kernel tells."""
     port = pair.spec.ports.migration
     known = pair.spec.cell.link.transport != "unix"
-    argv = pair.hosts.primary.command(("ss", "-tinOH", "state", "established", "dport", "=", f":{port}"))
+    argv = ("ss", "-tinOH", "state", "established", "dport", "=", f":{port}")
 
     async def sample() -> Sample | None:
         nonlocal known
@@ -147,7 +146,7 @@ def _sampler(pair: Pair, on_sample: OnSample) -> Callable[[], Awaitable[Sample |
         await asyncio.sleep(_SETTLE_S)
         before = time.time()
         try:
-            text = await run(argv, _SS_DEADLINE_S)
+            text = await pair.host("primary").run(argv, _SS_DEADLINE_S)
         except (HostError, OSError):
             known = False
             return None

@@ -1,18 +1,19 @@
 """``measure.jsonl``: what the harness itself learns while it measures, kept as it comes: a kill loses none of it.
 
-One line when the measurement begins, ``{"early_checkpoints": n}``, then one for each reading of the link's byte
-counter, ``{"before": ..., "after": ..., "sent": ...}``, and for each time in which somebody did not run,
-``{"gap": who, "begin": ..., "end": ...}``. Nothing else of a run's record is known to the harness alone: the rest is in
-QEMU's traces and in ``qmp.jsonl``.
+One line when the measurement begins, ``{"early_checkpoints": n}``, one with the nodes' clocks, then one for each
+reading of the link's byte counter, ``{"before": ..., "after": ..., "sent": ...}``, and for each time in which somebody
+did not run, ``{"gap": who, "begin": ..., "end": ...}``. Nothing else of a run's record is known to the harness alone:
+the rest is in QEMU's traces and in ``qmp.jsonl``.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
+from bench.host.clock import Clocks, read_clocks
 from bench.measure.pulse import Gap
 from bench.measure.transfer import Sample
 from bench.units import is_amount, is_count
@@ -33,6 +34,10 @@ class Journal:
     def begin(self, early: int) -> None:
         """Write down that the measurement begins, after so many checkpoints that do not belong to it."""
         self._write({"early_checkpoints": early})
+
+    def clocks(self, clocks: Clocks) -> None:
+        """Write down how far the nodes' clocks are from the harness's."""
+        self._write({"clocks": clocks.to_json()})
 
     def sample(self, sample: Sample) -> None:
         """Write down a reading of the byte counter."""
@@ -62,23 +67,28 @@ class Kept:
         early: checkpoints that ended before the measurement began; ``None`` when the file does not say.
         samples: of the link's byte counter, in order.
         gaps: when the harness or a side did not run.
+        clocks: of the nodes.
     """
 
     early: int | None
     samples: tuple[Sample, ...]
     gaps: tuple[Gap, ...] = ()
+    clocks: Clocks = field(default_factory=Clocks)
 
 
 def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
     """Return what the entries of a ``measure.jsonl`` say; one that is none of ours is left alone."""
     early: int | None = None
+    clocks = Clocks()
     samples = []
     gaps = []
     for entry in entries:
         if is_count(entry.get("early_checkpoints")):
             early = entry["early_checkpoints"]
+        elif "clocks" in entry:
+            clocks = read_clocks(entry["clocks"])
         elif is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
             samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
         elif isinstance(entry.get("gap"), str) and all(is_amount(entry.get(key)) for key in ("begin", "end")):
             gaps.append(Gap(entry["gap"], entry["begin"], entry["end"]))
-    return Kept(early, tuple(samples), tuple(gaps))
+    return Kept(early, tuple(samples), tuple(gaps), clocks)

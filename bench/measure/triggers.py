@@ -21,12 +21,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.format.phases import COMPARED, OLD_PACKET
+from bench.host.clock import SAME_CLOCK
 from bench.measure.sequence import P
 from bench.measure.trace import Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bench.host.clock import Offset
     from bench.measure.checkpoints import Assembly, Checkpoint
     from bench.measure.trace import Trace
 
@@ -90,8 +92,11 @@ class _Cause:
     free_us: int
 
 
-def read_pacing(entries: Iterable[Mapping[str, Any]]) -> Pacing:
-    """Return the pacing from the entries of ``qmp.jsonl``; what was set before ``migrate`` starts no checkpoint."""
+def read_pacing(entries: Iterable[Mapping[str, Any]], clock: Offset = SAME_CLOCK) -> Pacing:
+    """Return the pacing from the entries of ``qmp.jsonl``; what was set before ``migrate`` starts no checkpoint.
+
+    The entries are stamped by the harness's clock; ``clock`` is the primary's, by which the pacing is told.
+    """
     initial_us = DEFAULT_DELAY_US
     pokes: list[Poke] = []
     for entry in entries:
@@ -100,9 +105,14 @@ def read_pacing(entries: Iterable[Mapping[str, Any]]) -> Pacing:
         if entry.get("command") == "migrate":
             initial_us, pokes = (pokes[-1].delay_us if pokes else initial_us), []
         elif entry.get("command") == "migrate-set-parameters" and "x-checkpoint-delay" in entry["arguments"]:
-            sent_us = round(entry["t"] * 1e6)
-            answered_us = sent_us + round(entry.get("seconds", 0) * 1e6)
-            pokes.append(Poke(sent_us, answered_us, entry["arguments"]["x-checkpoint-delay"] * 1000))
+            seconds = entry.get("seconds", 0)
+            sent, _ = clock.span(entry["t"], entry["t"])
+            sent_us, unsure_us = round(sent * 1e6), round(2e6 * clock.uncertainty_s)
+            pokes.append(
+                Poke(
+                    sent_us, sent_us + unsure_us + round(seconds * 1e6), entry["arguments"]["x-checkpoint-delay"] * 1000
+                )
+            )
     return Pacing(initial_us, tuple(pokes))
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.pair.spec import LOOPBACK
+from bench.host.links import LOOPBACK, PRIMARY, Link
 from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
@@ -114,7 +114,11 @@ def _monitors(spec: PairSpec, side: str) -> Argv:
 
 def _netdev(spec: PairSpec, *, forward: bool) -> Argv:
     guest_port = spec.cell.workload.guest_port()
-    rule = f",hostfwd=tcp:{LOOPBACK}:{spec.ports.forward}-:{guest_port}" if forward and guest_port else ""
+    rule = (
+        f",hostfwd=tcp:{spec.address(PRIMARY, Link.CLIENT)}:{spec.ports.forward}-:{guest_port}"
+        if forward and guest_port
+        else ""
+    )
     return (
         *("-netdev", f"user,id=hn0,restrict=on{rule}"),
         *("-device", f"{spec.cell.devices.nic},id=e0,netdev=hn0,romfile="),
@@ -130,14 +134,14 @@ def _client(name: str, address: str, port: int | str, options: str = "") -> Argv
 
 
 def _primary_network(spec: PairSpec) -> Argv:
-    ports = spec.ports
+    ports, inside = spec.ports, spec.address(PRIMARY, Link.INSIDE)
     return (
-        *_listener("mirror0", spec.primary_address, ports.mirror),
-        *_listener("compare1", spec.primary_address, ports.compare, wait="on"),
-        *_listener("compare0", LOOPBACK, ports.primary_in),
-        *_client("compare0-0", LOOPBACK, ports.primary_in),
-        *_listener("compare_out", LOOPBACK, ports.compare_out),
-        *_client("compare_out0", LOOPBACK, ports.compare_out),
+        *_listener("mirror0", spec.address(PRIMARY, Link.COMPARE), ports.mirror),
+        *_listener("compare1", spec.address(PRIMARY, Link.COMPARE), ports.compare, wait="on"),
+        *_listener("compare0", inside, ports.primary_in),
+        *_client("compare0-0", inside, ports.primary_in),
+        *_listener("compare_out", inside, ports.compare_out),
+        *_client("compare_out0", inside, ports.compare_out),
         *("-object", "filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=mirror0"),
         *("-object", "filter-redirector,id=redire0,netdev=hn0,queue=rx,indev=compare_out"),
         *("-object", "filter-redirector,id=redire1,netdev=hn0,queue=rx,outdev=compare0"),
@@ -152,8 +156,8 @@ def _primary_network(spec: PairSpec) -> Argv:
 def _secondary_network(spec: PairSpec) -> Argv:
     reconnect = f",{spec.features.reconnect}"
     return (
-        *_client("red0", spec.primary_address, spec.ports.mirror, reconnect),
-        *_client("red1", spec.primary_address, spec.ports.compare, reconnect),
+        *_client("red0", spec.address(PRIMARY, Link.COMPARE), spec.ports.mirror, reconnect),
+        *_client("red1", spec.address(PRIMARY, Link.COMPARE), spec.ports.compare, reconnect),
         *("-object", "filter-redirector,id=f1,netdev=hn0,queue=tx,indev=red0"),
         *("-object", "filter-redirector,id=f2,netdev=hn0,queue=rx,outdev=red1"),
         *("-object", "filter-rewriter,id=rew0,netdev=hn0,queue=all"),

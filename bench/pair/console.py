@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 from bench.documents import parse_json
 from bench.errors import GuestError, WorkloadError
-from bench.pair.qmp import unix_connect
+from bench.host.host import HERE
 from bench.provision.boot import MARK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
+
+    from bench.host.host import Host
 
 _PANIC = "Kernel panic"
 
@@ -133,14 +135,14 @@ class Console:
 
 
 @asynccontextmanager
-async def open_console(path: Path) -> AsyncIterator[Console]:
+async def open_console(path: Path, host: Host = HERE) -> AsyncIterator[Console]:
     """Connect to the serial socket of a side and read it until the block ends.
 
     Raises:
         GuestError: nobody listens there.
     """
     try:
-        sock = unix_connect(path)
+        sock = await host.connect(path)
     except OSError as error:
         raise GuestError(f"the guest's console cannot be reached: {error.strerror}", cause="console-lost") from error
     sock.setblocking(False)  # noqa: FBT003 - the standard library takes no keyword

@@ -7,13 +7,12 @@ from typing import TYPE_CHECKING
 from bench.errors import BenchError, HostError, LaunchError, MeasureError, QmpError
 from bench.failures.words import diagnose
 from bench.pair.ending import panic_error, recognised
-from bench.pair.host import NetnsHost, run
 from bench.pair.process import last_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from bench.pair.host import Host
+    from bench.host.topology import Topology
     from bench.pair.process import Process
     from bench.pair.qmp import Monitor
 
@@ -48,7 +47,7 @@ async def explained(
     error: BenchError,
     processes: Mapping[str, Process],
     monitors: Mapping[str, Monitor],
-    hosts: Mapping[str, Host],
+    topology: Topology,
 ) -> BenchError:
     """Return the error that names what is behind a failure, or the failure itself, with both sides' last words.
 
@@ -58,7 +57,7 @@ async def explained(
         error: what a run failed with while both QEMUs were alive.
         processes: the QEMUs by side, the primary first.
         monitors: their monitors, as far as they are connected.
-        hosts: where they run.
+        topology: where they run.
     """
     if error.cause not in _SILENCES | _BREAKS:
         return error
@@ -66,7 +65,7 @@ async def explained(
     if found is None and error.cause in _SILENCES:
         found = await _silent(error, processes, monitors)
     if found is None:
-        found = await _network(error, hosts)
+        found = await _network(error, topology)
     if found is None and error.cause == "migration-failed":
         found = _by_words(error, processes.values(), weak=True)
     if found is None:
@@ -121,13 +120,13 @@ def _hung(error: BenchError, process: Process, state: str, processes: Mapping[st
     )
 
 
-async def _network(error: BenchError, hosts: Mapping[str, Host]) -> BenchError | None:
-    """Look at the cable between two namespaces, from both ends."""
-    for side, host in hosts.items():
-        if not isinstance(host, NetnsHost):
+async def _network(error: BenchError, topology: Topology) -> BenchError | None:
+    """Look at what joins the nodes, from every end."""
+    for side, node in topology.nodes.items():
+        if not node.interface:
             continue
         try:
-            seen = await run(host.command(("ip", "-o", "link", "show", "dev", "colo0")), _LOOK_S)
+            seen = await node.host.run(("ip", "-o", "link", "show", "dev", node.interface), _LOOK_S)
         except HostError as failure:
             if failure.cause != "command-failed":
                 return None

@@ -11,7 +11,7 @@ from qemu.qmp import ExecuteError
 
 from bench.errors import HostError, LaunchError, QmpError
 from bench.format.phases import MARKERS, NEEDED
-from bench.pair.process import launch
+from bench.host.host import HERE
 from bench.pair.qmp import connect, well_formed
 from bench.pair.scratch import probe_folder
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from bench.config.model import Trace
+    from bench.host.host import Host
     from bench.provision.qemu import Binary
 
 _PROBE_DEADLINE_S = 20.0
@@ -119,7 +120,7 @@ def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tup
     return tuple(sorted(chosen)), tuple(missing)
 
 
-async def probe_features(binary: Binary) -> Features:
+async def probe_features(binary: Binary, host: Host = HERE) -> Features:
     """Start the binary without a machine and ask it.
 
     Raises:
@@ -137,8 +138,10 @@ async def probe_features(binary: Binary) -> Features:
             "-qmp",
             "unix:qmp.sock,server=on,wait=off",
         )
-        async with launch("probe", argv, folder=folder, env=dict(binary.env), grace_s=2.0) as process:
-            monitor = await process.unless_exited(connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S))
+        async with host.start("probe", argv, folder, env=dict(binary.env), grace_s=2.0) as process:
+            monitor = await process.unless_exited(
+                connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S, host=host)
+            )
             async with monitor:
                 with well_formed("what the binary says of itself"):
                     return await process.unless_exited(_ask(monitor.execute))

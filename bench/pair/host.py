@@ -1,129 +1,44 @@
-"""Where a process runs: the one small interface behind which remote hosts will come.
+"""Network namespaces joined by a virtual cable, and short commands.
 
-``local``: both sides on this machine's loopback. ``netns``: each side in a network namespace of its own, joined by a
-veth pair, as two hosts would be. A namespace here has no name: it lives as long as the process that holds it, so that
-nothing can be left behind.
+A namespace here has no name: it lives as long as the process that holds it, so that nothing can be left behind.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import os
-import random
 import shutil
-import socket
 import sys
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_interface
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
 from bench.failures.words import diagnose
-from bench.owner import VARIABLE, mark
+from bench.family import end_family
+from bench.owner import VARIABLE, end_with_owner, mark
 from bench.pair.process import Process, launch
-from bench.pair.spec import LOOPBACK, NETNS_PRIMARY, NETNS_SECONDARY
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from bench.config import model
+    from bench.host.host import Host
 
 _COMMAND_DEADLINE_S = 60.0
-_CHANCE = random.SystemRandom()
-_PORTS = range(20000, 32000)
+INTERFACE = "colo0"
+"""The end of the cable in each namespace."""
+
 _POLL_S = 0.01
 _TBF_LATENCY = "50ms"
 _TBF_BURST_S = 0.004
 _TBF_BURST_MIN_BYTES = 32 * 1024
 
 
-class Host(Protocol):
-    """A place where one side's processes run."""
-
-    @property
-    def address(self) -> str:
-        """Where the other side reaches it."""
-
-    def command(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the argv that runs ``argv`` on this host."""
-
-    def free_ports(self, count: int) -> tuple[int, ...]:
-        """Return TCP ports that are free on this host now."""
-
-
-@dataclass(frozen=True)
-class LocalHost:
-    """This machine, on its loopback address."""
-
-    address: str = LOOPBACK
-
-    def command(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the argv itself."""
-        return argv
-
-    def free_ports(self, count: int) -> tuple[int, ...]:
-        """Return ports that could be bound a moment ago, all different.
-
-        They lie below those that the kernel hands out, so that no outgoing connection takes one before QEMU does.
-        """
-        candidates = _CHANCE.sample(_PORTS, len(_PORTS))
-        return tuple(itertools.islice((port for port in candidates if self._is_free(port)), count))
-
-    def _is_free(self, port: int) -> bool:
-        with socket.socket() as sock:
-            try:
-                sock.bind((self.address, port))
-            except OSError:
-                return False
-        return True
-
-
-@dataclass(frozen=True)
-class NetnsHost:
-    """A network namespace held open by a process of ours."""
-
-    holder_pid: int
-    address: str
-
-    def command(self, argv: tuple[str, ...]) -> tuple[str, ...]:
-        """Return the argv that enters the namespace first."""
-        return ("nsenter", f"--net=/proc/{self.holder_pid}/ns/net", "--", *argv)
-
-    def free_ports(self, count: int) -> tuple[int, ...]:
-        """Return ports chosen at random: the namespace is new and ours alone."""
-        return tuple(_CHANCE.sample(_PORTS, count))
-
-
-@dataclass(frozen=True)
-class Hosts:
-    """The two hosts of a pair, and the processes that hold them open, if any do."""
-
-    primary: Host
-    secondary: Host
-    holders: tuple[Process, ...] = ()
-
-
-@asynccontextmanager
-async def open_hosts(host: model.Host, link: model.Link, folder: Path) -> AsyncIterator[Hosts]:
-    """Provide the two hosts for the length of the block.
-
-    Raises:
-        HostError: a privilege, a tool or a kernel feature is missing; the message names it.
-    """
-    if host.kind == "local":
-        yield Hosts(LocalHost(), LocalHost())
-        return
-    require_netns_privilege()
-    async with AsyncExitStack() as stack:
-        first = await stack.enter_async_context(_namespace("primary", folder))
-        second = await stack.enter_async_context(_namespace("secondary", folder))
-        hosts = NetnsHost(first.pid, NETNS_PRIMARY), NetnsHost(second.pid, NETNS_SECONDARY)
-        await _join(*hosts)
-        for end in hosts:
-            await _shape(end, link)
-        yield Hosts(*hosts, holders=(first, second))
+def entering(holder_pid: int) -> tuple[str, ...]:
+    """Return what enters the network namespace of a process that holds it open."""
+    return ("nsenter", f"--net=/proc/{holder_pid}/ns/net", "--")
 
 
 def require_netns_privilege() -> None:
@@ -160,7 +75,12 @@ def _netns_inode(pid: int | str) -> int | None:
 
 
 @asynccontextmanager
-async def _namespace(side: str, folder: Path) -> AsyncIterator[Process]:
+async def namespace(side: str, folder: Path) -> AsyncIterator[Process]:
+    """Provide a process that holds a network namespace open for the length of the block.
+
+    Raises:
+        HostError: the namespace did not come up.
+    """
     home = folder / f"{side}-netns"
     home.mkdir(mode=0o700, exist_ok=True)
     sleeper = ("unshare", "--net", "--", "sleep", "infinity")
@@ -176,37 +96,29 @@ async def _namespace(side: str, folder: Path) -> AsyncIterator[Process]:
     home.rmdir()
 
 
-async def _join(first: NetnsHost, second: NetnsHost) -> None:
-    """Join two namespaces by a veth pair whose ends never exist in ours."""
-    await run(
-        first.command(
-            ("ip", "link", "add", "colo0", "type", "veth", "peer", "name", "colo0", "netns", str(second.holder_pid))
-        )
-    )
-    for end in (first, second):
-        await run(end.command(("ip", "link", "set", "lo", "up")))
-        await run(end.command(("ip", "addr", "add", f"{end.address}/24", "dev", "colo0")))
-        await run(end.command(("ip", "link", "set", "colo0", "up")))
+async def join(hosts: Mapping[str, Host], addresses: Mapping[str, str], far_pid: int) -> None:
+    """Join two namespaces by a veth pair whose ends never exist in ours.
+
+    Args:
+        hosts: the two, by side.
+        addresses: that of each end.
+        far_pid: the process that holds the second one open.
+    """
+    near, _ = hosts.values()
+    peer = ("peer", "name", INTERFACE, "netns", str(far_pid))
+    await near.run(("ip", "link", "add", INTERFACE, "type", "veth", *peer))
+    for side, end in hosts.items():
+        await end.run(("ip", "link", "set", "lo", "up"))
+        await end.run(("ip", "addr", "add", f"{addresses[side]}/24", "dev", INTERFACE))
+        await end.run(("ip", "link", "set", INTERFACE, "up"))
 
 
-async def _shape(host: NetnsHost, link: model.Link) -> None:
-    """Give the sending direction of one end its bandwidth, delay and loss."""
+async def shape(host: Host, address: str, link: model.Link) -> None:
+    """Give the sending direction of one end, which has that address, its bandwidth, delay and loss."""
     if link.quickack:
-        route = (
-            "ip",
-            "route",
-            "change",
-            "192.0.2.0/24",
-            "dev",
-            "colo0",
-            "scope",
-            "link",
-            "src",
-            host.address,
-            "quickack",
-            "1",
-        )
-        await run(host.command(route))
+        network = str(ip_interface(f"{address}/24").network)
+        route = ("ip", "route", "change", network, "dev", INTERFACE, "scope", "link", "src", address)
+        await host.run((*route, "quickack", "1"))
     parent: tuple[str, ...] = ("root", "handle", "1:")
     if link.delay or link.loss_percent:
         await _netem(host, link)
@@ -215,7 +127,7 @@ async def _shape(host: NetnsHost, link: model.Link) -> None:
         burst = max(_TBF_BURST_MIN_BYTES, round(link.bandwidth / 8 * _TBF_BURST_S))
         rate = ("tbf", "rate", f"{link.bandwidth}bit", "burst", str(burst), "latency", _TBF_LATENCY)
         try:
-            await run(host.command(("tc", "qdisc", "add", "dev", "colo0", *parent, *rate)))
+            await host.run(("tc", "qdisc", "add", "dev", INTERFACE, *parent, *rate))
         except HostError as error:
             hint = "modprobe sch_tbf, or leave link.bandwidth out"
             raise HostError(
@@ -223,12 +135,12 @@ async def _shape(host: NetnsHost, link: model.Link) -> None:
             ) from error
 
 
-async def _netem(host: NetnsHost, link: model.Link) -> None:
+async def _netem(host: Host, link: model.Link) -> None:
     options: tuple[str, ...] = ()
     options += ("delay", f"{round((link.delay or 0) * 1e6)}us") if link.delay else ()
     options += ("loss", f"{link.loss_percent}%") if link.loss_percent else ()
     try:
-        await run(host.command(("tc", "qdisc", "add", "dev", "colo0", "root", "handle", "1:", "netem", *options)))
+        await host.run(("tc", "qdisc", "add", "dev", INTERFACE, "root", "handle", "1:", "netem", *options))
     except HostError as error:
         raise HostError(
             "link.delay and link.loss_percent need the kernel's netem, which this kernel does not have",
@@ -238,20 +150,36 @@ async def _netem(host: NetnsHost, link: model.Link) -> None:
         ) from error
 
 
-async def run(argv: tuple[str, ...], deadline_s: float = _COMMAND_DEADLINE_S) -> str:
+async def run(
+    argv: tuple[str, ...],
+    deadline_s: float = _COMMAND_DEADLINE_S,
+    *,
+    env: Mapping[str, str] | None = None,
+    family: bool = False,
+) -> str:
     """Run a short command and return what it printed.
+
+    Args:
+        argv: the command.
+        deadline_s: when to give up.
+        env: variables to add.
+        family: whether to end what the command leaves behind. Looking for that takes some ms; a command that fails or
+            is late never leaves anything.
 
     Raises:
         HostError: it failed or did not end in time; the evidence is what it said.
     """
     command = " ".join(argv)
+    ours = mark(Path("/"))
     try:
         child = await asyncio.create_subprocess_exec(
             *argv,
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, VARIABLE: mark(Path("/"))},
+            env={**os.environ, **(env or {}), VARIABLE: ours},
+            # It costs a fork of this process: what runs between two checkpoints does without.
+            preexec_fn=end_with_owner() if family else None,
         )
     except OSError as error:
         raise HostError(f"`{command}` cannot be started: {error.strerror}", cause="command-failed") from error
@@ -265,6 +193,8 @@ async def run(argv: tuple[str, ...], deadline_s: float = _COMMAND_DEADLINE_S) ->
             with suppress(ProcessLookupError):
                 child.kill()
             await child.wait()
+        if family or child.returncode:
+            end_family(ours)
     if child.returncode:
         said = tuple(err.decode(errors="replace").splitlines())
         known = diagnose(said)

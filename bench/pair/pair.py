@@ -5,19 +5,20 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
-from bench.files import write_atomic
 from bench.format.version import SCHEMA_VERSION
+from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
+from bench.host.topology import Topology, open_topology
 from bench.pair.argv import IMAGES, primary_argv, secondary_argv
+from bench.pair.console import Console, open_console
 from bench.pair.explain import explained
-from bench.pair.host import Host, Hosts, open_hosts, run
 from bench.pair.procedure import colo_steps
-from bench.pair.process import Process, launch, stop_all, unless_any_exited
+from bench.pair.process import Process, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports
 
@@ -26,13 +27,13 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.host.host import Host
     from bench.pair.features import Features
     from bench.pair.procedure import Step
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
 
 _POLL_S = 0.02
-_SIDES = ("primary", "secondary")
 
 
 @dataclass(frozen=True)
@@ -42,17 +43,21 @@ class Pair:
     spec: PairSpec
     binary: Binary
     folder: Path
-    hosts: Hosts
+    topology: Topology
     processes: dict[str, Process]
     monitors: dict[str, Monitor]
 
     def host(self, side: str) -> Host:
         """Return where a side runs."""
-        return self.hosts.primary if side == "primary" else self.hosts.secondary
+        return self.topology.nodes[side].host
 
     def monitor(self, side: str) -> Monitor:
         """Return a side's monitor."""
         return self.monitors[side]
+
+    def console(self, side: str) -> AbstractAsyncContextManager[Console]:
+        """Return what opens the console of a side's guest."""
+        return open_console(self.folder / side / "serial.sock", self.host(side))
 
     async def guarded(self, work: Coroutine[None, None, Any]) -> Any:
         """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
@@ -60,7 +65,7 @@ class Pair:
         Raises:
             BenchError: the work's own error, or the one that names what is behind it.
         """
-        return await _guarded(self.processes, self.monitors, self.hosts, work)
+        return await _guarded(self.processes, self.monitors, self.topology, work)
 
     async def carry_out(self, steps: Iterable[Step]) -> None:
         """Execute steps in order, each under the QMP deadline.
@@ -101,7 +106,7 @@ class Pair:
 
 
 def _not_colo(status: str, pair: Pair) -> ColoError:
-    evidence = tuple(line for side in _SIDES for line in pair.processes[side].tail())
+    evidence = tuple(line for side in SIDES for line in pair.processes[side].tail())
     logs = tuple(process.stderr_path for process in pair.processes.values())
     if status == "completed":
         return ColoError(
@@ -122,17 +127,16 @@ def refused(said: str, cause: str) -> QmpError:
 
 
 async def _guarded(
-    processes: dict[str, Process], monitors: dict[str, Monitor], hosts: Hosts, work: Coroutine[None, None, Any]
+    processes: dict[str, Process], monitors: dict[str, Monitor], topology: Topology, work: Coroutine[None, None, Any]
 ) -> Any:
     try:
-        return await unless_any_exited((*processes.values(), *hosts.holders), work)
+        return await unless_any_exited((*processes.values(), *topology.holders), work)
     except BenchError as error:
-        for holder in hosts.holders:
+        for holder in topology.holders:
             if not holder.alive():
                 words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
                 raise LaunchError(words, cause="netns-lost") from error
-        where = dict(zip(_SIDES, (hosts.primary, hosts.secondary), strict=True))
-        named = await explained(error, processes, monitors, where)
+        named = await explained(error, processes, monitors, topology)
         if named is error:
             raise
         raise named from error
@@ -167,32 +171,38 @@ async def open_pair(
         TeardownError: a QEMU could not be ended within the deadline for that.
     """
     async with AsyncExitStack() as stack:
-        hosts = await stack.enter_async_context(open_hosts(cell.host, cell.link, folder))
-        spec = concrete_spec(cell, binary, guest, features, hosts, watch)
+        topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
+        spec = concrete_spec(cell, binary, guest, features, topology, watch)
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
         announce(start_text(spec, binary, folder))
         processes = {}
-        for side in _SIDES:
-            home = folder / side
-            home.mkdir(mode=0o700)
-            stack.callback(_remove_temporaries, home, side)
-            await _create_images(binary, cell, home, side)
-            processes[side] = await stack.enter_async_context(_launch_side(side, spec, hosts, binary, home))
+        for side in SIDES:
+            home, host = folder / side, topology.nodes[side].host
+            host.make_folder(home)
+            stack.callback(_remove_temporaries, host, home, side)
+            await _create_images(host, binary, cell, home, side)
+            processes[side] = await stack.enter_async_context(_launch_side(side, spec, host, binary, home))
         stack.push_async_exit(_stopping(tuple(processes.values()), cell.deadlines.teardown))
         monitors: dict[str, Monitor] = {}
-        for side in _SIDES:
-            joining = connect(side, folder / side / "qmp.sock", log, cell.deadlines.launch, cell.deadlines.qmp)
-            monitor = await _guarded(processes, monitors, hosts, joining)
+        for side in SIDES:
+            host, path = topology.nodes[side].host, folder / side / "qmp.sock"
+            joining = connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host)
+            monitor = await _guarded(processes, monitors, topology, joining)
             monitors[side] = await stack.enter_async_context(monitor)
-        yield Pair(spec, binary, folder, hosts, processes, monitors)
+        yield Pair(spec, binary, folder, topology, processes, monitors)
 
 
 def concrete_spec(
-    cell: Cell, binary: Binary, guest: Guest, features: Features, hosts: Hosts, watch: frozenset[str]
+    cell: Cell, binary: Binary, guest: Guest, features: Features, topology: Topology, watch: frozenset[str]
 ) -> PairSpec:
     """Return the spec of a pair about to start, with ports that are free now."""
     # Asked at once and of both hosts, which may be the same one: no port may be given twice.
-    candidates = dict.fromkeys((*hosts.primary.free_ports(5), *hosts.secondary.free_ports(7)))
+    free = (
+        port
+        for node in (topology.primary, topology.secondary)
+        for port in node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
+    )
+    candidates = dict.fromkeys(free)
     mirror, compare, primary_in, compare_out, forward, migration, nbd = tuple(candidates)[:7]
     return PairSpec(
         cell=cell,
@@ -201,8 +211,7 @@ def concrete_spec(
         initramfs=str(guest.initramfs),
         features=features,
         ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
-        primary_address=hosts.primary.address,
-        secondary_address=hosts.secondary.address,
+        addresses={name: node.addresses for name, node in topology.nodes.items()},
         watch=watch,
     )
 
@@ -213,15 +222,14 @@ def start_text(spec: PairSpec, binary: Binary, folder: Path) -> str:
     return "\n".join(
         (
             f"primary: images {folder / 'primary'}, QEMU {binary.path}",
-            f"  address {spec.primary_address}, mirror {ports.mirror}, compare {ports.compare}",
+            f"  address {spec.address(PRIMARY, Link.COMPARE)}, mirror {ports.mirror}, compare {ports.compare}",
             f"secondary: images {folder / 'secondary'}, QEMU {binary.path}",
-            f"  address {spec.secondary_address}, migration {spec.migration_uri}, NBD {ports.nbd}",
+            f"  address {spec.address(SECONDARY, Link.MIGRATION)}, migration {spec.migration_uri}, NBD {ports.nbd}",
         )
     )
 
 
-def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: Path) -> Any:
-    host = hosts.primary if side == "primary" else hosts.secondary
+def _launch_side(side: str, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:
     argv = primary_argv(spec) if side == "primary" else secondary_argv(spec)
     start = {
         "schema_version": SCHEMA_VERSION,
@@ -229,13 +237,13 @@ def _launch_side(side: str, spec: PairSpec, hosts: Hosts, binary: Binary, home: 
         "argv": argv,
         "env": dict(binary.env),
         "qemu": str(binary.path),
-        "host": host.address,
+        "host": spec.address(side, Link.COMPARE),
         "images": [str(home / name) for name in IMAGES[side]],
     }
-    write_atomic(home / "argv.json", json.dumps(start, indent=1) + "\n")
+    host.put(home / "argv.json", json.dumps(start, indent=1) + "\n")
     stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
     name = f"{side}'s QEMU"
-    return launch(name, host.command(argv), folder=home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)
+    return host.start(name, argv, home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)
 
 
 def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[..., Awaitable[None]]:
@@ -247,24 +255,12 @@ def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[...
     return stop
 
 
-async def _create_images(binary: Binary, cell: Cell, home: Path, side: str) -> None:
+async def _create_images(host: Host, binary: Binary, cell: Cell, home: Path, side: str) -> None:
     for name in IMAGES[side]:
-        size = str(cell.devices.disk_size)
-        await run(
-            (
-                "env",
-                *(f"{k}={v}" for k, v in binary.env),
-                *binary.img_argv,
-                "create",
-                "-q",
-                "-f",
-                "qcow2",
-                str(home / name),
-                size,
-            )
-        )
+        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(home / name), str(cell.devices.disk_size))
+        await host.run(argv, env=dict(binary.env), family=True)
 
 
-def _remove_temporaries(home: Path, side: str) -> None:
+def _remove_temporaries(host: Host, home: Path, side: str) -> None:
     for name in (*IMAGES[side], "qmp.sock", "serial.sock", "../migration.sock"):
-        (home / name).unlink(missing_ok=True)
+        host.remove(home / name)

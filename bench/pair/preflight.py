@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
 from bench.failures.words import distinct
+from bench.host.host import HERE
 from bench.pair.argv import machine_argv
-from bench.pair.process import launch
 from bench.pair.qmp import connect
 from bench.pair.scratch import probe_folder
 from bench.pair.spec import planned_spec
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from bench.config.model import Cell
+    from bench.host.host import Host
     from bench.pair.features import Features
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -35,7 +36,7 @@ def warnings_of(stderr: str) -> tuple[str, ...]:
     return distinct(stderr.splitlines())
 
 
-async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features) -> tuple[str, ...]:
+async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features, host: Host = HERE) -> tuple[str, ...]:
     """Build the cell's machine with little RAM, stopped, and return QEMU's warnings about it.
 
     Raises:
@@ -47,8 +48,10 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
     argv = machine_argv(planned_spec(small, binary, guest, features))
     with probe_folder("machine") as folder:
         try:
-            async with launch("preflight", argv, folder=folder, env=dict(binary.env)) as process:
-                monitor = await process.unless_exited(connect("preflight", folder / "qmp.sock", None, _DEADLINE_S))
+            async with host.start("preflight", argv, folder, env=dict(binary.env)) as process:
+                monitor = await process.unless_exited(
+                    connect("preflight", folder / "qmp.sock", None, _DEADLINE_S, host=host)
+                )
                 async with monitor:
                     return warnings_of(process.stderr_path.read_text(errors="replace"))
         except LaunchError as error:

@@ -9,6 +9,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from bench.host.links import SECONDARY, Link
+
 if TYPE_CHECKING:
     from bench.pair.spec import PairSpec
 
@@ -63,11 +65,12 @@ def trace_steps(events: tuple[str, ...]) -> tuple[Step, ...]:
 
 def colo_steps(spec: PairSpec) -> tuple[Step, ...]:
     """Return the steps that turn two VMs into a COLO pair, ending with ``migrate``."""
-    nbd = {"type": "inet", "data": {"host": spec.secondary_address, "port": str(spec.ports.nbd)}}
+    far = spec.address(SECONDARY, Link.MIGRATION)
+    nbd = {"type": "inet", "data": {"host": far, "port": str(spec.ports.nbd)}}
     capabilities = [{"capability": name, "state": True} for name in spec.features.colo_capabilities]
     drive = (
         "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
-        f"file.host={spec.secondary_address},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"
+        f"file.host={far},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"
     )
     return (
         step("secondary", "migrate-set-capabilities", capabilities=capabilities),

@@ -6,7 +6,6 @@ import asyncio
 import json
 import logging
 import os
-import socket
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -17,11 +16,14 @@ from qemu.qmp.error import ProtocolError
 
 from bench.errors import QmpError, StoreError
 from bench.files import told
+from bench.host.host import HERE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
     from typing import TextIO
+
+    from bench.host.host import Host
 
 _RETRY_S = 0.02
 _QUOTED_BYTES = 200
@@ -240,22 +242,13 @@ def _not_qmp(error: BaseException) -> BaseException | None:
     return None if reason is None or _cut_off(reason) else reason
 
 
-def unix_connect(path: Path) -> socket.socket:
-    """Connect to a unix socket whose path may be longer than the kernel's 107 bytes, by way of its open folder."""
-    folder = os.open(path.parent, os.O_PATH | os.O_DIRECTORY)
-    connection = socket.socket(socket.AF_UNIX)
-    try:
-        connection.connect(f"/proc/self/fd/{folder}/{path.name}")
-    except BaseException:
-        connection.close()
-        raise
-    finally:
-        os.close(folder)
-    return connection
-
-
 async def connect(
-    side: str, path: Path, log: QmpLog | None, deadline_s: float, command_deadline_s: float | None = None
+    side: str,
+    path: Path,
+    log: QmpLog | None,
+    deadline_s: float,
+    command_deadline_s: float | None = None,
+    host: Host = HERE,
 ) -> Monitor:
     """Connect to a side's QMP socket as soon as it is there and negotiate.
 
@@ -265,6 +258,7 @@ async def connect(
         log: where to record what is said.
         deadline_s: how long this may take.
         command_deadline_s: how long each command may take from then on; the same where not given.
+        host: where the side runs.
 
     Raises:
         QmpError: nobody answers within the deadline, or not in QMP.
@@ -273,7 +267,7 @@ async def connect(
     while True:
         client = QMPClient(side)
         try:
-            sock = unix_connect(path)
+            sock = await host.connect(path)
             sock.setblocking(False)  # noqa: FBT003 - the standard library takes no keyword
             began = time.time()
             async with asyncio.timeout(max(0.1, give_up - time.monotonic())):

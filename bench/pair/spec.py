@@ -5,17 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.host.links import SECONDARY, Link, planned_addresses
 from bench.pair.features import MODERN, Features
 
 if TYPE_CHECKING:
-    from bench.config import model
+    from collections.abc import Mapping
+
     from bench.config.model import Cell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
-
-LOOPBACK = "127.0.0.1"
-NETNS_PRIMARY = "192.0.2.1"
-NETNS_SECONDARY = "192.0.2.2"
 
 Port = int | str
 """A TCP port; a name such as ``<free:nbd>`` in a plan, where nothing has been chosen yet."""
@@ -57,21 +55,19 @@ class PairSpec:
     initramfs: str
     features: Features
     ports: Ports
-    primary_address: str = LOOPBACK
-    secondary_address: str = LOOPBACK
+    addresses: Mapping[str, Mapping[Link, str]] = field(default_factory=lambda: planned_addresses("local"))
     watch: frozenset[str] = field(default=frozenset())
+
+    def address(self, node: str, link: Link) -> str:
+        """Return a node's address on a link."""
+        return self.addresses[node][link]
 
     @property
     def migration_uri(self) -> str:
         """Return the URI that both sides use; a unix path is relative to each side's folder."""
         if self.cell.link.transport == "unix":
             return "unix:../migration.sock"
-        return f"tcp:{self.secondary_address}:{self.ports.migration}"
-
-
-def planned_addresses(host: model.Host) -> tuple[str, str]:
-    """Return the addresses of primary and secondary that a run will have."""
-    return (NETNS_PRIMARY, NETNS_SECONDARY) if host.kind == "netns" else (LOOPBACK, LOOPBACK)
+        return f"tcp:{self.address(SECONDARY, Link.MIGRATION)}:{self.ports.migration}"
 
 
 def planned_spec(
@@ -82,7 +78,6 @@ def planned_spec(
     watch: frozenset[str] = frozenset(),
 ) -> PairSpec:
     """Return the spec as a plan shows it: nothing chosen, nothing started, names where a run will have values."""
-    primary_address, secondary_address = planned_addresses(cell.host)
     return PairSpec(
         cell=cell,
         qemu=binary.argv if binary else ("<qemu-system-x86_64 of the provisioned tree>",),
@@ -90,7 +85,6 @@ def planned_spec(
         initramfs=str(guest.initramfs) if guest else "<guest initramfs>",
         features=features or MODERN,
         ports=SYMBOLIC_PORTS,
-        primary_address=primary_address,
-        secondary_address=secondary_address,
+        addresses=planned_addresses(cell.host.kind),
         watch=watch,
     )

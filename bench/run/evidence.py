@@ -10,10 +10,12 @@ import numpy as np
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
 from bench.format.phases import PRIMARY, SECONDARY
+from bench.host.clock import SAME_CLOCK, Clocks
 from bench.logs import log_exists, read_log
 from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.parts import EVENTS
+from bench.measure.pulse import Gap
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.timing import judge_timing
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.host.clock import Offset
     from bench.measure.checkpoints import Assembly
-    from bench.measure.pulse import Gap
 
 HTTP_ERROR = 400
 """The lowest HTTP status that is no good answer."""
@@ -35,6 +37,7 @@ HTTP_ERROR = 400
 _DAMAGE = frozenset(
     (Unusable.TORN, Unusable.NUL, Unusable.LONG, Unusable.FORMAT, Unusable.ARGUMENTS, Unusable.DISORDER)
 )
+_SAME_CLOCKS = Clocks()
 _QUANTILES = (("p50_s", 0.5), ("p95_s", 0.95), ("p99_s", 0.99))
 
 
@@ -81,6 +84,7 @@ def gather(
     remarks: Sequence[str] = (),
     gaps: Sequence[Gap] = (),
     one_sided: bool = False,
+    clocks: Clocks = _SAME_CLOCKS,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -93,6 +97,7 @@ def gather(
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
         gaps: when the harness or a side did not run.
+        clocks: of the nodes: what the harness or a client stamped is compared with the primary's trace by its clock.
         one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
                 then, and with a trace that shows no checkpoint.
 
@@ -107,10 +112,12 @@ def gather(
     assembly = assemble(primary, secondary)
     if not assembly.checkpoints and not one_sided:
         require_sound(primary, folder / "primary" / "trace.log")
-    pacing = read_pacing(entries)
+    clock = clocks.of("primary")
+    pacing = read_pacing(entries, clock)
     stops = read_stops(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, stops)
-    sent = bytes_sent(assembly.spans_us(), samples)
+    there = [Sample(*clock.span(one.before, one.after), one.sent) for one in samples]
+    sent = bytes_sent(assembly.spans_us(), there)
     columns = checkpoint_columns(
         run_id,
         assembly.checkpoints,
@@ -120,7 +127,7 @@ def gather(
         bytes_sent=[sent[one.number] for one in assembly.checkpoints],
     )
     answers, client_torn = client_answers(folder / "client.jsonl")
-    figures = client_figures(answers, assembly)
+    figures = client_figures(answers, assembly, clocks.between("client", "primary"))
     quality = assess(
         assembly,
         pauses_us,
@@ -134,7 +141,7 @@ def gather(
         ),
         failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
-        timing=judge_timing(assembly, cell.checkpoint, gaps, stops, warmup=warmup),
+        timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
     )
     return Evidence(columns, answers, figures, quality)
 
@@ -198,8 +205,18 @@ def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Proble
     return {name: [entry[name] for entry in entries] for name in ANSWER}, torn
 
 
-def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> dict[str, Any] | None:
-    """Return a client's figures: requests, errors, rate, and quantiles of the answered requests' latency in seconds."""
+def _by(clock: Offset, gap: Gap) -> Gap:
+    begin, end = clock.span(gap.begin, gap.end)
+    return Gap(gap.who, begin, end)
+
+
+def client_figures(
+    answers: dict[str, list[Any]] | None, assembly: Assembly, clock: Offset = SAME_CLOCK
+) -> dict[str, Any] | None:
+    """Return a client's figures: requests, errors, rate, and quantiles of the answered requests' latency in seconds.
+
+    ``clock`` is the primary's by the client's.
+    """
     if answers is None:
         return None
     times, latencies = np.array(answers["t_send"]), np.array(answers["latency_s"])
@@ -208,7 +225,7 @@ def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> 
     figures: dict[str, Any] = {
         "requests": len(times),
         "errors": int((~answered).sum()) if len(times) else 0,
-        "checkpoints_during": _checkpoints_during(times, assembly),
+        "checkpoints_during": _checkpoints_during(times, assembly, clock),
     }
     if not len(times) or not answered.any():
         return figures
@@ -219,8 +236,8 @@ def client_figures(answers: dict[str, list[Any]] | None, assembly: Assembly) -> 
     return figures | {"max_s": float(good.max())}
 
 
-def _checkpoints_during(times: np.ndarray[Any, np.dtype[np.float64]], assembly: Assembly) -> int:
+def _checkpoints_during(times: np.ndarray[Any, np.dtype[np.float64]], assembly: Assembly, clock: Offset) -> int:
     if not len(times):
         return 0
-    first, last = times.min() * 1e6, times.max() * 1e6
+    first, last = (t * 1e6 for t in clock.span(times.min(), times.max()))
     return sum(bool(first <= one.request_us <= last) for one in assembly.checkpoints)

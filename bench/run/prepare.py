@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
+from bench.host.topology import open_topology
 from bench.owner import scratch_folder
 from bench.pair.features import known_events, probe_features
-from bench.pair.host import open_hosts
 from bench.pair.preflight import machine_key, preflight
 from bench.plan.plan import hypotheses_sha256
 from bench.provision.guest import build_guest
@@ -74,7 +74,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
 
 async def _try_hosts(host: Host, link: Link) -> None:
     with scratch_folder("hosts") as folder:
-        async with open_hosts(host, link, folder):
+        async with open_topology(host, link, folder):
             pass
 
 

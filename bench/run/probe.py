@@ -18,7 +18,6 @@ from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
 from bench.measure.parts import EVENTS
 from bench.measure.trace import read_trace
-from bench.pair.console import open_console
 from bench.pair.features import probe_features
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, poke, trace_steps
@@ -122,7 +121,7 @@ def untraced(folder: Path) -> str:
 
 
 async def _two_checkpoints(pair: Pair, cell: Cell, counter: CheckpointCounter) -> None:
-    async with open_console(pair.folder / "primary" / "serial.sock") as console:
+    async with pair.console("primary") as console:
         await pair.carry_out(boot_steps())
         await console.ready(cell.deadlines.boot)
     await pair.carry_out(trace_steps(NEEDED))

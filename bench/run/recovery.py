@@ -197,7 +197,17 @@ def _kept(attempt: Attempt) -> Kept:
 
 
 def _gather(attempt: Attempt, cell: Cell, kept: Kept, *, early: int) -> Evidence:
-    return gather(attempt.home, attempt.run_id, cell, kept.samples, (), early=early, gaps=kept.gaps, one_sided=True)
+    return gather(
+        attempt.home,
+        attempt.run_id,
+        cell,
+        kept.samples,
+        (),
+        early=early,
+        gaps=kept.gaps,
+        one_sided=True,
+        clocks=kept.clocks,
+    )
 
 
 def _rows_there(home: Path) -> int:

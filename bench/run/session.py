@@ -17,17 +17,18 @@ import bench
 from bench.errors import BenchError, LaunchError, StoreError, WorkloadError
 from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
+from bench.host.clock import Clocks
+from bench.host.host import HERE
+from bench.host.links import Link
 from bench.measure.bound import transport_bound
 from bench.measure.clock import ClockWatch
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.journal import Journal
 from bench.measure.pulse import Pulse
-from bench.measure.snapshot import drift, take_snapshot
-from bench.pair.console import Console, open_console
+from bench.measure.snapshot import drift
 from bench.pair.features import known_events
 from bench.pair.pair import Pair, open_pair
 from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
-from bench.pair.process import Process, launch
 from bench.pair.readback import read_colo, read_machines
 from bench.places import same_modules
 from bench.provision.cache import file_sha256
@@ -41,8 +42,10 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
     from bench.errors import Phase
+    from bench.host.host import Host
     from bench.measure.transfer import Sample
-    from bench.pair.host import Host
+    from bench.pair.console import Console
+    from bench.pair.process import Process
     from bench.plan.plan import PlannedRun
 
     OnEvent = Callable[[Progress], None]
@@ -83,6 +86,7 @@ class Notes:
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
+    clocks: Clocks = field(default_factory=Clocks)
     clock: ClockWatch = field(default_factory=ClockWatch)
     pulse: Pulse = field(default_factory=Pulse)
 
@@ -131,12 +135,12 @@ async def measure_run(
     stages = Stages(_looking(notes.clock, on_event), notes.timings)
     try:
         notes.transport = transport_bound(cell.link)
-        before, cpu_before_s = take_snapshot(), _cpu_s()
+        before, cpu_before_s = HERE.snapshot(), _cpu_s()
         async with notes.pulse.beating():
             await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
         notes.clock.look()
         notes.clock.require_steady()
-        after, own_cpu_s = take_snapshot(), _cpu_s() - cpu_before_s
+        after, own_cpu_s = HERE.snapshot(), _cpu_s() - cpu_before_s
         async with stages.stage("store"):
             changed = [*drift(before, after, own_cpu_s), *notes.clock.drift()]
             host = {
@@ -191,6 +195,7 @@ def _store(
             early=notes.early,
             remarks=remarks,
             gaps=notes.pulse.gaps,
+            clocks=notes.clocks,
         )
     except StoreError:
         require_room(folder)
@@ -215,6 +220,7 @@ def _store(
         "versions": _versions(assets),
         "readback": notes.readback,
         "host": host,
+        "clocks": notes.clocks.to_json(),
         "transport": notes.transport,
         "workload": {"name": cell.workload.name, **notes.workload},
         **({"client": evidence.client} if evidence.client is not None else {}),
@@ -255,11 +261,12 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
     deadlines = cell.deadlines
     counter = CheckpointCounter()
     async with stages.stage("handshake"):
+        notes.clocks = await pair.topology.clocks()
         notes.readback = {"machine": await read_machines(pair)}
         for side in sorted(assets.watch):
             screen = await pair.monitor(side).execute("query-vnc")
             on_event(Progress(stage="handshake", note=screen_text(side, screen, pair.host(side))))
-    async with open_console(pair.folder / "primary" / "serial.sock") as console:
+    async with pair.console("primary") as console:
         async with stages.stage("boot"):
             await pair.carry_out(boot_steps())
             await console.ready(deadlines.boot)
@@ -279,6 +286,7 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
                 states = {side: process.state for side, process in pair.processes.items()}
                 with Journal(pair.folder) as journal:
                     journal.begin(notes.early)
+                    journal.clocks(notes.clocks)
                     async with notes.pulse.watching(states, journal.gap):
                         driving = drive(pair, cell, counter, told, journal.sample)
                         notes.samples = await (_unless_client_ended(client, driving) if client else driving)
@@ -296,7 +304,8 @@ async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) ->
     command = cell.workload.guest_command(cell.mem)
     port = int(pair.spec.ports.forward)
     output = pair.folder / "client.jsonl"
-    argv = cell.workload.client_argv("127.0.0.1", port, output)
+    node = pair.topology.client
+    argv = cell.workload.client_argv(node.address(Link.CLIENT), port, output)
     async with stages.stage("workload"):
         if command:
             await console.start(command, cell.deadlines.workload)
@@ -304,10 +313,10 @@ async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) ->
         yield None
         return
     home = pair.folder / "client"
-    home.mkdir(mode=0o700)
-    client = pair.hosts.primary.command((sys.executable, "-P", "-m", *argv))
-    async with launch(
-        "client", client, folder=home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
+    node.host.make_folder(home)
+    client = (sys.executable, "-P", "-m", *argv)
+    async with node.host.start(
+        "client", client, home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
     ) as process:
         await _unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
         yield process

@@ -1,0 +1,1 @@
+"""Where things run: hosts, through which everything passes, and how they are joined."""

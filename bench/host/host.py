@@ -1,0 +1,202 @@
+"""A host: processes, commands, files, ports, state and clock of one machine, behind one small interface.
+
+Whatever a run does outside of this process passes through it. ``Here`` is this machine, or a network namespace of it; a
+machine that is reached by a program of ours over its standard input and output is another class of these methods.
+"""
+
+from __future__ import annotations
+
+import itertools
+import random
+import socket
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+from bench.files import write_atomic
+from bench.host.clock import SAME_CLOCK
+from bench.measure.snapshot import take_snapshot
+from bench.pair.host import run
+from bench.pair.process import STOP_S, launch
+from bench.sockets import unix_connect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from contextlib import AbstractAsyncContextManager
+    from pathlib import Path
+
+    from bench.host.clock import Offset
+    from bench.measure.snapshot import Snapshot
+    from bench.pair.process import Process
+
+Argv = tuple[str, ...]
+
+_CHANCE = random.SystemRandom()
+_PORTS = range(20000, 32000)
+_CHUNK = 1 << 16
+COMMAND_S = 60.0
+"""How long a short command may take."""
+
+
+class Host(Protocol):
+    """A machine that a part of the pair runs on. Paths are the host's own."""
+
+    def command(self, argv: Argv) -> Argv:
+        """Return what a person types here to run ``argv`` there."""
+
+    def start(
+        self,
+        name: str,
+        argv: Argv,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        grace_s: float = 0.0,
+        stop_s: float = STOP_S,
+        qemu: bool = True,
+        cpus: frozenset[int] = frozenset(),
+    ) -> AbstractAsyncContextManager[Process]:
+        """Start a process that is gone when the block ends; see :func:`bench.pair.process.launch`."""
+
+    async def run(
+        self,
+        argv: Argv,
+        deadline_s: float = COMMAND_S,
+        *,
+        env: Mapping[str, str] | None = None,
+        family: bool = False,
+    ) -> str:
+        """Run a short command and return what it printed; where ``family``, end what it leaves behind.
+
+        Raises:
+            HostError: it failed or did not end in time; the evidence is what it said.
+        """
+
+    async def connect(self, path: Path) -> socket.socket:
+        """Return a connection to a unix socket there.
+
+        Raises:
+            OSError: nobody listens.
+        """
+
+    def make_folder(self, path: Path) -> None:
+        """Make a folder for its owner alone."""
+
+    def put(self, path: Path, content: str | bytes) -> None:
+        """Write a file, complete or not at all."""
+
+    def get(self, path: Path) -> bytes:
+        """Return a file's content."""
+
+    def stream(self, path: Path) -> Iterator[bytes]:
+        """Yield a file's content in pieces."""
+
+    def remove(self, path: Path) -> None:
+        """Remove a file if it is there."""
+
+    def free_ports(self, addresses: Sequence[str], count: int) -> tuple[int, ...]:
+        """Return TCP ports, all different, that are free on all of these addresses of the host now."""
+
+    def snapshot(self) -> Snapshot:
+        """Return the host's state."""
+
+    async def clock_offset(self) -> Offset:
+        """Return the host's wall clock minus this process's."""
+
+
+@dataclass(frozen=True)
+class Here:
+    """This machine.
+
+    Attributes:
+        enter: what a command enters a network namespace of it with; empty in our own.
+    """
+
+    enter: Argv = ()
+
+    def command(self, argv: Argv) -> Argv:
+        """Return the argv, behind what enters the namespace."""
+        return (*self.enter, *argv)
+
+    def start(
+        self,
+        name: str,
+        argv: Argv,
+        folder: Path,
+        *,
+        env: Mapping[str, str] | None = None,
+        grace_s: float = 0.0,
+        stop_s: float = STOP_S,
+        qemu: bool = True,
+        cpus: frozenset[int] = frozenset(),
+    ) -> AbstractAsyncContextManager[Process]:
+        """Start a process in the folder; see :class:`Host`."""
+        return launch(
+            name, self.command(argv), folder=folder, env=env, grace_s=grace_s, stop_s=stop_s, qemu=qemu, cpus=cpus
+        )
+
+    async def run(
+        self,
+        argv: Argv,
+        deadline_s: float = COMMAND_S,
+        *,
+        env: Mapping[str, str] | None = None,
+        family: bool = False,
+    ) -> str:
+        """Run a short command; see :class:`Host`."""
+        return await run(self.command(argv), deadline_s, env=env, family=family)
+
+    async def connect(self, path: Path) -> socket.socket:
+        """Connect to a socket file, which a network namespace does not hide."""
+        return unix_connect(path)
+
+    def make_folder(self, path: Path) -> None:
+        """Make the folder."""
+        path.mkdir(mode=0o700)
+
+    def put(self, path: Path, content: str | bytes) -> None:
+        """Write the file."""
+        write_atomic(path, content)
+
+    def get(self, path: Path) -> bytes:
+        """Read the file."""
+        return path.read_bytes()
+
+    def stream(self, path: Path) -> Iterator[bytes]:
+        """Read the file piece by piece."""
+        with path.open("rb") as file:
+            yield from iter(lambda: file.read(_CHUNK), b"")
+
+    def remove(self, path: Path) -> None:
+        """Remove the file if it is there."""
+        with suppress(FileNotFoundError):
+            path.unlink()
+
+    def free_ports(self, addresses: Sequence[str], count: int) -> tuple[int, ...]:
+        """Return ports that could be bound a moment ago; in a namespace, which is new and ours alone, any.
+
+        They lie below those that the kernel hands out, so that no outgoing connection takes one before QEMU does.
+        """
+        candidates = _CHANCE.sample(_PORTS, len(_PORTS))
+        free = (port for port in candidates if self.enter or all(_is_free(address, port) for address in addresses))
+        return tuple(itertools.islice(free, count))
+
+    def snapshot(self) -> Snapshot:
+        """Read ``/proc`` and ``/sys``."""
+        return take_snapshot()
+
+    async def clock_offset(self) -> Offset:
+        """Return none: it is the clock of this process."""
+        return SAME_CLOCK
+
+
+HERE = Here()
+
+
+def _is_free(address: str, port: int) -> bool:
+    with socket.socket() as sock:
+        try:
+            sock.bind((address, port))
+        except OSError:
+            return False
+    return True
