@@ -27,7 +27,7 @@ from bench.provision import commands
 from bench.provision.cache import cache_folder
 from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
-from bench.provision.packages import mirror, missing_tools
+from bench.provision.mirror import mirror, missing_tools
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
 from bench.streams import make_console
 from bench.units import size_text

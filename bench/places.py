@@ -1,6 +1,6 @@
 """Where things are: the packages, the configuration they bring, and where results go unless told otherwise.
 
-In a checkout ``bench/conf`` is a link to ``conf/`` at its top; in a wheel it is that folder itself.
+In a checkout ``bench/conf`` and ``bench/patches`` are links to folders at its top; in a wheel, those folders.
 """
 
 from __future__ import annotations
@@ -14,6 +14,9 @@ PACKAGES = Path(__file__).resolve().parents[1]
 
 CONF = (PACKAGES / "bench" / "conf").resolve()
 """The configuration that comes with the program."""
+
+PATCHES = (PACKAGES / "bench" / "patches").resolve()
+"""The patches of QEMU that come with it, each with what it shows (``README.md`` among them)."""
 
 OWN_CONF = Path("conf")
 """A folder of the current one whose choices are offered beside ours."""

@@ -72,6 +72,15 @@ def test_cpu_option_says_model_features_and_l3_cache() -> None:
     assert cpu_option(cell) == "max,-hpet,l3-cache=on"
 
 
+def test_the_graphics_card_is_qemus_own_unless_another_or_none_is_asked_for() -> None:
+    def argv(**devices: str) -> tuple[str, ...]:
+        return secondary_argv(spec(Cell(mem="1G", smp=1, workload=Idle(), devices=Devices(**devices))))  # type: ignore[arg-type]
+
+    assert "-vga" not in argv(vga="std")
+    for card in ("none", "cirrus"):
+        assert argv(vga=card)[argv(vga=card).index("-vga") + 1] == card
+
+
 def test_a_planned_spec_shows_symbolic_ports() -> None:
     cell = Cell(mem="1G", smp=1, workload=Idle(), checkpoint=Checkpoint(), trace=Trace())
     argv = " ".join(primary_argv(planned_spec(cell, None, None)))

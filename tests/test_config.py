@@ -52,7 +52,7 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
         ({"smp": 0}, "smp=0: should be at least 1"),
         ({"smp": True}, "smp=true: true is not a number"),
         ({"smp": 2.5}, "smp=2.5"),
-        ({"qemu": "best"}, "legal: provisioned, system, or the path"),
+        ({"qemu": "best"}, "legal: provisioned, a release as 10.0, system"),
         ({"on_error": "retry"}, "on_error=retry: legal: continue, stop, retry:N"),
         ({"campaign": "a/b"}, "campaign=a/b"),
         ({"campaign": ".."}, "campaign=.."),

@@ -20,7 +20,7 @@ from bench.provision import guest as guest_module
 from bench.provision import modules
 from bench.provision.boot import Console, boot_argv, booted
 from bench.provision.guest import Guest, build_guest, installed_guest
-from bench.provision.packages import Tree, fetch_tree
+from bench.provision.packages import GUEST, Tree, fetch_tree
 from bench.provision.qemu import Binary, find_qemu
 
 NO_TREE = Tree(Path("/none"), ())
@@ -101,7 +101,7 @@ def rates(console: Console, count: int) -> list[float]:
 
 @pytest.mark.provisioned
 def test_the_same_inputs_give_the_same_bytes(guest: Guest, tmp_path: Path) -> None:
-    guest_module._fill(fetch_tree(silent), tmp_path)
+    guest_module._fill(fetch_tree(GUEST, silent), tmp_path)
     assert (tmp_path / "initramfs").read_bytes() == guest.initramfs.read_bytes()
     assert (tmp_path / "kernel").read_bytes() == guest.kernel.read_bytes()
 

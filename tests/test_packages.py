@@ -12,13 +12,16 @@ import psutil
 import pytest
 
 from bench.errors import ProvisionError
-from bench.provision import commands, packages
+from bench.provision import commands, mirror, packages
 from bench.provision.__main__ import main as provision
 from bench.provision.cache import cache_folder, locked, making
 
 METHODS = frozenset({"http", "https", "file", "copy", "mirror+file", "mirror+http"})
 KEYRING = Path("/keys/debian.gpg")
 SITE = "http://mirror.example/debian"
+GUEST = packages.GUEST
+QEMU = packages.wanted_qemu("trixie-backports")
+PROGRAMS = (*GUEST.programs, *QEMU.programs, "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
 
 
 def silent(_text: str) -> None:
@@ -59,7 +62,7 @@ def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """A PATH on which fetching meets fakes: no network, a tree in no time."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    fake = FAKE_MMDEBSTRAP.format(watched=packages._WATCHED, include=packages.INCLUDE)
+    fake = FAKE_MMDEBSTRAP.format(watched=PROGRAMS, include=(*GUEST.include, *QEMU.include))
     script(folder / "mmdebstrap", fake)
     script(folder / "apt-config", "print('Acquire \"\";')")
     script(folder / "apt-get", f"print('{SITE}|Debian|Debian|main')")
@@ -67,7 +70,7 @@ def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("PATH", f"{folder}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.delenv("COLO_BENCH_MIRROR", raising=False)
     (tmp_path / "keys.gpg").write_text("")
-    monkeypatch.setattr(packages, "_KEYRINGS", (tmp_path / "keys.gpg",))
+    monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "keys.gpg",))
     assert cache
     return folder
 
@@ -80,7 +83,7 @@ def test_the_site_is_the_main_archives_never_the_security_one() -> None:
         "http://d.example/debian/|Debian|Debian|main",
         "http://e.example/debian|Debian|Debian|main",
     )
-    assert packages.choose_site(lines, METHODS) == "http://d.example/debian"
+    assert mirror.choose_site(lines, METHODS) == "http://d.example/debian"
 
 
 @pytest.mark.parametrize(
@@ -94,7 +97,7 @@ def test_the_site_is_the_main_archives_never_the_security_one() -> None:
     ],
 )
 def test_no_site_is_found_where_apt_knows_no_debian_mirror(line: str) -> None:
-    assert packages.choose_site([line], METHODS) is None
+    assert mirror.choose_site([line], METHODS) is None
 
 
 @pytest.mark.parametrize(
@@ -109,21 +112,21 @@ def test_no_site_is_found_where_apt_knows_no_debian_mirror(line: str) -> None:
     ],
 )
 def test_whatever_this_apt_can_fetch_from_is_a_site(site: str) -> None:
-    assert packages.choose_site([f"{site}|Debian|Debian|main"], METHODS) == site
+    assert mirror.choose_site([f"{site}|Debian|Debian|main"], METHODS) == site
 
 
 def test_the_network_comes_before_a_folder_of_this_machine() -> None:
     lines = ("file:/media/disc|Debian|Debian|main", "http://d.example/debian|Debian|Debian|main")
-    assert packages.choose_site(lines, METHODS) == "http://d.example/debian"
+    assert mirror.choose_site(lines, METHODS) == "http://d.example/debian"
 
 
 def test_an_archive_in_a_folder_is_copied_from_so_that_its_packages_are_on_record(
     fake_tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     script(fake_tools / "apt-get", "print('file:/srv/debian|Debian|Debian|main')")
-    assert packages.mirror() == "copy:/srv/debian"
+    assert mirror.mirror() == "copy:/srv/debian"
     monkeypatch.setenv("COLO_BENCH_MIRROR", "file:///srv/debian")
-    assert packages.mirror() == "copy:///srv/debian"
+    assert mirror.mirror() == "copy:///srv/debian"
 
 
 @pytest.mark.parametrize("site", ["mirror+file:/etc/apt/mirrors/debian.list", "file:/srv/debian", "http://a.example"])
@@ -133,7 +136,7 @@ def test_the_set_up_and_the_fetch_see_the_same_mirrors(site: str, fake_tools: Pa
         fake_tools / "apt-get",
         f"import sys; print({target!r} if 'SITE' in str(sys.argv) else {target[len(site) + 1 :]!r})",
     )
-    assert packages.mirror().removeprefix("copy:") == site.removeprefix("file:")
+    assert mirror.mirror().removeprefix("copy:") == site.removeprefix("file:")
     set_up = (Path(__file__).parents[1] / "setup.sh").read_text().partition("# $PYTHON")[0]
     shutil.copy(Path(__file__).parents[1] / "apt.sh", tmp_path)
     (tmp_path / "mirror.sh").write_text(set_up)
@@ -143,7 +146,7 @@ def test_the_set_up_and_the_fetch_see_the_same_mirrors(site: str, fake_tools: Pa
 
 def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLO_BENCH_MIRROR", SITE)
-    assert packages.mirror() == SITE
+    assert mirror.mirror() == SITE
 
 
 @pytest.mark.parametrize(
@@ -152,7 +155,7 @@ def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> N
 def test_a_mirror_that_is_not_an_address_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLO_BENCH_MIRROR", value)
     with pytest.raises(ProvisionError, match="is not the address of a mirror that apt can fetch from"):
-        packages.mirror()
+        mirror.mirror()
 
 
 def test_a_machine_without_a_debian_mirror_is_told_the_variable(
@@ -160,20 +163,22 @@ def test_a_machine_without_a_debian_mirror_is_told_the_variable(
 ) -> None:
     script(fake_tools / "apt-get", "print('http://a.example|Ubuntu|Ubuntu|main')")
     with pytest.raises(ProvisionError) as caught:
-        packages.mirror()
+        mirror.mirror()
     assert caught.value.cause == "no-mirror"
     assert "COLO_BENCH_MIRROR" in caught.value.hint
     assert monkeypatch
 
 
 def test_the_command_accepts_the_debian_keys_only_and_no_insecure_archive() -> None:
-    argv = packages.mmdebstrap_argv(SITE, Path("/cache/tree"), KEYRING, ('Acquire::http::Proxy "http://proxy:1"',))
+    argv = packages.mmdebstrap_argv(
+        QEMU, SITE, Path("/cache/tree"), KEYRING, ('Acquire::http::Proxy "http://proxy:1"',)
+    )
     assert argv == (
         "mmdebstrap",
         "--variant=extract",
         "--mode=chrootless",
         "--architectures=amd64",
-        "--include=qemu-system-x86,qemu-utils,linux-image-amd64,busybox-static,cpio,zstd",
+        "--include=qemu-system-x86,qemu-utils",
         '--aptopt=APT::Install-Recommends "false"',
         '--aptopt=APT::Default-Release "trixie-backports"',
         '--aptopt=Acquire::Retries "3"',
@@ -201,7 +206,7 @@ def test_only_the_way_to_the_network_is_carried_over_from_this_machines_apt() ->
         'Acquire::https::Verify-Peer "false";',
         'APT::Get::AllowUnauthenticated "true";',
     )
-    assert packages.carried_apt_options(dump) == (
+    assert mirror.carried_apt_options(dump) == (
         'Acquire::http::Proxy "http://proxy.example:3142"',
         'Acquire::http::Proxy::mirror.example "DIRECT"',
         'acquire::HTTP::proxy "http://small.example:1"',
@@ -223,7 +228,7 @@ def test_only_the_way_to_the_network_is_carried_over_from_this_machines_apt() ->
     ],
 )
 def test_a_failed_fetch_names_its_fix(said: str, hint: str) -> None:
-    assert hint in packages.fetch_hint(said)
+    assert hint in mirror.fetch_hint(said)
 
 
 def test_a_package_files_name_tells_the_exact_version() -> None:
@@ -232,26 +237,27 @@ def test_a_package_files_name_tells_the_exact_version() -> None:
 
 
 def test_a_tree_that_was_never_fetched_is_not_there(cache: Path) -> None:
-    assert packages.installed_tree() is None
+    assert packages.installed_tree(GUEST) is None
     assert cache.stat().st_mode & 0o777 == 0o700
 
 
 def test_a_fetched_tree_is_complete_recorded_and_found_again(fake_tools: Path) -> None:
     told: list[str] = []
-    tree = packages.fetch_tree(told.append)
-    assert tree == packages.installed_tree()
-    assert dict(tree.packages) == dict.fromkeys(packages.INCLUDE, "1:2.0+ds-1")
+    tree = packages.fetch_tree(GUEST, told.append)
+    assert tree == packages.installed_tree(GUEST)
+    assert set(dict(tree.packages).values()) == {"1:2.0+ds-1"}
+    assert set(GUEST.include) <= set(dict(tree.packages))
     assert tree.kernel_release == "9.9.9-amd64"
     assert "packages: extracting archives" in told
     assert not (tree.root / "var/cache/apt/archives").exists()
     (fake_tools / "mmdebstrap").unlink()
-    assert packages.fetch_tree(silent) == tree
+    assert packages.fetch_tree(GUEST, silent) == tree
 
 
 def test_a_failed_fetch_leaves_nothing_and_says_why(fake_tools: Path, cache: Path) -> None:
     script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=["a"], include=[]) + "\nsys.exit('E: no Release')")
     with pytest.raises(ProvisionError) as caught:
-        packages.fetch_tree(silent)
+        packages.fetch_tree(GUEST, silent)
     assert caught.value.cause == "fetch-failed"
     assert caught.value.evidence == ("E: no Release",)
     assert "mirror.example" in caught.value.message
@@ -259,17 +265,17 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(fake_tools: Path, cache: Pat
 
 
 def test_a_tree_without_a_wanted_package_is_refused(fake_tools: Path, cache: Path) -> None:
-    script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=packages._WATCHED, include=["cpio"]))
-    with pytest.raises(ProvisionError, match="lacks qemu-system-x86"):
-        packages.fetch_tree(silent)
+    script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=PROGRAMS, include=["cpio"]))
+    with pytest.raises(ProvisionError, match="lacks linux-image-amd64"):
+        packages.fetch_tree(GUEST, silent)
     assert [path.name for path in cache.iterdir()] == ["packages.lock"]
 
 
 def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
-    tree = packages.fetch_tree(silent)
-    (tree.root / "usr/bin/qemu-system-x86_64").write_text("other")
-    with pytest.raises(ProvisionError, match="changed afterwards: usr/bin/qemu-system-x86_64") as caught:
-        packages.installed_tree()
+    tree = packages.fetch_tree(GUEST, silent)
+    (tree.root / "usr/bin/busybox").write_text("other")
+    with pytest.raises(ProvisionError, match="changed afterwards: usr/bin/busybox") as caught:
+        packages.installed_tree(GUEST)
     assert str(tree.root) in caught.value.hint
     assert caught.value.cause == "cache-broken"
     assert fake_tools
@@ -277,17 +283,17 @@ def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"sha256": {}}', '{"sha256": [], "packages": {}}', NO_MODULES])
 def test_a_tree_whose_manifest_is_damaged_is_fetched_anew(fake_tools: Path, damage: str) -> None:
-    tree = packages.fetch_tree(silent)
+    tree = packages.fetch_tree(GUEST, silent)
     (tree.root / packages._MANIFEST).write_text(damage)
-    assert packages.installed_tree() is None
-    assert packages.fetch_tree(silent) == tree
+    assert packages.installed_tree(GUEST) is None
+    assert packages.fetch_tree(GUEST, silent) == tree
     assert fake_tools
 
 
 def test_a_fetch_that_a_full_disk_ended_is_named_so(fake_tools: Path) -> None:
     script(fake_tools / "mmdebstrap", "#!/bin/sh\necho 'E: write error: No space left on device'\nexit 1\n")
     with pytest.raises(ProvisionError) as caught:
-        packages.fetch_tree(silent)
+        packages.fetch_tree(GUEST, silent)
     assert (caught.value.cause, caught.value.transient) == ("disk-full", False)
 
 
@@ -295,16 +301,16 @@ def test_a_library_changed_after_the_fetch_is_noticed_too(fake_tools: Path) -> N
     more = 'put("usr/lib/x86_64-linux-gnu/qemu/accel.so")\nput("usr/share/seabios/bios.bin")\n'
     tools = (fake_tools / "mmdebstrap").read_text()
     script(fake_tools / "mmdebstrap", tools.partition("\n")[2] + more)
-    tree = packages.fetch_tree(silent)
+    tree = packages.fetch_tree(GUEST, silent)
     (tree.root / "usr/lib/x86_64-linux-gnu/qemu/accel.so").write_text("other")
     with pytest.raises(ProvisionError, match=r"changed afterwards: usr/lib/x86_64-linux-gnu/qemu/accel\.so"):
-        packages.installed_tree()
+        packages.installed_tree(GUEST)
 
 
 def test_a_kernel_module_changed_after_the_fetch_is_noticed_when_a_guest_is_made_of_it(fake_tools: Path) -> None:
     tools = (fake_tools / "mmdebstrap").read_text()
     script(fake_tools / "mmdebstrap", tools.partition("\n")[2] + 'put("usr/lib/modules/9.9.9-amd64/net/e1000.ko.xz")\n')
-    tree = packages.fetch_tree(silent)
+    tree = packages.fetch_tree(GUEST, silent)
     tree.require_modules()
     module = tree.modules / "net" / "e1000.ko.xz"
     for change in (lambda: module.write_text("other"), module.unlink):
@@ -318,25 +324,47 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(
     cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(packages, "_KEYRINGS", (tmp_path / "none.gpg",))
+    monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "none.gpg",))
     with pytest.raises(ProvisionError) as caught:
-        packages.fetch_tree(silent)
+        packages.fetch_tree(GUEST, silent)
     assert caught.value.cause == "tools-missing"
     assert "apt-get install -y mmdebstrap gcc" in caught.value.hint
     assert "debian-archive-keyring" in caught.value.hint
     assert cache.exists()
 
 
-def test_a_program_of_the_tree_runs_through_the_trees_own_loader() -> None:
-    tree = packages.Tree(Path("/t"), ())
-    assert tree.program("usr/bin/qemu-img", argv0="qemu-img") == (
-        "/t/usr/lib64/ld-linux-x86-64.so.2",
+@pytest.mark.parametrize(
+    ("folder", "says", "named"),
+    [("usr/lib/x86_64-linux-gnu", "--argv0", ("--argv0", "qemu-img")), ("lib/x86_64-linux-gnu", "", ())],
+)
+def test_a_program_of_the_tree_runs_through_the_trees_own_loader(
+    folder: str, says: str, named: tuple[str, ...], tmp_path: Path
+) -> None:
+    loader = tmp_path / folder / "ld-linux-x86-64.so.2"
+    loader.parent.mkdir(parents=True)
+    loader.write_text(says)
+    assert packages.Tree(tmp_path, ()).program("usr/bin/qemu-img", argv0="qemu-img") == (
+        str(loader),
         "--library-path",
-        "/t/usr/lib/x86_64-linux-gnu",
-        "--argv0",
-        "qemu-img",
-        "/t/usr/bin/qemu-img",
+        str(loader.parent),
+        *named,
+        str(tmp_path / "usr/bin/qemu-img"),
     )
+
+
+def test_a_settled_suite_is_fetched_alone_and_backports_over_it() -> None:
+    assert packages.wanted_qemu("bookworm").suites == ("bookworm",)
+    assert QEMU.suites == ("trixie", "trixie-backports")
+
+
+def test_a_qemu_is_fetched_without_a_guest(fake_tools: Path) -> None:
+    tree = packages.fetch_tree(QEMU, silent)
+    assert packages.installed_tree(GUEST) is None
+    assert (tree.root / "usr/lib/x86_64-linux-gnu/qemu-bundle").resolve() == tree.root
+    (tree.root / "usr/lib/x86_64-linux-gnu/qemu-bundle").unlink()
+    with pytest.raises(ProvisionError, match="changed afterwards"):
+        packages.installed_tree(QEMU)
+    assert fake_tools
 
 
 def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:
@@ -422,11 +450,11 @@ def test_a_helper_that_fails_says_its_last_words() -> None:
 
 @pytest.mark.provisioned
 def test_the_real_packages_are_verified_and_recorded() -> None:
-    tree = packages.fetch_tree(silent)
+    tree = packages.fetch_tree(QEMU, silent)
     assert tree.version("qemu-system-x86").startswith("1:1")
     assert tree.version("zlib1g")
     manifest = json.loads((tree.root / "colo-bench.json").read_text())
-    assert set(packages._WATCHED) < set(manifest["sha256"])
+    assert {*QEMU.programs, "usr/lib/x86_64-linux-gnu/libc.so.6"} < set(manifest["sha256"])
 
 
 def test_the_command_says_cause_and_fix_when_it_cannot_provision(

@@ -22,12 +22,13 @@ from bench.workload.idle import Idle
 
 CELL = Cell(mem="1G", smp=2, accel="tcg", workload=Idle())
 SPEC = planned_spec(CELL, None, None)
-UNKNOWN = dict.fromkeys(("machine", "nic", "disk", "usb_tablet", "l3_cache", "smp_cache"))
+UNKNOWN = dict.fromkeys(("machine", "nic", "disk", "usb_tablet", "vga", "l3_cache", "smp_cache"))
 OURS = {
     "machine": "pc-i440fx-11.1-machine",
     "nic": "rtl8139",
     "disk": "ide-hd",
     "usb_tablet": True,
+    "vga": "std",
     "l3_cache": True,
     "smp_cache": [{"cache": "l3", "topology": "default"}],
 }
@@ -72,12 +73,14 @@ def test_every_difference_of_the_machine_is_named() -> None:
 
 def test_another_model_card_disk_or_tablet_is_named() -> None:
     seen = machine(cpu="qemu32", machine="pc-q35-11.1-machine", nic="e1000", disk="virtio-blk-device", usb_tablet=False)
+    seen["properties"]["vga"] = "none"
     assert machine_mismatches(SPEC, "primary", seen) == [
         "primary: CPU: asked qemu64-x86_64-cpu, running qemu32-x86_64-cpu",
         "primary: machine: asked pc, running pc-q35-11.1-machine",
         "primary: network card: asked rtl8139, running e1000",
         "primary: disk: asked ide, running virtio",
         "primary: USB tablet: asked True, running False",
+        "primary: graphics card: asked std, running none",
     ]
 
 
@@ -107,7 +110,8 @@ def test_what_a_binary_cannot_tell_is_no_mismatch() -> None:
 def tree(command: str, arguments: dict[str, Any]) -> Any:
     """Answer as a QEMU with a virtio disk and without smp-cache does."""
     if command == "qom-list":
-        return [{"name": "type", "type": "string"}, {"name": "device[1]", "type": "child<usb-tablet>"}]
+        card = "child<cirrus-vga>" if arguments["path"] == "/machine/unattached" else "child<usb-tablet>"
+        return [{"name": "type", "type": "string"}, {"name": "device[1]", "type": card}]
     known = {
         ("/machine", "type"): "pc-i440fx-7.2-machine",
         ("/machine/peripheral/e0", "type"): "e1000",
@@ -131,6 +135,7 @@ def test_the_object_tree_is_asked_and_what_it_does_not_know_is_none() -> None:
         "nic": "e1000",
         "disk": "virtio-blk-device",
         "usb_tablet": True,
+        "vga": "cirrus",
         "l3_cache": False,
         "smp_cache": None,
     }

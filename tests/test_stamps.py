@@ -19,12 +19,13 @@ from bench.pair.features import probe_features
 from bench.pair.process import launch
 from bench.pair.qmp import connect
 from bench.provision import qemu
-from bench.provision.packages import fetch_tree
+from bench.provision.packages import PROVISIONED_SUITE, fetch_tree, wanted_qemu
 from bench.provision.stamps import VARIABLE, foreign_modules, masking_folder
 
 if TYPE_CHECKING:
     from bench.provision.qemu import Binary
 
+WANTED = wanted_qemu(PROVISIONED_SUITE)
 COMPILED_IN = "/usr/lib/x86_64-linux-gnu/qemu"
 OWN, OTHER = b"qemu_stamp_" + b"a" * 40, b"qemu_stamp_" + b"b" * 40
 FOREIGN = """
@@ -82,7 +83,7 @@ def astray(tmp_path: Path) -> Iterator[Path]:
 
     The folder's name in the binary is overwritten by one of the same length.
     """
-    tree = fetch_tree(silent)
+    tree = fetch_tree(WANTED, silent)
     place = Path("/tmp") / token_hex(10)  # noqa: S108 - with it, the new name is exactly as long as the old one
     others = place / "qemu"
     assert len(str(others)) == len(COMPILED_IN)
@@ -118,8 +119,8 @@ async def load_all(binary: Binary, folder: Path) -> int:
 
 @pytest.mark.provisioned
 def test_the_fetched_qemu_never_looks_where_another_builds_modules_lie(astray: Path, tmp_path: Path) -> None:
-    tree = replace(fetch_tree(silent), root=tmp_path / "tree")
-    binary = qemu._provisioned(tree)
+    tree = replace(fetch_tree(WANTED, silent), root=tmp_path / "tree")
+    binary = qemu._from_tree(tree, qemu.PROVISIONED)
     assert binary.path == astray
     assert asyncio.run(probe_features(binary)).missing == ()
     assert asyncio.run(load_all(binary, tmp_path)) > 500
@@ -132,13 +133,13 @@ def test_the_fetched_qemu_never_looks_where_another_builds_modules_lie(astray: P
 
 @pytest.mark.provisioned
 def test_a_given_path_is_kept_from_another_builds_modules_too(astray: Path, tmp_path: Path) -> None:
-    tree = replace(fetch_tree(silent), root=tmp_path / "tree")
+    tree = replace(fetch_tree(WANTED, silent), root=tmp_path / "tree")
     (tree.root / "usr/lib/x86_64-linux-gnu/qemu-bundle").unlink()
     masks = masking_folder(astray, silent)
     assert masks is not None
     assert (masks / "ui-opengl.so").is_symlink()
     # Through its loader, since its libraries may not be this machine's.
-    unmasked = replace(qemu._provisioned(tree), env=())
+    unmasked = replace(qemu._from_tree(tree, qemu.PROVISIONED), env=())
     masked = replace(unmasked, env=((VARIABLE, str(masks)),))
     assert asyncio.run(load_all(masked, tmp_path)) > 500
     with pytest.raises(BenchError, match="killed by SIGABRT"):

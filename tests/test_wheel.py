@@ -46,6 +46,8 @@ def test_a_wheel_holds_the_two_packages_with_their_configuration_and_nothing_els
     assert {top for top in tops if not top.startswith("colo_bench-")} == {"bench", "analysis"}
     conf = {path.relative_to(PACKAGES).as_posix() for path in (PACKAGES / "conf").rglob("*.yaml")}
     assert {name.removeprefix("bench/") for name in names if name.startswith("bench/conf/")} == conf
+    patches = {f"bench/patches/{path.name}" for path in (PACKAGES / "patches").iterdir()}
+    assert patches <= {*names}
     assert {
         f"{top}/format/{path.name}" for top in ("bench", "analysis") for path in (PACKAGES / "format").glob("*.py")
     } <= {*names}

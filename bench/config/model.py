@@ -50,16 +50,27 @@ def absolute_path(text: str) -> Path:
         raise ValueError(f"{text!r} is no path here: {error}") from error
 
 
+def _as_text(value: object) -> object:
+    """Return the name of a release as it was typed: ``10.0`` is read as a number."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
 def _known_qemu(value: str) -> str:
-    if value in {"provisioned", "system"} or _SHORT_NAME.fullmatch(value):
+    if value in {"provisioned", "system"} or _QEMU_NAME.fullmatch(value):
         return value
+    kind = "built:" if value.startswith("built:") else ""
     if "/" not in value:
-        raise ValueError(f"{value!r} names no QEMU; legal: provisioned, system, or the path of a binary")
-    return str(absolute_path(value))
+        raise ValueError(
+            f"{value!r} names no QEMU; legal: provisioned, a release as 10.0, system, built:10.2+PATCH, "
+            "or the path of a binary"
+        )
+    return f"{kind}{absolute_path(value.removeprefix(kind))}"
 
 
-_SHORT_NAME = re.compile(r"[0-9][0-9A-Za-z.~+-]*-[0-9a-f]{8}", re.ASCII)
-"""What a plan calls a binary that was given by its path: version and hash."""
+_QEMU_NAME = re.compile(
+    r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}|built:[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}|[0-9][0-9A-Za-z.~+-]*-[0-9a-f]{8}", re.ASCII
+)
+"""A release, a build from source, or what a plan calls a binary that was given by its path: version and hash."""
 
 _GUEST_SYSTEM_BYTES = 64 << 20
 _LONGEST_DEMAND_S = 3000.0
@@ -108,6 +119,7 @@ class Devices(Frozen):
     disk: Literal["ide", "virtio"] = "ide"
     disk_size: Annotated[Size, AfterValidator(_whole_mib)] = 10 << 30
     usb_tablet: bool = True
+    vga: Annotated[Literal["std", "cirrus", "none"], LATER] = "std"
 
 
 class Link(Frozen):
@@ -211,7 +223,7 @@ class Cell(Frozen):
     mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
     smp: Annotated[Whole, Field(ge=1, le=255)]
     accel: Literal["auto", "kvm", "tcg"] = "auto"
-    qemu: Annotated[str, AfterValidator(_known_qemu)] = "provisioned"
+    qemu: Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)] = "provisioned"
     cpu: Cpu = Cpu()
     devices: Devices = Devices()
     workload: SerializeAsAny[Annotated[Workload, BeforeValidator(build_workload)]]

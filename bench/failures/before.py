@@ -234,6 +234,27 @@ PROVISION = (
         "What it answered.",
     ),
     Cause(
+        "release-unknown",
+        (Phase.PROVISION,),
+        "The package archive has no QEMU of this name, or no longer.",
+        "choose one that `python -m bench.provision --list` shows",
+        "The releases that it has.",
+    ),
+    Cause(
+        "build-unknown",
+        (Phase.PROVISION,),
+        "There is no build of QEMU of this name, and no patches of the project's own by which it could be made.",
+        "build it: python -m bench.provision --source RELEASE --patch FILE... (which may be none)",
+        "The name, and the project's own patches.",
+    ),
+    Cause(
+        "build-failed",
+        (Phase.PROVISION,),
+        "QEMU's source could not be patched, configured or compiled.",
+        "read the log that the error names; a patch has to apply to that release without fuzz",
+        "The last lines of the program that failed; the log has all.",
+    ),
+    Cause(
         "tools-missing",
         (Phase.PROVISION,),
         "Packages that fetching QEMU or building the guest needs are not installed.",

@@ -86,6 +86,7 @@ def _machine(spec: PairSpec) -> Argv:
         *("-smp", str(cell.smp)),
         *("-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", " ".join(KERNEL_ARGUMENTS)),
         *usb,
+        *(() if cell.devices.vga == "std" else ("-vga", cell.devices.vga)),
         *("-no-reboot", "-S", "-msg", "timestamp=on"),
         *(("-sandbox", spec.features.sandbox) if spec.features.sandbox else ()),
     )

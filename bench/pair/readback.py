@@ -12,7 +12,7 @@ from bench.pair.qmp import well_formed
 from bench.provision.nodelay import LIBRARY
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from bench.config.model import Cell
     from bench.pair.pair import Pair
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _SIDES = ("primary", "secondary")
 _MACHINE_COMMANDS = ("query-memdev", "query-cpus-fast", "query-kvm", "query-version", "query-block")
+_CARD_TYPES = {"child<VGA>": "std", "child<cirrus-vga>": "cirrus"}
 _DISK_TYPES = {"ide-hd": "ide", "virtio-blk-device": "virtio", "virtio-blk-pci": "virtio"}
 
 
@@ -48,6 +49,7 @@ def machine_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[
         ("network card", cell.devices.nic, properties["nic"]),
         ("disk", cell.devices.disk, _DISK_TYPES.get(properties["disk"], properties["disk"])),
         ("USB tablet", cell.devices.usb_tablet, properties["usb_tablet"]),
+        ("graphics card", cell.devices.vga, properties["vga"]),
     )
     return [
         f"{side}: {what}: asked {asked}, running {running}"
@@ -148,14 +150,20 @@ async def read_properties(execute: Execute, seen: dict[str, Any]) -> dict[str, A
     disk = next((one.get("qdev") for one in seen["query-block"] if one.get("device") == "colo-disk0"), None)
     cpu = seen["query-cpus-fast"][0].get("qom-path")
     unnamed = await ask("qom-list", path="/machine/peripheral-anon")
+    built_in = await ask("qom-list", path="/machine/unattached")
     return {
         "machine": await ask("qom-get", path="/machine", property="type"),
         "nic": await ask("qom-get", path="/machine/peripheral/e0", property="type"),
         "disk": await ask("qom-get", path=disk, property="type") if disk else None,
         "usb_tablet": None if unnamed is None else any(one["type"] == "child<usb-tablet>" for one in unnamed),
+        "vga": None if built_in is None else _graphics_card(one["type"] for one in built_in),
         "l3_cache": await ask("qom-get", path=cpu, property="l3-cache") if cpu else None,
         "smp_cache": await ask("qom-get", path="/machine", property="smp-cache"),
     }
+
+
+def _graphics_card(types: Iterable[str]) -> str:
+    return next((_CARD_TYPES[kind] for kind in types if kind in _CARD_TYPES), "none")
 
 
 async def read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:

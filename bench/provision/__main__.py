@@ -6,23 +6,26 @@ import argparse
 import shlex
 import sys
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
 from bench.exits import Exit, last_door, listening
+from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
+from bench.provision.source import build
 from bench.streams import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
-    from pathlib import Path
 
     from rich.console import Console
 
+    from bench.provision.archive import Refusal
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
 
@@ -32,10 +35,54 @@ _ABOUT = "Fetch QEMU, build the guest and the preloaded library ahead of time."
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make all that a run needs, say what was made, and return the exit status."""
     parser = argparse.ArgumentParser(prog="python -m bench.provision", description=_ABOUT)
-    parser.add_argument("--qemu", default="provisioned", help="provisioned (default), system, or an executable's path")
+    parser.add_argument(
+        "--qemu",
+        default="provisioned",
+        help="provisioned (default), a release as 10.0, system, or an executable's path",
+    )
+    parser.add_argument("--list", action="store_true", help="ask the archive which releases of QEMU it has, and stop")
+    parser.add_argument("--source", metavar="RELEASE", help="build this release from the archive's source, and stop")
+    parser.add_argument(
+        "--patch", metavar="FILE", type=Path, nargs="+", default=[], help="patches for --source, in their order"
+    )
     chosen = parser.parse_args(arguments)
+    if chosen.patch and not chosen.source:
+        parser.error("--patch goes with --source")
     command = shlex.join(("python", "-m", "bench.provision", *(sys.argv[1:] if arguments is None else arguments)))
-    return last_door(command, lambda: _provision(chosen.qemu))
+    if chosen.source:
+        return last_door(command, lambda: _build(chosen.source, chosen.patch))
+    return last_door(command, _list if chosen.list else lambda: _provision(chosen.qemu))
+
+
+def _list() -> int:
+    terminal = make_console()
+    with progress_display(terminal) as progress:
+        packages, refused = ask_archive("packages", progress)
+        sources, _ = ask_archive("sources", progress)
+    for line in listing(packages, sources, refused):
+        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+    return Exit.DONE
+
+
+def listing(packages: Sequence[Offer], sources: Sequence[Offer], refused: Sequence[Refusal]) -> Iterator[str]:
+    """Yield what can be had of the archive, one line per release, and the suites whose packages it refused."""
+    yield f"{'release':<9} {'as':<8} {'packages (qemu=)':<20} sources (--source)"
+    for offer in sorted({one.release: one for one in (*sources, *packages)}.values(), key=Offer.order):
+        ways = [", ".join(one.suite for one in kind if one.release == offer.release) for kind in (packages, sources)]
+        short = choose(offer.name, (*packages, *sources))
+        name = offer.name if short and short.release == offer.release else offer.release
+        yield f"{offer.release:<9} {name:<8} {ways[0] or '-':<20} {ways[1] or '-'}"
+    yield from (f"no packages from {one.suite}: {one.words}" for one in refused)
+
+
+def _build(release: str, patches: Sequence[Path]) -> int:
+    terminal = make_console()
+    with progress_display(terminal) as progress:
+        built = build(release, patches, progress)
+        binary = find_qemu(f"built:{built.name}", progress)
+    for line in (f"qemu=built:{built.name}", f"  {binary.version}", f"  sha256 {binary.sha256}", f"  {binary.path}"):
+        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+    return Exit.DONE
 
 
 def _provision(qemu: str) -> int:

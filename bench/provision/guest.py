@@ -24,7 +24,7 @@ from bench.provision.cache import (
 )
 from bench.provision.initramfs import pack
 from bench.provision.modules import canonical, decompress, depends, load_order, module_files
-from bench.provision.packages import Tree, fetch_tree, installed_tree
+from bench.provision.packages import GUEST, Tree, fetch_tree, installed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def build_guest(progress: Callable[[str], None]) -> Guest:
     Raises:
         ProvisionError: it cannot be fetched, built or verified.
     """
-    tree = fetch_tree(progress)
+    tree = fetch_tree(GUEST, progress)
     folder = _folder(tree)
     with locked("guest", progress):
         return _load(folder) or _build(tree, folder, progress)
@@ -89,7 +89,7 @@ def installed_guest() -> Guest | None:
     Raises:
         ProvisionError: a file of it is not what was built.
     """
-    tree = installed_tree()
+    tree = installed_tree(GUEST)
     return _load(_folder(tree)) if tree else None
 
 

@@ -8,12 +8,9 @@ from __future__ import annotations
 
 import json
 import os
-import platform
-import re
 import shutil
 import urllib.parse
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
@@ -27,47 +24,68 @@ from bench.provision.cache import (
     read_manifest,
     text_sha256,
 )
+from bench.provision.mirror import apt_options, archive_keyring, fetch_error, mirror, require_tools
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Sequence
+    from collections.abc import Callable, Sequence
+    from pathlib import Path
 
-SUITE = "trixie"
-BACKPORTS = "trixie-backports"
-INCLUDE = ("qemu-system-x86", "qemu-utils", "linux-image-amd64", "busybox-static", "cpio", "zstd")
-"""What the tree is asked to hold; apt adds what these depend on."""
+_LIBRARIES = ("usr/lib/x86_64-linux-gnu", "lib/x86_64-linux-gnu")
+_LOADER = "ld-linux-x86-64.so.2"
 
-_MIRROR_VARIABLE = "COLO_BENCH_MIRROR"
-_ADDRESS = re.compile(r"(?P<method>[a-z][a-z0-9+.-]*):/[^\s\[\]\"';]+")
-_NOT_BY_ITSELF = frozenset({"cdrom", "gpgv", "rred", "store"})
-"""Methods of apt that want a person to change a disc, or fetch nothing."""
-_KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("gpg", "pgp"))
-_LIBRARIES = "usr/lib/x86_64-linux-gnu"
-_LOADER = "usr/lib64/ld-linux-x86-64.so.2"
-_WATCHED = (
-    "usr/bin/qemu-system-x86_64",
-    "usr/bin/qemu-img",
-    "usr/bin/busybox",
-    "usr/bin/cpio",
-    "usr/bin/zstd",
-    _LOADER,
-    f"{_LIBRARIES}/libc.so.6",
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a tree is to hold.
+
+    Attributes:
+        suite: where it comes from; of backports, what is missing there comes from the suite that they are for.
+        include: the packages; apt adds what these depend on.
+        programs: the files that have to be in them.
+    """
+
+    suite: str
+    include: tuple[str, ...]
+    programs: tuple[str, ...]
+
+    @property
+    def suites(self) -> tuple[str, ...]:
+        """Return the suites to fetch from, the settled one first."""
+        return tuple(dict.fromkeys((self.suite.removesuffix("-backports"), self.suite)))
+
+    @property
+    def kernel(self) -> bool:
+        """Whether there is a kernel among it."""
+        return any(name.startswith("linux-image") for name in self.include)
+
+
+PROVISIONED_SUITE = "trixie-backports"
+"""Where ``qemu=provisioned`` and the guest come from."""
+
+GUEST = Wanted(
+    PROVISIONED_SUITE,
+    ("linux-image-amd64", "busybox-static", "cpio", "zstd"),
+    ("usr/bin/busybox", "usr/bin/cpio", "usr/bin/zstd"),
 )
-_WATCHED_FOLDERS = (_LIBRARIES, "usr/share/qemu", "usr/share/seabios")
+"""What the guest is made of."""
+
+
+def wanted_qemu(suite: str) -> Wanted:
+    """Return what makes up the QEMU of a suite."""
+    return Wanted(suite, ("qemu-system-x86", "qemu-utils"), ("usr/bin/qemu-system-x86_64", "usr/bin/qemu-img"))
+
+
+_WATCHED_FOLDERS = (*_LIBRARIES, "usr/share/qemu", "usr/share/seabios")
 """What QEMU loads beside itself: libraries, its own modules, firmware."""
 
 _KERNELS = ("usr/lib/modules/*/vmlinuz", "boot/vmlinuz-*")
-_RECIPE = "2"
+_RECIPE = "3"
 _MANIFEST = "colo-bench.json"
 _BUNDLE = "qemu-bundle"
 """Where this lies beside the running program, which is the loader, QEMU takes it for the root of all that was installed
 with it (`get_relocated_path` in `util/cutils.c`): it never looks into this machine's own folders for a module."""
 
 _FETCH_DEADLINE_S = 1800.0
-_CARRIED_APT_OPTIONS = re.compile(
-    r'(?P<key>Acquire::(?:(?:https?|ftp|tor\+https?|mirror)::(?!Verify)[^" ]+|ForceIPv[46])) "(?P<value>[^"]+)";',
-    re.IGNORECASE,
-)
-"""Names in apt's configuration are the same in small and capital letters; ``dump`` gives them as they were typed."""
 
 
 @dataclass(frozen=True)
@@ -86,8 +104,11 @@ class Tree:
 
     def program(self, relative: str, *, argv0: str = "") -> tuple[str, ...]:
         """Return the argv prefix that runs a program of the tree through the tree's own loader and libraries."""
-        loader = (str(self.root / _LOADER), "--library-path", str(self.root / _LIBRARIES))
-        return (*loader, *(("--argv0", argv0) if argv0 else ()), str(self.root / relative))
+        loader = _loader(self.root)
+        folders = ":".join(str(self.root / name) for name in _LIBRARIES if (self.root / name).is_dir())
+        # A loader before glibc 2.33 cannot be told another name for the program.
+        named = ("--argv0", argv0) if argv0 and b"--argv0" in loader.read_bytes() else ()
+        return (str(loader), "--library-path", folders, *named, str(self.root / relative))
 
     @property
     def kernel(self) -> Path:
@@ -118,18 +139,19 @@ class Tree:
         return dict(self.packages).get(package, "")
 
 
-def tree_folder() -> Path:
+def tree_folder(wanted: Wanted) -> Path:
     """Return where the tree is (or will be): the name follows what is asked for, so a new request is a new tree."""
-    return cache_folder() / f"packages-{text_sha256(_RECIPE, SUITE, BACKPORTS, *INCLUDE)[:12]}"
+    name = text_sha256(_RECIPE, *wanted.suites, *wanted.include)[:12]
+    return cache_folder() / f"packages-{name}"
 
 
-def installed_tree() -> Tree | None:
+def installed_tree(wanted: Wanted) -> Tree | None:
     """Return the tree if it was fetched, without fetching.
 
     Raises:
         ProvisionError: a file that matters is not what was fetched.
     """
-    root = tree_folder()
+    root = tree_folder(wanted)
     manifest = read_manifest(root / _MANIFEST, {"sha256": dict, "packages": dict, "modules": str})
     if manifest is None:
         return None
@@ -141,8 +163,14 @@ def installed_tree() -> Tree | None:
     return Tree(root, tuple((name, version) for name, version in manifest["packages"].items()), manifest["modules"])
 
 
+def _loader(root: Path) -> Path:
+    """Return the tree's loader; the usual name of it may be a link that leads out of the tree."""
+    paths = [root / name / _LOADER for name in _LIBRARIES]
+    return next((path for path in paths if path.exists()), paths[0])
+
+
 def _bundle(root: Path) -> Path:
-    return (root / _LOADER).resolve().with_name(_BUNDLE)
+    return _loader(root).with_name(_BUNDLE)
 
 
 def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
@@ -153,176 +181,65 @@ def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
     )
 
 
-def fetch_tree(progress: Callable[[str], None]) -> Tree:
-    """Return the tree, fetching it first when it is missing (about 110 MB to fetch, 350 MB on disk).
+def fetch_tree(wanted: Wanted, progress: Callable[[str], None]) -> Tree:
+    """Return the tree, fetching it first when it is missing (50 to 100 MB to fetch, 150 to 200 MB on disk).
 
     Raises:
         ProvisionError: it cannot be fetched or verified; the message says why and what to do.
     """
-    tree = installed_tree()
+    tree = installed_tree(wanted)
     if tree:
         return tree
     with locked("packages", progress):
-        tree = installed_tree()
-        return tree or _fetch(progress)
+        tree = installed_tree(wanted)
+        return tree or _fetch(wanted, progress)
 
 
-def _fetch(progress: Callable[[str], None]) -> Tree:
-    _require_tools()
+def _fetch(wanted: Wanted, progress: Callable[[str], None]) -> Tree:
+    require_tools()
     site = mirror()
-    final = tree_folder()
+    final = tree_folder(wanted)
     with making(final) as partial:
-        _extract(site, partial, progress)
-        manifest = _manifest(partial)
+        _extract(wanted, site, partial, progress)
+        manifest = _manifest(wanted, partial)
         bundle = _bundle(partial)
         bundle.symlink_to(os.path.relpath(partial, bundle.parent))
         write_atomic(partial / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    tree = installed_tree()
+    tree = installed_tree(wanted)
     if tree is None:
         raise ProvisionError(f"{final} vanished while it was made", transient=True)
     return tree
 
 
-def _require_tools() -> None:
-    if platform.machine() != "x86_64":
-        raise ProvisionError(
-            f"the provisioned QEMU is for x86_64, this machine is {platform.machine()}",
-            hint="use an x86_64 machine",
-        )
-    missing = missing_tools()
-    if missing:
-        packages = " ".join(missing)
-        raise ProvisionError(
-            f"QEMU and the guest cannot be fetched: {packages} missing",
-            hint=f"sudo apt-get update && sudo apt-get install -y {packages}",
-            cause="tools-missing",
-        )
-
-
-def missing_tools() -> tuple[str, ...]:
-    """Return the names of the system packages that fetching and building need and that are not installed."""
-    wanted = {"mmdebstrap": shutil.which("mmdebstrap"), "gcc": shutil.which("gcc"), "libc6-dev": _static_libc()}
-    missing = [package for package, found in wanted.items() if not found]
-    if not any(path.exists() for path in _KEYRINGS):
-        missing.append("debian-archive-keyring")
-    return tuple(missing)
-
-
-def _static_libc() -> bool:
-    return any(Path(folder, "libc.a").exists() for folder in ("/usr/lib/x86_64-linux-gnu", "/usr/lib64", "/usr/lib"))
-
-
-def mirror() -> str:
-    """Return the Debian mirror to fetch from: ``$COLO_BENCH_MIRROR``, else the one that this machine's apt uses.
-
-    It is whatever apt itself can fetch from: a web address, a list of mirrors, or a folder of this machine.
-
-    Raises:
-        ProvisionError: apt knows none, or the variable does not hold an address that apt can fetch from.
-    """
-    chosen = os.environ.get(_MIRROR_VARIABLE)
-    if chosen is None:
-        template = "$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
-        finished = commands.run(["apt-get", "indextargets", "--format", template], deadline_s=60)
-        chosen = choose_site(finished.lines, _methods())
-    if chosen is None:
-        raise ProvisionError(
-            "apt on this machine knows no Debian mirror to fetch QEMU from",
-            hint=f"on Debian: sudo apt-get update. Elsewhere: {_MIRROR_VARIABLE}=ADDRESS of a Debian mirror",
-            cause="no-mirror",
-        )
-    if not _fetchable(chosen, _methods()):
-        raise ProvisionError(
-            f"{_MIRROR_VARIABLE}={chosen!r} is not the address of a mirror that apt can fetch from",
-            hint=f"{_MIRROR_VARIABLE}=http://HOST/debian",
-            cause="no-mirror",
-        )
-    # apt uses the packages of a file: archive where they are; here they have to be in its cache.
-    return re.sub(r"^file:", "copy:", chosen)
-
-
-def _methods() -> frozenset[str]:
-    """Return apt's ways of fetching: each is a program in a folder of its own."""
-    finished = commands.run(["apt-config", "shell", "folder", "Dir::Bin::methods/d"], deadline_s=60)
-    found = re.search(r"folder='(.*)'", finished.text)
-    folder = Path(found[1] if found else "/usr/lib/apt/methods")
-    return frozenset(path.name for path in folder.glob("*")) - _NOT_BY_ITSELF
-
-
-def _fetchable(site: str, methods: Collection[str]) -> bool:
-    address = _ADDRESS.fullmatch(site)
-    return address is not None and address["method"] in methods
-
-
-def choose_site(lines: Iterable[str], methods: Collection[str]) -> str | None:
-    """Return the first site of Debian's main archive among apt's index targets, one on the network first, or None.
-
-    Each line is ``SITE|ORIGIN|LABEL|COMPONENT``. The label tells the main archive from the security one, which has
-    neither the stable suite nor its backports. ``methods`` are apt's ways of fetching.
-    """
-    told = (line.rsplit("|", 3) for line in lines)
-    sites = [site.rstrip("/") for site, *rest in told if rest == ["Debian", "Debian", "main"]]
-    usable = [site for site in sites if _fetchable(site, methods)]
-    # A folder or a disc of this machine rarely has the suites that are wanted.
-    return next(iter(sorted(usable, key=lambda site: site.startswith(("file:", "copy:")))), None)
-
-
-def mmdebstrap_argv(site: str, target: Path, keyring: Path, apt_options: Sequence[str] = ()) -> tuple[str, ...]:
+def mmdebstrap_argv(
+    wanted: Wanted, site: str, target: Path, keyring: Path, apt_options: Sequence[str] = ()
+) -> tuple[str, ...]:
     """Return the command that extracts the packages into ``target``.
 
     Only the Debian archive's own keys are accepted, whatever this system trusts. The package files stay in the
     tree's apt cache, since their names are the record of the exact versions.
     """
-    options = ('APT::Install-Recommends "false"', f'APT::Default-Release "{BACKPORTS}"', 'Acquire::Retries "3"')
+    options = ('APT::Install-Recommends "false"', f'APT::Default-Release "{wanted.suite}"', 'Acquire::Retries "3"')
     return (
         "mmdebstrap",
         "--variant=extract",
         "--mode=chrootless",
         "--architectures=amd64",
-        f"--include={','.join(INCLUDE)}",
+        f"--include={','.join(wanted.include)}",
         *(f"--aptopt={option}" for option in (*options, *apt_options)),
         "--skip=check/signed-by,cleanup/apt/cache",
-        SUITE,
+        wanted.suites[0],
         str(target),
-        *(f"deb [signed-by={keyring}] {site} {suite} main" for suite in (SUITE, BACKPORTS)),
+        *(f"deb [signed-by={keyring}] {site} {suite} main" for suite in wanted.suites),
     )
 
 
-def carried_apt_options(dump: Iterable[str]) -> tuple[str, ...]:
-    """Return the options of ``apt-config dump`` that say how to reach a mirror: proxies, certificates, time limits.
-
-    mmdebstrap's apt does not read this machine's configuration, and nothing else of it is carried over: least of all
-    what takes less than the archive's own keys for good.
-    """
-    matches = (_CARRIED_APT_OPTIONS.fullmatch(line) for line in dump)
-    return tuple(f'{match["key"]} "{match["value"]}"' for match in matches if match)
-
-
-def _passwords() -> tuple[str, ...]:
-    """Return the options that lead to this machine's passwords for mirrors, where this user may read them."""
-    wanted = {"Dir::Etc::netrc": "f", "Dir::Etc::netrcparts": "d"}
-    asked = [word for key, kind in wanted.items() for word in (key.rpartition("::")[2], f"{key}/{kind}")]
-    told = re.findall(
-        r"^(\w+)='(.+)'$", commands.run(["apt-config", "shell", *asked], deadline_s=60).text, re.MULTILINE
-    )
-    return tuple(f'Dir::Etc::{name} "{path}"' for name, path in told if os.access(path, os.R_OK))
-
-
-def _extract(site: str, target: Path, progress: Callable[[str], None]) -> None:
-    keyring = next(path for path in _KEYRINGS if path.exists())
-    dump = commands.run(["apt-config", "dump"], deadline_s=60).lines
-    argv = mmdebstrap_argv(site, target, keyring, (*carried_apt_options(dump), *_passwords()))
-    progress(f"packages: fetching {', '.join(INCLUDE)} ({SUITE} and backports)")
+def _extract(wanted: Wanted, site: str, target: Path, progress: Callable[[str], None]) -> None:
+    argv = mmdebstrap_argv(wanted, site, target, archive_keyring(), apt_options())
+    progress(f"packages: fetching {', '.join(wanted.include)} ({wanted.suite})")
     finished = commands.run(argv, deadline_s=_FETCH_DEADLINE_S, on_line=lambda line: _tell(line, progress))
     if finished.status != 0:
-        host = urllib.parse.urlsplit(site).hostname or site  # without a password, if one is in it
-        causes = [line for line in finished.lines if line.startswith(("E:", "Err:"))]
-        raise ProvisionError(
-            f"the packages could not be fetched from {host}",
-            hint=fetch_hint(finished.text),
-            evidence=tuple(causes[:6] or finished.lines[-6:]),
-            cause="disk-full" if "No space left" in finished.text else "fetch-failed",
-        )
+        raise fetch_error("the packages could not be fetched", site, finished.text)
 
 
 def _tell(line: str, progress: Callable[[str], None]) -> None:
@@ -330,28 +247,16 @@ def _tell(line: str, progress: Callable[[str], None]) -> None:
         progress(f"packages: {line.removeprefix('I: ').removesuffix('...')}")
 
 
-def fetch_hint(output: str) -> str:
-    """Return what fixes a failed fetch, from what apt said; the general advice when nothing is recognised."""
-    another = f"choose another mirror: {_MIRROR_VARIABLE}=http://HOST/debian"
-    install = "sudo apt-get update && sudo apt-get install -y debian-archive-keyring"
-    known = {
-        r"NO_PUBKEY|is not signed|couldn't be verified|signatures were invalid|EXPKEYSIG|Missing key": install,
-        r"is expired|is not valid yet|Valid-Until": f"set this machine's clock, or {another}",
-        r"No space left": "free 1 GB where the cache is, or set COLO_BENCH_CACHE to a folder with room",
-        r"Unable to locate package|have a Release file|404": f"it lacks the stable suite or its backports: {another}",
-    }
-    return next((hint for cause, hint in known.items() if re.search(cause, output)), f"check the network, or {another}")
-
-
-def _manifest(root: Path) -> dict[str, dict[str, str] | str]:
+def _manifest(wanted: Wanted, root: Path) -> dict[str, dict[str, str] | str]:
     archives = root / "var/cache/apt/archives"
     packages = dict(sorted(package_version(path.name) for path in archives.glob("*.deb")))
-    missing = [name for name in INCLUDE if name not in packages]
+    missing = [name for name in wanted.include if name not in packages]
     if missing:
         raise ProvisionError(f"the fetched tree lacks {', '.join(missing)}")
     shutil.rmtree(archives)
     loaded = (path for folder in _WATCHED_FOLDERS for path in sorted((root / folder).rglob("*")))
-    names = dict.fromkeys((*_WATCHED, str(_kernel(root).relative_to(root))))
+    names = dict.fromkeys((*wanted.programs, str(_loader(root).relative_to(root))))
+    names |= {str(_kernel(root).relative_to(root)): None} if wanted.kernel else {}
     names |= {str(path.relative_to(root)): None for path in loaded if path.is_file() and not path.is_symlink()}
     absent = [name for name in names if not (root / name).is_file()]
     if absent:
@@ -359,7 +264,7 @@ def _manifest(root: Path) -> dict[str, dict[str, str] | str]:
             f"the packages no longer hold {', '.join(absent)}", hint="use qemu=system, or a newer colo-bench"
         )
     hashes = {name: file_sha256(root / name) for name in names}
-    return {"packages": packages, "sha256": hashes, "modules": folder_sha256(_modules(root))}
+    return {"packages": packages, "sha256": hashes, "modules": folder_sha256(_modules(root)) if wanted.kernel else ""}
 
 
 def folder_sha256(folder: Path) -> str:

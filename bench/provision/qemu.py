@@ -1,4 +1,4 @@
-"""Which QEMU runs, and how it is started: the provisioned one through its own loader, the system's, or a given file."""
+"""Which QEMU runs, and how it is started: from the archive through its own loader, the system's, or a given file."""
 
 from __future__ import annotations
 
@@ -11,20 +11,32 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
 from bench.provision import commands, stamps
+from bench.provision.archive import Offer, choose, find_offer, known_offers
 from bench.provision.cache import file_sha256
-from bench.provision.packages import Tree, fetch_tree, installed_tree
+from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, installed_tree, wanted_qemu
+from bench.provision.source import find_built, installed_built
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from bench.provision.source import Built
+
 PROVISIONED = "provisioned"
 SYSTEM = "system"
+ARCHIVE = "archive"
+BUILT = "built"
+
+RELEASE = re.compile(r"\d+(\.\d+){0,2}", re.ASCII)
+"""What the name of a release looks like: ``11``, ``11.1``, ``11.1.3``."""
+
 
 _NAME = "qemu-system-x86_64"
 _VERSION = re.compile(r"^QEMU emulator version (?P<version>\d+\.\d+\S*(?: \([^)]*\))?)", re.MULTILINE)
 _IMG_VERSION = re.compile(r"^qemu-img version \d", re.MULTILINE)
 _VERSION_DEADLINE_S = 20.0
-_OTHER = "use qemu=provisioned, or qemu=/path/to/qemu-system-x86_64"
+_OTHER = (
+    "use qemu=provisioned, a release that `python -m bench.provision --list` has, or qemu=/path/to/qemu-system-x86_64"
+)
 
 
 @dataclass(frozen=True)
@@ -38,7 +50,7 @@ class Binary:
         path: the real binary, symbolic links resolved.
         sha256: of that file.
         version: as it says itself, such as ``11.1.3 (Debian 1:11.1.3+dfsg-1)``.
-        source: ``provisioned``, ``system`` or ``path``.
+        source: ``provisioned``, ``archive`` (a release by its name), ``built``, ``system`` or ``path``.
     """
 
     argv: tuple[str, ...]
@@ -52,25 +64,31 @@ class Binary:
     def preloading(self, library: Path) -> Binary:
         """Return the same binary, started with ``library`` preloaded.
 
-        The provisioned one is told by its loader's option, since the variable would reach every child process too.
+        One from the archive is told by its loader's option, since the variable would reach every child process too.
         """
-        if self.source == PROVISIONED:
+        if self.source in (PROVISIONED, ARCHIVE, BUILT):
             return replace(self, argv=(self.argv[0], "--preload", str(library), *self.argv[1:]))
         return replace(self, env=(*self.env, ("LD_PRELOAD", str(library))))
 
 
 def find_qemu(qemu: str, progress: Callable[[str], None]) -> Binary:
-    """Return the QEMU that the configuration names, fetching the provisioned one when it is missing.
+    """Return the QEMU that the configuration names, fetching it from the package archive when it is missing.
 
     Args:
-        qemu: ``provisioned``, ``system`` (from ``PATH``) or the path of an executable.
+        qemu: ``provisioned``, a release (``10.0``), ``system`` (from ``PATH``) or an executable's path.
         progress: told what is being done, one line at a time.
 
     Raises:
         ProvisionError: it is not there, cannot be run, or is not a QEMU.
     """
     if qemu == PROVISIONED:
-        return _provisioned(fetch_tree(progress))
+        return _from_tree(fetch_tree(wanted_qemu(PROVISIONED_SUITE), progress), PROVISIONED)
+    if RELEASE.fullmatch(qemu):
+        offer = find_offer(qemu, "packages", progress)
+        return _release(qemu, offer, fetch_tree(wanted_qemu(offer.suite), progress))
+    name = built_name(qemu)
+    if name:
+        return _built(find_built(name, progress), fetch_tree(wanted_qemu(PROVISIONED_SUITE), progress))
     return _own(qemu, progress)
 
 
@@ -81,23 +99,66 @@ def installed_qemu(qemu: str) -> Binary | None:
         ProvisionError: as `find_qemu`.
     """
     if qemu == PROVISIONED:
-        tree = installed_tree()
-        return _provisioned(tree) if tree else None
+        tree = installed_tree(wanted_qemu(PROVISIONED_SUITE))
+        return _from_tree(tree, PROVISIONED) if tree else None
+    if RELEASE.fullmatch(qemu):
+        offer = choose(qemu, known_offers("packages"))
+        tree = installed_tree(wanted_qemu(offer.suite)) if offer else None
+        return _release(qemu, offer, tree) if offer and tree else None
+    name = built_name(qemu)
+    if name:
+        built, firmware = installed_built(name), installed_tree(wanted_qemu(PROVISIONED_SUITE))
+        return _built(built, firmware) if built and firmware else None
     return _own(qemu, lambda _text: None)
 
 
-def _provisioned(tree: Tree) -> Binary:
+def built_name(qemu: str) -> str:
+    """Return the name of the build that ``built:NAME`` asks for; empty where something else is asked for."""
+    kind, _, name = qemu.partition(":")
+    return name if kind == BUILT and "/" not in name else ""
+
+
+def _built(built: Built, firmware: Tree) -> Binary:
+    """Return a build as it is run: with the libraries it was compiled with, and firmware, which sources lack."""
+    path = built.folder / _NAME
+    binary = Binary(
+        argv=(*built.tree.program(str(path), argv0=_NAME), *_data(firmware)),
+        img_argv=built.tree.program(str(built.folder / "qemu-img"), argv0="qemu-img"),
+        env=(),
+        path=path,
+        sha256=file_sha256(path),
+        version="",
+        source=BUILT,
+    )
+    return _answered(binary)
+
+
+def _data(tree: Tree) -> tuple[str, ...]:
+    return tuple(word for folder in ("qemu", "seabios") for word in ("-L", str(tree.root / "usr/share" / folder)))
+
+
+def _release(name: str, offer: Offer, tree: Tree) -> Binary:
+    got = Offer(offer.suite, tree.version("qemu-system-x86"))
+    if choose(name, (got,)) is None:
+        raise ProvisionError(
+            f"{offer.suite} has QEMU {got.release} by now and no longer {name}",
+            hint="python -m bench.provision --list shows what the archive has",
+            cause="release-unknown",
+        )
+    return _from_tree(tree, ARCHIVE)
+
+
+def _from_tree(tree: Tree, source: str) -> Binary:
     path = tree.root / "usr/bin" / _NAME
-    data = (argument for folder in ("qemu", "seabios") for argument in ("-L", str(tree.root / "usr/share" / folder)))
     env = ((stamps.VARIABLE, str(tree.root / "usr/lib/x86_64-linux-gnu/qemu")),)
     binary = Binary(
-        argv=(*tree.program(f"usr/bin/{_NAME}", argv0=_NAME), *data),
+        argv=(*tree.program(f"usr/bin/{_NAME}", argv0=_NAME), *_data(tree)),
         img_argv=tree.program("usr/bin/qemu-img", argv0="qemu-img"),
         env=env,
         path=path,
         sha256=file_sha256(path),
         version="",
-        source=PROVISIONED,
+        source=source,
     )
     return _answered(binary)
 
@@ -129,7 +190,9 @@ def _system_path() -> Path:
 
 
 def _given_path(qemu: str) -> Path:
-    path = Path(qemu).expanduser().absolute()
+    path = Path(qemu.removeprefix(f"{BUILT}:")).expanduser().absolute()
+    if path.is_dir() and qemu.startswith(f"{BUILT}:"):
+        path = next((one for one in (path / _NAME, path / "build" / _NAME) if one.is_file()), path / _NAME)
     if not path.is_file():
         what = "is a folder; name the executable in it" if path.is_dir() else "does not exist"
         raise ProvisionError(f"qemu={qemu}: {path} {what}", hint=_OTHER, cause="qemu-missing")
