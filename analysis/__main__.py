@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands import calibrate, compare, power
+from analysis.commands import calibrate, compare, expect, power
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
 from analysis.report.build import build_report, write_verdicts
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
     "calibrate": calibrate.main,
     "compare": compare.main,
+    "expect": expect.main,
     "power": power.main,
 }
 """What the first word may be instead of a campaign."""

@@ -127,4 +127,4 @@ def fake_tools(session: FakeSession, *, available: int = 24 * GIB, accel: str = 
         console.print(f"report: {folder}/fake", soft_wrap=True)
         return True
 
-    return Tools(prepare, session, report, lambda: available)
+    return Tools(prepare, session, report, lambda: available, preview=lambda *_: ())

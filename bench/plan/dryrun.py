@@ -24,7 +24,7 @@ from bench.provision.nodelay import LIBRARY
 from bench.provision.qemu import installed_qemu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bench.config.load import Settings
     from bench.config.model import Cell
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan, PlannedCell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
+
+    Foresee = Callable[[Settings, Sequence[Cell], float], Sequence[str]]
 
 _NO_QEMU = QemuBuild(version="", sha256="", source="")
 _NO_QEMU_TEXT = "not there yet; it is fetched first (python -m bench.provision does it ahead of time)"
@@ -72,12 +74,14 @@ def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
     )
 
 
-def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str) -> str:
-    """Return the plan as text: every run in order, command lines, QMP steps, and what it all takes."""
-    return render(settings, cells, campaign, look(settings, cells))
+def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str, foresee: Foresee) -> str:
+    """Return the plan as text: every run in order, command lines, QMP steps, what it all takes and what it may tell."""
+    return render(settings, cells, campaign, look(settings, cells), foresee)
 
 
-def render(settings: Settings, cells: Sequence[Cell], campaign: str, installed: Installed) -> str:
+def render(
+    settings: Settings, cells: Sequence[Cell], campaign: str, installed: Installed, foresee: Foresee | None = None
+) -> str:
     """Return the text of a dry run from what is known."""
     names = binary_names({name: _build(binary) for name, binary in installed.binaries.items()}, {})
     installed = replace(installed, binaries={names[name]: binary for name, binary in installed.binaries.items()})
@@ -90,7 +94,9 @@ def render(settings: Settings, cells: Sequence[Cell], campaign: str, installed: 
         qemu={name: _build(binary) for name, binary in installed.binaries.items()},
         guest=_guest_build(installed.guest),
     )
-    sections = [_head(plan, settings, installed), _order(plan, installed)]
+    block_s = sum(estimate(cell).seconds for cell in resolved)
+    foreseen = foresee(settings, resolved, block_s) if foresee else ()
+    sections = [_head(plan, settings, installed, foreseen), _order(plan, installed)]
     sections += [_cell(planned, installed, settings.watched) for planned in plan.cells]
     return "\n\n".join("\n".join(section) for section in sections)
 
@@ -104,7 +110,7 @@ def _resolved(cell: Cell, installed: Installed) -> Cell:
     return cell.model_copy(update={"accel": "kvm" if verdict.ok else "tcg"})
 
 
-def _head(plan: Plan, settings: Settings, installed: Installed) -> Iterator[str]:
+def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterable[str]) -> Iterator[str]:
     estimates = [estimate(plan.cell(run)) for run in plan.runs]
     under = ", ".join(dict.fromkeys(accel_text(one.cell.accel) for one in plan.cells))
     yield f"campaign {plan.campaign}: a dry run, nothing is started"
@@ -114,6 +120,7 @@ def _head(plan: Plan, settings: Settings, installed: Installed) -> Iterator[str]
     if settings.until_known:
         most = f"{duration_text(settings.budget)} of measuring (budget) and {settings.max_blocks} blocks (max_blocks)"
         yield f"  blocks   further ones like this until all that is asked is decided, at most {most}"
+    yield from (f"  sees     {line}" for line in foreseen)
     largest = max(one.memory_bytes for one in estimates)
     yield f"  memory   up to {gib(largest)}, {gib(installed.available_bytes)} available"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"

@@ -11,7 +11,7 @@ from bench.config.factors import identity
 from bench.exits import Exit, bug_report, tell
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
-from bench.plan.estimate import require_fit
+from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
 from bench.plan.plan import GuestBuild, QemuBuild, digest, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
@@ -19,6 +19,7 @@ from bench.record.index import write_index
 from bench.record.ledger import Ledger
 from bench.run.folder import agree_on_plan, keep_plan, locked, stored_plan
 from bench.run.loop import Loop
+from bench.run.preview import preview
 from bench.run.reaper import reap
 from bench.run.report import verdicts_so_far, write_report
 from bench.run.summary import summarise, summary_table
@@ -62,6 +63,7 @@ class Tools:
     tidy: Callable[[Path], list[str]] = _tidy
     tuner: Callable[[], Tuner] = Tuner
     verdicts: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]] = verdicts_so_far
+    preview: Callable[[Settings, Sequence[Cell], float], Sequence[str]] = preview
 
 
 def real_tools() -> Tools:
@@ -96,7 +98,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     name = campaign_name(settings, cells)
     planned = plan_cells(cells)
     if settings.dry_run:
-        console.out(dry_run(settings, cells, name), highlight=False)
+        console.out(dry_run(settings, cells, name, preview), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
     known = _is_there(settings.results / name / "plan.json")
@@ -123,6 +125,9 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         loop.recover()
         left = {run.cell_id for run in loop.remaining()}
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
+        if until and not any(loop.done(run.run_id) for run in plan.runs):
+            for line in tools.preview(settings, prepared.cells, sum(estimate(cell).seconds for cell in prepared.cells)):
+                console.print(f"sees: {line}", markup=False, soft_wrap=True)
         loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
         return _finish(loop, loop.run(), tools.report if settings.report else _report_later)
 

@@ -1,0 +1,79 @@
+"""What a plan will be able to tell: the analysis works it out from the noise of earlier campaigns on this machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Any
+
+from bench.measure.snapshot import take_snapshot
+from bench.places import same_modules
+from bench.plan.estimate import duration_text
+from bench.plan.plan import declared
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from bench.config.load import Settings
+    from bench.config.model import Cell
+
+_DEADLINE_S = 120
+_USUAL = 6
+"""Blocks of which it is told what they see, beside as many as the budget has room for."""
+
+_MACHINE = ("cpu_model", "cpus", "memory_total_bytes")
+_NOTHING = "not known before the first blocks: "
+
+
+def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[str]:
+    """Return what will be seen, one line for each trend that is asked; why it is not known where nothing tells.
+
+    Args:
+        settings: of the campaign.
+        cells: whose accelerator is resolved.
+        block_s: the estimate of a block.
+    """
+    if not settings.hypotheses:
+        return []
+    if cells[0].accel == "auto":
+        return [f"{_NOTHING}whether KVM works is found out at the start"]
+    now = take_snapshot()
+    room = min(max(int(settings.budget // block_s), 1), settings.max_blocks)
+    blocks = sorted({min(_USUAL, room), room}) if settings.until_known else [settings.blocks]
+    asked = {
+        "cells": [cell.model_dump(mode="json") for cell in cells],
+        "hypotheses": declared(settings.hypotheses),
+        "accel": cells[0].accel,
+        "machine": {name: getattr(now, name) for name in _MACHINE},
+        "blocks": blocks,
+        "every": settings.until_known,
+    }
+    command = (sys.executable, "-P", "-m", "analysis", "expect", "--earlier", os.fspath(settings.results))
+    try:
+        done = subprocess.run(
+            command,
+            input=json.dumps(asked),
+            capture_output=True,
+            text=True,
+            env={**os.environ, **same_modules()},
+            timeout=_DEADLINE_S,
+            check=True,
+        )
+        return list(_lines(json.loads(done.stdout), block_s))
+    except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
+        return [f"{_NOTHING}{' '.join(str(error).split())}"]
+
+
+def _lines(told: dict[str, Any], block_s: float) -> Iterator[str]:
+    if not told["sees"]:
+        yield f"{_NOTHING}no earlier campaign on this machine, so run and over this transport, has a cell with two runs"
+        return
+    by_id: dict[str, list[str]] = {}
+    for one in told["sees"]:
+        took = duration_text(one["blocks"] * block_s)
+        by_id.setdefault(one["id"], []).append(f"{100 * one['smallest']:.1f} % in {one['blocks']} blocks ({took})")
+    for name, seen in by_id.items():
+        yield f"{name}: effects per doubling above {', '.join(seen)}"
+    yield f"by the noise of {', '.join(told['campaigns'])}: runs of a cell differ by {100 * told['sd']:.1f} %"

@@ -1,0 +1,31 @@
+"""Verdicts asked for after every block: false ones are as rare as after one look, and would not be without the share."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from analysis.derived.layouts import assumed
+from analysis.derived.looking_rates import looking
+from analysis.stats.simulate import Model
+
+if TYPE_CHECKING:
+    from analysis.stats.calibrate import Rate
+
+
+@pytest.fixture(scope="module")
+def rates() -> list[Rate]:
+    model = Model(sizes=(0.0, 1.0, 2.0), combinations=2, run_sd=0.06)
+    return looking(model, assumed(model), studies=400, seed=1)
+
+
+def test_false_words_are_rare_with_all_looks_also_where_the_host_drifts_and_runs_are_lost(rates: list[Rate]) -> None:
+    used = [one for one in rates if one.recommended]
+    assert len(used) == 4
+    assert sum("drift" in one.method for one in used) == 2
+    assert all(0.0 < one.rate <= 0.065 for one in used)
+
+
+def test_without_a_share_for_each_look_they_are_many(rates: list[Rate]) -> None:
+    assert all(one.rate > 0.12 for one in rates if not one.recommended)
