@@ -1,4 +1,4 @@
-"""Verdicts asked for after every block: false ones are as rare as after one look, and would not be without the share."""
+"""Verdicts asked for after every block: false ones are as rare as after one look, not so without its share."""
 
 from __future__ import annotations
 
