@@ -37,8 +37,8 @@ what fixes it, and the logs worth reading. A failed run leaves the same in `ledg
 name of this page), `message`, `hint`, `evidence` and `logs`; its logs and traces stay in `failed/`. The phase is how
 far the run had come, so that one cause can arise in several.
 
-A cause that *may pass* is tried again under `on_error=retry:N` (`retry:2` is the default), up to N times; the others are not, whatever N is. Each
-failed attempt stays on record. `on_error=continue` goes on with the next run, `on_error=stop` ends the
+A cause that *may pass* is tried again under `on_error=retry:N` (`retry:2` is the default), up to N times; the others
+are not, whatever N is. Each failed attempt stays on record. `on_error=continue` goes on with the next run, `on_error=stop` ends the
 campaign at the first failed one.
 
 ## Exit statuses
