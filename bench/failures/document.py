@@ -38,8 +38,8 @@ name of this page), `message`, `hint`, `evidence` and `logs`; its logs and trace
 far the run had come, so that one cause can arise in several.
 
 A cause that *may pass* is tried again under `on_error=retry:N` (`retry:2` is the default), up to N times; the others
-are not, whatever N is. Each failed attempt stays on record. `on_error=continue` goes on with the next run, `on_error=stop` ends the
-campaign at the first failed one.
+are not, whatever N is. Each failed attempt stays on record. `on_error=continue` goes on with the next run,
+`on_error=stop` ends the campaign at the first failed one.
 
 ## Exit statuses
 
