@@ -115,7 +115,7 @@ def check_qemu(binary: Binary | None, tools: Sequence[str], no_mirror: Provision
 def check_guest(guest: Guest | None, tools: Sequence[str]) -> Check:
     """Return which guest there is; ``tools`` are the packages that building it still needs."""
     if guest:
-        return Check("guest image", "ok", f"kernel {guest.kernel_version}, {guest.initramfs.parent}")
+        return Check("guest image", "ok", f"kernel {guest.kernel_version}, {guest.kernel.parent}")
     return _not_made("guest image", "not built yet (the first run does it)", tools)
 
 

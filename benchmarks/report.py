@@ -344,6 +344,8 @@ def _columns(run_id: str, cell: dict[str, Any], rows: int, began: float, rng: Ge
         "restart_s": pa.array(load * 0.1),
         "qmp_pause_s": pa.array(pause + 0.0004),
         "bytes_sent": pa.array(pages * 4_104 + 90_000),
+        "guest_standstill_s": pa.nulls(len(pages), pa.float64()),
+        "set_rewritten": pa.nulls(len(pages), pa.bool_()),
     }
 
 

@@ -64,6 +64,10 @@ EVENTS = (
     Event(OLD_PACKET, r" (-?[0-9]{1,19})"),
 )
 
+BEAT = Event("pci_cfg_write", r" (\S+) \S+ @0x([0-9a-f]{1,4}) <- 0x([0-9a-f]{1,8})")
+"""A write to a device's configuration: by which the bare guest beats (``bench/guest/bare/beat.c``). Its alone: firmware
+makes many while it boots."""
+
 NEEDED = tuple(event.name for event in EVENTS if event.needed)
 """The events without which nothing is measured."""
 
@@ -126,7 +130,11 @@ SYNC = Marker("bitmap sync", PRIMARY, (Kind(SYNC_BEGINS), Kind(SYNC_ENDS)), (4,)
 # Before QEMU 5.1 the cache is flushed while RAM is received, since then after vmstate-received was sent.
 FLUSH = Marker("cache flush", SECONDARY, (Kind(FLUSH_BEGINS), Kind(FLUSH_ENDS)), (4, 6))
 RUNNING = Marker("change to running", SECONDARY, (Kind(RUNSTATE, ("running",)),), (6,))
-MARKERS = (SYNC, FLUSH, RUNNING)
+# QEMU says run => stop when the disks are drained too; the vCPUs stop when the run state changes.
+STOPPING = Marker("change from running", PRIMARY, (Kind(RUNSTATE),), (2,))
+# QMP's RESUME is sent at this moment, before devices and vCPUs start.
+RESUMING = Marker("change to running", PRIMARY, (Kind(RUNSTATE, ("running",)),), (7,))
+MARKERS = (SYNC, FLUSH, RUNNING, STOPPING, RESUMING)
 
 
 @dataclass(frozen=True)

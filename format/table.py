@@ -41,6 +41,8 @@ CHECKPOINTS = pa.schema(
         *(pa.field(f"{part.name}_s", pa.float64()) for part in phases.PARTS),
         pa.field("qmp_pause_s", pa.float64()),
         pa.field("bytes_sent", pa.int64()),
+        pa.field("guest_standstill_s", pa.float64()),
+        pa.field("set_rewritten", pa.bool_()),
     ],
 )
 """One row per complete checkpoint, in order."""

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from .steps import add_what_the_guest_saw
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 VERSION_KEY = b"colo_bench_schema_version"
 """The key of a parquet file's metadata that holds the version, as text."""
 
 Content = TypeVar("Content")
 
-UPGRADES: Mapping[tuple[str, int], Callable[[Any], Any]] = {}
+UPGRADES: Mapping[tuple[str, int], Callable[[Any], Any]] = {
+    ("checkpoints", 1): add_what_the_guest_saw,
+}
 """What turns a document or table of a version into one of the next; where nothing is named, nothing has changed.
 
 The keys are what is stored (``plan``, ``ledger``, ``run``, ``checkpoints``, ``client``) and the version it was written

@@ -58,6 +58,7 @@ class FakeGuest:
     initramfs_sha256: str = "c" * 64
     kernel: Path = Path("/nowhere/vmlinuz")
     initramfs: Path = Path("/nowhere/initramfs")
+    kind: str = "linux"
 
 
 @dataclass(frozen=True)

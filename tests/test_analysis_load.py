@@ -112,8 +112,8 @@ def test_checkpoints_that_break_the_format_are_refused_with_the_reason(
 
 
 def test_checkpoints_of_another_schema_version_are_refused(folder: Path) -> None:
-    replace_parquet(folder, run_ids(folder)[0], lambda table: table, version=b"2")
-    assert _why(load_campaign(folder)) == ["checkpoints.parquet has schema version 2; this program reads 1"]
+    replace_parquet(folder, run_ids(folder)[0], lambda table: table, version=b"3")
+    assert _why(load_campaign(folder)) == ["checkpoints.parquet has schema version 3; this program reads 1 to 2"]
 
 
 def test_columns_beyond_the_documented_ones_do_no_harm(folder: Path) -> None:
@@ -130,9 +130,9 @@ def test_columns_beyond_the_documented_ones_do_no_harm(folder: Path) -> None:
         ("run.json", None, "run.json is missing"),
         ("run.json", b'{"schema_version": 1', "run.json is not JSON"),
         ("run.json", b"\xff\xfe", "run.json is not readable"),
-        ("run.json", b'{"schema_version": 9}', "run.json has schema version 9; this program reads 1"),
+        ("run.json", b'{"schema_version": 9}', "run.json has schema version 9; this program reads 1 to 2"),
         ("run.json", b'{"schema_version": 1}', "run.json: run_id: Field required"),
-        ("run.json", b"[]", "run.json has schema version missing; this program reads 1"),
+        ("run.json", b"[]", "run.json has schema version missing; this program reads 1 to 2"),
     ],
 )
 def test_a_damaged_file_costs_its_run_and_no_other(folder: Path, name: str, content: bytes | None, why: str) -> None:
@@ -163,8 +163,8 @@ def test_a_run_id_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
 
 
 def test_a_plan_of_another_schema_version_is_refused(folder: Path) -> None:
-    _edit_plan(folder, schema_version=2)
-    with pytest.raises(NotACampaignError, match="schema version 2; this program reads 1"):
+    _edit_plan(folder, schema_version=3)
+    with pytest.raises(NotACampaignError, match="schema version 3; this program reads 1 to 2"):
         load_campaign(folder)
 
 

@@ -66,9 +66,11 @@ def numbers(assembly: Assembly) -> list[int]:
 
 def test_the_first_real_checkpoint_has_the_phases_reckoned_by_hand() -> None:
     one = assemble(real_primary(), real_secondary()).checkpoints[0]
-    # request .882999 reply .883959 stop .884648 send .884685 size .886865 received .928451 loaded .970956 run .971666
-    assert one.phases_us == (960, 689, 37, 2_180, 41_586, 42_505, 710)
-    assert one.pause_us == 87_018
+    # request .882999 reply .883959 state .883968 (disks drained .884648) send .884685 size .886865 received .928451
+    # loaded .970956 run .971666
+    assert one.phases_us == (960, 9, 717, 2_180, 41_586, 42_505, 710)
+    assert one.pause_us == 87_698
+    assert one.resumed_us == 1_795_421_240_971_060
     # send .884685, sync .886422 to .886556, size .886865
     assert saved(one) == (1_737, 134, 309)
     # send .884675 size .927073; flush .932990 to .933119 of 106 pages; running .941110; loaded .941166
@@ -77,7 +79,7 @@ def test_the_first_real_checkpoint_has_the_phases_reckoned_by_hand() -> None:
 
 def test_all_real_checkpoints_are_used_and_nothing_is_wrong_with_them() -> None:
     assembly = assemble(real_primary(), real_secondary())
-    assert [one.pause_us for one in assembly.checkpoints] == [87_018, 88_397, 45_152]
+    assert [one.pause_us for one in assembly.checkpoints] == [87_698, 88_724, 45_600]
     assert [one.dirty_pages for one in assembly.checkpoints] == [106, 122, 117]
     assert assembly.problems == ()
     assert assembly.running_us == 1_795_421_240_857_096

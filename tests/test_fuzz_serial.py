@@ -12,8 +12,8 @@ from fuzzing import NASTY, QUICK, SHOWN, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bench.guest.protocol import MARK
 from bench.pair.console import Console, parse_line
-from bench.provision.boot import MARK
 from bench.run.session import workload_figures
 
 WORDS = st.from_regex(r"[a-z]{1,10}", fullmatch=True)

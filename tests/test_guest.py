@@ -192,7 +192,7 @@ def fetch(port: int, page: str) -> bytes:
 def test_the_workload_program_refuses_what_it_does_not_know(words: str, error: str, tmp_path: Path) -> None:
     from bench.provision import commands, compiler
 
-    compiler.compile_c("workload.c", tmp_path / "workload", compiler.STATIC)
+    compiler.compile_c([guest_module._WORKLOAD], tmp_path / "workload", compiler.STATIC)
     finished = commands.run([str(tmp_path / "workload"), "dirty", *words.split()], deadline_s=20)
     assert finished.status == 1
     message = parse_line(finished.lines[0])
@@ -230,5 +230,5 @@ def test_the_compilers_temporary_files_lie_beside_what_it_makes(
     (tools / "gcc").write_text('#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\nprintf %s "$TMPDIR" > "$2"\n')
     (tools / "gcc").chmod(0o700)
     monkeypatch.setenv("PATH", f"{tools}{os.pathsep}{os.environ['PATH']}")
-    compiler.compile_c("workload.c", made / "workload", compiler.STATIC)
+    compiler.compile_c([guest_module._WORKLOAD], made / "workload", compiler.STATIC)
     assert (made / "workload").read_text() == str(made)

@@ -17,7 +17,7 @@ def make_ledger(folder: Path) -> Ledger:
 
 def test_a_line_holds_what_happened_and_nothing_else() -> None:
     assert json.loads(Entry(1.5, "r", 0, "started").line()) == {
-        "schema_version": 1,
+        "schema_version": 2,
         "t": 1.5,
         "run_id": "r",
         "attempt": 0,
@@ -130,7 +130,7 @@ def test_a_key_that_a_later_version_added_is_left_alone() -> None:
         "",
         "1",
         "{}",
-        '{"schema_version": 2, "t": 1, "run_id": "a", "attempt": 0, "state": "measured"}',
+        '{"schema_version": 3, "t": 1, "run_id": "a", "attempt": 0, "state": "measured"}',
         '{"schema_version": 1, "t": 1, "run_id": "a", "attempt": 0, "state": "done"}',
         '{"schema_version": 1, "t": 1, "run_id": 7, "attempt": 0, "state": "measured"}',
         '{"schema_version": 1, "t": 1, "run_id": "a", "state": "measured"}',

@@ -68,7 +68,7 @@ def test_auto_falls_back_to_emulation_and_says_why_once(machine: Machine, tmp_pa
     prepared = machine.prepare(tmp_path, make_cell("256M", accel="auto"), make_cell("512M", accel="auto"))
     assert [cell.accel for cell in prepared.cells] == ["tcg", "tcg"]
     assert machine.asked == [("qemu", "provisioned"), ("kvm",), ("colo", "tcg")]
-    assert machine.said[-1] == "emulation (TCG), because KVM does not work here: the guest hung"
+    assert machine.said[-1] == "emulation (TCG), because KVM does not run the linux guest here: the guest hung"
 
 
 def test_auto_takes_kvm_where_the_guest_boots(machine: Machine, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_what_qemu_warns_of_goes_with_the_cells_whose_machine_it_is(machine: Mac
 
 
 def test_kvm_asked_for_is_never_replaced_by_emulation(machine: Machine, tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="KVM does not work here: the guest hung"):
+    with pytest.raises(HostError, match="KVM does not run the linux guest here: the guest hung"):
         machine.prepare(tmp_path, make_cell(accel="kvm"))
 
 

@@ -15,9 +15,11 @@ from hypothesis import strategies as st
 from bench.errors import StoreError
 from bench.format.table import CHECKPOINTS, CLIENT, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256
 from bench.format.version import VERSION_KEY
+from bench.measure.beats import Seen
 from bench.measure.checkpoints import Checkpoint, assemble
 from bench.record.table import (
     checkpoint_columns,
+    is_older,
     read_checkpoints,
     read_client,
     write_checkpoints,
@@ -28,7 +30,8 @@ CONTRACT = """
 run_id string, index int32, warmup bool, trigger string, t_request double, pause_s double, total_s double,
 request_s double, stop_s double, prepare_s double, save_s double, deliver_s double, load_s double, resume_s double,
 dirty_pages int64, device_save_s double, bitmap_sync_s double, ram_send_s double, ram_receive_s double,
-cache_flush_s double, device_load_s double, restart_s double, qmp_pause_s double, bytes_sent int64
+cache_flush_s double, device_load_s double, restart_s double, qmp_pause_s double, bytes_sent int64,
+guest_standstill_s double, set_rewritten bool
 """
 
 
@@ -50,7 +53,8 @@ def test_the_columns_and_their_types_are_those_of_the_contract() -> None:
 
 
 def test_real_checkpoints_are_stored_and_read_back(tmp_path: Path) -> None:
-    columns = real_columns(qmp_pauses_us=(86_943, None, 44_896), bytes_sent=(81_920, 5, None))
+    seen = (Seen(standstill_us=87_700, rewritten=True), Seen(), Seen())
+    columns = real_columns(qmp_pauses_us=(86_943, None, 44_896), bytes_sent=(81_920, 5, None), seen=seen)
     write_checkpoints(tmp_path / "c.parquet", columns)
     rows = read_checkpoints(tmp_path / "c.parquet").to_pylist()
     assert rows[0] == {
@@ -59,11 +63,11 @@ def test_real_checkpoints_are_stored_and_read_back(tmp_path: Path) -> None:
         "warmup": True,
         "trigger": "demand",
         "t_request": 1_795_421_240.882999,
-        "pause_s": 0.000037 + 0.00218 + 0.041586 + 0.042505 + 0.00071,
-        "total_s": 0.00096 + 0.000689 + (0.000037 + 0.00218 + 0.041586 + 0.042505 + 0.00071),
+        "pause_s": 0.000717 + 0.00218 + 0.041586 + 0.042505 + 0.00071,
+        "total_s": 0.00096 + 0.000009 + (0.000717 + 0.00218 + 0.041586 + 0.042505 + 0.00071),
         "request_s": 0.00096,
-        "stop_s": 0.000689,
-        "prepare_s": 0.000037,
+        "stop_s": 0.000009,
+        "prepare_s": 0.000717,
         "save_s": 0.00218,
         "deliver_s": 0.041586,
         "load_s": 0.042505,
@@ -78,6 +82,8 @@ def test_real_checkpoints_are_stored_and_read_back(tmp_path: Path) -> None:
         "restart_s": 0.000056,
         "qmp_pause_s": 0.086943,
         "bytes_sent": 81_920,
+        "guest_standstill_s": 0.0877,
+        "set_rewritten": True,
     }
     assert [row["warmup"] for row in rows] == [True, False, False]
     assert (rows[1]["qmp_pause_s"], rows[2]["bytes_sent"]) == (None, None)
@@ -108,7 +114,7 @@ def test_the_same_columns_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_the_file_carries_the_schema_version(tmp_path: Path) -> None:
     write_checkpoints(tmp_path / "c.parquet", real_columns())
-    assert pq.read_schema(tmp_path / "c.parquet").metadata[VERSION_KEY] == b"1"
+    assert pq.read_schema(tmp_path / "c.parquet").metadata[VERSION_KEY] == b"2"
     assert VERSION_KEY == b"colo_bench_schema_version"
 
 
@@ -153,7 +159,7 @@ def test_a_missing_column_is_named(tmp_path: Path) -> None:
         write_checkpoints(tmp_path / "c.parquet", columns)
 
 
-@pytest.mark.parametrize("metadata", [{VERSION_KEY: b"2"}, None])
+@pytest.mark.parametrize("metadata", [{VERSION_KEY: b"3"}, None])
 def test_another_schema_version_is_refused(tmp_path: Path, metadata: dict[bytes, bytes] | None) -> None:
     table = pa.table(real_columns(), schema=CHECKPOINTS.with_metadata(metadata))
     pq.write_table(table, tmp_path / "c.parquet")
@@ -162,7 +168,7 @@ def test_another_schema_version_is_refused(tmp_path: Path, metadata: dict[bytes,
 
 
 def test_other_columns_under_the_same_version_are_refused(tmp_path: Path) -> None:
-    table = pa.table({"pause_s": [1.0]}).replace_schema_metadata({VERSION_KEY: b"1"})
+    table = pa.table({"pause_s": [1.0]}).replace_schema_metadata({VERSION_KEY: b"2"})
     pq.write_table(table, tmp_path / "c.parquet")
     with pytest.raises(StoreError, match="does not have the columns"):
         read_checkpoints(tmp_path / "c.parquet")
@@ -199,5 +205,17 @@ def test_a_table_whose_footer_gives_a_column_the_pages_of_another_is_refused(tmp
     pq.write_table(swapped, path)
     with pytest.raises(StoreError, match="does not hold what was written"):
         read_checkpoints(path)
-    pq.write_table(swapped.replace_schema_metadata({VERSION_KEY: b"1"}), path)  # as files from before have it
+    pq.write_table(swapped.replace_schema_metadata({VERSION_KEY: b"2"}), path)  # as files from before have it
     assert read_checkpoints(path).num_rows == table.num_rows
+
+
+def test_a_table_of_version_1_is_read_with_what_nobody_asked_the_guest_then_null(tmp_path: Path) -> None:
+    path = tmp_path / "checkpoints.parquet"
+    write_checkpoints(path, real_columns())
+    assert not is_older(path)
+    older = pq.read_table(path).drop_columns(["guest_standstill_s", "set_rewritten"])
+    pq.write_table(older.replace_schema_metadata({VERSION_KEY: b"1"}), path)
+    assert is_older(path)
+    assert read_checkpoints(path).select(["set_rewritten", "guest_standstill_s", "index"]).to_pylist() == [
+        {"set_rewritten": None, "guest_standstill_s": None, "index": index} for index in range(3)
+    ]

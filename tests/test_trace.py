@@ -115,7 +115,7 @@ def test_a_real_log_gives_its_events_and_no_problem() -> None:
     assert trace.lines == 394
     assert trace.problems == ()
     assert (REQUEST_US, Kind("colo_send_message", ("checkpoint-request",))) in events(trace)
-    assert len(trace) == 10 + 9 + 7 + 3 + 3
+    assert len(trace) == 10 + 9 + 7 + 3 + 3 + 7  # the last: changes of the run state
 
 
 def test_only_wanted_events_are_kept() -> None:

@@ -10,6 +10,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, mod
 
 from bench.config.forms import written_as
 from bench.config.frozen import LATER, Frozen
+from bench.format.phases import BEAT
+from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
@@ -72,7 +74,8 @@ _QEMU_NAME = re.compile(
 )
 """A release, a build from source, or what a plan calls a binary that was given by its path: version and hash."""
 
-_GUEST_SYSTEM_BYTES = 64 << 20
+_SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
+_BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
 
 
@@ -222,6 +225,7 @@ class Cell(Frozen):
 
     mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
     smp: Annotated[Whole, Field(ge=1, le=255)]
+    guest: Annotated[Kind, LATER] = "linux"
     accel: Literal["auto", "kvm", "tcg"] = "auto"
     qemu: Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)] = "provisioned"
     cpu: Cpu = Cpu()
@@ -235,9 +239,22 @@ class Cell(Frozen):
     replica: Annotated[str, written_as(r"[a-z0-9]{1,16}", "up to 16 small letters and digits")] = "a"
     deadlines: Deadlines = Deadlines()
 
+    @property
+    def traced(self) -> Trace:
+        """Return the events to switch on: those asked for, and the one that shows the bare guest's beats."""
+        beats = (BEAT.name,) if self.guest == "bare" else ()
+        return Trace(events=self.trace.events, optional=(*self.trace.optional, *beats))
+
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:
-        needed = self.workload.guest_memory_bytes(self.mem) + _GUEST_SYSTEM_BYTES
+        needed = self.workload.guest_memory_bytes(self.mem) + _SYSTEM_BYTES[self.guest]
+        if self.guest == "bare" and self.workload.kind not in BARE_WORKLOADS:
+            legal = ", ".join(BARE_WORKLOADS)
+            raise ValueError(f"guest=bare has no {self.workload.kind}; legal with it: workload={legal}")
+        if self.guest == "bare" and needed > _BARE_REACHES:
+            raise ValueError(
+                f"the working set and the bare guest itself need {needed >> 20}M; it reaches only the RAM below 3 GiB"
+            )
         if needed > self.mem:
             raise ValueError(
                 f"the workload and the guest's own system need {needed >> 20}M of RAM, mem is {self.mem >> 20}M"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bench.format.phases import PARTS
+from bench.format.phases import PARTS, RESUMING, STOPPING
 from bench.measure.parts import came_as_it_does, dirty_pages, find_markers, read_parts
 from bench.measure.sequence import INCOMPLETE, PRIMARY, SECONDARY, P, S, read_sequence
 from bench.measure.trace import Problem
@@ -18,6 +18,8 @@ from bench.measure.trace import Problem
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from bench.format.phases import Marker
+    from bench.measure.parts import Found
     from bench.measure.sequence import Attempt, Sequence
     from bench.measure.trace import Trace
 
@@ -41,12 +43,14 @@ class Checkpoint:
         parts_us: how long each of ``format.phases.PARTS`` took, by name; ``None`` where it was not traced or not
             understood.
         dirty_pages: what the secondary copied from its cache; ``None`` as for parts.
+        resumed_us: when the primary began to resume, as QMP's RESUME says too; ``None`` as for parts.
     """
 
     number: int
     times_us: tuple[int, ...]
     parts_us: Mapping[str, int | None] = field(default_factory=dict)
     dirty_pages: int | None = None
+    resumed_us: int | None = None
 
     @property
     def request_us(self) -> int:
@@ -155,7 +159,14 @@ def _checkpoint(ours: Attempt, theirs: Attempt | None, tally: Tally) -> Checkpoi
             if steps and not came_as_it_does(marker, steps):
                 what = "unpaired" if marker.often else "not one"
                 tally.add(f"{side.name}: {what} {marker.name}", f"checkpoint {attempt.number}: {len(steps)} events")
-    return Checkpoint(ours.number, ours.times_us, parts_us, pages)
+    times = list(ours.times_us)
+    own = find_markers(ours, PRIMARY.name)
+    times[P.STOPPED] = _once_us(own, STOPPING) or times[P.STOPPED]
+    return Checkpoint(ours.number, tuple(times), parts_us, pages, _once_us(own, RESUMING))
+
+
+def _once_us(found: Found, marker: Marker) -> int | None:
+    return found[marker][0].time_us if came_as_it_does(marker, found[marker]) else None
 
 
 def match_sides(ours: Sequence, theirs: Sequence, tally: Tally) -> dict[int, Attempt]:

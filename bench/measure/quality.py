@@ -6,9 +6,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bench.measure.sequence import P
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from bench.measure.beats import Seen
     from bench.measure.checkpoints import Assembly, Checkpoint
     from bench.measure.timing import Timing
     from bench.measure.trace import Problem
@@ -99,6 +102,15 @@ def _pause_us(one: Checkpoint, stops: Sequence[StopResume]) -> int | None:
     return pause_us if pause_us >= 0 else None
 
 
+def _told_pause_us(one: Checkpoint) -> int:
+    """Return the pause that QMP tells of, by the trace: RESUME is sent when the primary begins to resume.
+
+    Until its vCPUs run, which is when the pause ends, KVM can take milliseconds more; a binary that does not trace the
+    run state leaves only the whole pause to compare with.
+    """
+    return one.pause_us if one.resumed_us is None else one.resumed_us - one.times_us[P.STOPPED]
+
+
 def assess(
     assembly: Assembly,
     pauses_us: Sequence[int | None],
@@ -109,6 +121,7 @@ def assess(
     failures: Iterable[str] = (),
     notes: Iterable[str] = (),
     timing: Timing | None = None,
+    seen: Sequence[Seen] = (),
 ) -> Quality:
     """Judge a run.
 
@@ -121,11 +134,17 @@ def assess(
         failures: those found elsewhere, such as a client that was never answered.
         notes: remarks to keep.
         timing: whether the checkpoints began when they were asked for, where that was looked at.
+        seen: what the guest saw of each complete one, where it watches itself.
     """
     pairs = [
-        abs(one.pause_us - pause_us)
+        abs(_told_pause_us(one) - pause_us)
         for one, pause_us in zip(assembly.checkpoints, pauses_us, strict=True)
         if pause_us is not None
+    ]
+    watched = [
+        abs(one.pause_us - saw.standstill_us)
+        for one, saw in zip(assembly.checkpoints, seen, strict=False)
+        if saw.standstill_us is not None
     ]
     used = len(assembly.checkpoints)
     measured = sum(one.number >= warmup for one in assembly.checkpoints)
@@ -136,6 +155,12 @@ def assess(
         found.append("no pause could be checked against QMP's STOP and RESUME")
     if pairs and median(pairs) > LARGEST_MEDIAN_US:
         found.append(f"trace and QMP differ by {median(pairs) / 1e3:.3f} ms in the median, 2 ms are allowed")
+    if watched and median(watched) > LARGEST_MEDIAN_US:
+        differ = f"{median(watched) / 1e3:.3f} ms in the median"
+        found.append(f"the pause and what the guest itself saw of it differ by {differ}, 2 ms are allowed")
+    partly = sum(saw.rewritten is False for saw in seen)
+    if partly:
+        notes = (*notes, f"the working set was not rewritten whole before {partly} of {used} checkpoints")
     if 0 < len(pairs) < used:
         notes = (*notes, f"{used - len(pairs)} of {used} checkpoints have no single STOP and RESUME to check against")
     return Quality(

@@ -11,8 +11,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.guest.loading import loading
 from bench.host.links import LOOPBACK, PRIMARY, Link
-from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
     from bench.config.model import Cell
@@ -84,7 +84,7 @@ def _machine(spec: PairSpec) -> Argv:
         *("-cpu", cpu_option(cell)),
         *("-m", f"{cell.mem >> 20}M"),
         *("-smp", str(cell.smp)),
-        *("-kernel", spec.kernel, "-initrd", spec.initramfs, "-append", " ".join(KERNEL_ARGUMENTS)),
+        *loading(spec.kernel, spec.initramfs),
         *usb,
         *(() if cell.devices.vga == "std" else ("-vga", cell.devices.vga)),
         *("-no-reboot", "-S", "-msg", "timestamp=on"),

@@ -6,34 +6,15 @@ import asyncio
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from bench.documents import parse_json
 from bench.errors import GuestError, WorkloadError
+from bench.guest.protocol import PANIC, parse_line
 from bench.host.host import HERE
-from bench.provision.boot import MARK
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
     from bench.host.host import Host
-
-_PANIC = "Kernel panic"
-
-
-def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
-    """Return the word and the fields of a line that the guest addressed to us, or ``None`` for anything else it prints.
-
-    A report cut or overwritten by kernel messages is not ours to guess: it gives ``None`` too.
-    """
-    _, mark, text = line.partition(MARK)
-    if not mark:
-        return None
-    word, _, rest = text.strip().partition(" ")
-    try:
-        fields = parse_json(rest) if rest else {}
-    except ValueError:
-        return None
-    return (word, fields) if isinstance(fields, dict) else None
 
 
 class Console:
@@ -50,7 +31,7 @@ class Console:
         """Read for as long as the line is open."""
         while line := await self._line():
             text = line.decode(errors="replace").strip()
-            if _PANIC in text and not self._failure.done():
+            if PANIC in text and not self._failure.done():
                 self._failure.set_result(text)
             message = parse_line(text)
             if message is None:

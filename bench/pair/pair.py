@@ -208,7 +208,7 @@ def concrete_spec(
         cell=cell,
         qemu=binary.argv,
         kernel=str(guest.kernel),
-        initramfs=str(guest.initramfs),
+        initramfs=None if guest.initramfs is None else str(guest.initramfs),
         features=features,
         ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
         addresses={name: node.addresses for name, node in topology.nodes.items()},

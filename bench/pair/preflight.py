@@ -28,7 +28,7 @@ _DEADLINE_S = 30.0
 
 def machine_key(cell: Cell) -> Hashable:
     """Return what of a cell decides its machine: cells with the same key need to be tried once."""
-    return cell.accel, cell.cpu, cell.devices, cell.smp
+    return cell.guest, cell.accel, cell.cpu, cell.devices, cell.smp
 
 
 def warnings_of(stderr: str) -> tuple[str, ...]:

@@ -95,6 +95,6 @@ def steps(spec: PairSpec) -> tuple[Step, ...]:
     return (
         *(step(side, "qmp_capabilities") for side in ("secondary", "primary")),
         *boot_steps(),
-        *trace_steps((*spec.cell.trace.events, *spec.cell.trace.optional)),
+        *trace_steps((*spec.cell.traced.events, *spec.cell.traced.optional)),
         *colo_steps(spec),
     )

@@ -52,7 +52,7 @@ class PairSpec:
     cell: Cell
     qemu: tuple[str, ...]
     kernel: str
-    initramfs: str
+    initramfs: str | None
     features: Features
     ports: Ports
     addresses: Mapping[str, Mapping[Link, str]] = field(default_factory=lambda: planned_addresses("local"))
@@ -70,6 +70,12 @@ class PairSpec:
         return f"tcp:{self.address(SECONDARY, Link.MIGRATION)}:{self.ports.migration}"
 
 
+def _initramfs(cell: Cell, guest: Guest | None) -> str | None:
+    if guest is None:
+        return None if cell.guest == "bare" else "<guest initramfs>"
+    return None if guest.initramfs is None else str(guest.initramfs)
+
+
 def planned_spec(
     cell: Cell,
     binary: Binary | None,
@@ -81,8 +87,8 @@ def planned_spec(
     return PairSpec(
         cell=cell,
         qemu=binary.argv if binary else ("<qemu-system-x86_64 of the provisioned tree>",),
-        kernel=str(guest.kernel) if guest else "<guest kernel>",
-        initramfs=str(guest.initramfs) if guest else "<guest initramfs>",
+        kernel=str(guest.kernel) if guest else f"<{cell.guest} guest>",
+        initramfs=_initramfs(cell, guest),
         features=features or MODERN,
         ports=SYMBOLIC_PORTS,
         addresses=planned_addresses(cell.host.kind),

@@ -93,6 +93,8 @@ def _build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
         before, after = getattr(stored.guest, key), getattr(asked.guest, key)
         if before != after:
             yield f"guest {key.removesuffix('_sha256')}: {before[:12]} -> {after[:12]}"
+    if stored.bare_sha256 != asked.bare_sha256:
+        yield f"bare guest: {(stored.bare_sha256 or '-')[:12]} -> {(asked.bare_sha256 or '-')[:12]}"
     if stored.nodelay_sha256 != asked.nodelay_sha256:
         yield f"nodelay library: {(stored.nodelay_sha256 or '-')[:12]} -> {(asked.nodelay_sha256 or '-')[:12]}"
 

@@ -17,7 +17,8 @@ from bench.pair.spec import planned_spec
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import duration_text, estimate, gib, require_fit
 from bench.plan.label import accel_text, flatten
-from bench.plan.plan import GuestBuild, QemuBuild, asks, extent, make_plan
+from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
+from bench.provision.bare import installed_bare
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
 from bench.provision.nodelay import LIBRARY
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
 _NO_QEMU = QemuBuild(version="", sha256="", source="")
 _NO_QEMU_TEXT = "not there yet; it is fetched first (python -m bench.provision does it ahead of time)"
 _NO_GUEST_TEXT = "not built yet; it is built first"
-_NO_GUEST = GuestBuild(kernel_version="", kernel_sha256="", initramfs_sha256="")
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,8 @@ class Installed:
 
     Attributes:
         binaries: by what the configuration calls the QEMU; None where it is not there.
-        guest: kernel and initramfs, where they are built.
+        guest: the Linux guest's kernel and initramfs, where they are built.
+        bare: the bare guest, where it is compiled.
         available_bytes: host memory.
         free_bytes: disk under the results folder.
     """
@@ -56,11 +57,17 @@ class Installed:
     guest: Guest | None
     available_bytes: int
     free_bytes: int
+    bare: Guest | None = None
+
+    def guest_of(self, cell: Cell) -> Guest | None:
+        """Return what a cell's pair boots, where it is there."""
+        return self.bare if cell.guest == "bare" else self.guest
 
     def settles(self, plan: Plan) -> bool:
         """Return whether the ids of a plan's runs are known: they follow from QEMU, guest and accelerator."""
         undecided = any(one.cell.accel == "auto" for one in plan.cells)
-        return self.guest is not None and all(self.binaries.values()) and not undecided
+        guests = all(self.guest_of(one.cell) for one in plan.cells)
+        return guests and all(self.binaries.values()) and not undecided
 
 
 def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
@@ -71,6 +78,7 @@ def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
         guest=installed_guest(),
         available_bytes=int(psutil.virtual_memory().available),
         free_bytes=shutil.disk_usage(_existing(settings.results)).free,
+        bare=installed_bare(),
     )
 
 
@@ -92,7 +100,8 @@ def render(
         repeats=settings.blocks,
         seed=settings.seed,
         qemu={name: _build(binary) for name, binary in installed.binaries.items()},
-        guest=_guest_build(installed.guest),
+        guest=guest_build(installed.guest),
+        bare_sha256=installed.bare.kernel_sha256 if installed.bare else None,
     )
     block_s = sum(estimate(cell).seconds for cell in resolved)
     foreseen = foresee(settings, resolved, block_s) if foresee else ()
@@ -104,7 +113,8 @@ def render(
 def _resolved(cell: Cell, installed: Installed) -> Cell:
     """Return the cell as it would run where that is known without booting anything."""
     binary = installed.binaries[cell.qemu]
-    verdict = cached_kvm(binary, installed.guest) if binary and installed.guest else None
+    guest = installed.guest_of(cell)
+    verdict = cached_kvm(binary, guest) if binary and guest else None
     if cell.accel != "auto" or verdict is None:
         return cell
     return cell.model_copy(update={"accel": "kvm" if verdict.ok else "tcg"})
@@ -128,8 +138,8 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     yield f"  pairs    {under}"
     for name, binary in installed.binaries.items():
         yield f"  QEMU     {name}: {f'{binary.version}, {binary.path}' if binary else _NO_QEMU_TEXT}"
-    guest = installed.guest
-    yield f"  guest    {f'Linux {guest.kernel_version}, {guest.initramfs}' if guest else _NO_GUEST_TEXT}"
+    for one in dict.fromkeys(planned.cell.guest for planned in plan.cells):
+        yield f"  guest    {_guest_text(installed.bare if one == 'bare' else installed.guest)}"
     try:
         require_fit(plan.cells, installed.available_bytes)
     except HostError as error:
@@ -157,7 +167,7 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     binary = installed.binaries[cell.qemu]
     if binary and cell.link.transport == "nodelay":
         binary = binary.preloading(Path(LIBRARY))
-    spec = planned_spec(shown, binary, installed.guest, watch=watch)
+    spec = planned_spec(shown, binary, installed.guest_of(cell), watch=watch)
     yield f"cell {planned.cell_id}: {planned.label}"
     tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
     if tuned:
@@ -197,8 +207,10 @@ def _build(binary: Binary | None) -> QemuBuild:
     return QemuBuild(binary.version, binary.sha256, binary.source) if binary else _NO_QEMU
 
 
-def _guest_build(guest: Guest | None) -> GuestBuild:
-    return GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256) if guest else _NO_GUEST
+def _guest_text(guest: Guest | None) -> str:
+    if guest is None:
+        return _NO_GUEST_TEXT
+    return f"bare, {guest.kernel}" if guest.kind == "bare" else f"Linux {guest.kernel_version}, {guest.initramfs}"
 
 
 def _existing(path: Path) -> Path:

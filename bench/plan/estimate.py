@@ -17,9 +17,10 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _GIB = 1 << 30
 
-_GUEST_TOUCHES = 200 * _MIB  # what the booted guest has written to
+_GUEST_TOUCHES = {"linux": 200 * _MIB, "bare": 2 * _MIB}  # what the booted guest has written to
 _QEMU_OVERHEAD = 150 * _MIB  # one QEMU process beside its guest's RAM
 _BOOT_S = 6.0  # at 1 vCPU; 12 s at 8 vCPUs and 4 GiB
+_BARE_BOOT_S = 1.0  # whatever its size
 _BOOT_S_PER_VCPU = 0.8
 _BOOT_S_PER_GIB = 0.3
 _COLO_S_PER_GIB = 3.0  # the secondary handles every page once and copies it into its cache, touched or not
@@ -118,12 +119,13 @@ def duration_text(seconds: float) -> str:
 
 
 def _touched(cell: Cell) -> int:
-    return min(cell.mem, _GUEST_TOUCHES + cell.workload.guest_memory_bytes(cell.mem))
+    return min(cell.mem, _GUEST_TOUCHES[cell.guest] + cell.workload.guest_memory_bytes(cell.mem))
 
 
 def _seconds(cell: Cell) -> float:
     size_gib = cell.mem / _GIB
-    boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
+    linux_boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
+    boot = linux_boot if cell.guest == "linux" else _BARE_BOOT_S
     pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
     checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
@@ -131,6 +133,6 @@ def _seconds(cell: Cell) -> float:
 
 
 def _disk_bytes(cell: Cell) -> int:
-    names = sum(8 if "*" in glob or "?" in glob else 1 for glob in (*cell.trace.events, *cell.trace.optional))
+    names = sum(8 if "*" in glob or "?" in glob else 1 for glob in (*cell.traced.events, *cell.traced.optional))
     checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
     return _RUN_FOLDER + checkpoints * names * _TRACE_BYTES_PER_EVENT_NAME

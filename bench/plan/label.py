@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from bench.config.model import Cell
 
 _SIZES = {"mem", "working_set", "disk_size", "size"}
-_NAMED = {"mem", "smp", "workload.name", "link.transport", "host.kind"}
+_NAMED = {"mem", "smp", "guest", "workload.name", "link.transport", "host.kind"}
 _LONGEST = 40
 
 
@@ -60,6 +60,8 @@ def _group(factors: Mapping[str, str], path: str) -> tuple[str, str]:
 def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterator[str]:
     yield factors["mem"]
     yield f"{factors['smp']} vCPU{'' if factors['smp'] == '1' else 's'}"
+    if "guest" in factors:  # left out at its default, Linux
+        yield f"{factors['guest']} guest"
     parameters = [
         f"{path.removeprefix('workload.')}={text}"
         for path, text in factors.items()

@@ -16,11 +16,13 @@ from bench.config.model import Cell  # noqa: TC001
 from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.format.version import SCHEMA_VERSION, upgrade_document
+from bench.guest.loading import KERNEL_ARGUMENTS
 from bench.plan.label import labels
-from bench.provision.guest import KERNEL_ARGUMENTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    from bench.provision.guest import Guest
 
 _IDENTITY_VERSION = 1
 """Of what an id is made of, not of the files: a new stored format gives no run another id."""
@@ -37,11 +39,19 @@ class QemuBuild:
 
 @dataclass(frozen=True)
 class GuestBuild:
-    """The guest's kernel and initramfs, by content."""
+    """The Linux guest's kernel and initramfs, by content; empty where no cell runs it."""
 
     kernel_version: str
     kernel_sha256: str
     initramfs_sha256: str
+
+
+def guest_build(guest: Guest | None) -> GuestBuild:
+    """Return the Linux guest as plans name it."""
+    return GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256) if guest else _NO_LINUX
+
+
+_NO_LINUX = GuestBuild(kernel_version="", kernel_sha256="", initramfs_sha256="")
 
 
 @dataclass(frozen=True)
@@ -97,6 +107,7 @@ class Plan:
     nodelay_sha256: str | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     looks: tuple[int, ...] = ()
+    bare_sha256: str | None = None
 
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
@@ -131,6 +142,7 @@ def make_plan(
     qemu: Mapping[str, QemuBuild],
     guest: GuestBuild,
     nodelay_sha256: str | None = None,
+    bare_sha256: str | None = None,
     command: str = "",
     experiment: str | None = None,
     hypotheses: Sequence[Hypothesis] = (),
@@ -141,7 +153,7 @@ def make_plan(
         ConfigError: two cells are the same configuration.
     """
     planned = plan_cells(cells)
-    identities = _Identities(seed, guest, nodelay_sha256)
+    identities = _Identities(seed, guest, nodelay_sha256, bare_sha256)
     run_ids = [identities.of_cell(one.cell, qemu[one.cell.qemu]) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
@@ -167,6 +179,7 @@ def make_plan(
         guest,
         nodelay_sha256,
         tuple(hypotheses),
+        bare_sha256=bare_sha256,
     )
 
 
@@ -196,19 +209,19 @@ class _Identities:
     A cell is written out once, not once for every block: that is most of a long plan's time.
     """
 
-    def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None) -> None:
-        self._shared = {
-            "schema_version": _IDENTITY_VERSION,
-            "seed": seed,
+    def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None, bare_sha256: str | None) -> None:
+        self._shared = {"schema_version": _IDENTITY_VERSION, "seed": seed}
+        linux = {
             "kernel_sha256": guest.kernel_sha256,
             "initramfs_sha256": guest.initramfs_sha256,
             "kernel_arguments": list(KERNEL_ARGUMENTS),
         }
+        self._guests: dict[str, dict[str, Any]] = {"linux": linux, "bare": {"kernel_sha256": bare_sha256}}
         self._nodelay_sha256 = nodelay_sha256
 
     def of_cell(self, cell: Cell, qemu: QemuBuild) -> Callable[[int], str]:
         """Return a function from a block to the id of this cell's run in it."""
-        defining = self._shared | {"cell": identity(cell), "qemu_sha256": qemu.sha256}
+        defining = self._shared | self._guests[cell.guest] | {"cell": identity(cell), "qemu_sha256": qemu.sha256}
         if cell.link.transport == "nodelay":
             defining["nodelay_sha256"] = self._nodelay_sha256
         # "block" sorts before every other key.
@@ -251,6 +264,7 @@ def plan_json(plan: Plan) -> str:
         "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
         "guest": asdict(plan.guest),
         "nodelay_sha256": plan.nodelay_sha256,
+        **({"bare_sha256": plan.bare_sha256} if plan.bare_sha256 else {}),
         "hypotheses": declared(plan.hypotheses),
         "hypotheses_sha256": hypotheses_sha256(plan.hypotheses),
         "cells": [
@@ -281,6 +295,7 @@ class _Stored(BaseModel):
     nodelay_sha256: str | None
     hypotheses: tuple[Hypothesis, ...] = ()
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    bare_sha256: str | None = None
 
     @model_validator(mode="after")
     def _whole(self) -> _Stored:

@@ -1,4 +1,4 @@
-"""``python -m bench.provision``: fetch QEMU, build the guest and the preloaded library ahead of time."""
+"""``python -m bench.provision``: fetch QEMU, build the guests and the preloaded library ahead of time."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from rich.markup import escape
 
 from bench.exits import Exit, last_door, listening
 from bench.provision.archive import Offer, ask_archive, choose
+from bench.provision.bare import build_bare
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
 
-_ABOUT = "Fetch QEMU, build the guest and the preloaded library ahead of time."
+_ABOUT = "Fetch QEMU, build the guests and the preloaded library ahead of time."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,9 +90,9 @@ def _provision(qemu: str) -> int:
     terminal = make_console()
     with progress_display(terminal) as progress:
         binary = find_qemu(qemu, progress)
-        guest = build_guest(progress)
+        guest, bare = build_guest(progress), build_bare(progress)
         library = nodelay_library(progress)
-    for line in summary(binary, guest, library):
+    for line in summary(binary, guest, bare, library):
         terminal.print(line, markup=False, highlight=False, soft_wrap=True)
     return Exit.DONE
 
@@ -106,7 +107,7 @@ def progress_display(terminal: Console) -> Iterator[Callable[[str], None]]:
         yield lambda text: status.update(escape(text))
 
 
-def summary(binary: Binary, guest: Guest, library: Path) -> tuple[str, ...]:
+def summary(binary: Binary, guest: Guest, bare: Guest, library: Path) -> tuple[str, ...]:
     """Return what there is now: versions, hashes and where, one line each."""
     busybox = dict(guest.packages).get("busybox-static", "")
     return (
@@ -116,6 +117,8 @@ def summary(binary: Binary, guest: Guest, library: Path) -> tuple[str, ...]:
         f"           sha256 {guest.kernel_sha256}",
         f"initramfs  busybox {busybox} and our workload program",
         f"           sha256 {guest.initramfs_sha256}",
+        f"bare guest {bare.kernel.name}",
+        f"           sha256 {bare.kernel_sha256}",
         f"nodelay    {library.name}",
         f"           sha256 {file_sha256(library)}",
         f"folder     {cache_folder()}",

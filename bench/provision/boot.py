@@ -11,21 +11,17 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bench.errors import GuestError, LaunchError
+from bench.guest.protocol import FATAL, MARK
 from bench.owner import end_with_owner
-from bench.provision.guest import KERNEL_ARGUMENTS, Guest
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
-
-MARK = "colo-bench: "
-"""Begins every line that the guest addresses to us."""
 
 _CHUNK_BYTES = 65536
 _LINGERS_S = 5.0
-# Said when a guest has stopped for good; the QEMU process itself may well stay.
-_FATAL = ("KVM internal error", "Kernel panic")
 
 
 def boot_argv(binary: Binary, guest: Guest, accel: str, extra: Sequence[str] = ()) -> tuple[str, ...]:
@@ -34,7 +30,7 @@ def boot_argv(binary: Binary, guest: Guest, accel: str, extra: Sequence[str] = (
         *binary.argv,
         *("-machine", "pc", "-accel", accel, "-cpu", "qemu64", "-m", "256M", "-smp", "1"),
         *("-display", "none", "-nodefaults", "-no-reboot", "-serial", "stdio"),
-        *("-kernel", str(guest.kernel), "-initrd", str(guest.initramfs), "-append", " ".join(KERNEL_ARGUMENTS)),
+        *guest.loading(),
         *extra,
     )
 
@@ -66,7 +62,7 @@ class Console:
             line = self._next_line(end, f"the guest did not say {word!r} within {deadline_s:g} s")
             if line.startswith(MARK + word):
                 return line
-            if line.startswith(f"{MARK}failed") or any(fatal in line for fatal in _FATAL):
+            if line.startswith(f"{MARK}failed") or any(fatal in line for fatal in FATAL):
                 raise GuestError(f"the guest stopped: {line}", cause="guest-stopped", evidence=tuple(self.lines[-4:]))
 
     def _next_line(self, end: float, late: str) -> str:

@@ -1,4 +1,4 @@
-"""The system's C compiler, used for the two small programs of our own."""
+"""The system's C compiler, used for the small programs of our own."""
 
 from __future__ import annotations
 
@@ -12,8 +12,14 @@ from bench.provision.cache import file_sha256, text_sha256
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-SOURCES = Path(__file__).parent / "guest_src"
 STATIC = ("-O2", "-static", "-pthread", "-s", "-Wl,--build-id=none")
+BARE = (
+    *("-m32", "-O2", "-ffreestanding", "-nostdlib", "-static", "-fno-pic", "-no-pie", "-mgeneral-regs-only"),
+    *("-fno-stack-protector", "-fno-asynchronous-unwind-tables", "-fcf-protection=none", "-s"),
+    *("-Wl,-N", "-Wl,-Ttext=0x100000", "-Wl,--build-id=none"),
+)
+"""A program without an operating system: neither the compiler's own library nor C's for 32 bits is needed."""
+
 PRELOADED = ("-O2", "-shared", "-fPIC", "-nostdlib", "-fno-stack-protector", "-s", "-Wl,--build-id=none")
 
 _COMPILER = "gcc"
@@ -21,8 +27,8 @@ _DEADLINE_S = 120.0
 _HINT = "sudo apt-get install -y gcc libc6-dev"
 
 
-def fingerprint(*sources: str) -> str:
-    """Return a hash of the named sources, the compiler's version and the static C library.
+def fingerprint(sources: Sequence[Path], *flags: str) -> str:
+    """Return a hash of sources, the flags, the compiler's version and the static C library.
 
     Raises:
         ProvisionError: there is no compiler.
@@ -30,21 +36,23 @@ def fingerprint(*sources: str) -> str:
     version = commands.check([_COMPILER, "--version"], what="the C compiler", deadline_s=_DEADLINE_S, hint=_HINT)
     library = commands.check([_COMPILER, "-print-file-name=libc.a"], what="the C compiler", deadline_s=_DEADLINE_S)
     path = Path(library.strip())
-    texts = ((SOURCES / name).read_text() for name in sources)
-    return text_sha256(version, file_sha256(path) if path.is_file() else "", *STATIC, *PRELOADED, *texts)
+    texts = (source.read_text() for source in sources)
+    return text_sha256(version, file_sha256(path) if path.is_file() else "", *flags, *texts)
 
 
-def compile_c(source: str, output: Path, flags: Sequence[str]) -> None:
-    """Compile one of our sources into ``output``.
+def compile_c(sources: Sequence[Path], output: Path, flags: Sequence[str]) -> None:
+    """Compile sources of ours, which lie in one folder, into ``output``.
 
-    The compiler runs in the sources' folder and gets a relative name, so that no path gets into the output. Its
+    The compiler runs in the sources' folder and gets relative names, so that no path gets into the output. Its
     temporary files lie beside the output: when it is killed, they go with that folder.
 
     Raises:
         ProvisionError: there is no compiler, or it refuses; its last words are the evidence.
     """
-    argv = [_COMPILER, *flags, "-o", str(output), source]
+    folder, names = sources[0].parent, [source.name for source in sources]
+    argv = [_COMPILER, *flags, "-o", str(output), *names]
     beside = (("TMPDIR", str(output.parent)),)
-    commands.check(argv, what=f"compiling {source}", deadline_s=_DEADLINE_S, hint=_HINT, cwd=SOURCES, env=beside)
+    what = f"compiling {names[0]}"
+    commands.check(argv, what=what, deadline_s=_DEADLINE_S, hint=_HINT, cwd=folder, env=beside)
     if not output.is_file():
-        raise ProvisionError(f"compiling {source} left no {output.name}", hint=_HINT)
+        raise ProvisionError(f"{what} left no {output.name}", hint=_HINT)

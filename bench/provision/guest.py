@@ -1,4 +1,4 @@
-"""The guest: a packaged kernel and a small initramfs of busybox, a few drivers and our own workload program.
+"""The Linux guest: a packaged kernel and a small initramfs of busybox, a few drivers and our own workload program.
 
 Content-addressed: the folder's name is a hash of all that goes in, so it is built again when, and only when, an input
 changes; and the same inputs give the same bytes.
@@ -9,10 +9,13 @@ from __future__ import annotations
 import json
 import shutil
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+import bench.guest
 from bench.errors import ProvisionError
 from bench.files import write_atomic
+from bench.guest.loading import loading
 from bench.provision import compiler
 from bench.provision.cache import (
     cache_folder,
@@ -28,25 +31,15 @@ from bench.provision.packages import GUEST, Tree, fetch_tree, installed_tree
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
+
+    from bench.guest.protocol import Kind
 
 DRIVERS = ("8139cp", "e1000", "virtio_net", "ata_piix", "sd_mod", "virtio_blk")
 """Loaded when the guest's devices need them; `init` knows which device needs which."""
 
-KERNEL_ARGUMENTS = (
-    *("console=ttyS0", "quiet", "panic=-1", "net.ifnames=0", "cryptomgr.notests", "no_timer_check"),
-    "tsc=reliable",
-)
-"""What the guest needs on its kernel's command line: its console, no waiting after a panic, the name ``eth0``; no
-self-tests of cryptography, which take a second of an emulated boot, nor a timer check, which a busy host can fail.
-
-``tsc=reliable``: else a busy host makes the guest's clock watchdog patch the kernel's code. QEMU 11.1 copies a
-checkpoint's RAM into the secondary without dropping what TCG translated from it, so the secondary goes on executing
-the breakpoint of a patch that was under way, and panics (docs/findings.md, "Met on the way")."""
-
 _APPLETS = ("sh", "mount", "stty", "insmod", "ifconfig", "route", "httpd", "sleep")
 _PACKAGES = ("linux-image-amd64", "busybox-static")
-_SOURCES = ("init", "workload.c")
+_INIT, _WORKLOAD = (Path(bench.guest.__file__).parent / "linux" / name for name in ("init", "workload.c"))
 _RECIPE = "2"
 _MANIFEST = "guest.json"
 _PAGE_BYTES = 64 << 10
@@ -58,21 +51,31 @@ class Guest:
 
     Attributes:
         kernel: what ``-kernel`` gets.
-        initramfs: what ``-initrd`` gets.
-        kernel_version: the kernel's release, as ``uname -r`` says it.
+        initramfs: what ``-initrd`` gets; ``None``: it has none, it is the bare guest.
+        initramfs_sha256: empty without one.
+        kernel_version: the kernel's release, as ``uname -r`` says it; ``bare`` for the bare guest.
         packages: name and exact version of the packages whose files are in it.
     """
 
     kernel: Path
-    initramfs: Path
+    initramfs: Path | None
     kernel_sha256: str
     initramfs_sha256: str
     kernel_version: str
     packages: tuple[tuple[str, str], ...]
 
+    @property
+    def kind(self) -> Kind:
+        """Return the configuration's word for it."""
+        return "bare" if self.initramfs is None else "linux"
+
+    def loading(self) -> tuple[str, ...]:
+        """Return the options by which QEMU loads it."""
+        return loading(str(self.kernel), None if self.initramfs is None else str(self.initramfs))
+
 
 def build_guest(progress: Callable[[str], None]) -> Guest:
-    """Return the guest, building it (and fetching its packages) when it is missing or an input changed.
+    """Return the Linux guest, building it (and fetching its packages) when it is missing or an input changed.
 
     Raises:
         ProvisionError: it cannot be fetched, built or verified.
@@ -95,7 +98,9 @@ def installed_guest() -> Guest | None:
 
 def _folder(tree: Tree) -> Path:
     packages = json.dumps(tree.packages)
-    key = text_sha256(_RECIPE, packages, *DRIVERS, *_APPLETS, compiler.fingerprint(*_SOURCES))
+    key = text_sha256(
+        _RECIPE, packages, *DRIVERS, *_APPLETS, compiler.fingerprint((_INIT, _WORKLOAD), *compiler.STATIC)
+    )
     return cache_folder() / f"guest-{key[:12]}"
 
 
@@ -159,9 +164,9 @@ def _stage(tree: Tree, root: Path, scratch: Path) -> None:
     """Lay out the guest's root file system under ``root``."""
     for name in ("bin", "dev", "drivers", "modules", "proc", "sys", "www"):
         (root / name).mkdir()
-    shutil.copyfile(compiler.SOURCES / "init", root / "init")
+    shutil.copyfile(_INIT, root / "init")
     shutil.copyfile(tree.root / "usr/bin/busybox", root / "bin/busybox")
-    compiler.compile_c("workload.c", root / "bin/workload", compiler.STATIC)
+    compiler.compile_c([_WORKLOAD], root / "bin/workload", compiler.STATIC)
     for path in (root / "init", root / "bin/busybox", root / "bin/workload"):
         path.chmod(0o755)
     for applet in _APPLETS:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
@@ -11,9 +12,8 @@ from bench.provision.cache import cache_folder, file_sha256, locked, making, tex
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
-_SOURCE = "nodelay.c"
+_SOURCE = Path(__file__).with_name("nodelay.c")
 _RECIPE = "2"
 _SHA256 = "sha256"
 LIBRARY = "libnodelay.so"
@@ -25,7 +25,9 @@ def nodelay_library(progress: Callable[[str], None]) -> Path:
     Raises:
         ProvisionError: it cannot be compiled, or is not what was compiled.
     """
-    folder = cache_folder() / f"nodelay-{text_sha256(_RECIPE, compiler.fingerprint(_SOURCE))[:12]}"
+    folder = (
+        cache_folder() / f"nodelay-{text_sha256(_RECIPE, compiler.fingerprint([_SOURCE], *compiler.PRELOADED))[:12]}"
+    )
     library = folder / LIBRARY
     with locked("nodelay", progress):
         if not library.is_file():
@@ -49,5 +51,5 @@ def _recorded(path: Path) -> str:
 
 def _build(folder: Path) -> None:
     with making(folder) as partial:
-        compiler.compile_c(_SOURCE, partial / LIBRARY, compiler.PRELOADED)
+        compiler.compile_c([_SOURCE], partial / LIBRARY, compiler.PRELOADED)
         write_atomic(partial / _SHA256, f"{file_sha256(partial / LIBRARY)}\n")

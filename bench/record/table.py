@@ -14,6 +14,7 @@ from bench.files import write_atomic
 from bench.format.phases import PARTS
 from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
+from bench.measure.beats import Seen
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,6 +35,7 @@ def checkpoint_columns(
     warmup: int,
     qmp_pauses_us: Sequence[int | None] | None = None,
     bytes_sent: Sequence[int | None] | None = None,
+    seen: Sequence[Seen] | None = None,
 ) -> dict[str, list[Any]]:
     """Return the columns of ``checkpoints.parquet``; here microseconds become seconds.
 
@@ -47,6 +49,7 @@ def checkpoint_columns(
         warmup: how many checkpoints, counted from the start of COLO, the warm-up has.
         qmp_pauses_us: n pauses by QMP.
         bytes_sent: n counts.
+        seen: what the guest saw of each, n of them.
     """
     phases = np.array([one.phases_us for one in checkpoints], dtype=np.float64).reshape(-1, len(PHASES)).T / 1e6
     pause = sum(phases[3:], start=phases[2])
@@ -64,6 +67,9 @@ def checkpoint_columns(
     columns |= {f"{part.name}_s": [_seconds(one.parts_us.get(part.name)) for one in checkpoints] for part in PARTS}
     columns["qmp_pause_s"] = [_seconds(pause_us) for pause_us in qmp_pauses_us or [None] * len(checkpoints)]
     columns["bytes_sent"] = list(bytes_sent or [None] * len(checkpoints))
+    seen = seen or [Seen()] * len(checkpoints)
+    columns["guest_standstill_s"] = [_seconds(one.standstill_us) for one in seen]
+    columns["set_rewritten"] = [one.rewritten for one in seen]
     return columns
 
 
@@ -159,6 +165,11 @@ def _read(path: Path, schema: pa.Schema) -> pa.Table:
     if not table.schema.equals(schema):
         raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
     return table
+
+
+def is_older(path: Path) -> bool:
+    """Return whether a readable table was written by an older version."""
+    return (pq.read_schema(path).metadata or {}).get(VERSION_KEY) != str(SCHEMA_VERSION).encode()
 
 
 def has_whole_tables(home: Path) -> bool:

@@ -13,7 +13,7 @@ from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
-from bench.plan.plan import GuestBuild, QemuBuild, digest, hypotheses_sha256, make_plan, plan_cells
+from bench.plan.plan import QemuBuild, digest, guest_build, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
@@ -163,14 +163,14 @@ def _build(assets: Assets) -> QemuBuild:
 
 def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
     first = next(iter(prepared.assets.values()))
-    guest = first.guest
     return make_plan(
         name,
         prepared.cells,
         repeats=settings.blocks,
         seed=settings.seed,
         qemu={name: _build(assets) for name, assets in prepared.assets.items()},
-        guest=GuestBuild(guest.kernel_version, guest.kernel_sha256, guest.initramfs_sha256),
+        guest=guest_build(None if first.guest.kind == "bare" else first.guest),
+        bare_sha256=first.bare.kernel_sha256 if first.bare else None,
         nodelay_sha256=file_sha256(first.nodelay) if first.nodelay else None,
         command=command,
         experiment=settings.experiment,

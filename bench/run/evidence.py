@@ -9,9 +9,10 @@ import numpy as np
 
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
-from bench.format.phases import PRIMARY, SECONDARY
+from bench.format.phases import BEAT, PRIMARY, SECONDARY
 from bench.host.clock import SAME_CLOCK, Clocks
 from bench.logs import log_exists, read_log
+from bench.measure.beats import Seen, read_beats, seen_by_guest
 from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.parts import EVENTS
@@ -118,6 +119,7 @@ def gather(
     pauses_us = qmp_pauses_us(assembly.checkpoints, stops)
     there = [Sample(*clock.span(one.before, one.after), one.sent) for one in samples]
     sent = bytes_sent(assembly.spans_us(), there)
+    seen = _seen(folder, cell, assembly)
     columns = checkpoint_columns(
         run_id,
         assembly.checkpoints,
@@ -125,6 +127,7 @@ def gather(
         warmup=warmup,
         qmp_pauses_us=pauses_us,
         bytes_sent=[sent[one.number] for one in assembly.checkpoints],
+        seen=seen,
     )
     answers, client_torn = client_answers(folder / "client.jsonl")
     figures = client_figures(answers, assembly, clocks.between("client", "primary"))
@@ -142,8 +145,17 @@ def gather(
         failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
         timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
+        seen=seen,
     )
     return Evidence(columns, answers, figures, quality)
+
+
+def _seen(folder: Path, cell: Cell, assembly: Assembly) -> tuple[Seen, ...]:
+    """Return what the guest saw of each checkpoint; only the bare one watches itself."""
+    if cell.guest != "bare":
+        return tuple(Seen() for _ in assembly.checkpoints)
+    beats = read_beats(read_trace(folder / "primary" / "trace.log", (BEAT.name,)))
+    return seen_by_guest(assembly, beats, cell.workload.shares(cell.mem))
 
 
 def require_sound(trace: Trace, path: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from bench.errors import HostError
 from bench.host.topology import open_topology
@@ -12,6 +12,7 @@ from bench.owner import scratch_folder
 from bench.pair.features import known_events, probe_features
 from bench.pair.preflight import machine_key, preflight
 from bench.plan.plan import hypotheses_sha256
+from bench.provision.bare import build_bare
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
 from bench.provision.nodelay import nodelay_library
@@ -53,22 +54,34 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     for host, link in dict.fromkeys((cell.host, cell.link) for cell in cells if cell.host.kind == "netns"):
         asyncio.run(_try_hosts(host, link))
     binaries = {name: find_qemu(name, say) for name in dict.fromkeys(cell.qemu for cell in cells)}
-    guest = build_guest(say)
+    kinds = {cell.guest for cell in cells}
+    bare = build_bare(say) if "bare" in kinds else None
+    guest = build_guest(say) if bare is None or "linux" in kinds else bare
     nodelay = nodelay_library(say) if any(cell.link.transport == "nodelay" for cell in cells) else None
     declared = hypotheses_sha256(settings.hypotheses)
     assets = {
-        name: Assets(binary, guest, asyncio.run(probe_features(binary)), campaign, nodelay, settings.watched, declared)
+        name: Assets(
+            binary,
+            guest,
+            asyncio.run(probe_features(binary)),
+            campaign,
+            nodelay,
+            settings.watched,
+            declared,
+            bare=bare,
+        )
         for name, binary in binaries.items()
     }
     for cell in cells:
-        known_events(cell.trace, assets[cell.qemu].features)
-    wanted = dict.fromkeys((cell.qemu, cell.accel) for cell in cells)
-    accels = {(qemu, accel): _accelerator(accel, assets[qemu], say) for qemu, accel in wanted}
-    resolved = tuple(cell.model_copy(update={"accel": accels[cell.qemu, cell.accel]}) for cell in cells)
+        known_events(cell.traced, assets[cell.qemu].features)
+    accels = {
+        key: _accelerator(cell, assets[cell.qemu], say) for key, cell in {_boots(cell): cell for cell in cells}.items()
+    }
+    resolved = tuple(cell.model_copy(update={"accel": accels[_boots(cell)]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
-    for qemu, accel in dict.fromkeys((cell.qemu, cell.accel) for cell in resolved):
-        _require_parts(assets[qemu])
-        _require_colo(assets[qemu].binary, guest, accel, say)
+    for cell in {_boots(cell): cell for cell in resolved}.values():
+        _require_parts(assets[cell.qemu])
+        _require_colo(assets[cell.qemu].binary, assets[cell.qemu].guest_of(cell), cell.accel, say)
     return Prepared(resolved, assets)
 
 
@@ -78,17 +91,25 @@ async def _try_hosts(host: Host, link: Link) -> None:
             pass
 
 
-def _accelerator(accel: str, assets: Assets, say: Say) -> str:
-    if accel == "tcg":
-        return accel
-    if cached_kvm(assets.binary, assets.guest) is None:
-        say("trying KVM: the guest must boot to its ready line")
-    verdict = probe_kvm(assets.binary, assets.guest)
+def _boots(cell: Cell) -> tuple[str, str, str]:
+    """Return what of a cell decides whether an accelerator runs it."""
+    return cell.qemu, cell.guest, cell.accel
+
+
+def _accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tcg"]:
+    if cell.accel == "tcg":
+        return "tcg"
+    guest = assets.guest_of(cell)
+    if cached_kvm(assets.binary, guest) is None:
+        say(f"trying KVM: the {cell.guest} guest must boot to its ready line")
+    verdict = probe_kvm(assets.binary, guest)
     if verdict.ok:
         return "kvm"
-    if accel == "kvm":
-        raise HostError(f"KVM does not work here: {verdict.reason}", hint="use accel=auto or accel=tcg", cause="kvm")
-    say(f"emulation (TCG), because KVM does not work here: {verdict.reason}")
+    words = f"KVM does not run the {cell.guest} guest here: {verdict.reason}"
+    if cell.accel == "kvm":
+        other = ", or guest=bare, which asks less of a CPU" if cell.guest == "linux" else ""
+        raise HostError(words, hint=f"use accel=auto or accel=tcg{other}", cause="kvm")
+    say(f"emulation (TCG), because {words}")
     return "tcg"
 
 
@@ -98,7 +119,7 @@ def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: 
     for cell in cells:
         one, known = assets[cell.qemu], warnings[cell.qemu]
         if machine_key(cell) not in known:
-            known[machine_key(cell)] = asyncio.run(preflight(cell, one.binary, one.guest, one.features))
+            known[machine_key(cell)] = asyncio.run(preflight(cell, one.binary, one.guest_of(cell), one.features))
     for line in dict.fromkeys(line for known in warnings.values() for lines in known.values() for line in lines):
         say(line)
     return {name: replace(one, warnings=warnings[name]) for name, one in assets.items()}

@@ -64,7 +64,7 @@ def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str
 
 def _cache_path(binary: Binary, guest: Guest, accel: str) -> Path:
     # "traced": the answers from before the traces were looked at say less.
-    name = f"{binary.sha256[:16]}-{guest.initramfs_sha256[:16]}-{accel}-traced.json"
+    name = f"{binary.sha256[:16]}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}-traced.json"
     folder = cache_folder() / "colo-probe"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / name
@@ -82,6 +82,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
     cell = Cell(
         mem=256 << 20,
         smp=1,
+        guest=guest.kind,
         accel=accel,
         workload=Idle(),
         checkpoint=Checkpoint(count=_CHECKPOINTS),

@@ -79,7 +79,7 @@ class Assets:
 
     Attributes:
         binary: the QEMU.
-        guest: kernel and initramfs.
+        guest: the Linux guest; where no cell runs it, the bare one.
         features: what that QEMU understands.
         campaign: the campaign it belongs to.
         nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
@@ -87,6 +87,7 @@ class Assets:
         hypotheses_sha256: of what the campaign is to decide, as it was when this run was measured.
         warnings: what QEMU warned of when it built a machine, by :func:`bench.pair.preflight.machine_key`.
         tuned: the host settings that are changed while the run is measured.
+        bare: the bare guest, where a cell of the campaign runs it.
     """
 
     binary: Binary
@@ -98,6 +99,19 @@ class Assets:
     hypotheses_sha256: str = ""
     warnings: Mapping[Hashable, tuple[str, ...]] = field(default_factory=dict)
     tuned: tuple[Change, ...] = ()
+    bare: Guest | None = None
+
+    def guest_of(self, cell: Cell) -> Guest:
+        """Return what a cell's pair boots.
+
+        Raises:
+            ProvisionError: the cell asks for a bare guest that was not compiled.
+        """
+        if cell.guest == "linux":
+            return self.guest
+        if self.bare is None:
+            raise ProvisionError("the bare guest was not compiled")
+        return self.bare
 
     def remarks(self, cell: Cell) -> tuple[str, ...]:
         """Return what a reader of this cell's runs should know of how they were made, one line each."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.config.model import Cell, Checkpoint
 from bench.errors import BenchError, StoreError
 from bench.files import write_atomic
+from bench.format.steps import MEANT_OTHERWISE
 from bench.format.version import SCHEMA_VERSION
 from bench.logs import log_exists
 from bench.measure.journal import NAME as JOURNAL
@@ -21,7 +22,7 @@ from bench.measure.journal import Kept, read_entries
 from bench.plan.plan import parse_plan
 from bench.record.ledger import Entry, parse_entry
 from bench.record.run import read_record
-from bench.record.table import checkpoint_table, read_checkpoints
+from bench.record.table import checkpoint_table, is_older, read_checkpoints
 from bench.run.evidence import Evidence, gather, read_json_lines
 from bench.workload.idle import Idle
 
@@ -179,6 +180,9 @@ def check(attempt: Attempt) -> Finding:
     if not (attempt.home / JOURNAL).exists():  # a run from before this file was kept
         stored, made = (table.drop_columns(["bytes_sent"]) for table in (stored, made))
         left_out = " (bytes_sent left out: its readings were not kept)"
+    if is_older(attempt.home / "checkpoints.parquet"):
+        stored, made = (table.drop_columns(list(MEANT_OTHERWISE)) for table in (stored, made))
+        left_out += f" ({', '.join(MEANT_OTHERWISE)} left out: they were measured from a later moment then)"
     if stored.equals(made):
         text = f"{len(stored)} checkpoints, exactly what the raw data give{left_out}"
         return Finding(attempt.name, text, len(stored))

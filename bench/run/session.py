@@ -17,6 +17,7 @@ import bench
 from bench.errors import BenchError, LaunchError, StoreError, WorkloadError
 from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
+from bench.guest.protocol import start_line
 from bench.host.clock import Clocks
 from bench.host.host import HERE
 from bench.host.links import Link
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from bench.pair.console import Console
     from bench.pair.process import Process
     from bench.plan.plan import PlannedRun
+    from bench.provision.guest import Guest
 
     OnEvent = Callable[[Progress], None]
 
@@ -217,7 +219,7 @@ def _store(
         "watch": sorted(assets.watch),
         "sandbox": (assets.features.sandbox or None) if assets.features else None,
         "tuned": [{"what": one.what, "was": one.old, "is": one.new} for one in assets.tuned],
-        "versions": _versions(assets),
+        "versions": _versions(assets, assets.guest_of(cell)),
         "readback": notes.readback,
         "host": host,
         "clocks": notes.clocks.to_json(),
@@ -240,7 +242,7 @@ async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: 
         opening = open_pair(
             cell,
             assets.pair_binary(cell),
-            assets.guest,
+            assets.guest_of(cell),
             assets.features,
             folder,
             watch=assets.watch,
@@ -271,7 +273,7 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
             await pair.carry_out(boot_steps())
             await console.ready(deadlines.boot)
         async with stages.stage("colo-start"):
-            events, notes.events_missing = known_events(cell.trace, assets.features)
+            events, notes.events_missing = known_events(cell.traced, assets.features)
             await pair.carry_out(trace_steps(events))
             await pair.reach_colo(deadlines.colo)
             pair.monitor("primary").subscribe(counter.observe)
@@ -301,7 +303,7 @@ async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages:
 @asynccontextmanager
 async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) -> AsyncIterator[Process | None]:
     """Start what runs in the guest and the client outside, if any; end the client when the block ends."""
-    command = cell.workload.guest_command(cell.mem)
+    command = start_line(cell)
     port = int(pair.spec.ports.forward)
     output = pair.folder / "client.jsonl"
     node = pair.topology.client
@@ -410,15 +412,15 @@ def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:
     return f"{side}: screen: {shlex.join(viewer)}"
 
 
-def _versions(assets: Assets) -> dict[str, Any]:
+def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:
     return {
         "colo_bench": bench.__version__,
         "python": platform.python_version(),
         "qemu": assets.binary.version,
         "qemu_source": assets.binary.source,
         "qemu_sha256": assets.binary.sha256,
-        "kernel": assets.guest.kernel_version,
-        "kernel_sha256": assets.guest.kernel_sha256,
-        "initramfs_sha256": assets.guest.initramfs_sha256,
+        "kernel": guest.kernel_version,
+        "kernel_sha256": guest.kernel_sha256,
+        "initramfs_sha256": guest.initramfs_sha256,
         "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
     }

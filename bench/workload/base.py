@@ -30,6 +30,11 @@ class Workload(Frozen):
         del mem_bytes
         return 0
 
+    def shares(self, mem_bytes: int) -> tuple[int, ...]:
+        """Return how many pages of its working set each of its threads writes (empty: it has none)."""
+        del mem_bytes
+        return ()
+
     def client_argv(self, address: str, port: int, output: Path) -> tuple[str, ...]:
         """Return the module and arguments of the client that drives it from outside (empty: it has none)."""
         del address, port, output

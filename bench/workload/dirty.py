@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
@@ -37,6 +38,12 @@ class Dirty(Workload):
         """Return the console line that starts it."""
         work = f"bytes={self.guest_memory_bytes(mem_bytes)} rate={self.rate:g} pattern={self.pattern}"
         return f"start dirty {work} threads={self.threads} seed=1"
+
+    def shares(self, mem_bytes: int) -> tuple[int, ...]:
+        """Return how many pages each thread writes, round and round."""
+        pages = self.guest_memory_bytes(mem_bytes) // _PAGE
+        edges = [pages * thread // self.threads for thread in range(self.threads + 1)]
+        return tuple(end - begin for begin, end in pairwise(edges))
 
     def guest_memory_bytes(self, mem_bytes: int) -> int:
         """Return the working set in whole pages."""

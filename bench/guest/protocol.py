@@ -1,0 +1,59 @@
+"""What is said over a guest's console, whichever guest it is; the guests' own sources are beside this file.
+
+A line for us begins with :data:`MARK`, then comes a word, and after it fields as JSON: ``ready`` when the guest has
+booted, ``started`` when the workload of a ``start`` line runs, ``report`` with what it achieved, ``failed`` with an
+``error``. A line to the guest is ``start WORKLOAD key=value...``, once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+from bench.documents import parse_json
+
+if TYPE_CHECKING:
+    from bench.config.model import Cell
+
+Kind = Literal["linux", "bare"]
+
+BARE_WORKLOADS = ("idle", "dirty")
+"""What the bare guest knows to do."""
+
+MARK = "colo-bench: "
+"""Begins every line that the guest addresses to us."""
+
+PANIC = "Kernel panic"
+
+FATAL = ("KVM internal error", PANIC)
+"""Said when a guest has stopped for good; the QEMU process itself may well stay."""
+
+_BEATS = 20
+_SHORTEST_BEAT_MS, _LONGEST_BEAT_MS = 1, 50
+
+
+def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
+    """Return the word and the fields of a line that the guest addressed to us, or ``None`` for anything else it prints.
+
+    A report cut or overwritten by kernel messages is not ours to guess: it gives ``None`` too.
+    """
+    _, mark, text = line.partition(MARK)
+    if not mark:
+        return None
+    word, _, rest = text.strip().partition(" ")
+    try:
+        fields = parse_json(rest) if rest else {}
+    except ValueError:
+        return None
+    return (word, fields) if isinstance(fields, dict) else None
+
+
+def start_line(cell: Cell) -> str:
+    """Return the line that starts a cell's workload; empty where the guest has nothing to start.
+
+    The bare guest always has: it watches itself, with some :data:`_BEATS` beats between two checkpoints.
+    """
+    line = cell.workload.guest_command(cell.mem)
+    if cell.guest == "linux":
+        return line
+    beat_ms = round(cell.checkpoint.interval * 1000 / _BEATS)
+    return f"{line or 'start idle'} beat={min(max(beat_ms, _SHORTEST_BEAT_MS), _LONGEST_BEAT_MS)}"
