@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.host.topology import local_topology
-from bench.pair.argv import IMAGES, primary_argv, secondary_argv
+from bench.pair.argv import COLO
 from bench.pair.pair import concrete_spec
 from bench.pair.procedure import colo_steps
 from bench.plan.plan import PlannedRun
@@ -80,13 +80,13 @@ def bare(setting: Setting, cell: Cell) -> float:
     with tempfile.TemporaryDirectory(prefix="colo-bench-bare-") as name:
         started = time.monotonic()
         spec = concrete_spec(cell, setting.binary, setting.guest, setting.features, local_topology(), frozenset())
-        sides = {"primary": primary_argv(spec), "secondary": secondary_argv(spec)}
+        sides = {side: machine.argv(spec) for side, machine in COLO.items()}
         children, monitors = [], {}
         try:
             for side, argv in sides.items():
                 home = Path(name) / side
                 home.mkdir()
-                for image in IMAGES[side]:
+                for image in COLO[side].images:
                     size = str(cell.devices.disk_size)
                     create = (*setting.binary.img_argv, "create", "-q", "-f", "qcow2", image, size)
                     subprocess.run(create, cwd=home, env=environment, check=True)

@@ -261,3 +261,18 @@ def test_two_namespaces_with_a_shaped_link_are_as_two_hosts(tmp_path: Path) -> N
     assert record["cell"]["host"]["kind"] == "netns"
     argv = json.loads((tmp_path / "netns" / "runs" / record["run_id"] / "secondary" / "argv.json").read_text())["argv"]
     assert any("host=192.0.2.1" in argument for argument in argv)
+
+
+def test_the_same_machine_without_colo_is_measured_beside_it_and_its_client_sees_no_checkpoint(tmp_path: Path) -> None:
+    bench(tmp_path, *SMALL, "campaign=base", "scenario=native,colo", "workload=http", "workload.rate=50", "link=unix")
+    by_scenario = {record["cell"].get("scenario", "colo"): record for record in records(tmp_path / "base")}
+    native, colo = by_scenario["native"], by_scenario["colo"]
+    assert (native["takes_checkpoints"], native["quality"]["ok"], native["client"]["errors"]) == (False, True, 0)
+    assert native["client"]["checkpoints_during"] == 0
+    assert len(checkpoints(tmp_path / "base", native)) == 0
+    assert len(checkpoints(tmp_path / "base", colo)) >= 8
+    assert list(native["readback"]["machine"]) == ["primary"]
+    report = subprocess.run(
+        [sys.executable, "-m", "analysis", str(tmp_path / "base")], capture_output=True, text=True, check=False, cwd="/"
+    )
+    assert report.returncode == 0, report.stderr

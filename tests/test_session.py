@@ -22,7 +22,10 @@ from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
 from bench.run import session
 from bench.run.progress import STAGES, Assets, Progress, phase_of
-from bench.run.session import Stages, is_answer, measure_run, screen_text, workload_figures
+from bench.run.session import measure_run
+from bench.scenario import client
+from bench.scenario.base import Stages, screen_text
+from bench.scenario.client import is_answer, workload_figures
 
 RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
 
@@ -163,7 +166,7 @@ def test_an_answer_is_one_that_came_and_was_good(line: str, answered: bool) -> N
 def test_a_client_without_an_answer_was_refused_or_met_silence(tmp_path: Path, said: str, cause: str) -> None:
     (tmp_path / "client.jsonl").write_text(said)
     with pytest.raises(WorkloadError) as caught:
-        asyncio.run(session._first_answer(tmp_path / "client.jsonl", 0.1))
+        asyncio.run(client._first_answer(tmp_path / "client.jsonl", 0.1))
     assert caught.value.cause == cause
     assert caught.value.evidence == tuple(said.splitlines())
 

@@ -19,6 +19,7 @@ from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY,
 from analysis.format.version import upgrade_document
 from analysis.stored.factors import filled
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
+from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -70,6 +71,7 @@ class Campaign:
 
     Attributes:
         failures: runs whose last attempt failed.
+        without: the records of runs that take no checkpoints, such as those of ``scenario=native``.
         attempts: every attempt that failed, those of runs that were measured later included; interrupts are none.
     """
 
@@ -81,6 +83,7 @@ class Campaign:
     unfinished: tuple[PlannedRun, ...]
     notes: tuple[str, ...]
     attempts: tuple[Failure, ...] = ()
+    without: tuple[RunRecord, ...] = ()
 
 
 class _UnusableError(Exception):
@@ -106,7 +109,7 @@ def load_campaign(folder: Path) -> Campaign:
     if unknown:
         notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")
     cells = {one.cell_id: one for one in plan.cells}
-    runs, unread = _read_runs(
+    runs, without, unread = _read_runs(
         folder, (run for run in plan.runs if run.run_id in unknown or _state(last, run) == "measured"), cells
     )
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
@@ -119,7 +122,9 @@ def load_campaign(folder: Path) -> Campaign:
         for line in ledger
         if line.state == "failed" and line.run_id in planned and line.cause != "interrupted"
     )
-    campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts)
+    if without:
+        notes = (*notes, f"{plural(len(without), 'run')} took no checkpoints, and is in no table of pauses")
+    campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts, without)
     if not runs:
         raise NothingMeasuredError(f"{folder}: nothing was measured ({_why_nothing(campaign)})")
     return campaign
@@ -160,14 +165,19 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
 
 def _read_runs(
     folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, PlannedCell]
-) -> tuple[tuple[Run, ...], tuple[Unread, ...]]:
-    runs, unread = [], []
+) -> tuple[tuple[Run, ...], tuple[RunRecord, ...], tuple[Unread, ...]]:
+    runs, without, unread = [], [], []
     for planned in measured:
+        home = folder / "runs" / planned.run_id
         try:
-            runs.append(_read_run(folder / "runs" / planned.run_id, planned, cells.get(planned.cell_id)))
+            record = _read_record(home, planned, cells.get(planned.cell_id))
+            if record.takes_checkpoints:
+                runs.append(Run(record, *_read_checkpoints(home / "checkpoints.parquet", planned.run_id)))
+            else:
+                without.append(record)
         except _UnusableError as error:
             unread.append(Unread(planned, str(error)))
-    return in_order_measured(runs), tuple(unread)
+    return in_order_measured(runs), tuple(without), tuple(unread)
 
 
 def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
@@ -175,7 +185,7 @@ def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.record.started_at, run.record.block, run.record.order)))
 
 
-def _read_run(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> Run:
+def _read_record(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> RunRecord:
     record = _read_document(folder / "run.json", RunRecord)
     if record.run_id != planned.run_id:
         raise _UnusableError(f"run.json is of run {record.run_id}")
@@ -186,7 +196,7 @@ def _read_run(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> Ru
         if _measured(cell.cell) != _measured(whole):
             raise _UnusableError("run.json holds another configuration than the plan has for this run")
         record = record.model_copy(update={"cell": whole})
-    return Run(record, *_read_checkpoints(folder / "checkpoints.parquet", planned.run_id))
+    return record
 
 
 def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -301,6 +311,7 @@ def _why_nothing(campaign: Campaign) -> str:
         (len(campaign.failures), "failed"),
         (len(campaign.unread), "unreadable"),
         (len(campaign.unfinished), "not finished"),
+        (len(campaign.without), "without checkpoints"),
     )
     said = ", ".join(f"{count} {what}" for count, what in counts if count)
     first = [unread.why for unread in campaign.unread[:1]] + [f"{f.cause}: {f.message}" for f in campaign.failures[:1]]

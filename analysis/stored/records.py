@@ -147,6 +147,7 @@ class RunRecord(Record):
     cell_id: str
     cell: dict[str, Any]
     label: str
+    takes_checkpoints: bool = True
     started_at: float
     finished_at: float
     accel: Literal["tcg", "kvm"]

@@ -170,7 +170,8 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:
         _refuse_swept(settings, other)
-    asked = questions(cells) if settings.by_size else settings.hypotheses
+    paused = [cell for cell in cells if cell.scenario != "native"]  # nothing of the others grows
+    asked = questions(paused) if settings.by_size else settings.hypotheses
     return settings.model_copy(update={"hypotheses": settle(asked, cells)}), cells
 
 

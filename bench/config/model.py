@@ -221,6 +221,7 @@ class Cell(Frozen):
 
     ``accel`` may be ``auto`` here; the plan holds what it was resolved to. ``replica`` is a name that changes nothing:
     cells that differ in it alone are measured as two, which shows how far apart equals come out (an A/A control).
+    ``scenario`` is what happens in a run, one of :mod:`bench.scenario`.
     """
 
     mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
@@ -236,6 +237,7 @@ class Cell(Frozen):
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
     tune: Annotated[Tune, LATER] = Tune()
+    scenario: Annotated[Literal["colo", "native"], LATER] = "colo"
     replica: Annotated[str, written_as(r"[a-z0-9]{1,16}", "up to 16 small letters and digits")] = "a"
     deadlines: Deadlines = Deadlines()
 

@@ -9,22 +9,19 @@ one forwarded port, stands in its place, and COLO's filters see the same packets
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.guest.loading import loading
-from bench.host.links import LOOPBACK, PRIMARY, Link
+from bench.host.links import LOOPBACK, PRIMARY, SECONDARY, Link
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
     from bench.config.model import Cell
     from bench.pair.spec import PairSpec
 
 Argv = tuple[str, ...]
-
-IMAGES = {
-    "primary": ("primary.qcow2",),
-    "secondary": ("primary-copy.qcow2", "secondary-active.qcow2", "secondary-hidden.qcow2"),
-}
-"""The images that each side needs, made anew for each run."""
 
 
 def primary_argv(spec: PairSpec) -> Argv:
@@ -50,6 +47,35 @@ def secondary_argv(spec: PairSpec) -> Argv:
         *_secondary_disk(spec.cell),
         *("-incoming", "defer"),
     )
+
+
+def native_argv(spec: PairSpec) -> Argv:
+    """Return the command line of the same machine without COLO: its network and its disk are joined to nothing."""
+    return (
+        *spec.qemu,
+        *_machine(spec),
+        *_monitors(spec, "primary"),
+        *_netdev(spec, forward=True),
+        *("-drive", f"if={spec.cell.devices.disk},id=colo-disk0,file.filename=primary.qcow2,driver=qcow2"),
+    )
+
+
+@dataclass(frozen=True)
+class Side:
+    """One QEMU of a run: its command line, and the images that it needs, made anew for each run."""
+
+    argv: Callable[[PairSpec], Argv]
+    images: tuple[str, ...]
+
+
+COLO: Mapping[str, Side] = {
+    PRIMARY: Side(primary_argv, ("primary.qcow2",)),
+    SECONDARY: Side(secondary_argv, ("primary-copy.qcow2", "secondary-active.qcow2", "secondary-hidden.qcow2")),
+}
+"""The two sides of a COLO pair."""
+
+NATIVE: Mapping[str, Side] = {PRIMARY: Side(native_argv, ("primary.qcow2",))}
+"""The primary's machine by itself."""
 
 
 def machine_argv(spec: PairSpec) -> Argv:

@@ -14,7 +14,7 @@ from bench.failures.words import diagnose
 from bench.format.version import SCHEMA_VERSION
 from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
 from bench.host.topology import Topology, open_topology
-from bench.pair.argv import IMAGES, primary_argv, secondary_argv
+from bench.pair.argv import COLO, Side
 from bench.pair.console import Console, open_console
 from bench.pair.explain import explained
 from bench.pair.procedure import colo_steps
@@ -23,7 +23,7 @@ from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -150,6 +150,7 @@ async def open_pair(
     features: Features,
     folder: Path,
     *,
+    sides: Mapping[str, Side] = COLO,
     watch: frozenset[str] = frozenset(),
     announce: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Pair]:
@@ -161,6 +162,7 @@ async def open_pair(
         guest: kernel and initramfs.
         features: what the binary can do.
         folder: the run's folder; gets ``primary/``, ``secondary/`` and ``qmp.jsonl``.
+        sides: the QEMUs to start, each by the name of its node.
         watch: sides that open a VNC screen on loopback.
         announce: called with what is about to be started, before it is.
 
@@ -176,15 +178,15 @@ async def open_pair(
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
         announce(start_text(spec, binary, folder))
         processes = {}
-        for side in SIDES:
+        for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
             host.make_folder(home)
-            stack.callback(_remove_temporaries, host, home, side)
-            await _create_images(host, binary, cell, home, side)
-            processes[side] = await stack.enter_async_context(_launch_side(side, spec, host, binary, home))
+            stack.callback(_remove_temporaries, host, home, machine)
+            await _create_images(host, binary, cell, home, machine)
+            processes[side] = await stack.enter_async_context(_launch_side(side, machine, spec, host, binary, home))
         stack.push_async_exit(_stopping(tuple(processes.values()), cell.deadlines.teardown))
         monitors: dict[str, Monitor] = {}
-        for side in SIDES:
+        for side in sides:
             host, path = topology.nodes[side].host, folder / side / "qmp.sock"
             joining = connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host)
             monitor = await _guarded(processes, monitors, topology, joining)
@@ -229,8 +231,8 @@ def start_text(spec: PairSpec, binary: Binary, folder: Path) -> str:
     )
 
 
-def _launch_side(side: str, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:
-    argv = primary_argv(spec) if side == "primary" else secondary_argv(spec)
+def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:
+    argv = machine.argv(spec)
     start = {
         "schema_version": SCHEMA_VERSION,
         "side": side,
@@ -238,7 +240,7 @@ def _launch_side(side: str, spec: PairSpec, host: Host, binary: Binary, home: Pa
         "env": dict(binary.env),
         "qemu": str(binary.path),
         "host": spec.address(side, Link.COMPARE),
-        "images": [str(home / name) for name in IMAGES[side]],
+        "images": [str(home / name) for name in machine.images],
     }
     host.put(home / "argv.json", json.dumps(start, indent=1) + "\n")
     stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
@@ -255,12 +257,12 @@ def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[...
     return stop
 
 
-async def _create_images(host: Host, binary: Binary, cell: Cell, home: Path, side: str) -> None:
-    for name in IMAGES[side]:
+async def _create_images(host: Host, binary: Binary, cell: Cell, home: Path, machine: Side) -> None:
+    for name in machine.images:
         argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(home / name), str(cell.devices.disk_size))
         await host.run(argv, env=dict(binary.env), family=True)
 
 
-def _remove_temporaries(host: Host, home: Path, side: str) -> None:
-    for name in (*IMAGES[side], "qmp.sock", "serial.sock", "../migration.sock"):
+def _remove_temporaries(host: Host, home: Path, machine: Side) -> None:
+    for name in (*machine.images, "qmp.sock", "serial.sock", "../migration.sock"):
         host.remove(home / name)

@@ -118,17 +118,18 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
 
 
 async def _read_machines(pair: Pair) -> dict[str, Any]:
-    seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in _SIDES}
-    for side in _SIDES:
+    sides = tuple(pair.processes)
+    seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in sides}
+    for side in sides:
         seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
-    wrong = [line for side in _SIDES for line in machine_mismatches(pair.spec, side, seen[side])]
-    for side in _SIDES:
+    wrong = [line for side in sides for line in machine_mismatches(pair.spec, side, seen[side])]
+    for side in sides:
         process = pair.processes[side]
         wrong += preload_mismatches(pair.spec, side, process.maps())
         seen[side]["confined"] = {"cpus": sorted(process.cpus()), "sandboxed": process.sandboxed()}
         wrong += confinement_mismatches(pair.spec, side, **seen[side]["confined"])
     _refuse(wrong)
-    return {side: _summary(seen[side]) for side in _SIDES}
+    return {side: _summary(seen[side]) for side in sides}
 
 
 async def read_properties(execute: Execute, seen: dict[str, Any]) -> dict[str, Any]:

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bench.errors import HostError
-from bench.pair.argv import primary_argv, secondary_argv
-from bench.pair.procedure import poke, steps
+from bench.pair.procedure import poke
 from bench.pair.spec import planned_spec
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import duration_text, estimate, gib, require_fit
@@ -23,6 +22,7 @@ from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
 from bench.provision.nodelay import LIBRARY
 from bench.provision.qemu import installed_qemu
+from bench.scenario.registry import scenario_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -174,12 +174,13 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
         yield f"  tune: {', '.join(f'{path}={text}' for path, text in tuned)}; put back afterwards"
     if undecided:
         yield "  accel=auto: shown for emulation (TCG); KVM is used if the guest boots under it"
-    for side, argv in (("primary", primary_argv(spec)), ("secondary", secondary_argv(spec))):
+    scenario = scenario_of(cell)
+    for side, argv in ((name, machine.argv(spec)) for name, machine in scenario.sides.items()):
         yield f"  {side}{' in a network namespace of its own' if cell.host.kind == 'netns' else ''}"
         yield from (f"    {name}={shlex.quote(value)} \\" for name, value in (binary.env if binary else ()))
         yield from (f"    {line}" for line in _shell_lines(spec, argv))
     yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
-    yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(steps(spec), start=1))
+    yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(scenario.steps(spec), start=1))
     yield f"  then {_checkpoints(cell)}"
 
 
@@ -197,6 +198,8 @@ def _shell_lines(spec: PairSpec, argv: Sequence[str]) -> Iterator[str]:
 
 def _checkpoints(cell: Cell) -> str:
     checkpoint = cell.checkpoint
+    if not scenario_of(cell).checkpoints:
+        return f"{(checkpoint.warmup + checkpoint.count) * checkpoint.interval:g} s of its workload, and no checkpoint"
     wanted = f"{checkpoint.warmup} + {checkpoint.count} checkpoints"
     if checkpoint.trigger == "timer":
         return f"{wanted} by QEMU's own timer, {checkpoint.interval:g} s from request to request"

@@ -59,6 +59,8 @@ def primary_bytes(cell: Cell) -> int:
 
 def secondary_bytes(cell: Cell) -> int:
     """Return the secondary's host memory: all of the guest's RAM (its COLO cache), what was touched, QEMU itself."""
+    if cell.scenario == "native":
+        return 0
     return cell.mem + _touched(cell) + _QEMU_OVERHEAD
 
 
@@ -129,6 +131,8 @@ def _seconds(cell: Cell) -> float:
     pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
     checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
+    if cell.scenario == "native":
+        return boot + _HANDSHAKE_S + checkpoints * cell.checkpoint.interval
     return boot + _COLO_S_PER_GIB * size_gib + _HANDSHAKE_S + checkpoints * max(apart, pause)
 
 

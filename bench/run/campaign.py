@@ -24,6 +24,7 @@ from bench.run.reaper import reap
 from bench.run.report import verdicts_so_far, write_report
 from bench.run.summary import summarise, summary_table
 from bench.run.until import Until
+from bench.scenario.registry import scenario_of
 from bench.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
@@ -193,6 +194,9 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
     if loop.plan.hypotheses and report is not _report_later and loop.tried():
         keep_plan(loop.folder, looked(loop.plan, loop.plan.repeats))
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
+    if not any(scenario_of(one.cell).checkpoints for one in loop.plan.cells):
+        loop.console.print(f"no report, as no run takes checkpoints: run.json has what was seen, {loop.folder}/runs")
+        return status
     if not report(loop.folder, loop.console):
         tell(bug_report(loop.plan.command))
         return Exit.BUG

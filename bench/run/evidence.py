@@ -13,7 +13,7 @@ from bench.format.phases import BEAT, PRIMARY, SECONDARY
 from bench.host.clock import SAME_CLOCK, Clocks
 from bench.logs import log_exists, read_log
 from bench.measure.beats import Seen, read_beats, seen_by_guest
-from bench.measure.checkpoints import assemble
+from bench.measure.checkpoints import Assembly, assemble
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import Gap
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
     from bench.host.clock import Offset
-    from bench.measure.checkpoints import Assembly
 
 HTTP_ERROR = 400
 """The lowest HTTP status that is no good answer."""
@@ -156,6 +155,25 @@ def _seen(folder: Path, cell: Cell, assembly: Assembly) -> tuple[Seen, ...]:
         return tuple(Seen() for _ in assembly.checkpoints)
     beats = read_beats(read_trace(folder / "primary" / "trace.log", (BEAT.name,)))
     return seen_by_guest(assembly, beats, cell.workload.shares(cell.mem))
+
+
+def gather_undisturbed(folder: Path, run_id: str, *, remarks: Sequence[str] = (), gaps: Sequence[Gap] = ()) -> Evidence:
+    """Read what a run without checkpoints left: its client's answers, and whether its VM stood still.
+
+    Raises:
+        StoreError: a log cannot be read.
+    """
+    entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
+    answers, client_torn = client_answers(folder / "client.jsonl")
+    figures = client_figures(answers, Assembly((), (), None, ()))
+    stops = sum(one.name == "STOP" for one in read_stops(entries))
+    failures = [f"the VM was stopped {stops} times"] if stops else []
+    failures += ["no request of the client was answered"] if figures and "max_s" not in figures else []
+    late = [f"the {gap.who} did not run for {gap.seconds:.2f} s" for gap in gaps]
+    quality = Quality(
+        tuple(failures + late), 0, 0, (*torn, *client_torn), None, None, ("no checkpoints: no COLO", *remarks)
+    )
+    return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
 
 
 def require_sound(trace: Trace, path: Path) -> None:

@@ -19,6 +19,7 @@ from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.run.probe import probe_colo
 from bench.run.progress import Assets
+from bench.scenario.registry import scenario_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence
@@ -79,7 +80,8 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     }
     resolved = tuple(cell.model_copy(update={"accel": accels[_boots(cell)]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
-    for cell in {_boots(cell): cell for cell in resolved}.values():
+    pairs = [cell for cell in resolved if scenario_of(cell).under_colo]
+    for cell in {_boots(cell): cell for cell in pairs}.values():
         _require_parts(assets[cell.qemu])
         _require_colo(assets[cell.qemu].binary, assets[cell.qemu].guest_of(cell), cell.accel, say)
     return Prepared(resolved, assets)

@@ -16,14 +16,20 @@ from typing import TYPE_CHECKING
 from bench.errors import BenchError
 from bench.family import end
 from bench.owner import SCRATCH, is_gone, parse_owner, temporary_folder
-from bench.pair.argv import IMAGES
+from bench.pair.argv import COLO
 from bench.run.folder import locked
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _RUN_ID = re.compile(r"[0-9a-f]{12}(-[0-9]+)?", re.ASCII)
-_LEFT = (*(name for names in IMAGES.values() for name in names), "qmp.sock", "serial.sock", "migration.sock", ".*.tmp")
+_LEFT = (
+    *(image for machine in COLO.values() for image in machine.images),
+    "qmp.sock",
+    "serial.sock",
+    "migration.sock",
+    ".*.tmp",
+)
 """What a run makes and takes away again, by name: images, sockets, and files that were never put in their place."""
 
 

@@ -2,51 +2,32 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import platform
-import shlex
 import sys
 import time
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
-from bench.errors import BenchError, LaunchError, StoreError, WorkloadError
+from bench.errors import BenchError, StoreError
 from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
-from bench.guest.protocol import start_line
-from bench.host.clock import Clocks
 from bench.host.host import HERE
-from bench.host.links import Link
 from bench.measure.bound import transport_bound
-from bench.measure.clock import ClockWatch
-from bench.measure.driver import CheckpointCounter, drive
-from bench.measure.journal import Journal
-from bench.measure.pulse import Pulse
 from bench.measure.snapshot import drift
-from bench.pair.features import known_events
-from bench.pair.pair import Pair, open_pair
-from bench.pair.procedure import boot_steps, checkpoint_delay_ms, trace_steps
-from bench.pair.readback import read_colo, read_machines
-from bench.places import same_modules
+from bench.pair.pair import open_pair
 from bench.provision.cache import file_sha256
-from bench.run.evidence import HTTP_ERROR, gather
-from bench.run.progress import Assets, Progress, RunOutcome, phase_of
-from bench.units import is_amount
+from bench.run.progress import Assets, Progress, RunOutcome
+from bench.scenario.base import Notes, Running, Stages
+from bench.scenario.registry import scenario_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine
+    from collections.abc import Callable
     from pathlib import Path
 
     from bench.config.model import Cell
-    from bench.errors import Phase
-    from bench.host.host import Host
-    from bench.measure.transfer import Sample
-    from bench.pair.console import Console
-    from bench.pair.process import Process
+    from bench.measure.clock import ClockWatch
     from bench.plan.plan import PlannedRun
     from bench.provision.guest import Guest
 
@@ -74,46 +55,6 @@ _LATE_CAUSES = frozenset(
     )
 )
 """Causes by which a deadline passed: they say nothing of the pair when the harness slept through it."""
-
-
-@dataclass
-class Notes:
-    """What a run learns on its way, to be put on record."""
-
-    started_at: float = field(default_factory=time.time)
-    timings: dict[str, float] = field(default_factory=dict)
-    readback: dict[str, Any] = field(default_factory=dict)
-    workload: dict[str, Any] = field(default_factory=dict)
-    transport: dict[str, Any] = field(default_factory=dict)
-    events_missing: tuple[str, ...] = ()
-    samples: list[Sample] = field(default_factory=list)
-    early: int = 0
-    clocks: Clocks = field(default_factory=Clocks)
-    clock: ClockWatch = field(default_factory=ClockWatch)
-    pulse: Pulse = field(default_factory=Pulse)
-
-
-class Stages:
-    """Announces each stage, keeps how long it took, and remembers which one the run has come to."""
-
-    def __init__(self, on_event: OnEvent, timings: dict[str, float]) -> None:
-        self._on_event = on_event
-        self._timings = timings
-        self._reached = ""
-
-    @property
-    def phase(self) -> Phase:
-        """The phase that a failure now goes by: that of the stage which began last."""
-        return phase_of(self._reached)
-
-    @asynccontextmanager
-    async def stage(self, name: str) -> AsyncIterator[None]:
-        """Announce a stage and time the block."""
-        self._reached = name
-        self._on_event(Progress(stage=name))
-        started = time.monotonic()
-        yield
-        self._timings[f"{name.replace('-', '_')}_s"] = round(time.monotonic() - started, 6)
 
 
 async def measure_run(
@@ -186,19 +127,8 @@ def _store(
     run: PlannedRun, cell: Cell, assets: Assets, folder: Path, notes: Notes, host: dict[str, Any], attempt: int
 ) -> RunOutcome:
     """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
-    remarks = assets.remarks(cell)
     try:
-        evidence = gather(
-            folder,
-            run.run_id,
-            cell,
-            notes.samples,
-            notes.events_missing,
-            early=notes.early,
-            remarks=remarks,
-            gaps=notes.pulse.gaps,
-            clocks=notes.clocks,
-        )
+        evidence = scenario_of(cell).evidence(folder, run.run_id, cell, notes, assets.remarks(cell))
     except StoreError:
         require_room(folder)
         raise
@@ -214,6 +144,7 @@ def _store(
         "label": run.label,
         "cell": cell.model_dump(mode="json"),
         "accel": cell.accel,
+        **({} if scenario_of(cell).checkpoints else {"takes_checkpoints": False}),
         "started_at": notes.started_at,
         "finished_at": time.time(),
         "watch": sorted(assets.watch),
@@ -238,6 +169,7 @@ def _store(
 
 async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
     """Everything that needs the running pair; when this returns or raises, nothing of it runs any more."""
+    scenario = scenario_of(cell)
     async with stages.stage("launch"):
         opening = open_pair(
             cell,
@@ -245,12 +177,13 @@ async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: 
             assets.guest_of(cell),
             assets.features,
             folder,
+            sides=scenario.sides,
             watch=assets.watch,
             announce=lambda text: on_event(Progress(stage="launch", note=text)),
         )
         pair = await opening.__aenter__()
     try:
-        await pair.guarded(_measure(pair, cell, assets, notes, stages, on_event))
+        await scenario.carry_out(Running(pair, cell, assets, notes, stages, on_event))
     except BaseException:
         if not await opening.__aexit__(*sys.exc_info()):
             raise
@@ -259,157 +192,9 @@ async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: 
             await opening.__aexit__(None, None, None)
 
 
-async def _measure(pair: Pair, cell: Cell, assets: Assets, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
-    deadlines = cell.deadlines
-    counter = CheckpointCounter()
-    async with stages.stage("handshake"):
-        notes.clocks = await pair.topology.clocks()
-        notes.readback = {"machine": await read_machines(pair)}
-        for side in sorted(assets.watch):
-            screen = await pair.monitor(side).execute("query-vnc")
-            on_event(Progress(stage="handshake", note=screen_text(side, screen, pair.host(side))))
-    async with pair.console("primary") as console:
-        async with stages.stage("boot"):
-            await pair.carry_out(boot_steps())
-            await console.ready(deadlines.boot)
-        async with stages.stage("colo-start"):
-            events, notes.events_missing = known_events(cell.traced, assets.features)
-            await pair.carry_out(trace_steps(events))
-            await pair.reach_colo(deadlines.colo)
-            pair.monitor("primary").subscribe(counter.observe)
-            notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
-        async with _workload(pair, cell, console, stages) as client:
-            async with stages.stage("measure"):
-
-                def told(done: int, total: int, pause_s: float) -> None:
-                    on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
-
-                notes.early = counter.done
-                states = {side: process.state for side, process in pair.processes.items()}
-                with Journal(pair.folder) as journal:
-                    journal.begin(notes.early)
-                    journal.clocks(notes.clocks)
-                    async with notes.pulse.watching(states, journal.gap):
-                        driving = drive(pair, cell, counter, told, journal.sample)
-                        notes.samples = await (_unless_client_ended(client, driving) if client else driving)
-                # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
-                require_room(pair.folder)
-            died = console.died()
-            if died:
-                raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=_serial(pair))
-        notes.workload = workload_figures(console.reports)
-
-
-@asynccontextmanager
-async def _workload(pair: Pair, cell: Cell, console: Console, stages: Stages) -> AsyncIterator[Process | None]:
-    """Start what runs in the guest and the client outside, if any; end the client when the block ends."""
-    command = start_line(cell)
-    port = int(pair.spec.ports.forward)
-    output = pair.folder / "client.jsonl"
-    node = pair.topology.client
-    argv = cell.workload.client_argv(node.address(Link.CLIENT), port, output)
-    async with stages.stage("workload"):
-        if command:
-            await console.start(command, cell.deadlines.workload)
-    if not argv:
-        yield None
-        return
-    home = pair.folder / "client"
-    node.host.make_folder(home)
-    client = (sys.executable, "-P", "-m", *argv)
-    async with node.host.start(
-        "client", client, home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
-    ) as process:
-        await _unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
-        yield process
-        await _finish_client(process, cell.deadlines.teardown)
-
-
-async def _unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
-    try:
-        return await client.unless_exited(work)
-    except LaunchError as error:
-        if error.cause != "program-exited":
-            raise
-        words = "the workload's client ended too early"
-        raise WorkloadError(words, cause="client-failed", evidence=error.evidence, logs=error.logs) from error
-
-
-async def _first_answer(output: Path, deadline_s: float) -> None:
-    """Wait until the client has had an answer: from then on it is at work, and SIGTERM ends it in order."""
-    try:
-        async with asyncio.timeout(deadline_s):
-            while not any(is_answer(line) for line in _lines(output)):
-                await asyncio.sleep(_POLL_S)
-    except TimeoutError as error:
-        refusals = [line for line in _lines(output) if line.strip()]
-        if not refusals:
-            raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
-        raise WorkloadError(
-            f"the client's {len(refusals)} requests all failed within {deadline_s:g} s",
-            cause="client-refused",
-            evidence=tuple(refusals[-_REFUSALS_SHOWN:]),
-        ) from error
-
-
-def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.exists() else []
-
-
-def is_answer(line: str) -> bool:
-    """Return whether a line of the client's log tells of a request that was answered well."""
-    try:
-        entry = json.loads(line)
-        return bool(entry["error"] is None and entry["status"] < HTTP_ERROR)
-    except (ValueError, KeyError, TypeError):
-        return False  # the line that is being written
-
-
-async def _finish_client(client: Process, deadline_s: float) -> None:
-    client.terminate()
-    try:
-        async with asyncio.timeout(deadline_s):
-            status = await client.exited()
-    except TimeoutError as error:
-        raise WorkloadError(
-            f"the workload's client did not end within {deadline_s:g} s",
-            cause="client-hung",
-            evidence=client.tail(),
-            logs=(client.stderr_path,),
-        ) from error
-    if status:
-        raise WorkloadError(
-            "the workload's client failed", cause="client-failed", evidence=client.tail(), logs=(client.stderr_path,)
-        )
-
-
-def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return what the guest reported of itself, as figures of the whole run (empty when it reports nothing)."""
-    sound = [one for one in reports if is_amount(one.get("seconds")) and is_amount(one.get("bytes"))]
-    seconds = sum(float(report["seconds"]) for report in sound)
-    if seconds < _SHORTEST_S:
-        return {}
-    return {
-        "reports": len(sound),
-        **({"unreadable_reports": len(reports) - len(sound)} if len(sound) < len(reports) else {}),
-        "guest_seconds": round(seconds, 6),
-        "achieved_mb_s": round(sum(int(report["bytes"]) for report in sound) / seconds / 1e6, 6),
-    }
-
-
 def _cpu_s() -> float:
     """Return the CPU time of this process and of its children that have ended."""
     return sum(os.times()[:4])
-
-
-def _serial(pair: Pair) -> tuple[Path, ...]:
-    return (pair.folder / "primary" / "serial.log",)
-
-
-def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:
-    """Return how a person looks at a side's screen (it listens on its host's loopback), from ``query-vnc``'s reply."""
-    viewer = host.command(("vncviewer", f"{screen['host']}::{screen['service']}"))
-    return f"{side}: screen: {shlex.join(viewer)}"
 
 
 def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:

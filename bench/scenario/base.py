@@ -1,0 +1,146 @@
+"""What every scenario is: its machines, its steps, its evidence; and what all of them share on the way."""
+
+from __future__ import annotations
+
+import shlex
+import time
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+
+from bench.host.clock import Clocks
+from bench.measure.clock import ClockWatch
+from bench.measure.pulse import Pulse
+from bench.pair.procedure import boot_steps
+from bench.pair.readback import read_machines
+from bench.run.progress import Progress, phase_of
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.errors import Phase
+    from bench.host.host import Host
+    from bench.measure.transfer import Sample
+    from bench.pair.argv import Side
+    from bench.pair.console import Console
+    from bench.pair.pair import Pair
+    from bench.pair.procedure import Step
+    from bench.pair.spec import PairSpec
+    from bench.run.evidence import Evidence
+    from bench.run.progress import Assets
+
+    OnEvent = Callable[[Progress], None]
+
+
+@dataclass
+class Notes:
+    """What a run learns on its way, to be put on record."""
+
+    started_at: float = field(default_factory=time.time)
+    timings: dict[str, float] = field(default_factory=dict)
+    readback: dict[str, Any] = field(default_factory=dict)
+    workload: dict[str, Any] = field(default_factory=dict)
+    transport: dict[str, Any] = field(default_factory=dict)
+    events_missing: tuple[str, ...] = ()
+    samples: list[Sample] = field(default_factory=list)
+    early: int = 0
+    clocks: Clocks = field(default_factory=Clocks)
+    clock: ClockWatch = field(default_factory=ClockWatch)
+    pulse: Pulse = field(default_factory=Pulse)
+
+
+class Stages:
+    """Announces each stage, keeps how long it took, and remembers which one the run has come to."""
+
+    def __init__(self, on_event: OnEvent, timings: dict[str, float]) -> None:
+        self._on_event = on_event
+        self._timings = timings
+        self._reached = ""
+
+    @property
+    def phase(self) -> Phase:
+        """The phase that a failure now goes by: that of the stage which began last."""
+        return phase_of(self._reached)
+
+    @asynccontextmanager
+    async def stage(self, name: str) -> AsyncIterator[None]:
+        """Announce a stage and time the block."""
+        self._reached = name
+        self._on_event(Progress(stage=name))
+        started = time.monotonic()
+        yield
+        self._timings[f"{name.replace('-', '_')}_s"] = round(time.monotonic() - started, 6)
+
+
+@dataclass(frozen=True)
+class Running:
+    """A run under way, as a scenario gets it: its machines are up and can be spoken to."""
+
+    pair: Pair
+    cell: Cell
+    assets: Assets
+    notes: Notes
+    stages: Stages
+    on_event: OnEvent
+
+
+class Scenario(Protocol):
+    """One kind of run. An instance holds nothing: what a run learns goes into its :class:`Notes`.
+
+    Attributes:
+        name: the configuration's word.
+        sides: the machines it needs, the first one with the workload.
+        checkpoints: whether it takes any; a run of one that takes none has an empty table of them.
+        under_colo: whether the machines are a COLO pair, so that the binary has to be one that can.
+    """
+
+    name: ClassVar[str]
+    sides: ClassVar[Mapping[str, Side]]
+    checkpoints: ClassVar[bool]
+    under_colo: ClassVar[bool]
+
+    def steps(self, spec: PairSpec) -> tuple[Step, ...]:
+        """Return the QMP steps from the greeting to where measuring begins, as a plan shows them."""
+
+    async def carry_out(self, run: Running) -> None:
+        """Take the machines from their start to the end of the measurement.
+
+        An end of a machine is a failure inside :meth:`bench.pair.pair.Pair.guarded`, and only there: a scenario that
+        ends one on purpose does so outside, and guards the others.
+
+        Raises:
+            BenchError: it did not come to its end.
+        """
+
+    def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
+        """Return the tables of a run that has ended, and the verdict on whether its record is sound.
+
+        Raises:
+            StoreError: what it needs cannot be read.
+        """
+
+
+async def handshake(run: Running) -> None:
+    """Hold the machines against what was asked for, and tell where their screens are."""
+    pair, notes = run.pair, run.notes
+    async with run.stages.stage("handshake"):
+        notes.clocks = await pair.topology.clocks()
+        notes.readback = {"machine": await read_machines(pair)}
+        for side in sorted(run.assets.watch & set(pair.processes)):
+            screen = await pair.monitor(side).execute("query-vnc")
+            run.on_event(Progress(stage="handshake", note=screen_text(side, screen, pair.host(side))))
+
+
+async def boot(run: Running, console: Console) -> None:
+    """Let the guest boot to its ready line."""
+    async with run.stages.stage("boot"):
+        await run.pair.carry_out(boot_steps())
+        await console.ready(run.cell.deadlines.boot)
+
+
+def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:
+    """Return how a person looks at a side's screen (it listens on its host's loopback), from ``query-vnc``'s reply."""
+    viewer = host.command(("vncviewer", f"{screen['host']}::{screen['service']}"))
+    return f"{side}: screen: {shlex.join(viewer)}"

@@ -1,0 +1,141 @@
+"""The workload of a run: what is started in the guest, the client that drives it from outside, what both report."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from bench.errors import LaunchError, WorkloadError
+from bench.guest.protocol import start_line
+from bench.host.links import Link
+from bench.places import same_modules
+from bench.run.evidence import HTTP_ERROR
+from bench.units import is_amount
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Coroutine
+    from pathlib import Path
+
+    from bench.pair.console import Console
+    from bench.pair.process import Process
+    from bench.scenario.base import Running
+
+T = TypeVar("T")
+
+_POLL_S = 0.02
+_REFUSALS_SHOWN = 3
+_SHORTEST_S = 1e-6  # the resolution that seconds are stored with
+
+
+@asynccontextmanager
+async def workload(run: Running, console: Console) -> AsyncIterator[Process | None]:
+    """Start what runs in the guest and the client outside, if any; at the end of the block both have to be well.
+
+    Raises:
+        WorkloadError: it did not start, or did not last.
+    """
+    pair, cell = run.pair, run.cell
+    command = start_line(cell)
+    output = pair.folder / "client.jsonl"
+    node = pair.topology.client
+    argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.ports.forward), output)
+    async with run.stages.stage("workload"):
+        if command:
+            await console.start(command, cell.deadlines.workload)
+    if not argv:
+        yield None
+    else:
+        home = pair.folder / "client"
+        node.host.make_folder(home)
+        client = (sys.executable, "-P", "-m", *argv)
+        async with node.host.start(
+            "client", client, home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
+        ) as process:
+            await unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
+            yield process
+            await _finish_client(process, cell.deadlines.teardown)
+    died = console.died()
+    if died:
+        logs = (pair.folder / "primary" / "serial.log",)
+        raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=logs)
+    run.notes.workload = workload_figures(console.reports)
+
+
+async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
+    """Return what the work returns.
+
+    Raises:
+        WorkloadError: the client ended first.
+    """
+    try:
+        return await client.unless_exited(work)
+    except LaunchError as error:
+        if error.cause != "program-exited":
+            raise
+        words = "the workload's client ended too early"
+        raise WorkloadError(words, cause="client-failed", evidence=error.evidence, logs=error.logs) from error
+
+
+async def _first_answer(output: Path, deadline_s: float) -> None:
+    """Wait until the client has had an answer: from then on it is at work, and SIGTERM ends it in order."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            while not any(is_answer(line) for line in _lines(output)):
+                await asyncio.sleep(_POLL_S)
+    except TimeoutError as error:
+        refusals = [line for line in _lines(output) if line.strip()]
+        if not refusals:
+            raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
+        raise WorkloadError(
+            f"the client's {len(refusals)} requests all failed within {deadline_s:g} s",
+            cause="client-refused",
+            evidence=tuple(refusals[-_REFUSALS_SHOWN:]),
+        ) from error
+
+
+def _lines(path: Path) -> list[str]:
+    return path.read_text(errors="replace").splitlines() if path.exists() else []
+
+
+def is_answer(line: str) -> bool:
+    """Return whether a line of the client's log tells of a request that was answered well."""
+    try:
+        entry = json.loads(line)
+        return bool(entry["error"] is None and entry["status"] < HTTP_ERROR)
+    except (ValueError, KeyError, TypeError):
+        return False  # the line that is being written
+
+
+async def _finish_client(client: Process, deadline_s: float) -> None:
+    client.terminate()
+    try:
+        async with asyncio.timeout(deadline_s):
+            status = await client.exited()
+    except TimeoutError as error:
+        raise WorkloadError(
+            f"the workload's client did not end within {deadline_s:g} s",
+            cause="client-hung",
+            evidence=client.tail(),
+            logs=(client.stderr_path,),
+        ) from error
+    if status:
+        raise WorkloadError(
+            "the workload's client failed", cause="client-failed", evidence=client.tail(), logs=(client.stderr_path,)
+        )
+
+
+def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return what the guest reported of itself, as figures of the whole run (empty when it reports nothing)."""
+    sound = [one for one in reports if is_amount(one.get("seconds")) and is_amount(one.get("bytes"))]
+    seconds = sum(float(report["seconds"]) for report in sound)
+    if seconds < _SHORTEST_S:
+        return {}
+    return {
+        "reports": len(sound),
+        **({"unreadable_reports": len(reports) - len(sound)} if len(sound) < len(reports) else {}),
+        "guest_seconds": round(seconds, 6),
+        "achieved_mb_s": round(sum(int(report["bytes"]) for report in sound) / seconds / 1e6, 6),
+    }

@@ -1,0 +1,94 @@
+"""COLO with checkpoints: the pair is joined, and driven through as many checkpoints as were asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.files import require_room
+from bench.measure.driver import CheckpointCounter, drive
+from bench.measure.journal import Journal
+from bench.pair import procedure
+from bench.pair.argv import COLO
+from bench.pair.features import known_events
+from bench.pair.procedure import checkpoint_delay_ms, trace_steps
+from bench.pair.readback import read_colo
+from bench.run.evidence import Evidence, gather
+from bench.run.progress import Progress
+from bench.scenario.base import boot, handshake
+from bench.scenario.client import unless_client_ended, workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.pair.argv import Side
+    from bench.pair.procedure import Step
+    from bench.pair.process import Process
+    from bench.pair.spec import PairSpec
+    from bench.scenario.base import Notes, Running
+
+
+class Colo:
+    """The scenario ``colo``."""
+
+    name: ClassVar[str] = "colo"
+    sides: ClassVar[Mapping[str, Side]] = COLO
+    checkpoints: ClassVar[bool] = True
+    under_colo: ClassVar[bool] = True
+
+    def steps(self, spec: PairSpec) -> tuple[Step, ...]:
+        """Return the procedure."""
+        return procedure.steps(spec)
+
+    async def carry_out(self, run: Running) -> None:
+        """Take the pair into COLO and through its checkpoints."""
+        await run.pair.guarded(_measure(run))
+
+    def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
+        """Read the checkpoints from both traces; the record is sound when trace and QMP agree on them."""
+        return gather(
+            folder,
+            run_id,
+            cell,
+            notes.samples,
+            notes.events_missing,
+            early=notes.early,
+            remarks=remarks,
+            gaps=notes.pulse.gaps,
+            clocks=notes.clocks,
+        )
+
+
+async def _measure(run: Running) -> None:
+    pair, cell, notes, stages = run.pair, run.cell, run.notes, run.stages
+    counter = CheckpointCounter()
+    await handshake(run)
+    async with pair.console("primary") as console:
+        await boot(run, console)
+        async with stages.stage("colo-start"):
+            events, notes.events_missing = known_events(cell.traced, run.assets.features)
+            await pair.carry_out(trace_steps(events))
+            await pair.reach_colo(cell.deadlines.colo)
+            pair.monitor("primary").subscribe(counter.observe)
+            notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
+        async with workload(run, console) as client, stages.stage("measure"):
+            notes.early = counter.done
+            await _drive(run, counter, client)
+
+
+async def _drive(run: Running, counter: CheckpointCounter, client: Process | None) -> None:
+    pair, notes = run.pair, run.notes
+
+    def told(done: int, total: int, pause_s: float) -> None:
+        run.on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
+
+    states = {side: process.state for side, process in pair.processes.items()}
+    with Journal(pair.folder) as journal:
+        journal.begin(notes.early)
+        journal.clocks(notes.clocks)
+        async with notes.pulse.watching(states, journal.gap):
+            driving = drive(pair, run.cell, counter, told, journal.sample)
+            notes.samples = await (unless_client_ended(client, driving) if client else driving)
+    # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
+    require_room(pair.folder)

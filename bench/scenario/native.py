@@ -1,0 +1,70 @@
+"""The baseline: the same machine with the same workload for the same time, and no COLO at all."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.files import require_room
+from bench.measure.journal import Journal
+from bench.pair.argv import NATIVE
+from bench.pair.procedure import boot_steps, step
+from bench.run.evidence import Evidence, gather_undisturbed
+from bench.run.progress import Progress
+from bench.scenario.base import boot, handshake
+from bench.scenario.client import unless_client_ended, workload
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.pair.argv import Side
+    from bench.pair.procedure import Step
+    from bench.pair.spec import PairSpec
+    from bench.scenario.base import Notes, Running
+
+
+class Native:
+    """The scenario ``native``."""
+
+    name: ClassVar[str] = "native"
+    sides: ClassVar[Mapping[str, Side]] = NATIVE
+    checkpoints: ClassVar[bool] = False
+    under_colo: ClassVar[bool] = False
+
+    def steps(self, spec: PairSpec) -> tuple[Step, ...]:
+        """Return that the VM is started, and nothing else."""
+        del spec
+        return (step("primary", "qmp_capabilities"), *boot_steps())
+
+    async def carry_out(self, run: Running) -> None:
+        """Let the workload run for as long as the checkpoints of a pair would take."""
+        await run.pair.guarded(_measure(run))
+
+    def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
+        """Read what the client saw; the record is sound when the VM never stood still."""
+        del cell
+        return gather_undisturbed(folder, run_id, remarks=remarks, gaps=notes.pulse.gaps)
+
+
+async def _measure(run: Running) -> None:
+    pair, notes, stages = run.pair, run.notes, run.stages
+    await handshake(run)
+    async with pair.console("primary") as console:
+        await boot(run, console)
+        async with workload(run, console) as client, stages.stage("measure"):
+            states = {side: process.state for side, process in pair.processes.items()}
+            with Journal(pair.folder) as journal:
+                journal.begin(0)
+                async with notes.pulse.watching(states, journal.gap):
+                    await (unless_client_ended(client, _wait(run)) if client else _wait(run))
+            require_room(pair.folder)
+
+
+async def _wait(run: Running) -> None:
+    checkpoint = run.cell.checkpoint
+    total = checkpoint.warmup + checkpoint.count
+    for done in range(total):
+        await asyncio.sleep(checkpoint.interval)
+        run.on_event(Progress(stage="measure", done=done + 1, total=total))

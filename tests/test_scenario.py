@@ -1,0 +1,64 @@
+"""What a scenario says of itself, without a machine: its command lines, its steps, and what makes its record sound."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_campaign import make_cell
+
+from bench.config.factors import identity
+from bench.pair.spec import planned_spec
+from bench.plan.estimate import estimate, secondary_bytes
+from bench.run.evidence import gather_undisturbed
+from bench.scenario.registry import SCENARIOS, scenario_of
+from bench.workload.http import Http
+
+NATIVE = make_cell("1G", 2, scenario="native", workload=Http())
+
+
+def words(cell: Any, side: str) -> str:
+    return " ".join(scenario_of(cell).sides[side].argv(planned_spec(cell, None, None)))
+
+
+def test_the_scenario_of_before_is_in_no_id() -> None:
+    assert "scenario" not in identity(make_cell())
+    assert identity(NATIVE)["scenario"] == "native"
+    assert set(SCENARIOS) == {"colo", "native"}
+
+
+def test_the_native_machine_is_the_primary_s_without_what_joins_it() -> None:
+    alone, joined = words(NATIVE, "primary"), words(make_cell("1G", 2, workload=Http()), "primary")
+    assert list(scenario_of(NATIVE).sides) == ["primary"]
+    for same in ("-m 1024M", "-smp 2", "-device rtl8139,id=e0,netdev=hn0", "hostfwd=tcp:127.0.0.1"):
+        assert same in alone
+        assert same in joined
+    for word in ("colo-compare", "filter-", "quorum", "replication"):
+        assert word not in alone
+
+
+def test_a_native_run_is_started_and_nothing_else() -> None:
+    steps = scenario_of(NATIVE).steps(planned_spec(NATIVE, None, None))
+    assert {step.side for step in steps} == {"primary"}
+    assert "migrate" not in {step.command for step in steps}
+
+
+def test_a_native_run_needs_no_second_machine() -> None:
+    assert secondary_bytes(NATIVE) == 0
+    assert estimate(NATIVE).seconds < estimate(make_cell("1G", 2, workload=Http())).seconds
+
+
+def entry(**fields: Any) -> str:
+    return json.dumps({"t": 1.0, "side": "primary"} | fields) + "\n"
+
+
+@pytest.mark.parametrize(("event", "ok"), [("RESUME", True), ("STOP", False)])
+def test_a_native_record_is_sound_when_its_vm_never_stood_still(tmp_path: Path, event: str, ok: bool) -> None:  # noqa: FBT001
+    stamp = {"seconds": 1_795_421_240, "microseconds": 5}
+    (tmp_path / "qmp.jsonl").write_text(entry(event=event, timestamp=stamp, data={}))
+    evidence = gather_undisturbed(tmp_path, "abc")
+    assert evidence.quality.ok == ok
+    assert evidence.measured == 0
+    evidence.write_tables(tmp_path)
