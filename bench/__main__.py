@@ -24,6 +24,7 @@ from omegaconf.errors import OmegaConfBaseException
 from bench.config.explain import HELP, explain_composition
 from bench.config.load import Settings, load_grid
 from bench.config.model import Cell
+from bench.developer_log import log_to_terminal
 from bench.errors import ConfigError
 from bench.exits import Exit, last_door, listening
 from bench.places import CONF
@@ -35,6 +36,8 @@ if TYPE_CHECKING:
 _LONG = ("help", "hydra-help", "version", "cfg", "resolve", "package", "shell-completion", "config-dir", "info")
 _OPTIONS = frozenset((*(f"--{name}" for name in _LONG), "-h", "-c", "-p", "-sc", "-cd", "-i"))
 """Those of Hydra's that show something or add a folder of configuration; the others have no meaning here."""
+
+_VERBOSE = frozenset(("-v", "--verbose"))
 
 _REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, AttributeError, LookupError)
 """What Hydra refuses a command line with, and what it trips over where it does not expect what was typed."""
@@ -87,7 +90,9 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
 def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
-    words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun"}]
+    words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun", *_VERBOSE}]
+    if _VERBOSE.intersection(sys.argv[1:]):
+        log_to_terminal()
     # A path that is no UTF-8 is written as escapes into the plan, as it is to the terminal.
     command = shlex.join(("python", "-m", "bench", *sys.argv[1:])).encode(errors="backslashreplace").decode()
 

@@ -7,7 +7,9 @@ machine that is reached by a program of ours over its standard input and output 
 from __future__ import annotations
 
 import itertools
+import logging
 import random
+import shlex
 import socket
 from contextlib import suppress
 from dataclasses import dataclass
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 Argv = tuple[str, ...]
 
+_LOG = logging.getLogger(__name__)
 _CHANCE = random.SystemRandom()
 _PORTS = range(20000, 32000)
 _CHUNK = 1 << 16
@@ -131,6 +134,7 @@ class Here:
         cpus: frozenset[int] = frozenset(),
     ) -> AbstractAsyncContextManager[Process]:
         """Start a process in the folder; see :class:`Host`."""
+        _LOG.debug("start the %s in %s: %s", name, folder, shlex.join(self.command(argv)))
         return launch(
             name, self.command(argv), folder=folder, env=env, grace_s=grace_s, stop_s=stop_s, qemu=qemu, cpus=cpus
         )
@@ -144,6 +148,7 @@ class Here:
         family: bool = False,
     ) -> str:
         """Run a short command; see :class:`Host`."""
+        _LOG.debug("run %s", shlex.join(self.command(argv)))
         return await run(self.command(argv), deadline_s, env=env, family=family)
 
     async def connect(self, path: Path) -> socket.socket:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import platform
 import sys
@@ -10,6 +11,7 @@ import time
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
+from bench.developer_log import logging_into
 from bench.errors import BenchError, StoreError
 from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
@@ -38,6 +40,7 @@ T = TypeVar("T")
 _POLL_S = 0.02
 _REFUSALS_SHOWN = 3
 _SHORTEST_S = 1e-6  # the resolution that seconds are stored with
+_LOG = logging.getLogger(__name__)
 _SUSPENDED_S = 1.0
 _JUST_NOW_S = 30.0
 _LATE_CAUSES = frozenset(
@@ -74,6 +77,18 @@ async def measure_run(
         BenchError: the run failed, in the phase of the stage that it had come to; raw traces up to then stay in the
             folder.
     """
+    with logging_into(folder):
+        _LOG.info("run %s, attempt %d: %s", run.run_id, attempt, run.label)
+        try:
+            return await _measured(run, cell, assets, folder, on_event, attempt)
+        except BaseException:
+            _LOG.exception("the run did not come to its end")
+            raise
+
+
+async def _measured(
+    run: PlannedRun, cell: Cell, assets: Assets, folder: Path, on_event: OnEvent, attempt: int
+) -> RunOutcome:
     notes = Notes()
     stages = Stages(_looking(notes.clock, on_event), notes.timings)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shlex
 import time
 from contextlib import asynccontextmanager
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from bench.run.progress import Assets
 
     OnEvent = Callable[[Progress], None]
+
+
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass
@@ -68,6 +72,7 @@ class Stages:
     async def stage(self, name: str) -> AsyncIterator[None]:
         """Announce a stage and time the block."""
         self._reached = name
+        _LOG.info("stage %s", name)
         self._on_event(Progress(stage=name))
         started = time.monotonic()
         yield
