@@ -2,7 +2,8 @@
 
 import sys
 
+from bench.exits import MEANINGS
 from bench.failures.document import document
 
 if __name__ == "__main__":
-    sys.stdout.write(document())
+    sys.stdout.write(document(MEANINGS))

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.exits import MEANINGS
 from bench.failures.catalogue import CAUSES
 from bench.failures.cause import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from bench.failures.cause import Cause
 
@@ -46,9 +45,14 @@ are not, whatever N is. Each failed attempt stays on record. `on_error=continue`
 """
 
 
-def document(causes: Sequence[Cause] = CAUSES) -> str:
-    """Return the page."""
-    statuses = [f"| {int(status)} | {meaning} |" for status, meaning in MEANINGS.items()]
+def document(meanings: Mapping[int, str], causes: Sequence[Cause] = CAUSES) -> str:
+    """Return the page.
+
+    Args:
+        meanings: what each exit status says.
+        causes: of failures.
+    """
+    statuses = [f"| {int(status)} | {meaning} |" for status, meaning in meanings.items()]
     heads = ("| status | meaning |", "| --- | --- |")
     parts = [_INTRODUCTION + "\n".join((*heads, *statuses)), _overview(causes)]
     parts += [_chapter(phase, mine) for phase in _ORDER if (mine := [one for one in causes if one.phases[0] == phase])]
