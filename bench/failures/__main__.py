@@ -6,4 +6,4 @@ from bench.exits import MEANINGS
 from bench.failures.document import document
 
 if __name__ == "__main__":
-    sys.stdout.write(document(MEANINGS))
+    sys.stdout.write(document(MEANINGS.items()))

@@ -8,7 +8,7 @@ from bench.failures.catalogue import CAUSES
 from bench.failures.cause import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.failures.cause import Cause
 
@@ -45,14 +45,14 @@ are not, whatever N is. Each failed attempt stays on record. `on_error=continue`
 """
 
 
-def document(meanings: Mapping[int, str], causes: Sequence[Cause] = CAUSES) -> str:
+def document(meanings: Iterable[tuple[int, str]], causes: Sequence[Cause] = CAUSES) -> str:
     """Return the page.
 
     Args:
-        meanings: what each exit status says.
+        meanings: each exit status, and what it says.
         causes: of failures.
     """
-    statuses = [f"| {int(status)} | {meaning} |" for status, meaning in meanings.items()]
+    statuses = [f"| {int(status)} | {meaning} |" for status, meaning in meanings]
     heads = ("| status | meaning |", "| --- | --- |")
     parts = [_INTRODUCTION + "\n".join((*heads, *statuses)), _overview(causes)]
     parts += [_chapter(phase, mine) for phase in _ORDER if (mine := [one for one in causes if one.phases[0] == phase])]

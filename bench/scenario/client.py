@@ -47,6 +47,7 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
             await console.start(command, cell.deadlines.workload)
     if not argv:
         yield None
+        _require_alive(run, console)
     else:
         home = pair.folder / "client"
         node.host.make_folder(home)
@@ -56,12 +57,16 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
         ) as process:
             await unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
             yield process
+            _require_alive(run, console)
             await _finish_client(process, cell.deadlines.teardown)
+    run.notes.workload = workload_figures(console.reports)
+
+
+def _require_alive(run: Running, console: Console) -> None:
     died = console.died()
     if died:
-        logs = (pair.folder / "primary" / "serial.log",)
+        logs = (run.pair.folder / "primary" / "serial.log",)
         raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=logs)
-    run.notes.workload = workload_figures(console.reports)
 
 
 async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
