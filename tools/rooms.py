@@ -1,0 +1,137 @@
+"""The house as its imports have it: which room stands on which, and the picture of it in ``docs/architecture.md``.
+
+``python -m tools.rooms`` draws the picture anew; a test holds it to the code, and the rooms to their order.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+PAGE = CHECKOUT / "docs" / "architecture.md"
+
+FACES = frozenset(
+    ("bench.__main__", "bench.cli", "bench.completion", "bench.compress", "bench.doctor", "bench.recover")
+    + ("bench.restore", "analysis.__main__")
+)
+"""What people call, beside the ``__main__`` of a room: it may use every room, and none uses it."""
+
+ORDER = (
+    ("format",),
+    ("bench.failures", "bench.errors", "bench.system"),
+    ("bench.workload", "bench.config"),
+    ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
+    ("bench.vm", "bench.measure", "bench.record"),
+    ("bench.scenario", "bench.run"),
+)
+"""The rooms of ``bench`` in storeys, from the ground up; within a storey too, a room uses only those before it."""
+
+_BLOCK = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
+
+
+def imports(checkout: Path = CHECKOUT) -> Iterator[tuple[str, str]]:
+    """Yield (module, what it imports) for every import of ours by ours, those for annotations alone included."""
+    for package in ("format", "bench", "analysis"):
+        for path in sorted((checkout / package).rglob("*.py")):
+            parts = path.relative_to(checkout).with_suffix("").parts
+            if "format" in parts[1:] or "_plugins" in parts:  # the links to one and the same format
+                continue
+            module = ".".join(parts).removesuffix(".__init__")
+            yield from ((module, name) for name in _imported(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def _imported(tree: ast.Module) -> Iterator[str]:
+    for node in ast.walk(tree):
+        names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        yield from (name for name in names if name.partition(".")[0] in {"bench", "analysis", "format"})
+
+
+def room_of(name: str) -> str:
+    """Return the room of a module: its folder, or a face, or a single module of the ground."""
+    parts = name.split(".")
+    if "format" in parts[:2]:
+        return "format"
+    return ".".join(parts[:2])
+
+
+def doors(checkout: Path = CHECKOUT) -> dict[str, set[str]]:
+    """Return which rooms each room imports from; faces are left out, as what they use says nothing of the house."""
+    found: dict[str, set[str]] = {}
+    for module, name in imports(checkout):
+        room, other = room_of(module), room_of(name)
+        is_face = module in FACES or module.endswith(".__main__") or "." not in module
+        if not is_face and room != other and _exists(checkout, other):
+            found.setdefault(room, set()).add(other)
+            found.setdefault(other, set())
+    return found
+
+
+def _exists(checkout: Path, room: str) -> bool:
+    """Whether it is a room, and not a name that a package gives by itself, such as its version."""
+    path = checkout / room.replace(".", "/")
+    return path.is_dir() or path.with_suffix(".py").is_file()
+
+
+def floors(found: Mapping[str, set[str]]) -> list[list[str]]:
+    """Return the rooms, each above all that it imports from.
+
+    Raises:
+        ValueError: rooms import each other in a circle.
+    """
+    left, placed = dict(found), list[list[str]]()
+    while left:
+        known = {room for floor in placed for room in floor}
+        floor = sorted(room for room, others in left.items() if others <= known)
+        if not floor:
+            raise ValueError(f"these rooms import each other in a circle: {', '.join(sorted(left))}")
+        placed.append(floor)
+        left = {room: others for room, others in left.items() if room not in floor}
+    return placed
+
+
+def needed(found: Mapping[str, set[str]]) -> dict[str, set[str]]:
+    """Return the doors without those that follow from others: who uses a room may use what it stands on."""
+    below: dict[str, set[str]] = {}
+    for floor in floors(found):
+        for room in floor:
+            below[room] = found[room].union(*(below[other] for other in found[room]))
+    return {
+        room: {one for one in others if not any(one in below[other] for other in others)}
+        for room, others in found.items()
+    }
+
+
+def picture(found: Mapping[str, set[str]]) -> str:
+    """Return the rooms and doors as a mermaid graph, the top floor first."""
+    lines = ["graph TD"]
+    kept = needed(found)
+    for floor in reversed(floors(found)):
+        lines += [f"  {_key(room)}[{room}]" for room in floor]
+    lines += [f"  {_key(room)} --> {_key(other)}" for room in sorted(kept) for other in sorted(kept[room])]
+    return "\n".join(lines) + "\n"
+
+
+def _key(room: str) -> str:
+    return room.replace(".", "_")
+
+
+def with_picture(text: str, drawn: str) -> str:
+    """Return the page with its picture replaced."""
+    return _BLOCK.sub(lambda _: drawn, text, count=1)
+
+
+def main() -> None:
+    """Draw the picture anew."""
+    PAGE.write_text(with_picture(PAGE.read_text(encoding="utf-8"), picture(doors())), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
