@@ -16,10 +16,8 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "architecture.md"
 
-FACES = frozenset(
-    ("bench.__main__", "bench.cli", "bench.completion", "bench.compress", "bench.doctor", "bench.recover")
-    + ("bench.restore", "analysis.__main__")
-)
+_COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "recover", "restore")
+FACES = frozenset((*(f"bench.{name}" for name in _COMMANDS), "analysis.__main__"))
 """What people call, beside the ``__main__`` of a room: it may use every room, and none uses it."""
 
 ORDER = (
@@ -68,7 +66,7 @@ def doors(checkout: Path = CHECKOUT) -> dict[str, set[str]]:
     for module, name in imports(checkout):
         room, other = room_of(module), room_of(name)
         is_face = module in FACES or module.endswith(".__main__") or "." not in module
-        if not is_face and room != other and _exists(checkout, other):
+        if not is_face and room != other not in {"bench", "analysis"} and _exists(checkout, other):
             found.setdefault(room, set()).add(other)
             found.setdefault(other, set())
     return found
