@@ -176,7 +176,7 @@ async def open_pair(
         topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
         spec = concrete_spec(cell, binary, guest, features, topology, watch)
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
-        announce(start_text(spec, binary, folder))
+        announce(start_text(spec, binary, folder, sides))
         processes = {}
         for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
@@ -218,17 +218,18 @@ def concrete_spec(
     )
 
 
-def start_text(spec: PairSpec, binary: Binary, folder: Path) -> str:
+def start_text(spec: PairSpec, binary: Binary, folder: Path, sides: Iterable[str]) -> str:
     """Return what each start script of the procedure prints before it starts: folders, binary, addresses."""
-    ports = spec.ports
-    return "\n".join(
-        (
-            f"primary: images {folder / 'primary'}, QEMU {binary.path}",
-            f"  address {spec.address(PRIMARY, Link.COMPARE)}, mirror {ports.mirror}, compare {ports.compare}",
-            f"secondary: images {folder / 'secondary'}, QEMU {binary.path}",
-            f"  address {spec.address(SECONDARY, Link.MIGRATION)}, migration {spec.migration_uri}, NBD {ports.nbd}",
-        )
-    )
+    ports, names = spec.ports, tuple(sides)
+    joined = {
+        PRIMARY: f"address {spec.address(PRIMARY, Link.COMPARE)}, mirror {ports.mirror}, compare {ports.compare}",
+        SECONDARY: f"address {spec.address(SECONDARY, Link.MIGRATION)}, migration {spec.migration_uri}, NBD {ports.nbd}",
+    }
+    lines = []
+    for side in names:
+        lines += [f"{side}: images {folder / side}, QEMU {binary.path}"]
+        lines += [f"  {joined[side]}"] if len(names) > 1 else []
+    return "\n".join(lines)
 
 
 def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:

@@ -169,10 +169,9 @@ def gather_undisturbed(folder: Path, run_id: str, *, remarks: Sequence[str] = ()
     stops = sum(one.name == "STOP" for one in read_stops(entries))
     failures = [f"the VM was stopped {stops} times"] if stops else []
     failures += ["no request of the client was answered"] if figures and "max_s" not in figures else []
-    late = [f"the {gap.who} did not run for {gap.seconds:.2f} s" for gap in gaps]
-    quality = Quality(
-        tuple(failures + late), 0, 0, (*torn, *client_torn), None, None, ("no checkpoints: no COLO", *remarks)
-    )
+    late = tuple(f"the {gap.who} did not run for {gap.seconds:.2f} s" for gap in gaps)
+    notes = ("no checkpoints: no COLO", *late, *remarks)
+    quality = Quality(tuple(failures), 0, 0, (*torn, *client_torn), None, None, notes)
     return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
 
 
