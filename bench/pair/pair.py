@@ -221,9 +221,10 @@ def concrete_spec(
 def start_text(spec: PairSpec, binary: Binary, folder: Path, sides: Iterable[str]) -> str:
     """Return what each start script of the procedure prints before it starts: folders, binary, addresses."""
     ports, names = spec.ports, tuple(sides)
+    far = spec.address(SECONDARY, Link.MIGRATION)
     joined = {
         PRIMARY: f"address {spec.address(PRIMARY, Link.COMPARE)}, mirror {ports.mirror}, compare {ports.compare}",
-        SECONDARY: f"address {spec.address(SECONDARY, Link.MIGRATION)}, migration {spec.migration_uri}, NBD {ports.nbd}",
+        SECONDARY: f"address {far}, migration {spec.migration_uri}, NBD {ports.nbd}",
     }
     lines = []
     for side in names:
