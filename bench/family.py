@@ -1,4 +1,6 @@
-"""Processes that carry our mark: found whoever their parent is by now, and ended by a handle that hits no other."""
+"""Processes that carry our mark: found whoever their parent is by now, and ended by a handle that hits no other; and
+children that are signalled without being reaped.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 from bench.owner import VARIABLE, Owner, parse_owner, pid_namespace
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Iterator
 
 _PROC = Path("/proc")
@@ -99,3 +102,14 @@ def _kill(one: Marked) -> bool:
 def end_family(mark: str, deadline_s: float = _FAMILY_S) -> list[Marked]:
     """Kill whatever carries exactly this mark: what an ended child had started and left."""
     return end(lambda one: one.mark == mark, deadline_s)
+
+
+def signal_child(child: asyncio.subprocess.Process, number: int) -> None:
+    """Send a signal to a child that still runs, and take nothing from one that has ended.
+
+    Its own ``kill`` and ``terminate`` reap a child that has just ended (``Popen.send_signal`` polls first), and
+    asyncio's watcher, which waits for it too, then prints "Unknown child process" and makes up a status of 255.
+    """
+    with suppress(ChildProcessError, ProcessLookupError):
+        if os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            os.kill(child.pid, number)

@@ -65,14 +65,10 @@ class Stuck:
 
     pid = 4711
     returncode = None
-    signals = 0
-
-    def kill(self) -> None:
-        self.signals += 1
-
-    terminate = kill
+    waits = 0
 
     async def wait(self) -> int:
+        self.waits += 1
         await asyncio.sleep(60)
         return 0
 
@@ -89,7 +85,24 @@ def test_a_process_that_no_signal_ends_is_given_up_and_said_to_be_there(tmp_path
         asyncio.run(process.stop(0, 0.01))
     assert (caught.value.phase, caught.value.transient) == ("teardown", False)
     asyncio.run(process.stop(0, 60))  # not waited for again
-    assert child.signals == 1
+    assert child.waits == 1
+
+
+def test_a_process_that_ends_by_itself_keeps_its_status_however_close_the_signal_comes(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def scenario() -> set[int]:
+        found = set()
+        for n in range(60):
+            async with launch("side", ("sh", "-c", "read _ </dev/null; exit 7"), folder=tmp_path) as process:
+                await asyncio.sleep(n * 1e-4)
+                process.kill()
+                process.terminate()
+                found.add(await process.exited())
+        return found
+
+    assert asyncio.run(scenario()) <= {7, -signal.SIGKILL}
+    assert "Unknown child process" not in caplog.text
 
 
 def test_processes_share_one_deadline(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 import sys
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_interface
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
 from bench.failures.words import diagnose
-from bench.family import end_family
+from bench.family import end_family, signal_child
 from bench.owner import VARIABLE, end_with_owner, mark
 from bench.pair.process import Process, launch
 
@@ -190,8 +191,7 @@ async def run(
         raise HostError(f"`{command}` took longer than {deadline_s:g} s", cause="command-slow") from error
     finally:
         if child.returncode is None:
-            with suppress(ProcessLookupError):
-                child.kill()
+            signal_child(child, signal.SIGKILL)
             await child.wait()
         if family or child.returncode:
             end_family(ours)

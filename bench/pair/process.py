@@ -6,12 +6,13 @@ import asyncio
 import errno
 import os
 import re
+import signal
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import BenchError, LaunchError, TeardownError
-from bench.family import end_family
+from bench.family import end_family, signal_child
 from bench.owner import VARIABLE, end_with_owner, mark
 from bench.pair.ending import ended_error
 from bench.pair.vitals import State, oom_counters, oom_proof, read_state
@@ -116,13 +117,11 @@ class Process:
 
     def terminate(self) -> None:
         """Ask it to end; a hung QEMU ignores this."""
-        with suppress(ProcessLookupError):
-            self._child.terminate()
+        signal_child(self._child, signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once."""
-        with suppress(ProcessLookupError):
-            self._child.kill()
+        signal_child(self._child, signal.SIGKILL)
 
     async def stop(self, grace_s: float, deadline_s: float = STOP_S) -> None:
         """End it: politely first when a grace is given, with SIGKILL in any case.

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import StoreError
 from bench.exits import Exit
+from bench.family import signal_child
 from bench.owner import end_with_owner
 from bench.pair.ending import how_ended
 from bench.places import same_modules
@@ -105,7 +107,7 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
         raise StoreError(f"no verdicts within {_REPORT_DEADLINE_S} s", cause="report-unfinished") from None
     finally:
         if child.returncode is None:
-            child.kill()
+            signal_child(child, signal.SIGKILL)
             await child.wait()
     if child.returncode:
         words = said.decode(errors="replace").strip().removeprefix("colo-bench: ") or how_ended(child.returncode)
