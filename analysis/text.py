@@ -32,6 +32,10 @@ _LETTER = re.compile(r"\b([pRN]) ([=<]) (?=\d)")
 _UNIT_THRICE = re.compile(r"(\S) (%|ms|s|pages|bytes) \[(\S+) \2, (\S+) \2\]")
 
 
+KVM_TEXT = {"nested": "KVM, nested", "software": "KVM without hardware virtualization"}
+"""KVMs that are not what a server has, in the same words."""
+
+
 def accel_text(accels: Sequence[str]) -> str:
     """Return ``emulation (TCG)``, ``KVM``, or both."""
     return " and ".join(ACCEL_TEXT[accel] for accel in accels)

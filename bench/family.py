@@ -1,5 +1,6 @@
-"""Processes that carry our mark: found whoever their parent is by now, and ended by a handle that hits no other; and
-children that are signalled without being reaped.
+"""Processes that carry our mark: found whoever their parent is by now, and ended by a handle that hits no other.
+
+Children are signalled without being reaped.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from bench.config.model import Link, Trace
 from bench.errors import HostError
 from bench.format.phases import NEEDED
 from bench.pair.features import Features
+from bench.plan.estimate import crowding
 from bench.provision.kvm import Verdict
 from bench.run import prepare as module
 from bench.run.prepare import prepare
@@ -77,10 +79,10 @@ def test_auto_takes_kvm_where_the_guest_boots(machine: Machine, tmp_path: Path) 
     assert machine.asked[-1] == ("colo", "kvm")
 
 
-def test_what_qemu_warns_of_is_passed_on_once(machine: Machine, tmp_path: Path) -> None:
+def test_what_qemu_warns_of_is_counted_in_one_line_and_goes_on_record(machine: Machine, tmp_path: Path) -> None:
     machine.warnings = ("TCG doesn't support avx512f", "TCG doesn't support avx512f")
     machine.prepare(tmp_path, make_cell("256M", accel="tcg"), make_cell("512M", accel="tcg"))
-    assert machine.said == ["TCG doesn't support avx512f"]
+    assert machine.said == ["QEMU warned of 1 thing: under quality.notes of each run.json"]
 
 
 def test_what_qemu_warns_of_goes_with_the_cells_whose_machine_it_is(machine: Machine, tmp_path: Path) -> None:
@@ -89,7 +91,14 @@ def test_what_qemu_warns_of_goes_with_the_cells_whose_machine_it_is(machine: Mac
     assets = machine.prepare(tmp_path, one, two).assets["provisioned"]
     warned = "QEMU warned: TCG doesn't support avx512f"
     assert assets.remarks(one) == assets.remarks(two) == (warned, "a screen was open on primary")
-    assert assets.remarks(make_cell("256M", 4)) == ("a screen was open on primary",)
+    assert assets.remarks(make_cell("512M", 1)) == (warned, "a screen was open on primary")
+    many = make_cell("256M", 255)
+    assert assets.remarks(many) == ("a screen was open on primary", crowding(many, len(os.sched_getaffinity(0))))
+
+
+def test_vcpus_that_have_to_take_turns_are_told_of() -> None:
+    assert crowding(make_cell("256M", 4), 4) == ""
+    assert crowding(make_cell("256M", 4), 1) == "4 vCPUs on 1 CPU of this host: they take turns"
 
 
 def test_kvm_asked_for_is_never_replaced_by_emulation(machine: Machine, tmp_path: Path) -> None:

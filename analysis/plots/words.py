@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.text import accel_text, change_text, count_text, ms_text, plural
+from analysis.text import change_text, count_text, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -31,7 +31,7 @@ _MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
 def where_text(cells: Cells) -> str:
     """Return what all cells share and how the pairs ran: ``idle · tcp · pairs under emulation (TCG)``."""
-    said = f"pairs under {accel_text(cells.accels)}" + (", as said above each panel" if len(cells.accels) > 1 else "")
+    said = f"pairs under {cells.under}" + (", as said above each panel" if len(cells.accels) > 1 else "")
     return " · ".join(filter(None, [cells.shared, said]))
 
 
@@ -81,7 +81,7 @@ def left_out(results: Results, doubted: str) -> str:
 
 def emulated(cells: Cells) -> str:
     """Return how the pairs ran, as a clause."""
-    return f"Pairs ran under {accel_text(cells.accels)}"
+    return f"Pairs ran under {cells.under}"
 
 
 def spread(row: pd.Series) -> tuple[float, float, str]:

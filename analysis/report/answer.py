@@ -9,7 +9,7 @@ from analysis.derived.sentences import percent_change
 from analysis.report import words
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, accel_text, figures_text, listed, ms_text, plural
+from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -69,9 +69,9 @@ def tally(findings: Sequence[Finding]) -> str:
     return f"of {of} {listed(said)}"
 
 
-def accel_warning(accels: Sequence[str]) -> tuple[str, str]:
+def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
     """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM."""
-    title = f"Every pair ran under {accel_text(accels)}"
+    title = f"Every pair ran under {under}"
     emulated = (
         "An emulated pause is a real pause of an emulated pair. Signs, ratios between cells and mechanisms can be "
         "studied with it; do not quote its times as those of KVM."
@@ -80,6 +80,11 @@ def accel_warning(accels: Sequence[str]) -> tuple[str, str]:
         return f"Some pairs ran under KVM, some under {accel_text(['tcg'])}", emulated + " The table says which."
     if "tcg" in accels:
         return title, emulated
+    if KVM_TEXT["software"] in under:
+        return title, (
+            "Its ioctls, its dirty log and its devices are the real ones, but guest code is emulated, and there are no "
+            "hardware page tables or exits: do not quote these times as those of a server's KVM."
+        )
     return title, "The virtual CPUs ran on the host's own; times are those of this host."
 
 

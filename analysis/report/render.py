@@ -87,7 +87,7 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _opening(results: Results) -> dict[str, Any]:
-    title, said = answer.accel_warning(results.cells.accels)
+    title, said = answer.accel_warning(results.cells.accels, results.cells.under)
     return {
         "campaign": results.campaign.plan.campaign,
         "headline": answer.headline(results),

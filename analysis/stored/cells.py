@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.stored.factors import flatten, part_text
-from analysis.text import plural, size_text
+from analysis.text import ACCEL_TEXT, KVM_TEXT, plural, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -33,6 +33,7 @@ class CellName:
         panel: what differs besides memory and vCPUs, in words; empty when nothing does.
         size: memory and vCPUs, as in ``512 MiB · 1 vCPU``.
         accel: ``tcg`` or ``kvm``.
+        under: the same in words, and which KVM.
     """
 
     cell_id: str
@@ -41,6 +42,7 @@ class CellName:
     mem_bytes: int
     smp: int
     accel: str
+    under: str
 
     @property
     def memory(self) -> str:
@@ -75,6 +77,11 @@ class Cells:
         """Return the accelerators in use, sorted."""
         return tuple(sorted({name.accel for name in self.names}))
 
+    @property
+    def under(self) -> str:
+        """Return what the pairs ran under, in words: which KVM, too."""
+        return " and ".join(dict.fromkeys(name.under for name in sorted(self.names, key=lambda one: one.accel)))
+
 
 def name_cells(records: Iterable[RunRecord]) -> Cells:
     """Name each cell that was measured, by the keys of the configuration in which the cells differ."""
@@ -100,6 +107,7 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
             mem_bytes=int(record.cell.get("mem", 0)),
             smp=int(record.cell.get("smp", 0)),
             accel=record.accel,
+            under=KVM_TEXT.get(record.kvm.kind) or ACCEL_TEXT[record.accel],
         )
         for cell_id, record in by_id.items()
     ]

@@ -136,6 +136,12 @@ class HostRecord(Record):
     drift: tuple[Any, ...] = ()
 
 
+class KvmRecord(Record):
+    """Which KVM a pair ran under: ``hardware``, ``nested`` or ``software``; empty where it was not asked."""
+
+    kind: str = ""
+
+
 class RunRecord(Record):
     """What ``run.json`` says of one measured run. Times are Unix seconds."""
 
@@ -151,6 +157,7 @@ class RunRecord(Record):
     started_at: float
     finished_at: float
     accel: Literal["tcg", "kvm"]
+    kvm: KvmRecord = KvmRecord()
     versions: dict[str, Any] = {}
     timings: dict[str, float] = {}
     transport: dict[str, Any] = {}

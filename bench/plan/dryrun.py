@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import shutil
 from dataclasses import dataclass, replace
@@ -14,7 +15,7 @@ from bench.errors import HostError
 from bench.pair.procedure import poke
 from bench.pair.spec import planned_spec
 from bench.plan.binaries import binary_names, rename_cells
-from bench.plan.estimate import duration_text, estimate, gib, require_fit
+from bench.plan.estimate import crowding, duration_text, estimate, gib, require_fit
 from bench.plan.label import accel_text, flatten
 from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
 from bench.provision.bare import installed_bare
@@ -172,6 +173,9 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
     if tuned:
         yield f"  tune: {', '.join(f'{path}={text}' for path, text in tuned)}; put back afterwards"
+    crowded = crowding(cell, len(os.sched_getaffinity(0)))
+    if crowded:
+        yield f"  note: {crowded}"
     if undecided:
         yield "  accel=auto: shown for emulation (TCG); KVM is used if the guest boots under it"
     scenario = scenario_of(cell)

@@ -96,6 +96,13 @@ def require_disk(estimates: Sequence[Estimate], free_bytes: int) -> None:
         )
 
 
+def crowding(cell: Cell, cpus: int) -> str:
+    """Return a note on vCPUs that have to take turns; empty where each has a CPU of the host."""
+    if cell.smp <= cpus:
+        return ""
+    return f"{cell.smp} vCPUs on {cpus} CPU{'' if cpus == 1 else 's'} of this host: they take turns"
+
+
 def largest_mem(cell: Cell, available_bytes: int) -> str:
     """Return the largest guest memory that would fit, as the configuration spells it."""
     room = available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)

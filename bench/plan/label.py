@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
+from bench.host.virtual import this_kvm
 from bench.units import size_text
 
 if TYPE_CHECKING:
@@ -77,6 +78,6 @@ def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterato
 
 
 def accel_text(accel: str) -> str:
-    """Return how a pair runs, for a person: an emulated pause must never be taken for one under KVM."""
+    """Return how a pair runs here, for a person: an emulated pause must never be taken for one under KVM."""
     undecided = "KVM or emulation (TCG), decided at the start"
-    return {"tcg": "emulation (TCG)", "kvm": "KVM", "auto": undecided}[accel]
+    return {"tcg": "emulation (TCG)", "kvm": this_kvm().words, "auto": undecided}[accel]

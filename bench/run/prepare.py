@@ -122,8 +122,9 @@ def _require_machines(cells: Sequence[Cell], assets: Mapping[str, Assets], say: 
         one, known = assets[cell.qemu], warnings[cell.qemu]
         if machine_key(cell) not in known:
             known[machine_key(cell)] = asyncio.run(preflight(cell, one.binary, one.guest_of(cell), one.features))
-    for line in dict.fromkeys(line for known in warnings.values() for lines in known.values() for line in lines):
-        say(line)
+    said = dict.fromkeys(line for known in warnings.values() for lines in known.values() for line in lines)
+    if said:
+        say(f"QEMU warned of {len(said)} thing{'s' * (len(said) > 1)}: under quality.notes of each run.json")
     return {name: replace(one, warnings=warnings[name]) for name, one in assets.items()}
 
 

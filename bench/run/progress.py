@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.errors import Phase, ProvisionError
 from bench.pair.preflight import machine_key
+from bench.plan.estimate import crowding
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -116,7 +118,9 @@ class Assets:
     def remarks(self, cell: Cell) -> tuple[str, ...]:
         """Return what a reader of this cell's runs should know of how they were made, one line each."""
         screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
-        return (*(f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ())), *screens)
+        crowded = crowding(cell, len(os.sched_getaffinity(0)))
+        warned = (f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ()))
+        return (*warned, *screens, *filter(None, (crowded,)))
 
     def pair_binary(self, cell: Cell) -> Binary:
         """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.

@@ -16,6 +16,7 @@ from bench.errors import BenchError, StoreError
 from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
+from bench.host.virtual import this_kvm
 from bench.measure.bound import transport_bound
 from bench.measure.snapshot import drift
 from bench.pair.pair import open_pair
@@ -160,6 +161,7 @@ def _store(
         "cell": cell.model_dump(mode="json"),
         "accel": cell.accel,
         **({} if scenario_of(cell).checkpoints else {"takes_checkpoints": False}),
+        **({"kvm": this_kvm().to_json()} if cell.accel == "kvm" else {}),
         "started_at": notes.started_at,
         "finished_at": time.time(),
         "watch": sorted(assets.watch),

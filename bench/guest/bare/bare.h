@@ -46,6 +46,14 @@ static inline uint8_t in8(uint16_t port)
     return value;
 }
 
+static inline uint32_t in32(uint16_t port)
+{
+    uint32_t value;
+
+    __asm__ volatile("inl %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+
 static inline uint64_t ticks(void)
 {
     uint64_t value;
@@ -86,6 +94,9 @@ void give_work(uint32_t cpu, struct worker *worker);
 struct worker *work_of(uint32_t cpu);
 void begin_work(void);
 void faulted(void) __attribute__((noreturn));
+
+/* screen.c */
+void map_screen(void);
 
 /* beat.c */
 void begin_watch(uint32_t beat_us);

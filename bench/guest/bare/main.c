@@ -119,6 +119,7 @@ void first_cpu(uint32_t magic, const uint32_t *info)
     }
     ram_end = info[2] < (MOST_RAM - MIB) / 1024 ? MIB + info[2] * 1024 : MOST_RAM;
     find_clock();
+    map_screen();
     cpu_count = start_cpus();
     if (cpu_count)
         say("colo-bench: ready\n");

@@ -1,0 +1,60 @@
+"""Real pairs with the bare guest: under emulation, and under KVM where KVM runs it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from test_pairs import bench, checkpoints, nothing_is_left_running, records
+
+from bench.host.virtual import this_kvm
+from bench.provision.bare import build_bare
+from bench.provision.kvm import probe_kvm
+from bench.provision.qemu import find_qemu
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+__all__ = ["nothing_is_left_running"]
+
+pytestmark = pytest.mark.pair
+
+SET_PAGES = 512
+BARE = (
+    *("guest=bare", "mem=256M", "smp=1", "link=unix", "checkpoint.interval=0.2", "checkpoint.count=8"),
+    *("checkpoint.warmup=2", "workload=dirty", "workload.working_set=2M", "workload.rate=40"),
+)
+
+BESIDE_THE_SET = {("11.1", "tcg"): 71}
+"""Pages that are dirty at every checkpoint beside the working set, by QEMU's release and accelerator."""
+
+
+def exact(campaign: Path, accel: str) -> dict[str, Any]:
+    (record,) = records(campaign)
+    assert record["quality"]["ok"], record["quality"]
+    assert record["accel"] == accel
+    table = checkpoints(campaign, record)
+    table = table[~table["warmup"]]
+    assert table["set_rewritten"].all()
+    assert len(Counter(table["dirty_pages"])) == 1, Counter(table["dirty_pages"])
+    release = ".".join(record["versions"]["qemu"].split(".")[:2])
+    beside = int(table["dirty_pages"].iloc[0]) - SET_PAGES
+    assert beside == BESIDE_THE_SET.get((release, accel), beside)
+    assert abs(table["guest_standstill_s"] - table["pause_s"]).median() < 0.002
+    assert record["workload"]["achieved_mb_s"] == pytest.approx(40, rel=0.2)
+    return record
+
+
+def test_under_emulation_the_dirty_pages_are_the_set_and_the_guest_s_clock_agrees(tmp_path: Path) -> None:
+    bench(tmp_path, *BARE, "accel=tcg", "campaign=tcg")
+    assert "kvm" not in exact(tmp_path / "tcg", "tcg")
+
+
+def test_under_kvm_too(tmp_path: Path) -> None:
+    verdict = probe_kvm(find_qemu("provisioned", print), build_bare(print))
+    if not verdict.ok:
+        pytest.skip(f"KVM does not run the bare guest here: {verdict.reason}")
+    done = bench(tmp_path, *BARE, "accel=kvm", "campaign=kvm")
+    assert this_kvm().words in done.stdout
+    assert exact(tmp_path / "kvm", "kvm")["kvm"] == this_kvm().to_json()
