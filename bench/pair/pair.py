@@ -59,13 +59,30 @@ class Pair:
         """Return what opens the console of a side's guest."""
         return open_console(self.folder / side / "serial.sock", self.host(side))
 
-    async def guarded(self, work: Coroutine[None, None, Any]) -> Any:
+    async def guarded(self, work: Coroutine[None, None, Any], ended: frozenset[str] = frozenset()) -> Any:
         """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
+
+        Args:
+            work: what needs the pair.
+            ended: sides whose end, on purpose, is no failure of it.
 
         Raises:
             BenchError: the work's own error, or the one that names what is behind it.
         """
-        return await _guarded(self.processes, self.monitors, self.topology, work)
+        holders = self.topology.holders
+        processes = {side: process for side, process in self.processes.items() if side not in ended}
+        monitors = {side: monitor for side, monitor in self.monitors.items() if side not in ended}
+        try:
+            return await unless_any_exited((*processes.values(), *holders), work)
+        except BenchError as error:
+            for holder in holders:
+                if not holder.alive():
+                    words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
+                    raise LaunchError(words, cause="netns-lost") from error
+            named = await explained(error, processes, monitors, self.topology)
+            if named is error:
+                raise
+            raise named from error
 
     async def carry_out(self, steps: Iterable[Step]) -> None:
         """Execute steps in order, each under the QMP deadline.
@@ -126,22 +143,6 @@ def refused(said: str, cause: str) -> QmpError:
     return QmpError(" ".join(said.split()), cause=known.cause if known else cause)
 
 
-async def _guarded(
-    processes: dict[str, Process], monitors: dict[str, Monitor], topology: Topology, work: Coroutine[None, None, Any]
-) -> Any:
-    try:
-        return await unless_any_exited((*processes.values(), *topology.holders), work)
-    except BenchError as error:
-        for holder in topology.holders:
-            if not holder.alive():
-                words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
-                raise LaunchError(words, cause="netns-lost") from error
-        named = await explained(error, processes, monitors, topology)
-        if named is error:
-            raise
-        raise named from error
-
-
 @asynccontextmanager
 async def open_pair(
     cell: Cell,
@@ -177,21 +178,20 @@ async def open_pair(
         spec = concrete_spec(cell, binary, guest, features, topology, watch)
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
         announce(start_text(spec, binary, folder, sides))
-        processes = {}
+        pair = Pair(spec, binary, folder, topology, {}, {})
         for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
             host.make_folder(home)
             stack.callback(_remove_temporaries, host, home, machine)
             await _create_images(host, binary, cell, home, machine)
-            processes[side] = await stack.enter_async_context(_launch_side(side, machine, spec, host, binary, home))
-        stack.push_async_exit(_stopping(tuple(processes.values()), cell.deadlines.teardown))
-        monitors: dict[str, Monitor] = {}
+            starting = _launch_side(side, machine, spec, host, binary, home)
+            pair.processes[side] = await stack.enter_async_context(starting)
+        stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
         for side in sides:
             host, path = topology.nodes[side].host, folder / side / "qmp.sock"
-            joining = connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host)
-            monitor = await _guarded(processes, monitors, topology, joining)
-            monitors[side] = await stack.enter_async_context(monitor)
-        yield Pair(spec, binary, folder, topology, processes, monitors)
+            monitor = await pair.guarded(connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host))
+            pair.monitors[side] = await stack.enter_async_context(monitor)
+        yield pair
 
 
 def concrete_spec(

@@ -6,8 +6,8 @@ import json
 import logging
 import os
 import platform
-import sys
 import time
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
@@ -187,26 +187,22 @@ def _store(
 async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: Stages, on_event: OnEvent) -> None:
     """Everything that needs the running pair; when this returns or raises, nothing of it runs any more."""
     scenario = scenario_of(cell)
-    async with stages.stage("launch"):
-        opening = open_pair(
-            cell,
-            assets.pair_binary(cell),
-            assets.guest_of(cell),
-            assets.features,
-            folder,
-            sides=scenario.sides,
-            watch=assets.watch,
-            announce=lambda text: on_event(Progress(stage="launch", note=text)),
-        )
-        pair = await opening.__aenter__()
-    try:
+    async with AsyncExitStack() as stack:
+        async with stages.stage("launch"):
+            opening = open_pair(
+                cell,
+                assets.pair_binary(cell),
+                assets.guest_of(cell),
+                assets.features,
+                folder,
+                sides=scenario.sides,
+                watch=assets.watch,
+                announce=lambda text: on_event(Progress(stage="launch", note=text)),
+            )
+            pair = await stack.enter_async_context(opening)
         await scenario.carry_out(Running(pair, cell, assets, notes, stages, on_event))
-    except BaseException:
-        if not await opening.__aexit__(*sys.exc_info()):
-            raise
-    else:
         async with stages.stage("teardown"):
-            await opening.__aexit__(None, None, None)
+            await stack.aclose()
 
 
 def _cpu_s() -> float:
