@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands import calibrate, compare, expect, power
+from analysis.commands import bundle, calibrate, compare, expect, explore, power, size, track
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
 from analysis.report.build import build_report, write_verdicts
@@ -21,10 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
 COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
+    "bundle": bundle.main,
     "calibrate": calibrate.main,
     "compare": compare.main,
     "expect": expect.main,
+    "explore": explore.main,
     "power": power.main,
+    "size": size.main,
+    "track": track.main,
+    "verify": bundle.check,
 }
 """What the first word may be instead of a campaign."""
 

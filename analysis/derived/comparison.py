@@ -134,7 +134,7 @@ def compare(base: Campaign, new: Campaign, *, threshold: float = 0.05, outcome: 
     _refuse_other_accelerator(*sides)
     before, after = side_cells(base, outcome), side_cells(new, outcome)
     common = [key for key in before if key in after]
-    judged = [_judge(before[key], after[key], threshold) for key in common]
+    judged = [judge(before[key], after[key], threshold) for key in common]
     if not any(cell.runs_base and cell.runs_new for cell in judged):
         raise NothingMeasuredError(_nothing(before, after, common, outcome))
     judged = _holm(judged, threshold, [(before[key], after[key]) for key in common])
@@ -162,7 +162,8 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
         )
 
 
-def _judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
+def judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
+    """Return the word on one cell, from the runs of both sides."""
     base, new = np.array(before.values), np.array(after.values)
     blank = CellComparison(
         cell=before.label,

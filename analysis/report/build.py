@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.derived.calibration import calibration
 from analysis.derived.results import derive
 from analysis.plots import figures
+from analysis.report.explore import MOST_RUNS, explore
 from analysis.report.page import Built
 from analysis.report.render import render
 from analysis.report.tables import tables
@@ -53,7 +54,7 @@ def build_report(
     target = out or folders[0] / "report"
     built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders))
     for name, content in report_files(results, built).items():
-        _write(target / name, content)
+        write(target / name, content)
     return target / "report.html"
 
 
@@ -72,7 +73,7 @@ def write_verdicts(
         OSError: the file cannot be written.
     """
     path = (out or folders[0] / "report") / "verdicts.json"
-    _write(path, verdicts_json(derive(load_study(folders), asked)).encode())
+    write(path, verdicts_json(derive(load_study(folders), asked)).encode())
     return path
 
 
@@ -93,6 +94,8 @@ def report_files(results: Results, built: Built) -> dict[str, bytes]:
         files[f"figures/{drawing.name}.csv"] = drawing.csv
     files |= tables(results, built.seeds)
     files["verdicts.json"] = verdicts_json(results).encode()
+    if len(results.campaign.runs) <= MOST_RUNS:
+        files["explore.html"] = explore(results.campaign, results.cells, results.runs).encode()
     files["report.html"] = render(results, drawings, skipped, built).encode()
     return files
 
@@ -102,7 +105,8 @@ def _type_one_rates(results: Results) -> pd.DataFrame:
     return rates.rename(columns={"estimate": "type_one"})
 
 
-def _write(path: Path, content: bytes) -> None:
+def write(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(content)

@@ -1,0 +1,53 @@
+"""``python -m analysis bundle CAMPAIGN`` and ``verify ARCHIVE``: an artifact that others can check, and the check."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import reported
+from analysis.report.build import write
+from analysis.report.bundle import bundle, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 with the path printed, 1 when nothing was measured, 2 on wrong usage, 3 when it is not writable."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis bundle",
+        description="Pack a campaign into one archive for artifact evaluation: data, report, environment, hashes.",
+    )
+    parser.add_argument("campaign", type=Path, help="a campaign folder")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: NAME-artifact.tar.gz in the current folder")
+    parser.add_argument("--raw", action="store_true", help="with every log and trace: large")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _pack(options))
+
+
+def _pack(options: argparse.Namespace) -> int:
+    packed = bundle(options.campaign, raw=options.raw)
+    out = options.out or Path(f"{options.campaign.resolve().name}-artifact.tar.gz")
+    write(out, packed)
+    sys.stdout.write(f"{out}\n")
+    return 0
+
+
+def check(arguments: Sequence[str]) -> int:
+    """Return 0 when everything holds, 1 when something does not, 2 on wrong usage or for another kind of file."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis verify",
+        description="Check an archive that bundle made: hashes, format, and every verdict computed again.",
+    )
+    parser.add_argument("archive", type=Path)
+    options = parser.parse_args(arguments)
+    return reported(lambda: _verify(options.archive))
+
+
+def _verify(archive: Path) -> int:
+    for line in verify(archive):
+        sys.stdout.write(f"{line}\n")
+    return 0

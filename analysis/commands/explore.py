@@ -1,0 +1,40 @@
+"""``python -m analysis explore CAMPAIGN...``: one page beside the report, with every run to filter and look at."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import reported
+from analysis.derived.outcomes import run_table
+from analysis.report.build import write
+from analysis.report.explore import explore
+from analysis.stored.cells import name_cells
+from analysis.stored.study import load_study
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 with the path printed, 1 when nothing was measured, 2 on wrong usage, 3 when it is not writable."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis explore",
+        description="Write a self-contained page with every run of a campaign, or of several of one plan, to explore.",
+    )
+    parser.add_argument("campaign", type=Path, nargs="+", help="campaign folders")
+    parser.add_argument("--out", type=Path, metavar="FILE", help="default: report/explore.html in the first folder")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    campaign = load_study(options.campaign)
+    cells = name_cells(run.record for run in campaign.runs)
+    page = explore(campaign, cells, run_table(campaign.runs, cells))
+    out = options.out or options.campaign[0] / "report" / "explore.html"
+    write(out, page.encode())
+    sys.stdout.write(f"{out}\n")
+    return 0

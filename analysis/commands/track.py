@@ -1,0 +1,120 @@
+"""``python -m analysis track DIR...``: campaigns of one kind as a series, and where the cost changed."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis.commands.terminal import console, print_table, reported, share
+from analysis.derived.comparison import EXIT_CODES
+from analysis.derived.outcomes import OUTCOMES, TIMES
+from analysis.derived.sentences import amount
+from analysis.derived.tracking import track
+from analysis.plots.track import figure_of
+from analysis.report.build import write
+from analysis.stored.load import load_campaign
+from analysis.text import MISSING, accel_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from rich.console import Console
+
+    from analysis.derived.tracking import Point, Track
+
+_KINDS = ("svg", "pdf", "png")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 when the last campaign is not regressed, 5 regressed, 6 inconclusive; 1 nothing measured, 2 usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis track",
+        description="Show campaigns of one kind (builds, nights, hosts) as a series per cell. Ends with the word on "
+        "the last one: 0 not regressed, 5 regressed, 6 inconclusive.",
+    )
+    parser.add_argument("campaign", type=Path, nargs="+", help="campaign folders, in the order of the series")
+    parser.add_argument("--threshold", type=share, default=0.05, help="the smallest change that matters (default: 5%%)")
+    parser.add_argument("--outcome", choices=OUTCOMES, default="pause", metavar="OUTCOME", help="default: pause")
+    parser.add_argument("--json", action="store_true", help="print the series as JSON")
+    parser.add_argument("--figure", type=Path, metavar="FILE", help=f"draw it there: {', '.join(_KINDS)}")
+    options = parser.parse_args(arguments)
+    if options.figure is not None and options.figure.suffix.removeprefix(".") not in _KINDS:
+        parser.error(f"argument --figure: legal endings: {', '.join(_KINDS)}")
+    return reported(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    campaigns = [load_campaign(folder) for folder in options.campaign]
+    names = [folder.resolve().name for folder in options.campaign]
+    found = track(campaigns, names, threshold=options.threshold, outcome=options.outcome)
+    if options.figure is not None:
+        in_time = found.outcome in TIMES
+        drawn = figure_of(
+            found,
+            options.figure.suffix.removeprefix("."),
+            unit="ms" if in_time else "",
+            scale=1e3 if in_time else 1.0,
+        )
+        write(options.figure, drawn)
+    if options.json:
+        sys.stdout.write(json.dumps(to_tree(found), indent=1) + "\n")
+    else:
+        show(found, console())
+    return EXIT_CODES[found.word]
+
+
+def show(found: Track, out: Console) -> None:
+    """Print a table: a row a cell, a column a campaign, with a word where something changed."""
+    out.print(f"{found.outcome} over {len(found.names)} campaigns, changes of {100 * found.threshold:g} % and more")
+    out.print()
+    rows = [
+        (
+            f"{series.cell} \N{MIDDLE DOT} {accel_text([series.accel])}",
+            *(_said(point, found.outcome) for point in series.points),
+            series.word,
+        )
+        for series in found.cells
+    ]
+    print_table(out, ("cell", *found.names, "the last one"), rows)
+    out.print()
+    out.print(
+        "Each campaign is set against those since the last change (exact test of ratios of medians, 90 % interval), "
+        "adjusted over the cells of a campaign. Of many campaigns a few will be called changed by chance: 5 % at most."
+    )
+
+
+def _said(point: Point, outcome: str) -> str:
+    if math.isnan(point.median):
+        return MISSING
+    return amount(point.median, outcome) + (f" {point.word} x{point.ratio:.2f}" if point.change else "")
+
+
+def to_tree(found: Track) -> dict[str, Any]:
+    """Return the series for a program: seconds, bytes or shares; what does not exist is null."""
+    return {
+        "outcome": found.outcome,
+        "threshold": found.threshold,
+        "verdict": found.word,
+        "campaigns": [
+            {"name": name, "plan_sha256": side.plan_sha256, "accel": list(side.accel), "qemu": [*map(list, side.qemu)]}
+            for name, side in zip(found.names, found.campaigns, strict=True)
+        ],
+        "cells": [
+            {
+                "cell": series.cell,
+                "accel": series.accel,
+                "verdict": series.word,
+                "points": [_plain(asdict(point)) for point in series.points],
+            }
+            for series in found.cells
+        ],
+    }
+
+
+def _plain(tree: dict[str, Any]) -> dict[str, Any]:
+    return {key: None if isinstance(one, float) and math.isnan(one) else one for key, one in tree.items()}

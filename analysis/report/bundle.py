@@ -1,0 +1,166 @@
+"""One archive of a campaign for others to check: its data, report, environment and hashes, the same bytes each time."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+import time
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from analysis.derived.results import derive
+from analysis.errors import AnalysisError
+from analysis.report.build import build_report
+from analysis.report.disclosure import disclosure, environment, licence, readme
+from analysis.report.verdicts import verdicts_json
+from analysis.stored.load import load_campaign
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+MANIFEST = "MANIFEST.sha256"
+_KEPT = ("plan.json", "ledger.jsonl", "index.csv", "runs/*/run.json", "runs/*/*.parquet", "runs/*/measure.jsonl")
+_KEPT_TOO = ("runs/*/*/argv.json",)
+
+
+class NotWholeError(AnalysisError):
+    """An archive is not what was packed, or does not say what its data says."""
+
+    exit_code = 1
+
+
+class NoArchiveError(AnalysisError):
+    """The file is no archive of ours."""
+
+    exit_code = 2
+
+
+def bundle(folder: Path, *, raw: bool = False) -> bytes:
+    """Return the archive (``tar.gz``) of a campaign; where it has no report yet, one is made for it.
+
+    Args:
+        folder: the campaign's.
+        raw: with the logs and traces of every run, those that failed too.
+
+    Raises:
+        AnalysisError: the folder is no campaign, or nothing was measured.
+    """
+    campaign, name = load_campaign(folder), folder.resolve().name
+    files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
+    report, report_s = _report(folder)
+    files |= {f"{name}/report/{inner}": content for inner, content in report.items()}
+    documents = [json.loads(content) for path, content in sorted(files.items()) if path.endswith("/run.json")]
+    figures = sorted(path.stem for path in map(PurePosixPath, report) if path.match("figures/*.csv"))
+    files |= {
+        "README.md": readme(campaign, name, figures, report_s, sum(map(len, files.values()))).encode(),
+        "DISCLOSURE.md": disclosure(campaign, documents).encode(),
+        "LICENSE": licence().encode(),
+        "environment.json": (json.dumps(environment(), indent=1) + "\n").encode(),
+    }
+    listing = "".join(f"{_sha256(content)}  {path}\n" for path, content in sorted(files.items()))
+    return _archive(f"{name}-artifact", files | {MANIFEST: listing.encode()})
+
+
+def _data(folder: Path, *, raw: bool) -> list[Path]:
+    """Return the campaign's own files; a link is none, it may lead anywhere."""
+    patterns = ("**/*",) if raw else (*_KEPT, *_KEPT_TOO)
+    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
+    return sorted(path for path in found if "report" not in path.relative_to(folder).parts[:1])
+
+
+def _report(folder: Path) -> tuple[dict[str, bytes], float | None]:
+    if (folder / "report" / "report.html").is_file():
+        return _files(folder / "report"), None
+    with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
+        began = time.monotonic()
+        build_report([folder], out=Path(scratch))
+        return _files(Path(scratch)), time.monotonic() - began
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def _archive(top: str, files: Mapping[str, bytes]) -> bytes:
+    plain = io.BytesIO()
+    with tarfile.open(fileobj=plain, mode="w", format=tarfile.PAX_FORMAT) as archive:
+        for path, content in sorted(files.items()):
+            entry = tarfile.TarInfo(f"{top}/{path}")
+            entry.size, entry.mode = len(content), 0o644
+            archive.addfile(entry, io.BytesIO(content))
+    return gzip.compress(plain.getvalue(), mtime=0)
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def verify(archive: Path) -> Iterator[str]:
+    """Check an archive and yield a line for each thing that holds.
+
+    Raises:
+        NoArchiveError: it cannot be read, or holds no manifest.
+        NotWholeError: a hash, the format or a verdict does not hold; the message says which.
+    """
+    with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
+        root = _unpacked(archive, Path(scratch))
+        yield f"hashes: {_check_hashes(root)} files are what was packed"
+        folders = [path.parent for path in root.glob("*/plan.json")]
+        if len(folders) != 1:
+            raise NotWholeError(f"{archive}: it should hold one campaign and holds {len(folders)}")
+        campaign = load_campaign(folders[0])
+        if campaign.unread:
+            first = campaign.unread[0]
+            raise NotWholeError(f"{archive}: run {first.planned.run_id} cannot be used: {first.why}")
+        yield f"format: {len(campaign.runs)} runs of {campaign.plan.campaign} can be read"
+        stored = (folders[0] / "report" / "verdicts.json").read_text(encoding="utf-8")
+        again = verdicts_json(derive(campaign))
+        if stored != again:
+            raise NotWholeError(f"{archive}: computed again, the verdicts differ: {_differing(stored, again)}")
+        yield f"verdicts: {len(json.loads(again)['verdicts'])} computed again, all the same"
+
+
+def _unpacked(archive: Path, scratch: Path) -> Path:
+    try:
+        with tarfile.open(archive, mode="r:gz") as packed:
+            packed.extractall(scratch, filter="data")
+    except (OSError, EOFError, tarfile.TarError) as error:
+        raise NoArchiveError(f"{archive}: {error}") from error
+    found = list(scratch.glob(f"*/{MANIFEST}"))
+    if len(found) != 1:
+        raise NoArchiveError(f"{archive}: it holds no {MANIFEST}, so it is no archive of ours")
+    return found[0].parent
+
+
+def _check_hashes(root: Path) -> int:
+    listed = {}
+    for line in (root / MANIFEST).read_text(encoding="utf-8", errors="replace").splitlines():
+        digest, _, path = line.partition("  ")
+        listed[path] = digest
+    there = {path: _sha256(content) for path, content in _files(root).items() if path != MANIFEST}
+    for what, names in (
+        ("missing", listed.keys() - there.keys()),
+        ("not in the manifest", there.keys() - listed.keys()),
+        ("changed", {path for path in listed.keys() & there.keys() if listed[path] != there[path]}),
+    ):
+        if names:
+            raise NotWholeError(f"{len(names)} file(s) {what}, such as {min(names)}")
+    return len(there)
+
+
+def _differing(stored: str, again: str) -> str:
+    try:
+        old, new = ({one["id"]: one for one in json.loads(text)["verdicts"]} for text in (stored, again))
+    except (ValueError, LookupError, TypeError):
+        return "verdicts.json is not of our format"
+    changes = [_change(name, old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)]
+    return ", ".join(changes) or "what is said beside them"
+
+
+def _change(name: str, old: Mapping[str, Any] | None, new: Mapping[str, Any] | None) -> str:
+    before, after = (str(one["word"]) if one else "none" for one in (old, new))
+    return f"{name} ({before}, now {after})" if before != after else f"{name} (its numbers)"

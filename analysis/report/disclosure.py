@@ -1,0 +1,164 @@
+"""What an artifact says beside its data: everything that was set or tuned, the machine, and a command per figure."""
+
+from __future__ import annotations
+
+import json
+import platform
+import re
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from typing import TYPE_CHECKING, Any
+
+from analysis.stored.factors import flatten, level_text
+from analysis.text import accel_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from analysis.stored.factors import Level
+    from analysis.stored.load import Campaign
+
+PROJECT = "colo-bench"
+_HOST = ("cpu_model", "cpus", "virtual", "kernel", "memory_total_bytes", "clock_source", "governors", "thp")
+_NAME = re.compile(r"[A-Za-z0-9._-]+")
+
+
+def environment() -> dict[str, str]:
+    """Return the versions of Python and of every package that the analysis rests on."""
+    found = {"python": platform.python_version()}
+    for line in (PROJECT, *(requires(PROJECT) or ())):
+        name = _NAME.match(line)
+        if name and "extra ==" not in line:
+            try:
+                found[name[0]] = version(name[0])
+            except PackageNotFoundError:
+                found[name[0]] = "not installed"
+    return found
+
+
+def licence() -> str:
+    """Return the text of our licence."""
+    return distribution(PROJECT).read_text("licenses/LICENSE") or "MIT, see the project\n"
+
+
+def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> str:
+    """Return a page that names everything that was set, swept, tuned or left as the machine had it.
+
+    Args:
+        campaign: as it was read.
+        documents: each ``run.json`` whole, for what the report does not need.
+    """
+    cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in campaign.runs]
+    paths = sorted({path for cell in cells for path in cell if not path.startswith("deadlines.")})
+    values = {path: sorted({_level(path, cell[path]) for cell in cells if path in cell}) for path in paths}
+    tuned = sorted({_tuning(one) for document in documents for one in document.get("tuned") or ()})
+    hosts = [run.record.host.before for run in campaign.runs]
+    watched = sorted({side for document in documents for side in document.get("watch") or ()})
+    sandboxes = sorted({str(document.get("sandbox")) for document in documents})
+    lines = [
+        f"# Disclosure: {campaign.plan.campaign}",
+        "",
+        f"Command: `{campaign.plan.command}`",
+        "",
+        "## Swept",
+        "",
+        *_table(((path, ", ".join(each)) for path, each in values.items() if len(each) > 1), ("key", "values")),
+        "## The same in every run",
+        "",
+        *_table(((path, each[0]) for path, each in values.items() if len(each) == 1), ("key", "value")),
+        "## Changed on the host while runs were measured, and put back",
+        "",
+        *([f"- {one}" for one in tuned] or ["Nothing."]),
+        "",
+        "## The machine as it was",
+        "",
+        *_table(((key, _seen(hosts, key)) for key in _HOST), ("what", "seen")),
+        "## Programs",
+        "",
+        *_table(_programs(campaign), ("what", "version and SHA-256")),
+        f"Sandbox of QEMU: {', '.join(sandboxes)}. Screens open: {', '.join(watched) or 'none'}.",
+        "",
+        "## Left out",
+        "",
+        (
+            f"{plural(len(campaign.attempts), 'attempt')} failed, {plural(len(campaign.failures), 'run')} for good; "
+            f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
+            f"{plural(sum(not run.record.quality.ok for run in campaign.runs), 'run')} failed the quality check and "
+            "is in no estimate."
+        ),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def readme(campaign: Campaign, folder: str, figures: Iterable[str], report_s: float | None, size_bytes: int) -> str:
+    """Return the page that an artifact opens with: what is in it, what it takes, and the command of each figure.
+
+    Args:
+        campaign: as it was read.
+        folder: the campaign's name within the archive.
+        figures: the names of the report's figures.
+        report_s: how long building the report took here; None where it was there already.
+        size_bytes: of the files, unpacked.
+    """
+    spent_h = sum(run.record.finished_at - run.record.started_at for run in campaign.runs) / 3600
+    host = campaign.runs[0].record.host.before
+    build = f"colo-bench report {folder}"
+    took = f"took {report_s:.0f} s when this was packed" if report_s is not None else "takes a minute or so"
+    accels = sorted({run.record.accel for run in campaign.runs})
+    return "\n".join(
+        (
+            f"# {campaign.plan.campaign}",
+            "",
+            (
+                f"What QEMU COLO checkpoints cost, measured on real pairs under {accel_text(accels)} with colo-bench "
+                f"{version(PROJECT)}. Unpacked this needs {size_bytes / 1e6:.1f} MB."
+            ),
+            "",
+            "```sh",
+            f"pip install colo-bench                # the analysis needs Python 3.11 and no QEMU; {took}",
+            "colo-bench verify ARCHIVE             # hashes, format, and every verdict computed again",
+            f"{build}   # every table and figure again, into {folder}/report",
+            "```",
+            "",
+            "| what | made by | data |",
+            "| --- | --- | --- |",
+            f"| `{folder}/report/verdicts.json`, tables | `{build}` | `{folder}/runs/*/checkpoints.parquet` |",
+            *(f"| `figures/{name}` | `{build}` | `{folder}/report/figures/{name}.csv` |" for name in figures),
+            "",
+            (
+                f"To measure it again: `{campaign.plan.command}`. Here that took {spent_h:.1f} h for "
+                f"{plural(len(campaign.runs), 'run')} on {host.get('cpu_model')}, {host.get('cpus')} CPUs, "
+                f"{int(host.get('memory_total_bytes') or 0) / 2**30:.1f} GiB of memory."
+            ),
+            "",
+            "`DISCLOSURE.md` names everything that was set or tuned, `environment.json` the packages of the analysis,",
+            "`MANIFEST.sha256` the hash of each file (`sha256sum -c MANIFEST.sha256` checks them without us).",
+            "",
+        )
+    )
+
+
+def _table(rows: Iterable[tuple[str, str]], heads: tuple[str, str]) -> list[str]:
+    shown = [f"| {key} | {value.replace('|', '/')} |" for key, value in rows]
+    return [f"| {heads[0]} | {heads[1]} |", "| --- | --- |", *shown, ""] if shown else ["Nothing.", ""]
+
+
+def _level(path: str, level: Level) -> str:
+    return "unset" if level is None or level == "" else level_text(path, level)
+
+
+def _tuning(one: Any) -> str:
+    return f"{one.get('what')}: {one.get('was')} to {one.get('is')}" if isinstance(one, dict) else str(one)
+
+
+def _seen(hosts: Sequence[Mapping[str, Any]], key: str) -> str:
+    return ", ".join(sorted({json.dumps(host.get(key)).strip('"') for host in hosts}))
+
+
+def _programs(campaign: Campaign) -> Iterable[tuple[str, str]]:
+    for name, build in sorted(campaign.plan.qemu.items()):
+        yield f"QEMU ({name})", f"{build.get('version')}, {build.get('sha256')}"
+    for key, value in sorted(campaign.plan.guest.items()):
+        yield f"guest {key}", str(value)
+    for key in ("colo_bench", "python"):
+        yield key, ", ".join(sorted({str(run.record.versions.get(key)) for run in campaign.runs}))

@@ -1,0 +1,128 @@
+"""The explorer: every run of a campaign as a row of one self-contained page that filters, draws and tells its files.
+
+It holds a sketch of each run (quantiles of the pause, means of the phases), never raw checkpoints: ten thousand runs
+stay below 3 MB. The report remains the document of record.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.derived.outcomes import used_pauses
+from analysis.errors import AnalysisError
+from analysis.format.table import PHASES
+from analysis.stored.factors import factor_text, level_text
+from analysis.text import accel_text
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    import pandas as pd
+
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
+
+MOST_RUNS = 10_000
+QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
+"""The sketch of a run's pauses after its warm-up."""
+
+OUTCOMES = ("pause", "pause_mean", "pause_p95", "dirty_pages", "period", "paused_share")
+"""What the strips and the timeline can show, one number per run."""
+
+_VENDOR, _TEMPLATES = Path(__file__).parent / "vendor", Path(__file__).parent / "templates"
+_DIGITS = 4
+
+
+class TooManyRunsError(AnalysisError):
+    """A page of so many runs would be slow to use."""
+
+    exit_code = 2
+
+
+def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> str:
+    """Return the page.
+
+    Args:
+        campaign: as it was read.
+        cells: :func:`analysis.stored.cells.name_cells` of its runs.
+        runs: :func:`analysis.derived.outcomes.run_table` of both.
+
+    Raises:
+        TooManyRunsError: the campaign has more than ``MOST_RUNS`` runs.
+    """
+    if len(campaign.runs) > MOST_RUNS:
+        raise TooManyRunsError(f"{len(campaign.runs)} runs; the explorer holds {MOST_RUNS}: give fewer campaigns")
+    return page(payload(campaign, cells, runs), accel_text(cells.accels))
+
+
+def page(data: Mapping[str, Any], accels: str) -> str:
+    """Return the page of a payload."""
+    scripts = (_VENDOR / "uPlot.min.js", _VENDOR / "crossfilter.min.js", _TEMPLATES / "explore.js")
+    code = "\n".join(path.read_text(encoding="utf-8").rstrip() for path in scripts)
+    parts = {
+        "CAMPAIGN": escape(str(data["campaign"])),
+        "ACCEL": escape(accels),
+        "HASH": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
+        "STYLE": (_VENDOR / "uPlot.min.css").read_text(encoding="utf-8").strip(),
+        # Nothing in the data may end the element that holds it.
+        "DATA": json.dumps(data, separators=(",", ":"), allow_nan=False).replace("<", "\\u003c"),
+        "CODE": code,
+    }
+    template = (_TEMPLATES / "explore.html").read_text(encoding="utf-8")
+    return re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], template)
+
+
+def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, Any]:
+    """Return what the page is made of, by columns: texts as places in a list of the different ones, times in s."""
+    sketches = np.array([np.quantile(used_pauses(run), QUANTILES) for run in campaign.runs])
+    return {
+        "campaign": campaign.plan.campaign,
+        "outcomes": {name: _numbers(runs[name]) for name in OUTCOMES if runs[name].notna().any()},
+        "phases": {name: _numbers(runs[name]) for name in (phase.removesuffix("_s") for phase in PHASES)},
+        "quantiles": list(QUANTILES),
+        "sketch": [_numbers(column) for column in sketches.T],
+        "factors": list(_factors(runs, cells)),
+        "run_id": runs["run_id"].tolist(),
+        "folder": runs["campaign"].tolist(),
+        "started_at": [round(float(one), 1) for one in runs["started_at"]],
+        "checkpoints": runs["checkpoints"].tolist(),
+        "failed": len(campaign.failures),
+    }
+
+
+def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
+    """Yield each factor that has two levels or more, in the order of its levels; cell and block are among them."""
+    yield _factor("cell", [cells.names[place].label for place in runs["cell"]], [name.label for name in cells.names])
+    first, last = list(runs.columns).index("quality_ok"), list(runs.columns).index("working_set_bytes")
+    for path in runs.columns[first + 1 : last]:
+        levels = list(dict.fromkeys(runs[path].sort_values(key=_order, na_position="last")))
+        texts = [level_text(path, level) for level in levels]
+        if len(set(texts)) > 1:
+            yield _factor(factor_text(path), [level_text(path, level) for level in runs[path]], texts)
+    yield _factor("block", [str(block) for block in runs["block"]], [str(one) for one in sorted(set(runs["block"]))])
+    quality = ["ok" if ok else "failed" for ok in runs["quality_ok"]]
+    if len(set(quality)) > 1:
+        yield _factor("quality", quality, ("ok", "failed"))
+
+
+def _order(column: pd.Series) -> pd.Series:
+    return column.astype(str) if column.dtype == object else column
+
+
+def _factor(name: str, values: Sequence[str], levels: Sequence[str]) -> dict[str, Any]:
+    places = {level: place for place, level in enumerate(dict.fromkeys(levels))}
+    return {"name": name, "levels": list(places), "of": [places[value] for value in values]}
+
+
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    """Return numbers with four significant digits; a missing one is null."""
+    return [None if not math.isfinite(one) else float(f"{one:.{_DIGITS}g}") for one in map(float, values)]

@@ -1,0 +1,204 @@
+"use strict";
+{
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const count = data.run_id.length, MOST_ROWS = 200;
+  const $ = (id) => document.getElementById(id);
+  const make = (tag, text, more) => Object.assign(document.createElement(tag), { textContent: text ?? "" }, more);
+  const IN_MS = new Set(["pause", "pause_mean", "pause_p95", "period"]);
+  const NAMES = { pause: "pause, median of a run", pause_mean: "pause, mean of a run", pause_p95: "pause, 95th percentile of a run",
+    dirty_pages: "dirty pages, median of a run", period: "time between checkpoints", paused_share: "share of time paused" };
+  const shown = (name, value) => value === null || value === undefined ? "\u2013"
+    : IN_MS.has(name) ? `${(1e3 * value).toPrecision(3)} ms` : Number(value.toPrecision(3)).toLocaleString("en");
+
+  // One dimension a factor: a filter then costs a set of levels, whatever the number of runs.
+  const runs = crossfilter(Array.from({ length: count }, (_, place) => place));
+  const factors = data.factors.map((factor) => {
+    const dimension = runs.dimension((place) => factor.of[place]);
+    return { ...factor, dimension, group: dimension.group(), kept: new Set(factor.levels.keys()), counts: [] };
+  });
+  let outcome = "pause", chosen = null;
+
+  const state = () => {
+    const words = factors.filter((factor) => factor.kept.size < factor.levels.length)
+      .map((factor) => `${encodeURIComponent(factor.name)}=${[...factor.kept].sort((a, b) => a - b).join(".")}`);
+    if (outcome !== "pause") words.push(`show=${outcome}`);
+    if (chosen !== null) words.push(`run=${data.run_id[chosen]}`);
+    return words.join("&");
+  };
+  const restore = (text) => {
+    const given = new Map(text.split("&").filter(Boolean).map((word) => {
+      const at = word.indexOf("=");
+      return [decodeURIComponent(word.slice(0, at)), word.slice(at + 1)];
+    }));
+    for (const factor of factors) {
+      const kept = (given.get(factor.name) ?? "").split(".").filter(Boolean).map(Number).filter((place) => place in factor.levels);
+      factor.kept = new Set(given.has(factor.name) ? kept : factor.levels.keys());
+    }
+    if (given.get("show") in data.outcomes) outcome = given.get("show"); else outcome = "pause";
+    const place = data.run_id.indexOf(given.get("run"));
+    chosen = place < 0 ? null : place;
+  };
+
+  const colours = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"];
+  const dark = matchMedia("(prefers-color-scheme: dark)");
+  const plots = {};
+  const wide = () => Math.max(280, $("strips").clientWidth - 2);
+  const drawPoints = (plot, kept) => {
+    const xs = plot.data[0], ys = plot.data[1], context = plot.ctx, size = Math.max(2, devicePixelRatio * (count > 2000 ? 1.5 : 2.5));
+    context.save();
+    for (let at = 0; at < xs.length; at += 1) {
+      if (ys[at] === null) continue;
+      const run = kept[at], mine = run === chosen;
+      context.fillStyle = mine ? (dark.matches ? "#fff" : "#000") : colours[cells.of[run] % colours.length];
+      context.beginPath();
+      context.arc(plot.valToPos(xs[at], "x", true), plot.valToPos(ys[at], "y", true), mine ? 2.5 * size : size, 0, 7);
+      context.fill();
+    }
+    context.restore();
+  };
+  const cells = factors[0];
+  const unit = () => IN_MS.has(outcome) ? " (ms)" : "";
+  const plotOf = (id, height, kept, xs, axis) => {
+    plots[id]?.destroy();
+    const ink = getComputedStyle(document.body).color, grid = getComputedStyle(document.body).getPropertyValue("--line");
+    const look = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, font: "11px system-ui" };
+    const values = data.outcomes[outcome], scale = IN_MS.has(outcome) ? 1e3 : 1;
+    const ys = kept.map((run) => values[run] === null ? null : scale * values[run]);
+    const plot = new uPlot({
+      width: wide(), height, cursor: { drag: { x: false, y: false }, points: { show: false } },
+      scales: { x: { time: false, ...axis.scale }, y: { range: (_, low, high) => [0, 1.08 * (high || 1)] } },
+      axes: [{ ...look, ...axis.look }, { ...look, size: 62, label: NAMES[outcome] + unit(), labelSize: 18, labelFont: "11px system-ui" }],
+      series: [{}, { paths: () => null, points: { show: false } }],
+      hooks: { draw: [(self) => drawPoints(self, kept)] },
+    }, [xs, ys], $(id));
+    plots[id] = plot;
+    // The nearest run to a click, within a finger's width.
+    plot.over.addEventListener("click", (event) => {
+      const box = plot.over.getBoundingClientRect();
+      let best = null, least = 24 * 24;
+      kept.forEach((run, at) => {
+        if (ys[at] === null) return;
+        const far = (plot.valToPos(xs[at], "x") - (event.clientX - box.left)) ** 2 + (plot.valToPos(ys[at], "y") - (event.clientY - box.top)) ** 2;
+        if (far < least) { least = far; best = run; }
+      });
+      if (best !== null) { chosen = best; update(); }
+    });
+  };
+
+  const draw = (kept) => {
+    const present = cells.levels.map((_, place) => place).filter((place) => cells.kept.has(place) && cells.counts[place] > 0);
+    const column = new Map(present.map((cell, place) => [cell, place]));
+    const seen = new Map();
+    const byCell = [...kept].sort((a, b) => column.get(cells.of[a]) - column.get(cells.of[b]) || a - b);
+    const xs = byCell.map((run) => {
+      const cell = cells.of[run], nth = seen.get(cell) ?? 0;
+      seen.set(cell, nth + 1);
+      return column.get(cell) + 0.6 * ((nth * 0.618034) % 1) - 0.3;
+    });
+    const sorted = xs.map((_, at) => at).sort((a, b) => xs[a] - xs[b]);
+    plotOf("strips", 300, sorted.map((at) => byCell[at]), sorted.map((at) => xs[at]), {
+      scale: { range: () => [-0.6, present.length - 0.4] },
+      look: { splits: () => present.map((_, place) => place), values: (_, at) => at.map((place) => String(place + 1)) },
+    });
+    $("key").textContent = present.map((cell, place) => `${place + 1}: ${cells.levels[cell]}`).join("; ");
+    const start = Math.min(...data.started_at);
+    const inTime = [...kept].sort((a, b) => data.started_at[a] - data.started_at[b]);
+    plotOf("timeline", 220, inTime, inTime.map((run) => (data.started_at[run] - start) / 3600), {
+      look: { label: "hours since the first run", labelSize: 18, labelFont: "11px system-ui", size: 34 },
+    });
+  };
+
+  const bars = (title, pairs) => {
+    const most = Math.max(...pairs.map(([, value]) => value ?? 0), 1e-12), box = make("div", "", { className: "bars" });
+    for (const [name, value] of pairs) {
+      const bar = make("div", "", { className: "bar" });
+      bar.style.width = `${100 * (value ?? 0) / most}%`;
+      const cell = make("div");
+      cell.append(bar);
+      box.append(make("div", name), cell, make("div", value === null ? "\u2013" : `${(1e3 * value).toPrecision(3)} ms`));
+    }
+    return [make("h2", title), box];
+  };
+  const tell = () => {
+    const box = $("run");
+    box.hidden = chosen === null;
+    box.replaceChildren();
+    if (chosen === null) return;
+    const folder = data.folder[chosen], path = `results/${folder}/runs/${data.run_id[chosen]}/`;
+    box.append(make("strong", `run ${data.run_id[chosen]}`), make("p", factors.map((one) => `${one.name}: ${one.levels[one.of[chosen]]}`).join(" \u00b7 ")));
+    box.append(make("p", `started ${new Date(1e3 * data.started_at[chosen]).toISOString().slice(0, 19).replace("T", " ")} UTC, ${data.checkpoints[chosen]} checkpoints after the warm-up`));
+    box.append(...bars("Phases, mean", Object.entries(data.phases).map(([name, values]) => [name, values[chosen]])));
+    box.append(...bars("Pause, quantiles of its checkpoints", data.quantiles.map((share, place) => [`${100 * share} %`, data.sketch[place][chosen]])));
+    const files = make("p", "files: ");
+    for (const name of ["run.json", "checkpoints.parquet", "qmp.jsonl", "primary/", "secondary/"]) files.append(make("code", path + name), " ");
+    box.append(files);
+  };
+
+  const table = (kept) => {
+    const values = data.outcomes[outcome];
+    const rows = [...kept].sort((a, b) => (values[b] ?? -1) - (values[a] ?? -1)).slice(0, MOST_ROWS);
+    $("heads").replaceChildren(...["run", ...factors.map((one) => one.name)].map((name) => make("th", name)), make("th", NAMES[outcome], { className: "n" }));
+    $("rows").replaceChildren(...rows.map((run) => {
+      const row = make("tr", "", { tabIndex: 0 });
+      row.dataset.run = data.run_id[run];
+      row.setAttribute("aria-selected", String(run === chosen));
+      row.append(make("td", data.run_id[run]), ...factors.map((one) => make("td", one.levels[one.of[run]])), make("td", shown(outcome, values[run]), { className: "n" }));
+      return row;
+    }));
+    $("more").textContent = kept.length > rows.length ? `The ${rows.length} with the most of ${kept.length}; filter to see others.` : "";
+  };
+
+  let took = 0;
+  const update = () => {
+    const began = performance.now();
+    for (const factor of factors) factor.dimension.filter((place) => factor.kept.has(place));
+    for (const factor of factors) {
+      factor.counts = factor.levels.map(() => 0);
+      for (const { key, value } of factor.group.all()) factor.counts[key] = value;
+      factor.boxes.forEach((box, place) => {
+        box.checked = factor.kept.has(place);
+        box.nextSibling.lastChild.textContent = ` ${factor.counts[place]}`;
+      });
+    }
+    const kept = runs.allFiltered();
+    $("count").textContent = `${kept.length} of ${count} runs` + (data.failed ? `, and ${data.failed} that failed` : "");
+    $("outcome").value = outcome;
+    draw(kept); table(kept); tell();
+    history.replaceState(null, "", `#${state()}`);
+    took = performance.now() - began;
+    document.body.dataset.took = took.toFixed(1);
+  };
+
+  for (const factor of factors) {
+    const box = make("fieldset");
+    box.append(make("legend", factor.name));
+    factor.boxes = factor.levels.map((level, place) => {
+      const label = make("label"), text = make("b", "");
+      text.style.fontWeight = "normal";
+      text.append(level, make("span", ""));
+      const check = make("input", null, { type: "checkbox" });
+      check.addEventListener("change", () => {
+        if (check.checked) factor.kept.add(place); else factor.kept.delete(place);
+        update();
+      });
+      label.append(check, text);
+      box.append(label);
+      return check;
+    });
+    $("filters").append(box);
+  }
+  for (const name of Object.keys(data.outcomes)) $("outcome").append(make("option", NAMES[name] ?? name, { value: name }));
+  $("outcome").addEventListener("change", () => { outcome = $("outcome").value; update(); });
+  $("reset").addEventListener("click", () => { restore(""); update(); });
+  const choose = (event) => {
+    const row = event.target.closest("tr[data-run]");
+    if (row && (event.type === "click" || event.key === "Enter")) { chosen = data.run_id.indexOf(row.dataset.run); update(); }
+  };
+  $("rows").addEventListener("click", choose);
+  $("rows").addEventListener("keydown", choose);
+  addEventListener("hashchange", () => { restore(location.hash.slice(1)); update(); });
+  addEventListener("resize", () => draw(runs.allFiltered()));
+  dark.addEventListener("change", () => draw(runs.allFiltered()));
+  restore(location.hash.slice(1));
+  update();
+}

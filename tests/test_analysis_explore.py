@@ -1,0 +1,197 @@
+"""The explorer of a FAKE campaign in a real browser: clicks filter, a run tells its files, nothing is fetched."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.fake_campaign import IDLE, Fake, write_campaign
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+from test_analysis_browser import FLAGS, PROGRAMS
+
+from analysis.commands import explore as command
+from analysis.report import explore
+from analysis.report.explore import MOST_RUNS, QUANTILES, TooManyRunsError, page
+
+VENDOR = Path(explore.__file__).parent / "vendor"
+in_browser = pytest.mark.skipif(not all(PROGRAMS.values()), reason="no chromium and chromedriver on this machine")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    fake = Fake(name="a<b>&c", mems=(1 << 29, 1 << 30), smps=(1, 2), workloads=(IDLE,), repeats=3, count=10, failed=1)
+    folder = write_campaign(tmp_path_factory.mktemp("results"), fake)
+    assert command.main([str(folder)]) == 0
+    return folder / "report" / "explore.html"
+
+
+def held(path: Path) -> dict[str, object]:
+    found = re.search(r'<script id="data" type="application/json">(.*?)</script>', path.read_text(), re.DOTALL)
+    assert found
+    tree: dict[str, object] = json.loads(found[1])
+    return tree
+
+
+def test_the_libraries_are_what_their_hashes_say_and_small() -> None:
+    lines = [line.split() for line in (VENDOR / "SHA256SUMS").read_text().splitlines() if not line.startswith("#")]
+    assert {name for _, name in lines} == {one.name for one in VENDOR.iterdir()} - {"SHA256SUMS"}
+    assert all(hashlib.sha256((VENDOR / name).read_bytes()).hexdigest() == digest for digest, name in lines)
+    assert sum(one.stat().st_size for one in VENDOR.glob("*.js")) < 70_000
+
+
+def test_the_page_holds_every_run_and_no_raw_checkpoint(path: Path) -> None:
+    tree = held(path)
+    stored = {one.name for one in (path.parents[1] / "runs").iterdir()}
+    assert set(tree["run_id"]) == stored  # type: ignore[call-overload]
+    assert [len(column) for column in tree["sketch"]] == [len(stored)] * len(QUANTILES)  # type: ignore[attr-defined]
+    assert tree["failed"] == 1
+    assert "http://" not in path.read_text().replace("http://www.w3.org", "")
+
+
+def many(count: int) -> dict[str, object]:
+    """Return an INVENTED payload of so many runs."""
+    rng = np.random.default_rng(1)
+    numbers = lambda: [float(f"{one:.4g}") for one in 0.05 * np.exp(0.3 * rng.standard_normal(count))]  # noqa: E731
+    factor = lambda name, levels: {  # noqa: E731
+        "name": name,
+        "levels": [f"{name} {place}" for place in range(levels)],
+        "of": rng.integers(0, levels, count).tolist(),
+    }
+    return {
+        "campaign": "invented",
+        "outcomes": {name: numbers() for name in explore.OUTCOMES},
+        "phases": {name: numbers() for name in ("request", "stop", "prepare", "save", "deliver", "load", "resume")},
+        "quantiles": list(QUANTILES),
+        "sketch": [numbers() for _ in QUANTILES],
+        "factors": [factor("cell", 48), factor("RAM", 4), factor("vCPUs", 3), factor("transport", 4)],
+        "run_id": [f"{one:012x}" for one in range(count)],
+        "folder": ["invented"] * count,
+        "started_at": [1.7e9 + 30.0 * one for one in range(count)],
+        "checkpoints": [50] * count,
+        "failed": 0,
+    }
+
+
+def test_ten_thousand_runs_stay_below_3_mb() -> None:
+    assert len(page(many(MOST_RUNS), "KVM").encode()) <= 3_000_000
+
+
+def test_more_runs_than_a_page_holds_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(explore, "MOST_RUNS", 1)
+    folder = write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6))
+    assert command.main([str(folder)]) == TooManyRunsError.exit_code
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
+    options = webdriver.ChromeOptions()
+    options.binary_location = str(PROGRAMS["chromium"])
+    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    service = webdriver.ChromeService(executable_path=str(PROGRAMS["chromedriver"]))
+    driver = webdriver.Chrome(options=options, service=service)
+    try:
+        yield driver
+    finally:
+        driver.quit()
+
+
+def show(browser: webdriver.Chrome, path: Path, fragment: str = "", width: int = 1200, scheme: str = "light") -> None:
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride",
+        {"width": width, "height": 900, "deviceScaleFactor": 1, "mobile": width < 600},
+    )
+    features = [{"name": "prefers-color-scheme", "value": scheme}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": features})
+    browser.get("about:blank")
+    browser.get(path.as_uri() + fragment)
+
+
+def count(browser: webdriver.Chrome) -> str:
+    return browser.find_element(By.ID, "count").text
+
+
+def drawn(browser: webdriver.Chrome, place: str) -> int:
+    """Return how many pixels of a plot are not its background."""
+    script = """const canvas = document.querySelector(arguments[0] + ' canvas');
+        const image = canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height);
+        return new Uint32Array(image.data.buffer).filter((pixel) => pixel !== 0).length"""
+    return int(browser.execute_script(script, place))
+
+
+@in_browser
+def test_a_click_filters_everything_and_the_address_keeps_it(browser: webdriver.Chrome, path: Path) -> None:
+    show(browser, path)
+    assert count(browser) == "11 of 11 runs, and 1 that failed"
+    before = [drawn(browser, place) for place in ("#strips", "#timeline")]
+    box = browser.find_element(By.XPATH, "//fieldset[legend='vCPUs']//label[contains(., '2 vCPUs')]/input")
+    box.click()
+    assert count(browser).startswith("5 of 11 runs")
+    rows = browser.find_elements(By.CSS_SELECTOR, "#rows tr")
+    assert len(rows) == 5
+    assert all("2 vCPUs" not in row.text for row in rows)
+    after = [drawn(browser, place) for place in ("#strips", "#timeline")]
+    assert all(one != other for one, other in zip(before, after, strict=True))
+    fragment = "#" + browser.current_url.partition("#")[2]
+    show(browser, path, fragment)
+    assert count(browser).startswith("5 of 11 runs")
+    browser.find_element(By.ID, "reset").click()
+    assert count(browser).startswith("11 of 11 runs")
+
+
+@in_browser
+def test_a_click_on_a_run_shows_its_phases_quantiles_and_files(browser: webdriver.Chrome, path: Path) -> None:
+    show(browser, path)
+    row = browser.find_element(By.CSS_SELECTOR, "#rows tr")
+    run_id = str(row.get_attribute("data-run"))
+    row.click()
+    text = browser.find_element(By.ID, "run").text
+    assert f"/runs/{run_id}/checkpoints.parquet" in text
+    assert "save" in text
+    assert "95 %" in text
+    assert f"run={run_id}" in browser.current_url
+
+
+@in_browser
+def test_a_click_on_a_point_finds_its_run(browser: webdriver.Chrome, path: Path) -> None:
+    show(browser, path)
+    script = """const over = document.querySelector('#timeline .u-over'), box = over.getBoundingClientRect();
+        for (let x = 0; x < box.width; x += 20) for (let y = 0; y < box.height; y += 20) {
+            const place = { clientX: box.left + x, clientY: box.top + y, bubbles: true };
+            document.querySelector('#timeline .u-over').dispatchEvent(new MouseEvent('click', place));
+            if (!document.getElementById('run').hidden) return;
+        }"""
+    browser.execute_script(script)
+    assert browser.find_element(By.ID, "run").is_displayed()
+
+
+@in_browser
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", [390, 1200])
+def test_no_width_and_no_scheme_breaks_it(browser: webdriver.Chrome, path: Path, width: int, scheme: str) -> None:
+    show(browser, path, width=width, scheme=scheme)
+    assert browser.execute_script("return document.documentElement.scrollWidth") <= width
+    paper = browser.execute_script("return getComputedStyle(document.body).backgroundColor")
+    assert paper == ("rgb(255, 255, 255)" if scheme == "light" else "rgb(22, 22, 22)")
+    assert browser.find_element(By.TAG_NAME, "h1").text == "a<b>&c: runs to explore"
+    assert browser.get_log("browser") == []
+
+
+@in_browser
+def test_a_filter_on_ten_thousand_runs_is_quick(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    large = tmp_path / "large.html"
+    large.write_text(page(many(MOST_RUNS), "KVM"), encoding="utf-8")
+    show(browser, large)
+    spent = []
+    for box in browser.find_elements(By.XPATH, "//fieldset[legend='RAM' or legend='vCPUs']//input")[:7]:
+        box.click()
+        spent.append(float(browser.execute_script("return Number(document.body.dataset.took)")))
+    # The fastest of several: a machine that also does other things is no slower page.
+    assert min(spent) < 100
