@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 ALONE := "not pair and not provisioned"
 PAIRS := "pair or provisioned"
-.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs reference lock clean
+.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs docs-site release reference lock clean
 
 setup: .venv/.done
 
@@ -53,9 +53,20 @@ reference:
 	cd $(CAMPAIGN) && tar cf - plan.json ledger.jsonl index.csv runs/*/run.json runs/*/checkpoints.parquet \
 		| tar xf - -C $(CURDIR)/results/reference --one-top-level=$(notdir $(CAMPAIGN))
 
+# The site of docs/, static files in site/; a link that leads nowhere fails it.
+docs-site: setup
+	$(PY) -m mkdocs build --strict -q
+
+# What a release is made of, in dist/, checked: the tag is the version, so a tree without one is refused.
+release: setup
+	git describe --exact-match --match 'v[0-9]*' --dirty
+	sh tests/release.sh
+
 lock: setup
 	$(PY) -m piptools compile -q --extra dev --generate-hashes --allow-unsafe --no-strip-extras --no-emit-index-url \
 		--no-emit-trusted-host --no-emit-find-links --no-header -o requirements.txt pyproject.toml
+	$(PY) -m piptools compile -q --extra release --generate-hashes --allow-unsafe --no-strip-extras --no-emit-index-url \
+		--no-emit-trusted-host --no-emit-find-links --no-header -o requirements-release.txt pyproject.toml
 
 clean:
 	rm -rf .venv

@@ -17,6 +17,7 @@ from test_analysis_browser import FLAGS, PROGRAMS
 
 from analysis.commands import explore as command
 from analysis.report import explore
+from analysis.report.build import build_report
 from analysis.report.explore import MOST_RUNS, QUANTILES, TooManyRunsError, page
 
 VENDOR = Path(explore.__file__).parent / "vendor"
@@ -195,3 +196,9 @@ def test_a_filter_on_ten_thousand_runs_is_quick(browser: webdriver.Chrome, tmp_p
         spent.append(float(browser.execute_script("return Number(document.body.dataset.took)")))
     # The fastest of several: a machine that also does other things is no slower page.
     assert min(spent) < 100
+
+
+def test_the_report_links_to_it_and_brings_it_along(tmp_path: Path) -> None:
+    report = build_report([write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6))])
+    assert 'href="explore.html"' in report.read_text()
+    assert (report.parent / "explore.html").is_file()

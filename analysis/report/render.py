@@ -17,6 +17,7 @@ from analysis.plots.forest import NAME as FOREST
 from analysis.report import answer, trust
 from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
+from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
 from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
 
@@ -53,6 +54,7 @@ def render(
         "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "forest": shown.pop(FOREST, None),
         "figures": list(shown.values()),
+        "explorer": len(results.campaign.runs) <= MOST_RUNS,
         "skipped": [(one.name.replace("_", " "), one.why) for one in skipped],
         **_opening(results),
         **answer.context(results),

@@ -65,7 +65,7 @@
     const values = data.outcomes[outcome], scale = IN_MS.has(outcome) ? 1e3 : 1;
     const ys = kept.map((run) => values[run] === null ? null : scale * values[run]);
     const plot = new uPlot({
-      width: wide(), height, cursor: { drag: { x: false, y: false }, points: { show: false } },
+      width: wide(), height, cursor: { drag: { x: false, y: false, click: () => {} }, points: { show: false } },
       scales: { x: { time: false, ...axis.scale }, y: { range: (_, low, high) => [0, 1.08 * (high || 1)] } },
       axes: [{ ...look, ...axis.look }, { ...look, size: 62, label: NAMES[outcome] + unit(), labelSize: 18, labelFont: "11px system-ui" }],
       series: [{}, { paths: () => null, points: { show: false } }],

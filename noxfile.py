@@ -1,0 +1,16 @@
+"""``nox -s tests-3.13``: the tests that need no QEMU, under each Python that this machine has."""
+
+from __future__ import annotations
+
+import nox
+
+nox.options.error_on_missing_interpreters = False
+nox.options.default_venv_backend = "venv"
+
+
+@nox.session(python=["3.11", "3.12", "3.13", "3.14"])
+def tests(session: nox.Session) -> None:
+    """Install what a user gets, the newest of everything, and run the tests; ``-- -k NAME`` picks some."""
+    session.install("-e", ".[dev]")
+    chosen = session.posargs or ["-n", "auto", "--dist", "loadfile", "-m", "not pair and not provisioned"]
+    session.run("python", "-m", "pytest", "-q", *chosen)

@@ -1,0 +1,13 @@
+#!/bin/sh
+# Builds dist/ from the tree as it is, and checks it: metadata, contents of the wheel, and a bill of materials from the lock.
+set -eu
+cd "$(dirname "$0")/.."
+rm -rf dist build .venv-release
+python3 -m venv .venv-release
+.venv-release/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-release.txt
+.venv/bin/python -m build -q --no-isolation
+.venv-release/bin/python -m twine check --strict dist/*
+.venv/bin/python -m pytest -q tests/test_wheel.py -m "not pair"
+.venv-release/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+rm -rf .venv-release build
+ls -l dist
