@@ -68,6 +68,16 @@ BEAT = Event("pci_cfg_write", r" (\S+) \S+ @0x([0-9a-f]{1,4}) <- 0x([0-9a-f]{1,8
 """A write to a device's configuration: by which the bare guest beats (``bench/guest/bare/beat.c``). Its alone: firmware
 makes many while it boots."""
 
+SAVES_BEGINS, SAVES_ENDS = "savevm_section_start", "savevm_section_end"
+LOADS_BEGINS, LOADS_NEXT = "qemu_loadvm_state_section_startfull", "qemu_loadvm_state_section"
+DEVICES = (
+    Event(SAVES_BEGINS, r" ([^,]{1,80}), section_id [0-9]{1,10}"),
+    Event(SAVES_ENDS, r" ([^,]{1,80}), section_id [0-9]{1,10} -> -?[0-9]{1,10}"),
+    Event(LOADS_BEGINS, r" [0-9]{1,10}\((.{1,80})\) [0-9]{1,10} [0-9]{1,10}"),
+    Event(LOADS_NEXT, r" [0-9]{1,10}"),
+)
+"""A device's state saved on the primary and loaded on the secondary; read where ``trace=devices`` asked for it."""
+
 NEEDED = tuple(event.name for event in EVENTS if event.needed)
 """The events without which nothing is measured."""
 

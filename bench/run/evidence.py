@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
-from bench.format.phases import BEAT, PRIMARY, SECONDARY
+from bench.format.phases import BEAT, DEVICES, PRIMARY, SECONDARY
 from bench.host.clock import SAME_CLOCK, Clocks
 from bench.logs import log_exists, read_log
 from bench.measure.beats import Seen, read_beats, seen_by_guest
 from bench.measure.checkpoints import Assembly, assemble
+from bench.measure.devices import DEVICE_EVENTS, device_figures
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import Gap
@@ -50,12 +52,14 @@ class Evidence:
         client_columns: of ``client.parquet``, ``None`` without a client.
         client: the client's figures, ``None`` without a client.
         quality: the verdict.
+        devices: what each device's state cost, where that was traced.
     """
 
     columns: dict[str, list[Any]]
     client_columns: dict[str, list[Any]] | None
     client: dict[str, Any] | None
     quality: Quality
+    devices: dict[str, Any] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -146,7 +150,21 @@ def gather(
         timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
         seen=seen,
     )
-    return Evidence(columns, answers, figures, quality)
+    return Evidence(columns, answers, figures, quality, _devices(folder, cell))
+
+
+def _devices(folder: Path, cell: Cell) -> dict[str, Any]:
+    """Return what single devices cost, where the cell asked for their events."""
+    globs = (*cell.trace.events, *cell.trace.optional)
+    if not any(fnmatchcase(event.name, glob) for event in DEVICES for glob in globs):
+        return {}
+    # Read apart from what checkpoints are assembled from: a damaged line of a device must cost no checkpoint.
+    traces = {}
+    for side, events in DEVICE_EVENTS.items():
+        path = folder / side / "trace.log"
+        traces[side] = read_trace(path, EVENTS[side] | events) if log_exists(path) else None
+    primary = traces[PRIMARY]
+    return device_figures(primary, traces[SECONDARY]) if primary is not None else {}
 
 
 def _seen(folder: Path, cell: Cell, assembly: Assembly) -> tuple[Seen, ...]:

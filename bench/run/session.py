@@ -173,6 +173,7 @@ def _store(
         "clocks": notes.clocks.to_json(),
         "transport": notes.transport,
         "workload": {"name": cell.workload.name, **notes.workload},
+        **({"devices": evidence.devices} if evidence.devices else {}),
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
         "early_checkpoints": notes.early,
