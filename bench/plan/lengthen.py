@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from bench.plan.plan import make_plan
 
 if TYPE_CHECKING:
     from bench.plan.plan import Plan
+
+
+_FOLLOWS = {"cells", "runs", "repeats", "looks"}
+"""What of a plan is not an input that all its runs share."""
 
 
 def first_blocks(plan: Plan, blocks: int) -> Plan:
@@ -18,16 +22,9 @@ def first_blocks(plan: Plan, blocks: int) -> Plan:
 
 def with_blocks(plan: Plan, blocks: int) -> Plan:
     """Return a plan with so many blocks: its runs, and those that come after them."""
-    longer = make_plan(
-        plan.campaign,
-        [one.cell for one in plan.cells],
-        repeats=blocks,
-        seed=plan.seed,
-        qemu=plan.qemu,
-        guest=plan.guest,
-        nodelay_sha256=plan.nodelay_sha256,
-    )
-    return replace(plan, repeats=blocks, runs=longer.runs)
+    inputs = {one.name: getattr(plan, one.name) for one in fields(plan) if one.name not in _FOLLOWS}
+    longer = make_plan(cells=[one.cell for one in plan.cells], repeats=blocks, **inputs)
+    return replace(longer, looks=plan.looks)
 
 
 def looked(plan: Plan, blocks: int) -> Plan:
