@@ -68,7 +68,7 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
 
 def _lines(told: dict[str, Any], block_s: float) -> Iterator[str]:
     if not told["sees"]:
-        yield f"{_NOTHING}no earlier campaign on this machine, under this accelerator and transport, has two runs of a cell"
+        yield f"{_NOTHING}no earlier campaign on this machine, under this accelerator and transport, repeats a cell"
         return
     by_id: dict[str, list[str]] = {}
     for one in told["sees"]:
