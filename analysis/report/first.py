@@ -161,7 +161,11 @@ def _sure(results: Results, asked: Sequence[Finding]) -> str:
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
     wrong = "a false yes comes up in at most 5 of 100 such campaigns, a false no in as many"
-    level = f" (this look has {100 * level_of(plan):.2g} % of its own)" if len(plan.looks) > 1 else ""
+    level = (
+        f" (the level of this look is {100 * level_of(plan):.2g} %; brackets are 90 % intervals of it by itself)"
+        if len(plan.looks) > 1
+        else ""
+    )
     return f"{said}; {wrong}, all looks and all questions together{level}."
 
 
