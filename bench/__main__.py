@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import signal
 import sys
@@ -87,10 +88,15 @@ def _arguments(words: Sequence[str]) -> Iterator[None]:
         sys.argv = kept
 
 
+def _spelled(word: str) -> str:
+    """Return a word as the configuration has it: ``qemu`` is one value, so that nothing can be below it."""
+    return re.sub(r"^(\+*)qemu\.secondary=", r"\1qemu_secondary=", word)
+
+
 def main() -> int:
     """Run the command line and return its exit status; a traceback is shown for our own bugs only."""
     # A campaign is always a sweep; without the flag Hydra's parser takes overrides on both sides of where it stood.
-    words = [word for word in sys.argv[1:] if word not in {"-m", "--multirun", *_VERBOSE}]
+    words = [_spelled(word) for word in sys.argv[1:] if word not in {"-m", "--multirun", *_VERBOSE}]
     if _VERBOSE.intersection(sys.argv[1:]):
         log_to_terminal()
     # A path that is no UTF-8 is written as escapes into the plan, as it is to the terminal.

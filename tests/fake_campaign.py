@@ -66,6 +66,9 @@ class FakePrepared:
     cells: tuple[Cell, ...]
     assets: dict[str, Any]
 
+    def assets_of(self, cell: Cell) -> Any:
+        return self.assets[cell.qemu]
+
 
 @dataclass
 class FakeSession:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from bench.config.model import Cache, CacheLevel, Cell, Checkpoint, Cpu, Devices
 from bench.host.links import planned_addresses
 from bench.pair.argv import cpu_option, primary_argv, secondary_argv
 from bench.pair.features import MODERN, Features
-from bench.pair.spec import PairSpec, Ports, planned_spec
+from bench.pair.spec import PairSpec, Ports, Second, planned_spec
+from bench.provision.qemu import Binary
 from bench.workload.dirty import Dirty
 from bench.workload.http import Http
 from bench.workload.idle import Idle
@@ -94,3 +96,19 @@ def test_an_unset_cache_size_is_not_written() -> None:
     assert machine == (
         "pc,smp-cache.0.cache=l2,smp-cache.0.topology=core,smp-cache.1.cache=l3,smp-cache.1.topology=socket"
     )
+
+
+def test_two_binaries_are_each_told_in_their_own_words_and_run_one_machine() -> None:
+    """A rolling upgrade: the new primary, the secondary as it still is."""
+    old = Features("reconnect=1", ("x-colo",), smp_cache=False, trace_events=frozenset(), machines=("pc-7.2",))
+    binary = Binary(("/old/qemu",), ("/old/img",), (), Path("/old/qemu"), "1" * 64, "7.2", "path")
+    cell = Cell(mem="1G", smp=1, accel="kvm", workload=Idle(), qemu="11.1", qemu_secondary="7.2")
+    new = replace(MODERN, machines=("pc-11.1", "pc-7.2"))
+    mixed = spec(cell, new, second=Second(binary, old))
+    first, second = primary_argv(mixed), secondary_argv(mixed)
+    assert first[: first.index("-accel")] == ("qemu-system-x86_64", "-machine", "pc-7.2")
+    assert second[: second.index("-accel")] == ("/old/qemu", "-machine", "pc-7.2")
+    assert "-sandbox" in first
+    assert "-sandbox" not in second
+    assert any(word.endswith(",reconnect=1") for word in second)
+    assert mixed.capabilities == ("x-colo", "return-path")

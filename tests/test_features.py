@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from bench.pair.features import (
     Features,
     _has_type,
     _sandbox,
+    common_machine,
     known_events,
     missing_parts,
     reconnect_option,
@@ -125,3 +127,24 @@ def test_the_log_of_a_failed_probe_is_kept_and_named(tmp_path: Path, monkeypatch
     kept = tmp_path / "cache/failed-probe/colo/stderr.log"
     assert caught.value.logs == (kept, tmp_path / "elsewhere.log")
     assert kept.read_text() == "Assertion failed\n"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "machine"),
+    [
+        (("pc-11.1", "pc-10.0", "pc-7.2"), ("pc-10.0", "pc-7.2", "pc-5.2"), "pc-10.0"),
+        (("pc-7.2", "pc-5.2"), ("pc-11.1", "pc-10.0", "pc-7.2"), "pc-7.2"),
+        (("pc-7.2",), ("pc-7.2",), "pc-7.2"),
+    ],
+)
+def test_two_binaries_run_the_machine_that_both_know(
+    first: tuple[str, ...], second: tuple[str, ...], machine: str
+) -> None:
+    assert common_machine(replace(MODERN, machines=first), replace(MODERN, machines=second)) == machine
+
+
+def test_binaries_too_far_apart_have_no_machine_in_common() -> None:
+    far = replace(MODERN, machines=("pc-11.1", "pc-10.0")), replace(MODERN, machines=("pc-5.2",))
+    with pytest.raises(HostError, match=r"pc-11\.1 and pc-5\.2") as caught:
+        common_machine(*far)
+    assert caught.value.cause == "machine-missing"

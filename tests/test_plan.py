@@ -14,7 +14,7 @@ from bench.config.factors import identity
 from bench.config.model import Checkpoint, Deadlines, Pinning, Tune
 from bench.errors import ConfigError, StoreError
 from bench.guest.loading import KERNEL_ARGUMENTS
-from bench.plan.plan import Plan, blocks, digest, extent, make_plan, parse_plan, plan_json
+from bench.plan.plan import Plan, QemuBuild, blocks, digest, extent, make_plan, parse_plan, plan_json
 
 CELLS = [make_cell(mem, smp) for mem in ("256M", "512M") for smp in (1, 2)]
 
@@ -138,3 +138,12 @@ def test_a_tuning_defines_a_run_and_one_that_changes_nothing_is_not_in_the_plan(
     tuned = plan([cell.model_copy(update={"tune": Tune(pinning=Pinning(primary="0"))}) for cell in CELLS])
     assert {run.run_id for run in plan().runs}.isdisjoint(run.run_id for run in tuned.runs)
     assert parse_plan(plan_json(tuned)) == tuned
+
+
+def test_the_secondarys_binary_counts_by_its_hash_and_only_where_it_is_another() -> None:
+    def run_id(other: str | None, sha256: str = "b" * 64) -> str:
+        cells = [make_cell("1G", qemu="11.1", qemu_secondary=other)]
+        builds = {"11.1": QemuBuild("11.1.3", "a" * 64, "archive"), "10.0": QemuBuild("10.0.13", sha256, "archive")}
+        return make_plan("c", cells, repeats=1, seed=1, qemu=builds, guest=GUEST).runs[0].run_id
+
+    assert len({run_id(None), run_id("10.0"), run_id("10.0", "c" * 64)}) == 3

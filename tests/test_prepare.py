@@ -38,7 +38,9 @@ class Machine:
             "probe_features": self.features,
             "cached_kvm": lambda _binary, _guest: None,
             "probe_kvm": lambda _binary, _guest: self.note("kvm") or self.kvm,
-            "probe_colo": lambda _binary, _guest, accel, _say: self.note("colo", accel) or self.colo,
+            "probe_colo": lambda _binary, _guest, accel, _say, second: (
+                self.note("colo", accel, *(("second",) if second else ())) or self.colo
+            ),
             "preflight": self.preflight,
             "_try_hosts": self.hosts,
         }
@@ -155,3 +157,15 @@ def test_only_what_a_cell_needs_is_built(machine: Machine, tmp_path: Path) -> No
     assert assets.pair_binary(nodelay).argv[:2] == ("preload", "/lib.so")
     assert assets.pair_binary(make_cell()).argv == ("qemu-system-x86_64",)
     assert assets.watch == {"primary"}
+
+
+def test_a_pair_of_two_binaries_is_probed_as_one_and_both_are_found(machine: Machine, tmp_path: Path) -> None:
+    cell = make_cell("256M", accel="tcg", qemu="11.1", qemu_secondary="10.0")
+    prepared = machine.prepare(tmp_path, cell)
+    assert [what for what in machine.asked if what[0] in {"qemu", "colo"}] == [
+        ("qemu", "11.1"),
+        ("qemu", "10.0"),
+        ("colo", "tcg", "second"),
+    ]
+    assert prepared.assets_of(cell).second.features == FEATURES
+    assert prepared.assets_of(make_cell("256M", accel="tcg", qemu="10.0", qemu_secondary="10.0")).second is None

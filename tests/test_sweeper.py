@@ -143,3 +143,11 @@ def test_a_hypothesis_that_the_cells_cannot_decide_is_refused_before_the_first_b
     done = bench("experiment=size_sweep", "mem=1G", "dry_run=true")
     assert done.returncode == 2
     assert "hypothesis H1_total: mem does not take the levels that it compares" in done.stderr
+
+
+def test_the_secondarys_binary_is_a_factor_of_its_own(bench: Bench) -> None:
+    done = bench("-m", "qemu=11.1", "qemu.secondary=10.0,11.1", "mem=256M", "smp=1", "accel=tcg", "dry_run=true")
+    assert sorted(labels(done)) == [
+        "256 MiB · 1 vCPU · idle · tcp · qemu_secondary=10.0",
+        "256 MiB · 1 vCPU · idle · tcp · qemu_secondary=11.1",
+    ], done.stderr

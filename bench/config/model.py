@@ -74,6 +74,9 @@ _QEMU_NAME = re.compile(
 )
 """A release, a build from source, or what a plan calls a binary that was given by its path: version and hash."""
 
+Qemu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)]
+"""What the configuration calls a QEMU."""
+
 _SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
 _BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
@@ -219,6 +222,7 @@ class Deadlines(Frozen):
 class Cell(Frozen):
     """One configuration of the pair: everything that makes one cell differ from another.
 
+    ``qemu_secondary`` is the secondary's binary where it is not the primary's: a rolling upgrade.
     ``accel`` may be ``auto`` here; the plan holds what it was resolved to. ``replica`` is a name that changes nothing:
     cells that differ in it alone are measured as two, which shows how far apart equals come out (an A/A control).
     ``scenario`` is what happens in a run, one of :mod:`bench.scenario`.
@@ -228,7 +232,8 @@ class Cell(Frozen):
     smp: Annotated[Whole, Field(ge=1, le=255)]
     guest: Annotated[Kind, LATER] = "linux"
     accel: Literal["auto", "kvm", "tcg"] = "auto"
-    qemu: Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)] = "provisioned"
+    qemu: Qemu = "provisioned"
+    qemu_secondary: Annotated[Qemu | None, LATER] = None
     cpu: Cpu = Cpu()
     devices: Devices = Devices()
     workload: SerializeAsAny[Annotated[Workload, BeforeValidator(build_workload)]]
@@ -246,6 +251,11 @@ class Cell(Frozen):
         """Return the events to switch on: those asked for, and the one that shows the bare guest's beats."""
         beats = (BEAT.name,) if self.guest == "bare" else ()
         return Trace(events=self.trace.events, optional=(*self.trace.optional, *beats))
+
+    @property
+    def binaries(self) -> tuple[str, ...]:
+        """Return what the configuration calls the pair's binaries, the primary's first, each once."""
+        return tuple(dict.fromkeys(filter(None, (self.qemu, self.qemu_secondary))))
 
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:

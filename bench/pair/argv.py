@@ -27,8 +27,8 @@ Argv = tuple[str, ...]
 def primary_argv(spec: PairSpec) -> Argv:
     """Return the primary's whole command line."""
     return (
-        *spec.qemu,
-        *_machine(spec),
+        *spec.program("primary"),
+        *_machine(spec, "primary"),
         *_monitors(spec, "primary"),
         *_netdev(spec, forward=True),
         *_primary_network(spec),
@@ -39,8 +39,8 @@ def primary_argv(spec: PairSpec) -> Argv:
 def secondary_argv(spec: PairSpec) -> Argv:
     """Return the secondary's whole command line."""
     return (
-        *spec.qemu,
-        *_machine(spec),
+        *spec.program("secondary"),
+        *_machine(spec, "secondary"),
         *_monitors(spec, "secondary"),
         *_netdev(spec, forward=False),
         *_secondary_network(spec),
@@ -53,7 +53,7 @@ def native_argv(spec: PairSpec) -> Argv:
     """Return the command line of the same machine without COLO: its network and its disk are joined to nothing."""
     return (
         *spec.qemu,
-        *_machine(spec),
+        *_machine(spec, "primary"),
         *_monitors(spec, "primary"),
         *_netdev(spec, forward=True),
         *("-drive", f"if={spec.cell.devices.disk},id=colo-disk0,file.filename=primary.qcow2,driver=qcow2"),
@@ -83,7 +83,7 @@ def machine_argv(spec: PairSpec) -> Argv:
     quiet = ("-display", "none", "-monitor", "none", "-serial", "none", "-parallel", "none")
     return (
         *spec.qemu,
-        *_machine(spec),
+        *_machine(spec, "primary"),
         *quiet,
         *("-qmp", "unix:qmp.sock,server=on,wait=off"),
         *_netdev(spec, forward=False),
@@ -101,11 +101,11 @@ def cpu_option(cell: Cell) -> str:
     return ",".join((cell.cpu.model, *cell.cpu.features, *l3))
 
 
-def _machine(spec: PairSpec) -> Argv:
-    cell = spec.cell
+def _machine(spec: PairSpec, side: str) -> Argv:
+    cell, sandbox = spec.cell, spec.understood(side).sandbox
     usb = ("-device", "piix3-usb-uhci", "-device", "usb-tablet") if cell.devices.usb_tablet else ()
     return (
-        *("-machine", ",".join(("pc", *_smp_caches(cell)))),
+        *("-machine", ",".join((spec.machine, *_smp_caches(cell)))),
         *("-accel", accelerator(cell)),
         *("-cpu", cpu_option(cell)),
         *("-m", f"{cell.mem >> 20}M"),
@@ -114,7 +114,7 @@ def _machine(spec: PairSpec) -> Argv:
         *usb,
         *(() if cell.devices.vga == "std" else ("-vga", cell.devices.vga)),
         *("-no-reboot", "-S", "-msg", "timestamp=on"),
-        *(("-sandbox", spec.features.sandbox) if spec.features.sandbox else ()),
+        *(("-sandbox", sandbox) if sandbox else ()),
     )
 
 
@@ -181,7 +181,7 @@ def _primary_network(spec: PairSpec) -> Argv:
 
 
 def _secondary_network(spec: PairSpec) -> Argv:
-    reconnect = f",{spec.features.reconnect}"
+    reconnect = f",{spec.understood('secondary').reconnect}"
     return (
         *_client("red0", spec.address(PRIMARY, Link.COMPARE), spec.ports.mirror, reconnect),
         *_client("red1", spec.address(PRIMARY, Link.COMPARE), spec.ports.compare, reconnect),

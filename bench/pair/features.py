@@ -41,6 +41,7 @@ class Features:
         trace_events: every trace event that can be switched on.
         missing: what COLO needs and the binary lacks, in words.
         sandbox: the value of ``-sandbox``; empty where the binary was built without.
+        machines: the names of its machines, the one that it calls ``pc`` first.
     """
 
     reconnect: str
@@ -49,6 +50,7 @@ class Features:
     trace_events: frozenset[str]
     missing: tuple[str, ...] = ()
     sandbox: str = ""
+    machines: tuple[str, ...] = ()
 
 
 MODERN = Features(
@@ -120,6 +122,24 @@ def known_events(trace: Trace, features: Features) -> tuple[tuple[str, ...], tup
     return tuple(sorted(chosen)), tuple(missing)
 
 
+def common_machine(first: Features, second: Features) -> str:
+    """Return a machine that two binaries both know, the one that either calls ``pc``.
+
+    Raises:
+        HostError: there is none, so that no guest can move from one to the other.
+    """
+    known = set(first.machines) & set(second.machines)
+    for name in (*first.machines[:1], *second.machines[:1]):
+        if name in known:
+            return name
+    own = " and ".join(one.machines[0] if one.machines else "none" for one in (first, second))
+    raise HostError(
+        f"the two QEMUs have no machine in common: their pc is {own}",
+        cause="machine-missing",
+        hint="choose releases that are nearer to each other",
+    )
+
+
 async def probe_features(binary: Binary, host: Host = HERE) -> Features:
     """Start the binary without a machine and ask it.
 
@@ -157,6 +177,7 @@ async def _ask(execute: Any) -> Features:
         reconnect=reconnect_option(schema),
         colo_capabilities=await _colo_capabilities(execute, capabilities),
         smp_cache=await _has_smp_cache(execute, machines),
+        machines=tuple(one["name"] for one in sorted(machines, key=lambda one: one.get("alias") != "pc")),
         trace_events=frozenset(event["name"] for event in events if event["state"] != "unavailable"),
         missing=missing_parts(schema, objects, capabilities),
         sandbox=await _sandbox(execute),

@@ -20,7 +20,7 @@ from bench.pair.explain import explained
 from bench.pair.procedure import colo_steps
 from bench.pair.process import Process, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
-from bench.pair.spec import PairSpec, Ports
+from bench.pair.spec import PairSpec, Ports, Second
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -152,6 +152,7 @@ async def open_pair(
     folder: Path,
     *,
     sides: Mapping[str, Side] = COLO,
+    second: Second | None = None,
     watch: frozenset[str] = frozenset(),
     announce: Callable[[str], None] = lambda _: None,
 ) -> AsyncIterator[Pair]:
@@ -164,6 +165,7 @@ async def open_pair(
         features: what the binary can do.
         folder: the run's folder; gets ``primary/``, ``secondary/`` and ``qmp.jsonl``.
         sides: the QEMUs to start, each by the name of its node.
+        second: the secondary's QEMU, where it is another one.
         watch: sides that open a VNC screen on loopback.
         announce: called with what is about to be started, before it is.
 
@@ -175,16 +177,17 @@ async def open_pair(
     """
     async with AsyncExitStack() as stack:
         topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
-        spec = concrete_spec(cell, binary, guest, features, topology, watch)
+        spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
+        binaries = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
-        announce(start_text(spec, binary, folder, sides))
+        announce(start_text(spec, binaries, folder, sides))
         pair = Pair(spec, binary, folder, topology, {}, {})
         for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
             host.make_folder(home)
             stack.callback(_remove_temporaries, host, home, machine)
-            await _create_images(host, binary, cell, home, machine)
-            starting = _launch_side(side, machine, spec, host, binary, home)
+            await _create_images(host, binaries[side], cell, home, machine)
+            starting = _launch_side(side, machine, spec, host, binaries[side], home)
             pair.processes[side] = await stack.enter_async_context(starting)
         stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
         for side in sides:
@@ -195,7 +198,13 @@ async def open_pair(
 
 
 def concrete_spec(
-    cell: Cell, binary: Binary, guest: Guest, features: Features, topology: Topology, watch: frozenset[str]
+    cell: Cell,
+    binary: Binary,
+    guest: Guest,
+    features: Features,
+    topology: Topology,
+    watch: frozenset[str],
+    second: Second | None = None,
 ) -> PairSpec:
     """Return the spec of a pair about to start, with ports that are free now."""
     # Asked at once and of both hosts, which may be the same one: no port may be given twice.
@@ -215,10 +224,11 @@ def concrete_spec(
         ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
         addresses={name: node.addresses for name, node in topology.nodes.items()},
         watch=watch,
+        second=second,
     )
 
 
-def start_text(spec: PairSpec, binary: Binary, folder: Path, sides: Iterable[str]) -> str:
+def start_text(spec: PairSpec, binaries: Mapping[str, Binary], folder: Path, sides: Iterable[str]) -> str:
     """Return what each start script of the procedure prints before it starts: folders, binary, addresses."""
     ports, names = spec.ports, tuple(sides)
     far = spec.address(SECONDARY, Link.MIGRATION)
@@ -228,7 +238,7 @@ def start_text(spec: PairSpec, binary: Binary, folder: Path, sides: Iterable[str
     }
     lines = []
     for side in names:
-        lines += [f"{side}: images {folder / side}, QEMU {binary.path}"]
+        lines += [f"{side}: images {folder / side}, QEMU {binaries[side].path}"]
         lines += [f"  {joined[side]}"] if len(names) > 1 else []
     return "\n".join(lines)
 

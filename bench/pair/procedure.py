@@ -67,7 +67,7 @@ def colo_steps(spec: PairSpec) -> tuple[Step, ...]:
     """Return the steps that turn two VMs into a COLO pair, ending with ``migrate``."""
     far = spec.address(SECONDARY, Link.MIGRATION)
     nbd = {"type": "inet", "data": {"host": far, "port": str(spec.ports.nbd)}}
-    capabilities = [{"capability": name, "state": True} for name in spec.features.colo_capabilities]
+    capabilities = [{"capability": name, "state": True} for name in spec.capabilities]
     drive = (
         "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
         f"file.host={far},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"

@@ -76,7 +76,7 @@ def colo_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[str
     if seen["query-colo-status"]["mode"] != side:
         wrong.append(f"{side}: COLO mode is {seen['query-colo-status']['mode']}")
     states = {entry["capability"]: entry["state"] for entry in seen["query-migrate-capabilities"]}
-    wrong += [f"{side}: capability {name} is off" for name in spec.features.colo_capabilities if not states.get(name)]
+    wrong += [f"{side}: capability {name} is off" for name in spec.capabilities if not states.get(name)]
     nodes = {node.get("node-name"): node for node in seen["query-named-block-nodes"]}
     drivers = {node["drv"] for node in nodes.values()}
     wrong += [
@@ -101,8 +101,9 @@ def confinement_mismatches(spec: PairSpec, side: str, *, cpus: list[int], sandbo
     """Return whether a side runs on other CPUs than it was pinned to, or without the filter of system calls."""
     asked = sorted(spec.cell.tune.pinning.side(side))
     wrong = [f"{side}: CPUs: asked {asked}, running {cpus}"] if asked and asked != cpus else []
-    if spec.features.sandbox and sandboxed is False:
-        wrong.append(f"{side}: -sandbox {spec.features.sandbox}: no system call is filtered")
+    sandbox = spec.understood(side).sandbox
+    if sandbox and sandboxed is False:
+        wrong.append(f"{side}: -sandbox {sandbox}: no system call is filtered")
     return wrong
 
 

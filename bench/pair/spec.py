@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.host.links import SECONDARY, Link, planned_addresses
-from bench.pair.features import MODERN, Features
+from bench.host.links import PRIMARY, SECONDARY, Link, planned_addresses
+from bench.pair.features import MODERN, Features, common_machine
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -46,6 +46,14 @@ SYMBOLIC_PORTS = Ports(*(f"<free:{name}>" for name in Ports.__dataclass_fields__
 
 
 @dataclass(frozen=True)
+class Second:
+    """The secondary's QEMU where it is not the primary's, and what it understands."""
+
+    binary: Binary
+    features: Features
+
+
+@dataclass(frozen=True)
 class PairSpec:
     """What the pure functions of :mod:`bench.pair.argv` and :mod:`bench.pair.procedure` need, and nothing else."""
 
@@ -57,6 +65,34 @@ class PairSpec:
     ports: Ports
     addresses: Mapping[str, Mapping[Link, str]] = field(default_factory=lambda: planned_addresses("local"))
     watch: frozenset[str] = field(default=frozenset())
+    second: Second | None = None
+
+    def program(self, side: str) -> tuple[str, ...]:
+        """Return what runs a side's QEMU."""
+        return self.second.binary.argv if self.second and side == SECONDARY else self.qemu
+
+    def understood(self, side: str) -> Features:
+        """Return what a side's QEMU understands."""
+        return self.second.features if self.second and side == SECONDARY else self.features
+
+    @property
+    def machine(self) -> str:
+        """Return the machine: each QEMU's own ``pc``, but for two of them one that both know.
+
+        Raises:
+            HostError: there is none.
+        """
+        if self.second is None:
+            return "pc"
+        asked = self.features.machines and self.second.features.machines
+        return common_machine(self.features, self.second.features) if asked else "<a pc that both know>"
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """Return the migration capabilities that both sides are given."""
+        return tuple(
+            dict.fromkeys(name for side in (PRIMARY, SECONDARY) for name in self.understood(side).colo_capabilities)
+        )
 
     def address(self, node: str, link: Link) -> str:
         """Return a node's address on a link."""
@@ -82,6 +118,7 @@ def planned_spec(
     guest: Guest | None,
     features: Features | None = None,
     watch: frozenset[str] = frozenset(),
+    second: Second | None = None,
 ) -> PairSpec:
     """Return the spec as a plan shows it: nothing chosen, nothing started, names where a run will have values."""
     return PairSpec(
@@ -93,4 +130,5 @@ def planned_spec(
         ports=SYMBOLIC_PORTS,
         addresses=planned_addresses(cell.host.kind),
         watch=watch,
+        second=second,
     )

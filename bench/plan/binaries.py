@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from bench.plan.plan import QemuBuild
 
 _DIGITS = 8
+_PATHS = ("qemu", "qemu_secondary")
 
 
 def binary_names(asked: Mapping[str, QemuBuild], known: Mapping[str, QemuBuild]) -> dict[str, str]:
@@ -37,7 +38,11 @@ def _short(name: str, build: QemuBuild) -> str:
 
 def rename_cells(cells: Sequence[Cell], names: Mapping[str, str]) -> tuple[Cell, ...]:
     """Return the cells with their binaries called by these names."""
-    return tuple(cell.model_copy(update={"qemu": names[cell.qemu]}) for cell in cells)
+    other = {cell.qemu_secondary: names.get(cell.qemu_secondary or "") for cell in cells}
+    return tuple(
+        cell.model_copy(update={"qemu": names[cell.qemu], "qemu_secondary": other[cell.qemu_secondary]})
+        for cell in cells
+    )
 
 
 def rename_hypotheses(hypotheses: Sequence[Hypothesis], names: Mapping[str, str]) -> tuple[Hypothesis, ...]:
@@ -51,4 +56,4 @@ def _renamed(one: Hypothesis, names: Mapping[str, str]) -> Hypothesis:
 
 
 def _levels(path: str | None, levels: tuple[Level, ...], names: Mapping[str, str]) -> tuple[Level, ...]:
-    return tuple(names.get(str(level), level) for level in levels) if path == "qemu" else levels
+    return tuple(names.get(str(level), level) for level in levels) if path in _PATHS else levels

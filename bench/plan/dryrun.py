@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import psutil
 
 from bench.errors import HostError
+from bench.pair.features import MODERN
 from bench.pair.procedure import poke
-from bench.pair.spec import planned_spec
+from bench.pair.spec import Second, planned_spec
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_fit
 from bench.plan.label import accel_text, flatten
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from bench.config.load import Settings
     from bench.config.model import Cell
-    from bench.pair.spec import PairSpec
     from bench.plan.plan import Plan, PlannedCell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -73,7 +73,7 @@ class Installed:
 
 def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
-    names = dict.fromkeys(cell.qemu for cell in cells)
+    names = dict.fromkeys(name for cell in cells for name in cell.binaries)
     return Installed(
         binaries={name: installed_qemu(name) for name in names},
         guest=installed_guest(),
@@ -168,7 +168,9 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     binary = installed.binaries[cell.qemu]
     if binary and cell.link.transport == "nodelay":
         binary = binary.preloading(Path(LIBRARY))
-    spec = planned_spec(shown, binary, installed.guest_of(cell), watch=watch)
+    other = installed.binaries[cell.qemu_secondary or cell.qemu]
+    second = Second(other, MODERN) if other and cell.qemu_secondary else None
+    spec = planned_spec(shown, binary, installed.guest_of(cell), watch=watch, second=second)
     yield f"cell {planned.cell_id}: {planned.label}"
     tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
     if tuned:
@@ -181,17 +183,18 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     scenario = scenario_of(cell)
     for side, argv in ((name, machine.argv(spec)) for name, machine in scenario.sides.items()):
         yield f"  {side}{' in a network namespace of its own' if cell.host.kind == 'netns' else ''}"
-        yield from (f"    {name}={shlex.quote(value)} \\" for name, value in (binary.env if binary else ()))
-        yield from (f"    {line}" for line in _shell_lines(spec, argv))
+        runs = second.binary if second and side == "secondary" else binary
+        yield from (f"    {name}={shlex.quote(value)} \\" for name, value in (runs.env if runs else ()))
+        yield from (f"    {line}" for line in _shell_lines(spec.program(side), argv))
     yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
     yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(scenario.steps(spec), start=1))
     yield f"  then {_checkpoints(cell)}"
 
 
-def _shell_lines(spec: PairSpec, argv: Sequence[str]) -> Iterator[str]:
+def _shell_lines(program: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
     """Yield the command line, one option to a line, as a shell would take it."""
-    lines = [shlex.join(spec.qemu)]
-    for word in argv[len(spec.qemu) :]:
+    lines = [shlex.join(program)]
+    for word in argv[len(program) :]:
         if word.startswith("-"):
             lines.append(shlex.quote(word))
         else:

@@ -154,7 +154,7 @@ def make_plan(
     """
     planned = plan_cells(cells)
     identities = _Identities(seed, guest, nodelay_sha256, bare_sha256)
-    run_ids = [identities.of_cell(one.cell, qemu[one.cell.qemu]) for one in planned]
+    run_ids = [identities.of_cell(one.cell, qemu) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
         PlannedRun(
@@ -219,9 +219,12 @@ class _Identities:
         self._guests: dict[str, dict[str, Any]] = {"linux": linux, "bare": {"kernel_sha256": bare_sha256}}
         self._nodelay_sha256 = nodelay_sha256
 
-    def of_cell(self, cell: Cell, qemu: QemuBuild) -> Callable[[int], str]:
+    def of_cell(self, cell: Cell, qemu: Mapping[str, QemuBuild]) -> Callable[[int], str]:
         """Return a function from a block to the id of this cell's run in it."""
-        defining = self._shared | self._guests[cell.guest] | {"cell": identity(cell), "qemu_sha256": qemu.sha256}
+        defining = self._shared | self._guests[cell.guest]
+        defining |= {"cell": identity(cell), "qemu_sha256": qemu[cell.qemu].sha256}
+        if cell.qemu_secondary:
+            defining["qemu_secondary_sha256"] = qemu[cell.qemu_secondary].sha256
         if cell.link.transport == "nodelay":
             defining["nodelay_sha256"] = self._nodelay_sha256
         # "block" sorts before every other key.

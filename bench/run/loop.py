@@ -334,7 +334,7 @@ class Loop:
 
     def _assets(self, cell: Cell) -> Assets:
         """Return what a run of the cell is made with, once the host is as the cell asks for."""
-        assets = self.prepared.assets[cell.qemu]
+        assets = self.prepared.assets_of(cell)
         tuned = self.tuner.ensure(cell.tune)
         return replace(assets, tuned=tuned) if tuned else assets
 

@@ -11,13 +11,14 @@ from bench.host.topology import open_topology
 from bench.owner import scratch_folder
 from bench.pair.features import known_events, probe_features
 from bench.pair.preflight import machine_key, preflight
+from bench.pair.spec import Second
 from bench.plan.plan import hypotheses_sha256
 from bench.provision.bare import build_bare
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
-from bench.run.probe import probe_colo
+from bench.run.probe import pair_text, probe_colo
 from bench.run.progress import Assets
 from bench.scenario.registry import scenario_of
 
@@ -44,6 +45,18 @@ class Prepared:
     cells: tuple[Cell, ...]
     assets: Mapping[str, Assets]
 
+    def assets_of(self, cell: Cell) -> Assets:
+        """Return what a cell's runs are made with."""
+        return _assets_of(cell, self.assets)
+
+
+def _assets_of(cell: Cell, assets: Mapping[str, Assets]) -> Assets:
+    one = assets[cell.qemu]
+    if cell.qemu_secondary in (None, cell.qemu):
+        return one
+    other = assets[cell.qemu_secondary]
+    return replace(one, second=Second(other.binary, other.features))
+
 
 def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) -> Prepared:
     """Return what the campaign runs with, after fetching, building and probing what is not there yet.
@@ -54,7 +67,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     """
     for host, link in dict.fromkeys((cell.host, cell.link) for cell in cells if cell.host.kind == "netns"):
         asyncio.run(_try_hosts(host, link))
-    binaries = {name: find_qemu(name, say) for name in dict.fromkeys(cell.qemu for cell in cells)}
+    binaries = {name: find_qemu(name, say) for name in dict.fromkeys(name for cell in cells for name in cell.binaries)}
     kinds = {cell.guest for cell in cells}
     bare = build_bare(say) if "bare" in kinds else None
     guest = build_guest(say) if bare is None or "linux" in kinds else bare
@@ -74,16 +87,18 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
         for name, binary in binaries.items()
     }
     for cell in cells:
-        known_events(cell.traced, assets[cell.qemu].features)
+        known_events(cell.traced, _assets_of(cell, assets).side_features)
     accels = {
         key: _accelerator(cell, assets[cell.qemu], say) for key, cell in {_boots(cell): cell for cell in cells}.items()
     }
     resolved = tuple(cell.model_copy(update={"accel": accels[_boots(cell)]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
     pairs = [cell for cell in resolved if scenario_of(cell).under_colo]
-    for cell in {_boots(cell): cell for cell in pairs}.values():
-        _require_parts(assets[cell.qemu])
-        _require_colo(assets[cell.qemu].binary, assets[cell.qemu].guest_of(cell), cell.accel, say)
+    for cell in {(_boots(cell), cell.qemu_secondary): cell for cell in pairs}.values():
+        for name in cell.binaries:
+            _require_parts(assets[name])
+        one = _assets_of(cell, assets)
+        _require_colo(one.binary, one.guest_of(cell), cell.accel, say, one.second)
     return Prepared(resolved, assets)
 
 
@@ -135,10 +150,10 @@ def _require_parts(assets: Assets) -> None:
         raise HostError(words, cause="replication-missing")
 
 
-def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say) -> None:
-    verdict = probe_colo(binary, guest, accel, say)
+def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say, second: Second | None = None) -> None:
+    verdict = probe_colo(binary, guest, accel, say, second)
     if not verdict.ok:
         raise HostError(
-            f"{binary.version} cannot do COLO here under {accel}: {verdict.reason}",
+            f"{pair_text(binary, second)} cannot do COLO here under {accel}: {verdict.reason}",
             cause=verdict.cause or "colo-probe",
         )

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
+    from bench.pair.spec import Second
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
 
@@ -41,36 +42,53 @@ _HANG = (
 )
 
 
-def cached_colo(binary: Binary, guest: Guest, accel: str) -> Verdict | None:
-    """Return the stored verdict for this binary, guest and accelerator, if there is one."""
+def cached_colo(binary: Binary, guest: Guest, accel: str, second: Second | None = None) -> Verdict | None:
+    """Return the stored verdict for this binary (or two), guest and accelerator, if there is one."""
     try:
-        answer = parse_answer(_cache_path(binary, guest, accel).read_bytes())
+        answer = parse_answer(_cache_path(binary, guest, accel, second).read_bytes())
     except OSError:
         return None
     return answer[0] if answer else None
 
 
-def probe_colo(binary: Binary, guest: Guest, accel: str, progress: Callable[[str], None]) -> Verdict:
-    """Return whether the binary can do COLO under this accelerator, from the store or by a real pair."""
-    known = cached_colo(binary, guest, accel)
+def pair_text(binary: Binary, second: Second | None) -> str:
+    """Return which QEMU a pair runs, or which two."""
+    return f"{binary.version} with {second.binary.version} as secondary" if second else binary.version
+
+
+def probe_colo(
+    binary: Binary, guest: Guest, accel: str, progress: Callable[[str], None], second: Second | None = None
+) -> Verdict:
+    """Return whether a pair of the binary can do COLO under this accelerator, from the store or by a real pair.
+
+    Args:
+        binary: of the primary, and of the secondary where no other is given.
+        guest: what is booted.
+        accel: ``kvm`` or ``tcg``.
+        progress: told what is being done.
+        second: the secondary's QEMU, where it is another one.
+    """
+    known = cached_colo(binary, guest, accel, second)
     if known:
         return known
-    progress(f"probing COLO with {binary.version} under {accel}: a tiny pair must complete {_CHECKPOINTS} checkpoints")
-    verdict, sure = asyncio.run(_probe(binary, guest, accel))
+    task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints"
+    progress(f"probing COLO with {pair_text(binary, second)} under {accel}: {task}")
+    verdict, sure = asyncio.run(_probe(binary, guest, accel, second))
     if sure:
-        write_atomic(_cache_path(binary, guest, accel), json.dumps(asdict(verdict)) + "\n")
+        write_atomic(_cache_path(binary, guest, accel, second), json.dumps(asdict(verdict)) + "\n")
     return verdict
 
 
-def _cache_path(binary: Binary, guest: Guest, accel: str) -> Path:
+def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None) -> Path:
+    binaries = "-".join((binary.sha256[:16], *((second.binary.sha256[:16],) if second else ())))
     # "traced": the answers from before the traces were looked at say less.
-    name = f"{binary.sha256[:16]}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}-traced.json"
+    name = f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}-traced.json"
     folder = cache_folder() / "colo-probe"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / name
 
 
-async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, bool]:
+async def _probe(binary: Binary, guest: Guest, accel: str, second: Second | None) -> tuple[Verdict, bool]:
     """Return the verdict, and whether it speaks of the binary for sure: a busy host can fail a probe too."""
     features = await probe_features(binary)
     if features.missing:
@@ -91,7 +109,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str) -> tuple[Verdict, boo
     counter = CheckpointCounter()
     try:
         with probe_folder("colo") as folder:
-            async with open_pair(cell, binary, guest, features, folder) as pair:
+            async with open_pair(cell, binary, guest, features, folder, second=second) as pair:
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
             lost = untraced(folder)
     except BenchError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from bench.errors import Phase, ProvisionError
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
     from bench.pair.features import Features
+    from bench.pair.spec import Second
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
     from bench.tune.settings import Change
@@ -90,6 +91,7 @@ class Assets:
         warnings: what QEMU warned of when it built a machine, by :func:`bench.pair.preflight.machine_key`.
         tuned: the host settings that are changed while the run is measured.
         bare: the bare guest, where a cell of the campaign runs it.
+        second: the secondary's QEMU, where it is not the primary's.
     """
 
     binary: Binary
@@ -102,6 +104,7 @@ class Assets:
     warnings: Mapping[Hashable, tuple[str, ...]] = field(default_factory=dict)
     tuned: tuple[Change, ...] = ()
     bare: Guest | None = None
+    second: Second | None = None
 
     def guest_of(self, cell: Cell) -> Guest:
         """Return what a cell's pair boots.
@@ -114,6 +117,22 @@ class Assets:
         if self.bare is None:
             raise ProvisionError("the bare guest was not compiled")
         return self.bare
+
+    @property
+    def side_features(self) -> Features:
+        """Return what both sides' binaries understand, as far as trace events go."""
+        if self.second is None:
+            return self.features
+        common = self.features.trace_events & self.second.features.trace_events
+        return replace(self.features, trace_events=common)
+
+    def pair_second(self, cell: Cell) -> Second | None:
+        """Return the secondary's QEMU as this cell runs it, where it is another one.
+
+        Raises:
+            ProvisionError: as `pair_binary`.
+        """
+        return replace(self.second, binary=self._as_run(cell, self.second.binary)) if self.second else None
 
     def remarks(self, cell: Cell) -> tuple[str, ...]:
         """Return what a reader of this cell's runs should know of how they were made, one line each."""
@@ -128,8 +147,11 @@ class Assets:
         Raises:
             ProvisionError: the cell asks for a library that was not built.
         """
+        return self._as_run(cell, self.binary)
+
+    def _as_run(self, cell: Cell, binary: Binary) -> Binary:
         if cell.link.transport != "nodelay":
-            return self.binary
+            return binary
         if self.nodelay is None:
             raise ProvisionError("the TCP_NODELAY library was not built")
-        return self.binary.preloading(self.nodelay)
+        return binary.preloading(self.nodelay)

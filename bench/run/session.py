@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from bench.measure.clock import ClockWatch
     from bench.plan.plan import PlannedRun
     from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
 
     OnEvent = Callable[[Progress], None]
 
@@ -197,6 +198,7 @@ async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: 
                 assets.features,
                 folder,
                 sides=scenario.sides,
+                second=assets.pair_second(cell),
                 watch=assets.watch,
                 announce=lambda text: on_event(Progress(stage="launch", note=text)),
             )
@@ -218,8 +220,17 @@ def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:
         "qemu": assets.binary.version,
         "qemu_source": assets.binary.source,
         "qemu_sha256": assets.binary.sha256,
+        **(_second(assets.second.binary) if assets.second else {}),
         "kernel": guest.kernel_version,
         "kernel_sha256": guest.kernel_sha256,
         "initramfs_sha256": guest.initramfs_sha256,
         "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
+    }
+
+
+def _second(binary: Binary) -> dict[str, Any]:
+    return {
+        "qemu_secondary": binary.version,
+        "qemu_secondary_source": binary.source,
+        "qemu_secondary_sha256": binary.sha256,
     }

@@ -67,7 +67,7 @@ async def _measure(run: Running) -> None:
     async with pair.console("primary") as console:
         await boot(run, console)
         async with stages.stage("colo-start"):
-            events, notes.events_missing = known_events(cell.traced, run.assets.features)
+            events, notes.events_missing = known_events(cell.traced, run.assets.side_features)
             await pair.carry_out(trace_steps(events))
             await pair.reach_colo(cell.deadlines.colo)
             pair.monitor("primary").subscribe(counter.observe)
