@@ -55,7 +55,7 @@ reference:
 
 # The site of docs/, static files in site/; a link that leads nowhere fails it.
 docs-site: setup
-	$(PY) -m mkdocs build --strict -q
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -q
 
 # What a release is made of, in dist/, checked: the tag is the version, so a tree without one is refused.
 release: setup
