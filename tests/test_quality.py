@@ -3,8 +3,10 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from fake_traces import T0_US, parse, primary_checkpoint, primary_start, real_primary, real_secondary
+import pytest
+from fake_traces import T0_US, line, parse, primary_checkpoint, primary_start, real_primary, real_secondary
 
+from bench.measure.beats import Seen
 from bench.measure.checkpoints import Assembly, assemble
 from bench.measure.quality import Quality, StopResume, assess, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem
@@ -120,3 +122,60 @@ def test_the_record_holds_counts_problems_and_notes() -> None:
         "qmp_max_difference_s": None,
         "notes": ["n"],
     }
+
+
+def slow_to_resume(resume_us: int) -> Assembly:
+    """Five checkpoints as under KVM: once the run state is `running` it takes a while until the vCPUs run."""
+    lines = primary_start()
+    for n in range(5):
+        begin_us = T0_US + 1_000_000 * (n + 1)
+        changes = primary_checkpoint(begin_us, (1_000, 600, 0, 10_000, 0, 0, 100 + resume_us))
+        states = [
+            line(begin_us + 1_010, "runstate_set", " current_run_state 9 (running) new_state 15 (colo)"),
+            line(begin_us + 11_700, "runstate_set", " current_run_state 15 (colo) new_state 9 (running)"),
+        ]
+        lines += [*changes[:2], states[0], *changes[2:7], states[1], *changes[7:]]
+    return assemble(parse(lines), None)
+
+
+def stops(assembly: Assembly, *, late_us: int = 0) -> list[StopResume]:
+    return [
+        StopResume(one.request_us + at_us, name)
+        for one in assembly.checkpoints
+        for at_us, name in ((1_100, "STOP"), (11_690 + late_us, "RESUME"))
+    ]
+
+
+@pytest.mark.parametrize("resume_us", [30, 6_000])
+def test_qmp_is_compared_with_the_moments_that_it_tells_of(resume_us: int) -> None:
+    assembly = slow_to_resume(resume_us)
+    assert [one.pause_us for one in assembly.checkpoints] == [10_690 + resume_us] * 5
+    pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly))
+    quality = assess(assembly, pauses, count=5, warmup=0)
+    assert quality.qmp_median_difference_s == 0.0001
+    assert quality.ok
+
+
+def test_a_resume_that_qmp_tells_of_at_another_time_fails_the_check() -> None:
+    assembly = slow_to_resume(6_000)
+    pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly, late_us=3_000))
+    assert "trace and QMP differ by 2.900 ms" in assess(assembly, pauses, count=5, warmup=0).summary()
+
+
+@pytest.mark.parametrize(("off_us", "fails"), [(-1_900, False), (1_900, False), (-2_100, True), (2_100, True)])
+def test_the_guest_s_own_clock_is_the_judge_of_the_pause(*, off_us: int, fails: bool) -> None:
+    assembly = slow_to_resume(6_000)
+    pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly))
+    seen = [Seen(standstill_us=one.pause_us + off_us) for one in assembly.checkpoints]
+    quality = assess(assembly, pauses, count=5, warmup=0, seen=seen)
+    assert ("what the guest itself saw of it differ by 2.100 ms" in quality.summary()) == fails
+    assert quality.ok != fails
+
+
+def test_a_set_that_was_not_rewritten_whole_is_a_note() -> None:
+    assembly = slow_to_resume(30)
+    pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly))
+    seen = [Seen(rewritten=one) for one in (None, True, False, False, None)]
+    quality = assess(assembly, pauses, count=5, warmup=0, seen=seen)
+    assert quality.ok
+    assert quality.notes == ("the working set was not rewritten whole before 2 of 5 checkpoints",)
