@@ -278,3 +278,11 @@ def test_wrong_usage_is_2_and_nothing_measured_is_1(tmp_path: Path, capsys: pyte
 def test_a_folder_named_like_a_command_is_given_with_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert main(["./compare"]) == 2
+
+
+def test_a_pause_that_version_1_measured_from_a_later_moment_is_said_to_be_so() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: around(20.01, 6)})
+    for run in new.runs:
+        object.__setattr__(run.record, "schema_version", 2)
+    (note,) = (note for note in compare(old, new).notes if note.startswith("where a pause begins"))
+    assert "drained too (version 1; some 0.6 ms later under emulation) against when the run state changes" in note

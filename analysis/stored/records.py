@@ -156,6 +156,7 @@ class RunRecord(Record):
     takes_checkpoints: bool = True
     started_at: float
     finished_at: float
+    schema_version: int = 1
     accel: Literal["tcg", "kvm"]
     kvm: KvmRecord = KvmRecord()
     versions: dict[str, Any] = {}
