@@ -18,7 +18,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from bench.errors import StoreError
-from bench.measure.checkpoints import Checkpoint, Load, Save
+from bench.format.phases import PARTS
+from bench.measure.checkpoints import Checkpoint
 from bench.plan.plan import make_plan, plan_json
 from bench.record.index import COLUMNS, write_index
 from bench.record.ledger import Ledger
@@ -31,7 +32,7 @@ RUN = PLAN.runs[0].run_id
 
 def checkpoint(number: int) -> Checkpoint:
     times = tuple(10**15 + 10**6 * number + step * (number + 7) for step in range(8))
-    return Checkpoint(number, times, Save(1, 2, number + 4), Load(100 + number, 1, 2, 3, 4))
+    return Checkpoint(number, times, {part.name: number + place for place, part in enumerate(PARTS)}, 100 + number)
 
 
 ONES = [checkpoint(number) for number in range(40)]
