@@ -6,6 +6,7 @@ import difflib
 import runpy
 import sys
 from dataclasses import dataclass
+from importlib.metadata import metadata
 from typing import TYPE_CHECKING
 
 import bench
@@ -62,7 +63,7 @@ def help_text() -> str:
         "What does a QEMU COLO checkpoint cost? Measured on real pairs.\n\n"
         f"{lines}\n\n"
         "Exit status: 0 done, 1 some runs failed, 2 wrong usage, 3 this machine cannot,\n"
-        "4 a bug of ours, 130 interrupted; compare: 0, 5 or 6.\n"
+        "4 a bug of ours, 130 interrupted; compare: 0, 5 or 6. Also: --version, --bibtex\n"
     )
 
 
@@ -79,6 +80,9 @@ def main(words: Sequence[str]) -> int:
     if name in {"--help", "-h", "help"}:
         sys.stdout.write(help_text())
         return Exit.DONE
+    if name == "--bibtex":
+        sys.stdout.write(bibtex())
+        return Exit.DONE
     if name == "--version":
         sys.stdout.write(f"colo-bench {bench.__version__}\n")
         return Exit.DONE
@@ -89,6 +93,19 @@ def main(words: Sequence[str]) -> int:
     sys.argv = [f"colo-bench {name}", *command.before, *rest, *command.after]
     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     return Exit.DONE
+
+
+def bibtex() -> str:
+    """Return the entry of a bibliography, from what the installed package says of itself."""
+    about = metadata("colo-bench")
+    fields = {
+        "title": f"{{colo-bench}}: {about['Summary']}",
+        "author": f"{{{about['Author']}}}",
+        "version": bench.__version__,
+        "note": f"Software, {about['License-Expression']} licence",
+    }
+    lines = "".join(f"  {key} = {{{value}}},\n" for key, value in fields.items())
+    return f"@misc{{colo-bench,\n{lines}}}\n"
 
 
 def _unknown(name: str, words: Sequence[str]) -> str:

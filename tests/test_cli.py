@@ -44,6 +44,13 @@ def test_the_version_is_that_of_the_installed_package(tmp_path: Path) -> None:
     assert face(tmp_path, "--version").stdout == f"colo-bench {installed}"
 
 
+def test_a_bibliography_gets_the_version_that_ran(tmp_path: Path) -> None:
+    entry = face(tmp_path, "--bibtex").stdout
+    version = face(tmp_path, "--version").stdout.split()[1]
+    assert re.fullmatch(r"@misc\{colo-bench,\n(  \w+ = \{.+\},\n)+\}\n", entry)
+    assert f"version = {{{version}}}" in entry
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
