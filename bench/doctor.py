@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 from rich.text import Text
 
+from bench.beforehand import Check
+from bench.beforehand import checks as beforehand
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.exits import Exit, last_door, listening
 from bench.host.host import HERE
 from bench.places import results_folder
-from bench.plan.estimate import estimate, gib, largest_mem
+from bench.plan.estimate import gib
 from bench.provision import commands
 from bench.provision.cache import cache_folder
 from bench.provision.guest import Guest, installed_guest
@@ -30,7 +32,6 @@ from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
 from bench.provision.mirror import mirror, missing_tools
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
 from bench.streams import make_console
-from bench.units import size_text
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
@@ -51,23 +52,6 @@ _LOAD_PER_CPU = 0.3
 _STEADY_CLOCKS = ("tsc", "kvm-clock", "hyperv_clocksource_tsc_page", "arch_sys_counter")
 _COMMAND_DEADLINE_S = 10.0
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
-
-
-@dataclass(frozen=True)
-class Check:
-    """The outcome of one check.
-
-    Attributes:
-        name: what was looked at.
-        status: ``ok``, ``warn`` or ``fail``.
-        text: what was found, in one line.
-        fix: the command that helps, where there is one.
-    """
-
-    name: str
-    status: Literal["ok", "warn", "fail"]
-    text: str
-    fix: str = ""
 
 
 @dataclass(frozen=True)
@@ -143,17 +127,6 @@ def check_colo(verdict: Verdict | None, accel: str) -> Check:
     if verdict.ok:
         return Check("COLO probe", "ok", f"under {accel}: {verdict.reason}")
     return Check("COLO probe", "fail", f"not under {accel}: {verdict.reason}", "use qemu=provisioned")
-
-
-def check_memory(snapshot: Snapshot, small: Cell) -> Check:
-    """Return how large a pair the available memory holds; it fails when it does not hold the ``small`` one."""
-    available, needed = snapshot.memory_available_bytes, estimate(small).memory_bytes
-    if available is None:
-        return Check("memory", "warn", "this system does not say how much is available")
-    if available < needed:
-        text = f"{gib(available)} available, a pair of {size_text(small.mem)} needs {gib(needed)}"
-        return Check("memory", "fail", text, "stop other programs: ps -eo pid,rss,comm --sort=-rss | head")
-    return Check("memory", "ok", f"{gib(available)} available: a pair of up to mem={largest_mem(small, available)}")
 
 
 def check_disk(free_bytes: Mapping[str, int]) -> Check:
@@ -235,7 +208,7 @@ def checks(qemu: str, say: Say, *, probe: bool) -> Iterator[Check]:
     snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
     yield from _provision_checks(qemu, say, probe=probe)
-    yield check_memory(snapshot, Cell(mem=512 << 20, smp=1, workload=Idle()))
+    yield from beforehand([Cell(mem=512 << 20, smp=1, workload=Idle())], results_folder())
     yield _guarded("disk", lambda: check_disk(_free_bytes()))
     for feature in FEATURES:
         privileged = os.geteuid() == 0

@@ -34,25 +34,28 @@ class Marked:
         pid: its id.
         owner: who started it, or started the process that did.
         folder: where the one that was started works.
+        child: which of its owner's children that was, counted from 1.
     """
 
     pid: int
     owner: Owner
     folder: str
+    child: str = ""
 
     @property
     def mark(self) -> str:
         """Return the mark as it stands in the environment."""
-        return f"{self.owner}:{self.folder}"
+        return f"{self.owner}:{self.child}:{self.folder}"
 
 
 def read_mark(pid: int, environ: bytes) -> Marked | None:
     """Return whose a process is, from the environment that it was started with; ``None`` when it is not ours."""
     for entry in environ.split(b"\0"):
         if entry.startswith(_PREFIX):
-            name, _, folder = os.fsdecode(entry.removeprefix(_PREFIX)).partition(":")
+            name, _, rest = os.fsdecode(entry.removeprefix(_PREFIX)).partition(":")
+            child, _, folder = rest.partition(":")
             owner = parse_owner(name)
-            return Marked(pid, owner, folder) if owner else None
+            return Marked(pid, owner, folder, child) if owner else None
     return None
 
 

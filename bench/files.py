@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import secrets
+import struct
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -17,6 +19,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 _CAUSES = {errno.ENOSPC: "disk-full", errno.EDQUOT: "disk-full", errno.EROFS: "read-only"}
+
+_NOT_OFFERED = frozenset((errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP))
+NO_LOCKS = frozenset((*_NOT_OFFERED, errno.ENOLCK))
+"""The error numbers by which a file system says that it has no locks."""
+
+_FLOCK = struct.Struct("hhqqi4x")
+"""``struct flock`` of fcntl(2) on 64-bit Linux: type, whence, start, length, process."""
 
 _ROOM_BYTES = 64 * 1024
 
@@ -49,6 +58,22 @@ def passing_folder(parent: Path, prefix: str, suffix: str = "") -> Iterator[Path
     finally:
         with held_back():
             folder.cleanup()
+
+
+def has_locks(folder: Path) -> bool:
+    """Return whether files in a folder can be locked as QEMU locks its images: byte by byte, for the open file.
+
+    Raises:
+        StoreError: a file cannot be made there.
+    """
+    with told(folder), tempfile.TemporaryFile(dir=folder, prefix=".lock.", suffix=".tmp") as file:
+        try:
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 100, 1, 0))
+        except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
+            return False
+    return True
 
 
 def require_room(folder: Path) -> None:
@@ -140,6 +165,9 @@ def sync_folder(folder: Path) -> None:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in _NOT_OFFERED:  # some shared folders sync files alone
+            raise
     finally:
         os.close(descriptor)
 

@@ -9,6 +9,7 @@ killed owner leaves in spite of both is recognised by that mark when the main co
 from __future__ import annotations
 
 import ctypes
+import itertools
 import os
 import re
 import signal
@@ -32,6 +33,7 @@ _PR_SET_PDEATHSIG = 1
 # Looked up before any fork: a child between fork and exec must not load or lock anything.
 _prctl = ctypes.CDLL(None, use_errno=True).prctl
 _OWNER = re.compile(r"(?P<pid>[1-9][0-9]{0,9})-(?P<started>[0-9]{1,20})-(?P<namespace>[0-9]{1,20})", re.ASCII)
+_CHILDREN = itertools.count(1)
 _STARTED = 19
 """Where in ``/proc/PID/stat``, counted behind the command's closing bracket, the time of the start is (proc(5))."""
 
@@ -89,8 +91,11 @@ def pid_namespace(pid: int | str, proc: Path = Path("/proc")) -> int | None:
 
 
 def mark(folder: Path) -> str:
-    """Return the value of :data:`VARIABLE` for a child of this process that works in a folder."""
-    return f"{this_process()}:{folder.absolute()}"
+    """Return the value of :data:`VARIABLE` for a child of this process that works in a folder.
+
+    No two are equal: whoever ends a child's family ends no other child's that works in the same place.
+    """
+    return f"{this_process()}:{next(_CHILDREN)}:{folder.absolute()}"
 
 
 def temporary_folder() -> Path:
@@ -102,10 +107,17 @@ def temporary_folder() -> Path:
     return Path(named if os.access(named, os.W_OK | os.X_OK) else "/tmp").absolute()  # noqa: S108 - a folder is made in it
 
 
+def temporary_places() -> tuple[Path, ...]:
+    """Return every folder that temporary files may go to, the one that they go to first."""
+    others = ("/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/var/tmp")  # noqa: S108 - as above
+    usable = (Path(name) for name in others if os.access(name, os.W_OK | os.X_OK))
+    return tuple(dict.fromkeys((temporary_folder(), *usable)))
+
+
 @contextmanager
-def scratch_folder(purpose: str) -> Iterator[Path]:
+def scratch_folder(purpose: str, place: Path | None = None) -> Iterator[Path]:
     """Provide a private temporary folder whose name says whose it is: one left behind can be told from one in use."""
-    with passing_folder(temporary_folder(), f"{SCRATCH}{purpose}-", f"-{this_process()}") as folder:
+    with passing_folder(place or temporary_folder(), f"{SCRATCH}{purpose}-", f"-{this_process()}") as folder:
         yield folder
 
 

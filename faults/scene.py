@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.owner import end_with_owner
+from bench.owner import SCRATCH, end_with_owner, temporary_places
 from bench.places import PACKAGES
 
 if TYPE_CHECKING:
@@ -257,6 +257,11 @@ class Scene:
         if pid is None:
             raise MissedError(f"the {side} does not run")
         return pid
+
+    def sockets(self, name: str) -> list[Path]:
+        """Return the sockets of this name that the command's pair has made."""
+        places = (self.temporary, *temporary_places())
+        return [path for place in places for path in place.glob(f"{SCRATCH}pair-*-{self.pid}-*/{name}")]
 
     def working_in(self, folder: Path) -> int | None:
         """Return a process of this scene that works in a folder."""

@@ -87,19 +87,15 @@ def _up(scene: Scene) -> None:
     """Wait until the secondary's QEMU runs, hold the harness, and wait until that QEMU has its QMP socket."""
     scene.until(lambda: scene.working_in(scene.run / "secondary") is not None, "the secondary's process")
     os.kill(scene.pid, signal.SIGSTOP)
-    scene.until((scene.run / "secondary" / "qmp.sock").exists, "the secondary's QMP socket", 30.0)
+    scene.until(lambda: bool(scene.sockets("secondary/qmp.sock")), "the secondary's QMP socket", 30.0)
 
 
 def _replace_socket(talk: Talk) -> Act:
     def act(scene: Scene) -> None:
-        home = scene.run / "secondary"
-        (home / "qmp.sock").unlink()
-        folder = os.open(home, os.O_PATH | os.O_DIRECTORY)
-        try:
-            server = socket.socket(socket.AF_UNIX)
-            server.bind(f"/proc/self/fd/{folder}/qmp.sock")
-        finally:
-            os.close(folder)
+        [path] = scene.sockets("secondary/qmp.sock")
+        path.unlink()
+        server = socket.socket(socket.AF_UNIX)
+        server.bind(str(path))
         server.listen()
         scene.held.append(FakeQmp(server, talk))
         os.kill(scene.pid, signal.SIGCONT)

@@ -275,6 +275,15 @@ def _files() -> Iterator[Fault]:
         remedy=_drop_ledger,
         may_succeed=True,
     )
+    yield Fault(
+        name="ledger-gone",
+        group=group,
+        does="the ledger is gone: what was measured is known by its record",
+        says=r"ledger\.jsonl did not know of 1 measured runs",
+        exits=frozenset({DONE}),
+        damage=_delete("ledger.jsonl"),
+        may_succeed=True,
+    )
     for name, damage in (
         ("torn", _halve(_stored("runs/*/checkpoints.parquet"))),
         ("gone", _delete("runs/*/checkpoints.parquet")),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import shlex
 import shutil
 import struct
 import subprocess
@@ -12,10 +13,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.provision.qemu import PROVISIONED, installed_qemu
 from faults.fault import (
     BEFORE_COLO,
     BETWEEN,
     DURING,
+    HOST,
     NETNS,
     QUICK_DEADLINES,
     BlockedError,
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from faults.fault import Act
     from faults.scene import Scene
 
+_WRAPPER = "qemu-wrapper"
 _V1 = Path("/sys/fs/cgroup/memory")
 _V2 = Path("/sys/fs/cgroup")
 _LIMIT_BYTES = 24 << 20
@@ -104,7 +108,7 @@ def _limit(side: str) -> Act:
 
 @contextmanager
 def _own_clock(scene: Scene) -> Iterator[None]:
-    """Have the harness and both QEMUs see a wall clock that this process can set, by a preloaded library."""
+    """Have the harness see a wall clock that this process can set, by a preloaded library."""
     if shutil.which("gcc") is None:
         raise BlockedError("gcc is needed to build the library that stands in for the clock")
     library, offset = scene.folder / "clock.so", scene.folder / "clock"
@@ -123,6 +127,21 @@ def _set_back(scene: Scene) -> None:
 def _set_right(scene: Scene) -> None:
     for name in ("LD_PRELOAD", "COLO_BENCH_FAULT_CLOCK"):
         scene.env.pop(name, None)
+
+
+@contextmanager
+def _wrapper(scene: Scene) -> Iterator[None]:
+    """Lay a script beside the command that starts the fetched QEMU and waits for it."""
+    binary = installed_qemu(PROVISIONED)
+    if binary is None:
+        raise BlockedError("QEMU has not been fetched")
+    words = shlex.join(["env", *(f"{name}={value}" for name, value in binary.env), *binary.argv])
+    script = scene.folder / _WRAPPER
+    script.write_text(f'#!/bin/sh\n{words} "$@"\nexit $?\n')
+    script.chmod(0o755)
+    (scene.folder / "qemu-img").write_text("#!/bin/sh\necho qemu-img version 1\n")
+    (scene.folder / "qemu-img").chmod(0o755)
+    yield
 
 
 def faults() -> Iterator[Fault]:
@@ -173,9 +192,18 @@ def faults() -> Iterator[Fault]:
             ground=_cgroup,
         )
     yield Fault(
+        name="wrapper-without-exec",
+        group="a wrapper script that does not exec its QEMU",
+        does="qemu= is a script that starts the fetched QEMU and waits for it",
+        says="starts QEMU as another process",
+        exits=frozenset({HOST}),
+        ground=_wrapper,
+        overrides=(f"qemu=./{_WRAPPER}",),
+    )
+    yield Fault(
         name="clock-set-back",
         group="the clock set back (simulated)",
-        does="the wall clock of the harness and of both QEMUs, preloaded by the test, goes back by an hour",
+        does="the wall clock of the harness, preloaded by the test, goes back by an hour (QEMU gets no such library)",
         causes=frozenset({"clock-stepped"}),
         moment=BETWEEN,
         act=_set_back,

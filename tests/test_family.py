@@ -7,15 +7,19 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from bench.errors import GuestError
 from bench.family import end, end_family, marked, read_mark
 from bench.owner import VARIABLE, Owner, is_gone, mark, parse_owner, pid_namespace, start_ticks, this_process
+from bench.pair.host import run
 from bench.pair.process import launch
+from bench.provision import commands
+from bench.provision.boot import booted
 
 DAEMON = """
 import os, sys
@@ -93,9 +97,9 @@ def test_a_process_that_is_not_there_has_no_start() -> None:
 
 def test_a_mark_is_read_from_an_environment_with_any_folder() -> None:
     owner = Owner(5, 6, 7)
-    found = read_mark(9, b"A=B\0" + f"{VARIABLE}={owner}:/a b:c/=x\0".encode() + b"C=D")
+    found = read_mark(9, b"A=B\0" + f"{VARIABLE}={owner}:3:/a b:c/=x\0".encode() + b"C=D")
     assert found is not None
-    assert (found.pid, found.owner, found.folder, found.mark) == (9, owner, "/a b:c/=x", f"{owner}:/a b:c/=x")
+    assert (found.pid, found.owner, found.folder, found.mark) == (9, owner, "/a b:c/=x", f"{owner}:3:/a b:c/=x")
     for other in (b"", b"A=B", f"X{VARIABLE}={owner}:/".encode(), f"{VARIABLE}=5:/".encode()):
         assert read_mark(9, other) is None
 
@@ -122,8 +126,8 @@ def test_ending_one_family_leaves_the_other_one_and_a_decoy(tmp_path: Path) -> N
 
 
 def test_only_what_a_dead_owner_left_is_an_orphan(tmp_path: Path) -> None:
-    dead = f"{gone()}:{tmp_path}"
-    elsewhere = f"{Owner(gone().pid, 1, this_process().namespace + 1)}:{tmp_path}"
+    dead = f"{gone()}:1:{tmp_path}"
+    elsewhere = f"{Owner(gone().pid, 1, this_process().namespace + 1)}:1:{tmp_path}"
     with (
         sleeper(**{VARIABLE: dead}) as orphan,
         sleeper(**{VARIABLE: mark(tmp_path)}) as live,
@@ -141,7 +145,7 @@ def test_only_what_a_dead_owner_left_is_an_orphan(tmp_path: Path) -> None:
 @pytest.mark.skipif(os.geteuid() != 0, reason="starting a process as another user needs root")
 def test_another_users_process_is_never_ours(tmp_path: Path) -> None:
     argv = ["setpriv", "--reuid=65534", "--clear-groups", "sleep", "60"]
-    with subprocess.Popen(argv, env={**os.environ, VARIABLE: f"{gone()}:{tmp_path}"}) as theirs:
+    with subprocess.Popen(argv, env={**os.environ, VARIABLE: f"{gone()}:1:{tmp_path}"}) as theirs:
         try:
             give_up = time.monotonic() + 10
             while Path(f"/proc/{theirs.pid}").stat().st_uid != 65534:
@@ -159,6 +163,43 @@ def test_this_process_is_never_among_its_own(tmp_path: Path) -> None:
         "import os; from bench.family import marked; from bench.owner import parse_owner; "
         "print(os.getpid() in {one.pid for one in marked()})"
     )
-    env = {**os.environ, VARIABLE: f"{gone()}:{tmp_path}"}
+    env = {**os.environ, VARIABLE: f"{gone()}:1:{tmp_path}"}
     done = subprocess.run([sys.executable, "-c", script], env=env, capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_two_children_that_work_in_one_folder_are_two_families(tmp_path: Path) -> None:
+    first, second = mark(tmp_path), mark(tmp_path)
+    with sleeper(**{VARIABLE: first}) as ours, sleeper(**{VARIABLE: second}) as other:
+        assert [one.pid for one in end_family(first)] == [ours.pid]
+        assert alive(other.pid)
+
+
+def by_commands(argv: list[str], folder: Path) -> None:
+    commands.run(argv, deadline_s=20, cwd=folder)
+
+
+def by_host(argv: list[str], folder: Path) -> None:
+    del folder
+    asyncio.run(run(tuple(argv), family=True))
+
+
+def by_boot(argv: list[str], folder: Path) -> None:
+    del folder
+    with pytest.raises(GuestError), booted(argv, (), 20):
+        pass
+
+
+@pytest.mark.parametrize("start", [by_commands, by_host, by_boot])
+def test_whatever_starts_a_program_of_ours_ends_what_that_has_left(
+    start: Callable[[list[str], Path], None], tmp_path: Path
+) -> None:
+    # It leaves a process of a session of its own, as a wrapper script without `exec` leaves its QEMU, and ends.
+    script = (
+        f"import os, subprocess, sys, time\nos.chdir({str(tmp_path)!r})\n"
+        'subprocess.Popen([sys.executable, \'-c\', \'import os, time; open("daemon", "w").write(str(os.getpid())); '
+        "time.sleep(60)'], start_new_session=True, stdin=-3, stdout=-3, stderr=-3)\n"
+        "while not os.path.exists('daemon') or not open('daemon').read(): time.sleep(0.01)\n"
+    )
+    start([sys.executable, "-c", script], tmp_path)
+    assert not alive(wait_for(tmp_path / "daemon"))

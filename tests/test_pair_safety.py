@@ -108,23 +108,21 @@ def test_a_local_pair_listens_on_loopback_alone_in_private_folders_and_behind_a_
         for address in ("127.0.0.2", "::1", *own_addresses()):
             assert not any(connects(address, port) for port in ports.values())
         assert not [port for _, port in listening if 5900 <= port < 6000]
-        for side, pid in live.pids.items():
+        for pid in live.pids.values():
             assert "-vnc" not in Path(f"/proc/{pid}/cmdline").read_text().split("\0")
             assert "\nSeccomp:\t2\n" in Path(f"/proc/{pid}/status").read_text()
             assert "libnodelay.so" in Path(f"/proc/{pid}/maps").read_text()
-            for name in ("qmp.sock", "serial.sock"):
-                assert (live.home / side / name).is_socket()
         paths = [
             line.split()[4]
             for line in said(("ss", "-lxpH")).splitlines()
             if any(f"pid={pid}," in line for pid in live.pids.values())
         ]
-        assert sorted(paths) == [
-            "qmp.sock",
-            "qmp.sock",
-            "serial.sock",
-            "serial.sock",
-        ]  # relative: to their side's folder
+        sockets = {Path(path) for path in paths}
+        [folder] = {path.parent.parent for path in sockets}
+        names = ("qmp.sock", "serial.sock")
+        assert sockets == {folder / side / name for side in ("primary", "secondary") for name in names}
+        assert folder.stat().st_mode & 0o777 == 0o700
+        assert not list(live.home.rglob("*.sock"))
         for folder in (live.home, live.home / "primary", live.home / "secondary"):
             assert folder.stat().st_mode & 0o777 == 0o700
 

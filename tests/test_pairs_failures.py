@@ -23,6 +23,7 @@ from bench.pair.argv import secondary_argv
 from bench.pair.features import probe_features
 from bench.pair.pair import open_pair
 from bench.provision.guest import build_guest
+from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
 
 if TYPE_CHECKING:
@@ -110,3 +111,20 @@ def test_a_primary_that_somebody_stopped_is_said_to_hang_and_is_gone_afterwards(
     assert len(logs) == 2
     assert all(log.exists() for log in logs)
     assert list(campaign.glob("failed/*/primary/trace.log"))
+
+
+def test_a_library_that_is_preloaded_into_the_harness_does_not_reach_the_pair(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    binary, guest = find_qemu("provisioned", lambda _: None), build_guest(lambda _: None)
+    library = nodelay_library(lambda _: None)
+    # Under link=tcp this one would take away what the link is measured for: 40 ms of a pause.
+    monkeypatch.setenv("LD_PRELOAD", str(library))
+
+    async def scenario() -> dict[str, bool]:
+        features = await probe_features(binary)
+        async with open_pair(make_cell("256M"), binary, guest, features, tmp_path) as pair:
+            await pair.guarded(pair.reach_colo(60))
+            return {side: str(library) in process.maps() for side, process in pair.processes.items()}
+
+    assert asyncio.run(scenario()) == {"primary": False, "secondary": False}

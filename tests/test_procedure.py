@@ -49,10 +49,10 @@ def test_a_poke_sets_the_delay_that_is_already_set() -> None:
     assert dict(poke().arguments) == {"x-checkpoint-delay": NO_TIMER_MS}
 
 
-def test_a_unix_link_migrates_over_a_socket_in_the_run_folder() -> None:
+def test_a_unix_link_migrates_over_a_socket_in_the_folder_of_sockets() -> None:
     spec = planned_spec(cell(link=Link(transport="unix")), None, None)
     uris = [dict(s.arguments)["uri"] for s in colo_steps(spec) if "uri" in dict(s.arguments)]
-    assert uris == ["unix:../migration.sock"] * 2
+    assert uris == ["unix:<sockets>/migration.sock"] * 2
 
 
 def test_each_side_logs_to_its_own_file_before_events_are_on() -> None:

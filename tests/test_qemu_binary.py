@@ -2,13 +2,18 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 
 import pytest
 
 from bench.errors import ProvisionError
+from bench.family import marked
+from bench.owner import this_process
 from bench.provision import qemu
+from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.qemu import Binary, find_qemu, installed_qemu
+from bench.provision.real import real_program
 
 VERSION = "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1)"
 
@@ -148,3 +153,45 @@ def test_the_provisioned_qemu_says_its_version_and_hash(provisioned: Binary) -> 
     assert int(provisioned.version.split(".")[0]) >= 11
     assert hashlib.sha256(provisioned.path.read_bytes()).hexdigest() == provisioned.sha256
     assert installed_qemu("provisioned") == provisioned
+
+
+def wrapper(path: Path, binary: Binary, *, exec_: bool, note: str = "") -> Path:
+    words = shlex.join(["env", *(f"{name}={value}" for name, value in binary.env), *binary.argv])
+    path.write_text(f'#!/bin/sh\n# {note}\n{"exec " if exec_ else ""}{words} "$@"\n')
+    path.chmod(0o755)
+    return path
+
+
+def of_this_process() -> list[str]:
+    return [one.folder for one in marked() if one.owner == this_process()]
+
+
+@pytest.mark.provisioned
+def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, tmp_path: Path) -> None:
+    script = wrapper(tmp_path / "q", provisioned, exec_=True)
+    assert real_program(script) == provisioned.path
+    fake(tmp_path / "qemu-img", "qemu-img version 11.1.3")
+    first = find_qemu(str(script), silent)
+    assert first.sha256 == text_sha256(file_sha256(script), provisioned.sha256)
+    assert find_qemu(str(wrapper(script, provisioned, exec_=True, note="other")), silent).sha256 != first.sha256
+    assert of_this_process() == []
+
+
+@pytest.mark.provisioned
+def test_a_wrapper_that_does_not_exec_is_told_so_and_leaves_nothing(provisioned: Binary, tmp_path: Path) -> None:
+    script = wrapper(tmp_path / "q", provisioned, exec_=False)
+    fake(tmp_path / "qemu-img", "qemu-img version 11.1.3")
+    with pytest.raises(ProvisionError, match="starts QEMU as another process") as caught:
+        find_qemu(str(script), silent)
+    assert caught.value.cause == "qemu-wrapper"
+    assert "exec" in caught.value.hint
+    assert of_this_process() == []
+
+
+@pytest.mark.provisioned
+def test_a_binary_of_its_own_keeps_the_hash_of_its_file(provisioned: Binary, tmp_path: Path) -> None:
+    loader = Path(provisioned.argv[0])
+    assert real_program(loader) is None  # a loader without a program comes up as nothing
+    script = wrapper(tmp_path / "q", provisioned, exec_=True)
+    (tmp_path / "link").symlink_to(script)
+    assert real_program(tmp_path / "link") == provisioned.path

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.snapshot import Snapshot, drift, take_snapshot
+from bench.measure.snapshot import Snapshot, drift, quota_drift, take_snapshot
 
 CPU = "sys/devices/system/cpu"
 TREE = {
@@ -135,3 +135,9 @@ def test_the_load_of_others_is_what_the_run_itself_did_not_use() -> None:
     assert drift(FULL, after) == []
     assert drift(FULL, after, own_cpu_s=4.5) == []
     assert drift(FULL, after, own_cpu_s=2.0) == ["other programs used 30.0% of the CPU time"]
+
+
+def test_a_cpu_quota_that_held_us_back_is_drift() -> None:
+    assert quota_drift(1.0, 3.5, 60.0) == ["a CPU quota held the programs of this control group back for 2.5 s"]
+    assert quota_drift(1.0, 2.0, 60.0) == []
+    assert quota_drift(None, None, 60.0) == []

@@ -67,16 +67,6 @@ def test_a_binary_without_modules_comes_upon_none(moved: Path) -> None:
     assert foreign_modules(moved) == {}
 
 
-def test_the_folder_that_the_environment_names_is_looked_at_first(moved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = moved.parent / "given"
-    given.mkdir()
-    (given / "d.so").write_bytes(OTHER)
-    (given / "b.so").write_bytes(OWN)
-    monkeypatch.setenv(VARIABLE, str(given))
-    assert foreign_modules(moved)["d.so"] is None
-    assert foreign_modules(moved)["b.so"] == given / "b.so"
-
-
 @pytest.fixture
 def astray(tmp_path: Path) -> Iterator[Path]:
     """The fetched tree once more, its QEMU made to look for modules in a folder that is another build's throughout.

@@ -47,6 +47,41 @@ HOST = (
         "Needed and free.",
     ),
     Cause(
+        "architecture",
+        _PROBE,
+        "The guest, its programs and the fetched QEMU are x86-64's, and this machine is none.",
+        "measure on an x86-64 machine",
+        "What the machine calls itself.",
+    ),
+    Cause(
+        "loopback-missing",
+        _PROBE,
+        "The loopback address takes no connection: in a new network namespace it is down, a sandbox may forbid it.",
+        "ip link set lo up (as root, where the harness runs)",
+        "The system's reason.",
+    ),
+    Cause(
+        "process-limit",
+        _PROBE,
+        "A control group (pids.max) or a limit of this user (ulimit -u) does not allow the threads of a pair.",
+        "raise the limit that is named",
+        "How many more are allowed, by what, and how many are needed.",
+    ),
+    Cause(
+        "file-limit",
+        _PROBE,
+        "This process may have too few files open, or none may grow as large as traces and images do.",
+        "raise the limit that is named: ulimit -n, ulimit -f",
+        "The limit and what is needed.",
+    ),
+    Cause(
+        "sockets-refused",
+        _MACHINE,
+        "Unix sockets, by which a pair is spoken to, can be made in no temporary folder here.",
+        "set TMPDIR to a folder with a short path on an ordinary file system (not FUSE, FAT or a shared folder)",
+        "Each folder that was tried, and why it would not do.",
+    ),
+    Cause(
         "privilege-missing",
         _MACHINE,
         "Network namespaces or tap devices are asked for, and this user may not make them.",
@@ -116,6 +151,14 @@ HOST = (
         "see whether the machine is overloaded or a disk hangs, then repeat the command",
         "The command and its deadline.",
         transient=True,
+    ),
+    Cause(
+        "qemu-wrapper",
+        (Phase.PROVISION,),
+        "The executable that was given starts QEMU as another process and waits for it: that QEMU would be nobody's "
+        "child here, out of reach of signals and deadlines.",
+        'end the script by `exec qemu-system-x86_64 ... "$@"`, so that QEMU takes its place',
+        "The two process ids.",
     ),
     Cause(
         "program-missing",

@@ -1,7 +1,7 @@
 """The two command lines of the procedure, as pure functions from the spec to an argv list.
 
-Source: the COLO procedure (QEMU docs/COLO-FT.txt and the 2020 test note), grouped by topic. Paths are relative: each
-side runs in its own folder, so the same spec gives the same argv wherever the results are kept.
+Source: the COLO procedure (QEMU docs/COLO-FT.txt and the 2020 test note), grouped by topic. Paths but those of
+sockets are relative: each side runs in its own folder, so the same spec gives the same argv wherever the results are.
 
 The note's ``tap`` needs a bridge and a set-uid helper on the host; QEMU's user network, cut off from the world but for
 one forwarded port, stands in its place, and COLO's filters see the same packets.
@@ -32,7 +32,7 @@ def primary_argv(spec: PairSpec) -> Argv:
         *_monitors(spec, "primary"),
         *_netdev(spec, forward=True),
         *_primary_network(spec),
-        *_primary_disk(spec.cell),
+        *_primary_disk(spec),
     )
 
 
@@ -44,7 +44,7 @@ def secondary_argv(spec: PairSpec) -> Argv:
         *_monitors(spec, "secondary"),
         *_netdev(spec, forward=False),
         *_secondary_network(spec),
-        *_secondary_disk(spec.cell),
+        *_secondary_disk(spec),
         *("-incoming", "defer"),
     )
 
@@ -56,7 +56,7 @@ def native_argv(spec: PairSpec) -> Argv:
         *_machine(spec, "primary"),
         *_monitors(spec, "primary"),
         *_netdev(spec, forward=True),
-        *("-drive", f"if={spec.cell.devices.disk},id=colo-disk0,file.filename=primary.qcow2,driver=qcow2"),
+        *("-drive", f"if={spec.cell.devices.disk},id=colo-disk0,{_image(spec, 'file', 'primary.qcow2')},driver=qcow2"),
     )
 
 
@@ -128,12 +128,13 @@ def _smp_caches(cell: Cell) -> Argv:
 
 
 def _monitors(spec: PairSpec, side: str) -> Argv:
+    home = f"{spec.sockets}/{side}"
     screen = ("-vnc", f"{LOOPBACK}:0,to=99") if side in spec.watch else ("-display", "none")
     return (
         *("-name", side),
-        *("-qmp", "unix:qmp.sock,server=on,wait=off"),
+        *("-qmp", f"unix:{home}/qmp.sock,server=on,wait=off"),
         *("-monitor", "none", "-parallel", "none"),
-        *("-chardev", "socket,id=serial0,path=serial.sock,server=on,wait=off,logfile=serial.log"),
+        *("-chardev", f"socket,id=serial0,path={home}/serial.sock,server=on,wait=off,logfile=serial.log"),
         *("-serial", "chardev:serial0"),
         *screen,
     )
@@ -195,18 +196,26 @@ def _quorum(cell: Cell) -> str:
     return f"if={cell.devices.disk},id=colo-disk0,driver=quorum,read-pattern=fifo,vote-threshold=1"
 
 
-def _primary_disk(cell: Cell) -> Argv:
-    return ("-drive", f"{_quorum(cell)},children.0.file.filename=primary.qcow2,children.0.driver=qcow2")
+def _image(spec: PairSpec, node: str, name: str) -> str:
+    """Return an image file as a node's options, without locks where its file system has none: it is ours alone."""
+    return f"{node}.filename={name}{'' if spec.image_locks else f',{node}.locking=off'}"
 
 
-def _secondary_disk(cell: Cell) -> Argv:
+def _primary_disk(spec: PairSpec) -> Argv:
+    return (
+        "-drive",
+        f"{_quorum(spec.cell)},{_image(spec, 'children.0.file', 'primary.qcow2')},children.0.driver=qcow2",
+    )
+
+
+def _secondary_disk(spec: PairSpec) -> Argv:
     replication = (
         "if=none,id=childs0,driver=replication,mode=secondary,file.driver=qcow2,top-id=colo-disk0,"
-        "file.file.filename=secondary-active.qcow2,file.backing.driver=qcow2,"
-        "file.backing.file.filename=secondary-hidden.qcow2,file.backing.backing=parent0"
+        f"{_image(spec, 'file.file', 'secondary-active.qcow2')},file.backing.driver=qcow2,"
+        f"{_image(spec, 'file.backing.file', 'secondary-hidden.qcow2')},file.backing.backing=parent0"
     )
     return (
-        *("-drive", "if=none,id=parent0,file.filename=primary-copy.qcow2,driver=qcow2"),
+        *("-drive", f"if=none,id=parent0,{_image(spec, 'file', 'primary-copy.qcow2')},driver=qcow2"),
         *("-drive", replication),
-        *("-drive", f"{_quorum(cell)},children.0=childs0"),
+        *("-drive", f"{_quorum(spec.cell)},children.0=childs0"),
     )

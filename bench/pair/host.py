@@ -15,10 +15,11 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.environment import measured
 from bench.errors import HostError, LaunchError
 from bench.failures.words import diagnose
 from bench.family import end_family, signal_child
-from bench.owner import VARIABLE, end_with_owner, mark
+from bench.owner import end_with_owner, mark
 from bench.pair.process import Process, launch
 
 if TYPE_CHECKING:
@@ -178,7 +179,7 @@ async def run(
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
-            env={**os.environ, **(env or {}), VARIABLE: ours},
+            env=measured(ours, env or {}),
             # It costs a fork of this process: what runs between two checkpoints does without.
             preexec_fn=end_with_owner() if family else None,
         )

@@ -6,11 +6,12 @@ import asyncio
 import json
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
+from bench.files import has_locks
 from bench.format.version import SCHEMA_VERSION
 from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
 from bench.host.topology import Topology, open_topology
@@ -21,6 +22,7 @@ from bench.pair.procedure import colo_steps
 from bench.pair.process import Process, stop_all, unless_any_exited
 from bench.pair.qmp import Monitor, QmpLog, connect
 from bench.pair.spec import PairSpec, Ports, Second
+from bench.sockets import socket_folder
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -43,6 +45,7 @@ class Pair:
     spec: PairSpec
     binary: Binary
     folder: Path
+    sockets: Path
     topology: Topology
     processes: dict[str, Process]
     monitors: dict[str, Monitor]
@@ -57,7 +60,7 @@ class Pair:
 
     def console(self, side: str) -> AbstractAsyncContextManager[Console]:
         """Return what opens the console of a side's guest."""
-        return open_console(self.folder / side / "serial.sock", self.host(side))
+        return open_console(self.sockets / side / "serial.sock", self.host(side))
 
     async def guarded(self, work: Coroutine[None, None, Any], ended: frozenset[str] = frozenset()) -> Any:
         """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
@@ -177,21 +180,24 @@ async def open_pair(
     """
     async with AsyncExitStack() as stack:
         topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
+        sockets = stack.enter_context(socket_folder("pair"))
         spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
+        spec = replace(spec, sockets=str(sockets), image_locks=has_locks(folder))
         binaries = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
         log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
         announce(start_text(spec, binaries, folder, sides))
-        pair = Pair(spec, binary, folder, topology, {}, {})
+        pair = Pair(spec, binary, folder, sockets, topology, {}, {})
         for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
             host.make_folder(home)
-            stack.callback(_remove_temporaries, host, home, machine)
-            await _create_images(host, binaries[side], cell, home, machine)
+            host.make_folder(sockets / side)
+            stack.callback(_remove_images, host, home, machine)
+            await _create_images(host, binaries[side], spec, home, machine, sockets / side)
             starting = _launch_side(side, machine, spec, host, binaries[side], home)
             pair.processes[side] = await stack.enter_async_context(starting)
         stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
         for side in sides:
-            host, path = topology.nodes[side].host, folder / side / "qmp.sock"
+            host, path = topology.nodes[side].host, sockets / side / "qmp.sock"
             monitor = await pair.guarded(connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host))
             pair.monitors[side] = await stack.enter_async_context(monitor)
         yield pair
@@ -269,12 +275,16 @@ def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[...
     return stop
 
 
-async def _create_images(host: Host, binary: Binary, cell: Cell, home: Path, machine: Side) -> None:
+async def _create_images(host: Host, binary: Binary, spec: PairSpec, home: Path, machine: Side, aside: Path) -> None:
+    # qemu-img cannot be told to do without locks.
+    place = home if spec.image_locks else aside
     for name in machine.images:
-        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(home / name), str(cell.devices.disk_size))
+        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(place / name), str(spec.cell.devices.disk_size))
         await host.run(argv, env=dict(binary.env), family=True)
+        if place != home:
+            host.put(home / name, host.get(place / name))
 
 
-def _remove_temporaries(host: Host, home: Path, machine: Side) -> None:
-    for name in (*machine.images, "qmp.sock", "serial.sock", "../migration.sock"):
+def _remove_images(host: Host, home: Path, machine: Side) -> None:
+    for name in machine.images:
         host.remove(home / name)

@@ -11,9 +11,10 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.environment import measured
 from bench.errors import BenchError, LaunchError, TeardownError
 from bench.family import end_family, signal_child
-from bench.owner import VARIABLE, end_with_owner, mark
+from bench.owner import end_with_owner, mark
 from bench.pair.ending import ended_error
 from bench.pair.vitals import State, oom_counters, oom_proof, read_state
 
@@ -208,7 +209,7 @@ async def launch(
             child = await asyncio.create_subprocess_exec(
                 *argv,
                 cwd=folder,
-                env={**os.environ, **(env or {}), VARIABLE: ours},
+                env=measured(ours, env or {}),
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=stderr,
                 stderr=stderr,

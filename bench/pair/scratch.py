@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.owner import scratch_folder
 from bench.provision.cache import cache_folder
+from bench.sockets import socket_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,7 +22,7 @@ def probe_folder(purpose: str) -> Iterator[Path]:
     Raises:
         BenchError: what the block raises; its logs are where they are kept.
     """
-    with scratch_folder("probe") as folder:
+    with socket_folder("probe") as folder:
         try:
             yield folder
         except BenchError as error:

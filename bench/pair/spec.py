@@ -44,6 +44,9 @@ class Ports:
 
 SYMBOLIC_PORTS = Ports(*(f"<free:{name}>" for name in Ports.__dataclass_fields__))
 
+SYMBOLIC_SOCKETS = "<sockets>"
+"""The folder of a pair's unix sockets in a plan, where none has been made yet."""
+
 
 @dataclass(frozen=True)
 class Second:
@@ -55,7 +58,11 @@ class Second:
 
 @dataclass(frozen=True)
 class PairSpec:
-    """What the pure functions of :mod:`bench.pair.argv` and :mod:`bench.pair.procedure` need, and nothing else."""
+    """What the pure functions of :mod:`bench.pair.argv` and :mod:`bench.pair.procedure` need, and nothing else.
+
+    ``sockets`` is the folder that holds ``primary/``, ``secondary/`` and in them the unix sockets; ``image_locks`` says
+    whether the file system of the images has the locks that QEMU asks for.
+    """
 
     cell: Cell
     qemu: tuple[str, ...]
@@ -66,6 +73,8 @@ class PairSpec:
     addresses: Mapping[str, Mapping[Link, str]] = field(default_factory=lambda: planned_addresses("local"))
     watch: frozenset[str] = field(default=frozenset())
     second: Second | None = None
+    sockets: str = SYMBOLIC_SOCKETS
+    image_locks: bool = True
 
     def program(self, side: str) -> tuple[str, ...]:
         """Return what runs a side's QEMU."""
@@ -100,9 +109,9 @@ class PairSpec:
 
     @property
     def migration_uri(self) -> str:
-        """Return the URI that both sides use; a unix path is relative to each side's folder."""
+        """Return the URI that both sides use."""
         if self.cell.link.transport == "unix":
-            return "unix:../migration.sock"
+            return f"unix:{self.sockets}/migration.sock"
         return f"tcp:{self.address(SECONDARY, Link.MIGRATION)}:{self.ports.migration}"
 
 

@@ -9,9 +9,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
+from bench.beforehand import Check
+from bench.beforehand import checks as beforehand
 from bench.errors import HostError
+from bench.limits import MACHINE, available_memory
 from bench.pair.features import MODERN
 from bench.pair.procedure import poke
 from bench.pair.spec import Second, planned_spec
@@ -52,12 +53,16 @@ class Installed:
         bare: the bare guest, where it is compiled.
         available_bytes: host memory.
         free_bytes: disk under the results folder.
+        available_by: what limits the memory, where it is not the machine.
+        checks: what can be known beforehand.
     """
 
     binaries: Mapping[str, Binary | None]
     guest: Guest | None
     available_bytes: int
     free_bytes: int
+    available_by: str = ""
+    checks: tuple[Check, ...] = ()
     bare: Guest | None = None
 
     def guest_of(self, cell: Cell) -> Guest | None:
@@ -74,12 +79,15 @@ class Installed:
 def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
     names = dict.fromkeys(name for cell in cells for name in cell.binaries)
+    memory = available_memory()
     return Installed(
         binaries={name: installed_qemu(name) for name in names},
         guest=installed_guest(),
-        available_bytes=int(psutil.virtual_memory().available),
+        available_bytes=int(memory.amount),
+        available_by="" if memory.by == MACHINE else memory.by,
         free_bytes=shutil.disk_usage(_existing(settings.results)).free,
         bare=installed_bare(),
+        checks=tuple(beforehand(cells, settings.results)),
     )
 
 
@@ -141,8 +149,11 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         yield f"  QEMU     {name}: {f'{binary.version}, {binary.path}' if binary else _NO_QEMU_TEXT}"
     for one in dict.fromkeys(planned.cell.guest for planned in plan.cells):
         yield f"  guest    {_guest_text(installed.bare if one == 'bare' else installed.guest)}"
+    for check in installed.checks:
+        if check.status != "ok" and check.cause != "host-memory":
+            yield f"  {'refused' if check.status == 'fail' else 'warning'}  {check.name}: {check.text}"
     try:
-        require_fit(plan.cells, installed.available_bytes)
+        require_fit(plan.cells, installed.available_bytes, installed.available_by)
     except HostError as error:
         yield f"  refused  {error.message}"
 

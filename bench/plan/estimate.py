@@ -64,8 +64,8 @@ def secondary_bytes(cell: Cell) -> int:
     return cell.mem + _touched(cell) + _QEMU_OVERHEAD
 
 
-def require_fit(cells: Iterable[PlannedCell], available_bytes: int) -> None:
-    """Return when every cell fits into the host's available memory.
+def require_fit(cells: Iterable[PlannedCell], available_bytes: int, by: str = "") -> None:
+    """Return when every cell fits into the memory that is left to us; ``by`` says what limits it beside the machine.
 
     Raises:
         HostError: a cell does not; the message has the numbers.
@@ -73,10 +73,12 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int) -> None:
     for planned in cells:
         primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
         if primary + secondary > available_bytes:
+            limited, free = (f" by {by}", f"raise {by}") if by else ("", "free memory on this host")
             raise HostError(
                 f"{planned.label} does not fit: it needs {gib(primary + secondary)} of memory, {gib(available_bytes)} "
-                f"available (primary {gib(primary)}; secondary {gib(secondary)}: the whole RAM plus what is touched)",
-                hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or free memory on this host",
+                f"available{limited} (primary {gib(primary)}; secondary {gib(secondary)}: the whole RAM plus what is "
+                "touched)",
+                hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or {free}",
                 cause="host-memory",
             )
 

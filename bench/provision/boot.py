@@ -8,11 +8,14 @@ import signal
 import subprocess
 import time
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.environment import measured
 from bench.errors import GuestError, LaunchError
+from bench.family import end_family
 from bench.guest.protocol import FATAL, MARK
-from bench.owner import end_with_owner
+from bench.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -96,19 +99,21 @@ class Console:
 
 @contextmanager
 def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float) -> Iterator[Console]:
-    """Start a VM, wait for the guest's ready line and give its console; the VM is killed on every way out.
+    """Start a VM, wait for the guest's ready line and give its console; the VM and its family end on every way out.
 
     Raises:
         LaunchError: QEMU cannot be started.
         GuestError: the guest is not ready within ``deadline_s`` seconds.
     """
+    ours = mark(Path("/"))
     try:
         process = subprocess.Popen(
             argv,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            env={**os.environ, **dict(env)},
+            env=measured(ours, dict(env)),
+            start_new_session=True,
             preexec_fn=end_with_owner(),
         )
     except OSError as error:
@@ -120,6 +125,7 @@ def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: floa
     finally:
         process.kill()
         process.wait()
+        end_family(ours)
         for pipe in (process.stdin, process.stdout):
             if pipe:
                 pipe.close()

@@ -11,8 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.environment import helping
 from bench.errors import ProvisionError
-from bench.owner import VARIABLE, end_with_owner, mark
+from bench.family import end_family
+from bench.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -39,13 +41,14 @@ def run(
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
 ) -> Finished:
-    """Run ``argv`` in its own process group and return how it ended; the group is killed on every other way out.
+    """Run ``argv`` and return how it ended, it and all that it has started: whatever way this is left, that is gone.
 
     Messages come in the C locale, since they are searched for known causes.
 
     Raises:
         ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds.
     """
+    ours = mark(cwd or Path("/"))
     try:
         process = subprocess.Popen(
             argv,
@@ -54,7 +57,7 @@ def run(
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env={**os.environ, "LC_ALL": "C", **dict(env), VARIABLE: mark(cwd or Path("/"))},
+            env=helping(ours, dict(env)),
             cwd=cwd,
             start_new_session=True,
             preexec_fn=end_with_owner(),
@@ -77,6 +80,7 @@ def run(
             _kill_group(process)
         if process.stdout:
             process.stdout.close()
+        end_family(ours)
     if late.is_set():
         raise ProvisionError(f"{argv[0]} did not end within {deadline_s:.0f} s", evidence=tuple(lines[-5:]))
     return Finished(process.returncode, tuple(lines))

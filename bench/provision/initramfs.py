@@ -6,7 +6,9 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
+from bench.environment import helping
 from bench.errors import ProvisionError
+from bench.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,6 +38,8 @@ def pack(tree: Tree, staging: Path, output: Path) -> None:
             subprocess.run(
                 (*tree.program("usr/bin/cpio"), *options),
                 cwd=staging,
+                env=helping(mark(staging), {}),
+                preexec_fn=end_with_owner(),
                 input="".join(f"{name}\0" for name in names).encode(),
                 stdout=file,
                 stderr=subprocess.PIPE,

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.provision import commands, stamps
 from bench.provision.archive import Offer, choose, find_offer, known_offers
-from bench.provision.cache import file_sha256
+from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, installed_tree, wanted_qemu
+from bench.provision.real import real_program
 from bench.provision.source import find_built, installed_built
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ class Binary:
         img_argv: prefix that runs the ``qemu-img`` that belongs to it.
         env: variables to add to the environment of both.
         path: the real binary, symbolic links resolved.
-        sha256: of that file.
+        sha256: of that file; of a wrapper, of what it says and of what it runs.
         version: as it says itself, such as ``11.1.3 (Debian 1:11.1.3+dfsg-1)``.
         source: ``provisioned``, ``archive`` (a release by its name), ``built``, ``system`` or ``path``.
     """
@@ -165,13 +166,15 @@ def _from_tree(tree: Tree, source: str) -> Binary:
 
 def _own(qemu: str, progress: Callable[[str], None]) -> Binary:
     path = _system_path() if qemu == SYSTEM else _given_path(qemu)
-    masks = stamps.masking_folder(path.resolve(), progress)
+    real = real_program(path) or path.resolve()
+    masks = stamps.masking_folder(real, progress)
     binary = Binary(
         argv=(str(path),),
         img_argv=(str(_img_beside(path)),),
         env=((stamps.VARIABLE, str(masks)),) if masks else (),
         path=path.resolve(),
-        sha256=file_sha256(path),
+        # Of a wrapper both count: what it runs, and with which options and variables.
+        sha256=file_sha256(path) if real == path.resolve() else text_sha256(file_sha256(path), file_sha256(real)),
         version="",
         source=SYSTEM if qemu == SYSTEM else "path",
     )

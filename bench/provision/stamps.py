@@ -58,13 +58,11 @@ def foreign_modules(path: Path) -> Mapping[str, Path | None]:
     if stamp is None:
         return {}
     folders = [Path(os.fsdecode(name)) for name in dict.fromkeys(_FOLDER.findall(content))]
-    given = os.environ.get(VARIABLE)
     own = [candidate for folder in folders for candidate in _moved(path, folder)]
-    searched = [Path(given), *folders] if given else folders
     found: dict[str, Path | None] = {}
-    for module in (module for folder in searched for module in _modules(folder)):
+    for module in (module for folder in folders for module in _modules(folder)):
         if stamp[0] not in module.read_bytes():
-            beside = (folder / module.name for folder in (*searched, *own))
+            beside = (folder / module.name for folder in (*folders, *own))
             found[module.name] = next((one for one in beside if one.is_file() and stamp[0] in one.read_bytes()), None)
     return found
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-import psutil
-
+from bench.beforehand import checks as beforehand
+from bench.beforehand import require
 from bench.config.factors import identity
 from bench.exits import Exit, bug_report, tell
+from bench.limits import MACHINE, available_memory
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.dryrun import dry_run
 from bench.plan.estimate import estimate, require_fit
@@ -29,12 +30,13 @@ from bench.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
     from pathlib import Path
     from typing import Any
 
     from rich.console import Console
 
+    from bench.beforehand import Check
     from bench.config.load import Settings
     from bench.config.model import Cell
     from bench.plan.plan import Plan
@@ -62,6 +64,7 @@ class Tools:
     report: Callable[[Path, Console], bool]
     available_bytes: Callable[[], int]
     tidy: Callable[[Path], list[str]] = _tidy
+    checks: Callable[[Sequence[Cell], Path], Iterable[Check]] = beforehand
     tuner: Callable[[], Tuner] = Tuner
     verdicts: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]] = verdicts_so_far
     preview: Callable[[Settings, Sequence[Cell], float], Sequence[str]] = preview
@@ -72,7 +75,7 @@ def real_tools() -> Tools:
     from bench.run.prepare import prepare  # noqa: PLC0415 - a refused or dry run needs none of it
     from bench.run.session import measure_run  # noqa: PLC0415
 
-    return Tools(prepare, measure_run, write_report, lambda: int(psutil.virtual_memory().available))
+    return Tools(prepare, measure_run, write_report, lambda: int(available_memory().amount))
 
 
 def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
@@ -105,8 +108,17 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     known = _is_there(settings.results / name / "plan.json")
     for line in tools.tidy(settings.results):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
+    found = tuple(tools.checks(cells, settings.results))
+    for one in found:
+        if one.status == "warn":
+            console.print(f"warning: {one.name}: {one.text}", markup=False, soft_wrap=True)
+    require([one for one in found if one.cause != "host-memory"])  # said below, cell by cell
+    by = available_memory().by
+    by = "" if by == MACHINE else by
     if not known:
-        require_fit(planned, tools.available_bytes())  # before anything is fetched; a known campaign asks again below
+        require_fit(
+            planned, tools.available_bytes(), by
+        )  # before anything is fetched; a known campaign asks again below
     folder = settings.results / name
     with locked(folder):
         stored = stored_plan(folder)
@@ -125,7 +137,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         )
         loop.recover()
         left = {run.cell_id for run in loop.remaining()}
-        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes())
+        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes(), by)
         if until and not any(loop.done(run.run_id) for run in plan.runs):
             for line in tools.preview(settings, prepared.cells, sum(estimate(cell).seconds for cell in prepared.cells)):
                 console.print(f"sees: {line}", markup=False, soft_wrap=True)

@@ -10,9 +10,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, StoreError
-from bench.files import store_error, told, write_atomic
+from bench.files import NO_LOCKS, store_error, told, write_atomic
 from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
+from bench.provision.cache import cache_folder, text_sha256
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -57,9 +58,24 @@ def _remove_unused(new: Sequence[Path]) -> None:
                 folder.rmdir()
 
 
-def _lock(descriptor: int, folder: Path) -> None:
+def _flock(descriptor: int, folder: Path) -> None:
+    """Lock the file; where its file system has no locks, one in the cache takes its place."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        home = cache_folder() / "campaign-locks"
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        other = os.open(home / text_sha256(str(folder.resolve())), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        os.dup2(other, descriptor, inheritable=False)
+        os.close(other)
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def _lock(descriptor: int, folder: Path) -> None:
+    try:
+        _flock(descriptor, folder)
         gone = not os.fstat(descriptor).st_nlink  # removed by its holder, after this process had opened it
     except BlockingIOError:
         gone = True

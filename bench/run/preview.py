@@ -8,8 +8,10 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bench.environment import helping
 from bench.measure.snapshot import take_snapshot
-from bench.places import same_modules
+from bench.owner import end_with_owner, mark
+from bench.places import PACKAGES, same_modules
 from bench.plan.estimate import duration_text
 from bench.plan.plan import declared
 
@@ -57,7 +59,8 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
             input=json.dumps(asked),
             capture_output=True,
             text=True,
-            env={**os.environ, **same_modules()},
+            env=helping(mark(PACKAGES), same_modules()),
+            preexec_fn=end_with_owner(),
             timeout=_DEADLINE_S,
             check=True,
         )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
 from bench.family import end
-from bench.owner import SCRATCH, is_gone, parse_owner, temporary_folder
+from bench.owner import SCRATCH, is_gone, parse_owner, temporary_places
 from bench.pair.argv import COLO
 from bench.run.folder import locked
 
@@ -49,8 +49,8 @@ def reap(results: Path, temporary: Path | None = None) -> list[str]:
 
 
 def _reap_scratch(temporary: Path | None) -> Iterator[Path]:
-    parent = temporary or temporary_folder()
-    for path in sorted(parent.glob(f"{SCRATCH}*")):
+    places = (temporary,) if temporary else temporary_places()
+    for path in sorted(path for place in places for path in place.glob(f"{SCRATCH}*")):
         owner = parse_owner("-".join(path.name.split("-")[-3:]))
         with suppress(OSError):
             status = path.lstat()

@@ -10,12 +10,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
+from bench.environment import helping
 from bench.errors import StoreError
 from bench.exits import Exit
-from bench.family import signal_child
-from bench.owner import end_with_owner
+from bench.family import end_family, signal_child
+from bench.owner import end_with_owner, mark
 from bench.pair.ending import how_ended
-from bench.places import same_modules
+from bench.places import PACKAGES, same_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -53,9 +54,10 @@ def write_report(folder: Path, console: Console) -> bool:
 
 def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
     """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
+    ours = mark(PACKAGES)
     with subprocess.Popen(
         argv,
-        env={**os.environ, **same_modules()},
+        env=helping(ours, same_modules()),
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
@@ -66,6 +68,8 @@ def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
         except BaseException:
             child.kill()
             raise
+        finally:
+            end_family(ours)
     return child.returncode, said
 
 
@@ -93,9 +97,10 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: they could not be had; the message has what the analysis said.
     """
+    ours = mark(PACKAGES)
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-P", "-m", "analysis", os.fspath(folder), "--only", "verdicts"),
-        env={**os.environ, **same_modules()},
+        env=helping(ours, same_modules()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,
         stderr=asyncio.subprocess.PIPE,
@@ -109,6 +114,7 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
         if child.returncode is None:
             signal_child(child, signal.SIGKILL)
             await child.wait()
+        end_family(ours)
     if child.returncode:
         words = said.decode(errors="replace").strip().removeprefix("colo-bench: ") or how_ended(child.returncode)
         raise StoreError(f"no verdicts: {words}", cause="report-unfinished")

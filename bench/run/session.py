@@ -17,8 +17,9 @@ from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
 from bench.host.virtual import this_kvm
+from bench.limits import read_limits, throttled_s
 from bench.measure.bound import transport_bound
-from bench.measure.snapshot import drift
+from bench.measure.snapshot import drift, quota_drift
 from bench.pair.pair import open_pair
 from bench.provision.cache import file_sha256
 from bench.run.progress import Assets, Progress, RunOutcome
@@ -95,7 +96,7 @@ async def _measured(
     stages = Stages(_looking(notes.clock, on_event), notes.timings)
     try:
         notes.transport = transport_bound(cell.link)
-        before, cpu_before_s = HERE.snapshot(), _cpu_s()
+        before, cpu_before_s, throttled_before_s = HERE.snapshot(), _cpu_s(), throttled_s()
         async with notes.pulse.beating():
             await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
         notes.clock.look()
@@ -103,11 +104,13 @@ async def _measured(
         after, own_cpu_s = HERE.snapshot(), _cpu_s() - cpu_before_s
         async with stages.stage("store"):
             changed = [*drift(before, after, own_cpu_s), *notes.clock.drift()]
+            changed += quota_drift(throttled_before_s, throttled_s(), after.t - before.t)
             host = {
                 "before": before.to_json(),
                 "after": after.to_json(),
                 "drift": changed,
                 "harness": notes.pulse.to_json(),
+                "limits": read_limits().to_json(),
             }
             return _store(run, cell, assets, folder, notes, host, attempt)
     except BenchError as error:

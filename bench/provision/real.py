@@ -1,0 +1,91 @@
+"""Which program really runs when a given QEMU is started: a wrapper script is not what a measurement is of.
+
+It is started without a machine, and the kernel is asked who listens on its monitor's socket (SO_PEERCRED, unix(7)).
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import subprocess
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from bench.environment import measured
+from bench.errors import ProvisionError
+from bench.family import end_family
+from bench.owner import end_with_owner, mark
+from bench.sockets import socket_folder, unix_connect
+
+_ARGUMENTS = ("-machine", "none", "-nodefaults", "-display", "none", "-qmp", "unix:qmp.sock,server=on,wait=off")
+_DEADLINE_S = 20.0
+_POLL_S = 0.005
+_CREDENTIALS = struct.Struct("3i")
+
+
+def real_program(path: Path) -> Path | None:
+    """Return the file that runs as QEMU when an executable is started; ``None`` when none comes up to be asked.
+
+    Of a program that was started through its loader, the program is returned and not the loader.
+
+    Args:
+        path: the executable.
+
+    Raises:
+        HostError: no socket can be made here.
+        ProvisionError: another process than the one that was started is the QEMU: a wrapper that does not `exec` it.
+    """
+    with socket_folder("program") as folder:
+        ours = mark(folder)
+        try:
+            child = subprocess.Popen(
+                (str(path), *_ARGUMENTS),
+                cwd=folder,
+                env=measured(ours, {}),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                preexec_fn=end_with_owner(),
+            )
+        except OSError:  # told in words by whoever asks it for its version
+            return None
+        try:
+            listener = _listener(child, folder / "qmp.sock")
+            if listener is None:
+                return None
+            if listener != child.pid:
+                raise ProvisionError(
+                    f"{path} starts QEMU as another process (process {listener}, started by process {child.pid})",
+                    cause="qemu-wrapper",
+                )
+            return _program(listener)
+        finally:
+            child.kill()
+            child.wait()
+            end_family(ours)
+
+
+def _listener(child: subprocess.Popen[bytes], path: Path) -> int | None:
+    """Return the id of the process that listens on the socket, once one does."""
+    give_up = time.monotonic() + _DEADLINE_S
+    while child.poll() is None and time.monotonic() < give_up:
+        with suppress(OSError), unix_connect(path) as probe:
+            credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
+            pid: int = _CREDENTIALS.unpack(credentials)[0]
+            return pid
+        time.sleep(_POLL_S)
+    return None
+
+
+def _program(pid: int) -> Path | None:
+    """Return the program of a process: the file that it runs, or what a loader has mapped in its place."""
+    with suppress(OSError):
+        running = Path(f"/proc/{pid}/exe").readlink()
+        if running.name.startswith("qemu"):
+            return running
+        mapped = Path(f"/proc/{pid}/maps").read_text(errors="replace").splitlines()
+        paths = (Path(fields[5]) for line in mapped if len(fields := line.split(maxsplit=5)) > 5)  # noqa: PLR2004
+        return next((path for path in paths if path.name.startswith("qemu-system-")), running)
+    return None
