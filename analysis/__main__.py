@@ -8,30 +8,27 @@ from __future__ import annotations
 
 import argparse
 import sys
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands import bundle, calibrate, compare, expect, explore, power, size, track
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
-from analysis.report.build import build_report, write_verdicts
 from analysis.streams import outlive_readers
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Sequence
 
-COMMANDS: Mapping[str, Callable[[Sequence[str]], int]] = {
-    "bundle": bundle.main,
-    "calibrate": calibrate.main,
-    "compare": compare.main,
-    "expect": expect.main,
-    "explore": explore.main,
-    "power": power.main,
-    "size": size.main,
-    "track": track.main,
-    "verify": bundle.check,
+    from analysis.stored.records import Hypothesis
+
+COMMANDS = {
+    **{
+        name: (name, "main")
+        for name in ("bundle", "calibrate", "compare", "expect", "explore", "power", "size", "track")
+    },
+    "verify": ("bundle", "check"),
 }
-"""What the first word may be instead of a campaign."""
+"""What the first word may be instead of a campaign: a function of a module of ``analysis.commands``, read when asked."""
 
 STYLES = ("screen", "acm", "ieee")
 """How wide the figures are drawn, and how large their letters are."""
@@ -44,7 +41,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
     if words and words[0] in COMMANDS:
-        return COMMANDS[words[0]](words[1:])
+        module, function = COMMANDS[words[0]]
+        ended: int = getattr(import_module(f"analysis.commands.{module}"), function)(words[1:])
+        return ended
     return report(words)
 
 
@@ -66,19 +65,25 @@ def report(words: Sequence[str]) -> int:
     given = parser.parse_args([word.replace("figure.style=", "--style=", 1) for word in words])
     try:
         asked = read_hypotheses(given.hypotheses) if given.hypotheses else None
-        folders = [Path(one) for one in given.campaign]
-        if given.only:
-            written = write_verdicts(folders, asked=asked, out=given.out)
-        else:
-            written = build_report(folders, style=given.style, asked=asked, out=given.out)
+        page = _written([Path(one) for one in given.campaign], given, asked)
     except AnalysisError as error:
         sys.stderr.write(f"colo-bench: {error}\n")
         return error.exit_code
     except OSError as error:
         sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
         return UNWRITABLE
-    sys.stdout.write(f"{written}\n")
+    sys.stdout.write(f"{page}\n")
     return 0
+
+
+def _written(folders: Sequence[Path], given: argparse.Namespace, asked: Sequence[Hypothesis] | None) -> Path:
+    if given.only:
+        from analysis.report.verdicts import write_verdicts  # noqa: PLC0415 - a second, of which figures take two more
+
+        return write_verdicts(folders, asked=asked, out=given.out)
+    from analysis.report.build import build_report  # noqa: PLC0415 - what verdicts alone do without
+
+    return build_report(folders, style=given.style, asked=asked, out=given.out)
 
 
 if __name__ == "__main__":

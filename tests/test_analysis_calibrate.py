@@ -16,7 +16,6 @@ from analysis.__main__ import main
 from analysis.derived import effect_rates, family_rates
 from analysis.derived.calibration import (
     QUESTIONS,
-    attained_coverage,
     attained_level,
     calibration,
     comparison,
@@ -97,20 +96,13 @@ def test_the_exact_level_is_that_of_the_critical_values(sizes: int, blocks: int,
     for _ in range(blocks):
         mass = np.convolve(mass, stats.kendall.null_mass(ones, ones))
     tail = mass[len(mass) // 2 + critical :].sum()
-    assert attained_level(sizes, blocks, exact=True) == pytest.approx(tail)
+    assert attained_level(sizes, blocks) == pytest.approx(tail)
     assert tail <= 0.05 < mass[len(mass) // 2 + critical - 2 :].sum()
 
 
 def test_two_sizes_leave_a_rank_test_little_choice() -> None:
-    assert attained_level(2, 6, exact=True) == pytest.approx(1 / 64)
-    assert attained_level(2, 4, exact=True) == 0
-
-
-@pytest.mark.parametrize(("sizes", "strata"), [(2, 12), (2, 36), (3, 6), (4, 6), (5, 6)])
-def test_an_interval_lies_above_0_as_rarely_as_the_exact_test_finds_growth(sizes: int, strata: int) -> None:
-    interval = attained_level(sizes, strata, exact=False)
-    assert interval == pytest.approx(attained_level(sizes, strata, exact=True))
-    assert 0 < interval <= 0.05
+    assert attained_level(2, 6) == pytest.approx(1 / 64)
+    assert attained_level(2, 4) == 0
 
 
 def test_the_same_seed_gives_the_same_table() -> None:
@@ -191,9 +183,11 @@ def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:
     logs = simulate_runs(model, np.random.default_rng(1), 600)
     x, strata = np.tile(model.sizes, 12), np.repeat(np.arange(12), 2).tolist()
     found = [stats.stratified_theil_sen(x, one.ravel(), strata) for one in logs]
-    assert np.mean([one.low <= 0 <= one.high for one in found]) == pytest.approx(attained_coverage(2, 12), abs=0.025)
-    assert attained_coverage(2, 12) == pytest.approx(0.961, abs=0.001)
-    assert 0.90 < attained_coverage(5, 12) < 0.93
+    assert np.mean([one.low <= 0 <= one.high for one in found]) == pytest.approx(
+        1 - 2 * attained_level(2, 12), abs=0.025
+    )
+    assert 1 - 2 * attained_level(2, 12) == pytest.approx(0.961, abs=0.001)
+    assert 0.90 < 1 - 2 * attained_level(5, 12) < 0.93
 
 
 def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -> None:

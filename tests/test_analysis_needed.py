@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.derived.hypotheses import Question, judge
+from analysis.derived.hypotheses import judge
 from analysis.derived.needed import with_needed_blocks
 from analysis.derived.power import power
+from analysis.derived.question import Question
 from analysis.derived.results import derive
 from analysis.report import answer
 from analysis.report.tables import tables
@@ -39,7 +40,7 @@ def asked(
         for place, (mem, link) in enumerate(cells)
         if others or not trend or link == "a"
     ]
-    return Question(hypothesis, pd.DataFrame(rows), 0, pd.DataFrame(), others, 0.0)
+    return Question(hypothesis, pd.DataFrame(rows), 0, (), others, 0.0)
 
 
 def found(question: Question) -> tuple[str, ...]:
@@ -81,13 +82,14 @@ def test_a_claim_of_no_difference_may_lie_at_the_edge_of_what_matters() -> None:
     assert "unless the difference lies close to what matters" in note
     enough = asked(CONTRAST | {"direction": "none", "sesoi": 0.03, "sesoi_ms": 0.0}, blocks=120, spread=0.05)
     shifted = enough.runs.assign(pause=enough.runs["pause"] * np.where(enough.runs["link"] == "b", 1.03, 1.0))
-    edge = Question(enough.hypothesis, shifted, 0, pd.DataFrame(), (), 0.0)
+    edge = Question(enough.hypothesis, shifted, 0, (), (), 0.0)
     assert found(edge) == ("by how runs differ 103 blocks should settle it, and there are 120",)
 
 
 def test_one_run_per_cell_tells_nothing() -> None:
     question = asked(CONTRAST, blocks=1)
-    (note,) = with_needed_blocks(replace(judge(question), label="undecided"), question).notes
+    few, note = with_needed_blocks(replace(judge(question), label="undecided"), question).notes
+    assert few == "5 blocks like these give an interval of 90 %"
     assert note.startswith("no cell has two runs")
 
 

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
-from analysis.derived.outcomes import FINER, outcomes, run_table
+from analysis.derived.outcomes import FINER, run_table
+from analysis.derived.outcomes import outcomes as outcomes_of
 from analysis.derived.stalls import Free, always_note, free_cells
+from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
-from analysis.stored.load import load_campaign
+from analysis.stored.load import Run, load_campaign
+from analysis.stored.records import RunRecord
 
 GIB = 1 << 30
 
@@ -35,6 +39,39 @@ def checkpoints(pauses_ms: list[float], *, gap: int | None = None) -> pd.DataFra
         "bytes_sent": pd.array([None] * count, dtype="Int64"),
     }
     return pd.DataFrame(rows)
+
+
+def outcomes(
+    rows: pd.DataFrame, *, tcp: bool, free: Free | None = None, latencies: tuple[float, ...] = (), **record: Any
+) -> dict[str, float | bool]:
+    """Return the outcomes of a run with these checkpoints after its warm-up."""
+    run = {
+        **dict.fromkeys(("run_id", "campaign", "cell_id", "label"), "r"),
+        **dict.fromkeys(("block", "order", "started_at", "finished_at"), 0),
+        "accel": "tcg",
+        "quality": {"ok": True},
+        "cell": {"link": {"transport": "tcp" if tcp else "unix"}},
+        **record,
+    }
+    table = rows.assign(warmup=False)
+    return outcomes_of(Run(RunRecord.model_validate(run), table, "", latencies=np.array(latencies)), free)
+
+
+def test_what_users_measure_is_an_outcome() -> None:
+    row = outcomes(
+        checkpoints([10] * 4).assign(bytes_sent=pd.array([1, 2, 3, 4], dtype="Int64")),
+        tcp=False,
+        latencies=(0.1, 0.2, 0.3, 0.4, 2.0),
+        workload={"achieved_mb_s": 19.5},
+        client={"requests_per_s": 12.5},
+        timings={"colo_start_s": 1.5},
+    )
+    assert (row["client_p50"], row["client_max"]) == (pytest.approx(0.3), 2.0)
+    assert row["client_p99"] == pytest.approx(np.quantile([0.1, 0.2, 0.3, 0.4, 2.0], 0.99))
+    assert (row["requests_per_s"], row["achieved_mb_s"], row["colo_start"]) == (12.5, 19.5, 1.5)
+    assert row["bytes_sent"] == 2.5
+    assert row["demand_share"] == 0.75
+    assert set(OUTCOMES) <= set(row)
 
 
 def test_a_run_is_reduced_to_one_number_per_outcome() -> None:

@@ -20,8 +20,8 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
+from analysis.derived.equals import noise_floor
 from analysis.derived.finding import Effect, LevelFinding
-from analysis.derived.hypotheses import noise_floor
 from analysis.derived.outcomes import used
 from analysis.plots import (
     autocorrelation,
@@ -98,7 +98,7 @@ class TestForest:
         assert "90\N{NO-BREAK SPACE}% interval" in legend
 
     def test_levels_are_rows_only_where_they_differ_by_what_matters(self, sweep: Results) -> None:
-        finding = replace(sweep.findings[0], sesoi_declared=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
+        finding = replace(sweep.findings[0], sesoi=0.05, interaction_pvalue=0.01, levels=_levels(0.0, 0.3))
         assert list(forest.frame([finding])["level"]) == ["", "a", "b"]
         assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
         assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]

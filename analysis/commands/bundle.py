@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import reported
-from analysis.report.build import write
 from analysis.report.bundle import bundle, verify
+from analysis.report.files import write
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

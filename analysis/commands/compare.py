@@ -5,17 +5,18 @@ from __future__ import annotations
 import argparse
 import json
 import math
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.derived.comparison import CONFIDENCE, HANGS_ON_FAILURES, INCONCLUSIVE, compare
+from analysis.derived.amounts import amount
+from analysis.derived.comparison import CONFIDENCE, INCONCLUSIVE, compare, compare_levels
 from analysis.derived.digits import rounded
 from analysis.derived.finding import NO_RATIO
-from analysis.derived.outcomes import OUTCOMES, TIMES
-from analysis.derived.sentences import amount
+from analysis.derived.trend import HANGS_ON_FAILURES
+from analysis.format.outcomes import OUTCOMES
+from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text, plural
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
 
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
-
-_SECONDS = {*TIMES, "period", "colo_start"}
 
 
 def to_json(comparison: Comparison) -> str:
@@ -47,6 +46,12 @@ def to_json(comparison: Comparison) -> str:
         "verdict": comparison.verdict,
         "label": comparison.label,
         "exit_code": comparison.exit_code,
+        "overall": _known(asdict(comparison.overall)),
+        "passes_at": None if math.isnan(comparison.passes_at) else comparison.passes_at,
+        "by_cell": dict(zip(("verdict", "label"), comparison.by_cell, strict=True)),
+        "each_cell": comparison.each_cell,
+        "within": comparison.within,
+        "missing": comparison.missing,
         **sides,
         "cells": [_known(asdict(cell)) for cell in comparison.cells],
         "only_in_base": comparison.only_in_base,
@@ -58,9 +63,7 @@ def to_json(comparison: Comparison) -> str:
 
 def unit_of(outcome: str) -> str:
     """Return the unit in which an outcome is stored."""
-    if outcome in _SECONDS:
-        return "s"
-    return {"dirty_pages": "pages", "bytes_sent": "bytes"}.get(outcome, "share")
+    return OUTCOMES[outcome].unit
 
 
 def _known(row: dict[str, Any]) -> dict[str, Any]:
@@ -81,10 +84,26 @@ def show(comparison: Comparison, out: Console) -> None:
             out.print(f"only in {name}: {'; '.join(labels)}")
     for note in comparison.notes:
         out.print(f"note: {note}")
+    _show_overall(comparison, out)
     threshold = f"{100 * comparison.threshold:g} %"
     out.print(f"{comparison.verdict.upper()} at a threshold of {threshold}: {comparison.label}")
     if comparison.verdict == INCONCLUSIVE:
         out.print(settles(comparison))
+
+
+def _show_overall(comparison: Comparison, out: Console) -> None:
+    overall = comparison.overall
+    if not math.isnan(comparison.passes_at):
+        out.print(
+            f"With this noise 80 % of comparisons of equals pass a threshold of {100 * comparison.passes_at:.2g} %: a "
+            "smaller one mostly ends inconclusive."
+        )
+    if not math.isnan(overall.ratio):
+        interval = (
+            "no interval" if math.isnan(overall.low) else f"90 % interval {overall.low:.3f} to {overall.high:.3f}"
+        )
+        out.print(f"Over all cells: new / base {overall.ratio:.3f}, {interval}: {overall.verdict}, {overall.label}")
+    out.print(f"Each cell by itself: {comparison.by_cell[0]}, {comparison.by_cell[1]}")
 
 
 def _row(cell: CellComparison, outcome: str) -> tuple[str, ...]:
@@ -108,16 +127,19 @@ def settles(comparison: Comparison) -> str:
     known = [(cell, cell.needed_runs) for cell in undecided if cell.needed_runs is not None]
     failing = sum(cell.label == HANGS_ON_FAILURES for cell in undecided)
     again = f"Measure the failed runs of {plural(failing, 'cell')} again. " if failing else ""
-    if all(NO_RATIO in cell.label for cell in undecided):
+    if comparison.missing:
+        again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
+    if undecided and all(NO_RATIO in cell.label for cell in undecided):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
+    larger = "" if math.isnan(comparison.passes_at) else f" of {100 * comparison.passes_at:.2g} %"
     if not known:
-        return again.strip() or "What would settle it: at least three runs of each cell on both sides."
+        return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])
     more = max(runs - min(cell.runs_base, cell.runs_new), 1)
     minutes = more * len(known) * comparison.seconds_per_run / 60
     return (
-        f"{again}What would settle it: about {plural(more, 'more run')} of each undecided cell on each side "
-        f"({runs} in all for {cell.cell}), {minutes:,.0f} min of measuring per side, or a larger threshold."
+        f"{again}What would settle it: a larger threshold{larger}; or about {plural(more, 'more run')} of each "
+        f"undecided cell on each side ({runs} in all for {cell.cell}), {minutes:,.0f} min of measuring per side."
     )
 
 
@@ -125,25 +147,34 @@ def main(arguments: Sequence[str]) -> int:
     """Return 0 not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured, 2 wrong usage, 3 not writable."""
     parser = argparse.ArgumentParser(
         prog="python -m analysis compare",
-        description="Compare two campaigns cell by cell. Ends with 0 not regressed, 5 regressed, 6 inconclusive, "
-        "1 nothing was measured that both have, 2 wrong usage, 3 FILE cannot be written.",
+        description="Compare two campaigns, or with --by two levels of a factor within the blocks of one. Ends with 0 "
+        "not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured on both sides, 2 wrong usage, 3 FILE "
+        "cannot be written.",
     )
-    parser.add_argument("base", type=Path, help="the campaign to compare with")
-    parser.add_argument("new", type=Path, help="the campaign in question")
+    parser.add_argument("base", type=Path, help="the campaign to compare with; with --by the only one")
+    parser.add_argument("new", type=Path, nargs="?", help="the campaign in question")
+    parser.add_argument(
+        "--by", metavar="FACTOR", help="compare the two levels of a factor, such as qemu, block by block"
+    )
     parser.add_argument("--threshold", type=share, default=0.05, help="the smallest growth that matters (default: 5%%)")
     parser.add_argument("--outcome", choices=OUTCOMES, default="pause", metavar="OUTCOME", help="default: pause")
+    parser.add_argument(
+        "--each-cell", action="store_true", help="end with what the cells say, each by itself, not all of them as one"
+    )
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the answer there")
     options = parser.parse_args(arguments)
+    if (options.new is None) == (options.by is None):
+        parser.error("give two campaigns, or one and --by FACTOR")
     return reported(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
-    comparison = compare(
-        load_campaign(options.base), load_campaign(options.new), threshold=options.threshold, outcome=options.outcome
-    )
+    how = {"threshold": options.threshold, "outcome": options.outcome, "each_cell": options.each_cell}
+    if options.by is not None:
+        comparison = compare_levels(load_campaign(options.base), options.by, **how)
+    else:
+        comparison = compare(load_campaign(options.base), load_campaign(options.new), **how)
     show(comparison, console())
     if options.json is not None:
-        temporary = options.json.with_name(f".{options.json.name}.{os.getpid()}")
-        temporary.write_text(to_json(comparison), encoding="utf-8")
-        temporary.replace(options.json)
+        write(options.json, to_json(comparison).encode())
     return comparison.exit_code

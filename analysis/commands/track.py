@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
+from analysis.derived.amounts import amount
 from analysis.derived.comparison import EXIT_CODES
-from analysis.derived.outcomes import OUTCOMES, TIMES
-from analysis.derived.sentences import amount
 from analysis.derived.tracking import track
+from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of
-from analysis.report.build import write
+from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text
 
@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace) -> int:
     names = [folder.resolve().name for folder in options.campaign]
     found = track(campaigns, names, threshold=options.threshold, outcome=options.outcome)
     if options.figure is not None:
-        in_time = found.outcome in TIMES
+        in_time = OUTCOMES[found.outcome].unit == "s"
         drawn = figure_of(
             found,
             options.figure.suffix.removeprefix("."),

@@ -27,7 +27,7 @@ from analysis.stats import calibrate_runs as run_rates
 from analysis.stats import kendall, naive
 from analysis.stats.calibrate import AT_MOST, COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate
 from analysis.stats.simulate import Model, simulate_checkpoints, simulate_runs
-from analysis.stats.slopes import interval_places
+from analysis.stats.slopes import critical_score
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -53,8 +53,7 @@ _CHUNK_VALUES, _MOST_VALUES = 2_000_000, 12_000_000
 FEWEST_STUDIES = 50
 _ANY = (0.0, 1.0)
 _POWER_SLACK = 0.06
-_EXACT = "blocked Jonckheere-Terpstra"
-_WITHIN_BLOCKS = (_EXACT, "stratified Theil-Sen")
+_WITHIN_BLOCKS = ("blocked Jonckheere-Terpstra", "stratified Theil-Sen")
 _FEWER = 4
 _BAND_STUDIES, _BAND_ERRORS = 2_000, 3.0
 
@@ -166,13 +165,13 @@ def _at_own_level(rate: Rate, model: Model) -> Rate:
     """
     strata = model.blocks * model.combinations
     if rate.question == "coverage" and rate.method in _WITHIN_BLOCKS:
-        covered = attained_coverage(len(model.sizes), strata)
+        covered = 1 - 2 * attained_level(len(model.sizes), strata)
         return replace(rate, nominal=covered, low=covered - SLACK, high=min(covered + SLACK, 1.0))
     if rate.question not in {"type I error", "power"}:
         return rate
     if rate.method not in _WITHIN_BLOCKS:
         return replace(rate, recommended=False)
-    level = attained_level(len(model.sizes), strata, exact=rate.method == _EXACT)
+    level = attained_level(len(model.sizes), strata)
     if rate.question == "type I error":
         return replace(rate, nominal=level, low=0.0, high=level + SLACK)
     planned = stats.detectable_effect(model.median_sd, strata, model.sizes)
@@ -182,49 +181,23 @@ def _at_own_level(rate: Rate, model: Model) -> Rate:
     return replace(rate, nominal=claimed, low=max(claimed - _POWER_SLACK, 0.0), high=min(claimed + _POWER_SLACK, 1.0))
 
 
-def attained_level(sizes: int, strata: int, *, exact: bool) -> float:
-    """Return the chance, without a trend, that growth is found over complete strata, where no two slopes are equal.
+def attained_level(sizes: int, strata: int, alpha: float = ALPHA) -> float:
+    """Return the chance that the exact one-sided test, or the interval, finds growth over complete strata without any.
 
     Args:
         sizes: per stratum.
         strata: how many.
-        exact: whether by the exact one-sided 5 % test of Kendall's S, or by a 90 % Theil-Sen interval above 0.
+        alpha: the level, which few ranks cannot meet exactly.
     """
-    mass, deviation = _null(sizes, strata)
-    if exact:
-        beyond = mass[::-1].cumsum()[::-1]
-        return float(beyond[beyond <= ALPHA].max(initial=0.0))
-    below, low, _ = _slopes_below(sizes, strata, deviation)
-    return float(mass[below <= low].sum())
+    mass, critical = _null(sizes, strata, alpha)
+    return 0.0 if critical is None else float(mass[critical + len(mass) // 2 :].sum())
 
 
-def attained_coverage(sizes: int, strata: int, confidence: float = 0.90) -> float:
-    """Return how often the Theil-Sen interval over complete strata holds the slope, where no two slopes are equal.
-
-    Args:
-        sizes: per stratum.
-        strata: how many.
-        confidence: of the interval, which is asymptotic.
-    """
-    mass, deviation = _null(sizes, strata)
-    below, low, high = _slopes_below(sizes, strata, deviation, confidence)
-    return float(mass[(below > low) & (below <= high)].sum())
-
-
-def _slopes_below(sizes: int, strata: int, deviation: float, confidence: float = 0.90) -> tuple[Floats, int, int]:
-    """Return how many slopes of pairs lie below the true one for each S, and the places of the interval's ends.
-
-    The interval lies above the true slope where too few of them are below it, and below where too many are.
-    """
-    pairs = strata * math.comb(sizes, 2)
-    return (pairs - np.arange(-pairs, pairs + 1)) / 2, *interval_places(pairs, deviation, confidence)
-
-
-def _null(sizes: int, strata: int) -> tuple[Floats, float]:
-    """Return the null distribution of S over complete strata, centred on 0, and its standard deviation."""
+def _null(sizes: int, strata: int, alpha: float) -> tuple[Floats, int | None]:
+    """Return the null distribution of S over complete strata, centred on 0, and its critical value."""
     ones = (1,) * sizes
     mass = kendall.summed_mass((((ones, ones), strata),))
-    return mass, math.sqrt(strata * kendall.variance(ones, ones))
+    return mass, critical_score(mass, alpha)
 
 
 def _slow_studies(model: Model, studies: int) -> int:

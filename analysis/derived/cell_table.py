@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.derived.outcomes import TRIGGERS
+from analysis.format.outcomes import TRIGGERS
 from analysis.format.table import PHASES
 from analysis.stats.groups import half_width
 
@@ -28,10 +28,12 @@ def cell_table(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> pd.DataF
     ``planned``; ``failed`` attempts, ``failed_low``/``failed_high`` (Clopper-Pearson, 95 %) of the share of attempts
     that failed; ``checkpoints``, ``warmup``; ``pause``: the median over runs of the run medians, with the exact
     order-statistic interval ``pause_low``/``pause_high`` (95 %, NaN below six runs) and the range
-    ``pause_min``/``pause_max``; ``p95``, ``p99``: medians over runs, ``*_exploratory`` where a run is too short for
-    them; ``dirty_pages``, ``bytes_sent``, ``period``: medians over runs; ``pause_mean`` and each phase, with
-    ``*_low``/``*_high``: means over runs with their t interval (95 %, NaN for one run); ``paused_share``,
-    ``slow_share``, ``joined_share``, ``by_*``: means over runs; ``quality_problems``: runs whose own check failed.
+    ``pause_min``/``pause_max``; ``p95``, ``p99``: medians over runs of each run's own, with ``*_low``/``*_high`` as of
+    the pause, and ``*_exploratory`` where a run is too short for them; ``dirty_pages``, ``bytes_sent``, ``period``:
+    medians over runs; ``pause_mean`` and each phase, with ``*_low``/``*_high``: means over runs with their t interval
+    (95 %, NaN for one run); ``paused_share``, ``slow_share``, ``joined_share``, and one share per trigger: means over
+    runs; ``quality_problems``: runs whose own
+    check failed.
     """
     attempts = Counter(run.cell_id for run in campaign.plan.runs)
     failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
@@ -77,14 +79,21 @@ def _numbers(mine: pd.DataFrame) -> dict[str, Any]:
         "coverage": interval.coverage,
         "pause_min": float(pauses.min()),
         "pause_max": float(pauses.max()),
-        **{tail: float(mine[f"pause_{tail}"].median()) for tail in ("p95", "p99")},
+        **_quantile(mine, "p95"),
+        **_quantile(mine, "p99"),
         **{f"{tail}_exploratory": not mine[f"pause_{tail}_enough"].all() for tail in ("p95", "p99")},
         **{name: float(mine[name].median()) for name in ("dirty_pages", "bytes_sent", "period")},
         **_means(mine),
         **{name: float(mine[name].mean()) for name in ("paused_share", "slow_share", "joined_share")},
-        **{f"by_{trigger}": float(mine[f"by_{trigger}"].mean()) for trigger in TRIGGERS},
+        **{f"{trigger}_share": float(mine[f"{trigger}_share"].mean()) for trigger in TRIGGERS},
         "quality_problems": int((~mine["quality_ok"]).sum()),
     }
+
+
+def _quantile(mine: pd.DataFrame, tail: str) -> dict[str, float]:
+    found = stats.median_interval(mine[f"pause_{tail}"].to_numpy())
+    low, high = (np.nan if end is None else end for end in (found.low, found.high))
+    return {tail: found.estimate, f"{tail}_low": low, f"{tail}_high": high}
 
 
 def _means(mine: pd.DataFrame) -> dict[str, float]:

@@ -1,16 +1,16 @@
-"""Has a checkpoint become more expensive from one campaign to the other?
+"""Has a checkpoint become more expensive: from one campaign to another, or from one level of a factor to another?
 
-Cells are matched by their factors, whatever their QEMU is called. Per cell the runs of the two campaigns are two
-independent samples; the ratio of their medians has the exact interval of the Mann-Whitney test. A two-sided 90 %
-interval makes each word a one-sided test at 5 %:
+Cells are matched by their factors, whatever their QEMU is called. Each is judged by the exact tests that judge a
+hypothesis of growth, with the threshold as the smallest effect of interest:
 
-- *regressed*: the low end is above 1 and the high end reaches the threshold;
-- *not regressed*: the high end is below the threshold;
-- *inconclusive*: neither, or too few runs for an interval, or runs that measured 0, or a word that hangs on leaving
-  failed runs out.
+- *regressed*: slower than none at all for certain, and not by less than the threshold for certain;
+- *not regressed*: slower by less than the threshold for certain;
+- *inconclusive*: neither.
 
-Over all cells: regressed when a cell is, after Holm's adjustment over the cells. Not regressed when every cell is not:
-that claim needs no adjustment, because each of its parts has to hold (intersection-union test).
+The answer is that over all cells. Two campaigns are compared by their blocks: what happened to the host in the time of
+a block is in all of its runs, so that a block is one witness, by the median over its cells of how far each is from its
+own middle. Two levels within one campaign are compared block by block and cell by cell. Each cell has a word of its own
+beside, adjusted by Holm over the cells.
 """
 
 from __future__ import annotations
@@ -22,8 +22,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.derived.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
+from analysis.derived.claims import INCONCLUSIVE as UNSAID
 from analysis.derived.finding import zeros_text
-from analysis.derived.sides import NotComparableError, Side, SideCell, conditions, side_cells, side_of
+from analysis.derived.settling import runs_to_settle
+from analysis.derived.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
+from analysis.derived.trend import TOO_FEW, Edges, Sample, stages
 from analysis.errors import NothingMeasuredError
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text, plural
@@ -31,22 +35,20 @@ from analysis.text import accel_text, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from numpy.typing import NDArray
-
     from analysis.derived.sides import Key
     from analysis.stored.factors import Level
     from analysis.stored.load import Campaign
 
+    Stratum = tuple[Level, ...]
+
 REGRESSED, NOT_REGRESSED, INCONCLUSIVE = "regressed", "not regressed", "inconclusive"
 EXIT_CODES = {NOT_REGRESSED: 0, REGRESSED: 5, INCONCLUSIVE: 6}
-CONFIDENCE, ALPHA = 0.90, 0.05
-HANGS_ON_FAILURES = "depends on the failed runs"
+CONFIDENCE, FEWEST = 0.90, 3
+_GROWTH = "increasing"
+_BETWEEN = "between no change and the threshold"
+_NO_WORD_AFTER = "not after Holm's adjustment over {}"
 
-_WORDS = {
-    stats.Word.SUPPORTED: REGRESSED,
-    stats.Word.REFUTED: NOT_REGRESSED,
-    stats.Word.INCONCLUSIVE: INCONCLUSIVE,
-}
+_WORDS = {SUPPORTED: REGRESSED, REFUTED: NOT_REGRESSED, UNSAID: INCONCLUSIVE}
 _LABELS = {
     "material": "by the threshold or more",
     "direction certain, size uncertain": "slower for certain, by how much is not",
@@ -54,22 +56,38 @@ _LABELS = {
     "equivalent to none": "no difference that matters",
     "opposite sign": "faster",
     "no material growth": "not slower by the threshold",
-    "undecided": "between no change and the threshold",
 }
-_MOST_RUNS = 1_000
+_EQUALS, _PASSING, _SEED = 200, 0.80, 1
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """New over base with its 90 % interval (NaN where there is none), and the word that follows.
+
+    Attributes:
+        pvalue: one-sided, of growth; ``pvalue_threshold``: of growth by the threshold being ruled out; both with failed
+            runs ranked worst where that is larger.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    pvalue: float
+    pvalue_threshold: float
+    verdict: str
+    label: str
 
 
 @dataclass(frozen=True)
 class CellComparison:
-    """One cell of both campaigns.
+    """One cell of both sides.
 
     Attributes:
         cell: its label in the base.
         factors: what it has in common on both sides.
         base: median over runs of the outcome; ``new``: the same of the other side; NaN when never measured.
-        ratio: Hodges-Lehmann ratio of new to base; ``low``, ``high``: at 90 %, NaN where there is no interval.
-        pvalue: one-sided, of growth; ``adjusted``: after Holm over the cells; ``pvalue_threshold``: one-sided, of
-            growth by the threshold being ruled out.
+        ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
+        pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
         needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
             decided or nothing can be said.
     """
@@ -96,19 +114,42 @@ class CellComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answer: a verdict on all cells, and each of them."""
+    """The answer: one ratio over all cells with its verdict, and each cell's.
+
+    Attributes:
+        passes_at: the smallest threshold that 80 % of comparisons of equals with this noise pass; NaN where it cannot
+            be told.
+        by_cell: verdict and label that all cells together give, each by itself.
+        each_cell: whether the exit status is that of ``by_cell``.
+        missing: cells of the base that the other side has no run of.
+        within: the factor whose levels are compared within blocks; None for two campaigns.
+    """
 
     outcome: str
     threshold: float
-    verdict: str
-    label: str
+    overall: Ratio
+    passes_at: float
     base: Side
     new: Side
     cells: tuple[CellComparison, ...]
+    by_cell: tuple[str, str]
+    each_cell: bool
+    missing: tuple[str, ...]
     only_in_base: tuple[str, ...]
     only_in_new: tuple[str, ...]
     notes: tuple[str, ...]
     seconds_per_run: float
+    within: str | None
+
+    @property
+    def verdict(self) -> str:
+        """The word that the exit status tells."""
+        return self.by_cell[0] if self.each_cell else self.overall.verdict
+
+    @property
+    def label(self) -> str:
+        """Which case of it."""
+        return self.by_cell[1] if self.each_cell else self.overall.label
 
     @property
     def exit_code(self) -> int:
@@ -116,41 +157,85 @@ class Comparison:
         return EXIT_CODES[self.verdict]
 
 
-def compare(base: Campaign, new: Campaign, *, threshold: float = 0.05, outcome: str = "pause") -> Comparison:
-    """Return the verdict on every cell that both campaigns have, and on all of them.
+def compare(
+    base: Campaign, new: Campaign, *, threshold: float = 0.05, outcome: str = "pause", each_cell: bool = False
+) -> Comparison:
+    """Return the verdict on two campaigns over all cells that both have, and on every cell.
 
     Args:
         base: what ``new`` is compared with.
         new: the campaign in question.
         threshold: the smallest growth that matters, 0.05 for 5 %.
-        outcome: one of ``analysis.derived.outcomes.OUTCOMES``.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
+        each_cell: whether the verdict is that of the cells, each by itself.
 
     Raises:
         NotComparableError: one side ran under emulation and the other under KVM, or a side holds several cells that
             differ in their QEMU only.
         NothingMeasuredError: no cell in common has this outcome on either side.
     """
+    return _compare(base, new, None, threshold, outcome, each_cell=each_cell)
+
+
+def compare_levels(
+    campaign: Campaign, by: str, *, threshold: float = 0.05, outcome: str = "pause", each_cell: bool = False
+) -> Comparison:
+    """Return the verdict on the second level of a factor against its first, in the order of the plan, within blocks.
+
+    Args:
+        campaign: with both levels in every block.
+        by: the factor's dotted path, such as ``qemu``.
+        threshold: as in :func:`compare`.
+        outcome: as there.
+        each_cell: as there.
+
+    Raises:
+        NotComparableError: as :func:`compare`, or the factor does not have two levels.
+        NothingMeasuredError: as :func:`compare`.
+    """
+    base, new = levels_of(campaign, by)
+    return _compare(base, new, by, threshold, outcome, each_cell=each_cell)
+
+
+def _compare(
+    base: Campaign, new: Campaign, by: str | None, threshold: float, outcome: str, *, each_cell: bool
+) -> Comparison:
     sides = side_of(base), side_of(new)
     _refuse_other_accelerator(*sides)
-    before, after = side_cells(base, outcome), side_cells(new, outcome)
+    before, after = side_cells(base, outcome, by), side_cells(new, outcome, by)
     common = [key for key in before if key in after]
-    judged = [judge(before[key], after[key], threshold) for key in common]
-    if not any(cell.runs_base and cell.runs_new for cell in judged):
+    pairs = [(before[key], after[key]) for key in common]
+    if not any(one.values and other.values for one, other in pairs):
         raise NothingMeasuredError(_nothing(before, after, common, outcome))
-    judged = _holm(judged, threshold, [(before[key], after[key]) for key in common])
-    verdict, label = _overall(judged)
+    edges = Edges(threshold, "sesoi", 0.0)
+    cells = _cells(pairs, edges, within=by is not None)
+    missing = (
+        *(before[key].label for key in before if key not in after or not after[key].values),
+        *(after[key].label for key in after if key in before and not before[key].values),
+    )
+    sample, why = _overall_sample(pairs, within=by is not None)
+    overall = _ratio(sample, why, edges)
+    if missing and overall.verdict == NOT_REGRESSED:
+        counted = f"{plural(len(missing), 'cell')} of {len(before)}"
+        overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} not measured on both sides")
     return Comparison(
         outcome=outcome,
         threshold=threshold,
-        verdict=verdict,
-        label=label,
+        overall=overall,
+        passes_at=_passes_at(sample),
         base=sides[0],
         new=sides[1],
-        cells=tuple(judged),
+        cells=tuple(cells),
+        by_cell=_by_cell(cells, missing),
+        each_cell=each_cell,
+        missing=missing,
         only_in_base=tuple(before[key].label for key in before if key not in after),
         only_in_new=tuple(after[key].label for key in after if key not in before),
-        notes=tuple(_notes(base, new, sides, judged)),
-        seconds_per_run=float(np.mean([run.record.finished_at - run.record.started_at for run in new.runs])),
+        notes=tuple(_notes(base, new, sides, cells, by)),
+        seconds_per_run=float(
+            np.mean([run.record.finished_at - run.record.started_at for run in (*new.runs, *base.runs)])
+        ),
+        within=by,
     )
 
 
@@ -163,141 +248,175 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
 
 
 def judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
-    """Return the word on one cell, from the runs of both sides."""
-    base, new = np.array(before.values), np.array(after.values)
-    blank = CellComparison(
+    """Return the word on one cell of two campaigns by itself, not adjusted for others."""
+    ratio = _ratio(*_cell_sample(before, after, within=False), Edges(threshold, "sesoi", 0.0))
+    return _cell((before, after), ratio, ratio.verdict, ratio.label, ratio.pvalue)
+
+
+def _cells(pairs: Sequence[tuple[SideCell, SideCell]], edges: Edges, *, within: bool) -> list[CellComparison]:
+    """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
+    samples = [_cell_sample(*pair, within=within) for pair in pairs]
+    ratios = [_ratio(sample, why, edges) for sample, why in samples]
+    found = [_stages(sample, edges) for sample, _ in samples]
+    raised = {name: stats.holm([getattr(one[-1].claims, name) for one in found]) for name in Claims.names()}
+    # That every cell is not regressed needs no adjustment: each of its parts has to hold (an intersection-union test).
+    raised["refutes"] = np.array([one[-1].claims.refutes for one in found])
+    cells = []
+    for place, (ratio, pair) in enumerate(zip(ratios, pairs, strict=True)):
+        adjusted = Claims(**{name: float(each[place]) for name, each in raised.items()})
+        lost = _NO_WORD_AFTER.format(plural(len(pairs), "cell"))
+        verdict, label = ratio.verdict, ratio.label
+        if samples[place][0] is not None:
+            verdict, label = _said([*found[place], Stage(adjusted, lost)])
+        cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
+        if verdict == INCONCLUSIVE:
+            among = len(pairs) if label == lost else 1
+            needed = runs_to_settle(pair[0].values, pair[1].values, edges.sesoi, among, within=within)
+            cells[-1] = replace(cells[-1], needed_runs=needed)
+    return cells
+
+
+def _cell(pair: tuple[SideCell, SideCell], ratio: Ratio, verdict: str, label: str, adjusted: float) -> CellComparison:
+    before, after = pair
+    return CellComparison(
         cell=before.label,
         accel=str(before.factors["accel"]),
         factors=before.factors,
-        base=_median(base),
-        new=_median(new),
-        ratio=math.nan,
-        low=math.nan,
-        high=math.nan,
-        runs_base=len(base),
-        runs_new=len(new),
-        failed_base=before.failed,
-        failed_new=after.failed,
-        pvalue=1.0,
-        adjusted=1.0,
-        pvalue_threshold=1.0,
-        verdict=INCONCLUSIVE,
-        label="",
+        base=_median(before.values),
+        new=_median(after.values),
+        ratio=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        runs_base=len(before.values),
+        runs_new=len(after.values),
+        failed_base=len(before.failed),
+        failed_new=len(after.failed),
+        pvalue=ratio.pvalue,
+        adjusted=adjusted,
+        pvalue_threshold=ratio.pvalue_threshold,
+        verdict=verdict,
+        label=label,
     )
-    if not len(base) or not len(new):
-        return replace(blank, label=f"never measured in {' and '.join(_unmeasured(before, after))}")
-    if zeros := before.values.count(0) + after.values.count(0):
-        return replace(blank, label=zeros_text(zeros, len(base) + len(new)))
-    edge = math.log1p(threshold)
-    found = stats.ratio_of_medians(new, base, confidence=CONFIDENCE)
-    pvalue, pvalue_threshold = _pvalues(np.log(base), np.log(new), edge)
-    judged = replace(blank, ratio=found.estimate, pvalue=pvalue, adjusted=pvalue, pvalue_threshold=pvalue_threshold)
-    if found.low is None or found.high is None:
-        return replace(judged, label=found.note)
-    said = stats.verdict(math.log(found.low), math.log(found.high), edge)
-    word, label = _WORDS[said.word], _LABELS[said.label]
-    judged = replace(judged, low=found.low, high=found.high, verdict=word, label=label)
-    if word != INCONCLUSIVE and _of_word(word, pvalue, pvalue_threshold) > ALPHA:
-        return replace(judged, verdict=INCONCLUSIVE, label="too many tied runs for an exact test")
-    return _with_failures(judged, base, new, edge)
 
 
-def _unmeasured(before: SideCell, after: SideCell) -> list[str]:
-    return [
-        f"{name} ({plural(cell.failed, 'run')} failed)"
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def _cell_sample(before: SideCell, after: SideCell, *, within: bool) -> tuple[Sample | None, str]:
+    """Return the runs of one cell, base and new; None and why not where nothing can be compared."""
+    if unmeasured := [
+        f"{name} ({plural(len(cell.failed), 'run')} failed)"
         for name, cell in (("BASE", before), ("NEW", after))
         if not cell.values
-    ]
+    ]:
+        return None, f"never measured in {' and '.join(unmeasured)}"
+    if zeros := before.values.count(0) + after.values.count(0):
+        return None, zeros_text(zeros, len(before.values) + len(after.values))
+    if min(len(before.values), len(after.values)) < FEWEST:
+        return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
+    points = [(side, math.log(value), (block if within else 0,)) for side, cell in enumerate((before, after))
+              for value, block in zip(cell.values, cell.blocks, strict=True)]  # fmt: skip
+    failed = [(side, (block if within else 0,)) for side, cell in enumerate((before, after)) for block in cell.failed]
+    return _sample(points, failed)
 
 
-def _median(values: NDArray[np.float64]) -> float:
-    return float(np.median(values)) if len(values) else math.nan
+def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], *, within: bool) -> tuple[Sample | None, str]:
+    """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one."""
+    usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
+    if not usable:
+        return None, "no cell can be compared"
+    points: list[tuple[int, float, Stratum]] = []
+    failed: list[tuple[int, Stratum]] = []
+    by_block: dict[tuple[int, int], list[float]] = {}
+    for place, pair in enumerate(usable):
+        middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
+        for side, cell in enumerate(pair):
+            rest = np.log(cell.values) - middle
+            for block, value in zip(cell.blocks, rest.tolist(), strict=True):
+                points.append((side, value, (block, place)))
+                by_block.setdefault((side, block), []).append(value)
+            for block in cell.failed:
+                failed.append((side, (block, place)))
+                by_block.setdefault((side, block), []).append(math.inf)
+    if not within:
+        middles = {key: float(np.median(values)) for key, values in by_block.items()}
+        points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
+        failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
+    blocks = [len({block for side, block in by_block if side == which}) for which in (0, 1)]
+    if min(blocks) < FEWEST:
+        return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
+    return _sample(points, failed)
 
 
-def _pvalues(base: NDArray[np.float64], new: NDArray[np.float64], edge: float) -> tuple[float, float]:
-    """Return the exact one-sided p-values of growth, and of growth by less than ``edge``, from logs."""
-    growth = stats.jonckheere([base, new], alternative="increasing", allow_infinite=True)
-    less = stats.jonckheere([base + edge, new], alternative="decreasing", allow_infinite=True)
-    return growth.pvalue, less.pvalue
-
-
-def _of_word(word: str, growth: float, less: float) -> float:
-    return growth if word == REGRESSED else less
-
-
-def _with_failures(
-    judged: CellComparison, base: NDArray[np.float64], new: NDArray[np.float64], edge: float
-) -> CellComparison:
-    """Judge again with failed runs ranked worst; a word that hangs on leaving them out is no word."""
-    if judged.verdict == INCONCLUSIVE or not judged.failed_base + judged.failed_new:
-        return judged
-    before, after = (
-        np.concatenate([np.log(values), np.full(failed, np.inf)])
-        for values, failed in ((base, judged.failed_base), (new, judged.failed_new))
+def _sample(
+    points: Sequence[tuple[int, float, Stratum]], failed: Sequence[tuple[int, Stratum]]
+) -> tuple[Sample | None, str]:
+    x = np.array([float(side) for side, _, _ in points])
+    sample = Sample(
+        x=x,
+        raw=x,
+        y=np.exp([value for _, value, _ in points]),
+        strata=tuple(stratum for _, _, stratum in points),
+        failed_x=np.array([float(side) for side, _ in failed]),
+        failed_strata=tuple(stratum for _, stratum in failed),
     )
-    if _of_word(judged.verdict, *_pvalues(before, after, edge)) <= ALPHA:
-        return judged
-    return replace(judged, verdict=INCONCLUSIVE, label=HANGS_ON_FAILURES)
+    return (sample, "") if sample.compares else (None, "nothing was measured in the same block on both sides")
 
 
-def _holm(
-    judged: Sequence[CellComparison], threshold: float, cells: Sequence[tuple[SideCell, SideCell]]
-) -> list[CellComparison]:
-    adjusted = stats.holm([cell.pvalue for cell in judged])
-    found = []
-    for cell, pvalue, (before, after) in zip(judged, adjusted, cells, strict=True):
-        lost = cell.verdict == REGRESSED and pvalue > ALPHA
-        changed = replace(cell, adjusted=float(pvalue))
-        if lost:
-            changed = replace(
-                changed, verdict=INCONCLUSIVE, label=f"not after Holm's adjustment over {len(judged)} cells"
-            )
-        if changed.verdict == INCONCLUSIVE:
-            among = len(judged) if lost else 1
-            changed = replace(changed, needed_runs=_needed(before.values, after.values, threshold, among))
-        found.append(changed)
-    return found
+def _stages(sample: Sample | None, edges: Edges) -> list[Stage]:
+    return [Stage(Claims(), "")] if sample is None else stages(sample, edges, _GROWTH, _BETWEEN)
 
 
-def _needed(before: Sequence[float], after: Sequence[float], threshold: float, among: int) -> int | None:
-    """Return runs per side whose interval is narrower than the threshold, so that it cannot hold both 1 and that.
-
-    The spread is the upper 80 % bound of the pooled deviation of logs, widened by the efficiency of a rank test; an
-    exact test among ``among`` cells also needs enough runs to reach its level at all. None where no number decides.
-    """
-    if 0 in (*before, *after):
-        return None
-    sides = [np.log(values) for values in (before, after) if len(values) > 1]
-    df = sum(len(side) - 1 for side in sides)
-    fewest = next(runs for runs in range(1, _MOST_RUNS) if math.comb(2 * runs, runs) * ALPHA >= among)
-    variance = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / df if df else math.nan
-    if not variance > 0:
-        return fewest if variance == 0 else None
-    planned = stats.needed_blocks(
-        math.sqrt(variance * math.pi / 3),
-        df,
-        math.log1p(threshold) / 2,
-        x=(0.0, 1.0),
-        confidence=1 - 2 * ALPHA / among,
-        most=_MOST_RUNS,
-    )
-    return None if planned.blocks is None else max(planned.blocks, fewest)
+def _said(found: Sequence[Stage]) -> tuple[str, str]:
+    word, label = decide(found, _GROWTH, ALPHA)
+    return _WORDS[word], _LABELS.get(label, label)
 
 
-def _overall(cells: Sequence[CellComparison]) -> tuple[str, str]:
+def _ratio(sample: Sample | None, why: str, edges: Edges) -> Ratio:
+    if sample is None:
+        return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
+    found = stages(sample, edges, _GROWTH, TOO_FEW if math.isnan(slope.low) else _BETWEEN)
+    middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
+    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found))
+
+
+def _passes_at(sample: Sample | None) -> float:
+    """Return the threshold that 80 % of comparisons of equals pass: this noise, its sides dealt anew within strata."""
+    if sample is None:
+        return math.nan
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
+    if math.isnan(slope.high):
+        return math.nan
+    rest, rng = sample.logs - slope.estimate * sample.x, np.random.default_rng(_SEED)
+    codes = np.unique([repr(one) for one in sample.strata], return_inverse=True)[1]
+    places, highs = np.argsort(codes, kind="stable"), []
+    for _ in range(_EQUALS):
+        dealt = np.empty_like(rest)
+        dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
+        highs.append(stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE).high)
+    return max(float(np.expm1(np.quantile(highs, _PASSING))), 0.0)
+
+
+def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str]) -> tuple[str, str]:
     by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
     counted = plural(len(cells), "cell")
     if by_word[REGRESSED]:
         worst = max(by_word[REGRESSED], key=lambda cell: cell.low)
         return REGRESSED, f"{len(by_word[REGRESSED])} of {counted}, most of all {worst.cell}"
-    if not by_word[INCONCLUSIVE]:
-        return NOT_REGRESSED, f"none of {counted}"
-    return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"
+    if by_word[INCONCLUSIVE]:
+        return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"
+    if missing:
+        return INCONCLUSIVE, f"{plural(len(missing), 'cell')} not measured on both sides"
+    return NOT_REGRESSED, f"none of {counted}"
 
 
-def _notes(base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Sequence[CellComparison]) -> Iterable[str]:
-    if sides[0].qemu == sides[1].qemu:
-        yield "both campaigns ran the same QEMU: this compares two measurements of one binary"
+def _notes(
+    base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Sequence[CellComparison], by: str | None
+) -> Iterable[str]:
+    if sides[0].qemu == sides[1].qemu and by in {None, "qemu"}:
+        yield "both sides ran the same QEMU: this compares two measurements of one binary"
     for name, side in zip(("BASE", "NEW"), sides, strict=True):
         if len(side.qemu) > 1:
             yield f"{name} ran {len(side.qemu)} different QEMUs"
@@ -308,7 +427,8 @@ def _notes(base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Seque
     failed = [sum(getattr(cell, f"failed_{name}") for cell in cells) for name in ("base", "new")]
     if any(failed):
         yield f"failed runs in these cells: {failed[0]} in BASE, {failed[1]} in NEW"
-    yield "the two campaigns were measured one after the other: what else changed on the host counts as a difference"
+    if by is None:
+        yield "two campaigns were measured one after the other: what else changed on the host counts as a difference"
 
 
 def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], common: Sequence[Key], outcome: str) -> str:

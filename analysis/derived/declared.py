@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from analysis.derived.outcomes import OUTCOMES
 from analysis.errors import AnalysisError
+from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import flatten, parse_level
 from analysis.stored.records import Hypothesis
 

@@ -12,8 +12,10 @@ import numpy as np
 from analysis import stats
 from analysis.derived.declared import declared
 from analysis.derived.drift import Drift, drift, outside_block
+from analysis.derived.equals import aa_logs, equals, noise_floor
 from analysis.derived.finding import Effect
-from analysis.derived.hypotheses import aa_logs, equals, judge, noise_floor, question
+from analysis.derived.hypotheses import judge
+from analysis.derived.question import question
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Several verdicts read one by one: the p-values of a family are adjusted together, and a word may fall with them."""
+"""From what may be said to the word: by itself, and after the adjustment over its family."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis import stats
-from analysis.derived.finding import ADJUSTED_BY, ALPHA
+from analysis.derived.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, decide
+from analysis.derived.finding import ADJUSTED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,38 +15,52 @@ if TYPE_CHECKING:
     from analysis.derived.finding import Finding
 
 _METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
+SAME_WITH_FAILURES = "the same with failed runs ranked worst"
+
+
+def decided(finding: Finding, alpha: float) -> Finding:
+    """Return a finding with the word that its own claims leave it, not adjusted for others."""
+    return _with(finding, finding.claims, finding.stages, alpha)
 
 
 def adjust(findings: Sequence[Finding], alpha: float = ALPHA) -> list[Finding]:
-    """Adjust the p-values of the declared families; a word that does not survive becomes INCONCLUSIVE.
+    """Return the findings with the words that are left after the adjustment over their families.
 
-    The primary family is adjusted by Holm, the secondary one by Benjamini & Hochberg. Supports and refutations are
-    adjusted apart, and each keeps its own error rate: after Holm the chance of any false support stays at 5 %, and that
-    of any false refutation at 5 % (of either, in the whole family: up to 10 %); after Benjamini & Hochberg 5 % of the
-    supports are false on average at most, and 5 % of the refutations. Where several looks were taken, ``alpha`` is the
-    level of this one, and the 5 % are those of all of them.
+    The primary family is adjusted by Holm, the secondary one by Benjamini & Hochberg. Each thing that may be said (to
+    support, to refute, that an effect is material, that it goes the other way, ...) is adjusted over all members of the
+    family and keeps its own error rate: after Holm the chance of any false support stays at ``alpha``, and that of any
+    false refutation; after Benjamini & Hochberg that share of the supports is false on average at most, and of the
+    refutations. Exploratory hypotheses take no part.
+
+    Args:
+        findings: of one campaign.
+        alpha: the level.
     """
-    adjusted: dict[str, float] = {}
-    for name in _METHODS:
+    words = {id(one): decided(one, alpha) for one in findings if one.stages}
+    for name, method in _METHODS.items():
         family = [one for one in findings if one.hypothesis.family == name and not one.exploratory]
-        for word in ("SUPPORTED", "REFUTED"):
-            adjusted |= _of_word([one for one in family if one.word == word], len(family), name)
-    return [_with(one, adjusted.get(one.hypothesis.id), alpha) for one in findings]
+        if not any(one.stages for one in family):
+            continue
+        raised = {claim: method([getattr(one.claims, claim) for one in family]) for claim in Claims.names()}
+        for place, one in enumerate(family):
+            if one.stages:
+                claims = Claims(**{claim: float(each[place]) for claim, each in raised.items()})
+                stages = (*one.stages, Stage(claims, f"not after {ADJUSTED_BY[name]}'s adjustment"))
+                words[id(one)] = _with(one, claims, stages, alpha)
+    return [words.get(id(one), one) for one in findings]
 
 
-def _of_word(said: Sequence[Finding], members: int, family: str) -> dict[str, float]:
-    """Return the adjusted p-values of those with one word; whoever did not get it has the largest p there is."""
-    if not said:
-        return {}
-    raised = _METHODS[family]([*(one.pvalue for one in said), *[1.0] * (members - len(said))])
-    return {one.hypothesis.id: float(pvalue) for one, pvalue in zip(said, raised, strict=False)}
-
-
-def _with(finding: Finding, adjusted: float | None, alpha: float) -> Finding:
-    if adjusted is None:
-        return replace(finding, adjusted=finding.pvalue)
-    if adjusted <= alpha:
-        return replace(finding, adjusted=adjusted)
-    by = f"{ADJUSTED_BY[finding.hypothesis.family]}'s adjustment"
-    label = f"not after {by}" if adjusted > ALPHA else f"not yet: looks at fewer blocks came before, p {adjusted:.2g}"
-    return replace(finding, adjusted=adjusted, word="INCONCLUSIVE", label=label)
+def _with(finding: Finding, adjusted: Claims, stages: Sequence[Stage], alpha: float) -> Finding:
+    if not stages:
+        return finding
+    hypothesis = finding.hypothesis
+    word, label = decide(stages, VALUE if hypothesis.kind == VALUE else hypothesis.direction, alpha)
+    told = finding.failed and word != INCONCLUSIVE
+    notes = tuple(note for note in finding.notes if note != SAME_WITH_FAILURES)
+    return replace(
+        finding,
+        word=word,
+        label=label,
+        adjusted_claims=adjusted,
+        notes=(*notes, SAME_WITH_FAILURES) if told else notes,
+    )

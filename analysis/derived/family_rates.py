@@ -9,11 +9,13 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.derived.families import adjust
-from analysis.derived.finding import ALPHA, Effect, Finding
-from analysis.derived.hypotheses import Question, judge
+from analysis.derived.claims import ALPHA
+from analysis.derived.families import adjust, decided
+from analysis.derived.finding import Finding, nothing
+from analysis.derived.hypotheses import judge
 from analysis.derived.layouts import told_apart
-from analysis.derived.trend import Sample, judged
+from analysis.derived.question import Question
+from analysis.derived.trend import Edges, Sample, stages
 from analysis.stats.calibrate import AT_MOST, NOMINAL_BAND, SLACK, Rate, as_rate
 from analysis.stats.simulate import simulate_runs
 from analysis.stored.records import Hypothesis
@@ -28,7 +30,6 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_NONE = Effect(float("nan"), float("nan"), float("nan"))
 _FAR, _ANY = 3.0, 1e-9
 
 
@@ -129,11 +130,9 @@ def _noise(model: Model, cells: int, rng: np.random.Generator, studies: int) -> 
 
 def _finding(layout: Layout, slope: float, logs: Floats) -> Finding:
     y = np.exp(logs[layout.block, layout.cell] + slope * layout.x)
-    sample = Sample(layout.x, layout.x, y, tuple(layout.strata), "", in_seconds=True)
-    hypothesis = layout.hypothesis
-    effect, word, label, pvalue = judged(sample, hypothesis.direction, hypothesis.sesoi)
-    sizes, counts = (hypothesis.sesoi, pvalue, pvalue), (len(y), 0, 0, len(set(sample.strata)))
-    return Finding(hypothesis, word, label, "", effect, 0.90, _NONE, "", *sizes, *counts)
+    sample, hypothesis = Sample(layout.x, layout.x, y, tuple(layout.strata), np.empty(0)), layout.hypothesis
+    found = stages(sample, Edges(hypothesis.sesoi, "sesoi", 0.0), hypothesis.direction)
+    return decided(replace(nothing(hypothesis, 0, 0, ()), stages=tuple(found)), ALPHA)
 
 
 def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
@@ -200,4 +199,4 @@ def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
 
 def _word(asked: Hypothesis, pauses: Floats) -> str:
     table = pd.DataFrame({asked.outcome: pauses})
-    return judge(Question(asked, table, excluded=0, failed=pd.DataFrame(), others=(), floor=0.0)).word
+    return judge(Question(asked, table.assign(block=range(len(table))), 0, (), (), 0.0)).word

@@ -10,8 +10,9 @@ import pandas as pd
 
 from analysis.derived.declared import declared
 from analysis.derived.designs import designs
-from analysis.derived.hypotheses import equals, make_sample, question
-from analysis.derived.outcomes import OUTCOMES
+from analysis.derived.equals import equals
+from analysis.derived.question import make_sample, question
+from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import effective, flatten, working_set_bytes
 from analysis.stored.records import Hypothesis
 
@@ -159,7 +160,7 @@ def _layout(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> L
     if hypothesis.kind == "value":
         return None
     asked = question(campaign, runs, hypothesis)
-    sample = make_sample(asked.runs, hypothesis, asked.others) if len(asked.runs) else None
+    sample = make_sample(asked, asked.runs) if len(asked.runs) else None
     if sample is None:
         return None
     block, cell = (asked.runs[name].to_numpy(dtype=np.int64) for name in ("block", "cell"))
@@ -168,7 +169,7 @@ def _layout(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> L
         x=sample.x - sample.x.min(),
         block=block,
         cell=cell,
-        level=_codes(stratum[1:] for stratum in sample.strata),  # type: ignore[index]
+        level=_codes(stratum[1:] for stratum in sample.strata),
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis.derived.finding import ALPHA
+from analysis.derived.claims import ALPHA
 from analysis.stats.sequential import cost_in_blocks, look_level
 
 if TYPE_CHECKING:
@@ -39,4 +39,5 @@ def looked_at(campaign: Campaign, runs: pd.DataFrame) -> tuple[Campaign, pd.Data
         return campaign, runs
     last = campaign.plan.looks[-1]
     failures = tuple(one for one in campaign.failures if one.planned.block < last)
-    return replace(campaign, failures=failures), runs[runs["block"] < last]
+    unread = tuple(one for one in campaign.unread if one.planned.block < last)
+    return replace(campaign, failures=failures, unread=unread), runs[runs["block"] < last]

@@ -1,4 +1,4 @@
-"""What is undecided says how many more blocks would settle it, planned as ``python -m analysis power`` plans."""
+"""What would settle an open question: how many more blocks, planned as ``python -m analysis power`` plans."""
 
 from __future__ import annotations
 
@@ -10,16 +10,14 @@ import numpy as np
 import pandas as pd
 
 from analysis.derived.designs import MANY_BLOCKS, blocks_to_decide, contrast_design, deviation, trend_design
+from analysis.derived.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.errors import NothingMeasuredError
 from analysis.text import plural
 
 if TYPE_CHECKING:
     from analysis.derived.designs import Design
     from analysis.derived.finding import Finding
-    from analysis.derived.hypotheses import Question
-
-UNDECIDED = "undecided"
-"""The label of a finding whose interval holds both no effect and one that matters."""
+    from analysis.derived.question import Question
 
 
 def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> Finding:
@@ -30,7 +28,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> 
         asked: the hypothesis and its runs, whose deviation within cell and block the blocks are planned with.
         cost: how many times the blocks of a single look this one takes.
     """
-    if finding.label != UNDECIDED:
+    if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
         return finding
     runs = _compared(asked)
     try:
@@ -39,9 +37,13 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> 
         return _noted(finding, "no cell has two runs, so nothing tells how many more blocks would settle it")
     if shown.sd == 0:
         return finding
-    once = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
-    needed = None if once is None else math.ceil(once * cost)
     blocks = runs["block"].nunique()
+    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
+    if needed is not None and finding.floor > finding.sesoi:
+        # What equals differ by shrinks with the root of their number.
+        ratio = float(np.log1p(finding.floor) / np.log1p(finding.sesoi))
+        needed = max(needed, int(np.ceil(blocks * ratio**2)))
+    needed = None if needed is None else math.ceil(needed * cost)
     more = math.inf if needed is None else max(needed - blocks, 1)
     return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.derived.stalls import TCP, Free, free_cells, stalls
+from analysis.derived.stalls import TCP, Free, Stalls, free_cells, stalls
+from analysis.format.outcomes import OUTCOMES, TRIGGERS
 from analysis.format.phases import PARTS
-from analysis.format.table import PHASES
 from analysis.stored.factors import effective, flatten, working_set_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -24,46 +25,41 @@ if TYPE_CHECKING:
 FINER = tuple(part.name for part in PARTS)
 """Parts of phases, on the primary and on the secondary; a run without such events has none."""
 
-TIMES = ("pause", "pause_mean", "pause_p95", "pause_p99", *(phase.removesuffix("_s") for phase in PHASES), *FINER)
-"""Outcomes in seconds that one checkpoint has; ``period`` and ``colo_start`` are seconds too."""
-
-OUTCOMES = (
-    *TIMES,
-    "dirty_pages",
-    "bytes_sent",
-    "period",
-    "paused_share",
-    "slow_share",
-    "mismatch_share",
-    "joined_share",
-    "colo_start",
-)
-"""Every outcome that a hypothesis may name."""
-
-_FLOATS = ["t_request", "pause_s", "total_s", *PHASES, *(f"{name}_s" for name in FINER)]
-
-TRIGGERS = ("demand", "timer", "mismatch")
-_TAILS = {"pause_p95": 0.95, "pause_p99": 0.99}
+_TAILS = {"p95": 0.95, "p99": 0.99}
 _FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 
 
-def run_table(runs: Iterable[Run], cells: Cells) -> pd.DataFrame:
+def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> pd.DataFrame:
     """Return one row per run, in the order measured.
 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
-    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``), every
-    factor by its dotted path,
-    ``working_set_bytes``, ``effective`` (equal for cells that are the same machine), every outcome of ``OUTCOMES`` (s,
-    pages, bytes or a share; NaN where it was not measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see
-    :class:`analysis.derived.stalls.Stalls`; else NaN and False), ``pause_p95_enough``/``pause_p99_enough``, a ``by_*``
-    share per trigger, and how the series behaved: ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey),
-    ``modified_z``, ``lag1``, ``modes``, ``mser``.
+    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``,
+    ``short``: fewer checkpoints than were asked for), every factor by its dotted path, ``working_set_bytes``,
+    ``effective`` (equal for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not
+    measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.derived.stalls.Stalls`; else NaN
+    and False), and ``pause_p95_enough``/``pause_p99_enough``. With ``behaviours`` also how the series behaved:
+    ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
     places = {name.cell_id: place for place, name in enumerate(cells.names)}
     every = list(runs)
-    classes = steadiness_classes([used_pauses(run) for run in every])
-    rows = zip(every, classes, free_cells(every), strict=True)
-    return pd.DataFrame([_row(run, places[run.record.cell_id], one, free) for run, one, free in rows])
+    rows = [_row(run, places[run.record.cell_id], free) for run, free in zip(every, free_cells(every), strict=True)]
+    table = pd.DataFrame(rows)
+    return table.join(behaviour_table(every)) if behaviours else table
+
+
+def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return how the pauses of each run behaved over time; no verdict looks at it."""
+    classes = steadiness_classes([used_pauses(run) for run in runs])
+    return pd.DataFrame(
+        [
+            {
+                **behaviour(run.checkpoints["pause_s"].to_numpy(), used_pauses(run)),
+                "steadiness": kind,
+                "steady_from": steady_from,
+            }
+            for run, (kind, steady_from) in zip(runs, classes, strict=True)
+        ]
+    )
 
 
 def used(run: Run) -> pd.DataFrame:
@@ -88,7 +84,7 @@ def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str,
     return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
 
 
-def _row(run: Run, cell: int, steadiness: tuple[str, int | None], free: Free | None) -> dict[str, Any]:
+def _row(run: Run, cell: int, free: Free | None) -> dict[str, Any]:
     record, kept = run.record, used(run)
     factors = flatten(record.cell) | {"accel": record.accel}
     return {
@@ -103,47 +99,102 @@ def _row(run: Run, cell: int, steadiness: tuple[str, int | None], free: Free | N
         "checkpoints": len(kept),
         "warmup": len(run.checkpoints) - len(kept),
         "quality_ok": record.quality.ok,
+        "short": too_short(run),
         **factors,
         "working_set_bytes": working_set_bytes(factors),
         "effective": repr(sorted(effective(factors).items())),
-        **outcomes(kept, tcp=factors.get("link.transport") in TCP, free=free),
-        "colo_start": float(record.timings.get("colo_start_s", np.nan)),
+        **outcomes(run, free),
         "transport_bytes_per_s": float(record.transport.get("bytes_per_s", np.nan)),
-        **behaviour(run.checkpoints["pause_s"].to_numpy(), kept["pause_s"].to_numpy()),
-        "steadiness": steadiness[0],
-        "steady_from": steadiness[1],
     }
 
 
-def outcomes(kept: pd.DataFrame, *, tcp: bool, free: Free | None = None) -> dict[str, float | bool]:
-    """Return the outcomes of one run from its checkpoints after the warm-up.
+def too_short(run: Run) -> bool:
+    """Tell whether a run has fewer checkpoints that can be used than it was asked for: then it failed."""
+    asked = flatten(run.record.cell).get("checkpoint.count")
+    return isinstance(asked, int) and len(used_pauses(run)) < asked
+
+
+def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
+    """Return the outcomes of one run: of its checkpoints after the warm-up, its client's requests, its record.
 
     ``slow_share`` has a meaning over TCP, and is measured from ``free``, its cell without stalls, where that is known.
     """
-    # One look into the table for all columns of one type: pandas takes its time for each.
-    times = dict(zip(_FLOATS, np.ascontiguousarray(kept[_FLOATS].to_numpy(dtype=np.float64).T), strict=True))
-    pause, began = times["pause_s"], times["t_request"]
-    row: dict[str, float | bool] = {"pause": float(np.median(pause)), "pause_mean": float(pause.mean())}
-    tails = np.quantile(pause, list(_TAILS.values()))
-    for (name, share), tail in zip(_TAILS.items(), tails, strict=True):
-        row[name] = float(tail)
-        row[f"{name}_enough"] = stats.quantile_allowed(len(pause), share)
-    row |= {phase.removesuffix("_s"): float(times[phase].mean()) for phase in PHASES}
-    row |= {name: _mean(times[f"{name}_s"]) for name in FINER}
-    row |= {name: _median(_floats(kept[name])) for name in ("dirty_pages", "bytes_sent")}
-    follows = np.diff(kept["index"].to_numpy()) == 1
-    row["period"] = _median(np.diff(began)[follows])
-    wall = float(began[-1] + times["total_s"][-1] - began[0])
-    row["paused_share"] = float(pause.sum()) / wall if wall > 0 else np.nan
-    stalled = stalls(pause, times["load_s"], free) if tcp else None
-    row["slow_share"] = stalled.share if stalled else np.nan
+    kept, stalled = used(run), stalls_of(run, free)
+    row: dict[str, float | bool] = {name: outcome_of(run, name, free, kept) for name in OUTCOMES}
+    row |= {f"pause_{tail}_enough": stats.quantile_allowed(len(kept), share) for tail, share in _TAILS.items()}
     row["slow_base_s"] = stalled.base_s if stalled else np.nan
     row["always_stalled"] = bool(stalled and stalled.always)
-    triggers = kept["trigger"].to_numpy()
-    row |= {f"by_{name}": float((triggers == name).mean()) for name in TRIGGERS}
-    row["mismatch_share"] = row["by_mismatch"]
-    row["joined_share"] = float(np.isfinite(times["ram_receive_s"]).mean())
     return row
+
+
+def stalls_of(run: Run, free: Free | None) -> Stalls | None:
+    """Return the stalls of a run over TCP; None over anything else."""
+    if flatten(run.record.cell).get("link.transport") not in TCP:
+        return None
+    kept = used(run)
+    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free)
+
+
+def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:
+    """Return one outcome of a run; NaN where it was not measured.
+
+    Args:
+        run: whose.
+        name: one of :data:`OUTCOMES`.
+        free: as in :func:`outcomes`.
+        kept: :func:`used` of the run, where that is at hand.
+    """
+    one, kept = OUTCOMES[name], used(run) if kept is None else kept
+    if one.reducer == "slow":
+        stalled = stalls_of(run, free)
+        return stalled.share if stalled else np.nan
+    if one.table == "run":
+        return _recorded(run, one.column)
+    if one.reducer in _OF_TABLE:
+        return _OF_TABLE[one.reducer](kept)
+    values = run.latencies if one.table == "client" else _known(kept[one.column])
+    return float(_OF_VALUES[one.reducer](values)) if len(values) else np.nan
+
+
+def _recorded(run: Run, path: str) -> float:
+    """Return a number of ``run.json``; NaN where it has none."""
+    part, _, name = path.partition(".")
+    value = (getattr(run.record, part) or {}).get(name)
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
+_OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
+    "median": np.median,
+    "mean": np.mean,
+    "max": np.max,
+    "p95": lambda values: np.quantile(values, _TAILS["p95"]),
+    "p99": lambda values: np.quantile(values, _TAILS["p99"]),
+}
+"""Reducers of the values that are known."""
+
+
+def _period(kept: pd.DataFrame) -> float:
+    gaps = np.diff(kept["t_request"].to_numpy())[np.diff(kept["index"].to_numpy()) == 1]
+    return float(np.median(gaps)) if len(gaps) else np.nan
+
+
+def _paused(kept: pd.DataFrame) -> float:
+    began = kept["t_request"].to_numpy()
+    wall = float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0])
+    return float(kept["pause_s"].to_numpy().sum()) / wall if wall > 0 else np.nan
+
+
+def _share_of(trigger: str, kept: pd.DataFrame) -> float:
+    return float((kept["trigger"] == trigger).mean())
+
+
+_OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
+    "period": _period,
+    "paused": _paused,
+    "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
+    **{f"share of {name}": partial(_share_of, name) for name in TRIGGERS},
+}
+"""Reducers of the whole table of checkpoints."""
 
 
 def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str, Any]:
@@ -163,19 +214,9 @@ def _varies(values: NDArray[np.float64]) -> bool:
     return len(values) > 3 and float(np.ptp(values)) > 0  # noqa: PLR2004 - a lag needs a few values
 
 
-def _floats(column: pd.Series) -> NDArray[np.float64]:
+def _known(column: pd.Series) -> NDArray[np.float64]:
     values: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
-
-
-def _mean(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(known.mean()) if len(known) else np.nan
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    known = values[np.isfinite(values)]
-    return float(np.median(known)) if len(known) else np.nan
+    return values[np.isfinite(values)]
 
 
 def _lag1(values: NDArray[np.float64]) -> float:

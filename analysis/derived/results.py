@@ -23,26 +23,42 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Results:
-    """A campaign and what follows from it.
+class Judged:
+    """A campaign and its verdicts, and what these are made of.
 
     Attributes:
-        campaign: as it was read; its runs hold every checkpoint.
+        campaign: as it was read.
         cells: the cells by panel and size; ``cell`` columns are places in ``cells.names``.
         runs: one row per run, see :func:`analysis.derived.outcomes.run_table`.
-        per_cell: one row per cell, see :func:`analysis.derived.cell_table.cell_table`.
         findings: one per hypothesis, in the order declared.
-        effects: what RAM does by itself and through dirty pages, what a page costs; parts are None without the design.
-        diagnostics: what bears on trust: A/A pairs, drift, steadiness, modes, sensitivity.
     """
 
     campaign: Campaign
     cells: Cells
     runs: pd.DataFrame
-    per_cell: pd.DataFrame
     findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Results(Judged):
+    """Everything else that follows from it.
+
+    Attributes:
+        per_cell: one row per cell, see :func:`analysis.derived.cell_table.cell_table`.
+        effects: what RAM does by itself and through dirty pages, what a page costs; parts are None without the design.
+        diagnostics: what bears on trust: A/A pairs, drift, steadiness, modes, sensitivity.
+    """
+
+    per_cell: pd.DataFrame
     effects: Effects
     diagnostics: Diagnostics
+
+
+def judge_study(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Judged:
+    """Return the verdicts on a campaign, and nothing that only figures and tables look at."""
+    cells = name_cells(run.record for run in campaign.runs)
+    runs = run_table(campaign.runs, cells, behaviours=False)
+    return Judged(campaign, cells, runs, judge_all(campaign, runs, asked))
 
 
 def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
@@ -53,8 +69,8 @@ def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Res
         campaign=campaign,
         cells=cells,
         runs=runs,
-        per_cell=cell_table(campaign, cells, runs),
         findings=judge_all(campaign, runs, asked),
+        per_cell=cell_table(campaign, cells, runs),
         effects=effects(runs, campaign.runs),
         diagnostics=diagnose(campaign, cells, runs),
     )

@@ -5,7 +5,10 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.stored.factors import factor_text, level_text
+from analysis.derived.amounts import amount
+from analysis.derived.claims import ALPHA
+from analysis.format.outcomes import OUTCOMES
+from analysis.stored.factors import factor_text, level_text, unit
 from analysis.text import change_text, figures_text
 
 if TYPE_CHECKING:
@@ -15,26 +18,6 @@ if TYPE_CHECKING:
     from analysis.stored.factors import Level
     from analysis.stored.records import Hypothesis
 
-_OUTCOMES = {
-    "pause": "the pause",
-    "pause_mean": "the mean pause",
-    "pause_p95": "the p95 of the pause",
-    "pause_p99": "the p99 of the pause",
-    "dirty_pages": "the number of dirty pages",
-    "period": "the time between checkpoints",
-    "paused_share": "the share of time paused",
-    "slow_share": "the share of stalled checkpoints",
-    "mismatch_share": "the share of checkpoints that a mismatch caused",
-    "joined_share": "the share of checkpoints that the secondary took part in",
-    "colo_start": "the way into COLO",
-}
-_SECONDS_FROM = 1.0
-
-
-def outcome_text(outcome: str) -> str:
-    """Return an outcome for people: ``the pause``, or ``the load phase``."""
-    return _OUTCOMES.get(outcome, f"the {outcome.replace('_', ' ')} phase")
-
 
 def percent_change(effect: Effect) -> str:
     """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``."""
@@ -42,17 +25,6 @@ def percent_change(effect: Effect) -> str:
     if math.isnan(effect.low) or math.isnan(effect.high):
         return f"{middle} (no interval)"
     return f"{middle} [{change_text(100 * effect.low)}, {change_text(100 * effect.high)}]"
-
-
-def amount(value: float, outcome: str) -> str:
-    """Return an outcome's value with its unit."""
-    if math.isnan(value):
-        return "\N{EN DASH}"
-    if outcome.endswith("_share"):
-        return f"{100 * value:.1f} %"
-    if outcome in {"dirty_pages", "bytes_sent"}:
-        return f"{value:,.0f} {'pages' if outcome == 'dirty_pages' else 'bytes'}"
-    return f"{value:.3g} s" if abs(value) >= _SECONDS_FROM else f"{1e3 * value:.3g} ms"
 
 
 def where_text(finding: Finding) -> str:
@@ -68,7 +40,8 @@ def _levels(path: str, levels: Sequence[Level]) -> str:
 def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
     """Return one combination of levels in words."""
     values = levels if isinstance(levels, tuple) else (levels,)
-    return ", ".join(_one(path, value) for path, value in zip(paths, values, strict=True))
+    said = [_one(path, value) for path, value in zip(paths, values, strict=True) if value is not None]
+    return ", ".join(said) or "none"
 
 
 def _one(path: str, level: Level) -> str:
@@ -88,11 +61,11 @@ def finding_sentence(finding: Finding) -> str:
     end = f"{_word(finding)}."
     if not finding.runs:
         return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
-    what = outcome_text(hypothesis.outcome)
+    what = OUTCOMES[hypothesis.outcome].words
     if hypothesis.kind == "value":
         return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
     change = percent_change(finding.effect)
-    end += _raised(finding)
+    end += shape_text(finding)
     if hypothesis.kind == "trend":
         return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
     base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
@@ -101,23 +74,35 @@ def finding_sentence(finding: Finding) -> str:
 
 
 def smallest_text(finding: Finding) -> str:
-    """Return the smallest effect of interest that was judged by and where it comes from; empty for a value."""
+    """Return the smallest effect of interest, and what equal cells differ by where there are any; empty for a value."""
+    if not finding.sesoi_rests_on:
+        return ""
     per = " per doubling" if finding.hypothesis.kind == "trend" else ""
-    said = f"smallest effect of interest {_percent(finding.sesoi)}{per}"
-    if finding.sesoi_rests_on == "noise_floor":
-        return f"{said}: declared {_percent(finding.sesoi_declared)}, raised to what equal cells differ by"
-    if finding.sesoi_rests_on == "sesoi_ms":
-        return f"{said}: the declared {finding.hypothesis.sesoi_ms:.3g} ms"
-    return said if finding.sesoi_rests_on else ""
+    of = f": the declared {finding.hypothesis.sesoi_ms:.3g} ms" if finding.sesoi_rests_on == "sesoi_ms" else ""
+    equals = f"; equal cells differ by up to {_percent(finding.floor)}{per}" if finding.floor else ""
+    return f"smallest effect of interest {_percent(finding.sesoi)}{per}{of}{equals}"
+
+
+def shape_text(finding: Finding) -> str:
+    """Return the steps between sizes, where they are on no line; empty where a line is enough."""
+    shape = finding.shape
+    if shape is None or finding.adjusted_claims.bends > ALPHA:
+        return ""
+    factor = str(finding.hypothesis.factor)
+    steps = [f"{_size(factor, step.to_size)} {change_text(100 * step.change)} %" for step in shape.steps]
+    first = _size(factor, shape.steps[0].from_size)
+    straight = " (in GiB it is one)" if shape.pvalue_per_unit > ALPHA and unit(factor)[1] == "GiB" else ""
+    return f" It is no straight line in doublings{straight}: from {first} to {', then to '.join(steps)}."
+
+
+def _size(factor: str, size: float) -> str:
+    return (
+        level_text(factor, round(size * unit(factor)[0])) if float(size * unit(factor)[0]).is_integer() else f"{size:g}"
+    )
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
-
-
-def _raised(finding: Finding) -> str:
-    """What was declared and is not what was judged by belongs to the answer: a refutation is of the larger one."""
-    return f" {_capital(smallest_text(finding))}." if finding.sesoi_rests_on == "noise_floor" else ""
 
 
 def range_text(hypothesis: Hypothesis) -> str:
@@ -138,7 +123,7 @@ def _doubled(finding: Finding) -> str:
 
 def _absolute(finding: Finding) -> str:
     effect = finding.absolute
-    if math.isnan(effect.estimate):
+    if math.isnan(effect.estimate) or math.isnan(effect.low):
         return ""
     low, middle, high = (figures_text(end, signed=True) for end in (effect.low, effect.estimate, effect.high))
     return f", {middle} {finding.absolute_unit} [{low}, {high}]"
@@ -148,7 +133,8 @@ def _value(finding: Finding) -> str:
     outcome, effect = finding.hypothesis.outcome, finding.effect
     if math.isnan(effect.low):
         return f"{amount(effect.estimate, outcome)} (no interval)"
-    return f"{amount(effect.estimate, outcome)} [{amount(effect.low, outcome)}, {amount(effect.high, outcome)}]"
+    over = f" over {len(finding.levels)} cells" if finding.levels else ""
+    return f"{amount(effect.estimate, outcome)} [{amount(effect.low, outcome)}, {amount(effect.high, outcome)}]{over}"
 
 
 def _word(finding: Finding) -> str:

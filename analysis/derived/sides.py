@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from analysis.derived.outcomes import outcomes, used, used_pauses
-from analysis.derived.stalls import TCP, Free, free_cells
+from analysis.derived.outcomes import outcome_of, too_short
+from analysis.derived.stalls import free_cells
 from analysis.errors import AnalysisError
-from analysis.stored.factors import flatten
+from analysis.stored.factors import flatten, level_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from analysis.stored.factors import Level
     from analysis.stored.load import Campaign, Run
 
     Key = tuple[tuple[str, str], ...]
 
+_SIDES = 2
 _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
 
 
@@ -45,13 +44,14 @@ class Side:
 
 @dataclass
 class SideCell:
-    """What one campaign knows of one cell."""
+    """What one side knows of one cell: a value and its block per run that counts, the blocks of runs that failed."""
 
     label: str
     factors: dict[str, Level]
     cell_ids: set[str]
-    values: list[float]
-    failed: int = 0
+    values: list[float] = field(default_factory=list)
+    blocks: list[int] = field(default_factory=list)
+    failed: list[int] = field(default_factory=list)
 
 
 def side_of(campaign: Campaign) -> Side:
@@ -69,8 +69,47 @@ def side_of(campaign: Campaign) -> Side:
     )
 
 
-def side_cells(campaign: Campaign, outcome: str) -> dict[Key, SideCell]:
-    """Return a campaign's cells by their factors, in the order of the plan, with one value per run that counts."""
+def levels_of(campaign: Campaign, factor: str) -> tuple[Campaign, Campaign]:
+    """Return a campaign at the first and at the second level of a factor, in the order of its plan.
+
+    Raises:
+        NotComparableError: the factor does not have two levels there.
+    """
+    of_cell = {cell.cell_id: flatten(cell.cell).get(factor) for cell in campaign.plan.cells}
+    levels = list(dict.fromkeys(of_cell.values()))
+    if len(levels) != _SIDES:
+        has = ", ".join(level_text(factor, level) for level in levels) or "no cell"
+        raise NotComparableError(f"{campaign.plan.campaign}: {factor} needs two levels to be compared and has {has}")
+    base, new = (_at(campaign, {cell_id for cell_id, own in of_cell.items() if own == level}) for level in levels)
+    return base, new
+
+
+def _at(campaign: Campaign, cells: Collection[str]) -> Campaign:
+    plan = campaign.plan
+    kept = plan.model_copy(
+        update={
+            "cells": tuple(cell for cell in plan.cells if cell.cell_id in cells),
+            "runs": tuple(run for run in plan.runs if run.cell_id in cells),
+        }
+    )
+    return replace(
+        campaign,
+        plan=kept,
+        runs=tuple(run for run in campaign.runs if run.record.cell_id in cells),
+        failures=tuple(one for one in campaign.failures if one.planned.cell_id in cells),
+        unread=tuple(one for one in campaign.unread if one.planned.cell_id in cells),
+    )
+
+
+def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[Key, SideCell]:
+    """Return a campaign's cells by their factors, in the order of the plan, with one value per run that counts.
+
+    Args:
+        campaign: one side.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
+        by: the factor in which the sides differ; None for two campaigns.
+    """
+    ignored = _IGNORED | {by}
     found: dict[Key, SideCell] = {}
     keys: dict[str, Key] = {}
     known = {cell.cell_id: (cell.label, cell.cell) for cell in campaign.plan.cells}
@@ -80,20 +119,24 @@ def side_cells(campaign: Campaign, outcome: str) -> dict[Key, SideCell]:
     for cell_id, (label, cell) in known.items():
         factors = flatten(cell)
         factors["accel"] = accels.get(cell_id, factors.get("accel"))
-        factors = {path: level for path, level in factors.items() if path not in _IGNORED}
+        factors = {path: level for path, level in factors.items() if path not in ignored}
         # A campaign of before a factor has no level of it, and its cells are those at the default.
         told = {path: level for path, level in factors.items() if path not in left_out.get(cell_id, ())}
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
-        found.setdefault(keys[cell_id], SideCell(label, factors, set(), [])).cell_ids.add(cell_id)
+        found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
     free = free_cells(campaign.runs) if outcome == "slow_share" else [None] * len(campaign.runs)
     for run, without in zip(campaign.runs, free, strict=True):
-        value = run_value(run, outcome, without) if run.record.quality.ok else math.nan
+        own, record = found[keys[run.record.cell_id]], run.record
+        value = outcome_of(run, outcome, without) if record.quality.ok else math.nan
         if math.isfinite(value):
-            found[keys[run.record.cell_id]].values.append(value)
-    for failure in campaign.failures:
-        if failure.planned.cell_id in keys:
-            found[keys[failure.planned.cell_id]].failed += 1
+            own.values.append(value)
+            own.blocks.append(record.block)
+        elif not record.quality.ok and too_short(run):
+            own.failed.append(record.block)
+    for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
+        if planned.cell_id in keys:
+            found[keys[planned.cell_id]].failed.append(planned.block)
     return found
 
 
@@ -106,16 +149,6 @@ def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Ma
                 f"{campaign.plan.campaign} holds {len(trees)} cells that differ in {', '.join(differing)} only "
                 f"({cell.label}): a campaign to be compared needs one of each"
             )
-
-
-def run_value(run: Run, outcome: str, free: Free | None = None) -> float:
-    """Return one run's outcome, as in :func:`analysis.derived.outcomes.run_table`; NaN where it was not measured."""
-    if outcome == "colo_start":
-        return float(run.record.timings.get("colo_start_s", math.nan))
-    if outcome == "pause":
-        return float(np.median(used_pauses(run)))
-    tcp = flatten(run.record.cell).get("link.transport") in TCP
-    return float(outcomes(used(run), tcp=tcp, free=free)[outcome])
 
 
 def conditions(base: Campaign, new: Campaign) -> Iterable[tuple[str, str]]:

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.derived.comparison import ALPHA, INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge
+from analysis.derived.claims import ALPHA
+from analysis.derived.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge
 from analysis.derived.sides import NotComparableError, SideCell, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.text import accel_text
@@ -99,7 +100,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
         campaigns: in the order of the series.
         names: of each, for people.
         threshold: the smallest change that matters, 0.05 for 5 %.
-        outcome: one of ``analysis.derived.outcomes.OUTCOMES``.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
 
     Raises:
         TooFewError: fewer than two campaigns.
@@ -153,7 +154,12 @@ def _point(cell: SideCell | None, judged: tuple[str, CellComparison] | None) -> 
 
 
 def _joined(one: SideCell, other: SideCell) -> SideCell:
-    return replace(one, values=[*one.values, *other.values], failed=one.failed + other.failed)
+    return replace(
+        one,
+        values=[*one.values, *other.values],
+        blocks=[*one.blocks, *other.blocks],
+        failed=[*one.failed, *other.failed],
+    )
 
 
 def _words(pairs: dict[Key, tuple[SideCell, SideCell]], threshold: float) -> dict[Key, tuple[str, CellComparison]]:

@@ -1,4 +1,4 @@
-"""The effect of one factor within strata: its estimate, its tests, its verdict. Arrays in, values out."""
+"""The effect of one factor within strata: its estimate, and the exact tests of what may be said of it."""
 
 from __future__ import annotations
 
@@ -8,22 +8,19 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.derived.claims import Claims, Stage, weakest
 from analysis.derived.finding import Effect
-from analysis.derived.outcomes import TIMES
-from analysis.stored.factors import unit
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
-
     from numpy.typing import NDArray
 
+    from analysis.stored.factors import Level
     from analysis.stored.records import Hypothesis
 
-_SECONDS = {*TIMES, "period", "colo_start"}
-_SHARES = {"paused_share", "slow_share", "mismatch_share", "joined_share"}
-_SUPPORT = "SUPPORTED"
-_REFUTE = "REFUTED"
-_UNDECIDED = "INCONCLUSIVE"
+WITHIN_EQUALS = "within what equal cells differ by"
+HANGS_ON_FAILURES = "depends on the failed runs"
+UNDECIDED = "undecided"
+TOO_FEW = "too few blocks for an interval"
 
 
 @dataclass(frozen=True)
@@ -32,137 +29,162 @@ class Sample:
 
     Attributes:
         x: (n,) the factor on the scale of the effect: log2 of a size, or 0 and 1.
-        raw: (n,) the factor in its own unit, for the effect in milliseconds.
-        y: (n,) the outcome, positive; a failed run is ``+inf``.
-        strata: (n,) block and other factors.
-        absolute_unit: such as ``ms per GiB``.
-        in_seconds: whether the outcome is a time.
+        raw: (n,) the factor in its own unit, for the effect in units.
+        y: (n,) the outcome, positive.
+        strata: (n,) block, then the other factors, as typed values.
+        failed_x: (m,) the factor of the runs that failed; ``failed_strata``: (m,) theirs.
+        more_is_worse: whether a failed run ranks above every other; else below.
+        scale: from the outcome's unit to the one it is shown in; ``unit``: that one, such as ``ms per GiB``.
     """
 
     x: NDArray[np.float64]
     raw: NDArray[np.float64]
     y: NDArray[np.float64]
-    strata: tuple[Hashable, ...]
-    absolute_unit: str
-    in_seconds: bool
+    strata: tuple[tuple[Level, ...], ...]
+    failed_x: NDArray[np.float64]
+    failed_strata: tuple[tuple[Level, ...], ...] = ()
+    more_is_worse: bool = True
+    scale: float = 1.0
+    unit: str = ""
 
-    @classmethod
-    def of(
-        cls,
-        hypothesis: Hypothesis,
-        x: NDArray[np.float64],
-        raw: NDArray[np.float64],
-        y: NDArray[np.float64],
-        strata: Sequence[Hashable],
-    ) -> Sample:
-        """Return the sample of a hypothesis, ``raw`` in its factor's unit."""
-        scale, name = unit(str(hypothesis.factor)) if hypothesis.kind == "trend" else (1.0, "")
-        seconds = hypothesis.outcome in _SECONDS
-        shown = "ms" if seconds else "share" if hypothesis.outcome in _SHARES else hypothesis.outcome.replace("_", " ")
-        per = f"{shown} per {name}" if name else shown
-        return cls(x, raw / scale, y, tuple(strata), per, seconds)
+    @property
+    def logs(self) -> NDArray[np.float64]:
+        """Return the logs of the outcome."""
+        return np.log(self.y)
 
-    def absolute(self) -> tuple[NDArray[np.float64], NDArray[np.float64], tuple[Hashable, ...]]:
-        """Return factor, outcome (ms where it is a time) and strata for the effect in units."""
-        return self.raw, self.y * (1e3 if self.in_seconds else 1.0), self.strata
+    @property
+    def span(self) -> float:
+        """Return what lies between the ends of the factor: doublings, or 1 for a contrast."""
+        return float(np.ptp(self.x))
 
-    def with_failures(self, x: NDArray[np.float64], strata: Sequence[Hashable]) -> Sample:
-        """Return the sample with failed runs, which rank worst."""
+    def above(self, slope: float, *, failures: bool) -> float:
+        """Return the exact p-value of log outcomes growing by more than ``slope`` per unit of x."""
+        return self._pvalue(slope, 1.0, failures=failures)
+
+    def below(self, slope: float, *, failures: bool) -> float:
+        """Return the exact p-value of log outcomes growing by less than ``slope`` per unit of x."""
+        return self._pvalue(slope, -1.0, failures=failures)
+
+    def _pvalue(self, slope: float, sign: float, *, failures: bool) -> float:
+        rest, x, strata = self.logs - slope * self.x, self.x, self.strata
+        # Failed runs rank above all: where less is worse everything is mirrored, the direction with it.
+        if not self.more_is_worse:
+            rest, sign = -rest, -sign
+        if failures and len(self.failed_x):
+            rest = np.concatenate([rest, np.full(len(self.failed_x), np.inf)])
+            x, strata = np.concatenate([x, self.failed_x]), (*strata, *self.failed_strata)
+        alternative = "increasing" if sign > 0 else "decreasing"
+        return stats.blocked_jonckheere(x, rest, strata, alternative=alternative, allow_infinite=True).pvalue
+
+    def where(self, keep: NDArray[np.bool_], failed: NDArray[np.bool_]) -> Sample:
+        """Return some of the runs, and of the failed ones."""
         return replace(
             self,
-            x=np.concatenate([self.x, x]),
-            raw=np.concatenate([self.raw, x]),
-            y=np.concatenate([self.y, np.full(len(x), np.inf)]),
-            strata=(*self.strata, *strata),
+            x=self.x[keep],
+            raw=self.raw[keep],
+            y=self.y[keep],
+            strata=tuple(one for one, kept in zip(self.strata, keep, strict=True) if kept),
+            failed_x=self.failed_x[failed],
+            failed_strata=tuple(one for one, kept in zip(self.failed_strata, failed, strict=True) if kept),
         )
 
+    @property
+    def compares(self) -> bool:
+        """Tell whether any stratum holds two levels of the factor."""
+        first = dict(zip(reversed(self.strata), reversed(self.x.tolist()), strict=True))
+        return any(first[of] != value for value, of in zip(self.x.tolist(), self.strata, strict=True))
+
 
 @dataclass(frozen=True)
-class SmallestEffect:
-    """The smallest effect of interest, relative and per unit of x: per doubling (trend) or of the base (contrast).
+class Edges:
+    """What an effect is held against, relative and per unit of x: per doubling (trend) or of the base (contrast).
 
     Attributes:
-        judged_by: the largest of what was declared and the noise floor of equals.
-        declared: the larger of the declared relative effect and the declared milliseconds over the median outcome.
-        rests_on: which of them it is: ``sesoi``, ``sesoi_ms`` or ``noise_floor``.
+        sesoi: the smallest effect of interest: the larger of the declared relative effect and the declared
+            milliseconds over the median outcome. It alone decides what is refuted, or equivalent.
+        rests_on: which of the two it is: ``sesoi`` or ``sesoi_ms``.
+        floor: what equal cells differ by; it makes a support harder, and nothing easier.
     """
 
-    judged_by: float
-    declared: float
+    sesoi: float
     rests_on: str
+    floor: float
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, sample: Sample, floor: float, *, in_seconds: bool) -> Edges:
+        """Return what a hypothesis is held against.
+
+        Args:
+            hypothesis: with ``sesoi``, relative per unit of x, and ``sesoi_ms``.
+            sample: what it is judged from.
+            floor: relative, between two cells (:func:`analysis.derived.equals.noise_floor`). Equals can differ by so
+                much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
+            in_seconds: whether the outcome is a time.
+        """
+        by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if in_seconds else 0.0
+        by_floor = float(np.expm1(np.log1p(floor) / sample.span))
+        return cls(max(hypothesis.sesoi, by_time), "sesoi_ms" if by_time > hypothesis.sesoi else "sesoi", by_floor)
+
+    @property
+    def resolved(self) -> bool:
+        """Tell whether equal cells differ by less than what matters: else nothing is refuted, or equivalent."""
+        return self.floor <= self.sesoi
 
 
-def smallest_effect(hypothesis: Hypothesis, sample: Sample, floor: float) -> SmallestEffect:
-    """Return the smallest effect that a hypothesis is judged by.
-
-    Args:
-        hypothesis: with ``sesoi``, relative per unit of x, and ``sesoi_ms``.
-        sample: what it is judged from.
-        floor: relative, between two cells (:func:`analysis.derived.hypotheses.noise_floor`). Equals can differ by
-            so much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
-    """
-    by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if sample.in_seconds else 0.0
-    by_floor = float(np.expm1(np.log1p(floor) / np.ptp(sample.x)))
-    sizes = {"sesoi": hypothesis.sesoi, "sesoi_ms": by_time, "noise_floor": by_floor}
-    largest = max(sizes, key=lambda name: sizes[name])
-    return SmallestEffect(sizes[largest], max(hypothesis.sesoi, by_time), largest)
+def estimate(sample: Sample, confidence: float = 0.90) -> tuple[Effect, int, int]:
+    """Return the relative effect per unit of x with its interval, and how many runs and strata compare anything."""
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, confidence=confidence)
+    return Effect(*(float(np.expm1(end)) for end in (slope.estimate, slope.low, slope.high))), slope.n, slope.strata
 
 
-@dataclass(frozen=True)
-class Tests:
-    """One-sided p-values: what the claim of an effect in its direction finds for and against it."""
-
-    supports: float
-    refutes: float
-
-
-def estimate(
-    data: tuple[NDArray[np.float64], NDArray[np.float64], tuple[Hashable, ...]], confidence: float = 0.90
-) -> Effect:
-    """Return the stratified Theil-Sen slope of ``(x, y, strata)`` with its interval."""
-    slope = stats.stratified_theil_sen(*data, confidence=confidence)
+def absolute(sample: Sample) -> Effect:
+    """Return the effect in the sample's unit, with its 90 % interval."""
+    slope = stats.stratified_theil_sen(sample.raw, sample.y * sample.scale, sample.strata)
     return Effect(slope.estimate, slope.low, slope.high)
 
 
-def tests(sample: Sample, direction: str, sesoi: float) -> Tests:
-    """Return the exact p-values for a claim: against no effect, and against an effect of at least ``sesoi``.
+def stages(sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED) -> list[Stage]:
+    """Return what can be said of an effect: by itself, against what equals differ by, with failed runs ranked worst.
 
-    For ``none`` the claim is that the effect lies within ``sesoi`` on either side (two one-sided tests).
+    Args:
+        sample: the runs.
+        edges: what the effect is held against.
+        direction: that the hypothesis claims.
+        lost: why there is no word where the runs alone give none.
     """
-    edge = float(np.log1p(sesoi))
+    bare = claims(sample, replace(edges, floor=0.0), direction, failures=False)
+    held = bare if edges.floor == 0 else claims(sample, edges, direction, failures=False)
+    found = [Stage(bare, lost), Stage(weakest([bare, held]), WITHIN_EQUALS)]
+    if len(sample.failed_x):
+        worst = claims(sample, edges, direction, failures=True)
+        found.append(Stage(weakest([found[-1].claims, worst]), HANGS_ON_FAILURES))
+    return found
+
+
+def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> Claims:
+    """Return the exact p-values of what may be said of an effect, each against the edge that it names."""
+    sesoi, floor = float(np.log1p(edges.sesoi)), float(np.log1p(edges.floor))
+    far = max(sesoi, floor)
+
+    def more(edge: float) -> float:
+        if direction == "decreasing":
+            return sample.below(-edge, failures=failures)
+        return sample.above(edge, failures=failures)
+
+    def less(edge: float) -> float:
+        if direction == "decreasing":
+            return sample.above(-edge, failures=failures)
+        return sample.below(edge, failures=failures)
+
+    below = less(sesoi) if edges.resolved else 1.0
+    within = max(below, more(-sesoi)) if edges.resolved else 1.0
     if direction == "none":
-        within = max(_pvalue(sample, -edge, "increasing"), _pvalue(sample, edge, "decreasing"))
-        beyond = min(_pvalue(sample, edge, "increasing"), _pvalue(sample, -edge, "decreasing"))
-        return Tests(supports=within, refutes=min(1.0, 2 * beyond))
-    if direction == "decreasing":
-        return Tests(supports=_pvalue(sample, 0.0, "decreasing"), refutes=_pvalue(sample, -edge, "increasing"))
-    return Tests(supports=_pvalue(sample, 0.0, "increasing"), refutes=_pvalue(sample, edge, "decreasing"))
-
-
-def _pvalue(sample: Sample, slope: float, alternative: str) -> float:
-    """Return the exact p-value of the log outcome growing by more (or less) than ``slope`` per unit of x."""
-    rest = np.log(sample.y) - slope * sample.x
-    return stats.blocked_jonckheere(sample.x, rest, sample.strata, alternative=alternative, allow_infinite=True).pvalue
-
-
-def judged(sample: Sample, direction: str, sesoi: float) -> tuple[Effect, str, str, float]:
-    """Return effect (relative), word, label, and the one-sided p-value of the side that the word rests on."""
-    logs = estimate((sample.x, np.log(sample.y), sample.strata))
-    effect = Effect(*(float(np.expm1(end)) for end in (logs.estimate, logs.low, logs.high)))
-    pvalues = tests(sample, direction, sesoi)
-    word, label = _word(logs, direction, float(np.log1p(sesoi)))
-    pvalue = {_SUPPORT: pvalues.supports, _REFUTE: pvalues.refutes}.get(word, min(pvalues.supports, pvalues.refutes))
-    if word != _UNDECIDED and pvalue > 0.05:  # noqa: PLR2004 - the interval is asymptotic, the test exact
-        word, label = _UNDECIDED, "too few strata for an exact test"
-    return effect, word, label, pvalue
-
-
-def _word(logs: Effect, direction: str, edge: float) -> tuple[str, str]:
-    if direction == "none":
-        if -edge < logs.low and logs.high < edge:
-            return _SUPPORT, "equivalent"
-        outside = logs.low >= edge or logs.high <= -edge
-        return (_REFUTE, "a material difference") if outside else (_UNDECIDED, "undecided")
-    low, high = (logs.low, logs.high) if direction == "increasing" else (-logs.high, -logs.low)
-    said = stats.verdict(low, high, edge)
-    return said.word.value, said.label
+        return Claims(supports=within, refutes=min(1.0, 2 * min(more(far), less(-far))))
+    return Claims(
+        supports=more(floor),
+        refutes=below,
+        material=more(far),
+        equivalent=within,
+        grows=min(1.0, 2 * more(0.0)),
+        shrinks=min(1.0, 2 * less(0.0)),
+    )

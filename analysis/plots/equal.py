@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.derived.hypotheses import aa_logs, equals, noise_floor
+from analysis.derived.equals import aa_logs, equals, noise_floor
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
@@ -57,7 +57,7 @@ def frame(results: Results) -> pd.DataFrame:
     if not rows:
         raise NoFigureError("no two cells are the same machine under two names in the same block")
     on_pause = [one for one in results.findings if one.hypothesis.outcome == "pause" and np.isfinite(one.span)]
-    sesois = [one.sesoi_declared_over_span for one in on_pause]
+    sesois = [one.sesoi_over_span for one in on_pause]
     return pd.DataFrame(rows).assign(floor=noise_floor(results.runs), sesoi=min(sesois, default=np.nan))
 
 

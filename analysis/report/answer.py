@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.sentences import percent_change
+from analysis.derived.sentences import percent_change, smallest_text
 from analysis.report import words
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
@@ -38,19 +38,31 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def headline(results: Results) -> str:
-    """Say in one line what came out: the first primary hypothesis that was decided; the pause where none was asked."""
+    """Say in one line what came out: the primary hypotheses that come first; the pause where none was asked."""
     primary = [finding for finding in results.findings if finding.hypothesis.family == "primary"]
     if not primary:
         low, high = (ms_text(1e3 * float(results.per_cell["pause"].agg(which))) for which in ("min", "max"))
         if low == high:
             return f"The median pause is {low} ms"
         return f"The median pauses of {plural(len(results.per_cell), 'cell')} lie between {low} and {high} ms"
-    decided = [finding for finding in primary if finding.word != "INCONCLUSIVE"]
-    if not decided:
-        return f"Nothing could be decided: {tally(primary)}"
-    first = decided[0]
-    claim = first.hypothesis.claim.strip().removesuffix(".")
-    return f"{words.badge(first.word, first.label).capitalize()}: {claim}: {_size(first)}"
+    if all(finding.word == "INCONCLUSIVE" for finding in primary):
+        mark = "exploratory; " if any(finding.exploratory for finding in primary) else ""
+        return f"Nothing could be decided: {mark}{tally(primary)}"
+    return "; ".join(_said(finding) for finding in sorted(primary, key=_asked_first)[:_MOST_IN_HEADING])
+
+
+def _asked_first(finding: Finding) -> tuple[bool, bool, bool]:
+    """Return the place of a hypothesis in the headline: RAM at equal dirty pages, RAM as it comes, what was decided."""
+    hypothesis = finding.hypothesis
+    ram = hypothesis.factor == "mem" and hypothesis.kind == "trend"
+    fixed = hypothesis.where.get("workload.scaling") == ("fixed",)
+    return not ram, not fixed, finding.word == "INCONCLUSIVE"
+
+
+def _said(finding: Finding) -> str:
+    claim = finding.hypothesis.claim.strip().removesuffix(".")
+    mark = "exploratory, " if finding.exploratory else ""
+    return f"{mark}{words.badge(finding.word, finding.label)}: {claim}: {_size(finding)}"
 
 
 def _size(finding: Finding) -> str:
@@ -106,7 +118,7 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
         detail.append(f"{finding.strata} strata (block and other factors)")
     if not math.isnan(finding.effect.low):
         detail.append("90 % interval")
-    detail += filter(None, [words.smallest(finding), words.pvalue_text(finding)])
+    detail += filter(None, [smallest_text(finding), words.pvalue_text(finding)])
     detail += [f"{finding.excluded} left out by their quality check"] if finding.excluded else []
     detail += [f"{finding.failed} failed"] if finding.failed else []
     return {
@@ -140,8 +152,11 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
     ]
     columns = (
         *(Column("Hypothesis"), Column("Level of the other factors"), Column("Effect [90 % CI]", numeric=True)),
-        *(Column("Verdict there, unadjusted"), Column("Runs", numeric=True)),
-        *(Column("p, against the same effect at all levels", numeric=True), Column("Do the levels differ?")),
+        *(Column("Verdict there, Holm over the levels"), Column("Runs", numeric=True)),
+        *(
+            Column("p, against the same effect at all levels", numeric=True),
+            Column("By more than matters, and p below 5 %?"),
+        ),
     )
     return Table("Effects by level of the other factors", columns, tuple(rows)) if rows else None
 
@@ -171,9 +186,12 @@ def _split_heading(results: Results) -> str:
     splits = results.effects.splits
     if not splits:
         return ""
-    said = [f"{_interval(split.explained).shown} ({split.where.rpartition(', ')[2]})" for split in splits]
-    if len(splits) > _MOST_IN_HEADING:
-        estimates = [split.explained.estimate for split in splits]
+    told = [split for split in splits if split.explained.low > 0 or split.explained.high < 0]
+    if not told:
+        return "What RAM adds to the pause through its dirty pages cannot be told from this campaign"
+    said = [f"{_interval(split.explained).shown} ({split.where.rpartition(', ')[2]})" for split in told]
+    if len(told) > _MOST_IN_HEADING:
+        estimates = [split.explained.estimate for split in told]
         said = [f"{_signed(min(estimates))} to {_signed(max(estimates))}"]
     return f"Through its dirty pages, RAM adds {listed(said)} ms per GiB to the pause"
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -10,6 +9,7 @@ from analysis.derived.calibration import calibration
 from analysis.derived.results import derive
 from analysis.plots import figures
 from analysis.report.explore import MOST_RUNS, explore
+from analysis.report.files import write
 from analysis.report.page import Built
 from analysis.report.render import render
 from analysis.report.tables import tables
@@ -58,25 +58,6 @@ def build_report(
     return target / "report.html"
 
 
-def write_verdicts(
-    folders: Sequence[Path], *, asked: Sequence[Hypothesis] | None = None, out: Path | None = None
-) -> Path:
-    """Write ``verdicts.json`` alone, without figures and page, and return its path.
-
-    Args:
-        folders: as for :func:`build_report`.
-        asked: the same.
-        out: the same.
-
-    Raises:
-        AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
-        OSError: the file cannot be written.
-    """
-    path = (out or folders[0] / "report") / "verdicts.json"
-    write(path, verdicts_json(derive(load_study(folders), asked)).encode())
-    return path
-
-
 def _seed(folder: Path) -> int | None:
     """Return the seed of a campaign that has been read: of several that are joined, the study keeps the first plan."""
     return Plan.model_validate_json((folder / "plan.json").read_bytes()).seed
@@ -103,11 +84,3 @@ def report_files(results: Results, built: Built) -> dict[str, bytes]:
 def _type_one_rates(results: Results) -> pd.DataFrame:
     rates = calibration(results, studies=_STUDIES, questions=("type I error",))
     return rates.rename(columns={"estimate": "type_one"})
-
-
-def write(path: Path, content: bytes) -> None:
-    """Write a file, complete or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(content)
-    temporary.replace(path)

@@ -6,9 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.derived.hypotheses import question
 from analysis.derived.looks import level_of
 from analysis.derived.parts import PARTS, growth, pause_parts
+from analysis.derived.question import question
 from analysis.derived.sentences import percent_change, where_text
 from analysis.stored.factors import factor_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from analysis.derived.finding import Finding
     from analysis.derived.parts import Parts
-    from analysis.derived.results import Results
+    from analysis.derived.results import Judged
 
 _PAUSES = {"pause", "pause_mean"}
 _TRANSPORT = PARTS[-1]
@@ -60,10 +60,10 @@ class FirstScreen:
     surer: tuple[str, ...] = ()
 
 
-def first_screen(results: Results) -> FirstScreen:
+def first_screen(judged: Judged) -> FirstScreen:
     """Return the first screen of a campaign that asks what a factor does to the pause; an empty one of any other."""
     by_factor: dict[str, list[Finding]] = {}
-    for finding in results.findings:
+    for finding in judged.findings:
         hypothesis = finding.hypothesis
         if hypothesis.family == "primary" and hypothesis.kind != "value" and hypothesis.outcome in _PAUSES:
             by_factor.setdefault(str(hypothesis.factor), []).append(finding)
@@ -73,9 +73,9 @@ def first_screen(results: Results) -> FirstScreen:
     return FirstScreen(
         question=_question(asked),
         answers=tuple(_answer(factor, found) for factor, found in by_factor.items()),
-        explained=tuple(_explained(results, asked)),
-        sure=_sure(results, asked),
-        surer=tuple(_surer(results, asked)),
+        explained=tuple(_explained(judged, asked)),
+        sure=_sure(judged, asked),
+        surer=tuple(_surer(judged, asked)),
     )
 
 
@@ -119,8 +119,8 @@ def _units(finding: Finding) -> str:
     return f", {middle} {finding.absolute_unit} [{low}, {high}]"
 
 
-def _explained(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
-    runs = results.runs[results.runs["quality_ok"]]
+def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
+    runs = judged.runs[judged.runs["quality_ok"]]
     whole = pause_parts(runs)
     if whole is None:
         return
@@ -128,7 +128,7 @@ def _explained(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
     for finding in asked:
         if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED":
             continue
-        own = question(results.campaign, results.runs, finding.hypothesis)
+        own = question(judged.campaign, judged.runs, finding.hypothesis)
         grown = growth(own.runs, str(finding.hypothesis.factor), own.others)
         if grown is not None and grown[1].whole_s > 0:
             ends, parts = grown
@@ -151,9 +151,9 @@ def _ms(seconds: float) -> str:
     return f"{figures_text(1e3 * seconds)} ms"
 
 
-def _sure(results: Results, asked: Sequence[Finding]) -> str:
-    plan = results.campaign.plan
-    blocks = plan.looks[-1] if plan.looks else len({run.record.block for run in results.campaign.runs})
+def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
+    plan = judged.campaign.plan
+    blocks = plan.looks[-1] if plan.looks else len({run.record.block for run in judged.campaign.runs})
     exploratory = [one for one in asked if one.exploratory]
     if exploratory:
         return "What was asked was not declared in this form before the data: the answers are exploratory."
@@ -169,7 +169,7 @@ def _sure(results: Results, asked: Sequence[Finding]) -> str:
     return f"{said}; {wrong}, all looks and all questions together{level}."
 
 
-def _surer(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
+def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     needs = [one.more_blocks for one in asked if one.word == "INCONCLUSIVE" and one.more_blocks is not None]
     if needs and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
@@ -177,5 +177,5 @@ def _surer(results: Results, asked: Sequence[Finding]) -> Iterator[str]:
         yield "More blocks, or link=nodelay where the transport makes most of the pause, would decide what is open."
     else:
         yield "More blocks would narrow the intervals: a larger budget, or repeats=N, continues this campaign."
-    if "tcg" in results.cells.accels:
+    if "tcg" in judged.cells.accels:
         yield "Under KVM the milliseconds would be those of a real machine."

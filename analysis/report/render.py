@@ -12,7 +12,7 @@ import jinja2
 import numpy as np
 from markupsafe import Markup, escape
 
-from analysis.derived.outcomes import TRIGGERS
+from analysis.format.outcomes import TRIGGERS
 from analysis.plots.forest import NAME as FOREST
 from analysis.report import answer, trust
 from analysis.report.describe import describe_host, describe_versions
@@ -164,11 +164,8 @@ def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
         middle += f" [{', '.join(ms_text(1e3 * end) for end in ends)}]"
     elif row["runs"] > 1:
         middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
-    shares = (f"{percent_text(row[f'by_{name}'])} {name}" for name in TRIGGERS if row[f"by_{name}"])
-    tails = (
-        number(row[tail], ms_text(1e3 * row[tail]) + EXPLORATORY * bool(row[f"{tail}_exploratory"]))
-        for tail in ("p95", "p99")
-    )
+    shares = (f"{percent_text(row[f'{name}_share'])} {name}" for name in TRIGGERS if row[f"{name}_share"])
+    tails = (number(row[tail], _tail(row, tail)) for tail in ("p95", "p99"))
     return (
         Cell(row["cell"], f"{row['mem_bytes']:020} {row['smp']:06} {row['panel']}"),
         number(row["pause"], middle),
@@ -182,6 +179,13 @@ def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
     )
 
 
+def _tail(row: dict[str, Any], tail: str) -> str:
+    shown = ms_text(1e3 * row[tail]) + EXPLORATORY * bool(row[f"{tail}_exploratory"])
+    if np.isnan(row[f"{tail}_low"]):
+        return shown
+    return f"{shown} [{ms_text(1e3 * row[f'{tail}_low'])}, {ms_text(1e3 * row[f'{tail}_high'])}]"
+
+
 def _cell_note(results: Results) -> str:
     runs = results.per_cell["runs"]
     few, many = int(runs.min()), int(runs.max())
@@ -192,7 +196,7 @@ def _cell_note(results: Results) -> str:
         note += "[ ]: exact order-statistic interval over runs, at least 95 %, any distribution. "
     if few < enough:
         note += "With fewer than 6 runs there is no 95 % interval; ( ): smallest and largest run median. "
-    note += "p95 and p99 are medians over runs of each run's own."
+    note += "p95 and p99 are medians over runs of each run's own, with the same interval."
     if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
         note += f" {EXPLORATORY} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
     if doubted := int(results.per_cell["quality_problems"].sum()):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.derived.cell_table import MEANS
-from analysis.derived.sentences import outcome_text
+from analysis.format.outcomes import OUTCOMES
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
@@ -261,7 +261,7 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
     word = badge(finding.word, finding.label)
     return (
         f"{hypothesis.id}{EXPLORATORY}" if finding.exploratory else hypothesis.id,
-        outcome_text(hypothesis.outcome).removeprefix("the "),
+        OUTCOMES[hypothesis.outcome].words.removeprefix("the "),
         factor_text(hypothesis.factor) if hypothesis.factor else MISSING,
         effect,
         low,

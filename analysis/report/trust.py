@@ -93,7 +93,8 @@ def _aa(found: Diagnostics) -> str:
     return (
         f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, one "
         f"could be up to {100 * found.noise_floor:.1f} % above the other (far end of the 95 % interval, either way): "
-        "the noise floor; no effect that is smaller from one end of a factor to the other is called material"
+        "the noise floor; no effect that is smaller from one end of a factor to the other is called supported, and "
+        "nothing is refuted where that is more than what matters"
     )
 
 

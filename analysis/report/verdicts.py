@@ -8,40 +8,66 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from analysis.derived.digits import rounded
+from analysis.derived.equals import noise_floor
 from analysis.derived.looks import level_of
+from analysis.derived.results import judge_study
+from analysis.report.files import write
 from analysis.report.first import first_screen
+from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
-    from analysis.derived.finding import Effect, Finding
-    from analysis.derived.results import Results
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from analysis.derived.finding import Effect, Finding, LevelFinding
+    from analysis.derived.results import Judged
+    from analysis.stored.records import Hypothesis
 
 SCHEMA_VERSION = 1
 
 
-def verdicts_json(results: Results) -> str:
+def write_verdicts(
+    folders: Sequence[Path], *, asked: Sequence[Hypothesis] | None = None, out: Path | None = None
+) -> Path:
+    """Write ``verdicts.json`` alone, the same bytes as beside the report, and return its path.
+
+    Args:
+        folders: campaign folders of one plan.
+        asked: hypotheses other than those of the plan; None: those of the plan.
+        out: where to write; None: ``report`` in the first folder.
+
+    Raises:
+        AnalysisError: a folder is no campaign, nothing was measured, or a hypothesis cannot be answered.
+        OSError: the file cannot be written.
+    """
+    judged = judge_study(load_study(folders), asked)
+    return write((out or folders[0] / "report") / "verdicts.json", verdicts_json(judged).encode())
+
+
+def verdicts_json(judged: Judged) -> str:
     """Return the content of ``verdicts.json``; a number that does not exist is null, an infinite one is text.
 
     The same data gives the same bytes on any processor: numbers have nine significant digits.
     """
-    plan = results.campaign.plan
+    plan = judged.campaign.plan
     tree = {
         "schema_version": SCHEMA_VERSION,
         "campaign": plan.campaign,
-        "plan_sha256": results.campaign.plan_sha256,
+        "plan_sha256": judged.campaign.plan_sha256,
         "hypotheses_sha256": plan.hypotheses_sha256,
-        "accels": list(results.cells.accels),
-        "noise_floor": results.diagnostics.noise_floor,
+        "accels": list(judged.cells.accels),
+        "noise_floor": noise_floor(judged.runs),
         "looks": list(plan.looks),
         "level": level_of(plan),
-        **_first(results),
-        "verdicts": [_verdict(finding) for finding in results.findings],
+        **_first(judged),
+        "verdicts": [_verdict(finding) for finding in judged.findings],
     }
     return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _first(results: Results) -> dict[str, Any]:
+def _first(judged: Judged) -> dict[str, Any]:
     """Return the first screen, which a terminal shows too."""
-    first = first_screen(results)
+    first = first_screen(judged)
     return {name: list(said) if isinstance(said, tuple) else said for name, said in asdict(first).items()}
 
 
@@ -57,8 +83,9 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "absolute": _effect(finding.absolute),
         "absolute_unit": finding.absolute_unit,
         "sesoi_judged_by": finding.sesoi,
-        "sesoi_declared": finding.sesoi_declared,
+        "sesoi_declared": finding.sesoi,
         "sesoi_rests_on": finding.sesoi_rests_on,
+        "equals_differ_by": finding.floor,
         "pvalue": finding.pvalue,
         "pvalue_holm": finding.adjusted if finding.hypothesis.family == "primary" else finding.pvalue,
         "pvalue_adjusted": finding.adjusted,
@@ -67,10 +94,16 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "failed": finding.failed,
         "strata": finding.strata,
         "interaction_pvalue": finding.interaction_pvalue,
-        "levels": [{**asdict(level), "effect": _effect(level.effect)} for level in finding.levels],
+        "levels": [_level(level) for level in finding.levels],
+        "shape": None if finding.shape is None else asdict(finding.shape),
         "more_blocks": finding.more_blocks,
         "notes": list(finding.notes),
     }
+
+
+def _level(level: LevelFinding) -> dict[str, Any]:
+    known = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
+    return {**known, "effect": _effect(level.effect)}
 
 
 def _effect(effect: Effect) -> dict[str, float]:

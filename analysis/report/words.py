@@ -5,8 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.derived.amounts import amount
 from analysis.derived.finding import ADJUSTED_BY
-from analysis.derived.sentences import amount, percent_change, smallest_text
+from analysis.derived.hypotheses import DISAGREE, NO_LINE
+from analysis.derived.sentences import percent_change
+from analysis.derived.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.text import MISSING
 
 if TYPE_CHECKING:
@@ -15,10 +18,8 @@ if TYPE_CHECKING:
     from analysis.derived.finding import Effect, Finding
     from analysis.stored.records import Hypothesis
 
-_UNDECIDED = "undecided"
 _TRIVIAL = "trivially positive"
 _OPPOSITE = "opposite sign"
-_DIFFERS = "differs between levels, no pooled verdict"
 _MEANINGS = {
     "material": "the whole interval lies at or beyond the smallest effect of interest, in the direction claimed",
     "direction certain, size uncertain": (
@@ -33,11 +34,18 @@ _MEANINGS = {
     "no material growth": "the interval excludes an effect that matters in the direction claimed, not one against it",
     "equivalent": "the whole interval lies within the smallest effect of interest on both sides of no effect",
     "a material difference": "the whole interval lies beyond the smallest effect of interest on one side",
-    _DIFFERS: (
-        "the effect differs between levels of another factor by more than the smallest effect of interest, and the "
-        "levels disagree on the word"
+    "within the range": "the median run lies within the declared range, in every cell",
+    "outside the range": "the median run lies beyond the declared range, in some cell at least",
+    DISAGREE: (
+        "the effect seems to differ between levels of another factor by more than the smallest effect of interest, and "
+        "the word does not hold at every level"
     ),
-    _UNDECIDED: "the interval allows both no effect and one that matters",
+    NO_LINE: (
+        "the sizes lie on no line, and a step between two of them may be larger than what matters: one number for all "
+        "of them would hide it"
+    ),
+    WITHIN_EQUALS: "cells that are the same machine differ by so much here that this effect, or none, cannot be told",
+    UNDECIDED: "the interval allows both no effect and one that matters",
 }
 _BRIEF = {
     _TRIVIAL: "it {grows}, but by less than matters",
@@ -48,7 +56,7 @@ _BRIEF = {
     "direction certain, size uncertain": "whether by enough to matter is open",
     "equivalent": "no difference that matters",
     "a material difference": "they differ by enough to matter",
-    _UNDECIDED: "the interval allows both no effect and one that matters",
+    UNDECIDED: "the interval allows both no effect and one that matters",
 }
 
 
@@ -62,25 +70,23 @@ def brief(finding: Finding) -> str:
     falls = finding.hypothesis.direction == "decreasing"
     contrast = finding.hypothesis.kind == "contrast"
     grows = ("is less" if falls else "is more") if contrast else ("falls" if falls else "grows")
-    said = _BRIEF.get(finding.label, finding.label).format(grows=grows)
-    small = max(abs(finding.effect.low), abs(finding.effect.high)) < finding.sesoi
-    return f"{said}, by less than matters" if finding.label == _OPPOSITE and small else said
+    return _BRIEF.get(finding.label, finding.label).format(grows=grows)
 
 
 def named_case(finding: Finding) -> str:
     """Return the name of a verdict's case, empty where it says no more than the badge and what stands beside it."""
-    return "" if finding.label in {_UNDECIDED, brief(finding)} else finding.label
+    return "" if finding.label in {UNDECIDED, brief(finding)} else finding.label
 
 
 def case(word: str, label: str) -> str:
     """Return word and case for a table: ``SUPPORTED (material)``; an open one needs no second word."""
-    return word if label == _UNDECIDED else f"{word} ({label})"
+    return word if label == UNDECIDED else f"{word} ({label})"
 
 
 def legend(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     """Return what each case means that the findings or their levels name, in a fixed order."""
     named = {label for one in findings for label in (one.label, *(level.label for level in one.levels))}
-    return [(label, meaning) for label, meaning in _MEANINGS.items() if label in named and label != _UNDECIDED]
+    return [(label, meaning) for label, meaning in _MEANINGS.items() if label in named and label != UNDECIDED]
 
 
 def answer_sentence(finding: Finding) -> str:
@@ -118,7 +124,7 @@ def _against(finding: Finding) -> str:
         outside = finding.word == "SUPPORTED"
         return f"against a difference of {'at least' if outside else 'at most'} {size} either way"
     if finding.word == "SUPPORTED":
-        return "against no effect"
+        return "against what equal cells differ by" if finding.floor else "against no effect"
     return f"against an effect of at least {size} in the direction claimed"
 
 
@@ -133,8 +139,3 @@ def p_text(value: float) -> str:
     if math.isnan(value):
         return MISSING
     return "< 0.0001" if value < 1e-4 else f"{value:.2g}"  # noqa: PLR2004 - nobody needs more zeros
-
-
-def smallest(finding: Finding) -> str:
-    """Return by which smallest effect of interest a finding was judged; empty where its sentence says so already."""
-    return "" if finding.sesoi_rests_on == "noise_floor" else smallest_text(finding)

@@ -15,6 +15,7 @@ from analysis.stats.intervals import (
     quantile_allowed,
     ratio_of_medians,
 )
+from analysis.stats.kendall import tie_counts
 from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
@@ -50,7 +51,6 @@ from analysis.stats.variance import (
     nested_components,
     variance_components,
 )
-from analysis.stats.verdicts import Verdict, Word, verdict
 
 __all__ = [
     "DELAYED_ACK_S",
@@ -82,9 +82,7 @@ __all__ = [
     "SlowModeShare",
     "Steadiness",
     "VarianceComponents",
-    "Verdict",
     "WarmupCut",
-    "Word",
     "autocorrelation",
     "benjamini_hochberg",
     "blocked_jonckheere",
@@ -120,6 +118,6 @@ __all__ = [
     "steadiness",
     "steadiness_of",
     "stratified_theil_sen",
+    "tie_counts",
     "variance_components",
-    "verdict",
 ]

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 _TINY = 1e-12
 _LINE = 2
+_RANK = 1e-10
+"""A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,26 +159,30 @@ def interaction(
     )
 
 
-def lack_of_fit(x: ArrayLike, y: ArrayLike) -> FTest:
+def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = None) -> FTest:
     """Test a straight line against one mean per ``x``, with the replicates as pure error (Draper & Smith, ch. 2).
 
     Args:
         x: (n,) at least three different values, some of them repeated.
         y: (n,) one summary per run.
+        strata: (n,) labels, each with an intercept of its own; None for a single one.
 
     Raises:
         ValueError: NaN, unequal lengths, fewer than three different ``x``, or no replicates.
     """
     xs, ys = as_vector(x, "x"), as_vector(y, "y")
     same_length(x=xs, y=ys)
+    groups = as_codes(strata, "strata", len(xs)) if strata is not None else np.zeros(len(xs), dtype=np.int64)
     places = np.unique(xs, return_inverse=True)[1].reshape(-1)
     sizes = int(places.max()) + 1
     if sizes <= _LINE:
         raise ValueError(f"x needs three or more different values and has {sizes}")
-    pure = float((centred(ys, places) ** 2).sum())
-    fit = linregress(xs, ys)
-    line = float(((ys - fit.intercept - fit.slope * xs) ** 2).sum())
-    return _f_test(line - pure, sizes - _LINE, pure, len(xs) - sizes)
+    dx, dy = centred(xs, groups), centred(ys, groups)
+    means = np.column_stack([centred(column, groups) for column in np.eye(sizes)[places].T])
+    found, _, rank, _ = np.linalg.lstsq(means, dy, rcond=_RANK)
+    pure = float(((dy - means @ found) ** 2).sum())
+    line = float(((dy - float(dx @ dy) / float(dx @ dx) * dx) ** 2).sum())
+    return _f_test(line - pure, int(rank) - 1, pure, len(xs) - int(groups.max()) - 1 - int(rank))
 
 
 def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
+from math import ceil, log, nan
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,14 +12,17 @@ from scipy.special import ndtri
 
 from analysis.stats import kendall
 from analysis.stats.checks import as_share
-from analysis.stats.trend import informative_strata, normal_tail
+from analysis.stats.trend import informative_strata
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import ArrayLike
 
     from analysis.stats.checks import FloatArray
+    from analysis.stats.kendall import Counts
+
+_SLACK = 1e-12
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +31,10 @@ class SlopeResult:
 
     Attributes:
         estimate: median of the slopes of all pairs within a stratum.
-        low: lower end of the two-sided interval at ``confidence``; ``high``: the upper one. Infinite when failed runs
-            (``+inf``) reach that far.
-        statistic: ``S``, concordant minus discordant pairs; ``variance``: of ``S`` under no trend.
-        pvalue_increasing: one-sided, normal approximation; ``pvalue_two_sided``: two-sided.
-        pairs: slopes that entered; ``n``: runs; ``strata``: strata with two different ``x``.
+        low: lower end of the two-sided interval at ``confidence``; ``high``: the upper one. NaN where these strata
+            admit no interval of that confidence; infinite when failed runs (``+inf``) reach that far.
+        statistic: ``S``, concordant minus discordant pairs.
+        pairs: slopes that entered; ``n``: runs in strata that compare anything; ``strata``: how many of these.
     """
 
     estimate: float
@@ -38,9 +42,6 @@ class SlopeResult:
     high: float
     confidence: float
     statistic: int
-    variance: float
-    pvalue_increasing: float
-    pvalue_two_sided: float
     pairs: int
     n: int
     strata: int
@@ -56,7 +57,9 @@ def stratified_theil_sen(
 ) -> SlopeResult:
     """Estimate one slope common to all strata, and its interval.
 
-    With one stratum this is Sen (1968) as ``scipy.stats.theilslopes`` has it. Take ``y = log(run median)`` and
+    With one stratum the estimate is that of Sen (1968), ``scipy.stats.theilslopes``. The interval holds every slope
+    that the exact test of Kendall's S within strata does not reject: its ends are order statistics of the slopes, and
+    where the strata are too few for a test at that level there is none. Take ``y = log(run median)`` and
     ``x = log2(size)`` for the relative growth per doubling. The default of 90 % makes the interval two one-sided tests
     at 5 %, which is what a verdict needs.
 
@@ -73,36 +76,68 @@ def stratified_theil_sen(
     as_share(confidence, "confidence")
     parts = informative_strata(x, y, strata, allow_infinite=allow_infinite)
     slopes = np.sort(np.concatenate([_pair_slopes(a, b) for a, b in parts]))
-    s = sum(kendall.score(a, b) for a, b in parts)
-    variance = sum(kendall.variance(kendall.tie_counts(a), kendall.tie_counts(b)) for a, b in parts)
-    pairs, deviation = len(slopes), float(np.sqrt(variance))
-    low, high = interval_places(pairs, deviation, confidence)
-    z = s / deviation if deviation > 0 else 0.0
+    below = slopes_below([kendall.tie_counts(a) for a, _ in parts], confidence)
     return SlopeResult(
         estimate=_median(slopes),
-        low=float(slopes[low]),
-        high=float(slopes[high]),
+        low=nan if below is None else float(slopes[below]),
+        high=nan if below is None else float(slopes[len(slopes) - 1 - below]),
         confidence=confidence,
-        statistic=s,
-        variance=variance,
-        pvalue_increasing=normal_tail(z, "increasing"),
-        pvalue_two_sided=normal_tail(z, "two-sided"),
-        pairs=pairs,
+        statistic=sum(kendall.score(a, b) for a, b in parts),
+        pairs=len(slopes),
         n=sum(len(a) for a, _ in parts),
         strata=len(parts),
     )
 
 
-def interval_places(pairs: int, deviation: float, confidence: float) -> tuple[int, int]:
-    """Return which of the sorted slopes, counted from 0, are the ends of the interval (Sen 1968).
+def slopes_below(sizes: Iterable[Counts], confidence: float) -> int | None:
+    """Return how many of the sorted slopes lie below the interval, as many as above it; None where there is none.
 
     Args:
-        pairs: how many slopes.
-        deviation: standard deviation of ``S`` under no trend.
-        confidence: of the interval.
+        sizes: of each stratum, how many runs each ``x`` has, in increasing order of ``x``.
+        confidence: of the interval, attained at least; by the normal approximation where a stratum is too large.
     """
-    reach = float(ndtri((1 + confidence) / 2)) * deviation
-    return max(round((pairs - reach) / 2) - 1, 0), min(round((pairs + reach) / 2), pairs - 1)
+    counted = Counter(sizes)
+    pairs: int = sum(times * (sum(ties) ** 2 - sum(size**2 for size in ties)) // 2 for ties, times in counted.items())
+    alike = {ties: (1,) * sum(ties) for ties in counted}
+    if not all(kendall.affordable(*both) for both in alike.items()):
+        variance = sum(times * kendall.variance(ties, alike[ties]) for ties, times in counted.items())
+        reach = float(ndtri((1 + confidence) / 2)) * float(np.sqrt(variance))
+        return max(round((pairs - reach) / 2) - 1, 0)
+    mass = kendall.summed_mass(tuple(sorted(((ties, alike[ties]), times) for ties, times in counted.items())))
+    critical = critical_score(mass, (1 - confidence) / 2)
+    if critical is None:
+        return None
+    below: int = (pairs - critical) // 2
+    return below
+
+
+def critical_score(mass: FloatArray, alpha: float) -> int | None:
+    """Return the smallest ``S`` that a one-sided test at ``alpha`` rejects; None where it can reject nothing.
+
+    Args:
+        mass: null distribution of ``S``, centred on 0 (:func:`analysis.stats.kendall.summed_mass`).
+        alpha: level of the test.
+    """
+    beyond = mass[::-1].cumsum()[::-1]
+    rejected = np.flatnonzero((beyond <= alpha + _SLACK) & (beyond > 0))
+    return int(rejected[0]) - len(mass) // 2 if len(rejected) else None
+
+
+def fewest_blocks(per_block: Sequence[Counts], alpha: float = 0.05) -> int:
+    """Return how many blocks it takes until the most extreme order is significant at ``alpha``, one-sided.
+
+    Args:
+        per_block: of each stratum of one block, how many runs each ``x`` has.
+        alpha: level of the test.
+    """
+    least = sum(log(_extreme(ties)) for ties in per_block)
+    return max(ceil(log(alpha) / least - _SLACK), 1)
+
+
+def _extreme(ties: Counts) -> float:
+    """Return the chance of the one order of a stratum in which all pairs agree."""
+    mass = kendall.null_mass(ties, (1,) * sum(ties))
+    return float(mass[np.flatnonzero(mass)[-1]])
 
 
 def _pair_slopes(x: FloatArray, y: FloatArray) -> FloatArray:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -25,9 +26,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from numpy.typing import NDArray
+
 COLUMNS = tuple(CHECKPOINTS.names)
 
 _ROUNDING_S = 1e-9
+_HTTP_ERROR = 400
 _KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -38,12 +42,14 @@ class Run:
 
     Attributes:
         folder: which of the folders of a study it comes from, counted from 0; two may hold campaigns of one name.
+        latencies: in seconds, of the answered requests of its client; empty without a client.
     """
 
     record: RunRecord
     checkpoints: pd.DataFrame
     sha256: str
     folder: int = 0
+    latencies: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
 
 
 @dataclass(frozen=True)
@@ -172,7 +178,8 @@ def _read_runs(
         try:
             record = _read_record(home, planned, cells.get(planned.cell_id))
             if record.takes_checkpoints:
-                runs.append(Run(record, *_read_checkpoints(home / "checkpoints.parquet", planned.run_id)))
+                rows, sha256 = _read_checkpoints(home / "checkpoints.parquet", planned.run_id)
+                runs.append(Run(record, rows, sha256, latencies=_read_latencies(home / "client.parquet")))
             else:
                 without.append(record)
         except _UnusableError as error:
@@ -202,6 +209,19 @@ def _read_record(folder: Path, planned: PlannedRun, cell: PlannedCell | None) ->
 def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
     """Return a configuration without its deadlines, which may differ from one command to the next."""
     return {key: value for key, value in cell.items() if key != "deadlines"}
+
+
+def _read_latencies(path: Path) -> NDArray[np.float64]:
+    """Return the latencies of a client's answered requests; none where there was no client."""
+    if not path.exists():
+        return np.empty(0)
+    try:
+        table = pq.read_table(path, columns=["latency_s", "status", "error"], use_threads=False)
+        answered = pc.and_(pc.is_null(table["error"]), pc.less(table["status"], _HTTP_ERROR))
+        values: NDArray[np.float64] = table["latency_s"].filter(answered).to_numpy()
+    except (pa.ArrowException, OSError) as error:
+        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
+    return values
 
 
 def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
@@ -240,9 +260,9 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
             table = pa.table([table[field.name].cast(field.type) for field in CHECKPOINTS], names=COLUMNS)
     except pa.ArrowException as error:
         raise _UnusableError(f"{name} has a column of the wrong type: {_one_line(error)}") from error
-    for field in CHECKPOINTS:
-        if not field.nullable and table[field.name].null_count:
-            raise _UnusableError(f"{name} has {table[field.name].null_count} missing value(s) in {field.name}")
+    for column in CHECKPOINTS:
+        if not column.nullable and table[column.name].null_count:
+            raise _UnusableError(f"{name} has {table[column.name].null_count} missing value(s) in {column.name}")
     return table
 
 

@@ -163,6 +163,7 @@ class RunRecord(Record):
     timings: dict[str, float] = {}
     transport: dict[str, Any] = {}
     workload: dict[str, Any] = {}
+    client: dict[str, Any] | None = None
     hypotheses_sha256: str = ""
     host: HostRecord = HostRecord()
     quality: Quality

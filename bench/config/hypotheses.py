@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.config.factors import factor_levels, levels_left_out
 from bench.config.forms import written_as
 from bench.config.frozen import Frozen
 from bench.errors import ConfigError
+from bench.format.outcomes import OUTCOMES
 from bench.units import parse_size, refuse_bool
 
 if TYPE_CHECKING:
@@ -17,34 +18,12 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
 
-Outcome = Literal[
-    "pause",
-    "pause_mean",
-    "pause_p95",
-    "pause_p99",
-    "request",
-    "stop",
-    "prepare",
-    "save",
-    "deliver",
-    "load",
-    "resume",
-    "device_save",
-    "bitmap_sync",
-    "ram_send",
-    "ram_receive",
-    "cache_flush",
-    "device_load",
-    "restart",
-    "dirty_pages",
-    "period",
-    "paused_share",
-    "slow_share",
-    "mismatch_share",
-    "joined_share",
-    "colo_start",
-]
-"""One number per run; ``docs/hypotheses.md`` says how each is made."""
+
+def _known_outcome(name: str) -> str:
+    if name not in OUTCOMES:
+        raise ValueError(f"{name} is no outcome; legal: {', '.join(OUTCOMES)}")
+    return name
+
 
 Level: TypeAlias = bool | int | float | str | None
 Number = Annotated[float, BeforeValidator(refuse_bool)]
@@ -77,7 +56,7 @@ class Hypothesis(Frozen):
     id: Annotated[str, written_as(r"[A-Za-z][A-Za-z0-9_]{0,31}", "letters, then also digits and _, up to 32 of them")]
     claim: Annotated[str, Field(min_length=1, max_length=200)]
     kind: Literal["trend", "contrast", "value"] = "trend"
-    outcome: Outcome = "pause"
+    outcome: Annotated[str, AfterValidator(_known_outcome)] = "pause"
     factor: str | None = None
     levels: tuple[Level, ...] = ()
     where: dict[str, Annotated[tuple[Level, ...], BeforeValidator(_listed)]] = Field(default_factory=dict)

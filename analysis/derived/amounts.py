@@ -1,0 +1,25 @@
+"""Outcomes as people are told of them."""
+
+from __future__ import annotations
+
+import math
+
+from analysis.format.outcomes import OUTCOMES
+
+
+def amount(value: float, outcome: str) -> str:
+    """Return an outcome's value with its unit, as people say it."""
+    unit = OUTCOMES[outcome].unit
+    if math.isnan(value):
+        return "\N{EN DASH}"
+    if unit == "s":
+        return f"{value:.3g} s" if abs(value) >= 1 else f"{1e3 * value:.3g} ms"
+    if unit == "share":
+        return f"{100 * value:.1f} %"
+    return f"{value:,.0f} {unit}" if unit in {"pages", "bytes"} else f"{value:.3g} {unit}"
+
+
+def shown_in(outcome: str) -> tuple[float, str]:
+    """Return by what an outcome is multiplied where effects on it are shown, and the unit that this gives."""
+    unit = OUTCOMES[outcome].unit
+    return (1e3, "ms") if unit == "s" else (1.0, unit)

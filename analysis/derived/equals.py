@@ -1,0 +1,48 @@
+"""Cells that are the same machine: what differs between them is noise, and how far that can be told."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+def equals(runs: pd.DataFrame) -> list[tuple[int, int]]:
+    """Return the pairs of cells that are the same machine: A/A controls, by their places."""
+    first: dict[str, list[int]] = {}
+    for place, text in runs.groupby("cell")["effective"].first().items():
+        first.setdefault(text, []).append(int(str(place)))
+    return [(group[0], other) for group in first.values() for other in group[1:]]
+
+
+def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
+    """Return what equals were compared and found to differ by at most, relative; 0 without equal cells.
+
+    It is the far end of the 95 % interval (Hodges-Lehmann, over blocks and pairs) of the difference between equals: the
+    same comparison, of as many blocks, cannot tell less from nothing. The spread of single runs would be no measure of
+    it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
+    (``tests/test_analysis_noise.py`` simulates both).
+    """
+    logs = np.array([ratio for pair in equals(runs) for ratio in aa_logs(runs, pair, outcome)])
+    if not len(logs):
+        return 0.0
+    shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
+    ends = [end for end in (shift.low, shift.high) if end is not None]
+    return float(np.expm1(max(abs(end) for end in ends) if ends else np.abs(logs).max()))
+
+
+def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:
+    """Return the log ratio of two equal cells in every block that has both, each having passed its quality check."""
+    runs = runs[runs["quality_ok"]]
+    cells, blocks, values = (runs[name].to_numpy() for name in ("cell", "block", outcome))
+    mine = [cells == place for place in pair]
+    one, other = (dict(zip(blocks[own].tolist(), values[own].astype(float), strict=True)) for own in mine)
+    # Neither what was not measured (NaN) nor 0 has a ratio.
+    both = [block for block in one if one[block] > 0 and other.get(block, 0.0) > 0]
+    ratios = np.log([other[block] for block in both]) - np.log([one[block] for block in both])
+    return [float(ratio) for ratio in ratios]
