@@ -39,6 +39,7 @@ benchmark: setup
 docs: setup
 	$(PY) -m bench.failures > docs/failures.md.new
 	mv docs/failures.md.new docs/failures.md
+	$(PY) -c "from pathlib import Path; from analysis.format.outcomes import in_document; p = Path('docs/hypotheses.md'); p.write_text(in_document(p.read_text()))"
 
 # Faults, injected for real into tiny campaigns, about an hour; at least 200, two at a time: FAULTS="--rounds 2 --slow --jobs 2"
 fault-test: setup

@@ -28,7 +28,7 @@ VCPUS = {"id": "VCPUS", "claim": "It grows with vCPUs.", "factor": "smp"} | UNIX
 LINK = {"id": "LINK", "claim": "TCP is slower.", "kind": "contrast", "factor": "link.transport", "levels": ["unix", "tcp"]}  # fmt: skip # noqa: E501
 ARMS = (*crossed(mem=MEMS, smp=(1, 4)), cell(GIB, 1, link="tcp"))
 TWINS = (cell(GIB, 1, replica="b"), cell(4 * GIB, 4, replica="b"))
-STUDIES, MOST = 40, 6
+STUDIES, MOST = 16, 4
 """Campaigns per question, and 5 % of them with three standard errors of that; ``calibrate`` simulates more."""
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from analysis.derived.outcomes import OF_TABLE, OF_VALUES
+from analysis.format import outcomes as theirs
 from bench.config.hypotheses import Hypothesis, factor_levels, settle
 from bench.config.model import Cell
 from bench.errors import ConfigError
+from bench.format import outcomes as ours
 from bench.plan.plan import GuestBuild, QemuBuild, hypotheses_sha256, make_plan, parse_plan, plan_json
 from bench.workload.dirty import Dirty
 
@@ -120,3 +124,14 @@ def test_a_scaled_working_set_is_the_same_share_of_every_guest(mem: int, expecte
 def test_replicas_are_two_cells_that_differ_in_nothing_else() -> None:
     first, second = cells("1G", replica="a")[0], cells("1G", replica="b")[0]
     assert {key for key, value in factor_levels(first).items() if factor_levels(second)[key] != value} == {"replica"}
+
+
+def test_configuration_analysis_and_document_have_one_list_of_outcomes() -> None:
+    assert list(ours.OUTCOMES) == list(theirs.OUTCOMES)
+    text = (Path(__file__).parents[1] / "docs" / "hypotheses.md").read_text(encoding="utf-8")
+    assert ours.in_document(text) == text, "make docs"
+    every = [one for one in theirs.OUTCOMES.values() if one.reducer != "slow" and one.table != "run"]
+    assert {one.reducer for one in every} <= {*OF_VALUES, *OF_TABLE}
+    assert hypothesis(outcome="bytes_sent").outcome == "bytes_sent"
+    with pytest.raises(ValidationError, match="bytes is no outcome; legal: pause, pause_mean"):
+        hypothesis(outcome="bytes")

@@ -150,10 +150,10 @@ def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame
         return stalled.share if stalled else np.nan
     if one.table == "run":
         return _recorded(run, one.column)
-    if one.reducer in _OF_TABLE:
-        return _OF_TABLE[one.reducer](kept)
+    if one.reducer in OF_TABLE:
+        return OF_TABLE[one.reducer](kept)
     values = run.latencies if one.table == "client" else _known(kept[one.column])
-    return float(_OF_VALUES[one.reducer](values)) if len(values) else np.nan
+    return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
 
 
 def _recorded(run: Run, path: str) -> float:
@@ -163,7 +163,7 @@ def _recorded(run: Run, path: str) -> float:
     return float(value) if isinstance(value, int | float) else np.nan
 
 
-_OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
+OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
     "median": np.median,
     "mean": np.mean,
     "max": np.max,
@@ -188,7 +188,7 @@ def _share_of(trigger: str, kept: pd.DataFrame) -> float:
     return float((kept["trigger"] == trigger).mean())
 
 
-_OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
+OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
     "period": _period,
     "paused": _paused,
     "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
