@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,7 +15,7 @@ from analysis.derived.looking_rates import MOST_BLOCKS
 from analysis.derived.model import model_of
 from analysis.derived.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
-from analysis.stats.simulate import Model
+from analysis.stats.simulate import NOISES
 from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
+    from analysis.stats.simulate import Model
+
 
 def show(model: Model, found: pd.DataFrame, out: Console) -> None:
     """Print the model and every rate."""
@@ -30,7 +33,8 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
         f"{len(model.sizes)} sizes x {model.blocks} blocks x {model.checkpoints} checkpoints; between runs "
         f"{100 * model.run_sd:.1f} %, within a run {100 * model.checkpoint_sd:.1f} %, correlation of neighbours "
         f"{model.phi:.2f}, stalled {100 * model.slow_share:.1f} % of checkpoints and {100 * model.stuck_share:.1f} % "
-        f"of runs, drift {100 * model.drift:+.1f} %, lost {100 * model.missing:.1f} % of runs"
+        f"of runs, between blocks {100 * model.block_sd:.1f} %, drift {100 * model.drift:+.1f} %, "
+        f"lost {100 * model.missing:.1f} % of runs and most of the longest {100 * model.missing_long:.1f} %"
     )
     out.print()
     headings = ("quantity", "method", "level", "rate", "standard error", "claimed", "band", "studies", "inside")
@@ -77,6 +81,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--from", dest="campaign", type=Path, nargs="+", metavar="CAMPAIGN", help="whose design and variation to take"
     )
+    parser.add_argument(
+        "--noise", choices=NOISES, default="assumed", help="of the simulated campaigns where no campaign is given"
+    )
+    parser.add_argument("--blocks", type=_blocks, help="of the simulated campaigns where no campaign is given")
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
     parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
@@ -90,6 +98,12 @@ def _studies(text: str) -> int:
     return int(text)
 
 
+def _blocks(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return int(text)
+
+
 def _seed(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
@@ -98,7 +112,11 @@ def _seed(text: str) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     campaign = None if options.campaign is None else load_study(options.campaign)
-    model = Model() if campaign is None else model_of(campaign)
+    if campaign is None:
+        named = NOISES[options.noise]
+        model = replace(named, blocks=options.blocks or named.blocks)
+    else:
+        model = model_of(campaign)
     layouts = None if campaign is None else layouts_of(campaign, model)
     found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts))
     out = console()

@@ -54,7 +54,7 @@ FEWEST_STUDIES = 50
 _ANY = (0.0, 1.0)
 _POWER_SLACK = 0.06
 _WITHIN_BLOCKS = ("blocked Jonckheere-Terpstra", "stratified Theil-Sen")
-_FEWER = 4
+_FEWER, _FEW = 4, 10
 _BAND_STUDIES, _BAND_ERRORS = 2_000, 3.0
 
 
@@ -124,7 +124,7 @@ def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[s
     fewer = max(studies // _FEWER, FEWEST_STUDIES)
     return {
         "looking": lambda: looking_rates.looking(model, of, studies=fewer, seed=seed),
-        "families": lambda: family_rates.families(model, of, studies=fewer, seed=seed),
+        "families": lambda: family_rates.families(model, of, studies=max(studies // _FEW, FEWEST_STUDIES), seed=seed),
         "interaction": lambda: family_rates.interactions(model, of, studies=studies, seed=seed),
         "value": lambda: family_rates.values(model, studies=studies, seed=seed),
         "noise floor": lambda: run_rates.equals(model, of.pairs, of.cells, studies=studies, seed=seed),

@@ -10,6 +10,7 @@ from analysis import stats
 
 if TYPE_CHECKING:
     import pandas as pd
+    from numpy.typing import NDArray
 
 
 def equals(runs: pd.DataFrame) -> list[tuple[int, int]]:
@@ -29,8 +30,11 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     (``tests/test_analysis_noise.py`` simulates both).
     """
     logs = np.array([ratio for pair in equals(runs) for ratio in aa_logs(runs, pair, outcome)])
-    if not len(logs):
-        return 0.0
+    return floor_of(logs) if len(logs) else 0.0
+
+
+def floor_of(logs: NDArray[np.float64]) -> float:
+    """Return the noise floor from log ratios of equals, one per block and pair."""
     shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
     ends = [end for end in (shift.low, shift.high) if end is not None]
     return float(np.expm1(max(abs(end) for end in ends) if ends else np.abs(logs).max()))

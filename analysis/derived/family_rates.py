@@ -10,6 +10,7 @@ import pandas as pd
 
 from analysis import stats
 from analysis.derived.claims import ALPHA
+from analysis.derived.equals import floor_of
 from analysis.derived.families import adjust, decided
 from analysis.derived.finding import Finding, nothing
 from analysis.derived.hypotheses import judge
@@ -21,7 +22,7 @@ from analysis.stats.simulate import simulate_runs
 from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -36,31 +37,55 @@ _FAR, _ANY = 3.0, 1e-9
 def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
     """Return how often a family holds a false word, before and after its adjustment, and which share of words is false.
 
-    Every outcome is simulated once per study and shared by the hypotheses that ask about it. A false SUPPORTED is asked
-    of claims of any growth, however small: a smallest effect of interest makes it rarer. A false REFUTED is asked at
-    the declared relative one.
+    Every outcome is simulated once per study and shared by the hypotheses that ask about it; runs that are lost rank
+    worst. A false SUPPORTED is asked of claims of any growth, however small: a smallest effect of interest makes it
+    rarer. A false REFUTED is asked at the declared relative one, of claims in every direction, with equal cells and
+    without: what they differ by may make nothing easier.
 
     Args:
-        model: the campaign; runs go missing where they do in ``layouts``.
+        model: the campaign; runs go missing where they do in ``layouts``, and where the model loses the longest.
         layouts: who is judged from which runs.
         studies: how many campaigns; each takes tens of milliseconds.
         seed: of the generator.
     """
     rates = []
-    for word, where in (("SUPPORTED", "without growth"), ("REFUTED", "at the smallest effect of interest")):
+    for said, family, counts in _questions(layouts):
+        word = "SUPPORTED" if "SUPPORTED" in said or "way" in said else "REFUTED"
         raw: list[bool] = []
         adjusted: list[bool] = []
-        slopes = [_edge(one, word) for one in layouts.primary]
-        family = _of_any_size(layouts.primary) if word == "SUPPORTED" else layouts.primary
-        for found in _judged(model, layouts.cells, family, slopes, studies, seed):
-            raw.append(any(one.word == word for one in found))
-            adjusted.append(any(one.word == word for one in adjust(found)))
-        said = f"any of {len(slopes)} falsely {word} {where}"
+        slopes = [_edge(one, word) for one in family]
+        pairs = layouts.pairs if "with equal" in said else ()
+        for found in _judged(model, layouts.cells, family, slopes, studies, seed, pairs):
+            raw.append(any(counts(one) for one in found))
+            adjusted.append(any(counts(one) for one in adjust(found)))
         rates += [
-            as_rate("families", f"Holm: {said}", adjusted, ALPHA, AT_MOST),
-            as_rate("families", f"unadjusted: {said}", raw, ALPHA, AT_MOST, recommended=False),
+            as_rate("families", f"Holm: any of {len(family)} {said}", adjusted, ALPHA, AT_MOST),
+            as_rate("families", f"unadjusted: any of {len(family)} {said}", raw, ALPHA, AT_MOST, recommended=False),
         ]
     return [*rates, *_false_discoveries(model, layouts, studies, seed)]
+
+
+def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[Finding], bool]]]:
+    """Yield what may be false, of which family, and which findings are."""
+    any_size = _of_any_size(layouts.primary)
+    yield "falsely SUPPORTED without growth", any_size, lambda one: one.word == "SUPPORTED"
+    yield (
+        "falsely said to go one way without growth",
+        list(layouts.primary),
+        lambda one: one.label in {"trivially positive", "opposite sign", "material"},
+    )
+    for direction in ("increasing", "decreasing", "none"):
+        family = [
+            replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": direction}))
+            for one in layouts.primary
+        ]
+        word = "SUPPORTED" if direction == "none" else "REFUTED"
+        for equals in ("with equal cells", "without"):
+            yield (
+                f"falsely {word} at the smallest effect of interest, claimed {direction}, {equals}",
+                family,
+                lambda one, word=word: one.word == word,
+            )
 
 
 def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) -> list[Rate]:
@@ -111,28 +136,55 @@ def _edge(layout: Layout, word: str) -> float:
 
 
 def _judged(
-    model: Model, cells: int, family: Sequence[Layout], slopes: Sequence[float], studies: int, seed: int
+    model: Model,
+    cells: int,
+    family: Sequence[Layout],
+    slopes: Sequence[float],
+    studies: int,
+    seed: int,
+    pairs: Sequence[tuple[int, int]] = (),
 ) -> Iterator[list[Finding]]:
-    """Yield the findings of a family, not yet adjusted, for each study."""
+    """Yield the findings of a family, not yet adjusted, for each study; with what ``pairs`` of equals differ by."""
     rng = np.random.default_rng(seed)
     outcomes = dict.fromkeys(one.hypothesis.outcome for one in family)
     logs = {outcome: _noise(model, cells, rng, studies) for outcome in outcomes}
     for study in range(studies):
         yield [
-            _finding(one, slope, logs[one.hypothesis.outcome][study]) for one, slope in zip(family, slopes, strict=True)
+            _finding(one, slope, logs[one.hypothesis.outcome][study], pairs)
+            for one, slope in zip(family, slopes, strict=True)
         ]
 
 
 def _noise(model: Model, cells: int, rng: np.random.Generator, studies: int) -> Floats:
-    """Return logs without any effect, shape (studies, blocks, cells)."""
+    """Return logs without any effect, shape (studies, blocks, cells); NaN where the model loses the longest."""
     return simulate_runs(replace(model, sizes=(0.0,) * max(cells, 2), slope=0.0, missing=0.0), rng, studies)
 
 
-def _finding(layout: Layout, slope: float, logs: Floats) -> Finding:
-    y = np.exp(logs[layout.block, layout.cell] + slope * layout.x)
-    sample, hypothesis = Sample(layout.x, layout.x, y, tuple(layout.strata), np.empty(0)), layout.hypothesis
-    found = stages(sample, Edges(hypothesis.sesoi, "sesoi", 0.0), hypothesis.direction)
-    return decided(replace(nothing(hypothesis, 0, 0, ()), stages=tuple(found)), ALPHA)
+def _finding(layout: Layout, slope: float, logs: Floats, pairs: Sequence[tuple[int, int]]) -> Finding:
+    rest = logs[layout.block, layout.cell]
+    kept = np.isfinite(rest)
+    strata = np.array(layout.strata)
+    y = np.exp(rest[kept] + slope * layout.x[kept])
+    sample = Sample(
+        layout.x[kept],
+        layout.x[kept],
+        y,
+        tuple(map(tuple, strata[kept].tolist())),
+        layout.x[~kept],
+        tuple(map(tuple, strata[~kept].tolist())),
+    )
+    hypothesis, blank = layout.hypothesis, nothing(layout.hypothesis, 0, int((~kept).sum()), ())
+    if not sample.compares:
+        return blank
+    edges = Edges(hypothesis.sesoi, "sesoi", _floor(logs, pairs, sample.span))
+    return decided(replace(blank, stages=tuple(stages(sample, edges, hypothesis.direction))), ALPHA)
+
+
+def _floor(logs: Floats, pairs: Sequence[tuple[int, int]], span: float) -> float:
+    """Return what equals differ by, per unit of x, as :func:`analysis.derived.equals.noise_floor` has it."""
+    differences = np.array([logs[:, other] - logs[:, one] for one, other in pairs]).ravel()
+    differences = differences[np.isfinite(differences)]
+    return float(np.expm1(np.log1p(floor_of(differences)) / span)) if len(differences) else 0.0
 
 
 def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:

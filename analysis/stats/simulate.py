@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _MOST_LAGS = 1_000
 _STEADIEST = 0.99
 _FEWEST_SIZES = 2
+_MOST_STALLED, _OF_THE_LONG = 0.99, 0.7
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +43,13 @@ class Model:
         phi: correlation of a checkpoint with the one before.
         slow_share: share of checkpoints that stall, ``slow_extra_s``: for how long.
         slow_stay: chance that a stalled checkpoint is followed by another.
+        slow_by_run: whether each run has a share of its own, of which ``slow_share`` is the mean (a beta distribution).
         stuck_share: share of runs of which every checkpoint stalls.
         drift: change of the log pause from the first run to the last; ``wander``: standard deviation of a random walk
             over the same span.
+        block_sd: standard deviation between blocks, of logs, beside drift and wander.
         missing: share of runs that are lost.
+        missing_long: share of a campaign's runs among which most are lost: the longest ones.
         order: ``blocks`` (all sizes once in random order, again and again) or ``by-size`` (smallest size first).
         combinations: of the other factors, each with all sizes in every block; a trend is judged within each of them.
     """
@@ -61,10 +65,13 @@ class Model:
     slow_share: float = 0.0
     slow_extra_s: float = 0.040
     slow_stay: float = 0.98
+    slow_by_run: bool = False
     stuck_share: float = 0.0
+    block_sd: float = 0.0
     drift: float = 0.0
     wander: float = 0.0
     missing: float = 0.0
+    missing_long: float = 0.0
     order: str = "blocks"
     combinations: int = 1
 
@@ -76,10 +83,10 @@ class Model:
         """
         as_option(self.order, "order", ("blocks", "by-size"))
         as_positive(self.base_s, "base_s")
-        for name in ("phi", "slow_share", "slow_stay", "stuck_share", "missing"):
+        for name in ("phi", "slow_share", "slow_stay", "stuck_share", "missing", "missing_long"):
             if not 0.0 <= getattr(self, name) < 1.0:
                 raise ValueError(f"{name} must lie between 0 and 1 and is {getattr(self, name)}")
-        for name in ("run_sd", "checkpoint_sd", "wander", "slow_extra_s"):
+        for name in ("run_sd", "block_sd", "checkpoint_sd", "wander", "slow_extra_s"):
             if getattr(self, name) < 0.0:
                 raise ValueError(f"{name} must not be negative and is {getattr(self, name)}")
         if len(self.sizes) < _FEWEST_SIZES or min(self.blocks, self.checkpoints, self.combinations) < 1:
@@ -107,7 +114,7 @@ def simulate_checkpoints(model: Model, rng: Generator, studies: int = 1) -> Floa
     pauses: FloatArray = np.exp(level[..., None] + model.checkpoint_sd * series)
     stalled = _stalled(model, rng, (*shape, model.checkpoints)) | (rng.random(shape) < model.stuck_share)[..., None]
     pauses += model.slow_extra_s * stalled
-    pauses[_lost(model, rng, shape)] = np.nan
+    pauses[_lost(model, rng, np.log(np.median(pauses, axis=-1)))] = np.nan
     return pauses
 
 
@@ -120,7 +127,7 @@ def simulate_runs(model: Model, rng: Generator, studies: int = 1) -> FloatArray:
     logs = _run_levels(model, rng, shape) + model.median_sd * rng.standard_normal(shape)
     stuck = rng.random(shape) < model.stuck_share
     logs[stuck] = np.log(np.exp(logs[stuck]) + model.slow_extra_s)
-    logs[_lost(model, rng, shape)] = np.nan
+    logs[_lost(model, rng, logs)] = np.nan
     return logs
 
 
@@ -185,6 +192,8 @@ def _run_levels(model: Model, rng: Generator, shape: Shape) -> FloatArray:
         path = path + model.wander / np.sqrt(last + 1) * rng.standard_normal((studies, last + 1)).cumsum(axis=1)
     sizes = np.array(model.sizes)
     host = np.take_along_axis(path, position.reshape(studies, -1), axis=1).reshape(shape)
+    if model.block_sd > 0:
+        host = host + model.block_sd * rng.standard_normal((studies, blocks, 1))
     levels: FloatArray = np.log(model.base_s) + model.slope * (sizes - sizes[0]) + host
     return levels
 
@@ -193,15 +202,37 @@ def _stalled(model: Model, rng: Generator, shape: tuple[int, ...]) -> np.ndarray
     """Return which checkpoints stall: a chain of two states whose long-run share is ``slow_share``."""
     if model.slow_share == 0:
         return np.zeros(shape, dtype=np.bool_)
-    enter = min(model.slow_share * (1 - model.slow_stay) / (1 - model.slow_share), 1.0)
+    share: Any = np.full(shape[:-1], model.slow_share)
+    if model.slow_by_run:
+        share = np.minimum(rng.beta(1.0, 1.0 / model.slow_share - 1.0, shape[:-1]), _MOST_STALLED)
+    enter = np.minimum(share * (1 - model.slow_stay) / (1 - share), 1.0)
     draws = rng.random(shape)
     stalled = np.empty(shape, dtype=np.bool_)
-    stalled[..., 0] = draws[..., 0] < model.slow_share
+    stalled[..., 0] = draws[..., 0] < share
     for t in range(1, shape[-1]):
         stalled[..., t] = draws[..., t] < np.where(stalled[..., t - 1], model.slow_stay, enter)
     return stalled
 
 
-def _lost(model: Model, rng: Generator, shape: Shape) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    lost: np.ndarray[Any, np.dtype[np.bool_]] = rng.random(shape) < model.missing
+def _lost(model: Model, rng: Generator, logs: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    lost: np.ndarray[Any, np.dtype[np.bool_]] = rng.random(logs.shape) < model.missing
+    if model.missing_long > 0:
+        longest = np.quantile(logs.reshape(len(logs), -1), 1 - model.missing_long, axis=1)
+        lost |= (logs > longest[:, None, None]) & (rng.random(logs.shape) < _OF_THE_LONG)
     return lost
+
+
+NOISES = {
+    "assumed": Model(),
+    "rough": Model(
+        blocks=6,
+        run_sd=0.12,
+        block_sd=0.06,
+        slow_share=0.10,
+        slow_by_run=True,
+        drift=0.10,
+        missing_long=0.10,
+    ),
+}
+"""Named noise: the constants that the method assumes, and a rough host: runs that differ by 12 %, blocks by 6 %,
+checkpoints that resemble their neighbours, a 40 ms mode of another share in each run, drift, the longest runs lost."""
