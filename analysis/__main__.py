@@ -21,14 +21,9 @@ if TYPE_CHECKING:
 
     from analysis.stored.records import Hypothesis
 
-COMMANDS = {
-    **{
-        name: (name, "main")
-        for name in ("bundle", "calibrate", "compare", "expect", "explore", "power", "size", "track")
-    },
-    "verify": ("bundle", "check"),
-}
-"""What the first word may be instead of a campaign: a function of a module of ``analysis.commands``, read when asked."""
+_MODULES = ("bundle", "calibrate", "compare", "expect", "explore", "power", "size", "track")
+COMMANDS = {**{name: (name, "main") for name in _MODULES}, "verify": ("bundle", "check")}
+"""What the first word may be instead of a campaign: a function of a module of ``analysis.commands``."""
 
 STYLES = ("screen", "acm", "ieee")
 """How wide the figures are drawn, and how large their letters are."""

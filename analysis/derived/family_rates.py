@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -84,8 +85,12 @@ def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[
             yield (
                 f"falsely {word} at the smallest effect of interest, claimed {direction}, {equals}",
                 family,
-                lambda one, word=word: one.word == word,
+                partial(_has, word),
             )
+
+
+def _has(word: str, found: Finding) -> bool:
+    return found.word == word
 
 
 def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) -> list[Rate]:
