@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -112,3 +113,12 @@ def test_two_binaries_are_each_told_in_their_own_words_and_run_one_machine() -> 
     assert "-sandbox" not in second
     assert any(word.endswith(",reconnect=1") for word in second)
     assert mixed.capabilities == ("x-colo", "return-path")
+
+
+def test_the_bare_guest_can_have_qemus_own_firmware() -> None:
+    def argv(firmware: Literal["guest", "seabios"]) -> tuple[str, ...]:
+        cell = Cell(mem="1G", smp=1, guest="bare", workload=Idle(), devices=Devices(firmware=firmware))
+        return primary_argv(spec(cell, initramfs=None))
+
+    assert argv("guest")[argv("guest").index("-bios") + 1] == "qboot.rom"
+    assert "-bios" not in argv("seabios")

@@ -119,13 +119,18 @@ class Cpu(Frozen):
 
 
 class Devices(Frozen):
-    """The emulated devices of both sides."""
+    """The emulated devices of both sides.
+
+    ``firmware=guest`` is what suits the guest: SeaBIOS, QEMU's own, for Linux, and a small one that sets up no graphics
+    card for the bare guest.
+    """
 
     nic: Literal["rtl8139", "e1000", "virtio-net-pci"] = "rtl8139"
     disk: Literal["ide", "virtio"] = "ide"
     disk_size: Annotated[Size, AfterValidator(_whole_mib)] = 10 << 30
     usb_tablet: bool = True
     vga: Annotated[Literal["std", "cirrus", "none"], LATER] = "std"
+    firmware: Annotated[Literal["guest", "seabios"], LATER] = "guest"
 
 
 class Link(Frozen):

@@ -18,8 +18,15 @@ _FIRMWARE = "qboot.rom"
 emulates protected mode, most of it checksums of itself; this one takes less than one."""
 
 
-def loading(kernel: str, initramfs: str | None) -> tuple[str, ...]:
-    """Return the options that load a guest: the Linux one with its initramfs, the bare one, which has none."""
+def loading(kernel: str, initramfs: str | None, firmware: str = "guest") -> tuple[str, ...]:
+    """Return the options that load a guest: the Linux one with its initramfs, the bare one, which has none.
+
+    Args:
+        kernel: path of the kernel, or of the bare guest.
+        initramfs: path of the Linux guest's initramfs.
+        firmware: ``seabios``, QEMU's own, or ``guest``: the one that suits this guest.
+    """
     if initramfs is None:
-        return ("-bios", _FIRMWARE, "-kernel", kernel)
+        small = ("-bios", _FIRMWARE) if firmware == "guest" else ()
+        return (*small, "-kernel", kernel)
     return ("-kernel", kernel, "-initrd", initramfs, "-append", " ".join(KERNEL_ARGUMENTS))

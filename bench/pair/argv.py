@@ -110,7 +110,7 @@ def _machine(spec: PairSpec, side: str) -> Argv:
         *("-cpu", cpu_option(cell)),
         *("-m", f"{cell.mem >> 20}M"),
         *("-smp", str(cell.smp)),
-        *loading(spec.kernel, spec.initramfs),
+        *loading(spec.kernel, spec.initramfs, cell.devices.firmware),
         *usb,
         *(() if cell.devices.vga == "std" else ("-vga", cell.devices.vga)),
         *("-no-reboot", "-S", "-msg", "timestamp=on"),
