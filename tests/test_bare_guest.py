@@ -16,7 +16,7 @@ from bench.measure.beats import Beat, read_beats
 from bench.measure.trace import read_trace
 from bench.provision import bare as bare_module
 from bench.provision.bare import build_bare, installed_bare
-from bench.provision.boot import Console, boot_argv, booted
+from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.kvm import probe_kvm
 from bench.provision.qemu import Binary, find_qemu
 
@@ -45,7 +45,7 @@ def binary() -> Binary:
 
 
 @contextmanager
-def running(binary: Binary, guest: Guest, *extra: str, accel: str = "tcg") -> Iterator[Console]:
+def running(binary: Binary, guest: Guest, *extra: str, accel: str = "tcg") -> Iterator[Solo]:
     with booted(boot_argv(binary, guest, accel, extra), binary.env, BOOT_S) as console:
         yield console
 
@@ -59,7 +59,7 @@ def beats_of(binary: Binary, guest: Guest, line: str, log: Path, *extra: str, se
     return list(read_beats(read_trace(log, (BEAT.name,))))
 
 
-def rate_of(console: Console) -> float:
+def rate_of(console: Solo) -> float:
     reports = [parse_line(console.wait("report", 20)) for _ in range(3)]
     return statistics.median(report[1]["rate_mb_s"] for report in reports if report)
 

@@ -18,7 +18,7 @@ from bench.errors import GuestError, ProvisionError
 from bench.pair.console import parse_line
 from bench.provision import guest as guest_module
 from bench.provision import modules
-from bench.provision.boot import Console, boot_argv, booted
+from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.guest import Guest, build_guest, installed_guest
 from bench.provision.packages import GUEST, Tree, fetch_tree
 from bench.provision.qemu import Binary, find_qemu
@@ -89,12 +89,12 @@ def guest() -> Guest:
 
 
 @contextmanager
-def running(binary: Binary, guest: Guest, *extra: str) -> Iterator[Console]:
+def running(binary: Binary, guest: Guest, *extra: str) -> Iterator[Solo]:
     with booted(boot_argv(binary, guest, "tcg", extra), binary.env, BOOT_S) as console:
         yield console
 
 
-def rates(console: Console, count: int) -> list[float]:
+def rates(console: Solo, count: int) -> list[float]:
     reports = [parse_line(console.wait("report", 20)) for _ in range(count)]
     return [report[1]["rate_mb_s"] for report in reports if report]
 

@@ -22,10 +22,7 @@ BARE_WORKLOADS = ("idle", "dirty")
 MARK = "colo-bench: "
 """Begins every line that the guest addresses to us."""
 
-PANIC = "Kernel panic"
-
-FATAL = ("KVM internal error", PANIC)
-"""Said when a guest has stopped for good; the QEMU process itself may well stay."""
+_FATAL = ("KVM internal error", "Kernel panic")
 
 _BEATS = 20
 _SHORTEST_BEAT_MS, _LONGEST_BEAT_MS = 1, 50
@@ -45,6 +42,11 @@ def parse_line(line: str) -> tuple[str, dict[str, Any]] | None:
     except ValueError:
         return None
     return (word, fields) if isinstance(fields, dict) else None
+
+
+def has_stopped(line: str) -> bool:
+    """Return whether a line says that the guest has stopped for good; the QEMU process itself may well stay."""
+    return any(words in line for words in _FATAL)
 
 
 def start_line(cell: Cell) -> str:

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import GuestError, WorkloadError
-from bench.guest.protocol import PANIC, parse_line
+from bench.guest.protocol import has_stopped, parse_line
 from bench.host.host import HERE
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ class Console:
         """Read for as long as the line is open."""
         while line := await self._line():
             text = line.decode(errors="replace").strip()
-            if PANIC in text and not self._failure.done():
+            if has_stopped(text) and not self._failure.done():
                 self._failure.set_result(text)
             message = parse_line(text)
             if message is None:

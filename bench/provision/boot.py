@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from bench.environment import measured
 from bench.errors import GuestError, LaunchError
 from bench.family import end_family
-from bench.guest.protocol import FATAL, MARK
+from bench.guest.protocol import has_stopped, parse_line
 from bench.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
@@ -38,8 +38,8 @@ def boot_argv(binary: Binary, guest: Guest, accel: str, extra: Sequence[str] = (
     )
 
 
-class Console:
-    """The console of a running VM, line by line. Made by `booted`."""
+class Solo:
+    """A guest alone, its console in hand line by line. Made by `booted`."""
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
@@ -63,9 +63,10 @@ class Console:
         end = time.monotonic() + deadline_s
         while True:
             line = self._next_line(end, f"the guest did not say {word!r} within {deadline_s:g} s")
-            if line.startswith(MARK + word):
+            said = parse_line(line)
+            if said and said[0] == word:
                 return line
-            if line.startswith(f"{MARK}failed") or any(fatal in line for fatal in FATAL):
+            if (said and said[0] == "failed") or has_stopped(line):
                 raise GuestError(f"the guest stopped: {line}", cause="guest-stopped", evidence=tuple(self.lines[-4:]))
 
     def _next_line(self, end: float, late: str) -> str:
@@ -98,7 +99,7 @@ class Console:
 
 
 @contextmanager
-def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float) -> Iterator[Console]:
+def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float) -> Iterator[Solo]:
     """Start a VM, wait for the guest's ready line and give its console; the VM and its family end on every way out.
 
     Raises:
@@ -119,7 +120,7 @@ def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: floa
     except OSError as error:
         raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}", cause="qemu-missing") from error
     try:
-        console = Console(process)
+        console = Solo(process)
         console.wait("ready", deadline_s)
         yield console
     finally:
