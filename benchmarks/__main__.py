@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.files import write_atomic
-from benchmarks import guests, launch, long_campaign, parse, rate, report, setting, trace_cost
+from benchmarks import guests, launch, long_campaign, parse, rate, report, setting, standstill, trace_cost
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[1] / "results" / "benchmarks"
-NAMES = ("parse", "report", "long_campaign", "launch", "guests", "rate", "trace_cost")
+NAMES = ("parse", "report", "long_campaign", "launch", "guests", "standstill", "rate", "trace_cost")
 
 
 def main() -> int:
@@ -33,6 +33,7 @@ def main() -> int:
     pairs = {
         "launch": launch.benchmark,
         "guests": guests.benchmark,
+        "standstill": standstill.benchmark,
         "rate": rate.benchmark,
         "trace_cost": trace_cost.benchmark,
     }
@@ -40,11 +41,9 @@ def main() -> int:
     for name in names:
         figures = alone[name]() if name in alone or chosen is None else pairs[name](chosen)
         about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
-        about |= (
-            {"pairs": "as named" if name == "guests" else "emulation (TCG)", "qemu": chosen.binary.version}
-            if chosen and name in pairs
-            else {}
-        )
+        if chosen and name in pairs:
+            under = "as named" if name in {"guests", "standstill"} else "emulation (TCG)"
+            about |= {"pairs": under, "qemu": chosen.binary.version}
         text = json.dumps({"benchmark": name, **about, "figures": figures}, indent=1)
         print(text)  # noqa: T201 - printing the figures is what this command is for
         write_atomic(RESULTS / f"{name}.json", text + "\n")
