@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import bench
 from bench.exits import Exit, tell
+from bench.spelling import spell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -90,6 +91,7 @@ def main(words: Sequence[str]) -> int:
     if command is None:
         tell(_unknown(name, words))
         return Exit.USAGE
+    spell(COMMANDS)
     sys.argv = [f"colo-bench {name}", *command.before, *rest, *command.after]
     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     return Exit.DONE

@@ -72,7 +72,12 @@ def test_a_command_says_what_its_module_says_and_ends_as_it_does(tmp_path: Path,
     module = subprocess.run(argv, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False)
     ours = face(tmp_path, name, "--no-such-option")
     assert ours.returncode == module.returncode == Exit.USAGE
-    assert (ours.stdout, ours.stderr) == (module.stdout, module.stderr)
+    own = " ".join(("python -m", command.module, *command.before))
+    alike = [one for one, other in STARTED.items() if (other.module, other.before) == (command.module, command.before)]
+    installed = f"colo-bench {alike[0]}"
+    assert ours.stdout == module.stdout
+    assert ours.stderr == re.sub(rf"\b{re.escape(own)}\b(?!\.)", installed, module.stderr)
+    assert "python -m" not in ours.stderr
     assert ours.stderr
 
 

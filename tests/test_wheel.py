@@ -70,7 +70,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     (home / "limits.txt").write_text(
         "\n".join(f"{name}=={version}" for name, version in re.findall(_PIN, lock, re.MULTILINE))
     )
-    pip = (home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check")
+    pip = (home / "bin" / "python", "-m", "pip", "install", "-q", "--disable-pip-version-check", "--no-compile")
     run(*pip, "-c", home / "limits.txt", wheel, cwd=home)
     return home / "bin" / "colo-bench"
 
