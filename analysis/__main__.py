@@ -7,10 +7,14 @@ with a path separator (``./compare``).
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+# The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
+os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
 from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError

@@ -1,4 +1,4 @@
-"""What stands around a report does not choose how its figures look, or whether there are any: imported before all else.
+"""What stands around a report does not choose how its figures look, or whether there are any: imported before matplotlib.
 
 Matplotlib takes its backend and its settings from variables, from a ``matplotlibrc`` of the current folder, and from
 the user's own folder of settings and styles; what it cannot read there ends its import.
@@ -35,7 +35,5 @@ def _import_matplotlib() -> None:
 
 
 os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": _own_folder()}
-# The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
-os.environ["OPENBLAS_NUM_THREADS"] = "1"
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its folder cannot be made it works without
 _import_matplotlib()

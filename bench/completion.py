@@ -9,14 +9,14 @@ import argparse
 import shlex
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.cli import COMMANDS
+from bench.errors import ConfigError
 from bench.exits import last_door
-from bench.places import CONF, PACKAGES
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
 _SHELLS = {
     # Bash splits words at = and : as well, which ours hold; what is offered begins after the last of them.
@@ -56,19 +56,35 @@ def words(line: str) -> list[str]:
     if name == "completion":
         return [shell for shell in _SHELLS if shell.startswith(word)]
     command = COMMANDS.get(name)
-    return _overrides(" ".join(typed[1:])) if command and command.module == "bench" else []
+    return _overrides(typed[1:]) if command and command.module == "bench" else []
 
 
-def _overrides(line: str) -> list[str]:
-    """Return the overrides that Hydra offers, without those of its own settings, which have no effect here."""
-    sys.path.append(str(PACKAGES / "bench" / "_plugins"))
-    from hydra import initialize_config_dir  # noqa: PLC0415 - the words of other commands need none of it
-    from hydra._internal.core_plugins.bash_completion import BashCompletion  # noqa: PLC0415
-    from hydra.core.global_hydra import GlobalHydra  # noqa: PLC0415
+def _overrides(typed: Sequence[str]) -> list[str]:
+    """Return what the last of some overrides may become: groups, their choices, and the keys that there are then."""
+    from bench.config.sources import make_loader  # noqa: PLC0415 - the words of other commands need none of it
+    from bench.config.sweep import compose  # noqa: PLC0415
 
-    with initialize_config_dir(str(CONF), version_base="1.3"):
-        offered = BashCompletion(GlobalHydra.instance().config_loader())._query("config", line)  # noqa: SLF001
-    return sorted(word for word in offered if not word.startswith("hydra"))
+    *before, word = typed
+    loader = make_loader()
+    groups = [name for name in loader.list_groups("") if name != "hydra"]
+    key, equals, values = word.partition("=")
+    if equals:
+        given = "".join(values.rpartition(",")[:2])
+        offered = [f"{key}={given}{one}" for one in (loader.get_group_options(key) if key in groups else ())]
+    else:
+        try:
+            config = compose([one for one in before if "=" in one and not one.startswith("-")])[0]
+        except ConfigError:
+            return []
+        offered = [f"{name}=" for name in (*groups, *_keys(config, ""))]
+    return sorted({one for one in offered if one.startswith(word) and one != word})
+
+
+def _keys(config: Any, prefix: str) -> Iterator[str]:
+    for key, value in config.items_ex(resolve=False):
+        if prefix or key != "hydra":
+            nested = hasattr(value, "items_ex") and len(value)
+            yield from _keys(value, f"{prefix}{key}.") if nested else (f"{prefix}{key}",)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

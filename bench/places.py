@@ -30,3 +30,15 @@ def results_folder() -> Path:
 def same_modules() -> dict[str, str]:
     """Return the environment in which ``python -P -m`` finds modules where this process does, whatever lies nearer."""
     return {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def shadows() -> list[str]:
+    """Return what the current folder holds that ``python -m`` would run there in the place of a command of ours."""
+    names = (
+        name for one in ("bench", "analysis") for name in (f"{one}.py", f"{one}/__main__.py", f"{one}/__init__.py")
+    )
+    try:
+        here = Path.cwd()
+        return [] if here == PACKAGES else [name for name in names if (here / name).is_file()]
+    except OSError:  # a current folder that is gone, or closed to us
+        return []

@@ -31,7 +31,6 @@ def main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.Capture
         monkeypatch.chdir(tmp_path / "here")
         monkeypatch.setattr(sys, "argv", ["bench", *words])
         monkeypatch.setattr(signal, "signal", lambda *_: None)
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         status = entry.main()
         shown = capsys.readouterr()
         assert "Traceback" not in shown.err + shown.out
@@ -187,9 +186,7 @@ def composed() -> Callable[[str], DictConfig]:
 
     def compose(groups: str) -> DictConfig:
         if groups not in known:
-            with pytest.MonkeyPatch.context() as patch:
-                patch.setenv("HYDRA_FULL_ERROR", "0")
-                [known[groups]] = entry.compose(groups.split())
+            [known[groups]] = entry.compose(groups.split())
         return known[groups].copy()
 
     return compose

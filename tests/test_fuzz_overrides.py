@@ -188,7 +188,6 @@ def nowhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(folder)
         patch.setattr(signal, "signal", lambda *_: None)
-        patch.setenv("HYDRA_FULL_ERROR", "0")
         yield folder
 
 

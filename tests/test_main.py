@@ -36,7 +36,6 @@ def main(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[..., int]:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["bench", *words])
         monkeypatch.setattr(signal, "signal", lambda *_: None)
-        monkeypatch.setenv("HYDRA_FULL_ERROR", "0")
         return entry.main()
 
     return call

@@ -10,6 +10,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
+from analysis import surroundings as surroundings  # before anything imports matplotlib
 from analysis.parent import end_with_parent
 from analysis.plots import (
     autocorrelation,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -20,6 +21,16 @@ if TYPE_CHECKING:
 
 HELP = "python -m bench --help lists every group, key and default"
 _SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
+_ASKED_BY = re.compile(r"In '(?!config')([^']+)':")
+"""How Hydra says whose list of defaults asks for something."""
+
+_OF_FILES: Mapping[str, str] = {
+    r"Invalid defaults list in '([^']+)'": "its defaults are no list; write - GROUP: CHOICE on a line for each",
+    r"In '([^']+)': ConfigTypeError": "it has a list where keys belong, or keys where a list belongs",
+    r"In (?:')?([\w/.-]+?)'?: Too many keys in default": "one - GROUP: CHOICE on a line of its defaults",
+}
+"""What Hydra says of a file that it could read, in words for who wrote it."""
+
 _LONGEST = 80
 _WRITABLE = 1 << 256
 
@@ -31,11 +42,13 @@ def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
     return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=HELP)
 
 
-def explain_composition(error: Exception) -> ConfigError:
-    """Return the refusal that an error of Hydra or OmegaConf stands for."""
+def explain_composition(error: Exception, place: str = "") -> ConfigError:
+    """Return the refusal that an error of Hydra or OmegaConf stands for; ``place``: file and line, where known."""
     if isinstance(error, MissingConfigException) and error.options is not None:
         group, _, choice = str(error.missing_cfg_file).rpartition("/")
-        return unknown(f"{group}={choice}", "choice", error.options)
+        asked_by = _ASKED_BY.search(str(error))
+        by = f" (asked for by {asked_by[1]}.yaml)" if asked_by else ""
+        return unknown(f"{group}={choice}{by}", "choice", error.options)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
@@ -43,22 +56,37 @@ def explain_composition(error: Exception) -> ConfigError:
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
         if legal:
             return unknown(str(cause.full_key), "key", legal)
+    said = " ".join(str(error).split()) or "Hydra does not understand it"
+    for form, words in _OF_FILES.items():
+        if found := re.search(form, said):
+            return ConfigError(f"{found[1]}.yaml: {words}", hint="as the files of conf/ do")
+    adds = "append" in said or "looks like a config group" in said or "Multiple values for" in said
     return ConfigError(
-        f"the configuration cannot be composed: {' '.join(str(error).split()) or 'Hydra does not understand it'}",
-        hint=f"what exists is set without a leading +; {HELP}",
+        f"{place}: {said}" if place else f"the configuration cannot be composed: {said}",
+        hint=f"what exists is set without a leading +; {HELP}" if adds else HELP,
     )
 
 
-def explain_values(error: ValidationError, tree: Mapping[str, Any], prefix: tuple[str, ...] = ()) -> ConfigError:
-    """Return the refusal of illegal values: one line per value.
+def explain_values(
+    error: ValidationError,
+    tree: Mapping[str, Any],
+    prefix: tuple[str, ...] = (),
+    place: Callable[[str, Any], str] = lambda _key, _value: "",
+) -> ConfigError:
+    """Return the refusal of illegal values: one line per value, with the file and line that it stands in, if in one.
 
     Args:
         error: what pydantic found.
         tree: the whole configuration that was validated, for the legal keys beside an unknown one.
         prefix: where in the tree the validated part stands.
+        place: gives the file and line of a key with its value; empty for what was typed.
     """
-    refusals = [_explain_one(detail, tree, prefix) for detail in error.errors()]
-    return ConfigError("\n".join(refusal.message for refusal in refusals), hint=HELP)
+    lines = []
+    for detail in error.errors():
+        message = _explain_one(detail, tree, prefix).message
+        written = place(".".join((*prefix, *map(str, detail["loc"]))), detail["input"])
+        lines.append(f"{written}: {message}" if written else message)
+    return ConfigError("\n".join(lines), hint=HELP)
 
 
 def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[str, ...]) -> ConfigError:

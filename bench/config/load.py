@@ -16,6 +16,7 @@ from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell, Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
+from bench.config.sources import where
 from bench.errors import ConfigError
 from bench.places import results_folder
 
@@ -157,7 +158,7 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
             Cell.model_validate({key: value for key, value in tree.items() if key not in campaign_keys}),
         )
     except ValidationError as error:
-        raise explain_values(error, tree) from error
+        raise explain_values(error, tree, place=lambda key, value: where(config, key, value)) from error
 
 
 def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]]:
@@ -182,7 +183,7 @@ def _plain(config: DictConfig) -> dict[str, Any]:
     try:
         tree = OmegaConf.to_container(task, resolve=True)
     except OmegaConfBaseException as error:
-        raise explain_composition(error) from error
+        raise explain_composition(error, where(config, str(error.full_key or ""))) from error
     return {str(key): value for key, value in dict(tree).items()}  # type: ignore[arg-type]
 
 

@@ -1,0 +1,104 @@
+"""The words of a command line: options anywhere among overrides, as people type them."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from bench.config.explain import HELP
+from bench.config.load import Settings
+from bench.config.model import Cell
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_SHORT = {
+    "-h": "--help",
+    "-c": "--cfg",
+    "-p": "--package",
+    "-m": "--multirun",
+    "-v": "--verbose",
+    "-sc": "--shell-completion",
+    "-cd": "--config-dir",
+    "-i": "--info",
+}
+_INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
+_FLAGS = frozenset({"--help", "--hydra-help", "--version", "--resolve", "--multirun", "--shell-completion", "--verbose"})
+_LEGAL = {"--cfg": ("job", "hydra", "all"), "--info": _INFO}
+_VALUED = frozenset({"--cfg", "--package", "--config-dir", "--info"})
+_KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a command line asks for.
+
+    Attributes:
+        words: the overrides, in their order.
+        options: the options by their long names, with their values; an empty one for an option that takes none.
+    """
+
+    words: tuple[str, ...] = ()
+    options: dict[str, str] = field(default_factory=dict)
+
+    def has(self, name: str) -> bool:
+        """Return whether an option was given."""
+        return name in self.options
+
+    @property
+    def folder(self) -> str | None:
+        """Return the user's own folder of configuration files."""
+        return self.options.get("--config-dir")
+
+
+def parse(arguments: Sequence[str]) -> Asked:
+    """Return what a command line asks for; a campaign is always a sweep, so that ``-m`` says nothing new.
+
+    Raises:
+        ConfigError: an option is none, lacks its value, or has an illegal one.
+    """
+    words: list[str] = []
+    options: dict[str, str] = {}
+    left = list(arguments)
+    while left:
+        word = left.pop(0)
+        if not word.startswith("-"):
+            words.append(_spelled(word))
+        elif word != "--":
+            name, equals, value = word.partition("=")
+            name = _SHORT.get(name, name)
+            options[name] = value if equals and name in _VALUED else _value(name, word, left)
+            _require_legal(name, options[name])
+    return Asked(tuple(words), options)
+
+
+def _spelled(word: str) -> str:
+    """Return a word as the configuration has it: ``qemu`` is one value, so that nothing can be below it."""
+    return re.sub(r"^(\+*)qemu\.secondary=", r"\1qemu_secondary=", word)
+
+
+def _value(name: str, word: str, left: list[str]) -> str:
+    """Return the value of an option that stands in the next word, if it takes one."""
+    if name in _FLAGS and "=" not in word:
+        return ""
+    if name == "--info" and not (left and left[0] in _INFO):
+        return "all"
+    if name in _VALUED:
+        if not left or left[0].startswith("-"):
+            raise ConfigError(f"{word}: it wants a value{_list(name)}")
+        return left.pop(0)
+    plain = word.lstrip("-")
+    if plain.partition("=")[0] in _KEYS:
+        raise ConfigError(f"{word}: write {plain}, without dashes")
+    raise ConfigError(f"{word}: no such option; write KEY=VALUE", hint=HELP)
+
+
+def _require_legal(name: str, value: str) -> None:
+    if name in _LEGAL and value not in _LEGAL[name]:
+        raise ConfigError(f"{name}={value}: no such part{_list(name)}")
+
+
+def _list(name: str) -> str:
+    return f"; legal: {', '.join(_LEGAL[name])}" if name in _LEGAL else ""

@@ -1,0 +1,234 @@
+"""The files of a configuration as people write them: read with the file and the line of what cannot be read."""
+
+from __future__ import annotations
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import yaml
+from hydra._internal.config_loader_impl import ConfigLoaderImpl
+from hydra._internal.config_search_path_impl import ConfigSearchPathImpl
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
+from hydra._internal.sources_registry import SourcesRegistry
+from hydra.core.config_store import ConfigStore
+from hydra.core.plugins import Plugins
+from hydra.version import setbase
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.errors import ConfigError
+from bench.places import CONF, OWN_CONF
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.plugins.config_source import ConfigResult
+
+EXPERIMENT = "experiment"
+_SCHEME = "conf"
+_GLOBAL = "# @package _global_"
+_MENDS: Mapping[str, str] = {
+    r"'\\t'": "indent with blanks, not with tabs",
+    "duplicate key": "keep one of the two",
+    "cannot start any token": "put the value into quotes",
+    "<stream end>|<block end>|<scalar>": "close the bracket, brace or quote, or put the value into quotes",
+    "undefined alias|expected alphabetic": "put the value into quotes: * and & have a meaning of their own",
+    "single document": "keep one document, without a line of ---",
+    "mapping values": "one KEY: VALUE on a line; put a value that holds a colon into quotes",
+    "could not determine a constructor": "write a plain value, without !",
+}
+"""What mends a mistake, by what the parser says of it."""
+
+ConfigStore.instance().store(
+    group="hydra/sweeper",
+    name="colo_bench",
+    node={
+        "params": {},  # overrides that an experiment brings; the command line wins over them
+        "grids": [],  # or several such sets, when the cells are no single grid
+        "arms": {},  # where a size is swept and no workload chosen: `every` of all cells, `mem` over RAM
+    },
+    provider="colo-bench",
+)
+
+
+class Written(FileConfigSource):
+    """A folder of configuration files, whose mistakes are refused by file and line."""
+
+    @staticmethod
+    def scheme() -> str:
+        """Return what a search path begins with that leads here."""
+        return _SCHEME
+
+    def load_config(self, config_path: str) -> ConfigResult:
+        """Read one file.
+
+        Raises:
+            ConfigError: it cannot be read, or does not hold what a configuration does.
+        """
+        path = Path(self.path, self._normalize_file_name(config_path))
+        with _read_as_written(path):
+            loaded: ConfigResult = super().load_config(config_path)
+            # Hydra takes a byte order mark, which some editors write, for a part of the first line.
+            loaded.header = self._get_header_dict(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(loaded.config, DictConfig):
+            raise ConfigError(f"{path}: it holds a list and no keys", hint="write KEY: VALUE on each line")
+        if config_path.startswith(f"{EXPERIMENT}/") and loaded.header["package"] != "_global_":
+            raise ConfigError(
+                f"{path}: an experiment sets keys of the whole configuration, and does not say so",
+                hint=f"begin the file with the line {_GLOBAL}",
+            )
+        return loaded
+
+
+def make_loader(folder: str | None = None) -> ConfigLoader:
+    """Return what composes configurations from our files, and from those of a folder of the user's own.
+
+    Raises:
+        ConfigError: the folder is none, or cannot be read.
+    """
+    setbase("1.3")
+    Plugins.instance()  # registers Hydra's own sources first
+    SourcesRegistry.instance().register(Written)
+    search = ConfigSearchPathImpl()
+    search.append("hydra", "pkg://hydra.conf")
+    search.append("main", f"{_SCHEME}://{CONF}")
+    if folder is not None:
+        _require_folder(folder)
+        search.append("command-line", f"{_SCHEME}://{folder}")
+    if OWN_CONF.is_dir() and OWN_CONF.resolve() != CONF:
+        search.append("current folder", f"{_SCHEME}://{OWN_CONF}")  # last: it adds files and changes none of ours
+    search.append("schema", "structured://")
+    return ConfigLoaderImpl(search)
+
+
+def _require_folder(folder: str) -> None:
+    try:
+        for _ in Path(folder).iterdir():
+            return
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ConfigError(
+            f"--config-dir {folder}: {why}", hint="name a folder that holds experiment/NAME.yaml or the like"
+        ) from error
+
+
+def refuse_misnamed(name: str, folder: str | None) -> None:
+    """Refuse a file that was meant and is called otherwise than Hydra's are; return when there is none.
+
+    Raises:
+        ConfigError: there is one.
+    """
+    for path in (Path(one, f"{name}.yaml") for one in (folder, OWN_CONF) if one):
+        meant = next((one for end in (".yml", ".YAML", "") if (one := path.with_suffix(end)).is_file()), None)
+        if meant:
+            raise ConfigError(f"{meant}: it is not called {path.name}", hint=f"mv {meant} {path}")
+        if path.is_dir():
+            raise ConfigError(f"{path}: it is a folder and no file", hint="put the keys into a file of that name")
+
+
+@contextmanager
+def _read_as_written(path: Path) -> Iterator[None]:
+    """Say file and line of what cannot be read inside the block.
+
+    Raises:
+        ConfigError: something cannot.
+    """
+    try:
+        yield
+    except yaml.MarkedYAMLError as error:
+        raise ConfigError(f"{path}{_place(error)}", hint=_mend(str(error))) from error
+    except UnicodeDecodeError as error:
+        line = error.object[: error.start].count(b"\n") + 1
+        raise ConfigError(f"{path}:{line}: it is not UTF-8", hint="store the file in UTF-8") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path}: {_one_line(error)}", hint="remove the character") from error
+    except OSError as error:
+        raise ConfigError(f"{path}: {error.strerror or _one_line(error)}", hint="make it readable") from error
+    except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
+        hint = "write plain numbers, words, lists and KEY: VALUE; quote a date"
+        raise ConfigError(f"{path}: {_one_line(error)}", hint=hint) from error
+
+
+def _place(error: yaml.MarkedYAMLError) -> str:
+    """Return the line and what is wrong there, with where the thing that it ends began."""
+    mark = error.problem_mark or error.context_mark
+    line = f":{mark.line + 1}" if mark else ""
+    began = error.context_mark
+    since = f", {error.context} that begins in line {began.line + 1}" if error.context and began else ""
+    return f"{line}: {error.problem or 'it cannot be read'}{since}"
+
+
+def _mend(said: str) -> str:
+    return next((mend for words, mend in _MENDS.items() if re.search(words, said)), "correct that line")
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def where(config: DictConfig, key: str, value: object = None) -> str:
+    """Return the file and line that give a key of a composed configuration its value; empty when no file does.
+
+    A key that was given as an override is looked for among the sweeps of the experiment.
+    """
+    choices = OmegaConf.select(config, "hydra.runtime.choices", default={}) or {}
+    folders = [Path(source.path) for source in OmegaConf.select(config, "hydra.runtime.config_sources", default=[])]
+    overridden = any(word.lstrip("+~").partition("=")[0] == key for word in given(config))
+    # An experiment is the last to be read: what it says wins over a group's file.
+    for group, choice in sorted(choices.items(), key=lambda item: item[0] == EXPERIMENT, reverse=True):
+        path = next((one for folder in folders if (one := folder / group / f"{choice}.yaml").is_file()), None)
+        if path is None:
+            continue
+        if overridden:
+            found = _swept_in(path, key, value) if group == EXPERIMENT else None
+        else:
+            parts = key.split(".")
+            inner = parts if group == EXPERIMENT else parts[1:] if parts[0] == group else []
+            found = _line_of(path, inner) if inner else None
+        if found is not None:
+            return f"{path}:{found}"
+    return ""
+
+
+def given(config: DictConfig) -> list[str]:
+    """Return the overrides that a configuration was composed with, as they were written."""
+    words = OmegaConf.to_container(OmegaConf.select(config, "hydra.overrides.task", default=OmegaConf.create([])))
+    return [str(word) for word in words] if isinstance(words, list) else []
+
+
+def _swept_in(path: Path, key: str, value: object) -> int | None:
+    """Return the line of an experiment that sweeps a key over a value."""
+    root = _tree(path)
+    sweeper = _child(_child(root, "hydra"), "sweeper")
+    grids = _child(sweeper, "grids")
+    sets = [_child(sweeper, "params"), *(grids.value if isinstance(grids, yaml.SequenceNode) else ())]
+    for one in sets:
+        swept = _child(one, key)
+        if isinstance(swept, yaml.ScalarNode) and (value is None or str(value) in swept.value):
+            return int(swept.start_mark.line) + 1
+    return None
+
+
+def _line_of(path: Path, parts: Sequence[str]) -> int | None:
+    node = _tree(path)
+    for part in parts:
+        node = _child(node, part)
+    return None if node is None else int(node.start_mark.line) + 1
+
+
+def _tree(path: Path) -> yaml.Node | None:
+    try:
+        return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+    except (OSError, ValueError, yaml.YAMLError):
+        return None
+
+
+def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
+    if isinstance(node, yaml.SequenceNode) and key.isdecimal():
+        return node.value[int(key)] if int(key) < len(node.value) else None
+    if not isinstance(node, yaml.MappingNode):
+        return None
+    return next((value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key), None)

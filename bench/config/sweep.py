@@ -1,0 +1,200 @@
+"""From the words of a command line to the configuration of every cell that they ask for.
+
+A campaign needs to see every configuration before the first VM boots: to refuse what is illegal, to put the runs into
+random blocks, and to continue where it stopped. So the whole grid is composed at once, and Hydra's sweepers and
+launchers, which hand over one job after another, have no part in it.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException, MissingConfigException
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+from omegaconf.errors import OmegaConfBaseException
+
+from bench.config.explain import HELP, explain_composition, unknown
+from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, where
+from bench.errors import ConfigError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from hydra.core.config_loader import ConfigLoader
+    from hydra.core.override_parser.types import Override
+
+REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, AssertionError, AttributeError, LookupError)
+"""What Hydra refuses a command line with, and what it trips over where it does not expect what was typed."""
+
+Axes: TypeAlias = "Mapping[str, list[str]]"
+"""The overrides that each key takes, in the order given."""
+
+_WORKLOAD = {"workload", "workload.name"}
+_SIZE = re.compile(r"mem|smp|cpu\.l3_cache|cpu\.cache\..*\.size")
+_CONFIG = "config"
+
+
+def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]:
+    """Return the configuration of every cell, at least one, in the order of the grids.
+
+    Args:
+        words: ``KEY=VALUE`` and ``GROUP=CHOICE``; a value with commas, range(), choice() or glob() is a sweep.
+        folder: the user's own folder of configuration files, searched beside ``conf``.
+
+    Raises:
+        ConfigError: a word or a file names something unknown, or cannot be read.
+    """
+    idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
+    if idle:
+        raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    try:
+        return _compose(words, make_loader(folder))
+    except MissingConfigException as error:
+        refuse_misnamed(str(error.missing_cfg_file), folder)
+        raise explain_composition(error) from error
+    except REFUSALS as error:
+        raise explain_composition(error) from error
+
+
+def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
+    parser = OverridesParser.create(config_loader=loader)
+    chosen = [one for one in parser.parse_overrides(list(words)) if one.key_or_group == EXPERIMENT]
+    if any(one.is_sweep_override() for one in chosen):
+        raise ConfigError(
+            f"{chosen[0].input_line}: an experiment is a whole campaign and cannot be swept",
+            hint="start one campaign for each",
+        )
+    master = loader.load_configuration(_CONFIG, [str(one.input_line) for one in chosen], RunMode.RUN)
+    cells: dict[frozenset[str], list[str]] = {}
+    brought, arms = _brought(master)
+    for overrides in brought:
+        given = axes(parser.parse_overrides([*overrides, *words]))
+        measured = with_arms(given, {name: axes(parser.parse_overrides(arm)) for name, arm in arms.items()})
+        for arm in measured:
+            cells |= {frozenset(cell): cell for cell in _applied(grid(arm), parser, loader)}
+    if not cells:
+        raise ConfigError("this sweep has no cell: a glob(...) in it matches nothing", hint=HELP)
+    return [loader.load_configuration(_CONFIG, cell, RunMode.RUN) for cell in cells.values()]
+
+
+def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, list[str]]]:
+    """Return the sets of overrides that the experiment brings (one, empty, where there is none), and the arms.
+
+    Raises:
+        ConfigError: its file does not hold them as such.
+    """
+    sweeper: Any = OmegaConf.to_container(master.hydra.sweeper, resolve=True)
+    place = where(master, "hydra.sweeper") or "hydra.sweeper"
+    extra = sorted(map(str, sweeper.keys() - {"params", "grids", "arms"}))
+    if extra:
+        raise ConfigError(f"{place}: unknown key hydra.sweeper.{extra[0]}; legal: arms, grids, params")
+    sets = sweeper["grids"] or [sweeper["params"] or {}]
+    arms = sweeper["arms"] or {}
+    if not all(isinstance(one, dict) for one in (*sets, *arms.values())):
+        raise ConfigError(f"{place}: each set of hydra.sweeper holds KEY: VALUES", hint="as conf/experiment shows")
+    return [_written(one, place) for one in sets], {name: _written(arm, place) for name, arm in arms.items()}
+
+
+def _written(overrides: Mapping[str, Any], place: str) -> list[str]:
+    for key, value in overrides.items():
+        if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str | int | float)):
+            values = ",".join(map(str, value if isinstance(value, list) else ("A", "B")))
+            raise ConfigError(
+                f"{place}: {key} is not written as a sweep",
+                hint=f"write {key}: {values} (as on the command line; a list as one value in quotes: '[[{values}]]')",
+            )
+    return [f"{key}={'null' if value is None else value}" for key, value in overrides.items()]
+
+
+def axes(overrides: Iterable[Override]) -> Axes:
+    """Return the overrides that each key takes, one after another; the last of two overrides of one key wins.
+
+    Raises:
+        ConfigError: a sweep is continuous, so that it has no list of values.
+    """
+    return {override.get_key_element(): _choices(override) for override in overrides}
+
+
+def grid(axes_: Axes) -> list[list[str]]:
+    """Return the overrides of each cell: the product of all sweeps."""
+    return [list(cell) for cell in itertools.product(*axes_.values())]
+
+
+def with_arms(given: Axes, arms: Mapping[str, Axes]) -> list[Axes]:
+    """Return what to measure: the arms where a size is swept and no workload chosen, else what was given.
+
+    An arm never overrides a key or a group that is chosen. That of ``mem`` is there where RAM is swept, at the first
+    value of everything else.
+    """
+    swept = [key for key, choices in given.items() if len(choices) > 1]
+    if not any(_SIZE.fullmatch(key) for key in swept) or _WORKLOAD & {key.lstrip("+~") for key in given}:
+        return [given]
+    first = {key: choices if key == "mem" else choices[:1] for key, choices in given.items()}
+    found = {"every": given} | ({"mem": first} if "mem" in swept else {})
+    return [_arm(arms[name], own) for name, own in found.items() if name in arms] or [given]
+
+
+def _arm(arm: Axes, given: Axes) -> Axes:
+    kept = {key: choices for key, choices in arm.items() if key.partition(".")[0] not in given}
+    return kept | dict(given)
+
+
+def _choices(override: Override) -> list[str]:
+    if not override.is_sweep_override():
+        return [str(override.input_line)]
+    if not override.is_discrete_sweep():
+        raise ConfigError(
+            f"{override.input_line}: an interval has no list of values",
+            hint="name the values (mem=1G,2G), or use range(), choice() or glob()",
+        )
+    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _applied(cells: list[list[str]], parser: OverridesParser, loader: ConfigLoader) -> list[list[str]]:
+    """Return the cells without the keys that their choice of a swept group does not have, but another choice does.
+
+    ``workload=idle,dirty workload.rate=20`` sets the rate of the one workload that has any.
+
+    Raises:
+        ConfigError: no choice has a key.
+    """
+    parsed = {word: parser.parse_override(word) for cell in cells for word in cell}
+    groups: dict[str, set[str]] = {}
+    for word, override in parsed.items():
+        if not _sets_a_key(override, loader):
+            groups.setdefault(override.get_key_element(), set()).add(word)
+    swept = {group for group, choices in groups.items() if len(choices) > 1}
+    inside = {
+        word: override.key_or_group
+        for word, override in parsed.items()
+        if _sets_a_key(override, loader) and override.key_or_group.partition(".")[0] in swept
+    }
+    if not inside:
+        return cells
+    has: dict[tuple[str, ...], DictConfig] = {}
+    absent: dict[int, set[str]] = {}
+    for number, cell in enumerate(cells):
+        chosen = tuple(word for word in cell if not _sets_a_key(parsed[word], loader))
+        if chosen not in has:
+            has[chosen] = loader.load_configuration(_CONFIG, list(chosen), RunMode.RUN)
+        absent[number] = {inside[word] for word in cell if word in inside and not _exists(has[chosen], inside[word])}
+    for key in sorted(set.intersection(*absent.values())):
+        group = key.partition(".")[0]
+        raise unknown(key, "key", {f"{group}.{one}" for config in has.values() for one in config[group]})
+    return [[word for word in cell if inside.get(word) not in absent[number]] for number, cell in enumerate(cells)]
+
+
+def _sets_a_key(override: Override, loader: ConfigLoader) -> bool:
+    """Return whether an override gives a key that is there a value, rather than choosing, adding or taking away."""
+    plain = not (override.is_add() or override.is_force_add() or override.is_delete())
+    return plain and override.key_or_group not in loader.list_groups("")
+
+
+def _exists(config: DictConfig, key: str) -> bool:
+    parent, _, last = key.rpartition(".")
+    node = OmegaConf.select(config, parent)
+    return isinstance(node, DictConfig) and last in node
