@@ -7,17 +7,17 @@ import platform
 import sys
 import traceback
 from enum import IntEnum
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import bench
-from bench.errors import BenchError, ConfigError, PlanChangedError
+from bench.errors import BenchError, ConfigError, HostError, PlanChangedError
 from bench.files import FULL_OR_READ_ONLY, store_error
 from bench.interrupt import ignore, listen
 from bench.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
@@ -78,6 +78,7 @@ def last_door(command: str, work: Callable[[], int]) -> int:
         work: does everything and returns a status.
     """
     try:
+        _require_current_folder()
         return work()
     except KeyboardInterrupt:
         tell("interrupted")
@@ -92,6 +93,15 @@ def last_door(command: str, work: Callable[[], int]) -> int:
         traceback.print_exc()
         tell(bug_report(command))
         return Exit.BUG
+
+
+def _require_current_folder() -> None:
+    try:
+        Path.cwd()
+    except OSError as error:
+        raise HostError(
+            f"the current folder cannot be used: {error.strerror}", hint="cd to another one", cause="command-failed"
+        ) from error
 
 
 def told(error: BenchError | OSError, folder: Path) -> Exit:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -50,7 +51,8 @@ class Asked:
     @property
     def folder(self) -> str | None:
         """Return the user's own folder of configuration files."""
-        return self.options.get("--config-dir")
+        folder = self.options.get("--config-dir")
+        return folder and os.path.expanduser(folder)  # noqa: PTH111 - as it was typed, but for what a shell left
 
 
 def parse(arguments: Sequence[str]) -> Asked:
@@ -69,7 +71,7 @@ def parse(arguments: Sequence[str]) -> Asked:
         elif word != "--":
             name, equals, value = word.partition("=")
             name = _SHORT.get(name, name)
-            options[name] = value if equals and name in _VALUED else _value(name, word, left)
+            options[name] = value if equals and value and name in _VALUED else _value(name, word, left)
             _require_legal(name, options[name])
     return Asked(tuple(words), options)
 
@@ -86,7 +88,7 @@ def _value(name: str, word: str, left: list[str]) -> str:
     if name == "--info" and not (left and left[0] in _INFO):
         return "all"
     if name in _VALUED:
-        if not left or left[0].startswith("-"):
+        if "=" in word or not left or left[0].startswith("-"):
             raise ConfigError(f"{word}: it wants a value{_list(name)}")
         return left.pop(0)
     plain = word.lstrip("-")

@@ -45,10 +45,16 @@ def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
 def explain_composition(error: Exception, place: str = "") -> ConfigError:
     """Return the refusal that an error of Hydra or OmegaConf stands for; ``place``: file and line, where known."""
     if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).rpartition("/")
+        group, _, choice = str(error.missing_cfg_file).partition("/")
         asked_by = _ASKED_BY.search(str(error))
         by = f" (asked for by {asked_by[1]}.yaml)" if asked_by else ""
-        return unknown(f"{group}={choice}{by}", "choice", error.options)
+        refusal = unknown(f"{group}={choice}{by}", "choice", error.options)
+        if "/" in choice or choice.endswith(".yaml"):
+            hint = (
+                f"name it without folder and ending; one of your own lies in --config-dir DIR as DIR/{group}/NAME.yaml"
+            )
+            return ConfigError(refusal.message, hint=hint)
+        return refusal
     if isinstance(error, OverrideParseException):
         return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__

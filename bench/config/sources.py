@@ -179,7 +179,14 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
     overridden = any(word.lstrip("+~").partition("=")[0] == key for word in given(config))
     # An experiment is the last to be read: what it says wins over a group's file.
     for group, choice in sorted(choices.items(), key=lambda item: item[0] == EXPERIMENT, reverse=True):
-        path = next((one for folder in folders if (one := folder / group / f"{choice}.yaml").is_file()), None)
+        path = next(
+            (
+                one
+                for folder in folders
+                if (one := folder / group / f"{str(choice).removesuffix('.yaml')}.yaml").is_file()
+            ),
+            None,
+        )
         if path is None:
             continue
         if overridden:
