@@ -9,6 +9,11 @@ if [ -z "${COLO_BENCH_MIRROR:-}" ]; then
     if [ "$(id -u)" = 0 ] && [ -z "$(apt-get indextargets 2>/dev/null)" ]; then
         apt_get update || true
     fi
+    if command -v apt-get >/dev/null 2>&1 && ! said=$(apt-get indextargets 2>&1); then
+        echo "$said" | grep '^E:' >&2 || true
+        echo "colo-bench: apt on this machine cannot read its own configuration; correct what it names, and repeat" >&2
+        exit 3
+    fi
     case "$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)' 2>/dev/null)" in
     *'Debian|Debian|main'*) ;;
     *)

@@ -55,7 +55,9 @@ def test_nobodys_settings_are_read(tmp_path: Path, env: dict[str, str], settings
 
 
 def test_a_current_folder_that_is_gone_is_none_to_read_from(tmp_path: Path) -> None:
-    script = f'd=$(mktemp -d -p "{tmp_path}"); cd "$d"; rmdir "$d"; exec "$0" -c "import analysis.plots, matplotlib.pyplot"'
+    script = (
+        f'd=$(mktemp -d -p "{tmp_path}"); cd "$d"; rmdir "$d"; exec "$0" -c "import analysis.plots, matplotlib.pyplot"'
+    )
     done = subprocess.run(
         ("sh", "-c", script, sys.executable), capture_output=True, text=True, timeout=120, check=False
     )

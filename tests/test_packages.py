@@ -158,6 +158,18 @@ def test_a_mirror_that_is_not_an_address_is_refused(value: str, monkeypatch: pyt
         mirror.mirror()
 
 
+def test_an_apt_that_cannot_read_its_configuration_is_quoted(
+    fake_tools: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (fake_tools / "apt-get").unlink()  # the real one
+    (tmp_path / "apt.conf").write_text("Acquire::http::proxy http://a.example\n")
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    with pytest.raises(ProvisionError, match="cannot read its own configuration") as caught:
+        mirror.mirror()
+    assert caught.value.cause == "apt-broken"
+    assert f"{tmp_path / 'apt.conf'}:2" in caught.value.evidence[0]
+
+
 def test_a_machine_without_a_debian_mirror_is_told_the_variable(
     fake_tools: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -85,6 +85,19 @@ def _ordered(path: str, cells: Sequence[Factors]) -> bool:
     )
 
 
+class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]
+    """A safe loader that takes no key twice: YAML's own would silently keep the last."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - its parent's
+        """Return the mapping of a node, whose keys are all different."""
+        marks: dict[Any, Any] = {}
+        for key, _ in node.value:
+            if key.tag != "tag:yaml.org,2002:merge" and marks.setdefault(key.value, key.start_mark) != key.start_mark:
+                raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {key.value}", key.start_mark)
+        made: dict[Any, Any] = super().construct_mapping(node, deep)
+        return made
+
+
 def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
     """Return the ``hypotheses`` of a YAML file, such as one of ``conf/experiment``; sizes may be written as 1G.
 
@@ -92,7 +105,7 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
         BadHypothesesError: the file cannot be read, or holds none, or one that is not whole.
     """
     try:
-        tree = yaml.safe_load(path.read_text(encoding="utf-8"))
+        tree = yaml.load(path.read_text(encoding="utf-8-sig"), _EachKeyOnce)  # noqa: S506 - a safe loader
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadHypothesesError(f"{path}: {' '.join(str(error).split())}") from error
     listed = tree.get("hypotheses") if isinstance(tree, dict) else None

@@ -26,7 +26,9 @@ _SHORT = {
     "-i": "--info",
 }
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
-_FLAGS = frozenset({"--help", "--hydra-help", "--version", "--resolve", "--multirun", "--shell-completion", "--verbose"})
+_FLAGS = frozenset(
+    {"--help", "--hydra-help", "--version", "--resolve", "--multirun", "--shell-completion", "--verbose"}
+)
 _LEGAL = {"--cfg": ("job", "hydra", "all"), "--info": _INFO}
 _VALUED = frozenset({"--cfg", "--package", "--config-dir", "--info"})
 _KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()

@@ -312,6 +312,20 @@ PROVISION = (
         "The message.",
     ),
     Cause(
+        "apt-broken",
+        (Phase.PROVISION,),
+        "apt on this machine cannot read its own configuration or list of sources, so it says nothing of its mirrors.",
+        "correct the line that apt names, or set COLO_BENCH_MIRROR",
+        "apt's own words, with the file and the line.",
+    ),
+    Cause(
+        "cache-not-yours",
+        (Phase.PROVISION,),
+        "The cache folder belongs to another user, or others may write to it, and programs are run from it.",
+        "set COLO_BENCH_CACHE to a folder of your own",
+        "The message: the folder and its owner.",
+    ),
+    Cause(
         "fetch-failed",
         (Phase.PROVISION,),
         "The packages could not be fetched, or their signatures or dates are not valid.",

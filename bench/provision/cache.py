@@ -47,11 +47,13 @@ def cache_folder() -> Path:
             f"the cache folder {folder} belongs to {owner}, and programs are run from it: you are "
             f"{user_name(os.geteuid())}",
             hint=f"run it as {owner}, or set COLO_BENCH_CACHE to a folder of your own (sudo may keep HOME)",
+            cause="cache-not-yours",
         )
     if stat.S_IMODE(status.st_mode) & 0o022:
         raise ProvisionError(
             f"the cache folder {folder} can be written to by others, and programs are run from it",
             hint=f"chmod go-w {folder}, or set COLO_BENCH_CACHE to a folder of your own",
+            cause="cache-not-yours",
         )
     return folder
 

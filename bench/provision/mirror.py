@@ -78,6 +78,12 @@ def mirror() -> str:
     if chosen is None:
         template = "$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
         finished = commands.run(["apt-get", "indextargets", "--format", template], deadline_s=60)
+        if finished.status != 0:
+            raise ProvisionError(
+                "apt on this machine cannot read its own configuration",
+                evidence=tuple(line for line in finished.lines if line.startswith("E:")) or finished.lines[-3:],
+                cause="apt-broken",
+            )
         chosen = choose_site(finished.lines, _methods())
     if chosen is None:
         raise ProvisionError(
