@@ -56,7 +56,7 @@ def in_bash(folder: Path, line: str) -> list[str]:
 def test_bash_gets_what_follows_its_own_break_at_an_equals_sign(tmp_path: Path) -> None:
     assert in_bash(tmp_path, "colo-bench doc") == ["doctor "]
     assert in_bash(tmp_path, "colo-bench run experiment=dem") == ["demo "]
-    assert in_bash(tmp_path, "colo-bench run lin") == ["link.", "link="]
+    assert in_bash(tmp_path, "colo-bench run link.b") == ["link.bandwidth="]
 
 
 def test_a_program_of_our_name_in_the_current_folder_is_not_started_by_a_tab(tmp_path: Path) -> None:

@@ -35,11 +35,11 @@ def test_the_version_is_ours(command: Command, words: list[str]) -> None:
 
 
 def test_a_sweep_shows_the_configuration_of_every_cell(command: Command) -> None:
-    done = command("-m", "mem=256M,512M", "--cfg", "job", "smp=1")
+    done = command("-m", "mem=256M,512M", "--cfg", "job", "smp=1", "workload=idle")
     assert (done.returncode, done.stderr) == (0, "")
     documents = list(yaml.safe_load_all(done.stdout))
     assert [(one["mem"], one["smp"], "hydra" in one) for one in documents] == [("256M", 1, False), ("512M", 1, False)]
-    assert "# cell 2 of 2: mem=512M smp=1" in done.stdout
+    assert "# cell 2 of 2: mem=512M smp=1 workload=idle" in done.stdout
 
 
 def test_a_part_of_one_configuration_is_shown_as_hydra_shows_it(command: Command) -> None:

@@ -127,7 +127,9 @@ def test_an_experiment_of_ones_own_is_composed(tmp_path: Path) -> None:
     path = tmp_path / "experiment" / "mine.yaml"
     path.parent.mkdir()
     path.write_text(
-        "\N{ZERO WIDTH NO-BREAK SPACE}" + GLOBAL + "smp: 3\nhydra:\n  sweeper:\n    params:\n      mem: 256M,512M\n"
+        "\N{ZERO WIDTH NO-BREAK SPACE}"
+        + GLOBAL
+        + "smp: 3\nhydra:\n  sweeper:\n    params:\n      mem: 256M,512M\n      workload: idle\n"
     )
     settings, cells = load_grid(compose(["experiment=mine"], str(tmp_path)))
     assert settings.experiment == "mine"
