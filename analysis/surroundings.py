@@ -1,4 +1,4 @@
-"""What stands around a report does not choose how its figures look, or whether there are any: imported before matplotlib.
+"""What stands around a report does not choose how its figures look, or whether there are any: import it first.
 
 Matplotlib takes its backend and its settings from variables, from a ``matplotlibrc`` of the current folder, and from
 the user's own folder of settings and styles; what it cannot read there ends its import.
