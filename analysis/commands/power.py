@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from analysis.derived.designs import Reach
     from analysis.derived.power import CellPower, Power
+    from analysis.derived.promises import Promise
 
 _CELL_HEADINGS = (
     "cell",
@@ -74,8 +75,39 @@ def show(result: Power, out: Console) -> None:
         "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
         "of the deviation, and what rank tests lose to least squares."
     )
+    if result.promises:
+        _show_promises(result, out)
     for note in result.notes:
         out.print(f"note: {note}")
+
+
+def _show_promises(result: Power, out: Console) -> None:
+    out.print()
+    effect = f"{100 * result.effect:g} %"
+    headings = (
+        "hypothesis",
+        "run medians differ by",
+        f"SUPPORTED with 80 % power at {plural(result.blocks, 'block')}",
+        f"blocks to support {effect}",
+        f"blocks to refute {effect}",
+    )
+    print_table(out, headings, [_promise_row(one) for one in result.promises])
+    out.print()
+    out.print(
+        "Each declared hypothesis as it is judged: its strata, its exact test at the level that its family leaves an "
+        "effect that is alone, told from what equal cells differ by."
+    )
+
+
+def _promise_row(one: Promise) -> tuple[str, ...]:
+    smallest = f"{_percent(one.smallest)} {one.per}" if math.isfinite(one.smallest) else "none: too few blocks"
+    return (
+        f"{one.hypothesis}, {one.strata} strata a block, {one.family} in its family",
+        f"{_percent(one.deviation.sd)} ({one.deviation.df} df)",
+        smallest,
+        _blocks(one.blocks_to_support, one.blocks),
+        _blocks(one.blocks_to_refute, one.blocks),
+    )
 
 
 def _cell_row(cell: CellPower) -> tuple[str, ...]:

@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.derived.declared import declared
 from analysis.derived.designs import Deviation, Reach, designs, deviation, reach
 from analysis.derived.outcomes import used_pauses
+from analysis.derived.promises import promises
 from analysis.derived.stalls import always_note
 from analysis.errors import NothingMeasuredError
 from analysis.stored.factors import flatten
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from analysis.derived.promises import Promise
     from analysis.stored.load import Campaign, Run
 
     Floats = NDArray[np.float64]
@@ -91,6 +94,7 @@ class Power:
         overall: deviation of the logs of run medians within cell and block, pooled over all cells: a description.
             What a design can see follows from the runs of its own cells alone.
         block_s: seconds that one block takes.
+        reaches: of every factor that varies, by itself; ``promises``: of the declared hypotheses, as they are judged.
     """
 
     campaign: str
@@ -105,6 +109,7 @@ class Power:
     cells: tuple[CellPower, ...]
     reaches: tuple[Reach, ...]
     notes: tuple[str, ...]
+    promises: tuple[Promise, ...] = ()
 
 
 def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
@@ -148,6 +153,7 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         cells=cells,
         reaches=tuple(reach(design, own, blocks, effect, block_s) for design, own in asked if own.sd > 0),
         notes=tuple(_notes(campaign, cells, len(planned) - len(order), alike)),
+        promises=tuple(promises(campaign, declared(campaign), effect)),
     )
 
 

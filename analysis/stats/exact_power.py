@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from analysis.stats.checks import FloatArray
 
-_DRAWS, _FLOORS, _FLOOR_DRAWS = 3_000, 7, 200
+_DRAWS, _FLOORS, _FLOOR_DRAWS = 8_000, 7, 200
 _MOST_EXACT = 40
 """Blocks up to which the distribution of S is convolved; above it is as good as normal."""
 
