@@ -100,14 +100,16 @@ def check_architecture(machine: str) -> Check:
 
 def check_results(results: Path) -> Check:
     """Return whether results can be kept in a folder, made where missing: by writing there, not by its kind."""
-    place = next(folder for folder in (results, *results.parents) if folder.exists())
+    # A link that leads nowhere is there too, and nothing can be made below it.
+    place = next(folder for folder in (results, *results.parents) if os.path.lexists(folder))
     try:
         with told(place), passing_folder(place, f".{SCRATCH}try-", f"-{this_process()}") as folder:
             (folder / "a").write_bytes(b"1")
             (folder / "a").replace(folder / "b")
             locks = has_locks(folder)
     except StoreError as error:
-        return Check("results", "fail", error.message, f"{error.hint}; or choose another results=DIR", error.cause)
+        fix = error.hint if "results=DIR" in error.hint else f"{error.hint}, or choose another results=DIR"
+        return Check("results", "fail", error.message, fix, error.cause)
     kind = _file_system(place)
     said = f"{results} ({kind})" if kind else str(results)
     said += "" if locks else ", without locks: images are used unlocked"

@@ -122,3 +122,9 @@ def test_the_bare_guest_can_have_qemus_own_firmware() -> None:
 
     assert argv("guest")[argv("guest").index("-bios") + 1] == "qboot.rom"
     assert "-bios" not in argv("seabios")
+
+
+def test_images_whose_file_system_has_no_locks_are_opened_without_in_every_place() -> None:
+    argv = [*primary_argv(spec(PROCEDURE, image_locks=False)), *secondary_argv(spec(PROCEDURE, image_locks=False))]
+    drives = [argv[place + 1] for place, word in enumerate(argv) if word == "-drive"]
+    assert sum(drive.count(".qcow2") for drive in drives) == sum(drive.count(".locking=off") for drive in drives) == 4

@@ -99,6 +99,16 @@ def test_a_file_system_over_a_network_is_told_and_used(tmp_path: Path) -> None:
         assert list(mount.iterdir()) == []
 
 
+@pytest.mark.parametrize("target", ["itself", "nowhere", "file"])
+def test_a_link_that_leads_nowhere_is_no_place_for_results(tmp_path: Path, target: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "itself").symlink_to(tmp_path / target)
+    check = check_results(tmp_path / "itself" / "results")
+    assert check.status == "fail"
+    assert str(tmp_path / "itself") in check.text
+    assert check.fix.count("results=DIR") == 1
+
+
 def test_a_place_that_cannot_be_written_to_fails_with_its_name() -> None:
     check = check_results(Path("/proc/results"))
     assert check.status == "fail"

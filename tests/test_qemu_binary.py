@@ -178,8 +178,12 @@ def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, 
 
 
 @pytest.mark.provisioned
-def test_a_wrapper_that_does_not_exec_is_told_so_and_leaves_nothing(provisioned: Binary, tmp_path: Path) -> None:
+@pytest.mark.parametrize("how", ["", "setsid -f"])
+def test_a_wrapper_that_does_not_exec_is_told_so_and_leaves_nothing(
+    provisioned: Binary, tmp_path: Path, how: str
+) -> None:
     script = wrapper(tmp_path / "q", provisioned, exec_=False)
+    script.write_text(script.read_text().replace("\nenv ", f"\n{how} env "))
     fake(tmp_path / "qemu-img", "qemu-img version 11.1.3")
     with pytest.raises(ProvisionError, match="starts QEMU as another process") as caught:
         find_qemu(str(script), silent)

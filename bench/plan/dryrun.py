@@ -17,7 +17,7 @@ from bench.pair.features import MODERN
 from bench.pair.procedure import poke
 from bench.pair.spec import Second, planned_spec
 from bench.plan.binaries import binary_names, rename_cells
-from bench.plan.estimate import crowding, duration_text, estimate, gib, require_fit
+from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text, flatten
 from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
 from bench.provision.bare import installed_bare
@@ -152,6 +152,10 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     for check in installed.checks:
         if check.status != "ok" and check.cause != "host-memory":
             yield f"  {'refused' if check.status == 'fail' else 'warning'}  {check.name}: {check.text}"
+    try:
+        require_disk(estimates, installed.free_bytes)
+    except HostError as error:
+        yield f"  refused  {error.message}"
     try:
         require_fit(plan.cells, installed.available_bytes, installed.available_by)
     except HostError as error:

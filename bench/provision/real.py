@@ -14,7 +14,7 @@ from pathlib import Path
 
 from bench.environment import measured
 from bench.errors import ProvisionError
-from bench.family import end_family
+from bench.family import end_family, marked
 from bench.owner import end_with_owner, mark
 from bench.sockets import socket_folder, unix_connect
 
@@ -52,7 +52,7 @@ def real_program(path: Path) -> Path | None:
         except OSError:  # told in words by whoever asks it for its version
             return None
         try:
-            listener = _listener(child, folder / "qmp.sock")
+            listener = _listener(child, ours, folder / "qmp.sock")
             if listener is None:
                 return None
             if listener != child.pid:
@@ -67,10 +67,10 @@ def real_program(path: Path) -> Path | None:
             end_family(ours)
 
 
-def _listener(child: subprocess.Popen[bytes], path: Path) -> int | None:
-    """Return the id of the process that listens on the socket, once one does."""
+def _listener(child: subprocess.Popen[bytes], ours: str, path: Path) -> int | None:
+    """Return the id of the process that listens on the socket, once one does; it may have left its parent behind."""
     give_up = time.monotonic() + _DEADLINE_S
-    while child.poll() is None and time.monotonic() < give_up:
+    while time.monotonic() < give_up and (child.poll() is None or any(one.mark == ours for one in marked())):
         with suppress(OSError), unix_connect(path) as probe:
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             pid: int = _CREDENTIALS.unpack(credentials)[0]
