@@ -34,7 +34,7 @@ test: lint programs fast
 	@$(PY) -m tests.promises $(ALONE) $(PAIRS)
 
 benchmark: setup
-	$(PY) -m benchmarks
+	$(PY) -m tools.benchmarks
 
 docs: setup
 	$(PY) -m bench.failures > docs/failures.md.new
@@ -43,10 +43,10 @@ docs: setup
 
 # Faults, injected for real into tiny campaigns, about an hour; at least 200, two at a time: FAULTS="--rounds 2 --slow --jobs 2"
 fault-test: setup
-	$(PY) -m faults $(FAULTS)
+	$(PY) -m tools.faults $(FAULTS)
 
 soak: setup
-	$(PY) -m benchmarks.soak --hours $(or $(HOURS),1)
+	$(PY) -m tools.benchmarks.soak --hours $(or $(HOURS),1)
 
 # The derived data of a campaign, without raw logs: make reference CAMPAIGN=results/size_sweep
 reference:

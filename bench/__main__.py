@@ -13,10 +13,10 @@ from bench.config.commandline import parse
 from bench.config.load import load_grid
 from bench.config.show import shown
 from bench.config.sweep import compose
-from bench.developer_log import log_to_terminal
-from bench.exits import Exit, last_door, listening, tell
-from bench.places import shadows
 from bench.run.campaign import run_campaign
+from bench.system.developer_log import log_to_terminal
+from bench.system.exits import Exit, last_door, listening, tell
+from bench.system.places import shadows
 
 
 def main() -> int:

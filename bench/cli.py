@@ -10,8 +10,8 @@ from importlib.metadata import metadata
 from typing import TYPE_CHECKING
 
 import bench
-from bench.exits import Exit, tell
 from bench.spelling import spell
+from bench.system.exits import Exit, tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import COMMANDS
 from bench.errors import ConfigError
-from bench.exits import last_door
+from bench.system.exits import last_door
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

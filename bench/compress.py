@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.exits import Exit, last_door, listening, told
-from bench.logs import LOGS, Sizes, compress_log
 from bench.plan.estimate import gib
 from bench.recover import require_campaign
 from bench.run.folder import locked
 from bench.run.recovery import finished
+from bench.system.exits import Exit, last_door, listening, told
+from bench.system.logs import LOGS, Sizes, compress_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

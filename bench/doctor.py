@@ -17,13 +17,9 @@ from typing import TYPE_CHECKING, Literal
 import psutil
 from rich.text import Text
 
-from bench.beforehand import Check
-from bench.beforehand import checks as beforehand
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
-from bench.exits import Exit, last_door, listening
 from bench.host.host import HERE
-from bench.places import results_folder
 from bench.plan.estimate import gib
 from bench.provision import commands
 from bench.provision.cache import cache_folder
@@ -31,7 +27,11 @@ from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
 from bench.provision.mirror import mirror, missing_tools
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
-from bench.streams import make_console
+from bench.run.beforehand import Check
+from bench.run.beforehand import checks as beforehand
+from bench.system.exits import Exit, last_door, listening
+from bench.system.places import results_folder
+from bench.system.streams import make_console
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.measure.snapshot import Snapshot
+    from bench.host.snapshot import Snapshot
 
     Say = Callable[[str], None]
 

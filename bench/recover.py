@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
-from bench.exits import Exit, last_door, listening, told
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
+from bench.system.exits import Exit, last_door, listening, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench.exits import Exit, last_door, listening
+from bench.system.exits import Exit, last_door, listening
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine
 from bench.tune.tuner import undo

@@ -12,7 +12,7 @@ from mkdocs.structure.files import File
 from analysis import stats
 from bench.cli import help_text
 from bench.config.model import Cell
-from bench.places import CONF
+from bench.system.places import CONF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

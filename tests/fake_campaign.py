@@ -12,7 +12,7 @@ from bench.config.model import Cell, Checkpoint, Link
 from bench.plan.plan import GuestBuild, QemuBuild
 from bench.record.table import CHECKPOINTS, write_checkpoints
 from bench.run.campaign import Tools
-from bench.run.progress import Assets, Progress, RunOutcome
+from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.workload.dirty import Dirty
 from bench.workload.idle import Idle
 

@@ -16,11 +16,11 @@ from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 from passthrough import mounted, possible
 
 from bench.errors import ConfigError, HostError
-from bench.exits import Exit
-from bench.files import has_locks
 from bench.run.campaign import run_campaign
 from bench.run.folder import locked
-from bench.sockets import socket_folder
+from bench.system.exits import Exit
+from bench.system.files import has_locks
+from bench.system.sockets import socket_folder
 
 fuse = pytest.mark.skipif(not possible(), reason="mounting a FUSE file system needs root and /dev/fuse")
 
@@ -109,7 +109,7 @@ def test_temporary_folders_without_sockets_are_passed_over(bare: Path, monkeypat
 
 @fuse
 def test_where_no_folder_takes_sockets_each_is_named(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.sockets.temporary_places", lambda: (bare,))
+    monkeypatch.setattr("bench.system.sockets.temporary_places", lambda: (bare,))
     with pytest.raises(HostError) as caught, socket_folder("pair"):
         pass
     assert caught.value.cause == "sockets-refused"

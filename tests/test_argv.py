@@ -10,10 +10,10 @@ import pytest
 
 from bench.config.model import Cache, CacheLevel, Cell, Checkpoint, Cpu, Devices, Host, Link, Trace
 from bench.host.links import planned_addresses
-from bench.pair.argv import cpu_option, primary_argv, secondary_argv
-from bench.pair.features import MODERN, Features
-from bench.pair.spec import PairSpec, Ports, Second, planned_spec
 from bench.provision.qemu import Binary
+from bench.vm.argv import cpu_option, primary_argv, secondary_argv
+from bench.vm.features import MODERN, Features
+from bench.vm.spec import PairSpec, Ports, Second, planned_spec
 from bench.workload.dirty import Dirty
 from bench.workload.http import Http
 from bench.workload.idle import Idle

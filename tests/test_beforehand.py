@@ -11,7 +11,9 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 from passthrough import mounted, possible
 
-from bench.beforehand import (
+from bench.errors import HostError
+from bench.host.limits import MACHINE, Limit, Limits
+from bench.run.beforehand import (
     check_architecture,
     check_cpus,
     check_environment,
@@ -22,8 +24,6 @@ from bench.beforehand import (
     checks,
     require,
 )
-from bench.errors import HostError
-from bench.limits import MACHINE, Limit, Limits
 from bench.run.campaign import run_campaign
 
 GIB = 1 << 30
@@ -116,7 +116,7 @@ def test_a_place_that_cannot_be_written_to_fails_with_its_name() -> None:
 
 
 def test_a_run_is_refused_before_it_prepares_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("bench.beforehand.platform.machine", lambda: "aarch64")
+    monkeypatch.setattr("bench.run.beforehand.platform.machine", lambda: "aarch64")
     session = FakeSession()
     with pytest.raises(HostError, match="aarch64") as caught:
         run_campaign(make_settings(tmp_path / "r"), [make_cell()], "bench", fake_tools(session))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks import launch, setting
+from tools.benchmarks import launch, setting
 
 
 def test_who_goes_first_changes_every_round_and_each_is_first_as_often(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from benchmarks.report import ROWS, RUNS, Stopwatch, aims
+from tools.benchmarks.report import ROWS, RUNS, Stopwatch, aims
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

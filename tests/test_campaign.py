@@ -22,13 +22,13 @@ from analysis import __main__ as analysis
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
-from bench.exits import Exit
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
 from bench.run import campaign, report
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
 from bench.run.report import write_report
+from bench.system.exits import Exit
 
 CELLS = (make_cell("256M"), make_cell("512M"))
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from bench.cli import COMMANDS, help_text
-from bench.exits import Exit
+from bench.system.exits import Exit
 
 PROGRAM = Path(sys.executable).with_name("colo-bench")
 STARTED = {name: command for name, command in COMMANDS.items() if name != "completion"}

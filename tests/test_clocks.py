@@ -13,7 +13,7 @@ from bench.host.clock import Clocks, Offset, read_clocks
 from bench.measure.journal import NAME, Journal, read_entries
 from bench.measure.transfer import Sample
 from bench.measure.triggers import read_pacing
-from bench.run.evidence import gather, read_json_lines
+from bench.scenario.evidence import gather, read_json_lines
 
 OFFSETS = [0.05, -0.05, 5.0, -5.0, 86400.0]
 

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from bench.config.load import OnError, Settings, load, load_grid, parse_on_error
 from bench.config.model import Cell
 from bench.errors import ConfigError
-from bench.places import CONF, PACKAGES
+from bench.system.places import CONF, PACKAGES
 from bench.workload.base import registry
 
 LEAST: dict[str, Any] = {"mem": "1G", "smp": 2, "workload": {"name": "idle"}}

@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench import __main__ as entry
 from bench.config.load import load_grid
 from bench.errors import ConfigError
-from bench.exits import Exit, exit_of
+from bench.system.exits import Exit, exit_of
 
 SIZE = "is not a size; write 512M, 4G or a number of bytes, above 0"
 DURATION = "is not a duration; write 0.5, 500ms, 20s or 2min"

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import GuestError, WorkloadError
-from bench.pair.console import Console, open_console, parse_line
+from bench.vm.console import Console, open_console, parse_line
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable

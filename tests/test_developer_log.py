@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.developer_log import NAME, logging_into
 from bench.host.host import HERE
+from bench.system.developer_log import NAME, logging_into
 
 if TYPE_CHECKING:
     import pytest

@@ -9,8 +9,8 @@ from rich.console import Console
 
 from bench.plan.plan import PlannedRun
 from bench.run.display import Display, LiveDisplay, Status, checkpoints, eta, make_display, position
-from bench.run.progress import Progress
-from bench.streams import make_console
+from bench.scenario.progress import Progress
+from bench.system.streams import make_console
 
 RUN = PlannedRun("r" * 12, "demo", "c" * 8, "512 MiB · 1 vCPU · idle · tcp", block=1, order=8)
 

@@ -15,7 +15,7 @@ from omegaconf import OmegaConf
 
 from bench.cli import COMMANDS
 from bench.config.model import Cell
-from bench.places import CONF, PACKAGES
+from bench.system.places import CONF, PACKAGES
 
 DOCS = PACKAGES / "docs"
 PROGRAM = Path(sys.executable).with_name("colo-bench")

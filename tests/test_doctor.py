@@ -9,12 +9,12 @@ from bench import doctor
 from bench.config.model import Cell
 from bench.doctor import FEATURES, Check
 from bench.errors import ProvisionError
-from bench.exits import Exit
 from bench.host import host
-from bench.measure.snapshot import Snapshot
+from bench.host.snapshot import Snapshot
 from bench.provision.guest import Guest
 from bench.provision.kvm import Verdict
 from bench.provision.qemu import Binary
+from bench.system.exits import Exit
 from bench.workload.idle import Idle
 
 QUIET = Snapshot(

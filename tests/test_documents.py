@@ -6,7 +6,7 @@ import pytest
 from fuzzing import json_values
 from hypothesis import given
 
-from bench.documents import lines_of, parse_json
+from bench.system.documents import lines_of, parse_json
 
 
 @given(json_values())

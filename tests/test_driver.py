@@ -11,8 +11,8 @@ from fake_campaign import make_cell
 from bench.config.model import Checkpoint, Deadlines, Link
 from bench.errors import ColoError, MeasureError
 from bench.measure.driver import CheckpointCounter, drive
-from bench.pair.qmp import Event
-from bench.pair.spec import planned_spec
+from bench.vm.qmp import Event
+from bench.vm.spec import planned_spec
 
 
 def counter(*events: Event) -> CheckpointCounter:

@@ -9,8 +9,8 @@ from fake_campaign import GIB, FakeBinary, FakeGuest, make_cell, make_settings
 
 from bench.config.model import Checkpoint
 from bench.host.virtual import this_kvm
-from bench.plan import dryrun
-from bench.plan.dryrun import Installed, render
+from bench.run import dryrun
+from bench.run.dryrun import Installed, render
 
 CELLS = [make_cell("256M", 1), make_cell("512M", 2, dirty=True)]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError, LaunchError
-from bench.pair import process as module
-from bench.pair.ending import how_ended
-from bench.pair.process import last_lines, launch, start_error, unless_any_exited
+from bench.host import process as module
+from bench.host.ending import how_ended
+from bench.host.process import last_lines, launch, start_error, unless_any_exited
 
 MISMATCH = "qemu-system-x86_64: Size mismatch: pc.ram: 0x40000000 != 0x20000000: Invalid argument"
 

@@ -10,13 +10,13 @@ from typing import Any
 
 import pytest
 
-from bench.environment import choosing_names, helping, measured
 from bench.errors import GuestError
-from bench.owner import VARIABLE, mark
-from bench.pair.host import run
-from bench.pair.process import launch
+from bench.host.netns import run
+from bench.host.process import launch
 from bench.provision import commands
 from bench.provision.boot import booted
+from bench.system.environment import choosing_names, helping, measured
+from bench.system.owner import VARIABLE, mark
 
 CHOOSING = {
     "LD_PRELOAD": "/nowhere/nodelay.so",

@@ -13,7 +13,7 @@ from bench.config.model import Cell, Checkpoint
 from bench.errors import StoreError
 from bench.measure.transfer import Sample
 from bench.record.table import read_checkpoints
-from bench.run.evidence import client_answers, gather, read_json_lines
+from bench.scenario.evidence import client_answers, gather, read_json_lines
 from bench.workload.idle import Idle
 
 

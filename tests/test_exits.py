@@ -14,7 +14,7 @@ import pytest
 
 from bench import __version__
 from bench.errors import HostError
-from bench.exits import MEANINGS, Exit, bug_report, find_system_programs, last_door
+from bench.system.exits import MEANINGS, Exit, bug_report, find_system_programs, last_door
 
 CHECKOUT = Path(__file__).parent.parent
 

@@ -17,13 +17,13 @@ from fake_qmp import SILENCE, fake_qmp
 from bench.errors import BenchError, ColoError, GuestError, HostError, MeasureError, QmpError
 from bench.host import host as host_module
 from bench.host.host import Here
+from bench.host.netns import entering
+from bench.host.process import Process, launch
 from bench.host.topology import Node, Topology, local_topology
-from bench.pair import explain as module
-from bench.pair.explain import explained, link_is_up
-from bench.pair.host import entering
-from bench.pair.pair import refused
-from bench.pair.process import Process, launch
-from bench.pair.qmp import connect
+from bench.vm import explain as module
+from bench.vm.explain import explained, link_is_up
+from bench.vm.pair import refused
+from bench.vm.qmp import connect
 
 UP = "2: colo0@if2: <BROADCAST,MULTICAST,UP,LOWER_UP> mtu 1500 qdisc noqueue state UP mode DEFAULT group default"
 DOWN = "2: colo0@if2: <NO-CARRIER,BROADCAST,MULTICAST,UP> mtu 1500 qdisc noqueue state LOWERLAYERDOWN mode DEFAULT"

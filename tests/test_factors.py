@@ -9,7 +9,7 @@ from fake_campaign import make_cell
 
 from analysis.stored.factors import flatten
 from bench.config.factors import factor_levels, identity, levels_left_out
-from bench.config.frozen import LATER, Frozen
+from bench.system.frozen import LATER, Frozen
 from bench.workload.base import build_workload
 
 REFERENCE = Path(__file__).parents[1] / "results/reference/size_sweep/plan.json"

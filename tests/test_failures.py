@@ -10,11 +10,11 @@ import pytest
 
 from bench import errors
 from bench.errors import BenchError, GuestError, QmpError, StoreError
-from bench.exits import MEANINGS, Exit
 from bench.failures.catalogue import CATALOGUE, CAUSES
 from bench.failures.cause import Phase
 from bench.failures.document import document
 from bench.failures.words import RULES
+from bench.system.exits import MEANINGS, Exit
 
 CHECKOUT = Path(__file__).parent.parent
 SOURCES = [

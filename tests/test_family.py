@@ -14,12 +14,12 @@ from pathlib import Path
 import pytest
 
 from bench.errors import GuestError
-from bench.family import end, end_family, marked, read_mark
-from bench.owner import VARIABLE, Owner, is_gone, mark, parse_owner, pid_namespace, start_ticks, this_process
-from bench.pair.host import run
-from bench.pair.process import launch
+from bench.host.netns import run
+from bench.host.process import launch
 from bench.provision import commands
 from bench.provision.boot import booted
+from bench.system.family import end, end_family, marked, read_mark
+from bench.system.owner import VARIABLE, Owner, is_gone, mark, parse_owner, pid_namespace, start_ticks, this_process
 
 DAEMON = """
 import os, sys
@@ -160,7 +160,7 @@ def test_another_users_process_is_never_ours(tmp_path: Path) -> None:
 
 def test_this_process_is_never_among_its_own(tmp_path: Path) -> None:
     script = (
-        "import os; from bench.family import marked; from bench.owner import parse_owner; "
+        "import os; from bench.system.family import marked; from bench.system.owner import parse_owner; "
         "print(os.getpid() in {one.pid for one in marked()})"
     )
     env = {**os.environ, VARIABLE: f"{gone()}:1:{tmp_path}"}

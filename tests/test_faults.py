@@ -12,15 +12,15 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.errors import StoreError
-from bench.exits import Exit
 from bench.run.campaign import run_campaign
 from bench.run.folder import locked
-from faults import machine, records
-from faults.catalogue import CATALOGUE, chosen
-from faults.inject import Outcome, References, inject
-from faults.jobs import read_outcomes, share
-from faults.scene import MissedError, Scene
-from faults.table import line, markdown, rows
+from bench.system.exits import Exit
+from tools.faults import machine, records
+from tools.faults.catalogue import CATALOGUE, chosen
+from tools.faults.inject import Outcome, References, inject
+from tools.faults.jobs import read_outcomes, share
+from tools.faults.scene import MissedError, Scene
+from tools.faults.table import line, markdown, rows
 
 REQUEST = b"2026-11-23T06:35:01.000001Z colo_send_message Send 'checkpoint-request' message\n"
 LOADED = b"2026-11-23T06:35:01.000002Z colo_receive_message Receive 'vmstate-loaded' message\n"

@@ -14,7 +14,7 @@ from qemu.qmp.models import ErrorResponse
 from bench.config.model import Trace
 from bench.errors import HostError, LaunchError, QmpError
 from bench.format.phases import NEEDED
-from bench.pair.features import (
+from bench.vm.features import (
     MODERN,
     Features,
     _has_type,
@@ -25,7 +25,7 @@ from bench.pair.features import (
     reconnect_option,
     sandbox_option,
 )
-from bench.pair.scratch import probe_folder
+from bench.vm.scratch import probe_folder
 
 SOCKET = {"name": "42", "meta-type": "object", "members": [{"name": "path", "type": "str"}, {"type": "alternate"}]}
 OBJECTS = ("colo-compare", "filter-mirror", "filter-redirector", "filter-rewriter")

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from bench.errors import StoreError
-from bench.files import append_line, append_lines, require_room, store_error, write_atomic
+from bench.system.files import append_line, append_lines, require_room, store_error, write_atomic
 
 
 def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:

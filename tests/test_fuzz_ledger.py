@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analysis.stored.load import _read_ledger
-from bench.documents import lines_of
 from bench.errors import StoreError
 from bench.record.ledger import Entry, Ledger, State, parse_entry, read_entries
+from bench.system.documents import lines_of
 
 RUNS = st.sampled_from(["aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"])
 WORDS = st.none() | st.text(max_size=20) | st.sampled_from(["\N{LINE SEPARATOR}\x85\x1c\x0b", "a\nb", "\udc80", "\0"])

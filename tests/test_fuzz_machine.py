@@ -14,12 +14,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import ProvisionError
-from bench.measure.snapshot import drift, take_snapshot
+from bench.host.snapshot import drift, take_snapshot
 from bench.measure.transfer import Sample, bytes_sent, parse_ss
-from bench.pair.preflight import warnings_of
 from bench.provision.kvm import parse_answer
 from bench.provision.modules import decompress, depends
 from bench.provision.packages import Tree
+from bench.vm.preflight import warnings_of
 
 SS = (
     b"0 0 127.0.0.1:41022 127.0.0.1:9998 \n\t cubic wscale:7,7 rto:204 bytes_sent:123456 bytes_retrans:16 segs_out:9\n"

@@ -17,11 +17,11 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench import __main__ as entry
-from bench import exits
 from bench.config.load import load, load_grid
-from bench.exits import Exit
-from bench.places import CONF
 from bench.plan.plan import QemuBuild, make_plan, parse_plan, plan_json
+from bench.system import exits
+from bench.system.exits import Exit
+from bench.system.places import CONF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -12,13 +12,13 @@ from fuzzing import ANY, SHOWN, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.documents import lines_of, parse_json
 from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import is_qmp_entry
 from bench.measure.quality import qmp_pauses_us, read_stops
 from bench.measure.triggers import label_triggers, read_pacing
-from bench.pair.qmp import QmpLog
-from bench.run.evidence import read_json_lines
+from bench.scenario.evidence import read_json_lines
+from bench.system.documents import lines_of, parse_json
+from bench.vm.qmp import QmpLog
 
 ASSEMBLY = assemble(parse([*primary_start(), *primary_checkpoint(T0_US + 300), *primary_checkpoint(T0_US + 900)]), None)
 

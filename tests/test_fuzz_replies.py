@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from bench.config.model import Cell
 from bench.errors import BenchError
-from bench.pair.features import Features, _ask
-from bench.pair.qmp import well_formed
-from bench.pair.readback import read_colo, read_machines
-from bench.pair.spec import planned_spec
+from bench.vm.features import Features, _ask
+from bench.vm.qmp import well_formed
+from bench.vm.readback import read_colo, read_machines
+from bench.vm.spec import planned_spec
 from bench.workload.idle import Idle
 
 SPEC = planned_spec(Cell(mem="1G", smp=2, accel="tcg", workload=Idle()), None, None)

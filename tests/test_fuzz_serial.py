@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.guest.protocol import MARK
-from bench.pair.console import Console, parse_line
-from bench.run.session import workload_figures
+from bench.scenario.client import workload_figures
+from bench.vm.console import Console, parse_line
 
 WORDS = st.from_regex(r"[a-z]{1,10}", fullmatch=True)
 FIELDS = st.dictionaries(st.text(max_size=8), json_values(), max_size=4)

@@ -13,10 +13,10 @@ from fuzzing import ANY, QUICK, SHOWN, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.documents import lines_of
 from bench.measure.checkpoints import assemble
 from bench.record.table import read_client, write_client
-from bench.run.evidence import client_answers, client_figures
+from bench.scenario.evidence import client_answers, client_figures
+from bench.system.documents import lines_of
 from bench.workload.base import build_workload, registry
 from bench.workload.http_client import Answer
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bench.errors import LaunchError
+from bench.host.process import launch
 from bench.host.topology import local_topology
-from bench.pair.pair import Pair
-from bench.pair.process import launch
+from bench.vm.pair import Pair
 
 
 def guarded(folder: Path, *, killed: str, ended: frozenset[str] = frozenset()) -> str:

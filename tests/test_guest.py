@@ -15,13 +15,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import GuestError, ProvisionError
-from bench.pair.console import parse_line
 from bench.provision import guest as guest_module
 from bench.provision import modules
 from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.guest import Guest, build_guest, installed_guest
 from bench.provision.packages import GUEST, Tree, fetch_tree
 from bench.provision.qemu import Binary, find_qemu
+from bench.vm.console import parse_line
 
 NO_TREE = Tree(Path("/none"), ())
 BOOT_S = 90

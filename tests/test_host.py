@@ -12,10 +12,10 @@ import pytest
 
 from bench.config.model import Host, Link
 from bench.errors import HostError
+from bench.host import netns as host_module
 from bench.host.host import Here
+from bench.host.netns import run
 from bench.host.topology import open_topology
-from bench.pair import host as host_module
-from bench.pair.host import run
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from bench.exits import listening
-from bench.interrupt import SIGNALS, held_back, listen
-from bench.owner import scratch_folder, temporary_folder
+from bench.system.exits import listening
+from bench.system.interrupt import SIGNALS, held_back, listen
+from bench.system.owner import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from bench.measure.journal import NAME, Journal, Kept, read_entries
 from bench.measure.transfer import Sample
-from bench.run.evidence import read_json_lines
+from bench.scenario.evidence import read_json_lines
 
 TIMES = st.floats(0, 4e9, allow_nan=False)
 SAMPLES = st.lists(st.builds(Sample, TIMES, TIMES, st.integers(0, 1 << 60)), max_size=9)

@@ -16,10 +16,10 @@ from analysis.stored.load import load_campaign
 from bench.__main__ import compose
 from bench.config.hypotheses import Hypothesis
 from bench.config.load import Settings, load_grid
-from bench.exits import Exit
 from bench.plan.plan import Plan, QemuBuild, make_plan, parse_plan, plan_json
 from bench.run.campaign import Tools, run_campaign
-from bench.run.progress import Assets
+from bench.scenario.progress import Assets
+from bench.system.exits import Exit
 
 if TYPE_CHECKING:
     from bench.config.model import Cell

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from bench.cgroups import UNIFIED, folders
-from bench.limits import MACHINE, Limit, read_limits, throttled_s
+from bench.host.limits import MACHINE, Limit, read_limits, throttled_s
+from bench.system.cgroups import UNIFIED, folders
 
 MIB = 1 << 20
 CGROUPS = Path("/sys/fs/cgroup")
@@ -145,7 +145,7 @@ def inside(folder: Path, *argv: str) -> subprocess.CompletedProcess[str]:
 
 
 def asked(folder: Path) -> Limit | None:
-    code = "import json; from bench.limits import read_limits; l = read_limits(); print(json.dumps(l.to_json()))"
+    code = "import json; from bench.host.limits import read_limits; l = read_limits(); print(json.dumps(l.to_json()))"
     done = inside(folder, sys.executable, "-c", code)
     assert done.returncode == 0, done.stderr
     tree = json.loads(done.stdout)
@@ -198,7 +198,7 @@ def test_a_real_group_s_process_limit_is_read_and_refused_when_it_is_too_small(t
 
 
 def test_limits_of_this_process_are_read() -> None:
-    code = "import json; from bench.limits import read_limits; print(json.dumps(read_limits().to_json()))"
+    code = "import json; from bench.host.limits import read_limits; print(json.dumps(read_limits().to_json()))"
     argv = ["bash", "-c", f"ulimit -n 40; ulimit -f 1000; ulimit -v 8000000; exec {sys.executable} -c '{code}'"]
     done = subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60)
     tree = json.loads(done.stdout)

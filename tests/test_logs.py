@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from bench import logs
 from bench.errors import StoreError
-from bench.logs import compress_log, log_exists, open_log, packed_path, read_log
+from bench.system import logs
+from bench.system.logs import compress_log, log_exists, open_log, packed_path, read_log
 
 
 @settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.record import index, run
 from bench.run import summary
-from benchmarks.long_campaign import LEFT, simulate
+from tools.benchmarks.long_campaign import LEFT, simulate
 
 if TYPE_CHECKING:
     import pytest

@@ -9,7 +9,7 @@ import pytest
 
 from bench import __main__ as entry
 from bench.errors import BenchError, HostError, LaunchError, PlanChangedError, ProvisionError
-from bench.exits import Exit, exit_of
+from bench.system.exits import Exit, exit_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable

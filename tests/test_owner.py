@@ -7,7 +7,7 @@ import sys
 
 ORPHAN_BEFORE_IT_ASKS = """
 import os, sys, time
-from bench.owner import end_with_owner
+from bench.system.owner import end_with_owner
 ask = end_with_owner()
 owner = os.getpid()
 if os.fork():
@@ -28,7 +28,7 @@ def test_a_child_whose_owner_died_before_it_could_ask_ends_at_once() -> None:
 
 
 def test_a_child_of_a_living_owner_goes_on() -> None:
-    script = "import subprocess, sys; from bench.owner import end_with_owner; "
+    script = "import subprocess, sys; from bench.system.owner import end_with_owner; "
     script += "subprocess.run(['echo', 'alive'], preexec_fn=end_with_owner(), check=True)"
     done = subprocess.run([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, timeout=30, check=True)
     assert done.stdout == "alive\n"

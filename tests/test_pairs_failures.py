@@ -18,16 +18,16 @@ import pytest
 from fake_campaign import make_cell
 
 from bench.errors import LaunchError
-from bench.pair import pair as module
-from bench.pair.argv import secondary_argv
-from bench.pair.features import probe_features
-from bench.pair.pair import open_pair
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
+from bench.vm import pair as module
+from bench.vm.argv import secondary_argv
+from bench.vm.features import probe_features
+from bench.vm.pair import open_pair
 
 if TYPE_CHECKING:
-    from bench.pair.spec import PairSpec
+    from bench.vm.spec import PairSpec
 
 pytestmark = pytest.mark.pair
 

@@ -9,7 +9,7 @@ from bench.format import phases
 from bench.format.phases import MARKERS, ORDER, PARTS, PHASES, SideName
 from bench.format.table import CHECKPOINTS
 from bench.measure.parts import EVENTS
-from bench.pair.features import MODERN, known_events
+from bench.vm.features import MODERN, known_events
 
 DATA = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
 BOUNDS = {kind.event for marker in MARKERS for kind in marker.kinds}

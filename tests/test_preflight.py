@@ -11,10 +11,10 @@ from fake_campaign import make_cell
 
 from bench.config.model import Cache, CacheLevel, Cpu
 from bench.errors import HostError
-from bench.pair.features import Features
-from bench.pair.preflight import machine_key, preflight, warnings_of
 from bench.provision.guest import Guest
 from bench.provision.qemu import Binary
+from bench.vm.features import Features
+from bench.vm.preflight import machine_key, preflight, warnings_of
 
 GUEST = Guest(Path("/k"), Path("/i"), "1" * 64, "2" * 64, "9.9", ())
 FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=False, trace_events=frozenset())

@@ -13,11 +13,11 @@ from fake_campaign import FakeBinary, FakeGuest, make_cell, make_settings
 from bench.config.model import Link, Trace
 from bench.errors import HostError
 from bench.format.phases import NEEDED
-from bench.pair.features import Features
 from bench.plan.estimate import crowding
 from bench.provision.kvm import Verdict
 from bench.run import prepare as module
 from bench.run.prepare import prepare
+from bench.vm.features import Features
 
 FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=True, trace_events=frozenset(NEEDED))
 

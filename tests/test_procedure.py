@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 
 from bench.config.model import Cell, Checkpoint, Link
-from bench.pair.features import MODERN, Features
-from bench.pair.procedure import NO_TIMER_MS, checkpoint_delay_ms, colo_steps, poke, steps, trace_steps
-from bench.pair.spec import planned_spec
+from bench.vm.features import MODERN, Features
+from bench.vm.procedure import NO_TIMER_MS, checkpoint_delay_ms, colo_steps, poke, steps, trace_steps
+from bench.vm.spec import planned_spec
 from bench.workload.idle import Idle
 
 

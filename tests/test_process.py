@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import BenchError, GuestError, LaunchError, TeardownError
-from bench.pair.process import Process, launch, stop_all, unless_any_exited
+from bench.host.process import Process, launch, stop_all, unless_any_exited
 
 
 def alive(pid: int) -> bool:
@@ -184,7 +184,7 @@ def test_sigkill_of_the_owner_takes_its_children_along(tmp_path: Path) -> None:
     script = f"""
 import asyncio
 from pathlib import Path
-from bench.pair.process import launch
+from bench.host.process import launch
 async def main():
     async with launch("side", ("sleep", "60"), folder=Path({str(tmp_path)!r})) as process:
         print(process.pid, flush=True)

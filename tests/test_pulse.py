@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.host.vitals import State, read_state
 from bench.measure.pulse import BEAT_S, Gap, Pulse
-from bench.pair.vitals import State, read_state
 
 
 class Clock:

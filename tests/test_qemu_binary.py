@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ProvisionError
-from bench.family import marked
-from bench.owner import this_process
 from bench.provision import qemu
 from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.qemu import Binary, find_qemu, installed_qemu
 from bench.provision.real import real_program
+from bench.system.family import marked
+from bench.system.owner import this_process
 
 VERSION = "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1)"
 

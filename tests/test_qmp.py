@@ -12,7 +12,7 @@ import pytest
 from fake_qmp import SILENCE, event, fake_qmp, send
 
 from bench.errors import QmpError, StoreError
-from bench.pair.qmp import Event, QmpLog, connect
+from bench.vm.qmp import Event, QmpLog, connect
 
 
 def read_log(path: Path) -> list[dict[str, Any]]:

@@ -9,15 +9,15 @@ import pytest
 
 from bench.config.model import Cache, CacheLevel, Cell, Cpu, Pinning, Tune
 from bench.errors import QmpError
-from bench.pair.features import MODERN
-from bench.pair.readback import (
+from bench.vm.features import MODERN
+from bench.vm.readback import (
     colo_mismatches,
     confinement_mismatches,
     delay_mismatch,
     machine_mismatches,
     read_properties,
 )
-from bench.pair.spec import planned_spec
+from bench.vm.spec import planned_spec
 from bench.workload.idle import Idle
 
 CELL = Cell(mem="1G", smp=2, accel="tcg", workload=Idle())

@@ -12,13 +12,13 @@ from fake_campaign import make_cell
 
 from bench.config.model import Cpu
 from bench.errors import BenchError, HostError, LaunchError, QmpError
-from bench.pair.features import Features, probe_features
-from bench.pair.pair import refused
-from bench.pair.preflight import preflight
-from bench.pair.process import launch
-from bench.pair.qmp import connect
+from bench.host.process import launch
 from bench.provision.guest import build_guest
 from bench.provision.qemu import Binary, find_qemu
+from bench.vm.features import Features, probe_features
+from bench.vm.pair import refused
+from bench.vm.preflight import preflight
+from bench.vm.qmp import connect
 
 pytestmark = pytest.mark.provisioned
 

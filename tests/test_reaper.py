@@ -11,18 +11,18 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 from test_family import DAEMON, alive, gone, wait_for
 
-from bench.exits import Exit
-from bench.owner import SCRATCH, scratch_folder, this_process
 from bench.run.campaign import run_campaign
 from bench.run.folder import locked
 from bench.run.reaper import left_in_runs, reap
+from bench.system.exits import Exit
+from bench.system.owner import SCRATCH, scratch_folder, this_process
 
 RUN = "0123456789ab"
 OWNER = """
 import asyncio, sys
 from pathlib import Path
-from bench.owner import scratch_folder
-from bench.pair.process import launch
+from bench.system.owner import scratch_folder
+from bench.host.process import launch
 async def main():
     with scratch_folder("probe") as scratch:
         async with launch("side", (sys.executable, "-c", {daemon!r}), folder=Path({folder!r})):

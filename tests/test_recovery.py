@@ -18,7 +18,6 @@ from analysis.stored.load import load_campaign
 from bench.compress import compress, compressible
 from bench.compress import main as compress_main
 from bench.config.model import Checkpoint
-from bench.exits import Exit
 from bench.measure.journal import Journal
 from bench.measure.transfer import Sample
 from bench.plan.plan import make_plan, plan_json
@@ -26,9 +25,10 @@ from bench.record.ledger import Ledger
 from bench.record.table import read_checkpoints
 from bench.recover import main
 from bench.run.campaign import run_campaign
-from bench.run.evidence import gather
 from bench.run.folder import locked
 from bench.run.recovery import RECOVERED
+from bench.scenario.evidence import gather
+from bench.system.exits import Exit
 
 CELL = make_cell("1G", checkpoint=Checkpoint(count=1, warmup=1))
 PLAN = make_plan("c", (CELL,), repeats=2, seed=1, qemu=QEMU, guest=GUEST)

@@ -10,10 +10,10 @@ import pytest
 from fake_campaign import make_cell
 
 from bench.config.factors import identity
-from bench.pair.spec import planned_spec
 from bench.plan.estimate import estimate, secondary_bytes
-from bench.run.evidence import gather_undisturbed
+from bench.scenario.evidence import gather_undisturbed
 from bench.scenario.registry import SCENARIOS, scenario_of
+from bench.vm.spec import planned_spec
 from bench.workload.http import Http
 
 NATIVE = make_cell("1G", 2, scenario="native", workload=Http())

@@ -15,17 +15,17 @@ from fake_traces import DATA
 
 from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError
 from bench.host.host import Here
+from bench.host.netns import entering
 from bench.measure.clock import ClockWatch
 from bench.measure.pulse import Gap, Pulse
-from bench.pair.host import entering
-from bench.pair.preflight import machine_key
 from bench.plan.plan import PlannedRun
 from bench.run import session
-from bench.run.progress import STAGES, Assets, Progress, phase_of
 from bench.run.session import measure_run
 from bench.scenario import client
 from bench.scenario.base import Stages, screen_text
 from bench.scenario.client import is_answer, workload_figures
+from bench.scenario.progress import STAGES, Assets, Progress, phase_of
+from bench.vm.preflight import machine_key
 
 RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.measure.snapshot import Snapshot, drift, quota_drift, take_snapshot
+from bench.host.snapshot import Snapshot, drift, quota_drift, take_snapshot
 
 CPU = "sys/devices/system/cpu"
 TREE = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from benchmarks.soak import FIGURES, Sample, grown, summarise, table
+from tools.benchmarks.soak import FIGURES, Sample, grown, summarise, table
 
 
 def sample(run: int, **figures: int) -> Sample:

@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ProvisionError
-from bench.places import PATCHES
 from bench.provision import archive, mirror, packages, source
 from bench.provision.archive import Offer
 from bench.provision.qemu import built_name, find_qemu
 from bench.provision.source import build_name, find_built, installed_built, knows
+from bench.system.places import PATCHES
 
 HELP = """
   --prefix=PREFIX          install in PREFIX [/usr/local]

@@ -14,7 +14,7 @@ from bench.config.load import load_grid
 from bench.config.sources import make_loader
 from bench.config.sweep import compose
 from bench.errors import ConfigError
-from bench.exits import Exit, exit_of
+from bench.system.exits import Exit, exit_of
 
 GLOBAL = "# @package _global_\n"
 Refused = Callable[..., ConfigError]

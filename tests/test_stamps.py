@@ -15,12 +15,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from bench.errors import BenchError
-from bench.pair.features import probe_features
-from bench.pair.process import launch
-from bench.pair.qmp import connect
+from bench.host.process import launch
 from bench.provision import qemu
 from bench.provision.packages import PROVISIONED_SUITE, fetch_tree, wanted_qemu
 from bench.provision.stamps import VARIABLE, foreign_modules, masking_folder
+from bench.vm.features import probe_features
+from bench.vm.qmp import connect
 
 if TYPE_CHECKING:
     from bench.provision.qemu import Binary

@@ -72,8 +72,8 @@ _SHOWS = """
 import sys
 from rich.text import Text
 from bench.run.display import LiveDisplay, Status, make_display
-from bench.run.progress import Progress
-from bench.streams import make_console, outlive_readers
+from bench.scenario.progress import Progress
+from bench.system.streams import make_console, outlive_readers
 from types import SimpleNamespace
 outlive_readers()
 console = make_console()

@@ -17,8 +17,8 @@ from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 from bench import restore
 from bench.config.model import Pinning, Tune
 from bench.errors import GuestError, HostError, StoreError
-from bench.exits import Exit
 from bench.run.campaign import run_campaign
+from bench.system.exits import Exit
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import OFF, Change, Machine, changes, require_cpus, swap_argv
 from bench.tune.tuner import Tuner, undo_leftovers

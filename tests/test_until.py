@@ -15,10 +15,10 @@ from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.config.questions import questions
 from bench.errors import GuestError, PlanChangedError, StoreError
-from bench.exits import Exit
 from bench.record.ledger import Entry
 from bench.run.campaign import run_campaign
 from bench.run.until import Question, Spent, Until, measuring_s, questions_of
+from bench.system.exits import Exit
 
 CELLS = (make_cell("256M"), make_cell("512M"))
 

@@ -11,10 +11,10 @@ from fixtures import fake_campaign as stored
 
 from bench.config.hypotheses import settle
 from bench.config.questions import questions
-from bench.exits import Exit
 from bench.plan.plan import declared
 from bench.run.campaign import run_campaign
-from bench.run.progress import RunOutcome
+from bench.scenario.progress import RunOutcome
+from bench.system.exits import Exit
 from bench.workload.dirty import Dirty
 
 FIXED, GROWING = Dirty(working_set=32 << 20, rate=400), Dirty(working_set=64 << 20, scaling="mem", rate=400)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.pair.vitals import State, kernel_lines, oom_counters, oom_proof, parse_oom_kill, parse_state, read_state
+from bench.host.vitals import State, kernel_lines, oom_counters, oom_proof, parse_oom_kill, parse_state, read_state
 
 KMSG = (
     "6,1,100,-;Linux version 6.12\n"

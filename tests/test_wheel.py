@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from bench.places import PACKAGES
+from bench.system.places import PACKAGES
 
 LIMITS_S = 900
 _PIN = r"^([\w.-]+)(?:\[.*\])?==(\S+)"

@@ -1,1 +1,1 @@
-"""Programs for those who work on the project: faults that are injected, what the harness costs, the house drawn."""
+"""Programs for those who work on the project: faults that are injected, and what the harness itself costs."""

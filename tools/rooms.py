@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "architecture.md"
 
-_COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "recover", "restore")
+_COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "recover", "restore", "spelling")
 FACES = frozenset((*(f"bench.{name}" for name in _COMMANDS), "analysis.__main__"))
 """What people call, beside the ``__main__`` of a room: it may use every room, and none uses it."""
 
 ORDER = (
     ("format",),
     ("bench.failures", "bench.errors", "bench.system"),
-    ("bench.workload", "bench.config"),
+    ("bench.workload", "bench.guest", "bench.config"),
     ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
     ("bench.vm", "bench.measure", "bench.record"),
     ("bench.scenario", "bench.run"),

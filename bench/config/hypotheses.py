@@ -8,10 +8,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.config.factors import factor_levels, levels_left_out
 from bench.config.forms import written_as
-from bench.config.frozen import Frozen
 from bench.errors import ConfigError
 from bench.format.outcomes import OUTCOMES
-from bench.units import parse_size, refuse_bool
+from bench.system.frozen import Frozen
+from bench.system.units import parse_size, refuse_bool
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -12,13 +12,13 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from bench.config.explain import explain_composition, explain_values
 from bench.config.forms import written_as
-from bench.config.frozen import Frozen
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell, Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
 from bench.config.sources import where
 from bench.errors import ConfigError
-from bench.places import results_folder
+from bench.system.frozen import Frozen
+from bench.system.places import results_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

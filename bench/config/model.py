@@ -9,10 +9,10 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from bench.config.forms import written_as
-from bench.config.frozen import LATER, Frozen
 from bench.format.phases import BEAT
 from bench.guest.protocol import BARE_WORKLOADS, Kind
-from bench.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
+from bench.system.frozen import LATER, Frozen
+from bench.system.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
 Size = Annotated[int, BeforeValidator(parse_size)]

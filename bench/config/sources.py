@@ -19,7 +19,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import ConfigError
-from bench.places import CONF, OWN_CONF
+from bench.system.places import CONF, OWN_CONF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

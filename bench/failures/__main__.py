@@ -2,8 +2,8 @@
 
 import sys
 
-from bench.exits import MEANINGS
 from bench.failures.document import document
+from bench.system.exits import MEANINGS
 
 if __name__ == "__main__":
     sys.stdout.write(document(MEANINGS.items()))

@@ -7,12 +7,9 @@ booted, ``started`` when the workload of a ``start`` line runs, ``report`` with 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from bench.documents import parse_json
-
-if TYPE_CHECKING:
-    from bench.config.model import Cell
+from bench.system.documents import parse_json
 
 Kind = Literal["linux", "bare"]
 
@@ -49,13 +46,17 @@ def has_stopped(line: str) -> bool:
     return any(words in line for words in _FATAL)
 
 
-def start_line(cell: Cell) -> str:
-    """Return the line that starts a cell's workload; empty where the guest has nothing to start.
+def start_line(guest: Kind, command: str, interval_s: float) -> str:
+    """Return the line that starts a workload; empty where the guest has nothing to start.
 
     The bare guest always has: it watches itself, with some :data:`_BEATS` beats between two checkpoints.
+
+    Args:
+        guest: which guest.
+        command: what the workload says to it.
+        interval_s: between two checkpoints.
     """
-    line = cell.workload.guest_command(cell.mem)
-    if cell.guest == "linux":
-        return line
-    beat_ms = round(cell.checkpoint.interval * 1000 / _BEATS)
-    return f"{line or 'start idle'} beat={min(max(beat_ms, _SHORTEST_BEAT_MS), _LONGEST_BEAT_MS)}"
+    if guest == "linux":
+        return command
+    beat_ms = round(interval_s * 1000 / _BEATS)
+    return f"{command or 'start idle'} beat={min(max(beat_ms, _SHORTEST_BEAT_MS), _LONGEST_BEAT_MS)}"

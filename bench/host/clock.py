@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.units import is_amount
+from bench.system.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -15,12 +15,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
-from bench.files import write_atomic
 from bench.host.clock import SAME_CLOCK
-from bench.measure.snapshot import take_snapshot
-from bench.pair.host import run
-from bench.pair.process import STOP_S, launch
-from bench.sockets import unix_connect
+from bench.host.netns import run
+from bench.host.process import STOP_S, launch
+from bench.host.snapshot import take_snapshot
+from bench.system.files import write_atomic
+from bench.system.sockets import unix_connect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.host.clock import Offset
-    from bench.measure.snapshot import Snapshot
-    from bench.pair.process import Process
+    from bench.host.process import Process
+    from bench.host.snapshot import Snapshot
 
 Argv = tuple[str, ...]
 
@@ -59,7 +59,7 @@ class Host(Protocol):
         qemu: bool = True,
         cpus: frozenset[int] = frozenset(),
     ) -> AbstractAsyncContextManager[Process]:
-        """Start a process that is gone when the block ends; see :func:`bench.pair.process.launch`."""
+        """Start a process that is gone when the block ends; see :func:`bench.host.process.launch`."""
 
     async def run(
         self,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bench.host.clock import Clocks
 from bench.host.host import Here
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, SIDES, Link, planned_addresses
-from bench.pair.host import INTERFACE, entering, join, namespace, require_netns_privilege, shape
+from bench.host.netns import INTERFACE, entering, join, namespace, require_netns_privilege, shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from bench.config import model
     from bench.host.host import Host
-    from bench.pair.process import Process
+    from bench.host.process import Process
 
 
 @dataclass(frozen=True)

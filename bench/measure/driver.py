@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ColoError, HostError, MeasureError
 from bench.measure.transfer import Sample, parse_ss
-from bench.pair.procedure import poke
+from bench.vm.procedure import poke
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from bench.config.model import Cell
-    from bench.pair.pair import Pair
-    from bench.pair.qmp import Event
+    from bench.vm.pair import Pair
+    from bench.vm.qmp import Event
 
     OnCheckpoint = Callable[[int, int, float], None]
     OnSample = Callable[[Sample], None]

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, Self
 from bench.host.clock import Clocks, read_clocks
 from bench.measure.pulse import Gap
 from bench.measure.transfer import Sample
-from bench.units import is_amount, is_count
+from bench.system.units import is_amount, is_count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from bench.units import is_amount
+from bench.system.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,7 +19,7 @@ _LARGEST_BYTES = 1 << 62
 
 
 def is_qmp_entry(entry: Mapping[str, Any]) -> bool:
-    """Return whether an object is a command or an event as :mod:`bench.pair.qmp` writes it into ``qmp.jsonl``."""
+    """Return whether an object is a command or an event as :mod:`bench.vm.qmp` writes it into ``qmp.jsonl``."""
     if not is_amount(entry.get("t"), _LATEST_S) or not isinstance(entry.get("side"), str):
         return False
     return _is_event(entry) if "event" in entry else _is_command(entry)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
-    from bench.pair.vitals import State
+    from bench.host.vitals import State
 
 BEAT_S = 0.05
 """How often the harness looks: each look costs it some 0.1 ms."""

@@ -25,7 +25,7 @@ import numpy as np
 
 from bench.errors import StoreError
 from bench.format.phases import BEAT, DEVICES, EVENTS, Kind
-from bench.logs import open_log
+from bench.system.logs import open_log
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
 from bench.host.virtual import this_kvm
-from bench.units import size_text
+from bench.system.units import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

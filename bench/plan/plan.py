@@ -13,11 +13,11 @@ from pydantic import BaseModel, Field, ValidationError, model_validator
 from bench.config.factors import identity, levels_left_out
 from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
 from bench.config.model import Cell  # noqa: TC001
-from bench.documents import parse_json
 from bench.errors import ConfigError, StoreError
 from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.guest.loading import KERNEL_ARGUMENTS
 from bench.plan.label import labels
+from bench.system.documents import parse_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

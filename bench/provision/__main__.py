@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
-from bench.exits import Exit, last_door, listening
 from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.bare import build_bare
 from bench.provision.cache import cache_folder, file_sha256
@@ -19,7 +18,8 @@ from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.provision.source import build
-from bench.streams import make_console
+from bench.system.exits import Exit, last_door, listening
+from bench.system.streams import make_console
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

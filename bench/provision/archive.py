@@ -12,11 +12,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bench.errors import ProvisionError
-from bench.files import write_atomic
-from bench.owner import scratch_folder
 from bench.provision import commands
 from bench.provision.cache import cache_folder, locked, read_manifest
 from bench.provision.mirror import apt_options, archive_keyring, fetch_error, mirror, require_tools
+from bench.system.files import write_atomic
+from bench.system.owner import scratch_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

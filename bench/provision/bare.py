@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import bench.guest
 from bench.errors import ProvisionError
-from bench.files import write_atomic
 from bench.provision import compiler
 from bench.provision.cache import cache_folder, file_sha256, locked, making
 from bench.provision.guest import Guest
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -11,11 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.environment import measured
 from bench.errors import GuestError, LaunchError
-from bench.family import end_family
 from bench.guest.protocol import has_stopped, parse_line
-from bench.owner import end_with_owner, mark
+from bench.system.environment import measured
+from bench.system.family import end_family
+from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
-from bench.files import passing_folder
+from bench.system.files import passing_folder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.environment import helping
 from bench.errors import ProvisionError
-from bench.family import end_family
-from bench.owner import end_with_owner, mark
+from bench.system.environment import helping
+from bench.system.family import end_family
+from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 import bench.guest
 from bench.errors import ProvisionError
-from bench.files import write_atomic
 from bench.guest.loading import loading
 from bench.provision import compiler
 from bench.provision.cache import (
@@ -28,6 +27,7 @@ from bench.provision.cache import (
 from bench.provision.initramfs import pack
 from bench.provision.modules import canonical, decompress, depends, load_order, module_files
 from bench.provision.packages import GUEST, Tree, fetch_tree, installed_tree
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

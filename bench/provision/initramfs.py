@@ -6,9 +6,9 @@ import os
 import subprocess
 from typing import TYPE_CHECKING
 
-from bench.environment import helping
 from bench.errors import ProvisionError
-from bench.owner import end_with_owner, mark
+from bench.system.environment import helping
+from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -9,12 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.documents import parse_json
 from bench.errors import BenchError, LaunchError
-from bench.files import write_atomic
 from bench.provision.boot import boot_argv, booted
 from bench.provision.cache import cache_folder, text_sha256
-from bench.units import is_amount
+from bench.system.documents import parse_json
+from bench.system.files import write_atomic
+from bench.system.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.files import write_atomic
 from bench.provision import compiler
 from bench.provision.cache import cache_folder, file_sha256, locked, making, text_sha256
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable

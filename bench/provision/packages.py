@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.files import write_atomic
 from bench.provision import commands
 from bench.provision.cache import (
     cache_folder,
@@ -25,6 +24,7 @@ from bench.provision.cache import (
     text_sha256,
 )
 from bench.provision.mirror import apt_options, archive_keyring, fetch_error, mirror, require_tools
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

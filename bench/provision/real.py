@@ -12,11 +12,11 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
-from bench.environment import measured
 from bench.errors import ProvisionError
-from bench.family import end_family, marked
-from bench.owner import end_with_owner, mark
-from bench.sockets import socket_folder, unix_connect
+from bench.system.environment import measured
+from bench.system.family import end_family, marked
+from bench.system.owner import end_with_owner, mark
+from bench.system.sockets import socket_folder, unix_connect
 
 _ARGUMENTS = ("-machine", "none", "-nodefaults", "-display", "none", "-qmp", "unix:qmp.sock,server=on,wait=off")
 _DEADLINE_S = 20.0

@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.files import write_atomic
-from bench.places import PATCHES
 from bench.provision import commands
 from bench.provision.archive import Offer, choose, fetch_source, find_offer, known_offers
 from bench.provision.cache import cache_folder, file_sha256, locked, making, read_manifest, text_sha256
 from bench.provision.packages import Tree, Wanted, fetch_tree, installed_tree
+from bench.system.files import write_atomic
+from bench.system.places import PATCHES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.documents import parse_json
 from bench.errors import StoreError
-from bench.files import write_atomic
 from bench.record.ledger import read_entries
 from bench.record.run import quality_ok
 from bench.record.table import read_checkpoints
+from bench.system.documents import parse_json
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

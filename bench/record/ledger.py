@@ -8,11 +8,11 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from bench.documents import lines_of, parse_json
 from bench.errors import StoreError
-from bench.files import append_lines, told
 from bench.format.version import SCHEMA_VERSION, upgrade_document
-from bench.units import is_amount
+from bench.system.documents import lines_of, parse_json
+from bench.system.files import append_lines, told
+from bench.system.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

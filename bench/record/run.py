@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from bench.documents import parse_json
 from bench.format.version import SCHEMA_VERSION, upgrade_document
+from bench.system.documents import parse_json
 
 if TYPE_CHECKING:
     from pathlib import Path

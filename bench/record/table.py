@@ -10,11 +10,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from bench.errors import StoreError
-from bench.files import write_atomic
 from bench.format.phases import PARTS
 from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
 from bench.measure.beats import Seen
+from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -5,19 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.beforehand import checks as beforehand
-from bench.beforehand import require
 from bench.config.factors import identity
-from bench.exits import Exit, bug_report, tell
-from bench.limits import MACHINE, available_memory
+from bench.host.limits import MACHINE, available_memory
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
-from bench.plan.dryrun import dry_run
 from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
 from bench.plan.plan import QemuBuild, digest, guest_build, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import write_index
 from bench.record.ledger import Ledger
+from bench.run.beforehand import checks as beforehand
+from bench.run.beforehand import require
+from bench.run.dryrun import dry_run
 from bench.run.folder import agree_on_plan, keep_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.preview import preview
@@ -26,7 +25,8 @@ from bench.run.report import verdicts_so_far, write_report
 from bench.run.summary import summarise, summary_table
 from bench.run.until import Until
 from bench.scenario.registry import scenario_of
-from bench.streams import make_console
+from bench.system.exits import Exit, bug_report, tell
+from bench.system.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
@@ -36,13 +36,13 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from bench.beforehand import Check
     from bench.config.load import Settings
     from bench.config.model import Cell
     from bench.plan.plan import Plan
+    from bench.run.beforehand import Check
     from bench.run.loop import Measure
     from bench.run.prepare import Prepared
-    from bench.run.progress import Assets
+    from bench.scenario.progress import Assets
 
 _HYPOTHESES_CHANGED = (
     "the hypotheses are not those that this campaign was started with, which stand; "

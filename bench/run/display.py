@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.plan.plan import Plan, PlannedRun
-    from bench.run.progress import Progress
+    from bench.scenario.progress import Progress
 
 _REFRESHES_PER_SECOND = 2  # more would be load on the machine that is being measured
 

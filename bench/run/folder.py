@@ -10,10 +10,10 @@ from itertools import count
 from typing import TYPE_CHECKING
 
 from bench.errors import ConfigError, StoreError
-from bench.files import NO_LOCKS, store_error, told, write_atomic
 from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
 from bench.provision.cache import cache_folder, text_sha256
+from bench.system.files import NO_LOCKS, store_error, told, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -11,9 +11,6 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
 from bench.errors import BenchError, StoreError
-from bench.exits import Exit
-from bench.files import store_error
-from bench.interrupt import SIGNALS
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
 from bench.plan.lengthen import looked, with_blocks
@@ -25,11 +22,14 @@ from bench.record.run import is_recorded, quality_failures, read_record
 from bench.record.table import has_whole_tables
 from bench.run.display import make_display
 from bench.run.folder import aside, fresh_run_folder, keep_plan, set_aside
-from bench.run.progress import phase_of
 from bench.run.until import Spent, measuring_s
 from bench.run.witness import last_words, logs_left, phase_reached
+from bench.scenario.progress import phase_of
+from bench.system.exits import Exit
+from bench.system.files import store_error
+from bench.system.interrupt import SIGNALS
+from bench.system.units import is_count
 from bench.tune.tuner import Tuner
-from bench.units import is_count
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Sequence
@@ -44,8 +44,8 @@ if TYPE_CHECKING:
     from bench.record.ledger import Entry, Ledger
     from bench.run.display import Display
     from bench.run.prepare import Prepared
-    from bench.run.progress import Assets, Progress, RunOutcome
     from bench.run.until import Until
+    from bench.scenario.progress import Assets, Progress, RunOutcome
 
 _MOST_EVIDENCE = 20
 _LONGEST_EVIDENCE = 500

@@ -8,10 +8,6 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.errors import HostError
 from bench.host.topology import open_topology
-from bench.owner import scratch_folder
-from bench.pair.features import known_events, probe_features
-from bench.pair.preflight import machine_key, preflight
-from bench.pair.spec import Second
 from bench.plan.plan import hypotheses_sha256
 from bench.provision.bare import build_bare
 from bench.provision.guest import build_guest
@@ -19,8 +15,12 @@ from bench.provision.kvm import cached_kvm, probe_kvm
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.run.probe import pair_text, probe_colo
-from bench.run.progress import Assets
+from bench.scenario.progress import Assets
 from bench.scenario.registry import scenario_of
+from bench.system.owner import scratch_folder
+from bench.vm.features import known_events, probe_features
+from bench.vm.preflight import machine_key, preflight
+from bench.vm.spec import Second
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Mapping, Sequence

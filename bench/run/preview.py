@@ -8,12 +8,12 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bench.environment import helping
-from bench.measure.snapshot import take_snapshot
-from bench.owner import end_with_owner, mark
-from bench.places import PACKAGES, same_modules
+from bench.host.snapshot import take_snapshot
 from bench.plan.estimate import duration_text
 from bench.plan.plan import declared
+from bench.system.environment import helping
+from bench.system.owner import end_with_owner, mark
+from bench.system.places import PACKAGES, same_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,27 +12,27 @@ from typing import TYPE_CHECKING
 
 from bench.config.model import Cell, Checkpoint, Deadlines
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
-from bench.files import write_atomic
 from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
 from bench.measure.parts import EVENTS
 from bench.measure.trace import read_trace
-from bench.pair.features import probe_features
-from bench.pair.pair import Pair, open_pair
-from bench.pair.procedure import boot_steps, poke, trace_steps
-from bench.pair.scratch import probe_folder
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
+from bench.system.files import write_atomic
+from bench.vm.features import probe_features
+from bench.vm.pair import Pair, open_pair
+from bench.vm.procedure import boot_steps, poke, trace_steps
+from bench.vm.scratch import probe_folder
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from bench.pair.spec import Second
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
+    from bench.vm.spec import Second
 
 _CHECKPOINTS = 2
 _HUNG_S = 10.0

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.family import end
-from bench.owner import SCRATCH, is_gone, parse_owner, temporary_places
-from bench.pair.argv import COLO
 from bench.run.folder import locked
+from bench.system.family import end
+from bench.system.owner import SCRATCH, is_gone, parse_owner, temporary_places
+from bench.vm.argv import COLO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

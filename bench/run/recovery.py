@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.model import Cell, Checkpoint
 from bench.errors import BenchError, StoreError
-from bench.files import write_atomic
 from bench.format.steps import MEANT_OTHERWISE
 from bench.format.version import SCHEMA_VERSION
-from bench.logs import log_exists
 from bench.measure.journal import NAME as JOURNAL
 from bench.measure.journal import Kept, read_entries
 from bench.plan.plan import parse_plan
 from bench.record.ledger import Entry, parse_entry
 from bench.record.run import read_record
 from bench.record.table import checkpoint_table, is_older, read_checkpoints
-from bench.run.evidence import Evidence, gather, read_json_lines
+from bench.scenario.evidence import Evidence, gather, read_json_lines
+from bench.system.files import write_atomic
+from bench.system.logs import log_exists
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:

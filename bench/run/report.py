@@ -10,13 +10,13 @@ import subprocess
 import sys
 from typing import TYPE_CHECKING, Any
 
-from bench.environment import helping
 from bench.errors import StoreError
-from bench.exits import Exit
-from bench.family import end_family, signal_child
-from bench.owner import end_with_owner, mark
-from bench.pair.ending import how_ended
-from bench.places import PACKAGES, same_modules
+from bench.host.ending import how_ended
+from bench.system.environment import helping
+from bench.system.exits import Exit
+from bench.system.family import end_family, signal_child
+from bench.system.owner import end_with_owner, mark
+from bench.system.places import PACKAGES, same_modules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

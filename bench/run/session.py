@@ -11,20 +11,20 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
-from bench.developer_log import logging_into
 from bench.errors import BenchError, StoreError
-from bench.files import require_room, write_atomic
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
+from bench.host.limits import read_limits, throttled_s
+from bench.host.snapshot import drift, quota_drift
 from bench.host.virtual import this_kvm
-from bench.limits import read_limits, throttled_s
 from bench.measure.bound import transport_bound
-from bench.measure.snapshot import drift, quota_drift
-from bench.pair.pair import open_pair
 from bench.provision.cache import file_sha256
-from bench.run.progress import Assets, Progress, RunOutcome
 from bench.scenario.base import Notes, Running, Stages
+from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.scenario.registry import scenario_of
+from bench.system.developer_log import logging_into
+from bench.system.files import require_room, write_atomic
+from bench.vm.pair import open_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import Phase, printable
-from bench.logs import packed_path, read_log
 from bench.measure.log_lines import is_qmp_entry
-from bench.run.evidence import read_json_lines
+from bench.scenario.evidence import read_json_lines
+from bench.system.logs import packed_path, read_log
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from bench.host.clock import Clocks
 from bench.measure.clock import ClockWatch
 from bench.measure.pulse import Pulse
-from bench.pair.procedure import boot_steps
-from bench.pair.readback import read_machines
-from bench.run.progress import Progress, phase_of
+from bench.scenario.progress import Progress, phase_of
+from bench.vm.procedure import boot_steps
+from bench.vm.readback import read_machines
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
     from bench.errors import Phase
     from bench.host.host import Host
     from bench.measure.transfer import Sample
-    from bench.pair.argv import Side
-    from bench.pair.console import Console
-    from bench.pair.pair import Pair
-    from bench.pair.procedure import Step
-    from bench.pair.spec import PairSpec
-    from bench.run.evidence import Evidence
-    from bench.run.progress import Assets
+    from bench.scenario.evidence import Evidence
+    from bench.scenario.progress import Assets
+    from bench.vm.argv import Side
+    from bench.vm.console import Console
+    from bench.vm.pair import Pair
+    from bench.vm.procedure import Step
+    from bench.vm.spec import PairSpec
 
     OnEvent = Callable[[Progress], None]
 
@@ -112,7 +112,7 @@ class Scenario(Protocol):
     async def carry_out(self, run: Running) -> None:
         """Take the machines from their start to the end of the measurement.
 
-        An end of a machine is a failure inside :meth:`bench.pair.pair.Pair.guarded`, and only there: a scenario that
+        An end of a machine is a failure inside :meth:`bench.vm.pair.Pair.guarded`, and only there: a scenario that
         ends one on purpose does so outside, and guards the others.
 
         Raises:

@@ -11,17 +11,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from bench.errors import LaunchError, WorkloadError
 from bench.guest.protocol import start_line
 from bench.host.links import Link
-from bench.places import same_modules
-from bench.run.evidence import HTTP_ERROR
-from bench.units import is_amount
+from bench.scenario.evidence import HTTP_ERROR
+from bench.system.places import same_modules
+from bench.system.units import is_amount
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine
     from pathlib import Path
 
-    from bench.pair.console import Console
-    from bench.pair.process import Process
+    from bench.host.process import Process
     from bench.scenario.base import Running
+    from bench.vm.console import Console
 
 T = TypeVar("T")
 
@@ -38,7 +38,7 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
         WorkloadError: it did not start, or did not last.
     """
     pair, cell = run.pair, run.cell
-    command = start_line(cell)
+    command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval)
     output = pair.folder / "client.jsonl"
     node = pair.topology.client
     argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.ports.forward), output)

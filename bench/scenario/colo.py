@@ -4,29 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.files import require_room
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.journal import Journal
-from bench.pair import procedure
-from bench.pair.argv import COLO
-from bench.pair.features import known_events
-from bench.pair.procedure import checkpoint_delay_ms, trace_steps
-from bench.pair.readback import read_colo
-from bench.run.evidence import Evidence, gather
-from bench.run.progress import Progress
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import unless_client_ended, workload
+from bench.scenario.evidence import Evidence, gather
+from bench.scenario.progress import Progress
+from bench.system.files import require_room
+from bench.vm import procedure
+from bench.vm.argv import COLO
+from bench.vm.features import known_events
+from bench.vm.procedure import checkpoint_delay_ms, trace_steps
+from bench.vm.readback import read_colo
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
-    from bench.pair.argv import Side
-    from bench.pair.procedure import Step
-    from bench.pair.process import Process
-    from bench.pair.spec import PairSpec
+    from bench.host.process import Process
     from bench.scenario.base import Notes, Running
+    from bench.vm.argv import Side
+    from bench.vm.procedure import Step
+    from bench.vm.spec import PairSpec
 
 
 class Colo:

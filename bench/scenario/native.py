@@ -5,24 +5,24 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
-from bench.files import require_room
 from bench.measure.journal import Journal
-from bench.pair.argv import NATIVE
-from bench.pair.procedure import boot_steps, step
-from bench.run.evidence import Evidence, gather_undisturbed
-from bench.run.progress import Progress
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import unless_client_ended, workload
+from bench.scenario.evidence import Evidence, gather_undisturbed
+from bench.scenario.progress import Progress
+from bench.system.files import require_room
+from bench.vm.argv import NATIVE
+from bench.vm.procedure import boot_steps, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
-    from bench.pair.argv import Side
-    from bench.pair.procedure import Step
-    from bench.pair.spec import PairSpec
     from bench.scenario.base import Notes, Running
+    from bench.vm.argv import Side
+    from bench.vm.procedure import Step
+    from bench.vm.spec import PairSpec
 
 
 class Native:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from bench.errors import HostError, StoreError
-from bench.files import append_line, sync_folder, write_atomic
+from bench.system.files import append_line, sync_folder, write_atomic
 from bench.tune.settings import Change, Kind
 
 if TYPE_CHECKING:

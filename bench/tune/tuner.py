@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.config.model import Tune
 from bench.errors import BenchError, HostError
-from bench.interrupt import held_back
+from bench.system.interrupt import held_back
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine, changes, require_cpus
 

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar
 
-from bench.config.frozen import Frozen
+from bench.system.frozen import Frozen
 
 
 class Workload(Frozen):

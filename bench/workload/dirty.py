@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bench.units import parse_size, refuse_bool
+from bench.system.units import parse_size, refuse_bool
 from bench.workload.base import Workload
 
 _GIB = 1 << 30

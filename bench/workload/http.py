@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bench.units import refuse_bool
+from bench.system.units import refuse_bool
 from bench.workload.base import Workload
 
 if TYPE_CHECKING:

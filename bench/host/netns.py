@@ -1,0 +1,203 @@
+"""Network namespaces joined by a virtual cable, and short commands.
+
+A namespace here has no name: it lives as long as the process that holds it, so that nothing can be left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import sys
+from contextlib import asynccontextmanager, suppress
+from ipaddress import ip_interface
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError, LaunchError
+from bench.failures.words import diagnose
+from bench.host.process import Process, launch
+from bench.system.environment import measured
+from bench.system.family import end_family, signal_child
+from bench.system.owner import end_with_owner, mark
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from bench.config import model
+    from bench.host.host import Host
+
+_COMMAND_DEADLINE_S = 60.0
+INTERFACE = "colo0"
+"""The end of the cable in each namespace."""
+
+_POLL_S = 0.01
+_TBF_LATENCY = "50ms"
+_TBF_BURST_S = 0.004
+_TBF_BURST_MIN_BYTES = 32 * 1024
+
+
+def entering(holder_pid: int) -> tuple[str, ...]:
+    """Return what enters the network namespace of a process that holds it open."""
+    return ("nsenter", f"--net=/proc/{holder_pid}/ns/net", "--")
+
+
+def require_netns_privilege() -> None:
+    """Check that namespaces can be made here.
+
+    Raises:
+        HostError: not root, or the tools are missing.
+    """
+    if os.geteuid() != 0:
+        raise HostError(
+            "host=netns needs root: it makes network namespaces and a veth pair",
+            cause="privilege-missing",
+            hint=f"run it as root (sudo {sys.executable} -m bench ...), or use host=local",
+        )
+    for tool in ("ip", "tc", "nsenter", "unshare"):
+        if shutil.which(tool) is None:
+            raise HostError(
+                f"host=netns needs `{tool}`", cause="tool-missing", hint="apt-get install iproute2 util-linux"
+            )
+
+
+async def _entered(pid: int) -> None:
+    """Wait until a process has left our network namespace."""
+    own = _netns_inode("self")
+    async with asyncio.timeout(_COMMAND_DEADLINE_S):
+        while _netns_inode(pid) in {own, None}:
+            await asyncio.sleep(_POLL_S)  # the kernel tells nobody when a process changes its namespace
+
+
+def _netns_inode(pid: int | str) -> int | None:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/ns/net").stat().st_ino
+    return None
+
+
+@asynccontextmanager
+async def namespace(side: str, folder: Path) -> AsyncIterator[Process]:
+    """Provide a process that holds a network namespace open for the length of the block.
+
+    Raises:
+        HostError: the namespace did not come up.
+    """
+    home = folder / f"{side}-netns"
+    home.mkdir(mode=0o700, exist_ok=True)
+    sleeper = ("unshare", "--net", "--", "sleep", "infinity")
+    async with launch(f"{side} namespace", sleeper, folder=home, qemu=False) as holder:
+        try:
+            await holder.unless_exited(_entered(holder.pid))
+        except (LaunchError, TimeoutError) as error:
+            hint = "it needs CAP_SYS_ADMIN, which some containers do not give to root; use host=local there"
+            words = "the network namespace did not come up"
+            raise HostError(words, cause="netns-failed", hint=hint, evidence=holder.tail()) from error
+        yield holder
+    (home / "stderr.log").unlink(missing_ok=True)
+    home.rmdir()
+
+
+async def join(hosts: Mapping[str, Host], addresses: Mapping[str, str], far_pid: int) -> None:
+    """Join two namespaces by a veth pair whose ends never exist in ours.
+
+    Args:
+        hosts: the two, by side.
+        addresses: that of each end.
+        far_pid: the process that holds the second one open.
+    """
+    near, _ = hosts.values()
+    peer = ("peer", "name", INTERFACE, "netns", str(far_pid))
+    await near.run(("ip", "link", "add", INTERFACE, "type", "veth", *peer))
+    for side, end in hosts.items():
+        await end.run(("ip", "link", "set", "lo", "up"))
+        await end.run(("ip", "addr", "add", f"{addresses[side]}/24", "dev", INTERFACE))
+        await end.run(("ip", "link", "set", INTERFACE, "up"))
+
+
+async def shape(host: Host, address: str, link: model.Link) -> None:
+    """Give the sending direction of one end, which has that address, its bandwidth, delay and loss."""
+    if link.quickack:
+        network = str(ip_interface(f"{address}/24").network)
+        route = ("ip", "route", "change", network, "dev", INTERFACE, "scope", "link", "src", address)
+        await host.run((*route, "quickack", "1"))
+    parent: tuple[str, ...] = ("root", "handle", "1:")
+    if link.delay or link.loss_percent:
+        await _netem(host, link)
+        parent = ("parent", "1:", "handle", "2:")
+    if link.bandwidth:
+        burst = max(_TBF_BURST_MIN_BYTES, round(link.bandwidth / 8 * _TBF_BURST_S))
+        rate = ("tbf", "rate", f"{link.bandwidth}bit", "burst", str(burst), "latency", _TBF_LATENCY)
+        try:
+            await host.run(("tc", "qdisc", "add", "dev", INTERFACE, *parent, *rate))
+        except HostError as error:
+            hint = "modprobe sch_tbf, or leave link.bandwidth out"
+            raise HostError(
+                "link.bandwidth was refused", cause="tbf-refused", hint=hint, evidence=error.evidence
+            ) from error
+
+
+async def _netem(host: Host, link: model.Link) -> None:
+    options: tuple[str, ...] = ()
+    options += ("delay", f"{round((link.delay or 0) * 1e6)}us") if link.delay else ()
+    options += ("loss", f"{link.loss_percent}%") if link.loss_percent else ()
+    try:
+        await host.run(("tc", "qdisc", "add", "dev", INTERFACE, "root", "handle", "1:", "netem", *options))
+    except HostError as error:
+        raise HostError(
+            "link.delay and link.loss_percent need the kernel's netem, which this kernel does not have",
+            cause="netem-missing",
+            hint="modprobe sch_netem, or install the kernel's extra modules; bandwidth and quickack work without",
+            evidence=error.evidence,
+        ) from error
+
+
+async def run(
+    argv: tuple[str, ...],
+    deadline_s: float = _COMMAND_DEADLINE_S,
+    *,
+    env: Mapping[str, str] | None = None,
+    family: bool = False,
+) -> str:
+    """Run a short command and return what it printed.
+
+    Args:
+        argv: the command.
+        deadline_s: when to give up.
+        env: variables to add.
+        family: whether to end what the command leaves behind. Looking for that takes some ms; a command that fails or
+            is late never leaves anything.
+
+    Raises:
+        HostError: it failed or did not end in time; the evidence is what it said.
+    """
+    command = " ".join(argv)
+    ours = mark(Path("/"))
+    try:
+        child = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=measured(ours, env or {}),
+            # It costs a fork of this process: what runs between two checkpoints does without.
+            preexec_fn=end_with_owner() if family else None,
+        )
+    except OSError as error:
+        raise HostError(f"`{command}` cannot be started: {error.strerror}", cause="command-failed") from error
+    try:
+        async with asyncio.timeout(deadline_s):
+            out, err = await child.communicate()
+    except TimeoutError as error:
+        raise HostError(f"`{command}` took longer than {deadline_s:g} s", cause="command-slow") from error
+    finally:
+        if child.returncode is None:
+            signal_child(child, signal.SIGKILL)
+            await child.wait()
+        if family or child.returncode:
+            end_family(ours)
+    if child.returncode:
+        said = tuple(err.decode(errors="replace").splitlines())
+        known = diagnose(said)
+        raise HostError(f"`{command}` failed", cause=known.cause if known else "command-failed", evidence=said)
+    return out.decode(errors="replace")

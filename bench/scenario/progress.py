@@ -1,0 +1,157 @@
+"""What a run needs, what it tells while it is under way, and what comes out of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING
+
+from bench.errors import Phase, ProvisionError
+from bench.plan.estimate import crowding
+from bench.vm.preflight import machine_key
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+    from bench.tune.settings import Change
+    from bench.vm.features import Features
+    from bench.vm.spec import Second
+
+
+STAGES = {
+    "launch": Phase.LAUNCH,
+    "handshake": Phase.HANDSHAKE,
+    "boot": Phase.GUEST,
+    "colo-start": Phase.COLO_START,
+    "workload": Phase.WORKLOAD,
+    "measure": Phase.MEASURE,
+    "teardown": Phase.TEARDOWN,
+    "store": Phase.STORE,
+}
+"""The stages of a run in their order, each with the phase that its failures go by."""
+
+
+def phase_of(stage: str) -> Phase:
+    """Return the phase that a failure in this stage goes by; before the first stage, that is the launch."""
+    return STAGES[stage] if stage else Phase.LAUNCH
+
+
+@dataclass(frozen=True)
+class Progress:
+    """News of the run under way.
+
+    Attributes:
+        stage: where in its life the run is.
+        done: checkpoints that have ended, warm-up included.
+        total: checkpoints wanted, warm-up included; 0 outside the measurement.
+        pause_s: the latest checkpoint's pause, by the primary's own events.
+        note: something a person wants to read, printed as it is.
+    """
+
+    stage: str
+    done: int = 0
+    total: int = 0
+    pause_s: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class RunOutcome:
+    """What a measured run left behind.
+
+    Attributes:
+        run_id: which run.
+        checkpoints: how many its table holds, without the warm-up.
+        quality_ok: whether its data passed the checks.
+        message: one line for a person.
+    """
+
+    run_id: str
+    checkpoints: int
+    quality_ok: bool
+    message: str
+
+
+@dataclass(frozen=True)
+class Assets:
+    """What a run is made with.
+
+    Attributes:
+        binary: the QEMU.
+        guest: the Linux guest; where no cell runs it, the bare one.
+        features: what that QEMU understands.
+        campaign: the campaign it belongs to.
+        nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
+        watch: the sides that get a VNC screen on loopback.
+        hypotheses_sha256: of what the campaign is to decide, as it was when this run was measured.
+        warnings: what QEMU warned of when it built a machine, by :func:`bench.vm.preflight.machine_key`.
+        tuned: the host settings that are changed while the run is measured.
+        bare: the bare guest, where a cell of the campaign runs it.
+        second: the secondary's QEMU, where it is not the primary's.
+    """
+
+    binary: Binary
+    guest: Guest
+    features: Features
+    campaign: str
+    nodelay: Path | None = None
+    watch: frozenset[str] = field(default=frozenset())
+    hypotheses_sha256: str = ""
+    warnings: Mapping[Hashable, tuple[str, ...]] = field(default_factory=dict)
+    tuned: tuple[Change, ...] = ()
+    bare: Guest | None = None
+    second: Second | None = None
+
+    def guest_of(self, cell: Cell) -> Guest:
+        """Return what a cell's pair boots.
+
+        Raises:
+            ProvisionError: the cell asks for a bare guest that was not compiled.
+        """
+        if cell.guest == "linux":
+            return self.guest
+        if self.bare is None:
+            raise ProvisionError("the bare guest was not compiled")
+        return self.bare
+
+    @property
+    def side_features(self) -> Features:
+        """Return what both sides' binaries understand, as far as trace events go."""
+        if self.second is None:
+            return self.features
+        common = self.features.trace_events & self.second.features.trace_events
+        return replace(self.features, trace_events=common)
+
+    def pair_second(self, cell: Cell) -> Second | None:
+        """Return the secondary's QEMU as this cell runs it, where it is another one.
+
+        Raises:
+            ProvisionError: as `pair_binary`.
+        """
+        return replace(self.second, binary=self._as_run(cell, self.second.binary)) if self.second else None
+
+    def remarks(self, cell: Cell) -> tuple[str, ...]:
+        """Return what a reader of this cell's runs should know of how they were made, one line each."""
+        screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
+        crowded = crowding(cell, len(os.sched_getaffinity(0)))
+        warned = (f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ()))
+        return (*warned, *screens, *filter(None, (crowded,)))
+
+    def pair_binary(self, cell: Cell) -> Binary:
+        """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.
+
+        Raises:
+            ProvisionError: the cell asks for a library that was not built.
+        """
+        return self._as_run(cell, self.binary)
+
+    def _as_run(self, cell: Cell, binary: Binary) -> Binary:
+        if cell.link.transport != "nodelay":
+            return binary
+        if self.nodelay is None:
+            raise ProvisionError("the TCP_NODELAY library was not built")
+        return binary.preloading(self.nodelay)

@@ -1,0 +1,1 @@
+"""What every room stands on: processes and their end, files, signals, exit statuses, units, JSON, the log."""

@@ -1,0 +1,290 @@
+"""One pair: hosts, images, two QEMU processes and their monitors, opened together and gone together."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import BenchError, ColoError, LaunchError, QmpError
+from bench.failures.words import diagnose
+from bench.format.version import SCHEMA_VERSION
+from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
+from bench.host.process import Process, stop_all, unless_any_exited
+from bench.host.topology import Topology, open_topology
+from bench.system.files import has_locks
+from bench.system.sockets import socket_folder
+from bench.vm.argv import COLO, Side
+from bench.vm.console import Console, open_console
+from bench.vm.explain import explained
+from bench.vm.procedure import colo_steps
+from bench.vm.qmp import Monitor, QmpLog, connect
+from bench.vm.spec import PairSpec, Ports, Second
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.host.host import Host
+    from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
+    from bench.vm.features import Features
+    from bench.vm.procedure import Step
+
+_POLL_S = 0.02
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A running pair."""
+
+    spec: PairSpec
+    binary: Binary
+    folder: Path
+    sockets: Path
+    topology: Topology
+    processes: dict[str, Process]
+    monitors: dict[str, Monitor]
+
+    def host(self, side: str) -> Host:
+        """Return where a side runs."""
+        return self.topology.nodes[side].host
+
+    def monitor(self, side: str) -> Monitor:
+        """Return a side's monitor."""
+        return self.monitors[side]
+
+    def console(self, side: str) -> AbstractAsyncContextManager[Console]:
+        """Return what opens the console of a side's guest."""
+        return open_console(self.sockets / side / "serial.sock", self.host(side))
+
+    async def guarded(self, work: Coroutine[None, None, Any], ended: frozenset[str] = frozenset()) -> Any:
+        """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
+
+        Args:
+            work: what needs the pair.
+            ended: sides whose end, on purpose, is no failure of it.
+
+        Raises:
+            BenchError: the work's own error, or the one that names what is behind it.
+        """
+        holders = self.topology.holders
+        processes = {side: process for side, process in self.processes.items() if side not in ended}
+        monitors = {side: monitor for side, monitor in self.monitors.items() if side not in ended}
+        try:
+            return await unless_any_exited((*processes.values(), *holders), work)
+        except BenchError as error:
+            for holder in holders:
+                if not holder.alive():
+                    words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
+                    raise LaunchError(words, cause="netns-lost") from error
+            named = await explained(error, processes, monitors, self.topology)
+            if named is error:
+                raise
+            raise named from error
+
+    async def carry_out(self, steps: Iterable[Step]) -> None:
+        """Execute steps in order, each under the QMP deadline.
+
+        Raises:
+            QmpError: QEMU refused a step; its own words are kept.
+        """
+        for entry in steps:
+            try:
+                reply = await self.monitors[entry.side].execute(entry.command, dict(entry.arguments) or None)
+            except QmpError as error:
+                if error.cause != "qmp-refused":
+                    raise
+                raise refused(error.message, "qmp-refused") from error
+            if entry.command == "human-monitor-command" and str(reply).strip():
+                said = f"the {entry.side} answered to {dict(entry.arguments)}: {str(reply).strip()}"
+                raise refused(said, "hmp-refused")
+
+    async def reach_colo(self, deadline_s: float) -> None:
+        """Carry out the procedure and wait until both sides are in the COLO state.
+
+        Raises:
+            ColoError: the migration failed, completed as an ordinary one, or took too long.
+        """
+        monitor = self.monitors["primary"]
+        await self.carry_out(colo_steps(self.spec))
+        give_up = time.monotonic() + deadline_s
+        while (status := (await monitor.execute("query-migrate")).get("status")) != "colo":
+            if status in ("failed", "completed", "cancelled"):
+                raise _not_colo(str(status), self)
+            if time.monotonic() > give_up:
+                raise ColoError(f"the pair did not reach COLO within {deadline_s:g} s", cause="colo-timeout")
+            await asyncio.sleep(_POLL_S)
+        while not (await monitor.execute("query-status"))["running"]:
+            if time.monotonic() > give_up:
+                raise ColoError("the primary is in COLO but its guest does not run again", cause="colo-stuck")
+            await asyncio.sleep(_POLL_S)
+
+
+def _not_colo(status: str, pair: Pair) -> ColoError:
+    evidence = tuple(line for side in SIDES for line in pair.processes[side].tail())
+    logs = tuple(process.stderr_path for process in pair.processes.values())
+    if status == "completed":
+        return ColoError(
+            "the migration ended `completed` instead of `colo`",
+            cause="colo-completed",
+            hint="this QEMU ends COLO at once, as 10.0.0-10.0.6 and 10.1.0-10.1.2 do: use qemu=provisioned",
+            evidence=evidence,
+            logs=logs,
+        )
+    cause = "migration-cancelled" if status == "cancelled" else "migration-failed"
+    return ColoError(f"the migration ended `{status}`", cause=cause, evidence=evidence, logs=logs)
+
+
+def refused(said: str, cause: str) -> QmpError:
+    """Return the error of a refused step: with the cause that QEMU's words name, else the given one."""
+    known = diagnose(said.splitlines())
+    return QmpError(" ".join(said.split()), cause=known.cause if known else cause)
+
+
+@asynccontextmanager
+async def open_pair(
+    cell: Cell,
+    binary: Binary,
+    guest: Guest,
+    features: Features,
+    folder: Path,
+    *,
+    sides: Mapping[str, Side] = COLO,
+    second: Second | None = None,
+    watch: frozenset[str] = frozenset(),
+    announce: Callable[[str], None] = lambda _: None,
+) -> AsyncIterator[Pair]:
+    """Start a pair in its folder and connect to both monitors; end it all when the block ends, however it ends.
+
+    Args:
+        cell: the configuration, with ``accel`` resolved.
+        binary: the QEMU to run (already preloading, where the link wants that).
+        guest: kernel and initramfs.
+        features: what the binary can do.
+        folder: the run's folder; gets ``primary/``, ``secondary/`` and ``qmp.jsonl``.
+        sides: the QEMUs to start, each by the name of its node.
+        second: the secondary's QEMU, where it is another one.
+        watch: sides that open a VNC screen on loopback.
+        announce: called with what is about to be started, before it is.
+
+    Raises:
+        HostError: a host cannot be provided.
+        LaunchError: a QEMU did not come up.
+        QmpError: a monitor did not answer.
+        TeardownError: a QEMU could not be ended within the deadline for that.
+    """
+    async with AsyncExitStack() as stack:
+        topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
+        sockets = stack.enter_context(socket_folder("pair"))
+        spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
+        spec = replace(spec, sockets=str(sockets), image_locks=has_locks(folder))
+        binaries = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
+        log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
+        announce(start_text(spec, binaries, folder, sides))
+        pair = Pair(spec, binary, folder, sockets, topology, {}, {})
+        for side, machine in sides.items():
+            home, host = folder / side, topology.nodes[side].host
+            host.make_folder(home)
+            host.make_folder(sockets / side)
+            stack.callback(_remove_images, host, home, machine)
+            await _create_images(host, binaries[side], spec, home, machine, sockets / side)
+            starting = _launch_side(side, machine, spec, host, binaries[side], home)
+            pair.processes[side] = await stack.enter_async_context(starting)
+        stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
+        for side in sides:
+            host, path = topology.nodes[side].host, sockets / side / "qmp.sock"
+            monitor = await pair.guarded(connect(side, path, log, cell.deadlines.launch, cell.deadlines.qmp, host))
+            pair.monitors[side] = await stack.enter_async_context(monitor)
+        yield pair
+
+
+def concrete_spec(
+    cell: Cell,
+    binary: Binary,
+    guest: Guest,
+    features: Features,
+    topology: Topology,
+    watch: frozenset[str],
+    second: Second | None = None,
+) -> PairSpec:
+    """Return the spec of a pair about to start, with ports that are free now."""
+    # Asked at once and of both hosts, which may be the same one: no port may be given twice.
+    free = (
+        port
+        for node in (topology.primary, topology.secondary)
+        for port in node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
+    )
+    candidates = dict.fromkeys(free)
+    mirror, compare, primary_in, compare_out, forward, migration, nbd = tuple(candidates)[:7]
+    return PairSpec(
+        cell=cell,
+        qemu=binary.argv,
+        kernel=str(guest.kernel),
+        initramfs=None if guest.initramfs is None else str(guest.initramfs),
+        features=features,
+        ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
+        addresses={name: node.addresses for name, node in topology.nodes.items()},
+        watch=watch,
+        second=second,
+    )
+
+
+def start_text(spec: PairSpec, binaries: Mapping[str, Binary], folder: Path, sides: Iterable[str]) -> str:
+    """Return what each start script of the procedure prints before it starts: folders, binary, addresses."""
+    ports, names = spec.ports, tuple(sides)
+    far = spec.address(SECONDARY, Link.MIGRATION)
+    joined = {
+        PRIMARY: f"address {spec.address(PRIMARY, Link.COMPARE)}, mirror {ports.mirror}, compare {ports.compare}",
+        SECONDARY: f"address {far}, migration {spec.migration_uri}, NBD {ports.nbd}",
+    }
+    lines = []
+    for side in names:
+        lines += [f"{side}: images {folder / side}, QEMU {binaries[side].path}"]
+        lines += [f"  {joined[side]}"] if len(names) > 1 else []
+    return "\n".join(lines)
+
+
+def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:
+    argv = machine.argv(spec)
+    start = {
+        "schema_version": SCHEMA_VERSION,
+        "side": side,
+        "argv": argv,
+        "env": dict(binary.env),
+        "qemu": str(binary.path),
+        "host": spec.address(side, Link.COMPARE),
+        "images": [str(home / name) for name in machine.images],
+    }
+    host.put(home / "argv.json", json.dumps(start, indent=1) + "\n")
+    stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
+    name = f"{side}'s QEMU"
+    return host.start(name, argv, home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)
+
+
+def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[..., Awaitable[None]]:
+    """Return what ends both sides at once, so that they share one deadline, when the pair's block ends."""
+
+    async def stop(_kind: object, failure: BaseException | None, _trace: object) -> None:
+        await stop_all(processes, failure, deadline_s=deadline_s)
+
+    return stop
+
+
+async def _create_images(host: Host, binary: Binary, spec: PairSpec, home: Path, machine: Side, aside: Path) -> None:
+    # qemu-img cannot be told to do without locks.
+    place = home if spec.image_locks else aside
+    for name in machine.images:
+        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(place / name), str(spec.cell.devices.disk_size))
+        await host.run(argv, env=dict(binary.env), family=True)
+        if place != home:
+            host.put(home / name, host.get(place / name))
+
+
+def _remove_images(host: Host, home: Path, machine: Side) -> None:
+    for name in machine.images:
+        host.remove(home / name)

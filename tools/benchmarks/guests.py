@@ -1,0 +1,89 @@
+"""The two guests beside each other: seconds to their ready line, seconds of a run, and how far apart runs come out."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+import tempfile
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bench.config.model import Cell, Checkpoint, Link
+from bench.plan.plan import PlannedRun
+from bench.provision.bare import build_bare
+from bench.provision.boot import boot_argv, booted
+from bench.provision.kvm import probe_kvm
+from bench.record.table import read_checkpoints
+from bench.run.session import measure_run
+from bench.scenario.progress import Assets
+from bench.workload.dirty import Dirty
+from tools.benchmarks.setting import EVENTS
+
+if TYPE_CHECKING:
+    from bench.provision.guest import Guest
+    from tools.benchmarks.setting import Setting
+
+_ROUNDS = 5
+_BOOT_DEADLINE_S = 120.0
+
+
+def benchmark(setting: Setting) -> dict[str, Any]:
+    """Return figures by guest and accelerator; the guests take turns, so that what disturbs one disturbs the other.
+
+    ``boot_s``: median seconds from QEMU's start to the ready line, alone. ``run_s``: median seconds of a whole run of
+    30 checkpoints. ``medians_spread``: range of the runs' median pauses, as a share of their middle.
+    """
+    bare = build_bare(print)
+    pairs = [(setting.guest, "tcg", 0.5), (bare, "tcg", 0.02)]
+    if probe_kvm(setting.binary, bare).ok:
+        pairs.append((bare, "kvm", 0.02))
+    boots: dict[str, list[float]] = {}
+    runs: dict[str, list[tuple[float, float]]] = {}
+    for number in range(_ROUNDS):
+        for guest, accel, interval_s in pairs:
+            name = f"{guest.kind}, {accel}"
+            boots.setdefault(name, []).append(_boot_s(setting, guest, accel))
+            runs.setdefault(name, []).append(_run(setting, guest, bare, accel, interval_s, number))
+    return {name: _figures(boots[name], runs[name]) for name in boots}
+
+
+def _figures(boots_s: list[float], runs: list[tuple[float, float]]) -> dict[str, Any]:
+    medians = [pause_s for _, pause_s in runs]
+    return {
+        "runs": len(runs),
+        "boot_s": statistics.median(boots_s),
+        "run_s": statistics.median(seconds for seconds, _ in runs),
+        "median_pause_s": statistics.median(medians),
+        "medians_spread": (max(medians) - min(medians)) / statistics.median(medians),
+    }
+
+
+def _boot_s(setting: Setting, guest: Guest, accel: str) -> float:
+    started = time.monotonic()
+    with booted(boot_argv(setting.binary, guest, accel), setting.binary.env, _BOOT_DEADLINE_S):
+        return time.monotonic() - started
+
+
+def _run(
+    setting: Setting, guest: Guest, bare: Guest, accel: str, interval_s: float, number: int
+) -> tuple[float, float]:
+    """Return the seconds of a whole run, and its median pause."""
+    cell = Cell(
+        mem=256 << 20,
+        smp=1,
+        guest=guest.kind,
+        accel=accel,
+        workload=Dirty(working_set=4 << 20, rate=300),
+        link=Link(transport="unix"),
+        checkpoint=Checkpoint(interval=interval_s, count=30, warmup=3),
+    )
+    cell = cell.model_copy(update={"trace": cell.trace.model_copy(update={"optional": EVENTS})})
+    assets = Assets(setting.binary, setting.guest, setting.features, "benchmark", bare=bare)
+    run = PlannedRun("0" * 12, "benchmark", "0" * 8, "benchmark", number, 0)
+    with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
+        started = time.monotonic()
+        asyncio.run(measure_run(run, cell, assets, Path(name), lambda _: None))
+        seconds = time.monotonic() - started
+        rows = read_checkpoints(Path(name) / "checkpoints.parquet").to_pylist()
+    return seconds, statistics.median(row["pause_s"] for row in rows if not row["warmup"])
