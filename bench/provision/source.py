@@ -138,12 +138,13 @@ def build(release: str, patches: Sequence[Path], progress: Progress) -> Built:
     source = _fetched(offer, progress)
     tree = fetch_tree(_wanted(offer), progress)
     folder = _folder(offer, source, patches, tree)
-    with locked("build", progress):
+    built = _load(folder, name, tree)
+    if built is None:
+        with locked("build", progress):
+            if not (folder / _MANIFEST).exists():
+                with making(folder) as partial:
+                    _compile(name, offer, source, patches, tree, partial, progress)
         built = _load(folder, name, tree)
-        if built is None:
-            with making(folder) as partial:
-                _compile(name, offer, source, patches, tree, partial, progress)
-            built = _load(folder, name, tree)
     if built is None:
         raise ProvisionError(f"{folder} vanished while it was made", transient=True)
     _point(name, offer, folder)
