@@ -3,9 +3,11 @@
 set -eu
 cd "$(dirname "$0")"
 . ./apt.sh
+has_apt=''
+if command -v apt-get >/dev/null 2>&1; then has_apt=yes; fi
 
 # QEMU and the guest are fetched from the Debian mirror that apt knows; on a new machine apt may not have looked yet.
-if [ -z "${COLO_BENCH_MIRROR:-}" ]; then
+if [ -n "$has_apt" ] && [ -z "${COLO_BENCH_MIRROR:-}" ]; then
     if [ "$(id -u)" = 0 ] && [ -z "$(apt-get indextargets 2>/dev/null)" ]; then
         apt_get update || true
     fi
@@ -48,15 +50,18 @@ fi
 
 missing=''
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
-need mmdebstrap mmdebstrap
 need gcc gcc
 need ip iproute2
 need python3 python3
-[ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
-[ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
-    missing="$missing debian-archive-keyring"
+if [ -n "$has_apt" ]; then
+    need mmdebstrap mmdebstrap
+    [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"
+    [ -e /usr/share/keyrings/debian-archive-keyring.gpg ] || [ -e /usr/share/keyrings/debian-archive-keyring.pgp ] ||
+        missing="$missing debian-archive-keyring"
+fi
 "${python:-python3}" -I -c 'import ensurepip, venv' >/dev/null 2>&1 ||
     missing="$missing $(basename "${python:-python3}")-venv"
+if [ -n "$missing" ] && [ -z "$has_apt" ]; then . ./elsewhere.sh; fi
 [ -z "$missing" ] || install_packages $missing
 
 python=${python:-python3}
@@ -71,3 +76,4 @@ unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT || true
 echo "colo-bench: installing the Python packages of requirements.txt (pinned by hash) into .venv, for $("$python" --version)"
 .venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
 .venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+[ -n "$has_apt" ] || echo "colo-bench: there is no apt here: measure with qemu=system guest=bare (docs/install.md)"

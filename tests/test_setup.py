@@ -22,14 +22,15 @@ def program(folder: Path, name: str, text: str) -> Path:
     return path
 
 
-def ended(folder: Path, target: str = DEBIAN, **env: str) -> subprocess.CompletedProcess[str]:
+def ended(folder: Path, target: str = DEBIAN, *, apt: bool = True, **env: str) -> subprocess.CompletedProcess[str]:
     """Run it as somebody who may install nothing, where nothing is installed and apt knows one index target."""
     stubs = folder / "bin"
-    program(stubs, "apt-get", f"echo '{target}'")
+    if apt:
+        program(stubs, "apt-get", f"echo '{target}'")
     program(stubs, "id", "echo 1000")
     for name in ("dirname", "basename"):
         (stubs / name).symlink_to(shutil.which(name) or "")
-    for name in ("setup.sh", "apt.sh"):
+    for name in ("setup.sh", "apt.sh", "elsewhere.sh"):
         shutil.copy(CHECKOUT / name, folder)
     return subprocess.run(
         ("/bin/sh", folder / "setup.sh"),
@@ -39,6 +40,28 @@ def ended(folder: Path, target: str = DEBIAN, **env: str) -> subprocess.Complete
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.parametrize(
+    ("release", "install"),
+    [
+        ("ID=fedora", "sudo dnf install qemu-system-x86-core gcc iproute"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"', "sudo dnf install"),
+        ("ID=arch", "sudo pacman -S qemu-system-x86 gcc"),
+        ("ID=nixos", "nix-shell -p qemu gcc"),
+        ("ID=unheard-of", "QEMU for x86-64, gcc"),
+    ],
+)
+def test_without_apt_the_packages_are_named_as_the_distribution_calls_them(
+    tmp_path: Path, release: str, install: str
+) -> None:
+    (tmp_path / "os-release").write_text(release + "\n")
+    done = ended(tmp_path, apt=False, COLO_BENCH_OS_RELEASE=str(tmp_path / "os-release"))
+    assert done.returncode == 3
+    assert install in done.stderr
+    assert "qemu=system guest=bare" in done.stderr
+    assert "mmdebstrap" not in done.stderr
+    assert "apt-get" not in done.stderr
 
 
 def said(folder: Path, target: str = DEBIAN, **env: str) -> str:
