@@ -57,7 +57,7 @@ ARMS = {
     f"{mem} GiB · {cpus} vCPUs · dirty working_set={own} · tcp"
     for mem, cpus, own in [
         *((mem, cpus, "32 MiB scaling=fixed") for mem in (4, 8, 16) for cpus in (2, 8)),
-        *((mem, 2, "4 MiB scaling=mem") for mem in (4, 8, 16)),
+        *((mem, 2, "3 MiB scaling=mem") for mem in (4, 8, 16)),
     ]
 }
 

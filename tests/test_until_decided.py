@@ -17,7 +17,7 @@ from bench.scenario.progress import RunOutcome
 from bench.system.exits import Exit
 from bench.workload.dirty import Dirty
 
-FIXED, GROWING = Dirty(working_set=32 << 20, rate=400), Dirty(working_set=64 << 20, scaling="mem", rate=400)
+FIXED, GROWING = Dirty(working_set=32 << 20, rate=400), Dirty(working_set=40 << 20, scaling="mem", rate=400)
 CELLS = [make_cell(mem, smp, workload=FIXED) for mem in ("256M", "512M", "1G") for smp in (1, 4)]
 CELLS += [make_cell(mem, 1, workload=GROWING) for mem in ("256M", "512M", "1G")]
 ASKED = settle(questions(CELLS), CELLS)
@@ -46,13 +46,13 @@ def go(results: Path, session: FakeSession, **more: Any) -> Exit:
 
 def test_the_loop_stops_where_the_analysis_has_decided_and_says_so(tmp_path: Path, capsys: Any) -> None:
     session = Invented()
-    assert go(tmp_path, session, max_blocks=12) == Exit.DONE
+    assert go(tmp_path, session, max_blocks=24) == Exit.DONE
     told = json.loads((tmp_path / "c" / "report" / "verdicts.json").read_text())
     words = {one["id"]: one["word"] for one in told["verdicts"]}
     assert words["ram_pages"] == "SUPPORTED"
     assert "INCONCLUSIVE" not in words.values()
     blocks = json.loads((tmp_path / "c" / "plan.json").read_text())["repeats"]
-    assert 3 <= blocks < 12
+    assert 3 <= blocks < 24
     assert told["looks"] == list(range(1, blocks + 1))
     assert told["level"] < 0.05
     assert len(session.calls) == blocks * len(CELLS)
@@ -64,7 +64,7 @@ def test_what_one_command_left_open_a_longer_one_decides_without_measuring_twice
     go(tmp_path, first, max_blocks=2)
     early = json.loads((tmp_path / "c" / "report" / "verdicts.json").read_text())
     assert {one["word"] for one in early["verdicts"]} == {"INCONCLUSIVE"}  # nothing is decided within two blocks
-    go(tmp_path, then, max_blocks=12)
+    go(tmp_path, then, max_blocks=24)
     late = json.loads((tmp_path / "c" / "report" / "verdicts.json").read_text())
     assert "INCONCLUSIVE" not in {one["word"] for one in late["verdicts"]}
     assert {run.block for run in first.calls} == {0, 1}

@@ -108,7 +108,7 @@ class Until:
         needs = [one.more_blocks for one in self.questions if not one.decided and one.more_blocks is not None]
         hopeless = needs and min(needs) > _BEYOND_HOPE * fitting and len(needs) == len(self._open())
         if hopeless and spent.blocks >= _ENOUGH_TO_GIVE_UP:
-            return f"what is open needs more than the {_blocks(fitting)} left of {budget}; a larger one continues"
+            return f"what is open needs more than the {_blocks(fitting)} that {budget} and max_blocks={self.most} leave"
         return ""
 
     def _open(self) -> list[Question]:
