@@ -38,7 +38,7 @@ def outlive_readers() -> None:
         stream = getattr(sys, name)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
-        elif isinstance(stream, io.TextIOWrapper):
+        elif type(stream) is io.TextIOWrapper:  # one of another kind is whoever made it's to keep
             # A path that is no UTF-8, or a sign that the locale lacks, is written as escapes.
             by_line = stream.line_buffering
             setattr(sys, name, Sturdy(stream.detach(), stream.encoding, "backslashreplace", line_buffering=by_line))

@@ -184,7 +184,7 @@ def _applied(cells: list[list[str]], parser: OverridesParser, loader: ConfigLoad
         absent[number] = {inside[word] for word in cell if word in inside and not _exists(has[chosen], inside[word])}
     for key in sorted(set.intersection(*absent.values())):
         group = key.partition(".")[0]
-        raise unknown(key, "key", {f"{group}.{one}" for config in has.values() for one in config[group]})
+        raise unknown(key, "key", {str(one) for config in has.values() for one in config[group]})
     return [[word for word in cell if inside.get(word) not in absent[number]] for number, cell in enumerate(cells)]
 
 
