@@ -373,6 +373,17 @@ def test_a_damaged_ledger_is_refused_and_nothing_is_measured(tmp_path: Path) -> 
     assert session.calls == []
 
 
+def test_a_ledger_of_zeroes_is_cut_off_and_shown_in_letters(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    go(tmp_path, FakeSession())
+    (tmp_path / "c" / "ledger.jsonl").write_bytes(bytes(4096))  # as a file system leaves it after a power cut
+    session = FakeSession()
+    assert go(tmp_path, session) == Exit.DONE
+    assert session.calls == []
+    said = capsys.readouterr().out
+    assert "\0" not in said
+    assert "its last line was torn by a kill and has been cut off: \\x00\\x00" in said
+
+
 def test_a_torn_ledger_is_said_to_have_been(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     go(tmp_path, FakeSession())
     path = tmp_path / "c" / "ledger.jsonl"

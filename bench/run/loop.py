@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.errors import BenchError, StoreError
+from bench.errors import BenchError, StoreError, printable
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
 from bench.plan.lengthen import looked, with_blocks
@@ -394,7 +394,8 @@ class Loop:
         for line in asks(plan.hypotheses):
             self.console.print(line, markup=False, soft_wrap=True)
         if self.ledger.torn:
-            text = f"ledger.jsonl: its last line was torn by a kill and has been cut off: {self.ledger.torn[:80]}"
+            torn = printable(self.ledger.torn[:80])
+            text = f"ledger.jsonl: its last line was torn by a kill and has been cut off: {torn}"
             self.console.print(text, markup=False, soft_wrap=True)
 
 
