@@ -153,7 +153,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.stratified_theil_sen(SOME, SOME, BLOCKS, NAN),
     ],
     "variance_components": [lambda: stats.variance_components([]), lambda: stats.variance_components([SOME, KNOWN])],
-    "verdict": [lambda: stats.verdict(NAN, 1, 0.05), lambda: stats.verdict(0, 1, NAN)],
 }
 
 

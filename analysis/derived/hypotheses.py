@@ -27,6 +27,7 @@ from analysis.derived.shape import shape_of
 from analysis.derived.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, stages
 from analysis.derived.values import judge_value
 from analysis.format.outcomes import OUTCOMES
+from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.text import plural
 
@@ -140,7 +141,7 @@ def _blocks_for_interval(sample: Sample) -> str:
     for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
         by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
     fullest = max(by_block.values(), key=lambda strata: sum(len(set(x)) > 1 for x in strata.values()))
-    sizes = [stats.tie_counts(np.array(x)) for x in fullest.values() if len(set(x)) > 1]
+    sizes = [tie_counts(np.array(x)) for x in fullest.values() if len(set(x)) > 1]
     return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
 
 

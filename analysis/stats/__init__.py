@@ -15,7 +15,6 @@ from analysis.stats.intervals import (
     quantile_allowed,
     ratio_of_medians,
 )
-from analysis.stats.kendall import tie_counts
 from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
@@ -118,6 +117,5 @@ __all__ = [
     "steadiness",
     "steadiness_of",
     "stratified_theil_sen",
-    "tie_counts",
     "variance_components",
 ]
