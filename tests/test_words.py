@@ -54,6 +54,7 @@ SAID = [
     ),
     ("disk-full", "qemu-system-x86_64: Could not write to file: No space left on device"),
     ("read-only", "qemu-img: disk.qcow2: Could not create file: Read-only file system"),
+    ("releases-apart", "load of migration failed: Invalid argument: MIG_CMD 0x8 deprecated (len 0x0)"),
 ]
 
 

@@ -138,6 +138,13 @@ HOST = (
         "What `tc` said.",
     ),
     Cause(
+        "releases-apart",
+        (Phase.HOST, Phase.COLO_START),
+        "The sides run releases of QEMU that do no COLO together: 11.1 refuses what older ones start it by.",
+        "run the same release on both sides, or two that can (docs/findings.md)",
+        "The secondary's words.",
+    ),
+    Cause(
         "command-failed",
         (Phase.HOST, Phase.LAUNCH),
         "A helper program (`ip`, `tc`, `qemu-img`) ended with an error.",

@@ -116,6 +116,11 @@ RULES = (
         r"Machine type received is '",
     ),
     _rule(
+        "releases-apart",
+        "the secondary's QEMU does not take COLO from a primary of an older release",
+        r"MIG_CMD 0x[0-9a-f]+ deprecated",
+    ),
+    _rule(
         "privilege-missing",
         "QEMU may not make the tap device",
         r"could not (?:open|configure) /dev/net/tun.*(?:not permitted|denied)",

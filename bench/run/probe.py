@@ -166,6 +166,8 @@ async def _raise_if_hung(pair: Pair) -> None:
 
 def known_cause(error: BenchError) -> str | None:
     """Return why a probe failed where that is a known property of the binary."""
+    if error.cause == "releases-apart":
+        return " | ".join((error.message, *error.evidence))
     if isinstance(error, ColoError) and error.cause in {"colo-hang", "colo-completed"}:
         return f"{error.message}: {error.hint}" if error.hint else error.message
     return None
