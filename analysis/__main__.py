@@ -16,9 +16,9 @@ from typing import TYPE_CHECKING
 # The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 
-from analysis.derived.declared import read_hypotheses
 from analysis.errors import UNWRITABLE, AnalysisError
 from analysis.streams import outlive_readers
+from analysis.verdicts.declared import read_hypotheses
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
-from analysis.derived.cell_table import cell_table
-from analysis.derived.outcomes import run_table
+from analysis.runs.cell_table import cell_table
+from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.study import load_study
 
@@ -25,8 +25,8 @@ class Frames:
         checkpoints: one row per checkpoint, warm-up included, in the columns of ``checkpoints.parquet``
             (docs/data.md), and before them those of its run: ``cell``, ``block``, ``mem``, ``smp``, ``accel``.
         runs: one row per run, the unit of inference: where it stands, every factor by its dotted path, one number per
-            outcome (:func:`analysis.derived.outcomes.run_table`); ``cell`` is the cell's label.
-        cells: one row per cell with its intervals over runs (:func:`analysis.derived.cell_table.cell_table`).
+            outcome (:func:`analysis.runs.outcomes.run_table`); ``cell`` is the cell's label.
+        cells: one row per cell with its intervals over runs (:func:`analysis.runs.cell_table.cell_table`).
     """
 
     checkpoints: pd.DataFrame

@@ -13,8 +13,8 @@ from fixtures.fake_campaign import ARMS, HYPOTHESES, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.derived import effect_rates, family_rates
-from analysis.derived.calibration import (
+from analysis.calibrate import effect_rates, family_rates
+from analysis.calibrate.calibration import (
     QUESTIONS,
     attained_level,
     calibration,
@@ -23,16 +23,16 @@ from analysis.derived.calibration import (
     pooled_and_by_run,
     rates,
 )
-from analysis.derived.cell_table import t_interval
-from analysis.derived.drift import drift
-from analysis.derived.effects import across_runs, splits
-from analysis.derived.hypotheses import judge
-from analysis.derived.layouts import assumed, layouts_of, told_apart
-from analysis.derived.model import model_of
-from analysis.derived.results import derive
+from analysis.calibrate.layouts import assumed, layouts_of, told_apart
+from analysis.calibrate.model import model_of
+from analysis.calibrate.simulate import Model, simulate_runs
 from analysis.errors import NothingMeasuredError
-from analysis.stats.simulate import Model, simulate_runs
+from analysis.runs.cell_table import t_interval
 from analysis.stored.load import load_campaign
+from analysis.verdicts.drift import drift
+from analysis.verdicts.effects import across_runs, splits
+from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -68,7 +68,7 @@ def test_the_interval_of_phase_means_holds_the_mean(stalls: dict[str, float], mo
     (rate,) = phase_means(model, studies=1501, seed=1)
     assert rate.ok
     assert rate.studies == 1501
-    monkeypatch.setattr("analysis.derived.calibration.t_interval", partial(t_interval, confidence=0.80))
+    monkeypatch.setattr("analysis.calibrate.calibration.t_interval", partial(t_interval, confidence=0.80))
     (narrow,) = phase_means(model, studies=1501, seed=1)
     assert narrow.rate == pytest.approx(0.80, abs=0.04)
     assert phase_means(replace(model, blocks=1), studies=50, seed=1) == []
@@ -128,7 +128,7 @@ def test_two_blocks_are_too_few_for_a_ratio() -> None:
 def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=3, checkpoints=20)
     assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {80}
-    monkeypatch.setattr("analysis.derived.calibration._MOST_VALUES", 1)
+    monkeypatch.setattr("analysis.calibrate.calibration._MOST_VALUES", 1)
     assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {50}
 
 

@@ -15,8 +15,8 @@ from fixtures.fake_campaign import Fake, write_campaign
 from analysis.__main__ import main
 from analysis.commands.compare import settles, show, to_json
 from analysis.commands.terminal import console
-from analysis.derived.comparison import compare
-from analysis.derived.sides import NotComparableError
+from analysis.compare.comparison import compare
+from analysis.compare.sides import NotComparableError
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Failure, Run

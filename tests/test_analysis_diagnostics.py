@@ -10,12 +10,12 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
-from analysis.derived.drift import drift, outside_block
-from analysis.derived.model import model_of
-from analysis.derived.results import derive
+from analysis.calibrate.model import model_of
 from analysis.stored.load import Campaign, load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.stored.study import load_study
+from analysis.verdicts.drift import drift, outside_block
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 
-from analysis.derived.effects import across_runs
-from analysis.derived.results import derive
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
+from analysis.verdicts.effects import across_runs
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 GIB = 1 << 30
 DIRTY = {"name": "dirty", "working_set": 32 << 20, "rate": 300.0, "pattern": "sequential", "threads": 1}

@@ -12,7 +12,7 @@ import pytest
 from fake_campaign import make_cell, make_settings
 
 from analysis.__main__ import main
-from analysis.derived.power import power
+from analysis.planning.power import power
 from analysis.stored.study import load_study
 from bench.config.questions import questions
 from bench.plan.plan import declared

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from fixtures.fake_campaign import Fake, write_campaign
 
-from analysis.derived.comparison import compare
-from analysis.derived.declared import checked
+from analysis.compare.comparison import compare
 from analysis.stored.factors import filled
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.declared import checked
 
 
 def test_what_a_cell_leaves_out_is_filled_in_by_its_path() -> None:

@@ -12,10 +12,10 @@ from fixtures.fake_campaign import IDLE, SWEEP, Fake, write_campaign
 from rich.console import Console
 
 from analysis.__main__ import main
-from analysis.derived.parts import PARTS, growth, pause_parts
-from analysis.derived.results import Results, derive
 from analysis.report.first import first_screen
+from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
+from analysis.verdicts.results import Results, derive
 from bench.plan.plan import parse_plan
 from bench.run.report import write_report
 from bench.run.summary import summarise

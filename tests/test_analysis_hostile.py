@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 from fixtures.simulated import GIB, Truth, cell, crossed, judged, simulate
 
-from analysis.derived.comparison import compare, compare_levels
-from analysis.derived.hypotheses import NO_LINE, judge_all
-from analysis.derived.outcomes import run_table
+from analysis.compare.comparison import compare, compare_levels
+from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.hypotheses import NO_LINE, judge_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from analysis.derived.finding import Finding
     from analysis.stored.load import Campaign
+    from analysis.verdicts.finding import Finding
 
 MEMS = (GIB // 4, GIB, 4 * GIB)
 UNIX = {"where": {"link.transport": ["unix"]}}

@@ -13,19 +13,19 @@ import pytest
 from fixtures.fake_campaign import DIRTY, IDLE, Fake, write_campaign
 
 from analysis.__main__ import main
-from analysis.derived.claims import Claims, Stage
-from analysis.derived.declared import BadHypothesesError, read_hypotheses
-from analysis.derived.equals import noise_floor
-from analysis.derived.families import adjust
-from analysis.derived.hypotheses import DISAGREE, declared_before, judge, judge_all
-from analysis.derived.question import question
-from analysis.derived.results import derive
-from analysis.derived.trend import WITHIN_EQUALS, Edges, Sample
 from analysis.stored.load import Campaign, Failure, load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.claims import Claims, Stage
+from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
+from analysis.verdicts.equals import noise_floor
+from analysis.verdicts.families import adjust
+from analysis.verdicts.hypotheses import DISAGREE, declared_before, judge, judge_all
+from analysis.verdicts.question import question
+from analysis.verdicts.results import derive
+from analysis.verdicts.trend import WITHIN_EQUALS, Edges, Sample
 
 if TYPE_CHECKING:
-    from analysis.derived.finding import Finding
+    from analysis.verdicts.finding import Finding
 
 GIB = 1 << 30
 GROWS = {"id": "H1", "claim": "It grows with RAM.", "factor": "mem"}

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.derived.layouts import assumed
-from analysis.derived.looking_rates import looking
-from analysis.stats.simulate import Model
+from analysis.calibrate.layouts import assumed
+from analysis.calibrate.looking_rates import looking
+from analysis.calibrate.simulate import Model
 
 if TYPE_CHECKING:
-    from analysis.stats.calibrate import Rate
+    from analysis.calibrate.rates import Rate
 
 
 @pytest.fixture(scope="module")

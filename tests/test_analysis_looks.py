@@ -11,12 +11,12 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.__main__ import main
-from analysis.derived.hypotheses import judge_all
-from analysis.derived.looks import level_of
-from analysis.derived.results import derive
 from analysis.stats.sequential import look_level
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
+from analysis.verdicts.hypotheses import judge_all
+from analysis.verdicts.looks import level_of
+from analysis.verdicts.results import derive
 
 GROWS = {"id": "H1", "claim": "It grows.", "factor": "mem"}
 FAKE = Fake(

@@ -10,16 +10,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from analysis.derived.hypotheses import judge
-from analysis.derived.needed import with_needed_blocks
-from analysis.derived.power import power
-from analysis.derived.question import Question
-from analysis.derived.results import derive
+from analysis.planning.power import power
 from analysis.report import answer
 from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.needed import with_needed_blocks
+from analysis.verdicts.question import Question
+from analysis.verdicts.results import derive
 
 CLAIMS = Path(__file__).parents[1] / "results" / "reference" / "procedure_claims"
 CONTRAST = {"id": "H", "claim": "B is slower.", "kind": "contrast", "factor": "link", "levels": ["a", "b"]}

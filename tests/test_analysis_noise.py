@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from analysis import stats
-from analysis.derived.claims import word_of
-from analysis.derived.trend import Edges, Sample, stages
+from analysis.verdicts.claims import word_of
+from analysis.verdicts.trend import Edges, Sample, stages
 
 STUDIES, SIZES, SPREAD, SESOI = 300, np.log2([1.0, 2.0, 4.0, 8.0]), 0.10, 0.05
 

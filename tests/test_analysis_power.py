@@ -13,11 +13,11 @@ from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.derived.designs import designs
-from analysis.derived.power import cell_power, pooled, power, run_costs
 from analysis.errors import NothingMeasuredError
+from analysis.planning.power import cell_power, pooled, power, run_costs
 from analysis.stored.load import Campaign, Run
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
+from analysis.verdicts.designs import designs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

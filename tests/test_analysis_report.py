@@ -12,12 +12,12 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 
-from analysis.derived.results import derive
 from analysis.plots.drawing import Drawing, Picture, Skipped
 from analysis.report import answer
 from analysis.report.page import Built
 from analysis.report.render import code_sha256, render
 from analysis.stored.study import load_study
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -11,8 +11,8 @@ import pandas as pd
 import pytest
 
 from analysis.commands import amounts, size
-from analysis.derived.effects import GIB, PAGE_BYTES
-from analysis.derived.sizing import NotCarriedError, Wanted, costs, sizing
+from analysis.verdicts.effects import GIB, PAGE_BYTES
+from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 ENTRY_S, PAGE_S, RAM_S = 0.012, 2.5e-6, 0.0004
 REFERENCE = Path(__file__).parents[1] / "results" / "reference"

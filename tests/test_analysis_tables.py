@@ -15,13 +15,13 @@ import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 from PIL import ImageFont
 
-from analysis.derived.results import derive
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.tables import aligned, tables
 from analysis.stored.load import load_campaign
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 HYPOTHESES = (
     {"id": "H1_ram", "claim": "Growth & more: 100 % of #1_{x} ~ ^ \\", "factor": "mem", "direction": "increasing"},

@@ -10,8 +10,8 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.commands import track as command
-from analysis.derived.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
-from analysis.derived.tracking import FIRST, IMPROVED, UNMEASURED, TooFewError, track
+from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
+from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, TooFewError, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
 from analysis.stored.load import Campaign, load_campaign

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from analysis.derived.claims import Claims, Stage
-from analysis.derived.finding import Effect, Finding
-from analysis.derived.sentences import finding_sentence
 from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.claims import Claims, Stage
+from analysis.verdicts.finding import Effect, Finding
+from analysis.verdicts.sentences import finding_sentence
 
 PVALUES, ADJUSTED = Claims(supports=0.00003, refutes=0.00003), Claims(supports=0.00012, refutes=0.00012)
 CLAIM = "The pause grows with the number of vCPUs."

@@ -12,9 +12,9 @@ from fuzzing import ANY, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.derived.declared import read_hypotheses
 from analysis.errors import AnalysisError, NotACampaignError
 from analysis.stored.load import load_campaign
+from analysis.verdicts.declared import read_hypotheses
 
 FAKE = Fake(mems=(512 << 20,), smps=(1,), repeats=2, count=12, failed=1)
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from analysis.derived.outcomes import OF_TABLE, OF_VALUES
 from analysis.format import outcomes as theirs
+from analysis.runs.outcomes import OF_TABLE, OF_VALUES
 from bench.config.hypotheses import Hypothesis, factor_levels, settle
 from bench.config.model import Cell
 from bench.errors import ConfigError

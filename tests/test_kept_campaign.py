@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fake_campaign import GUEST, FakeBinary, FakeGuest, FakePrepared, FakeSession, fake_tools, make_cell
 
-from analysis.derived.comparison import compare
+from analysis.compare.comparison import compare
 from analysis.stored.load import load_campaign
 from bench.__main__ import compose
 from bench.config.hypotheses import Hypothesis

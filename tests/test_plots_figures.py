@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from matplotlib.text import Text
 
-    from analysis.derived.results import Results
     from analysis.plots import Drawing, Sketch
+    from analysis.verdicts.results import Results
 
 FAKES = {
     "sweep": replace(SWEEP, count=8),

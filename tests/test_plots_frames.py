@@ -23,7 +23,6 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
-from analysis.derived.outcomes import used
 from analysis.plots import (
     ecdf,
     gantt,
@@ -36,11 +35,12 @@ from analysis.plots import (
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
+from analysis.runs.outcomes import used
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 GIB = 1 << 30
 

@@ -20,9 +20,6 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
-from analysis.derived.equals import noise_floor
-from analysis.derived.finding import Effect, LevelFinding
-from analysis.derived.outcomes import used
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -33,11 +30,14 @@ from analysis.plots import (
 )
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import look
+from analysis.runs.outcomes import used
+from analysis.verdicts.equals import noise_floor
+from analysis.verdicts.finding import Effect, LevelFinding
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 GIB = 1 << 30
 

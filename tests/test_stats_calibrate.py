@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from scipy.stats import f_oneway, spearmanr, ttest_ind
 
-from analysis.stats import (
-    blocked_jonckheere,
-    calibrate_runs,
-    clopper_pearson,
-    hodges_lehmann,
-    modes,
-    naive,
-    slow_mode_share,
-)
-from analysis.stats.calibrate import (
+from analysis.calibrate import naive
+from analysis.calibrate import run_rates as calibrate_runs
+from analysis.calibrate.rates import (
     calibrate,
     coverage,
     equivalence_error,
@@ -28,10 +21,11 @@ from analysis.stats.calibrate import (
     type_one_error,
     verdict_errors,
 )
-from analysis.stats.simulate import Model, simulate_checkpoints, simulate_strata
+from analysis.calibrate.simulate import Model, simulate_checkpoints, simulate_strata
+from analysis.stats import blocked_jonckheere, clopper_pearson, hodges_lehmann, modes, slow_mode_share
 
 if TYPE_CHECKING:
-    from analysis.stats.calibrate import Rate
+    from analysis.calibrate.rates import Rate
 
 SIX_BLOCKS = Model(blocks=6)
 

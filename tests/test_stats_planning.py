@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.stats import t as t_distribution
 
+from analysis.calibrate.simulate import Model, simulate_checkpoints
 from analysis.stats import (
     detectable_effect,
     needed_blocks,
@@ -12,7 +13,6 @@ from analysis.stats import (
     optimal_repetitions,
     rank_efficiency,
 )
-from analysis.stats.simulate import Model, simulate_checkpoints
 
 
 def test_libkalibera_dimensioning_example() -> None:

@@ -5,8 +5,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from analysis.calibrate.simulate import Model, fitted, simulate_checkpoints, simulate_runs
 from analysis.stats import optimal_repetitions, variance_components
-from analysis.stats.simulate import Model, fitted, simulate_checkpoints, simulate_runs
 
 RNG_SEED = 7
 

@@ -8,14 +8,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.calibrate.calibration import FEWEST_STUDIES, STUDIES, rates, table
+from analysis.calibrate.layouts import layouts_of
+from analysis.calibrate.looking_rates import MOST_BLOCKS
+from analysis.calibrate.model import model_of
+from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_table, reported
-from analysis.derived.calibration import FEWEST_STUDIES, STUDIES, rates, table
-from analysis.derived.layouts import layouts_of
-from analysis.derived.looking_rates import MOST_BLOCKS
-from analysis.derived.model import model_of
-from analysis.derived.stalls import always_note
+from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
-from analysis.stats.simulate import NOISES
 from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from rich.console import Console
 
-    from analysis.stats.simulate import Model
+    from analysis.calibrate.simulate import Model
 
 
 def show(model: Model, found: pd.DataFrame, out: Console) -> None:

@@ -10,22 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.derived.amounts import amount
-from analysis.derived.comparison import CONFIDENCE, INCONCLUSIVE, compare, compare_levels
-from analysis.derived.digits import rounded
-from analysis.derived.finding import NO_RATIO
-from analysis.derived.trend import HANGS_ON_FAILURES
+from analysis.compare.comparison import CONFIDENCE, INCONCLUSIVE, compare, compare_levels
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text, plural
+from analysis.verdicts.amounts import amount
+from analysis.verdicts.digits import rounded
+from analysis.verdicts.finding import NO_RATIO
+from analysis.verdicts.trend import HANGS_ON_FAILURES
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from analysis.derived.comparison import CellComparison, Comparison
+    from analysis.compare.comparison import CellComparison, Comparison
 
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""

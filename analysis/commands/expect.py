@@ -16,13 +16,13 @@ import numpy as np
 from pydantic import ValidationError
 
 from analysis import stats
-from analysis.derived.designs import deviation
-from analysis.derived.outcomes import used_pauses
 from analysis.errors import AnalysisError, NothingMeasuredError
+from analysis.runs.outcomes import used_pauses
 from analysis.stats.sequential import look_level
 from analysis.stored.factors import flatten
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, Record
+from analysis.verdicts.designs import deviation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

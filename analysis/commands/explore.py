@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import reported
-from analysis.derived.outcomes import run_table
 from analysis.report.explore import explore
 from analysis.report.files import write
+from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.study import load_study
 

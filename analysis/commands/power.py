@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.derived.power import power
+from analysis.planning.power import power
 from analysis.stored.study import load_study
 from analysis.text import MISSING, accel_text, ms_text, plural
 
@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from analysis.derived.designs import Reach
-    from analysis.derived.power import CellPower, Power
-    from analysis.derived.promises import Promise
+    from analysis.planning.power import CellPower, Power
+    from analysis.verdicts.designs import Reach
+    from analysis.verdicts.promises import Promise
 
 _CELL_HEADINGS = (
     "cell",

@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import amounts
 from analysis.commands.terminal import console, reported
-from analysis.derived.sizing import NotCarriedError, Wanted, costs, sizing
 from analysis.frames import read
 from analysis.text import accel_text, count_text, ms_text, size_text
+from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.derived.sizing import Sizing
+    from analysis.verdicts.sizing import Sizing
 
 _REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "size_sweep"
 

@@ -11,21 +11,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.derived.amounts import amount
-from analysis.derived.comparison import EXIT_CODES
-from analysis.derived.tracking import track
+from analysis.compare.comparison import EXIT_CODES
+from analysis.compare.tracking import track
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text
+from analysis.verdicts.amounts import amount
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from rich.console import Console
 
-    from analysis.derived.tracking import Point, Track
+    from analysis.compare.tracking import Point, Track
 
 _KINDS = ("svg", "pdf", "png")
 

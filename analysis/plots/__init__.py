@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.derived.results import Results
     from analysis.plots.style import Style
+    from analysis.verdicts.results import Results
 
 __all__ = [
     "NAMES",

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 NAME = "autocorrelation"
 MOST_LAGS = 20

@@ -13,9 +13,9 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.derived.results import Results
     from analysis.stored.cells import CellName, Cells
     from analysis.stored.load import Run
+    from analysis.verdicts.results import Results
 
 
 def runs_by_cell(results: Results) -> dict[int, list[Run]]:

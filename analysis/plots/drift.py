@@ -10,13 +10,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 
-from analysis.derived.drift import FEWEST_BLOCKS, drift, outside_block
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, MARKERS, QUIET, Look, is_wide
 from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, where_text
 from analysis.text import plural
+from analysis.verdicts.drift import FEWEST_BLOCKS, drift, outside_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 NAME = "run_order"
 _HOUR_S = 3600.0
@@ -51,8 +51,8 @@ def frame(results: Results) -> pd.DataFrame:
     """Return per run its ``place`` (1-based) in the order measured, ``hours`` since the first, and ``residual`` (log).
 
     The residual is the log of the run median less the median of these in its cell; ``rolling`` is the median residual
-    of the runs around, see :func:`window`, and ``trend`` the line of :func:`analysis.derived.drift.drift`; NaN where
-    there is none. ``late`` are those of :func:`analysis.derived.drift.outside_block`.
+    of the runs around, see :func:`window`, and ``trend`` the line of :func:`analysis.verdicts.drift.drift`; NaN where
+    there is none. ``late`` are those of :func:`analysis.verdicts.drift.outside_block`.
 
     Raises:
         NoFigureError: no cell was measured twice.

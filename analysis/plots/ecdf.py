@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
+    from analysis.verdicts.results import Results
 
 NAME = "pause_ecdf"
 MOST_STEPS = 200

@@ -10,19 +10,19 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from analysis.derived.equals import aa_logs, equals, noise_floor
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import NOT_USED, design_text, where_text
 from analysis.text import plural
+from analysis.verdicts.equals import aa_logs, equals, noise_floor
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
     from analysis.stored.cells import CellName
+    from analysis.verdicts.results import Results
 
 NAME = "equal_cells"
 _ROW_IN = 0.34

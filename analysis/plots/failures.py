@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
     from analysis.stored.cells import CellName
+    from analysis.verdicts.results import Results
 
 NAME = "failures"
 ALL = "all launches"

@@ -11,13 +11,13 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
-from analysis.derived.amounts import amount
-from analysis.derived.sentences import range_text
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
 from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
+from analysis.verdicts.amounts import amount
+from analysis.verdicts.sentences import range_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,9 +26,9 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.finding import Effect, Finding
-    from analysis.derived.results import Results
     from analysis.stored.records import Hypothesis
+    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.results import Results
 
 NAME = "hypotheses"
 EFFECTS, VALUES = "effects", "values"

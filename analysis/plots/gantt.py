@@ -11,7 +11,6 @@ import pandas as pd
 from matplotlib.patches import Patch
 
 from analysis import stats
-from analysis.derived.outcomes import used
 from analysis.format import phases as table
 from analysis.format.table import PHASES
 from analysis.plots import axes, phases
@@ -19,6 +18,7 @@ from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
+from analysis.runs.outcomes import used
 from analysis.text import ms_text, percent_text
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
+    from analysis.verdicts.results import Results
 
 NAME = "checkpoint_gantt"
 PRIMARY, PARTS, SECONDARY = "primary", "parts of save", "secondary"

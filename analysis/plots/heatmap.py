@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
     from numpy.typing import NDArray
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 NAME = "pause_heatmap"
 _CELL_IN, _FLAT_IN, _HIGH_IN = 0.8, 0.24, 0.46

@@ -11,8 +11,6 @@ import pandas as pd
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from analysis.derived.effects import PAGE_BYTES, PAGES_APART, across_runs, within_runs
-from analysis.derived.finding import Effect
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, column, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
@@ -20,6 +18,8 @@ from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
 from analysis.text import figures_text, plural
+from analysis.verdicts.effects import PAGE_BYTES, PAGES_APART, across_runs, within_runs
+from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
     from analysis.stats.checks import FloatArray
+    from analysis.verdicts.results import Results
 
 NAME = "pause_by_pages"
 MOST_POINTS = 4000

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.derived.comparison import REGRESSED
+from analysis.compare.comparison import REGRESSED
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, look
 from analysis.text import accel_text
 
 if TYPE_CHECKING:
-    from analysis.derived.tracking import Track
+    from analysis.compare.tracking import Track
 
 _WIDTH_IN, _PANEL_IN, _MARGIN_IN = 7.0, 1.4, 0.9
 _WORSE, _BETTER = CATEGORIES[3], CATEGORIES[2]

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.derived.results import Results
+    from analysis.verdicts.results import Results
 
 NAME = "pause_violin"
 MOST_RANKS = 500

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.derived.results import Results
     from analysis.stored.cells import Cells
+    from analysis.verdicts.results import Results
 
 MS = 1e3
 FEWEST_FOR_INTERVAL = 6

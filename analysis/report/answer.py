@@ -5,17 +5,17 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.sentences import percent_change, smallest_text
 from analysis.report import words
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural
+from analysis.verdicts.sentences import percent_change, smallest_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.derived.finding import Effect, Finding
-    from analysis.derived.results import Results
+    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.results import Results
 
 _MOST_IN_HEADING = 2
 _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}

@@ -5,8 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.derived.calibration import calibration
-from analysis.derived.results import derive
+from analysis.calibrate.calibration import calibration
 from analysis.plots import figures
 from analysis.report.explore import MOST_RUNS, explore
 from analysis.report.files import write
@@ -16,6 +15,7 @@ from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.records import Plan
 from analysis.stored.study import load_study
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.derived.results import Results
     from analysis.plots import Skipped
     from analysis.stored.records import Hypothesis
+    from analysis.verdicts.results import Results
 
 _STUDIES = 500
 """Simulated campaigns behind the figure on pooling: enough for 5 % to be within 2 % of it."""

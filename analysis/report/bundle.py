@@ -12,12 +12,12 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.results import derive
 from analysis.errors import AnalysisError
 from analysis.report.build import build_report
 from analysis.report.disclosure import disclosure, environment, licence, readme
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

@@ -17,9 +17,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.derived.outcomes import used_pauses
 from analysis.errors import AnalysisError
 from analysis.format.table import PHASES
+from analysis.runs.outcomes import used_pauses
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text
 
@@ -54,7 +54,7 @@ def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> str:
     Args:
         campaign: as it was read.
         cells: :func:`analysis.stored.cells.name_cells` of its runs.
-        runs: :func:`analysis.derived.outcomes.run_table` of both.
+        runs: :func:`analysis.runs.outcomes.run_table` of both.
 
     Raises:
         TooManyRunsError: the campaign has more than ``MOST_RUNS`` runs.

@@ -6,19 +6,19 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.derived.looks import level_of
-from analysis.derived.parts import PARTS, growth, pause_parts
-from analysis.derived.question import question
-from analysis.derived.sentences import percent_change, where_text
+from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural
+from analysis.verdicts.looks import level_of
+from analysis.verdicts.question import question
+from analysis.verdicts.sentences import percent_change, where_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.derived.finding import Finding
-    from analysis.derived.parts import Parts
-    from analysis.derived.results import Judged
+    from analysis.runs.parts import Parts
+    from analysis.verdicts.finding import Finding
+    from analysis.verdicts.results import Judged
 
 _PAUSES = {"pause", "pause_mean"}
 _TRANSPORT = PARTS[-1]

@@ -24,10 +24,10 @@ from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.derived.results import Results
     from analysis.plots import Drawing, Picture, Skipped
     from analysis.stored.load import Campaign
     from analysis.stored.records import Plan
+    from analysis.verdicts.results import Results
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_NAMED = 12

@@ -7,20 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.derived.cell_table import MEANS
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import badge, case
+from analysis.runs.cell_table import MEANS
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from analysis.derived.finding import Finding
-    from analysis.derived.results import Results
+    from analysis.verdicts.finding import Finding
+    from analysis.verdicts.results import Results
 
 _MS, _PERCENT = 1e3, 1e2
 _DIGITS = 3

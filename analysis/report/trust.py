@@ -5,21 +5,21 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.drift import FEWEST_BLOCKS
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.page import Column, Table, number, text
 from analysis.report.words import effect_text, equals
 from analysis.stored.records import Hypothesis
 from analysis.text import MISSING, plural
+from analysis.verdicts.drift import FEWEST_BLOCKS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from analysis.derived.diagnostics import Diagnostics
-    from analysis.derived.finding import Effect
-    from analysis.derived.results import Results
     from analysis.stored.load import Campaign, Run
     from analysis.stored.records import PlannedRun, Quality
+    from analysis.verdicts.diagnostics import Diagnostics
+    from analysis.verdicts.finding import Effect
+    from analysis.verdicts.results import Results
 
 _FEW_CHECKPOINTS = 20
 

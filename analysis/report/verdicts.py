@@ -7,21 +7,21 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from analysis.derived.digits import rounded
-from analysis.derived.equals import noise_floor
-from analysis.derived.looks import level_of
-from analysis.derived.results import judge_study
 from analysis.report.files import write
 from analysis.report.first import first_screen
 from analysis.stored.study import load_study
+from analysis.verdicts.digits import rounded
+from analysis.verdicts.equals import noise_floor
+from analysis.verdicts.looks import level_of
+from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from analysis.derived.finding import Effect, Finding, LevelFinding
-    from analysis.derived.results import Judged
     from analysis.stored.records import Hypothesis
+    from analysis.verdicts.finding import Effect, Finding, LevelFinding
+    from analysis.verdicts.results import Judged
 
 SCHEMA_VERSION = 1
 

@@ -5,18 +5,18 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.derived.amounts import amount
-from analysis.derived.finding import ADJUSTED_BY
-from analysis.derived.hypotheses import DISAGREE, NO_LINE
-from analysis.derived.sentences import percent_change
-from analysis.derived.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.text import MISSING
+from analysis.verdicts.amounts import amount
+from analysis.verdicts.finding import ADJUSTED_BY
+from analysis.verdicts.hypotheses import DISAGREE, NO_LINE
+from analysis.verdicts.sentences import percent_change
+from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.derived.finding import Effect, Finding
     from analysis.stored.records import Hypothesis
+    from analysis.verdicts.finding import Effect, Finding
 
 _TRIVIAL = "trivially positive"
 _OPPOSITE = "opposite sign"

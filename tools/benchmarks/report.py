@@ -30,7 +30,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import analysis.report.build
-from analysis.derived.comparison import compare
+from analysis.compare.comparison import compare
 from analysis.stored.load import load_campaign
 from bench.format.table import CHECKPOINTS
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY

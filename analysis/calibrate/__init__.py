@@ -1,0 +1,1 @@
+"""The error rates of every method, on campaigns whose truth is known."""

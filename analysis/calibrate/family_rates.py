@@ -1,0 +1,259 @@
+"""How often families of verdicts, the test of unequal slopes and verdicts on values are wrong."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis import stats
+from analysis.calibrate.layouts import told_apart
+from analysis.calibrate.rates import AT_MOST, NOMINAL_BAND, SLACK, Rate, as_rate
+from analysis.calibrate.simulate import simulate_runs
+from analysis.stored.records import Hypothesis
+from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.equals import floor_of
+from analysis.verdicts.families import adjust, decided
+from analysis.verdicts.finding import Finding, nothing
+from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.question import Question
+from analysis.verdicts.trend import Edges, Sample, stages
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.calibrate.layouts import Layout, Layouts
+    from analysis.calibrate.simulate import Model
+
+    Floats = NDArray[np.float64]
+
+_FAR, _ANY = 3.0, 1e-9
+
+
+def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often a family holds a false word, before and after its adjustment, and which share of words is false.
+
+    Every outcome is simulated once per study and shared by the hypotheses that ask about it; runs that are lost rank
+    worst. A false SUPPORTED is asked of claims of any growth, however small: a smallest effect of interest makes it
+    rarer. A false REFUTED is asked at the declared relative one, of claims in every direction, with equal cells and
+    without: what they differ by may make nothing easier.
+
+    Args:
+        model: the campaign; runs go missing where they do in ``layouts``, and where the model loses the longest.
+        layouts: who is judged from which runs.
+        studies: how many campaigns; each takes tens of milliseconds.
+        seed: of the generator.
+    """
+    rates = []
+    for said, family, counts in _questions(layouts):
+        word = "SUPPORTED" if "SUPPORTED" in said or "way" in said else "REFUTED"
+        raw: list[bool] = []
+        adjusted: list[bool] = []
+        slopes = [_edge(one, word) for one in family]
+        pairs = layouts.pairs if "with equal" in said else ()
+        for found in _judged(model, layouts.cells, family, slopes, studies, seed, pairs):
+            raw.append(any(counts(one) for one in found))
+            adjusted.append(any(counts(one) for one in adjust(found)))
+        rates += [
+            as_rate("families", f"Holm: any of {len(family)} {said}", adjusted, ALPHA, AT_MOST),
+            as_rate("families", f"unadjusted: any of {len(family)} {said}", raw, ALPHA, AT_MOST, recommended=False),
+        ]
+    return [*rates, *_false_discoveries(model, layouts, studies, seed)]
+
+
+def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[Finding], bool]]]:
+    """Yield what may be false, of which family, and which findings are."""
+    any_size = _of_any_size(layouts.primary)
+    yield "falsely SUPPORTED without growth", any_size, lambda one: one.word == "SUPPORTED"
+    yield (
+        "falsely said to go one way without growth",
+        list(layouts.primary),
+        lambda one: one.label in {"trivially positive", "opposite sign", "material"},
+    )
+    for direction in ("increasing", "decreasing", "none"):
+        family = [
+            replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": direction}))
+            for one in layouts.primary
+        ]
+        word = "SUPPORTED" if direction == "none" else "REFUTED"
+        for equals in ("with equal cells", "without"):
+            yield (
+                f"falsely {word} at the smallest effect of interest, claimed {direction}, {equals}",
+                family,
+                partial(_has, word),
+            )
+
+
+def _has(word: str, found: Finding) -> bool:
+    return found.word == word
+
+
+def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) -> list[Rate]:
+    """Return the mean share of false ones among SUPPORTED, where no secondary hypothesis holds, and every other one."""
+    family, rates = _of_any_size(layouts.secondary), []
+    for first in (len(family), 1):
+        holding = set(range(first, len(family), 2))
+        slopes = [
+            _FAR * _edge(one, "REFUTED") if place in holding else _edge(one, "SUPPORTED")
+            for place, one in enumerate(layouts.secondary)
+        ]
+        raw: list[float] = []
+        adjusted: list[float] = []
+        for found in _judged(model, layouts.cells, family, slopes, studies, seed):
+            raw.append(_false_share(found, holding))
+            adjusted.append(_false_share(adjust(found), holding))
+        said = f"share of false ones among SUPPORTED of {len(family)}, {len(family) - len(holding)} without growth"
+        rates += [
+            as_rate("families", f"Benjamini-Hochberg: {said}", adjusted, ALPHA, AT_MOST),
+            as_rate("families", f"unadjusted: {said}", raw, ALPHA, AT_MOST, recommended=False),
+        ]
+        if len(family) == 1:
+            break
+    return rates
+
+
+def _false_share(found: Sequence[Finding], holding: Collection[int]) -> float:
+    said = [place for place, one in enumerate(found) if one.word == "SUPPORTED"]
+    return sum(place not in holding for place in said) / max(len(said), 1)
+
+
+def _of_any_size(family: Sequence[Layout]) -> list[Layout]:
+    """Return the claims of growth as those of any growth; a claim of no difference keeps its smallest effect."""
+    return [
+        one
+        if one.hypothesis.direction == "none"
+        else replace(one, hypothesis=one.hypothesis.model_copy(update={"sesoi": _ANY}))
+        for one in family
+    ]
+
+
+def _edge(layout: Layout, word: str) -> float:
+    """Return the slope, in logs, at which a word is false and hardest to avoid."""
+    edge = float(np.log1p(layout.hypothesis.sesoi))
+    at_none = (word == "SUPPORTED") != (layout.hypothesis.direction == "none")
+    sign = -1.0 if layout.hypothesis.direction == "decreasing" else 1.0
+    return 0.0 if at_none else sign * edge
+
+
+def _judged(
+    model: Model,
+    cells: int,
+    family: Sequence[Layout],
+    slopes: Sequence[float],
+    studies: int,
+    seed: int,
+    pairs: Sequence[tuple[int, int]] = (),
+) -> Iterator[list[Finding]]:
+    """Yield the findings of a family, not yet adjusted, for each study; with what ``pairs`` of equals differ by."""
+    rng = np.random.default_rng(seed)
+    outcomes = dict.fromkeys(one.hypothesis.outcome for one in family)
+    logs = {outcome: _noise(model, cells, rng, studies) for outcome in outcomes}
+    for study in range(studies):
+        yield [
+            _finding(one, slope, logs[one.hypothesis.outcome][study], pairs)
+            for one, slope in zip(family, slopes, strict=True)
+        ]
+
+
+def _noise(model: Model, cells: int, rng: np.random.Generator, studies: int) -> Floats:
+    """Return logs without any effect, shape (studies, blocks, cells); NaN where the model loses the longest."""
+    return simulate_runs(replace(model, sizes=(0.0,) * max(cells, 2), slope=0.0, missing=0.0), rng, studies)
+
+
+def _finding(layout: Layout, slope: float, logs: Floats, pairs: Sequence[tuple[int, int]]) -> Finding:
+    rest = logs[layout.block, layout.cell]
+    kept = np.isfinite(rest)
+    strata = np.array(layout.strata)
+    y = np.exp(rest[kept] + slope * layout.x[kept])
+    sample = Sample(
+        layout.x[kept],
+        layout.x[kept],
+        y,
+        tuple(map(tuple, strata[kept].tolist())),
+        layout.x[~kept],
+        tuple(map(tuple, strata[~kept].tolist())),
+    )
+    hypothesis, blank = layout.hypothesis, nothing(layout.hypothesis, 0, int((~kept).sum()), ())
+    if not sample.compares:
+        return blank
+    edges = Edges(hypothesis.sesoi, "sesoi", _floor(logs, pairs, sample.span))
+    return decided(replace(blank, stages=tuple(stages(sample, edges, hypothesis.direction))), ALPHA)
+
+
+def _floor(logs: Floats, pairs: Sequence[tuple[int, int]], span: float) -> float:
+    """Return what equals differ by, per unit of x, as :func:`analysis.verdicts.equals.noise_floor` has it."""
+    differences = np.array([logs[:, other] - logs[:, one] for one, other in pairs]).ravel()
+    differences = differences[np.isfinite(differences)]
+    return float(np.expm1(np.log1p(floor_of(differences)) / span)) if len(differences) else 0.0
+
+
+def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often slopes that are equal at all levels of the other factors are found unequal (F test, 5 %).
+
+    One rate per design with several levels, where its runs suffice for the test; two levels of the first one where no
+    design has several.
+
+    Args:
+        model: the campaign.
+        layouts: who is judged from which runs.
+        studies: how many campaigns.
+        seed: of the generator.
+    """
+    several = {one.design: one for one in (*layouts.primary, *layouts.secondary) if one.design[1] > 1}
+    if not several:
+        one = layouts.primary[0]
+        twice = replace(
+            one,
+            x=np.tile(one.x, 2),
+            block=np.tile(one.block, 2),
+            cell=np.concatenate([one.cell, one.cell + layouts.cells]),
+            level=np.concatenate([one.level, one.level + one.level.max() + 1]),
+        )
+        several = {twice.design: twice}
+    rates, apart = [], told_apart(several)
+    for (sizes, levels), one in several.items():
+        logs = _noise(model, 2 * layouts.cells, np.random.default_rng(seed), studies)[:, one.block, one.cell]
+        level, block = one.level.tolist(), one.block.tolist()
+        try:
+            hits = [stats.interaction(one.x, study, level, block).pvalue <= ALPHA for study in logs]
+        except ValueError:
+            continue
+        said = f"F test of equal slopes, {len(sizes)} levels at {levels} combinations of others{apart[sizes, levels]}"
+        rates.append(as_rate("interaction", said, hits, ALPHA, NOMINAL_BAND))
+    return rates
+
+
+def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often a value at the edge of its range is said to lie inside, and how often outside.
+
+    Empty where the blocks are too few for an interval.
+
+    Args:
+        model: the campaign, of which one cell is looked at; host drift is left out.
+        studies: how many campaigns.
+        seed: of the generator.
+    """
+    cell = replace(model, sizes=(0.0, 0.0), missing=0.0, drift=0.0, wander=0.0, stuck_share=0.0)
+    runs = np.exp(simulate_runs(cell, np.random.default_rng(seed), studies)[:, :, 0])
+    interval = stats.median_interval(runs[0], confidence=0.90)
+    if not interval.rank:
+        return []
+    edge = {"low": model.base_s / 10, "high": model.base_s}
+    asked = Hypothesis.model_validate({"id": "value", "claim": "It lies within.", "kind": "value", **edge})
+    words = [_word(asked, study) for study in runs]
+    claimed = (1 - interval.coverage) / 2
+    band = (max(claimed - SLACK, 0.0), claimed + SLACK)
+    return [
+        as_rate("value", f"{word} at the edge of the range", [one == word for one in words], claimed, band)
+        for word in ("SUPPORTED", "REFUTED")
+    ]
+
+
+def _word(asked: Hypothesis, pauses: Floats) -> str:
+    table = pd.DataFrame({asked.outcome: pauses})
+    return judge(Question(asked, table.assign(block=range(len(table))), 0, (), (), 0.0)).word

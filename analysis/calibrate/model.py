@@ -1,0 +1,149 @@
+"""The model of a campaign: its design and the variation that its runs show, to simulate others like it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import linregress
+
+from analysis import stats
+from analysis.calibrate.simulate import Model, fitted
+from analysis.errors import NothingMeasuredError
+from analysis.runs.outcomes import used_pauses
+from analysis.runs.stalls import TCP
+from analysis.stored.factors import flatten
+from analysis.verdicts.designs import designs
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.stored.load import Campaign, Run
+
+    Floats = NDArray[np.float64]
+
+_FEWEST_RUNS, _FEWEST_CHECKPOINTS = 2, 10
+_STEADIEST, _RARE = 0.98, 1e-7
+_ALPHA = 0.05
+
+
+def model_of(campaign: Campaign) -> Model:
+    """Return the model of a campaign: its sizes, blocks and checkpoints, and the variation that its runs show.
+
+    The sizes are those of the factor with most of them, at one combination of the other factors. Stalls of delayed
+    acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are. One
+    that every run of a cell has in every checkpoint varies nothing: it is part of that cell's pause.
+
+    Raises:
+        NothingMeasuredError: no cell has two runs with ten checkpoints.
+    """
+    by_cell: dict[str, list[Run]] = {}
+    for run in campaign.runs:
+        if run.record.quality.ok and len(used_pauses(run)) >= _FEWEST_CHECKPOINTS:
+            by_cell.setdefault(run.record.cell_id, []).append(run)
+    usable = [runs for runs in by_cell.values() if len(runs) >= _FEWEST_RUNS]
+    if not usable:
+        raise NothingMeasuredError(
+            f"{campaign.plan.campaign}: no cell has two runs of {_FEWEST_CHECKPOINTS} checkpoints, "
+            "so nothing tells how they vary"
+        )
+    cells = [_stalls_of(runs) for runs in usable]
+    trends = [design for design in designs(runs[0] for runs in usable) if design.per == "per doubling"]
+    sizes = max(trends, key=lambda design: len(design.x)).x if trends else (0.0, 1.0)
+    lengths = [len(used_pauses(run)) for runs in usable for run in runs]
+    like = Model(sizes=sizes, blocks=len({run.record.block for runs in usable for run in runs}))
+    varying = [cell.rest for cell in cells if len(cell.rest) >= _FEWEST_RUNS]
+    return _with_shares(
+        replace(
+            fitted(varying or [[used_pauses(run) for run in runs] for runs in usable], like),
+            checkpoints=round(float(np.mean(lengths))),
+            drift=_drift(usable),
+            missing=_missing(campaign, like),
+        ),
+        cells,
+        sum(lengths),
+    )
+
+
+def _missing(campaign: Campaign, like: Model) -> float:
+    """Return the share of runs that failed; 0 where campaigns that lost as many might have nothing left to compare."""
+    share = len(campaign.failures) / (len(campaign.runs) + len(campaign.failures))
+    sizes = len(like.sizes)
+    useless = share**sizes + sizes * share ** (sizes - 1) * (1 - share)
+    return share if useless**like.blocks < _RARE else 0.0
+
+
+@dataclass(frozen=True)
+class _Stalls:
+    """What of a cell is stalls, and what is not.
+
+    Attributes:
+        rest: the runs that are not stuck with a stall in every checkpoint, without their single stalls.
+        slow: stalls in those runs; ``extra_s``: what they add, in all; ``stays``, ``leaves``: whether another follows.
+        stuck: runs that are; ``runs``: all runs.
+    """
+
+    rest: tuple[Floats, ...]
+    slow: int
+    extra_s: float
+    stays: int
+    leaves: int
+    stuck: int
+    runs: int
+
+
+def _stalls_of(runs: Sequence[Run]) -> _Stalls:
+    pauses = [used_pauses(run) for run in runs]
+    if flatten(runs[0].record.cell).get("link.transport") not in TCP:
+        return _Stalls(tuple(pauses), 0, 0.0, 0, 0, 0, len(runs))
+    levels = np.array([np.median(one) for one in pauses])
+    free = [one for one, stuck in zip(pauses, _in_band(levels - levels.min()), strict=True) if not stuck]
+    stalled = [_in_band(one - np.median(one)) for one in free]
+    return _Stalls(
+        rest=tuple(one[~slow] for one, slow in zip(free, stalled, strict=True)),
+        slow=sum(int(slow.sum()) for slow in stalled),
+        extra_s=sum(float((one[slow] - np.median(one)).sum()) for one, slow in zip(free, stalled, strict=True)),
+        stays=sum(int((slow[:-1] & slow[1:]).sum()) for slow in stalled),
+        leaves=sum(int((slow[:-1] & ~slow[1:]).sum()) for slow in stalled),
+        stuck=len(pauses) - len(free),
+        runs=len(pauses),
+    )
+
+
+def _in_band(above: Floats) -> NDArray[np.bool_]:
+    low, high = stats.DELAYED_ACK_S
+    inside: NDArray[np.bool_] = (above > low) & (above < high)
+    return inside
+
+
+def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Model:
+    model = replace(model, stuck_share=sum(cell.stuck for cell in cells) / sum(cell.runs for cell in cells))
+    slow, stays = sum(cell.slow for cell in cells), sum(cell.stays for cell in cells)
+    if not slow:
+        return model
+    followed = stays + sum(cell.leaves for cell in cells)
+    return replace(
+        model,
+        slow_share=slow / checkpoints,
+        slow_extra_s=sum(cell.extra_s for cell in cells) / slow,
+        slow_stay=min(stays / followed, _STEADIEST) if followed else 0.0,
+    )
+
+
+def _drift(cells: Sequence[Sequence[Run]]) -> float:
+    """Return the change of the log pause over the campaign, a straight line in time; 0 where it may well be noise."""
+    started = np.array([run.record.started_at for runs in cells for run in runs], dtype=np.float64)
+    started -= started.min()
+    rest = np.concatenate([_centred(np.log([np.median(used_pauses(run)) for run in runs])) for runs in cells])
+    if np.ptp(started) == 0:
+        return 0.0
+    line = linregress(started, rest)
+    return float(line.slope) * float(np.ptp(started)) if line.pvalue <= _ALPHA else 0.0
+
+
+def _centred(values: Floats) -> Floats:
+    centred: Floats = values - np.median(values)
+    return centred

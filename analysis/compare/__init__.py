@@ -1,0 +1,1 @@
+"""Two campaigns against each other."""

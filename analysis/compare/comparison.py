@@ -1,0 +1,443 @@
+"""Has a checkpoint become more expensive: from one campaign to another, or from one level of a factor to another?
+
+Cells are matched by their factors, whatever their QEMU is called. Each is judged by the exact tests that judge a
+hypothesis of growth, with the threshold as the smallest effect of interest:
+
+- *regressed*: slower than none at all for certain, and not by less than the threshold for certain;
+- *not regressed*: slower by less than the threshold for certain;
+- *inconclusive*: neither.
+
+The answer is that over all cells. Two campaigns are compared by their blocks: what happened to the host in the time of
+a block is in all of its runs, so that a block is one witness, by the median over its cells of how far each is from its
+own middle. Two levels within one campaign are compared block by block and cell by cell. Each cell has a word of its own
+beside, adjusted by Holm over the cells.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
+from analysis.errors import NothingMeasuredError
+from analysis.stored.factors import factor_text, level_text
+from analysis.text import accel_text, plural
+from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
+from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
+from analysis.verdicts.finding import zeros_text
+from analysis.verdicts.settling import runs_to_settle
+from analysis.verdicts.trend import TOO_FEW, Edges, Sample, stages
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from analysis.compare.sides import Key
+    from analysis.stored.factors import Level
+    from analysis.stored.load import Campaign
+
+    Stratum = tuple[Level, ...]
+
+REGRESSED, NOT_REGRESSED, INCONCLUSIVE = "regressed", "not regressed", "inconclusive"
+EXIT_CODES = {NOT_REGRESSED: 0, REGRESSED: 5, INCONCLUSIVE: 6}
+CONFIDENCE, FEWEST = 0.90, 3
+_GROWTH = "increasing"
+_BETWEEN = "between no change and the threshold"
+_NO_WORD_AFTER = "not after Holm's adjustment over {}"
+
+_WORDS = {SUPPORTED: REGRESSED, REFUTED: NOT_REGRESSED, UNSAID: INCONCLUSIVE}
+_LABELS = {
+    "material": "by the threshold or more",
+    "direction certain, size uncertain": "slower for certain, by how much is not",
+    "trivially positive": "slower, by less than the threshold",
+    "equivalent to none": "no difference that matters",
+    "opposite sign": "faster",
+    "no material growth": "not slower by the threshold",
+}
+_EQUALS, _PASSING, _SEED = 200, 0.80, 1
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """New over base with its 90 % interval (NaN where there is none), and the word that follows.
+
+    Attributes:
+        pvalue: one-sided, of growth; ``pvalue_threshold``: of growth by the threshold being ruled out; both with failed
+            runs ranked worst where that is larger.
+    """
+
+    ratio: float
+    low: float
+    high: float
+    pvalue: float
+    pvalue_threshold: float
+    verdict: str
+    label: str
+
+
+@dataclass(frozen=True)
+class CellComparison:
+    """One cell of both sides.
+
+    Attributes:
+        cell: its label in the base.
+        factors: what it has in common on both sides.
+        base: median over runs of the outcome; ``new``: the same of the other side; NaN when never measured.
+        ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
+        pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
+        needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
+            decided or nothing can be said.
+    """
+
+    cell: str
+    accel: str
+    factors: Mapping[str, Level]
+    base: float
+    new: float
+    ratio: float
+    low: float
+    high: float
+    runs_base: int
+    runs_new: int
+    failed_base: int
+    failed_new: int
+    pvalue: float
+    adjusted: float
+    pvalue_threshold: float
+    verdict: str
+    label: str
+    needed_runs: int | None = None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """The answer: one ratio over all cells with its verdict, and each cell's.
+
+    Attributes:
+        passes_at: the smallest threshold that 80 % of comparisons of equals with this noise pass; NaN where it cannot
+            be told.
+        by_cell: verdict and label that all cells together give, each by itself.
+        each_cell: whether the exit status is that of ``by_cell``.
+        missing: cells of the base that the other side has no run of.
+        within: the factor whose levels are compared within blocks; None for two campaigns.
+    """
+
+    outcome: str
+    threshold: float
+    overall: Ratio
+    passes_at: float
+    base: Side
+    new: Side
+    cells: tuple[CellComparison, ...]
+    by_cell: tuple[str, str]
+    each_cell: bool
+    missing: tuple[str, ...]
+    only_in_base: tuple[str, ...]
+    only_in_new: tuple[str, ...]
+    notes: tuple[str, ...]
+    seconds_per_run: float
+    within: str | None
+
+    @property
+    def verdict(self) -> str:
+        """The word that the exit status tells."""
+        return self.by_cell[0] if self.each_cell else self.overall.verdict
+
+    @property
+    def label(self) -> str:
+        """Which case of it."""
+        return self.by_cell[1] if self.each_cell else self.overall.label
+
+    @property
+    def exit_code(self) -> int:
+        """Return 0, 5 or 6."""
+        return EXIT_CODES[self.verdict]
+
+
+def compare(
+    base: Campaign, new: Campaign, *, threshold: float = 0.05, outcome: str = "pause", each_cell: bool = False
+) -> Comparison:
+    """Return the verdict on two campaigns over all cells that both have, and on every cell.
+
+    Args:
+        base: what ``new`` is compared with.
+        new: the campaign in question.
+        threshold: the smallest growth that matters, 0.05 for 5 %.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
+        each_cell: whether the verdict is that of the cells, each by itself.
+
+    Raises:
+        NotComparableError: one side ran under emulation and the other under KVM, or a side holds several cells that
+            differ in their QEMU only.
+        NothingMeasuredError: no cell in common has this outcome on either side.
+    """
+    return _compare(base, new, None, threshold, outcome, each_cell=each_cell)
+
+
+def compare_levels(
+    campaign: Campaign, by: str, *, threshold: float = 0.05, outcome: str = "pause", each_cell: bool = False
+) -> Comparison:
+    """Return the verdict on the second level of a factor against its first, in the order of the plan, within blocks.
+
+    Args:
+        campaign: with both levels in every block.
+        by: the factor's dotted path, such as ``qemu``.
+        threshold: as in :func:`compare`.
+        outcome: as there.
+        each_cell: as there.
+
+    Raises:
+        NotComparableError: as :func:`compare`, or the factor does not have two levels.
+        NothingMeasuredError: as :func:`compare`.
+    """
+    base, new = levels_of(campaign, by)
+    return _compare(base, new, by, threshold, outcome, each_cell=each_cell)
+
+
+def _compare(
+    base: Campaign, new: Campaign, by: str | None, threshold: float, outcome: str, *, each_cell: bool
+) -> Comparison:
+    sides = side_of(base), side_of(new)
+    _refuse_other_accelerator(*sides)
+    before, after = side_cells(base, outcome, by), side_cells(new, outcome, by)
+    common = [key for key in before if key in after]
+    pairs = [(before[key], after[key]) for key in common]
+    if not any(one.values and other.values for one, other in pairs):
+        raise NothingMeasuredError(_nothing(before, after, common, outcome))
+    edges = Edges(threshold, "sesoi", 0.0)
+    cells = _cells(pairs, edges, within=by is not None)
+    missing = (
+        *(before[key].label for key in before if key not in after or not after[key].values),
+        *(after[key].label for key in after if key in before and not before[key].values),
+    )
+    sample, why = _overall_sample(pairs, within=by is not None)
+    overall = _ratio(sample, why, edges)
+    if missing and overall.verdict == NOT_REGRESSED:
+        counted = f"{plural(len(missing), 'cell')} of {len(before)}"
+        overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} not measured on both sides")
+    return Comparison(
+        outcome=outcome,
+        threshold=threshold,
+        overall=overall,
+        passes_at=_passes_at(sample),
+        base=sides[0],
+        new=sides[1],
+        cells=tuple(cells),
+        by_cell=_by_cell(cells, missing),
+        each_cell=each_cell,
+        missing=missing,
+        only_in_base=tuple(before[key].label for key in before if key not in after),
+        only_in_new=tuple(after[key].label for key in after if key not in before),
+        notes=tuple(_notes(base, new, sides, cells, by)),
+        seconds_per_run=float(
+            np.mean([run.record.finished_at - run.record.started_at for run in (*new.runs, *base.runs)])
+        ),
+        within=by,
+    )
+
+
+def _refuse_other_accelerator(base: Side, new: Side) -> None:
+    if base.accel and new.accel and not set(base.accel) & set(new.accel):
+        raise NotComparableError(
+            f"{base.campaign} ran under {accel_text(base.accel)} and {new.campaign} under {accel_text(new.accel)}: "
+            "an emulated pair's pauses say nothing of a pair under KVM; measure both the same way"
+        )
+
+
+def judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
+    """Return the word on one cell of two campaigns by itself, not adjusted for others."""
+    ratio = _ratio(*_cell_sample(before, after, within=False), Edges(threshold, "sesoi", 0.0))
+    return _cell((before, after), ratio, ratio.verdict, ratio.label, ratio.pvalue)
+
+
+def _cells(pairs: Sequence[tuple[SideCell, SideCell]], edges: Edges, *, within: bool) -> list[CellComparison]:
+    """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
+    samples = [_cell_sample(*pair, within=within) for pair in pairs]
+    ratios = [_ratio(sample, why, edges) for sample, why in samples]
+    found = [_stages(sample, edges) for sample, _ in samples]
+    raised = {name: stats.holm([getattr(one[-1].claims, name) for one in found]) for name in Claims.names()}
+    # That every cell is not regressed needs no adjustment: each of its parts has to hold (an intersection-union test).
+    raised["refutes"] = np.array([one[-1].claims.refutes for one in found])
+    cells = []
+    for place, (ratio, pair) in enumerate(zip(ratios, pairs, strict=True)):
+        adjusted = Claims(**{name: float(each[place]) for name, each in raised.items()})
+        lost = _NO_WORD_AFTER.format(plural(len(pairs), "cell"))
+        verdict, label = ratio.verdict, ratio.label
+        if samples[place][0] is not None:
+            verdict, label = _said([*found[place], Stage(adjusted, lost)])
+        cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
+        if verdict == INCONCLUSIVE:
+            among = len(pairs) if label == lost else 1
+            needed = runs_to_settle(pair[0].values, pair[1].values, edges.sesoi, among, within=within)
+            cells[-1] = replace(cells[-1], needed_runs=needed)
+    return cells
+
+
+def _cell(pair: tuple[SideCell, SideCell], ratio: Ratio, verdict: str, label: str, adjusted: float) -> CellComparison:
+    before, after = pair
+    return CellComparison(
+        cell=before.label,
+        accel=str(before.factors["accel"]),
+        factors=before.factors,
+        base=_median(before.values),
+        new=_median(after.values),
+        ratio=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        runs_base=len(before.values),
+        runs_new=len(after.values),
+        failed_base=len(before.failed),
+        failed_new=len(after.failed),
+        pvalue=ratio.pvalue,
+        adjusted=adjusted,
+        pvalue_threshold=ratio.pvalue_threshold,
+        verdict=verdict,
+        label=label,
+    )
+
+
+def _median(values: Sequence[float]) -> float:
+    return float(np.median(values)) if values else math.nan
+
+
+def _cell_sample(before: SideCell, after: SideCell, *, within: bool) -> tuple[Sample | None, str]:
+    """Return the runs of one cell, base and new; None and why not where nothing can be compared."""
+    if unmeasured := [
+        f"{name} ({plural(len(cell.failed), 'run')} failed)"
+        for name, cell in (("BASE", before), ("NEW", after))
+        if not cell.values
+    ]:
+        return None, f"never measured in {' and '.join(unmeasured)}"
+    if zeros := before.values.count(0) + after.values.count(0):
+        return None, zeros_text(zeros, len(before.values) + len(after.values))
+    if min(len(before.values), len(after.values)) < FEWEST:
+        return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
+    points = [(side, math.log(value), (block if within else 0,)) for side, cell in enumerate((before, after))
+              for value, block in zip(cell.values, cell.blocks, strict=True)]  # fmt: skip
+    failed = [(side, (block if within else 0,)) for side, cell in enumerate((before, after)) for block in cell.failed]
+    return _sample(points, failed)
+
+
+def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], *, within: bool) -> tuple[Sample | None, str]:
+    """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one."""
+    usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
+    if not usable:
+        return None, "no cell can be compared"
+    points: list[tuple[int, float, Stratum]] = []
+    failed: list[tuple[int, Stratum]] = []
+    by_block: dict[tuple[int, int], list[float]] = {}
+    for place, pair in enumerate(usable):
+        middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
+        for side, cell in enumerate(pair):
+            rest = np.log(cell.values) - middle
+            for block, value in zip(cell.blocks, rest.tolist(), strict=True):
+                points.append((side, value, (block, place)))
+                by_block.setdefault((side, block), []).append(value)
+            for block in cell.failed:
+                failed.append((side, (block, place)))
+                by_block.setdefault((side, block), []).append(math.inf)
+    if not within:
+        middles = {key: float(np.median(values)) for key, values in by_block.items()}
+        points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
+        failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
+    blocks = [len({block for side, block in by_block if side == which}) for which in (0, 1)]
+    if min(blocks) < FEWEST:
+        return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
+    return _sample(points, failed)
+
+
+def _sample(
+    points: Sequence[tuple[int, float, Stratum]], failed: Sequence[tuple[int, Stratum]]
+) -> tuple[Sample | None, str]:
+    x = np.array([float(side) for side, _, _ in points])
+    sample = Sample(
+        x=x,
+        raw=x,
+        y=np.exp([value for _, value, _ in points]),
+        strata=tuple(stratum for _, _, stratum in points),
+        failed_x=np.array([float(side) for side, _ in failed]),
+        failed_strata=tuple(stratum for _, stratum in failed),
+    )
+    return (sample, "") if sample.compares else (None, "nothing was measured in the same block on both sides")
+
+
+def _stages(sample: Sample | None, edges: Edges) -> list[Stage]:
+    return [Stage(Claims(), "")] if sample is None else stages(sample, edges, _GROWTH, _BETWEEN)
+
+
+def _said(found: Sequence[Stage]) -> tuple[str, str]:
+    word, label = decide(found, _GROWTH, ALPHA)
+    return _WORDS[word], _LABELS.get(label, label)
+
+
+def _ratio(sample: Sample | None, why: str, edges: Edges) -> Ratio:
+    if sample is None:
+        return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
+    found = stages(sample, edges, _GROWTH, TOO_FEW if math.isnan(slope.low) else _BETWEEN)
+    middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
+    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found))
+
+
+def _passes_at(sample: Sample | None) -> float:
+    """Return the threshold that 80 % of comparisons of equals pass: this noise, its sides dealt anew within strata."""
+    if sample is None:
+        return math.nan
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
+    if math.isnan(slope.high):
+        return math.nan
+    rest, rng = sample.logs - slope.estimate * sample.x, np.random.default_rng(_SEED)
+    codes = np.unique([repr(one) for one in sample.strata], return_inverse=True)[1]
+    places, highs = np.argsort(codes, kind="stable"), []
+    for _ in range(_EQUALS):
+        dealt = np.empty_like(rest)
+        dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
+        highs.append(stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE).high)
+    return max(float(np.expm1(np.quantile(highs, _PASSING))), 0.0)
+
+
+def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str]) -> tuple[str, str]:
+    by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
+    counted = plural(len(cells), "cell")
+    if by_word[REGRESSED]:
+        worst = max(by_word[REGRESSED], key=lambda cell: cell.low)
+        return REGRESSED, f"{len(by_word[REGRESSED])} of {counted}, most of all {worst.cell}"
+    if by_word[INCONCLUSIVE]:
+        return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"
+    if missing:
+        return INCONCLUSIVE, f"{plural(len(missing), 'cell')} not measured on both sides"
+    return NOT_REGRESSED, f"none of {counted}"
+
+
+def _notes(
+    base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Sequence[CellComparison], by: str | None
+) -> Iterable[str]:
+    if sides[0].qemu == sides[1].qemu and by in {None, "qemu"}:
+        yield "both sides ran the same QEMU: this compares two measurements of one binary"
+    for name, side in zip(("BASE", "NEW"), sides, strict=True):
+        if len(side.qemu) > 1:
+            yield f"{name} ran {len(side.qemu)} different QEMUs"
+        if side.excluded:
+            yield f"{name}: {plural(side.excluded, 'run')} left out, their own quality check failed"
+    for what, differing in conditions(base, new):
+        yield f"{what} differs too: {differing}"
+    failed = [sum(getattr(cell, f"failed_{name}") for cell in cells) for name in ("base", "new")]
+    if any(failed):
+        yield f"failed runs in these cells: {failed[0]} in BASE, {failed[1]} in NEW"
+    if by is None:
+        yield "two campaigns were measured one after the other: what else changed on the host counts as a difference"
+
+
+def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], common: Sequence[Key], outcome: str) -> str:
+    if common:
+        return f"no cell in common has {outcome} measured on both sides"
+    differing = []
+    sides = [[cell.factors for cell in side.values()] for side in (before, after)]
+    for path in dict.fromkeys(path for side in sides for factors in side for path in factors):
+        old, new = (sorted({level_text(path, f[path]) for f in side if path in f}) for side in sides)
+        if not set(old) & set(new):
+            differing.append(f"{factor_text(path)}: {', '.join(old) or 'none'} against {', '.join(new) or 'none'}")
+    return "no cell in common: " + ("; ".join(differing) or "each factor has levels in common, no combination has")

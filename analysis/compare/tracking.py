@@ -1,0 +1,180 @@
+"""Many campaigns of one kind in a row: per cell, where the cost of a checkpoint changed, and by how much.
+
+A campaign is one QEMU build, one night or one host. Each is set against the stretch before it, the campaigns since the
+last change, by the exact test of :mod:`analysis.compare.comparison`; where the word is *regressed* or *improved* a new
+stretch begins. Words of one campaign are adjusted over its cells (Holm).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge
+from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
+from analysis.errors import AnalysisError, NothingMeasuredError
+from analysis.text import accel_text
+from analysis.verdicts.claims import ALPHA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.compare.comparison import CellComparison
+    from analysis.compare.sides import Key, Side
+    from analysis.stored.load import Campaign
+
+IMPROVED, UNMEASURED, FIRST = "improved", "not measured", "first"
+
+_FEWEST = 2
+
+
+class TooFewError(AnalysisError):
+    """A series takes two campaigns."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Point:
+    """A cell in one campaign.
+
+    Attributes:
+        median: over its runs; NaN when it was not measured.
+        values: one per run.
+        word: against the stretch before it: regressed, improved, not regressed, inconclusive, first or not measured.
+        ratio: to that stretch, with its 90 % interval ``low`` and ``high``; NaN where there is none.
+        change: whether a new stretch begins here.
+    """
+
+    median: float
+    values: tuple[float, ...]
+    word: str
+    ratio: float = float("nan")
+    low: float = float("nan")
+    high: float = float("nan")
+    change: bool = False
+
+
+@dataclass(frozen=True)
+class Series:
+    """One cell over all campaigns."""
+
+    cell: str
+    accel: str
+    points: tuple[Point, ...]
+
+    @property
+    def word(self) -> str:
+        """Return the word on the last campaign that measured it, against the stretch before that."""
+        return next((point.word for point in reversed(self.points) if point.word != UNMEASURED), UNMEASURED)
+
+
+@dataclass(frozen=True)
+class Track:
+    """All cells over all campaigns, in the order given."""
+
+    outcome: str
+    threshold: float
+    campaigns: tuple[Side, ...]
+    names: tuple[str, ...]
+    cells: tuple[Series, ...]
+
+    @property
+    def word(self) -> str:
+        """Return the word on the last campaign: the worst of its cells."""
+        last = [series.points[-1].word for series in self.cells]
+        for word in (REGRESSED, INCONCLUSIVE):
+            if word in last:
+                return word
+        return NOT_REGRESSED
+
+
+def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: float, outcome: str) -> Track:
+    """Return the series of each cell that two campaigns or more have measured.
+
+    Args:
+        campaigns: in the order of the series.
+        names: of each, for people.
+        threshold: the smallest change that matters, 0.05 for 5 %.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
+
+    Raises:
+        TooFewError: fewer than two campaigns.
+        NotComparableError: some ran under emulation and others under KVM.
+        NothingMeasuredError: no cell was measured twice.
+    """
+    if len(campaigns) < _FEWEST:
+        raise TooFewError("a series takes two campaigns or more")
+    sides = [side_of(campaign) for campaign in campaigns]
+    for one, other in pairwise(sides):
+        if not set(one.accel) & set(other.accel):
+            raise NotComparableError(
+                f"{one.campaign} ran under {accel_text(one.accel)} and {other.campaign} under "
+                f"{accel_text(other.accel)}: they are no series"
+            )
+    measured = [side_cells(campaign, outcome) for campaign in campaigns]
+    keys = [
+        key
+        for key in dict.fromkeys(key for cells in measured for key in cells)
+        if sum(bool(cells[key].values) for cells in measured if key in cells) >= _FEWEST
+    ]
+    if not keys:
+        raise NothingMeasuredError("no cell was measured in two of these campaigns")
+    cells = _walk(keys, measured, threshold)
+    return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells))
+
+
+def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], threshold: float) -> list[Series]:
+    points: dict[Key, list[Point]] = {key: [] for key in keys}
+    stretch: dict[Key, SideCell] = {}
+    for cells in measured:
+        now = {key: cells[key] for key in keys if key in cells and cells[key].values}
+        judged = _words({key: (stretch[key], cell) for key, cell in now.items() if key in stretch}, threshold)
+        for key in keys:
+            points[key].append(_point(now.get(key), judged.get(key)))
+            if key in now:
+                starts = key not in stretch or points[key][-1].change
+                stretch[key] = now[key] if starts else _joined(stretch[key], now[key])
+    labels = {key: cell for cells in reversed(measured) for key, cell in cells.items()}
+    return [Series(labels[key].label, str(labels[key].factors["accel"]), tuple(points[key])) for key in keys]
+
+
+def _point(cell: SideCell | None, judged: tuple[str, CellComparison] | None) -> Point:
+    if cell is None:
+        return Point(float("nan"), (), UNMEASURED)
+    median, values = float(np.median(cell.values)), tuple(cell.values)
+    if judged is None:
+        return Point(median, values, FIRST)
+    word, found = judged
+    return Point(median, values, word, found.ratio, found.low, found.high, change=word in {REGRESSED, IMPROVED})
+
+
+def _joined(one: SideCell, other: SideCell) -> SideCell:
+    return replace(
+        one,
+        values=[*one.values, *other.values],
+        blocks=[*one.blocks, *other.blocks],
+        failed=[*one.failed, *other.failed],
+    )
+
+
+def _words(pairs: dict[Key, tuple[SideCell, SideCell]], threshold: float) -> dict[Key, tuple[str, CellComparison]]:
+    """Return the word on each cell of one campaign, after Holm's adjustment over both directions and all cells."""
+    slower = {key: judge(before, now, threshold) for key, (before, now) in pairs.items()}
+    faster = {key: judge(now, before, threshold) for key, (before, now) in pairs.items()}
+    tests = [one.pvalue for side in (slower, faster) for one in side.values()]
+    held = [pvalue <= ALPHA for pvalue in stats.holm(tests)] if tests else []
+    is_slower, is_faster = held[: len(pairs)], held[len(pairs) :]
+    found = {}
+    for key, up, down in zip(pairs, is_slower, is_faster, strict=True):
+        word = slower[key].verdict
+        if word == REGRESSED and not up:
+            word = INCONCLUSIVE
+        elif word == NOT_REGRESSED and down and faster[key].verdict == REGRESSED:
+            word = IMPROVED
+        found[key] = word, slower[key]
+    return found

@@ -1,0 +1,1 @@
+"""What a campaign of so many blocks can see."""

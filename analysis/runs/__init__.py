@@ -1,0 +1,1 @@
+"""From checkpoints to runs: one row per launched pair, one number per outcome."""

@@ -1,0 +1,224 @@
+"""From checkpoints to runs: one row per launched pair, one number per outcome. The run is the unit of all inference."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import stats
+from analysis.format.outcomes import OUTCOMES, TRIGGERS
+from analysis.format.phases import PARTS
+from analysis.runs.stalls import TCP, Free, Stalls, free_cells, stalls
+from analysis.stored.factors import effective, flatten, working_set_bytes
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Run
+
+FINER = tuple(part.name for part in PARTS)
+"""Parts of phases, on the primary and on the secondary; a run without such events has none."""
+
+_TAILS = {"p95": 0.95, "p99": 0.99}
+_FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
+
+
+def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> pd.DataFrame:
+    """Return one row per run, in the order measured.
+
+    Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
+    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``,
+    ``short``: fewer checkpoints than were asked for), every factor by its dotted path, ``working_set_bytes``,
+    ``effective`` (equal for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not
+    measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN
+    and False), and ``pause_p95_enough``/``pause_p99_enough``. With ``behaviours`` also how the series behaved:
+    ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
+    """
+    places = {name.cell_id: place for place, name in enumerate(cells.names)}
+    every = list(runs)
+    rows = [_row(run, places[run.record.cell_id], free) for run, free in zip(every, free_cells(every), strict=True)]
+    table = pd.DataFrame(rows)
+    return table.join(behaviour_table(every)) if behaviours else table
+
+
+def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
+    """Return how the pauses of each run behaved over time; no verdict looks at it."""
+    classes = steadiness_classes([used_pauses(run) for run in runs])
+    return pd.DataFrame(
+        [
+            {
+                **behaviour(run.checkpoints["pause_s"].to_numpy(), used_pauses(run)),
+                "steadiness": kind,
+                "steady_from": steady_from,
+            }
+            for run, (kind, steady_from) in zip(runs, classes, strict=True)
+        ]
+    )
+
+
+def used(run: Run) -> pd.DataFrame:
+    """Return a run's checkpoints after its warm-up."""
+    warmup = run.checkpoints["warmup"].to_numpy()
+    first = int(warmup.sum())
+    # The warm-up comes first: rows are taken from there without a copy of each column.
+    return run.checkpoints[first:] if warmup[:first].all() else run.checkpoints[~warmup]
+
+
+def used_pauses(run: Run) -> NDArray[np.float64]:
+    """Return a run's pauses after its warm-up, in seconds."""
+    rows = run.checkpoints
+    pauses: NDArray[np.float64] = rows["pause_s"].to_numpy()[~rows["warmup"].to_numpy()]
+    return pauses
+
+
+def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str, int | None]]:
+    """Return each run's class and from where it is steady; runs below ten checkpoints are ``too-short`` to have one."""
+    known = iter(stats.steadiness_of([one for one in pauses if len(one) >= _FEWEST_FOR_SHAPE]))
+    found = [next(known) if len(one) >= _FEWEST_FOR_SHAPE else None for one in pauses]
+    return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
+
+
+def _row(run: Run, cell: int, free: Free | None) -> dict[str, Any]:
+    record, kept = run.record, used(run)
+    factors = flatten(record.cell) | {"accel": record.accel}
+    return {
+        "run_id": record.run_id,
+        "campaign": record.campaign,
+        "folder": run.folder,
+        "cell": cell,
+        "cell_id": record.cell_id,
+        "block": record.block,
+        "order": record.order,
+        "started_at": record.started_at,
+        "checkpoints": len(kept),
+        "warmup": len(run.checkpoints) - len(kept),
+        "quality_ok": record.quality.ok,
+        "short": too_short(run),
+        **factors,
+        "working_set_bytes": working_set_bytes(factors),
+        "effective": repr(sorted(effective(factors).items())),
+        **outcomes(run, free),
+        "transport_bytes_per_s": float(record.transport.get("bytes_per_s", np.nan)),
+    }
+
+
+def too_short(run: Run) -> bool:
+    """Tell whether a run has fewer checkpoints that can be used than it was asked for: then it failed."""
+    asked = flatten(run.record.cell).get("checkpoint.count")
+    return isinstance(asked, int) and len(used_pauses(run)) < asked
+
+
+def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
+    """Return the outcomes of one run: of its checkpoints after the warm-up, its client's requests, its record.
+
+    ``slow_share`` has a meaning over TCP, and is measured from ``free``, its cell without stalls, where that is known.
+    """
+    kept, stalled = used(run), stalls_of(run, free)
+    row: dict[str, float | bool] = {name: outcome_of(run, name, free, kept) for name in OUTCOMES}
+    row |= {f"pause_{tail}_enough": stats.quantile_allowed(len(kept), share) for tail, share in _TAILS.items()}
+    row["slow_base_s"] = stalled.base_s if stalled else np.nan
+    row["always_stalled"] = bool(stalled and stalled.always)
+    return row
+
+
+def stalls_of(run: Run, free: Free | None) -> Stalls | None:
+    """Return the stalls of a run over TCP; None over anything else."""
+    if flatten(run.record.cell).get("link.transport") not in TCP:
+        return None
+    kept = used(run)
+    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free)
+
+
+def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:
+    """Return one outcome of a run; NaN where it was not measured.
+
+    Args:
+        run: whose.
+        name: one of :data:`OUTCOMES`.
+        free: as in :func:`outcomes`.
+        kept: :func:`used` of the run, where that is at hand.
+    """
+    one, kept = OUTCOMES[name], used(run) if kept is None else kept
+    if one.reducer == "slow":
+        stalled = stalls_of(run, free)
+        return stalled.share if stalled else np.nan
+    if one.table == "run":
+        return _recorded(run, one.column)
+    if one.reducer in OF_TABLE:
+        return OF_TABLE[one.reducer](kept)
+    values = run.latencies if one.table == "client" else _known(kept[one.column])
+    return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
+
+
+def _recorded(run: Run, path: str) -> float:
+    """Return a number of ``run.json``; NaN where it has none."""
+    part, _, name = path.partition(".")
+    value = (getattr(run.record, part) or {}).get(name)
+    return float(value) if isinstance(value, int | float) else np.nan
+
+
+OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
+    "median": np.median,
+    "mean": np.mean,
+    "max": np.max,
+    "p95": lambda values: np.quantile(values, _TAILS["p95"]),
+    "p99": lambda values: np.quantile(values, _TAILS["p99"]),
+}
+"""Reducers of the values that are known."""
+
+
+def _period(kept: pd.DataFrame) -> float:
+    gaps = np.diff(kept["t_request"].to_numpy())[np.diff(kept["index"].to_numpy()) == 1]
+    return float(np.median(gaps)) if len(gaps) else np.nan
+
+
+def _paused(kept: pd.DataFrame) -> float:
+    began = kept["t_request"].to_numpy()
+    wall = float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0])
+    return float(kept["pause_s"].to_numpy().sum()) / wall if wall > 0 else np.nan
+
+
+def _share_of(trigger: str, kept: pd.DataFrame) -> float:
+    return float((kept["trigger"] == trigger).mean())
+
+
+OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
+    "period": _period,
+    "paused": _paused,
+    "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
+    **{f"share of {name}": partial(_share_of, name) for name in TRIGGERS},
+}
+"""Reducers of the whole table of checkpoints."""
+
+
+def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str, Any]:
+    """Return how a run's pauses behaved over time: ``every`` with the warm-up, ``kept`` without."""
+    odd = stats.outliers(kept)
+    return {
+        "outliers": odd.severe_low + odd.severe_high,
+        "mild_outliers": odd.mild_low + odd.mild_high,
+        "modified_z": odd.modified_z,
+        "lag1": _lag1(kept) if _varies(kept) else np.nan,
+        "modes": len(stats.modes(kept).locations) if _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE else 1,
+        "mser": stats.mser5(every).cut if len(every) >= _FEWEST_FOR_MSER else 0,
+    }
+
+
+def _varies(values: NDArray[np.float64]) -> bool:
+    return len(values) > 3 and float(np.ptp(values)) > 0  # noqa: PLR2004 - a lag needs a few values
+
+
+def _known(column: pd.Series) -> NDArray[np.float64]:
+    values: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
+    return values[np.isfinite(values)]
+
+
+def _lag1(values: NDArray[np.float64]) -> float:
+    (first,) = stats.autocorrelation(values, lags=1).values  # noqa: PD011 - a field of that name
+    return first

@@ -1,0 +1,110 @@
+"""What a pause is made of: dirty pages, device state, waiting for the transport; and which of it a size makes grow.
+
+By the phases of both sides: what the secondary says that it did is taken from the time that the primary waited for it,
+and what is left is the transport's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.stored.factors import level_text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.stored.factors import Level
+
+PARTS = ("dirty pages", "device state", "the transport")
+_REST = "the rest"
+
+
+@dataclass(frozen=True)
+class Parts:
+    """A mean pause, or its growth from one level to another, part by part.
+
+    Attributes:
+        whole_s: the mean over cells and blocks, in seconds.
+        parts: name and seconds, in the order of :data:`PARTS`, the rest last; they add up.
+    """
+
+    whole_s: float
+    parts: tuple[tuple[str, float], ...]
+
+    def share(self, name: str) -> float:
+        """Return the share of a part, from 0 to 1."""
+        return dict(self.parts)[name] / self.whole_s
+
+
+def pause_parts(runs: pd.DataFrame) -> Parts | None:
+    """Return what the mean pause of these runs is made of, a cell counting once; None where finer phases are missing.
+
+    Args:
+        runs: :func:`analysis.runs.outcomes.run_table`, or rows of it.
+    """
+    table = _per_run(runs)
+    if table is None:
+        return None
+    cells = runs["cell"].to_numpy()
+    means = np.array([table[cells == cell].mean(axis=0) for cell in np.unique(cells)]).mean(axis=0)
+    return _parts(means)
+
+
+def growth(runs: pd.DataFrame, factor: str, others: Sequence[str]) -> tuple[str, Parts] | None:
+    """Return by what the mean pause differs between the smallest and the largest level of a factor, and from where.
+
+    Only runs of one block and of equal other factors are compared. None where there are none, or no finer phases.
+
+    Args:
+        runs: rows of :func:`analysis.runs.outcomes.run_table`.
+        factor: dotted path of a size.
+        others: the other factors that vary.
+    """
+    table = _per_run(runs)
+    levels = sorted(set(runs[factor].dropna().tolist()))
+    if table is None or len(levels) == 1:
+        return None
+    places = {name: np.array(at) for name, at in runs.groupby(["block", *others], sort=True).indices.items()}
+    rises = []
+    for at in places.values():
+        own = runs[factor].to_numpy()[at]
+        low, high = (table[at[own == level]] for level in (levels[0], levels[-1]))
+        if len(low) and len(high):
+            rises.append(high.mean(axis=0) - low.mean(axis=0))
+    if not rises:
+        return None
+    ends = [level_text(factor, _whole(level)) for level in (levels[0], levels[-1])]
+    return " to ".join(ends), _parts(np.mean(rises, axis=0))
+
+
+def _whole(level: Level) -> Level:
+    return int(level) if isinstance(level, float) and level.is_integer() else level
+
+
+def _per_run(runs: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | None:
+    """Return the parts of every run and its mean pause, shape (runs, parts + 1); None where one is not known."""
+    if not len(runs):
+        return None
+    seen = {name: runs[name].to_numpy(dtype=np.float64) for name in _NEEDED}
+    secondary = seen["device_load"] + seen["restart"]
+    pages = seen["ram_send"] + seen["bitmap_sync"] + seen["cache_flush"]
+    waited = seen["deliver"] + seen["load"] - seen["cache_flush"] - secondary
+    table = np.column_stack([pages, seen["device_save"] + secondary, waited, seen["pause_mean"]])
+    return table if np.isfinite(table).all() else None
+
+
+_NEEDED = (
+    *("pause_mean", "deliver", "load", "device_save", "device_load", "restart"),
+    *("ram_send", "bitmap_sync", "cache_flush"),
+)
+
+
+def _parts(means: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Parts:
+    whole = float(means[-1])
+    own = [float(part) for part in means[:-1]]
+    return Parts(whole, (*zip(PARTS, own, strict=True), (_REST, whole - sum(own))))

@@ -1,0 +1,1 @@
+"""What was declared, what the runs say of it, and in which words."""

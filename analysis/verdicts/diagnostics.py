@@ -1,0 +1,169 @@
+"""What bears on trust: equals measured twice, a drifting host, runs that never settle, choices that could matter."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from itertools import product
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.verdicts.declared import declared
+from analysis.verdicts.drift import Drift, drift, outside_block
+from analysis.verdicts.equals import aa_logs, equals, noise_floor
+from analysis.verdicts.finding import Effect
+from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.question import question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
+
+
+@dataclass(frozen=True)
+class Control:
+    """Two cells that are the same machine: what differs between them is noise.
+
+    Attributes:
+        one: a cell's label; ``other``: its equal.
+        ratio: of their run medians, over blocks (Hodges-Lehmann), with a 95 % interval where there is one.
+        largest: the largest relative difference in any block.
+        blocks: how many have both.
+    """
+
+    one: str
+    other: str
+    ratio: Effect
+    largest: float
+    blocks: int
+
+
+@dataclass(frozen=True)
+class Sensitivity:
+    """A hypothesis judged in other ways than the declared one: whether the word hangs on a choice."""
+
+    hypothesis: str
+    choice: str
+    effect: Effect
+    word: str
+
+
+@dataclass(frozen=True)
+class Diagnostics:
+    """Everything that bears on trust; A/A pairs, noise floor and drift are of runs that passed their quality check.
+
+    Attributes:
+        controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.
+        drift: None with too few blocks.
+        steadiness: how many runs are of each class.
+        warmup_cut: the largest warm-up that MSER-5 would cut in any run; ``warmup``: what was cut, at least.
+        outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
+        multimodal: runs with more than one mode.
+        stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
+        stalled_by_own_pause: those of the runs over TCP whose band is above their own usual pause, since no cell is the
+            same without stalls: a run that always stalls does not show in ``stalled``.
+        always_stalled: runs over TCP whose ``load`` phase is as long as a stall in every checkpoint.
+        lag1: the median autocorrelation of neighbouring checkpoints.
+        outside_block: runs that were measured when a later block had begun, see :func:`outside_block`.
+        drifting_hosts: runs whose host drifted.
+        sensitivity: the primary hypotheses under other choices.
+    """
+
+    controls: tuple[Control, ...]
+    noise_floor: float
+    drift: Drift | None
+    steadiness: dict[str, int]
+    warmup_cut: int
+    warmup: int
+    outliers: int
+    mild_outliers: int
+    modified_z: int
+    checkpoints: int
+    multimodal: int
+    stalled: tuple[int, int]
+    stalled_by_own_pause: int
+    always_stalled: int
+    lag1: float
+    outside_block: int
+    drifting_hosts: int
+    sensitivity: tuple[Sensitivity, ...]
+
+
+def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostics:
+    """Return the diagnostics of a campaign from its run table."""
+    controls = tuple(_control(cells, runs, pair) for pair in equals(runs) if aa_logs(runs, pair))
+    over_tcp = runs[runs["slow_share"].notna()]
+    return Diagnostics(
+        controls=controls,
+        noise_floor=noise_floor(runs),
+        drift=drift(runs),
+        steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
+        warmup_cut=int(runs["mser"].max()),
+        warmup=int(runs["warmup"].min()),
+        outliers=int(runs["outliers"].sum()),
+        mild_outliers=int(runs["mild_outliers"].sum()),
+        modified_z=int(runs["modified_z"].sum()),
+        checkpoints=int(runs["checkpoints"].sum()),
+        multimodal=int((runs["modes"] > 1).sum()),
+        stalled=(int((over_tcp["slow_share"] > 0).sum()), len(over_tcp)),
+        stalled_by_own_pause=int(over_tcp["slow_base_s"].isna().sum()),
+        always_stalled=int(over_tcp["always_stalled"].sum()),
+        lag1=float(runs["lag1"].median()),
+        outside_block=int(outside_block(runs).sum()),
+        drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
+        sensitivity=tuple(_sensitivity(campaign, runs)),
+    )
+
+
+def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control:
+    logs = np.array(aa_logs(runs, pair))
+    shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
+    ends = (shift.estimate, *(float("nan") if end is None else end for end in (shift.low, shift.high)))
+    return Control(
+        cells.names[pair[0]].label,
+        cells.names[pair[1]].label,
+        Effect(*(float(np.exp(end)) for end in ends)),
+        float(np.expm1(np.abs(logs).max())),
+        len(logs),
+    )
+
+
+def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
+    """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
+    asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome == "pause"]
+    choices = _choices(campaign, runs) if asked else ()
+    found = []
+    for hypothesis, (choice, table) in product(asked, choices):
+        finding = judge(question(campaign, table, hypothesis))
+        found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
+    return found
+
+
+def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+    others = (("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
+    tables = [(name, runs.assign(pause=_medians(campaign, share))) for name, share in others]
+    quiet = np.array([not run.record.host.drift for run in campaign.runs])
+    inside = ~outside_block(runs)
+    whole = runs.assign(quality_ok=True)
+    return [
+        *tables,
+        *([("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []),
+        *([("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []),
+        *([] if inside.all() else [("without runs measured outside their block's time", runs[inside])]),
+    ]
+
+
+def _medians(campaign: Campaign, share: float) -> list[float]:
+    """Return the run medians with ``share`` times the declared warm-up left out."""
+    medians = []
+    for run in campaign.runs:
+        pause = run.checkpoints["pause_s"].to_numpy()
+        cut = min(round(share * int(run.checkpoints["warmup"].sum())), len(pause) - 1)
+        medians.append(float(np.median(pause[cut:])))
+    return medians

@@ -1,0 +1,232 @@
+"""What RAM costs by itself and through its dirty pages, what a page costs, how large the device state is."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.runs.outcomes import used
+from analysis.verdicts.finding import Effect
+from analysis.verdicts.sentences import level_words
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from analysis.stored.load import Run
+
+GIB = 1 << 30
+PAGE_BYTES = 4096 + 8
+"""What a dirty page is on the wire: its content and its header (``ram_save_page`` in QEMU's ``migration/ram.c``)."""
+
+PAGES_APART = 1.5
+"""Runs differ in pages by design when their means differ by this factor; below it is chance, and its slope noise."""
+
+_FEWEST_FOR_LINE = 3
+_NONE = Effect(float("nan"), float("nan"), float("nan"))
+_FEWEST_RUNS = 2
+
+
+@dataclass(frozen=True)
+class Split:
+    """The effect of RAM on the pause, split by design; each in ms per GiB, with a 90 % interval over blocks.
+
+    Attributes:
+        where: under which levels of the other factors.
+        total: with a dirty working set that grows with RAM.
+        direct: with the same dirty working set at every size.
+        explained: the difference, block by block: what the dirty pages explain.
+        blocks: how many blocks have both arms.
+    """
+
+    where: str
+    total: Effect
+    direct: Effect
+    explained: Effect
+    blocks: int
+
+
+@dataclass(frozen=True)
+class PageRow:
+    """What one more dirty page adds to the pause, in microseconds.
+
+    Attributes:
+        where: over which transport, under KVM or emulation, with which workload where there are several.
+        within: from the variation within runs, 95 % interval over runs; NaN where page counts hardly vary.
+        across: from run means against each other, 95 % interval; NaN where it cannot be told, see ``apart``.
+        apart: whether run means of the page count differ by ``PAGES_APART`` or more, in three runs or more.
+        bound: what the transport alone takes for a page; NaN where it was not measured.
+        runs: how many entered.
+    """
+
+    where: str
+    within: Effect
+    across: Effect
+    apart: bool
+    bound: float
+    runs: int
+
+
+@dataclass(frozen=True)
+class DeviceRow:
+    """Bytes sent by checkpoints without any dirty page: the device state and COLO's own messages."""
+
+    smp: int
+    bytes_median: float
+    checkpoints: int
+
+
+@dataclass(frozen=True)
+class Effects:
+    """Everything that is estimated beside the hypotheses."""
+
+    splits: tuple[Split, ...]
+    pages: tuple[PageRow, ...]
+    devices: tuple[DeviceRow, ...]
+
+
+def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
+    """Return the effects that this design can tell; an empty tuple where it cannot.
+
+    Args:
+        runs: :func:`analysis.runs.outcomes.run_table`; those that failed their own quality check are left out.
+        records: the runs themselves, in the same order.
+    """
+    runs = runs[runs["quality_ok"]]
+    return Effects(tuple(splits(runs)), tuple(_pages(runs, records)), tuple(_devices(runs, records)))
+
+
+def splits(runs: pd.DataFrame) -> list[Split]:
+    """Return the effect of RAM split by design, per transport and vCPUs where both arms share blocks.
+
+    Args:
+        runs: with the columns ``workload.scaling``, ``accel``, ``link.transport``, ``smp``, ``mem`` (bytes), ``block``
+            and ``pause`` (s) of :func:`analysis.runs.outcomes.run_table`.
+    """
+    if "workload.scaling" not in runs:
+        return []
+    arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
+    found = []
+    for (accel, transport, smp), rows in arms.groupby(["accel", "link.transport", "smp"], sort=True):
+        total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in ("mem", "fixed"))
+        both = sorted(total.keys() & direct.keys())
+        if both:
+            columns = np.array([[total[block], direct[block]] for block in both]).T
+            where = level_words(("accel", "link.transport", "smp"), (accel, transport, smp))
+            arms_ = (_over_blocks(columns[0]), _over_blocks(columns[1]), _over_blocks(columns[0] - columns[1]))
+            found.append(Split(where, *arms_, blocks=len(both)))
+    return found
+
+
+def _block_slopes(rows: pd.DataFrame) -> dict[int, float]:
+    """Return the least-squares slope of the pause on RAM in ms per GiB, for each block with two sizes or more."""
+    slopes = {}
+    for block, mine in rows.groupby("block"):
+        size = mine["mem"].to_numpy(dtype=float) / GIB
+        if len(set(size)) >= _FEWEST_RUNS:
+            slopes[int(str(block))] = 1e3 * float(np.polyfit(size, mine["pause"].to_numpy(dtype=float), 1)[0])
+    return slopes
+
+
+def _over_blocks(values: NDArray[np.float64]) -> Effect:
+    interval = stats.median_interval(values, confidence=0.90)
+    if interval.low is None or interval.high is None:
+        return Effect(interval.estimate, float("nan"), float("nan"))
+    return Effect(interval.estimate, interval.low, interval.high)
+
+
+def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
+    found = []
+    names = ("accel", "link.transport", "workload.name")
+    for (accel, transport, workload), rows in runs.groupby(list(names), sort=True):
+        counted = [(place, *_counted(used(records[place]))) for place in rows.index]
+        kept = [(place, *both) for place, *both in counted if len(both[0]) >= _FEWEST_RUNS]
+        if len(kept) < _FEWEST_RUNS:
+            continue
+        places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
+        cells = [str(rows.loc[place, "cell"]) for place in places]
+        page_means, pause_means = (np.array([one.mean() for one in each]) for each in (pages, pauses))
+        across = across_runs(page_means, pause_means, cells)
+        several = len(set(runs["workload.name"])) > 1
+        found.append(
+            PageRow(
+                where=level_words(names[:2], (accel, transport)) + (f", {workload}" if several else ""),
+                within=within_runs(pages, pauses, cells),
+                across=across or _NONE,
+                apart=across is not None,
+                bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
+                runs=len(kept),
+            )
+        )
+    return found
+
+
+def across_runs(pages: NDArray[np.float64], pauses: NDArray[np.float64], cells: Sequence[Hashable]) -> Effect | None:
+    """Return what a page costs in microseconds from runs against each other, with a 95 % interval.
+
+    Args:
+        pages: (n,) mean dirty pages of each run.
+        pauses: (n,) mean pause of each run, in seconds.
+        cells: of each run.
+
+    Returns:
+        None where it cannot be told: fewer than three runs, or page counts not :data:`PAGES_APART`.
+    """
+    if len(pages) < _FEWEST_FOR_LINE or pages.max() < PAGES_APART * pages.min() or np.ptp(pages) == 0:
+        return None
+    line = stats.least_squares(pages, pauses, _groups(cells))
+    return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
+
+
+def _groups(cells: Sequence[Hashable]) -> Sequence[Hashable] | None:
+    """Return the groups within which runs vary alike: longer pauses vary more; None where a cell has a single run."""
+    return cells if min(Counter(cells).values()) >= _FEWEST_RUNS else None
+
+
+def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return dirty pages and pauses of the checkpoints whose pages were counted."""
+    pages = rows["dirty_pages"].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = np.isfinite(pages)
+    return pages[known], rows["pause_s"].to_numpy()[known]
+
+
+def within_runs(
+    pages: Sequence[NDArray[np.float64]], pauses: Sequence[NDArray[np.float64]], cells: Sequence[Hashable]
+) -> Effect:
+    """Return what a page costs in microseconds from the variation within runs, with a 95 % interval over runs.
+
+    Args:
+        pages: of each run, dirty pages per checkpoint.
+        pauses: of each run, in seconds.
+        cells: of each run.
+
+    Returns:
+        NaN where it cannot be told: fewer than two runs, or page counts that never vary.
+    """
+    try:
+        cost = stats.per_page_cost(pages, pauses, _groups(cells))
+    except ValueError:
+        return _NONE
+    return Effect(1e6 * cost.estimate, 1e6 * cost.low, 1e6 * cost.high)
+
+
+def _devices(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[DeviceRow]:
+    found = []
+    for smp, rows in runs.groupby("smp", sort=True):
+        bare = np.concatenate([_bare_bytes(records[place]) for place in rows.index])
+        if len(bare):
+            found.append(DeviceRow(int(str(smp)), float(np.median(bare)), len(bare)))
+    return found
+
+
+def _bare_bytes(run: Run) -> NDArray[np.float64]:
+    rows = run.checkpoints
+    clean = (rows["dirty_pages"] == 0).fillna(value=False).to_numpy(dtype=bool) & rows["bytes_sent"].notna().to_numpy()
+    values: NDArray[np.float64] = rows["bytes_sent"][clean].to_numpy(dtype=np.float64)
+    return values

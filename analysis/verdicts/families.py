@@ -1,0 +1,66 @@
+"""From what may be said to the word: by itself, and after the adjustment over its family."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from analysis import stats
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, decide
+from analysis.verdicts.finding import ADJUSTED_BY
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.verdicts.finding import Finding
+
+_METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
+SAME_WITH_FAILURES = "the same with failed runs ranked worst"
+
+
+def decided(finding: Finding, alpha: float) -> Finding:
+    """Return a finding with the word that its own claims leave it, not adjusted for others."""
+    return _with(finding, finding.claims, finding.stages, alpha)
+
+
+def adjust(findings: Sequence[Finding], alpha: float = ALPHA) -> list[Finding]:
+    """Return the findings with the words that are left after the adjustment over their families.
+
+    The primary family is adjusted by Holm, the secondary one by Benjamini & Hochberg. Each thing that may be said (to
+    support, to refute, that an effect is material, that it goes the other way, ...) is adjusted over all members of the
+    family and keeps its own error rate: after Holm the chance of any false support stays at ``alpha``, and that of any
+    false refutation; after Benjamini & Hochberg that share of the supports is false on average at most, and of the
+    refutations. Exploratory hypotheses take no part.
+
+    Args:
+        findings: of one campaign.
+        alpha: the level.
+    """
+    words = {id(one): decided(one, alpha) for one in findings if one.stages}
+    for name, method in _METHODS.items():
+        family = [one for one in findings if one.hypothesis.family == name and not one.exploratory]
+        if not any(one.stages for one in family):
+            continue
+        raised = {claim: method([getattr(one.claims, claim) for one in family]) for claim in Claims.names()}
+        for place, one in enumerate(family):
+            if one.stages:
+                claims = Claims(**{claim: float(each[place]) for claim, each in raised.items()})
+                stages = (*one.stages, Stage(claims, f"not after {ADJUSTED_BY[name]}'s adjustment"))
+                words[id(one)] = _with(one, claims, stages, alpha)
+    return [words.get(id(one), one) for one in findings]
+
+
+def _with(finding: Finding, adjusted: Claims, stages: Sequence[Stage], alpha: float) -> Finding:
+    if not stages:
+        return finding
+    hypothesis = finding.hypothesis
+    word, label = decide(stages, VALUE if hypothesis.kind == VALUE else hypothesis.direction, alpha)
+    told = finding.failed and word != INCONCLUSIVE
+    notes = tuple(note for note in finding.notes if note != SAME_WITH_FAILURES)
+    return replace(
+        finding,
+        word=word,
+        label=label,
+        adjusted_claims=adjusted,
+        notes=(*notes, SAME_WITH_FAILURES) if told else notes,
+    )

@@ -1,0 +1,187 @@
+"""From hypotheses declared before the data to verdicts: SUPPORTED, REFUTED or INCONCLUSIVE, each in one sentence.
+
+The rules are those of ``docs/hypotheses.md``. Effects are estimated on the log of each run's outcome, within strata of
+block and all other factors, so that neither a drifting host nor another factor can pass for an effect. Every word, and
+every case of a word, is a test of its own whose p-value is adjusted over its family.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.format.outcomes import OUTCOMES
+from analysis.stats.kendall import tie_counts
+from analysis.stats.slopes import fewest_blocks
+from analysis.text import plural
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Claims, Stage, weakest, word_of
+from analysis.verdicts.declared import checked, declared
+from analysis.verdicts.families import adjust, decided
+from analysis.verdicts.finding import Finding, LevelFinding, nothing, zeros_text
+from analysis.verdicts.looks import cost_of, level_of, looked_at
+from analysis.verdicts.needed import with_needed_blocks
+from analysis.verdicts.question import Question, make_sample, measured_rows, others_of, question
+from analysis.verdicts.sentences import finding_sentence, level_words
+from analysis.verdicts.shape import shape_of
+from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, stages
+from analysis.verdicts.values import judge_value
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.stored.factors import Level
+    from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
+    from analysis.verdicts.shape import Shape
+    from analysis.verdicts.trend import Sample
+
+DISAGREE = "levels disagree, no pooled verdict"
+NO_LINE = "no straight line, and a step that may matter"
+
+
+def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
+    """Return the verdict on every hypothesis of the plan, or on those asked for, which are exploratory.
+
+    Args:
+        campaign: as it was read.
+        runs: :func:`analysis.runs.outcomes.run_table` of it.
+        asked: hypotheses chosen after the data, those of the plan among them included; None: all of the plan.
+
+    Raises:
+        BadHypothesesError: one of them cannot be answered.
+    """
+    hypotheses = declared(campaign) if asked is None else checked(asked, campaign)
+    # Some of the declared ones, picked when the data are known, would be a smaller family to adjust for.
+    exploratory = asked is not None or not declared_before(campaign)
+    campaign, runs = looked_at(campaign, runs)
+    questions = [question(campaign, runs, one) for one in hypotheses]
+    found = adjust([replace(judge(own), exploratory=exploratory) for own in questions], level_of(campaign.plan))
+    cost = cost_of(campaign.plan)
+    noted = [with_needed_blocks(one, own, cost) for one, own in zip(found, questions, strict=True)]
+    return tuple(replace(one, sentence=finding_sentence(one)) for one in noted)
+
+
+def declared_before(campaign: Campaign) -> bool:
+    """Return whether plan and runs agree on the hypotheses: their hash is that of the text and of every run."""
+    text = json.dumps(list(campaign.plan.hypotheses), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    own = hashlib.sha256(text.encode()).hexdigest()
+    hashes = {run.record.hypotheses_sha256 for run in campaign.runs} | {campaign.plan.hypotheses_sha256}
+    return hashes == {own}
+
+
+def judge(asked: Question) -> Finding:
+    """Return the verdict on one hypothesis by itself, not adjusted for the others of its family."""
+    hypothesis, outcome = asked.hypothesis, asked.hypothesis.outcome
+    values = asked.runs[outcome].to_numpy(dtype=np.float64) if len(asked.runs) else np.empty(0)
+    measured = asked.runs[np.isfinite(values)]
+    blank = nothing(hypothesis, asked.excluded, len(asked.failed), asked.notes)
+    if hypothesis.kind == "value":
+        return decided(judge_value(asked, measured, blank), ALPHA)
+    if zeros := int((measured[outcome] == 0).sum()):
+        return replace(blank, label=zeros_text(zeros, len(measured)))
+    sample = make_sample(asked, measured) if len(measured) else None
+    if sample is None:
+        return replace(blank, label="nothing to compare")
+    return decided(_judged(asked, measured, sample, blank), ALPHA)
+
+
+def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding) -> Finding:
+    hypothesis = asked.hypothesis
+    edges = Edges.of(hypothesis, sample, asked.floor, in_seconds=OUTCOMES[hypothesis.outcome].unit == "s")
+    effect, runs, strata = estimate(sample)
+    levels = _levels(asked, sample, edges)
+    shape = shape_of(sample, hypothesis)
+    finding = replace(
+        blank,
+        effect=effect,
+        absolute=absolute(sample),
+        absolute_unit=sample.unit,
+        sesoi=edges.sesoi,
+        sesoi_rests_on=edges.rests_on,
+        floor=edges.floor,
+        span=sample.span,
+        runs=runs,
+        strata=strata,
+        levels=levels,
+        interaction_pvalue=_interaction(asked, measured, sample),
+        shape=shape,
+    )
+    without = np.isnan(effect.low)
+    if without:
+        finding = replace(finding, notes=(*finding.notes, _blocks_for_interval(sample)))
+    found = stages(sample, edges, hypothesis.direction, TOO_FEW if without else UNDECIDED)
+    return replace(finding, stages=tuple(_held(finding, found, shape)))
+
+
+def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Stage]:
+    """Return the stages with the demands that other levels and the shape make, and what is said of both."""
+    beside = replace(
+        found[-1].claims,
+        bends=shape.pvalue if shape else 1.0,
+        differs=1.0 if np.isnan(finding.interaction_pvalue) else finding.interaction_pvalue,
+    )
+    found = [*found, Stage(beside, UNDECIDED)]
+    if finding.levels_differ:
+        found.append(Stage(weakest([beside, *(level.claims for level in finding.levels)]), DISAGREE))
+    if shape is not None:
+        found.append(Stage(shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi), NO_LINE))
+    return found
+
+
+def _blocks_for_interval(sample: Sample) -> str:
+    """Say how many blocks like those there are would give an interval."""
+    by_block: dict[Level, dict[tuple[Level, ...], list[float]]] = {}
+    for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
+        by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
+    fullest = max(by_block.values(), key=lambda strata: sum(len(set(x)) > 1 for x in strata.values()))
+    sizes = [tie_counts(np.array(x)) for x in fullest.values() if len(set(x)) > 1]
+    return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
+
+
+def _levels(asked: Question, sample: Sample, edges: Edges) -> tuple[LevelFinding, ...]:
+    """Return the same question at each combination of the other factors that compares anything, Holm over them."""
+    if not asked.others:
+        return ()
+    of_runs, of_failed = ([stratum[1:] for stratum in each] for each in (sample.strata, sample.failed_strata))
+    found = []
+    for level in dict.fromkeys(of_runs):
+        own = sample.where(*(np.array([one == level for one in each], dtype=bool) for each in (of_runs, of_failed)))
+        if own.compares:
+            effect, runs, _ = estimate(own)
+            claims = stages(own, edges, asked.hypothesis.direction)[-1].claims
+            found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, "", runs, claims))
+    if len(found) <= 1:
+        return ()
+    raised = {name: stats.holm([getattr(one.claims, name) for one in found]) for name in Claims.names()}
+    adjusted = [Claims(**{name: float(each[place]) for name, each in raised.items()}) for place in range(len(found))]
+    words = [word_of(one, asked.hypothesis.direction, ALPHA) for one in adjusted]
+    said = [replace(one, word=word, label=case or UNDECIDED) for one, (word, case) in zip(found, words, strict=True)]
+    return tuple(sorted(said, key=lambda one: one.level))
+
+
+def _interaction(asked: Question, measured: pd.DataFrame, sample: Sample) -> float:
+    """Return the p-value of one effect at all levels of the other factors that compare anything; NaN with one."""
+    rows = measured_rows(asked, measured)
+    levels = [others_of(asked, row) for row in rows]
+    strata = dict.fromkeys(sample.strata)
+    informative = {
+        stratum
+        for stratum in strata
+        if len({x for x, own in zip(sample.x.tolist(), sample.strata, strict=True) if own == stratum}) > 1
+    }
+    keep = np.array([stratum in informative for stratum in sample.strata])
+    kept = [level for level, own in zip(levels, keep, strict=True) if own]
+    blocks = [row["block"] for row, own in zip(rows, keep, strict=True) if own]
+    if len(set(kept)) <= 1:
+        return float("nan")
+    try:
+        return stats.interaction(sample.x[keep], sample.logs[keep], kept, blocks).pvalue
+    except ValueError:
+        return float("nan")

@@ -1,0 +1,84 @@
+"""What would settle an open question: how many more blocks, planned as ``python -m analysis power`` plans."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.errors import NothingMeasuredError
+from analysis.text import plural
+from analysis.verdicts.designs import MANY_BLOCKS, blocks_to_decide, contrast_design, deviation, trend_design
+from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
+
+if TYPE_CHECKING:
+    from analysis.verdicts.designs import Design
+    from analysis.verdicts.finding import Finding
+    from analysis.verdicts.question import Question
+
+
+def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> Finding:
+    """Return an undecided trend or contrast with a note on the blocks that would settle it; any other as it is.
+
+    Args:
+        finding: of ``asked``.
+        asked: the hypothesis and its runs, whose deviation within cell and block the blocks are planned with.
+        cost: how many times the blocks of a single look this one takes.
+    """
+    if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
+        return finding
+    runs = _compared(asked)
+    try:
+        shown = deviation(np.log(runs[asked.hypothesis.outcome]), runs["cell"].tolist(), runs["block"].tolist())
+    except NothingMeasuredError:
+        return _noted(finding, "no cell has two runs, so nothing tells how many more blocks would settle it")
+    if shown.sd == 0:
+        return finding
+    blocks = runs["block"].nunique()
+    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
+    if needed is not None and finding.floor > finding.sesoi:
+        # What equals differ by shrinks with the root of their number.
+        ratio = float(np.log1p(finding.floor) / np.log1p(finding.sesoi))
+        needed = max(needed, int(np.ceil(blocks * ratio**2)))
+    needed = None if needed is None else math.ceil(needed * cost)
+    more = math.inf if needed is None else max(needed - blocks, 1)
+    return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
+
+
+def _noted(finding: Finding, note: str) -> Finding:
+    return replace(finding, notes=(*finding.notes, note))
+
+
+def _compared(asked: Question) -> pd.DataFrame:
+    """Return the runs that a finding is judged from, at the combinations of other factors that compare anything."""
+    outcome = asked.runs[asked.hypothesis.outcome].astype(float)
+    runs = asked.runs[np.isfinite(outcome) & (outcome > 0)]
+    levels = runs.groupby(_others(runs, asked))[str(asked.hypothesis.factor)].transform("nunique")
+    return runs[levels > 1]
+
+
+def _design(runs: pd.DataFrame, asked: Question) -> Design:
+    levels = runs.groupby(_others(runs, asked))[str(asked.hypothesis.factor)].unique().tolist()
+    if asked.hypothesis.kind == "contrast":
+        return contrast_design(asked.hypothesis.id, len(levels))
+    most: list[float] = max(levels, key=len)
+    return trend_design(asked.hypothesis.id, most, len(levels))
+
+
+def _others(runs: pd.DataFrame, asked: Question) -> pd.Series[str]:
+    """Return the combination of the other factors of each run."""
+    return pd.Series([repr(row) for row in runs[list(asked.others)].to_numpy().tolist()], runs.index)
+
+
+def _text(finding: Finding, needed: int | None, blocks: int) -> str:
+    if needed is None:
+        return f"more than {MANY_BLOCKS:,} blocks would be needed to settle it"
+    if needed <= blocks:
+        return f"by how runs differ {plural(needed, 'block')} should settle it, and there are {blocks}"
+    more = f"about {plural(needed - blocks, 'more block')} ({needed:,} in all) would settle it"
+    if finding.hypothesis.direction == "none":
+        more += ", unless the difference lies close to what matters"
+    return f"{more}: the interval would be narrower than the smallest effect of interest"

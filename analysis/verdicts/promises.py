@@ -1,0 +1,119 @@
+"""What the declared hypotheses can be promised: each planned as it will be judged, in its strata and its family."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.errors import NothingMeasuredError
+from analysis.runs.outcomes import run_table
+from analysis.stats.exact_power import exact_power, smallest_slope
+from analysis.stored.cells import name_cells
+from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
+from analysis.verdicts.equals import equals
+from analysis.verdicts.question import make_sample, question
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import pandas as pd
+
+    from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
+    from analysis.verdicts.designs import Deviation
+
+
+@dataclass(frozen=True)
+class Promise:
+    """What a hypothesis can expect of its test, if its effect is the only one of its family.
+
+    Attributes:
+        hypothesis: its id; ``per``: ``per doubling``, or ``of the base``.
+        strata: of a block; ``family``: members; ``deviation``: of its runs within cell and block.
+        blocks: at present.
+        smallest: relative effect that is SUPPORTED with 80 % power; infinite where these blocks can support none.
+        blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
+            is none; planned with the upper 80 % bound of the deviation; None when beyond reason.
+    """
+
+    hypothesis: str
+    per: str
+    strata: int
+    family: int
+    deviation: Deviation
+    blocks: int
+    smallest: float
+    blocks_to_support: int | None
+    blocks_to_refute: int | None
+
+
+def promises(campaign: Campaign, hypotheses: Sequence[Hypothesis], effect: float) -> list[Promise]:
+    """Return what each trend and contrast that compares anything can expect.
+
+    Args:
+        campaign: whose noise, cells and equals to plan with.
+        hypotheses: of its plan.
+        effect: relative, that should be seen.
+    """
+    runs = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    sizes = [sum(one.family == family for one in hypotheses) for family in (one.family for one in hypotheses)]
+    found = [_promise(campaign, runs, one, size, effect) for one, size in zip(hypotheses, sizes, strict=True)]
+    return [one for one in found if one is not None]
+
+
+def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: int, effect: float) -> Promise | None:
+    if one.kind == "value":
+        return None
+    asked = question(campaign, runs, one)
+    known = asked.runs[asked.runs[one.outcome].astype(float) > 0]
+    sample = make_sample(asked, known) if len(known) else None
+    if sample is None:
+        return None
+    try:
+        shown = deviation(sample.logs, known["cell"].tolist(), known["block"].tolist())
+    except NothingMeasuredError:
+        return None
+    if shown.sd == 0:
+        return None
+    by_block: dict[object, dict[object, list[float]]] = {}
+    for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
+        by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
+    fullest = max(by_block.values(), key=lambda own: sum(len(set(xs)) > 1 for xs in own.values()))
+    strata = [np.array(xs) for xs in fullest.values() if len(set(xs)) > 1]
+    alpha, pairs = ALPHA / family, len(equals(runs))
+    if one.direction == "none":
+        alpha, pairs = ALPHA / family / 2, 0
+    smallest = smallest_slope(strata, shown.sd, len(by_block), alpha=alpha, power=POWER, pairs=pairs)
+    return Promise(
+        hypothesis=one.id,
+        per="per doubling" if one.kind == "trend" else "of the base",
+        strata=len(strata),
+        family=family,
+        deviation=shown,
+        blocks=len(by_block),
+        smallest=math.expm1(smallest),
+        blocks_to_support=_blocks(strata, shown.upper, math.log1p(effect), alpha, pairs),
+        blocks_to_refute=_blocks(strata, shown.upper, math.log1p(effect), alpha, 0),
+    )
+
+
+def _blocks(strata: Sequence[np.ndarray], sd: float, slope: float, alpha: float, pairs: int) -> int | None:
+    """Return the fewest blocks that find a slope with 80 % power, by doubling and halving."""
+
+    def enough(blocks: int) -> bool:
+        return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs) >= POWER
+
+    high = 2
+    while not enough(high):
+        high *= 2
+        if high > MANY_BLOCKS:
+            return None
+    low = high // 2
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (low, middle) if enough(middle) else (middle, high)
+    return high

@@ -1,0 +1,186 @@
+"""The runs that a hypothesis is about, measured and failed, in strata of typed values; a factor not there is None."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis.format.outcomes import OUTCOMES
+from analysis.stored.factors import Level, flatten, unit
+from analysis.text import plural
+from analysis.verdicts.amounts import shown_in
+from analysis.verdicts.equals import noise_floor
+from analysis.verdicts.sentences import level_words
+from analysis.verdicts.trend import Sample
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+
+    import pandas as pd
+
+    from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
+
+    Factors = Mapping[str, Level]
+
+NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
+"""What may differ between cells that are compared as one."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A hypothesis and the runs that can answer it.
+
+    Attributes:
+        runs: those that count, of the run table.
+        excluded: how many were left out for their own quality check.
+        failed: block and factors of the runs that failed: never measured, or with too few checkpoints that can be used.
+        others: factors that vary beside that of the hypothesis.
+        floor: what equal cells differ by, relative.
+        notes: what is known before anything is judged.
+    """
+
+    hypothesis: Hypothesis
+    runs: pd.DataFrame
+    excluded: int
+    failed: tuple[Factors, ...]
+    others: tuple[str, ...]
+    floor: float
+    notes: tuple[str, ...] = ()
+
+
+def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> Question:
+    """Return the runs that a hypothesis is about, those that failed, and how many are left out.
+
+    Args:
+        campaign: as it was read.
+        runs: :func:`analysis.runs.outcomes.run_table` of it.
+        hypothesis: one that its cells can be asked.
+    """
+    meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
+    sound = meant["quality_ok"].to_numpy(dtype=bool)
+    short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
+    planned = dict.fromkeys(path for cell in campaign.plan.cells for path in flatten(cell.cell))
+    paths = [path for path in (*planned, "accel") if path in runs]
+    lost = [one for one in _lost(campaign) if _meant(hypothesis, lambda path, one=one: [one.get(path)], 1)[0]]  # type: ignore[misc]
+    failed = (*lost, *_rows(meant[short], paths))
+    measured = _rows(meant[~short], paths)
+    return Question(
+        hypothesis,
+        meant[sound],
+        int((~sound & ~short).sum()),
+        failed,
+        _varying([*measured, *failed], hypothesis, paths),
+        noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
+        tuple(_untested(measured, failed, str(hypothesis.factor))),
+    )
+
+
+def _lost(campaign: Campaign) -> Iterator[Factors]:
+    """Yield block and factors of every run that was never measured, or of which nothing can be read."""
+    accels = {run.record.cell_id: run.record.accel for run in campaign.runs}
+    cells = {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
+    for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
+        if planned.cell_id in cells:
+            own = cells[planned.cell_id]
+            yield {**own, "accel": accels.get(planned.cell_id, own.get("accel")), "block": planned.block}
+
+
+def column(runs: pd.DataFrame, path: str) -> list[Level]:
+    """Return a factor of each run as a typed value; None where a cell does not have it."""
+    if path not in runs:
+        return [None] * len(runs)
+    # A column that some cells lack is one of floats with NaN: equal numbers are equal keys, and NaN is no level.
+    return [None if value is None or value != value else value for value in runs[path].tolist()]  # noqa: PLR0124
+
+
+def _rows(runs: pd.DataFrame, paths: Sequence[str]) -> list[Factors]:
+    columns = {path: column(runs, path) for path in ("block", *paths)}
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _meant(hypothesis: Hypothesis, levels: Callable[[str], Sequence[Level]], count: int) -> np.ndarray:
+    """Return which runs are where the hypothesis asks, at the levels that it compares."""
+    compared = {str(hypothesis.factor): hypothesis.levels} if hypothesis.kind == "contrast" else {}
+    keep = np.ones(count, dtype=bool)
+    for path, wanted in {**hypothesis.where, **compared}.items():
+        keep &= np.array([level in wanted for level in levels(path)], dtype=bool)
+    if hypothesis.kind == "trend":
+        keep &= np.array([level is not None for level in levels(str(hypothesis.factor))], dtype=bool)
+    return keep
+
+
+def _varying(rows: Sequence[Factors], hypothesis: Hypothesis, paths: Sequence[str]) -> tuple[str, ...]:
+    """Return the other factors that vary; a workload's parameter does when it varies within that workload.
+
+    A ``value`` is about every cell, and cells that differ in whatever it be are told apart.
+    """
+    ignored: Collection[str | None] = () if hypothesis.kind == "value" else NOT_FACTORS | {hypothesis.factor}
+    varying = []
+    for path in dict.fromkeys(paths):
+        groups: dict[Level, set[Level]] = {}
+        for row in rows:
+            of_workload = path.startswith("workload.") and path != "workload.name"
+            groups.setdefault(row.get("workload.name") if of_workload else None, set()).add(row.get(path))
+        if path not in ignored and max(map(len, groups.values()), default=0) > 1:
+            varying.append(path)
+    return tuple(varying)
+
+
+def _untested(measured: Sequence[Factors], failed: Sequence[Factors], factor: str) -> Iterator[str]:
+    """Say at which levels of the factor more than half of the runs failed: a median there would be one of failures."""
+    found, lost = (Counter(row.get(factor) for row in rows) for rows in (measured, failed))
+    for level, count in lost.items():
+        if level is not None and count > found[level]:
+            runs = plural(count + found[level], "run")
+            yield f"{count} of {runs} with {level_words((factor,), level)} failed: outside the tested range"
+
+
+def others_of(asked: Question, row: Factors) -> tuple[Level, ...]:
+    """Return the combination of the other factors that a run is at."""
+    return tuple(row.get(path) for path in asked.others)
+
+
+def measured_rows(asked: Question, runs: pd.DataFrame) -> list[Factors]:
+    """Return block, factor and other factors of each run, as typed values."""
+    return _rows(runs, [*asked.others, *([asked.hypothesis.factor] if asked.hypothesis.factor else [])])
+
+
+def make_sample(asked: Question, runs: pd.DataFrame) -> Sample | None:
+    """Return the sample that a trend or contrast is judged from, failed runs beside it; None where nothing compares.
+
+    Args:
+        asked: the hypothesis, its failed runs and its other factors.
+        runs: those of its runs that measured the outcome.
+    """
+    hypothesis, rows = asked.hypothesis, measured_rows(asked, runs)
+    outcome = OUTCOMES[hypothesis.outcome]
+    scale, shown = shown_in(hypothesis.outcome)
+    divisor, name = unit(str(hypothesis.factor)) if hypothesis.kind == "trend" else (1.0, "")
+    x, failed_x = (_position(hypothesis, each) for each in (rows, asked.failed))
+    sample = Sample(
+        x=x,
+        raw=np.exp2(x) / divisor if hypothesis.kind == "trend" else x,
+        y=runs[hypothesis.outcome].to_numpy(dtype=np.float64),
+        strata=_strata(asked, rows),
+        failed_x=failed_x,
+        failed_strata=_strata(asked, asked.failed),
+        more_is_worse=not outcome.less_is_worse,
+        scale=scale,
+        unit=f"{shown} per {name}" if name else shown,
+    )
+    return sample if sample.compares else None
+
+
+def _strata(asked: Question, rows: Sequence[Factors]) -> tuple[tuple[Level, ...], ...]:
+    return tuple((row["block"], *others_of(asked, row)) for row in rows)
+
+
+def _position(hypothesis: Hypothesis, rows: Sequence[Factors]) -> np.ndarray:
+    levels = [row[str(hypothesis.factor)] for row in rows]
+    if hypothesis.kind == "contrast":
+        return np.array([float(level == hypothesis.levels[1]) for level in levels])
+    return np.log2(np.array(levels, dtype=np.float64))

@@ -1,0 +1,146 @@
+"""The answer to a hypothesis in one sentence, figures and verdict included."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+from analysis.format.outcomes import OUTCOMES
+from analysis.stored.factors import factor_text, level_text, unit
+from analysis.text import change_text, figures_text
+from analysis.verdicts.amounts import amount
+from analysis.verdicts.claims import ALPHA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.stored.factors import Level
+    from analysis.stored.records import Hypothesis
+    from analysis.verdicts.finding import Effect, Finding
+
+
+def percent_change(effect: Effect) -> str:
+    """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``."""
+    middle = f"{change_text(100 * effect.estimate)} %"
+    if math.isnan(effect.low) or math.isnan(effect.high):
+        return f"{middle} (no interval)"
+    return f"{middle} [{change_text(100 * effect.low)}, {change_text(100 * effect.high)}]"
+
+
+def where_text(finding: Finding) -> str:
+    """Return under which levels of other factors a hypothesis was asked."""
+    return ", ".join(_levels(path, levels) for path, levels in finding.hypothesis.where.items())
+
+
+def _levels(path: str, levels: Sequence[Level]) -> str:
+    said = " or ".join(level_text(path, level) for level in levels)
+    return said if path == "smp" else f"{factor_text(path)} {said}"
+
+
+def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
+    """Return one combination of levels in words."""
+    values = levels if isinstance(levels, tuple) else (levels,)
+    said = [_one(path, value) for path, value in zip(paths, values, strict=True) if value is not None]
+    return ", ".join(said) or "none"
+
+
+def _one(path: str, level: Level) -> str:
+    if isinstance(level, float) and level.is_integer():
+        level = int(level)
+    text = level_text(path, level)
+    if path == "workload.scaling":
+        return f"{factor_text(path)} {text}"
+    return text if path in {"mem", "smp", "link.transport", "accel"} else f"{path.rpartition('.')[2]}={text}"
+
+
+def finding_sentence(finding: Finding) -> str:
+    """Return the answer in one sentence."""
+    hypothesis = finding.hypothesis
+    where = where_text(finding)
+    scope = f" ({where})" if where else ""
+    end = f"{_word(finding)}."
+    if not finding.runs:
+        return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
+    what = OUTCOMES[hypothesis.outcome].words
+    if hypothesis.kind == "value":
+        return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
+    change = percent_change(finding.effect)
+    end += shape_text(finding)
+    if hypothesis.kind == "trend":
+        return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+    base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
+    named = "" if hypothesis.factor == "smp" else f"{_capital(factor_text(str(hypothesis.factor)))} "
+    return f"{named}{new} instead of {base} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+
+
+def smallest_text(finding: Finding) -> str:
+    """Return the smallest effect of interest, and what equal cells differ by where there are any; empty for a value."""
+    if not finding.sesoi_rests_on:
+        return ""
+    per = " per doubling" if finding.hypothesis.kind == "trend" else ""
+    of = f": the declared {finding.hypothesis.sesoi_ms:.3g} ms" if finding.sesoi_rests_on == "sesoi_ms" else ""
+    equals = f"; equal cells differ by up to {_percent(finding.floor)}{per}" if finding.floor else ""
+    return f"smallest effect of interest {_percent(finding.sesoi)}{per}{of}{equals}"
+
+
+def shape_text(finding: Finding) -> str:
+    """Return the steps between sizes, where they are on no line; empty where a line is enough."""
+    shape = finding.shape
+    if shape is None or finding.adjusted_claims.bends > ALPHA:
+        return ""
+    factor = str(finding.hypothesis.factor)
+    steps = [f"{_size(factor, step.to_size)} {change_text(100 * step.change)} %" for step in shape.steps]
+    first = _size(factor, shape.steps[0].from_size)
+    straight = " (in GiB it is one)" if shape.pvalue_per_unit > ALPHA and unit(factor)[1] == "GiB" else ""
+    return f" It is no straight line in doublings{straight}: from {first} to {', then to '.join(steps)}."
+
+
+def _size(factor: str, size: float) -> str:
+    return (
+        level_text(factor, round(size * unit(factor)[0])) if float(size * unit(factor)[0]).is_integer() else f"{size:g}"
+    )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+
+
+def range_text(hypothesis: Hypothesis) -> str:
+    """Return the range that a value is claimed to lie in; a share has no need of bounds that none can pass."""
+    low, high = hypothesis.low or 0.0, hypothesis.high or 0.0
+    ends = [amount(end, hypothesis.outcome) for end in (low, high)]
+    if hypothesis.outcome.endswith("_share") and low <= 0:
+        return f"at most {ends[1]}"
+    if hypothesis.outcome.endswith("_share") and high >= 1:
+        return f"at least {ends[0]}"
+    return " to ".join(ends)
+
+
+def _doubled(finding: Finding) -> str:
+    name = factor_text(str(finding.hypothesis.factor))
+    return "the number of vCPUs" if name == "vCPUs" else name
+
+
+def _absolute(finding: Finding) -> str:
+    effect = finding.absolute
+    if math.isnan(effect.estimate) or math.isnan(effect.low):
+        return ""
+    low, middle, high = (figures_text(end, signed=True) for end in (effect.low, effect.estimate, effect.high))
+    return f", {middle} {finding.absolute_unit} [{low}, {high}]"
+
+
+def _value(finding: Finding) -> str:
+    outcome, effect = finding.hypothesis.outcome, finding.effect
+    if math.isnan(effect.low):
+        return f"{amount(effect.estimate, outcome)} (no interval)"
+    over = f" over {len(finding.levels)} cells" if finding.levels else ""
+    return f"{amount(effect.estimate, outcome)} [{amount(effect.low, outcome)}, {amount(effect.high, outcome)}]{over}"
+
+
+def _word(finding: Finding) -> str:
+    mark = "exploratory, " if finding.exploratory else ""
+    return f"{mark}{finding.word} ({finding.label})"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,51 @@
+"""How many runs a comparison of two sides takes."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.verdicts.claims import ALPHA
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_MOST_RUNS = 1_000
+
+
+def runs_to_settle(
+    before: Sequence[float], after: Sequence[float], threshold: float, among: int, *, within: bool
+) -> int | None:
+    """Return runs per side whose interval is narrower than the threshold, so that it cannot hold both 1 and that.
+
+    The spread is the upper 80 % bound of the pooled deviation of logs, widened by the efficiency of a rank test; an
+    exact test among ``among`` cells also needs enough runs to reach its level at all. None where no number decides.
+
+    Args:
+        before: the runs of one side.
+        after: of the other.
+        threshold: relative, such as 0.05.
+        among: cells over which the word is adjusted.
+        within: whether sides are compared block by block (sign test), or run against run (rank sum).
+    """
+    if 0 in (*before, *after):
+        return None
+    sides = [np.log(values) for values in (before, after) if len(values) > 1]
+    df = sum(len(side) - 1 for side in sides)
+    orders = (lambda runs: 2**runs) if within else (lambda runs: math.comb(2 * runs, runs))
+    fewest = next(runs for runs in range(1, _MOST_RUNS) if orders(runs) * ALPHA >= among)
+    variance = sum(float(((side - side.mean()) ** 2).sum()) for side in sides) / df if df else math.nan
+    if not variance > 0:
+        return fewest if variance == 0 else None
+    planned = stats.needed_blocks(
+        math.sqrt(variance * math.pi / (2 if within else 3)),
+        df,
+        math.log1p(threshold) / 2,
+        x=(0.0, 1.0),
+        confidence=1 - 2 * ALPHA / among,
+        most=_MOST_RUNS,
+    )
+    return None if planned.blocks is None else max(planned.blocks, fewest)

@@ -1,0 +1,237 @@
+"""What COLO would cost a machine that was not measured: from what a page and a checkpoint cost in a campaign.
+
+A checkpoint of ``D`` dirty pages in a guest of ``G`` GiB pauses it for ``entry + page * D + ram * G`` seconds: a
+least-squares plane through run means, with its t interval for a new run. QEMU's timer counts from one checkpoint to the
+next (``colo_checkpoint_notify`` in ``migration/colo.c``), and a paused guest dirties nothing, so that at an interval
+``T`` the pages of ``T - pause`` seconds have to be sent.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import t as t_distribution
+
+from analysis.errors import AnalysisError
+from analysis.text import accel_text, count_text, size_text
+from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    Floats = NDArray[np.float64]
+
+PAGE = 4096
+FARTHEST_PAGES, FARTHEST_RAM = 1.5, 8.0
+"""How many times the largest measured value a plane is followed: RAM by itself costs little, pages are the cost."""
+
+_FEWEST_RUNS = 6
+_CONFIDENCE = 0.95
+
+
+class NotCarriedError(AnalysisError):
+    """The campaign cannot answer for this machine; the message says what it lacks."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """The machine in question: bytes, bytes per second that its guest dirties, bits per second, seconds."""
+
+    ram_bytes: int
+    dirty_bytes_per_s: float
+    link_bits_per_s: float
+    interval_s: float
+
+
+@dataclass(frozen=True)
+class Costs:
+    """The plane through a campaign's runs, and how far it was measured.
+
+    Attributes:
+        entry_s: the pause of a checkpoint without dirty pages, at no RAM; ``page_s``: per page; ``ram_s``: per GiB.
+        covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane; ``df``: of it.
+        pages: the fewest and the most dirty pages of a run's mean; ``ram_bytes``: likewise.
+        transport_bytes_per_s: what the campaign's link carries.
+    """
+
+    campaign: str
+    accel: str
+    transport: str
+    entry_s: float
+    page_s: float
+    ram_s: float
+    covariance: Floats
+    residual_s: float
+    df: int
+    runs: int
+    pages: tuple[float, float]
+    ram_bytes: tuple[int, int]
+    transport_bytes_per_s: float
+
+    def pause(self, pages: float, ram_bytes: float) -> tuple[float, float, float]:
+        """Return the mean pause of a new run in seconds, with the ends of its 95 % interval."""
+        at = np.array([1.0, pages, ram_bytes / GIB])
+        middle = float(at @ np.array([self.entry_s, self.page_s, self.ram_s]))
+        error = math.sqrt(float(at @ self.covariance @ at) + self.residual_s**2)
+        half = error * float(t_distribution.ppf((1 + _CONFIDENCE) / 2, self.df))
+        return middle, max(middle - half, 0.0), middle + half
+
+
+@dataclass(frozen=True)
+class Sizing:
+    """The answer.
+
+    Attributes:
+        pause_s: expected, with the ends of its interval ``low_s`` and ``high_s``.
+        pages: dirty pages per checkpoint.
+        paused_share: of the time; ``link_share``: of the link's capacity.
+        secondary_bytes: memory that the secondary needs: its RAM, and as much again as a cache.
+        shortest_s: the interval at which the guest would be paused all the time.
+        half_s: the interval at which it would be paused half of it; None where no interval brings it there.
+        least_share: the share of time paused that no interval goes below.
+        words: what this rests on and reaches beyond, one sentence each.
+    """
+
+    wanted: Wanted
+    costs: Costs
+    pause_s: float
+    low_s: float
+    high_s: float
+    pages: float
+    paused_share: float
+    link_share: float
+    secondary_bytes: int
+    shortest_s: float
+    half_s: float | None
+    least_share: float
+    words: tuple[str, ...]
+
+
+def costs(runs: pd.DataFrame) -> Costs:
+    """Return what a page and a checkpoint cost, over the transport with most runs whose page counts tell.
+
+    Args:
+        runs: :func:`analysis.runs.outcomes.run_table`.
+
+    Raises:
+        NotCarriedError: too few runs, or runs whose page counts hardly differ.
+    """
+    good = runs[runs["quality_ok"] & runs["dirty_pages"].notna()]
+    found = [
+        _plane(rows)
+        for _, rows in good.groupby(["accel", "link.transport"], sort=True)
+        if len(rows) >= _FEWEST_RUNS and rows["dirty_pages"].max() >= PAGES_APART * max(rows["dirty_pages"].min(), 1)
+    ]
+    if not found:
+        raise NotCarriedError(
+            f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs over one transport whose "
+            f"dirty pages differ by a factor of {PAGES_APART:g}, such as workload.working_set=16M,128M"
+        )
+    return max(found, key=lambda one: one.runs)
+
+
+def _plane(rows: pd.DataFrame) -> Costs:
+    pages, ram = (rows[name].to_numpy(dtype=np.float64) for name in ("dirty_pages", "mem"))
+    pause = rows["pause_mean"].to_numpy(dtype=np.float64)
+    # One size of RAM tells nothing of what RAM costs: its column would be the first one again.
+    columns = [np.ones(len(rows)), pages, ram / GIB if np.ptp(ram) else np.zeros(len(rows))]
+    design = np.column_stack(columns)
+    inverse = np.linalg.pinv(design.T @ design)
+    found = inverse @ design.T @ pause
+    df = len(rows) - int(np.linalg.matrix_rank(design))
+    variance = float(((pause - design @ found) ** 2).sum()) / df
+    first = rows.iloc[0]
+    return Costs(
+        campaign=str(first["campaign"]),
+        accel=str(first["accel"]),
+        transport=str(first["link.transport"]),
+        entry_s=float(found[0]),
+        page_s=float(found[1]),
+        ram_s=float(found[2]),
+        covariance=variance * inverse,
+        residual_s=math.sqrt(variance),
+        df=df,
+        runs=len(rows),
+        pages=(float(pages.min()), float(pages.max())),
+        ram_bytes=(int(ram.min()), int(ram.max())),
+        transport_bytes_per_s=float(rows["transport_bytes_per_s"].median()),
+    )
+
+
+def sizing(known: Costs, wanted: Wanted) -> Sizing:
+    """Return what COLO would cost a machine.
+
+    Raises:
+        NotCarriedError: the machine lies too far outside of what was measured, or a page costs nothing that is seen.
+    """
+    if known.page_s <= 0:
+        raise NotCarriedError(f"{known.campaign}: a page costs nothing that its runs can tell, so nothing can be said")
+    if wanted.ram_bytes > FARTHEST_RAM * known.ram_bytes[1]:
+        raise NotCarriedError(
+            f"{size_text(wanted.ram_bytes)} is more than {FARTHEST_RAM:g} times the largest guest of {known.campaign} "
+            f"({size_text(known.ram_bytes[1])}): measure a larger one, and give that campaign with --from"
+        )
+    slower = max(PAGE_BYTES * (8 / wanted.link_bits_per_s - 1 / known.transport_bytes_per_s), 0.0)
+    slower = 0.0 if math.isnan(slower) else slower
+    entry = max(known.pause(0, wanted.ram_bytes)[0], 0.0)
+    per_page = known.page_s + slower
+    per_s = wanted.dirty_bytes_per_s / PAGE
+    pages = min(per_s * max(wanted.interval_s - entry, 0) / (1 + per_page * per_s), wanted.ram_bytes / PAGE)
+    if pages > FARTHEST_PAGES * known.pages[1]:
+        raise NotCarriedError(
+            f"{count_text(pages)} dirty pages per checkpoint are more than {FARTHEST_PAGES:g} times the most that "
+            f"{known.campaign} measured ({count_text(known.pages[1])}): measure a larger workload.working_set, or ask "
+            "for a shorter interval"
+        )
+    pause, low, high = (one + slower * pages for one in known.pause(pages, wanted.ram_bytes))
+    period = max(wanted.interval_s, pause)
+    ratio = per_page * per_s
+    return Sizing(
+        wanted=wanted,
+        costs=known,
+        pause_s=pause,
+        low_s=low,
+        high_s=high,
+        pages=pages,
+        paused_share=pause / period,
+        link_share=8 * PAGE_BYTES * pages / period / wanted.link_bits_per_s,
+        secondary_bytes=2 * wanted.ram_bytes,
+        shortest_s=entry,
+        half_s=2 * entry / (1 - ratio) if ratio < 1 else None,
+        least_share=ratio / (1 + ratio),
+        words=tuple(_words(known, wanted, pages, slower)),
+    )
+
+
+def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterator[str]:
+    yield (
+        f"from {known.runs} runs of {known.campaign} over {known.transport} under {accel_text([known.accel])}"
+        + ("; milliseconds of an emulated pair are not those of KVM" if known.accel == "tcg" else "")
+    )
+    low, high = known.ram_bytes
+    if low == high:
+        yield f"every run had {size_text(low)}: what RAM costs by itself was not measured, and is taken as nothing"
+    elif not low <= wanted.ram_bytes <= high:
+        yield (
+            f"RAM is extrapolated: {size_text(wanted.ram_bytes)} from {size_text(low)} to {size_text(high)}, which the "
+            "interval allows for"
+        )
+    if not known.pages[0] <= pages <= known.pages[1]:
+        yield (
+            f"dirty pages are extrapolated: {count_text(pages)} from {count_text(known.pages[0])} to "
+            f"{count_text(known.pages[1])}"
+        )
+    if slower:
+        yield (
+            f"the link is slower than the {8e-9 * known.transport_bytes_per_s:.1f} Gbit/s that were measured: "
+            f"{1e6 * slower:.2f} \N{MICRO SIGN}s per page are added for it, computed and not measured"
+        )
+    yield "the guest is taken to dirty new pages at this rate while it runs; one with a small working set dirties fewer"

@@ -1,0 +1,190 @@
+"""The effect of one factor within strata: its estimate, and the exact tests of what may be said of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from analysis import stats
+from analysis.verdicts.claims import Claims, Stage, weakest
+from analysis.verdicts.finding import Effect
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.stored.factors import Level
+    from analysis.stored.records import Hypothesis
+
+WITHIN_EQUALS = "within what equal cells differ by"
+HANGS_ON_FAILURES = "depends on the failed runs"
+UNDECIDED = "undecided"
+TOO_FEW = "too few blocks for an interval"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Runs with a factor and an outcome.
+
+    Attributes:
+        x: (n,) the factor on the scale of the effect: log2 of a size, or 0 and 1.
+        raw: (n,) the factor in its own unit, for the effect in units.
+        y: (n,) the outcome, positive.
+        strata: (n,) block, then the other factors, as typed values.
+        failed_x: (m,) the factor of the runs that failed; ``failed_strata``: (m,) theirs.
+        more_is_worse: whether a failed run ranks above every other; else below.
+        scale: from the outcome's unit to the one it is shown in; ``unit``: that one, such as ``ms per GiB``.
+    """
+
+    x: NDArray[np.float64]
+    raw: NDArray[np.float64]
+    y: NDArray[np.float64]
+    strata: tuple[tuple[Level, ...], ...]
+    failed_x: NDArray[np.float64]
+    failed_strata: tuple[tuple[Level, ...], ...] = ()
+    more_is_worse: bool = True
+    scale: float = 1.0
+    unit: str = ""
+
+    @property
+    def logs(self) -> NDArray[np.float64]:
+        """Return the logs of the outcome."""
+        return np.log(self.y)
+
+    @property
+    def span(self) -> float:
+        """Return what lies between the ends of the factor: doublings, or 1 for a contrast."""
+        return float(np.ptp(self.x))
+
+    def above(self, slope: float, *, failures: bool) -> float:
+        """Return the exact p-value of log outcomes growing by more than ``slope`` per unit of x."""
+        return self._pvalue(slope, 1.0, failures=failures)
+
+    def below(self, slope: float, *, failures: bool) -> float:
+        """Return the exact p-value of log outcomes growing by less than ``slope`` per unit of x."""
+        return self._pvalue(slope, -1.0, failures=failures)
+
+    def _pvalue(self, slope: float, sign: float, *, failures: bool) -> float:
+        rest, x, strata = self.logs - slope * self.x, self.x, self.strata
+        # Failed runs rank above all: where less is worse everything is mirrored, the direction with it.
+        if not self.more_is_worse:
+            rest, sign = -rest, -sign
+        if failures and len(self.failed_x):
+            rest = np.concatenate([rest, np.full(len(self.failed_x), np.inf)])
+            x, strata = np.concatenate([x, self.failed_x]), (*strata, *self.failed_strata)
+        alternative = "increasing" if sign > 0 else "decreasing"
+        return stats.blocked_jonckheere(x, rest, strata, alternative=alternative, allow_infinite=True).pvalue
+
+    def where(self, keep: NDArray[np.bool_], failed: NDArray[np.bool_]) -> Sample:
+        """Return some of the runs, and of the failed ones."""
+        return replace(
+            self,
+            x=self.x[keep],
+            raw=self.raw[keep],
+            y=self.y[keep],
+            strata=tuple(one for one, kept in zip(self.strata, keep, strict=True) if kept),
+            failed_x=self.failed_x[failed],
+            failed_strata=tuple(one for one, kept in zip(self.failed_strata, failed, strict=True) if kept),
+        )
+
+    @property
+    def compares(self) -> bool:
+        """Tell whether any stratum holds two levels of the factor."""
+        first = dict(zip(reversed(self.strata), reversed(self.x.tolist()), strict=True))
+        return any(first[of] != value for value, of in zip(self.x.tolist(), self.strata, strict=True))
+
+
+@dataclass(frozen=True)
+class Edges:
+    """What an effect is held against, relative and per unit of x: per doubling (trend) or of the base (contrast).
+
+    Attributes:
+        sesoi: the smallest effect of interest: the larger of the declared relative effect and the declared
+            milliseconds over the median outcome. It alone decides what is refuted, or equivalent.
+        rests_on: which of the two it is: ``sesoi`` or ``sesoi_ms``.
+        floor: what equal cells differ by; it makes a support harder, and nothing easier.
+    """
+
+    sesoi: float
+    rests_on: str
+    floor: float
+
+    @classmethod
+    def of(cls, hypothesis: Hypothesis, sample: Sample, floor: float, *, in_seconds: bool) -> Edges:
+        """Return what a hypothesis is held against.
+
+        Args:
+            hypothesis: with ``sesoi``, relative per unit of x, and ``sesoi_ms``.
+            sample: what it is judged from.
+            floor: relative, between two cells (:func:`analysis.verdicts.equals.noise_floor`). Equals can differ by so
+                much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
+            in_seconds: whether the outcome is a time.
+        """
+        by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if in_seconds else 0.0
+        by_floor = float(np.expm1(np.log1p(floor) / sample.span))
+        return cls(max(hypothesis.sesoi, by_time), "sesoi_ms" if by_time > hypothesis.sesoi else "sesoi", by_floor)
+
+    @property
+    def resolved(self) -> bool:
+        """Tell whether equal cells differ by less than what matters: else nothing is refuted, or equivalent."""
+        return self.floor <= self.sesoi
+
+
+def estimate(sample: Sample, confidence: float = 0.90) -> tuple[Effect, int, int]:
+    """Return the relative effect per unit of x with its interval, and how many runs and strata compare anything."""
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, confidence=confidence)
+    return Effect(*(float(np.expm1(end)) for end in (slope.estimate, slope.low, slope.high))), slope.n, slope.strata
+
+
+def absolute(sample: Sample) -> Effect:
+    """Return the effect in the sample's unit, with its 90 % interval."""
+    slope = stats.stratified_theil_sen(sample.raw, sample.y * sample.scale, sample.strata)
+    return Effect(slope.estimate, slope.low, slope.high)
+
+
+def stages(sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED) -> list[Stage]:
+    """Return what can be said of an effect: by itself, against what equals differ by, with failed runs ranked worst.
+
+    Args:
+        sample: the runs.
+        edges: what the effect is held against.
+        direction: that the hypothesis claims.
+        lost: why there is no word where the runs alone give none.
+    """
+    bare = claims(sample, replace(edges, floor=0.0), direction, failures=False)
+    held = bare if edges.floor == 0 else claims(sample, edges, direction, failures=False)
+    found = [Stage(bare, lost), Stage(weakest([bare, held]), WITHIN_EQUALS)]
+    if len(sample.failed_x):
+        worst = claims(sample, edges, direction, failures=True)
+        found.append(Stage(weakest([found[-1].claims, worst]), HANGS_ON_FAILURES))
+    return found
+
+
+def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> Claims:
+    """Return the exact p-values of what may be said of an effect, each against the edge that it names."""
+    sesoi, floor = float(np.log1p(edges.sesoi)), float(np.log1p(edges.floor))
+    far = max(sesoi, floor)
+
+    def more(edge: float) -> float:
+        if direction == "decreasing":
+            return sample.below(-edge, failures=failures)
+        return sample.above(edge, failures=failures)
+
+    def less(edge: float) -> float:
+        if direction == "decreasing":
+            return sample.above(-edge, failures=failures)
+        return sample.below(edge, failures=failures)
+
+    below = less(sesoi) if edges.resolved else 1.0
+    within = max(below, more(-sesoi)) if edges.resolved else 1.0
+    if direction == "none":
+        return Claims(supports=within, refutes=min(1.0, 2 * min(more(far), less(-far))))
+    return Claims(
+        supports=more(floor),
+        refutes=below,
+        material=more(far),
+        equivalent=within,
+        grows=min(1.0, 2 * more(0.0)),
+        shrinks=min(1.0, 2 * less(0.0)),
+    )

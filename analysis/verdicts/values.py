@@ -1,0 +1,101 @@
+"""A claim that an outcome lies within a range: of every cell, each judged over its blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import binom
+
+from analysis import stats
+from analysis.verdicts.claims import ALPHA, VALUE, Claims, Stage, weakest, word_of
+from analysis.verdicts.finding import Effect, Finding, LevelFinding
+from analysis.verdicts.question import measured_rows, others_of
+from analysis.verdicts.sentences import level_words
+from analysis.verdicts.trend import HANGS_ON_FAILURES, UNDECIDED
+
+if TYPE_CHECKING:
+    import pandas as pd
+    from numpy.typing import NDArray
+
+    from analysis.stored.factors import Level
+    from analysis.verdicts.question import Question
+
+_NAN = float("nan")
+
+
+def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding) -> Finding:
+    """Hold every cell against the range: supported where each one's median run lies inside, refuted where one does not.
+
+    Runs of one block share what happened to the host, so that cells are no witnesses for one another: each is judged
+    by the sign test over its own blocks. All have to lie inside (an intersection-union test, which needs no
+    adjustment); that some cell does not is adjusted over the cells by Holm. Failed runs lie beyond either end.
+    """
+    if not len(measured):
+        return replace(blank, label="never measured")
+    low, high = float(asked.hypothesis.low or 0.0), float(asked.hypothesis.high or 0.0)
+    cells = _cells(asked, measured)
+    levels = tuple(_level(asked, level, values, low, high) for level, (values, _) in cells.items())
+    worst = [_claims(values, failed, low, high) for values, failed in cells.values()]
+    ends = [one.effect for one in levels]
+    known = all(np.isfinite([end.low, end.high]).all() for end in ends)
+    effect = Effect(
+        float(np.median([end.estimate for end in ends])),
+        min(end.low for end in ends) if known else _NAN,
+        max(end.high for end in ends) if known else _NAN,
+    )
+    bare = _over([one.claims for one in levels])
+    lost = "reaches beyond the range" if known else "too few blocks for an interval"
+    notes = blank.notes if known else (*blank.notes, "5 blocks give an interval of 90 %")
+    found = [Stage(bare, lost)]
+    if asked.failed:
+        found.append(Stage(weakest([bare, _over(worst)]), HANGS_ON_FAILURES))
+    runs = sum(len(values) for values, _ in cells.values())
+    return replace(
+        blank, effect=effect, runs=runs, stages=tuple(found), notes=notes, levels=levels if len(levels) > 1 else ()
+    )
+
+
+def _cells(asked: Question, measured: pd.DataFrame) -> dict[tuple[Level, ...], tuple[NDArray[np.float64], int]]:
+    """Return the values of each cell, and how many of its runs failed."""
+    values = measured[asked.hypothesis.outcome].to_numpy(dtype=np.float64)
+    levels = [others_of(asked, row) for row in measured_rows(asked, measured)]
+    lost = [others_of(asked, row) for row in asked.failed]
+    return {
+        level: (values[[one == level for one in levels]], lost.count(level))
+        for level in dict.fromkeys([*levels, *lost])
+    }
+
+
+def _level(
+    asked: Question, level: tuple[Level, ...], values: NDArray[np.float64], low: float, high: float
+) -> LevelFinding:
+    claims = _claims(values, 0, low, high)
+    word, label = word_of(claims, VALUE, ALPHA)
+    interval = stats.median_interval(values, confidence=0.90) if len(values) else None
+    effect = Effect(_NAN, _NAN, _NAN)
+    if interval is not None:
+        low, high = (_NAN if end is None else end for end in (interval.low, interval.high))
+        effect = Effect(interval.estimate, low, high)
+    return LevelFinding(level_words(asked.others, level), effect, word, label or UNDECIDED, len(values), claims)
+
+
+def _claims(values: NDArray[np.float64], failed: int, low: float, high: float) -> Claims:
+    """Return the p-values of the median run lying inside, and outside; failed runs count against either."""
+    runs = len(values) + failed
+    if not runs:
+        return Claims()
+    above, below = int((values >= low).sum()), int((values <= high).sum())
+    beyond = max(int((values < low).sum()), int((values > high).sum()))
+    return Claims(supports=max(_sign(above, runs), _sign(below, runs)), refutes=_sign(beyond, runs))
+
+
+def _sign(there: int, runs: int) -> float:
+    """Return the chance of so many runs on one side of a bound, were the median run on the other."""
+    return float(binom.sf(there - 1, runs, 0.5))
+
+
+def _over(cells: list[Claims]) -> Claims:
+    some = stats.holm([one.refutes for one in cells]).min()
+    return Claims(supports=max(one.supports for one in cells), refutes=float(some))
