@@ -180,7 +180,8 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = 
     dx, dy = centred(xs, groups), centred(ys, groups)
     means = np.column_stack([centred(column, groups) for column in np.eye(sizes)[places].T])
     found, _, rank, _ = np.linalg.lstsq(means, dy, rcond=_RANK)
-    pure = float(((dy - means @ found) ** 2).sum())
+    rest = float(((dy - means @ found) ** 2).sum())
+    pure = rest if rest > _TINY * float(dy @ dy) else 0.0  # what is left of a perfect fit is rounding
     line = float(((dy - float(dx @ dy) / float(dx @ dx) * dx) ** 2).sum())
     return _f_test(line - pure, int(rank) - 1, pure, len(xs) - int(groups.max()) - 1 - int(rank))
 
