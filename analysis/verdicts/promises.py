@@ -59,6 +59,8 @@ def promises(campaign: Campaign, hypotheses: Sequence[Hypothesis], effect: float
         hypotheses: of its plan.
         effect: relative, that should be seen.
     """
+    if not hypotheses:
+        return []
     runs = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
     sizes = [sum(one.family == family for one in hypotheses) for family in (one.family for one in hypotheses)]
     found = [_promise(campaign, runs, one, size, effect) for one, size in zip(hypotheses, sizes, strict=True)]
