@@ -80,7 +80,7 @@ class TestForest:
 
     def test_the_range_of_a_share_ends_where_a_share_does(self, sweep: Results) -> None:
         value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
-        share = value.hypothesis.model_copy(update={"outcome": "by_mismatch_share", "low": -0.01, "high": 0.05})
+        share = value.hypothesis.model_copy(update={"outcome": "mismatch_share", "low": -0.01, "high": 0.05})
         row = forest.frame([replace(value, hypothesis=share, effect=Effect(0.0, 0.0, 0.01))]).iloc[0]
         assert (row["estimate"], row["high"]) == (0.0, pytest.approx(0.2))
         assert (row["from_text"], row["to_text"]) == ("0.0 %", "5.0 %")
