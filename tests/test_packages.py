@@ -485,9 +485,9 @@ def test_the_command_says_cause_and_fix_when_it_cannot_provision(
 def test_the_command_ends_with_versions_hashes_and_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert provision([]) == 0
     said = capsys.readouterr().out.splitlines()
-    ended = said[-9:]
-    assert [line.split()[0] for line in ended[::2]] == ["QEMU", "kernel", "initramfs", "nodelay", "folder"]
-    assert [len(line.split()[1]) for line in ended[1::2]] == [64] * 4
+    ended = said[-11:]
+    assert [line.split()[0] for line in ended[::2]] == ["QEMU", "kernel", "initramfs", "bare", "nodelay", "folder"]
+    assert [len(line.split()[1]) for line in ended[1::2]] == [64] * 5
     assert ended[-1].endswith(str(cache_folder()))
 
 
