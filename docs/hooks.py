@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).resolve().parents[1]
-_OUTWARD = re.compile(r"\[([^\]]*)\]\((?:\.\./)+([^)#]*)(?:#[^)]*)?\)")
+_OUTWARD = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]*)(?:#[^)]*)?\)")
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -41,9 +41,12 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     """Name what lies outside of the site by its path in the source; fail where it is not there."""
 
     def named(match: re.Match[str]) -> str:
-        if not (ROOT / match[2]).exists():
+        target = (ROOT / "docs" / page.file.src_path).parent.joinpath(match[2]).resolve()
+        if target.is_relative_to(ROOT / "docs"):
+            return match[0]
+        if not target.exists():
             raise FileNotFoundError(f"{page.file.src_path}: {match[0]} leads nowhere")
-        return f"{match[1]} (`{match[2]}`)"
+        return f"{match[1]} (`{target.relative_to(ROOT)}`)"
 
     return _OUTWARD.sub(named, markdown)
 
