@@ -101,7 +101,7 @@ def test_a_failed_attempts_checkpoints_are_those_that_a_run_would_have_stored(
     assert "it had failed: measure: qemu-killed: the secondary's QEMU was killed by SIGKILL" in said[0]
     assert said[-1] == f"c: 1 folders, {len(table)} checkpoints recovered"
     note = json.loads((home / RECOVERED).read_text())
-    assert (note["schema_version"], note["run_id"], note["attempt"]) == (1, FIRST.run_id, 0)
+    assert (note["schema_version"], note["run_id"], note["attempt"]) == (2, FIRST.run_id, 0)
     assert (note["cause"], note["checkpoints"], note["cell_id"]) == ("qemu-killed", len(table), FIRST.cell_id)
     assert note["early_checkpoints"] is None
     assert not note["quality"]["ok"]
