@@ -27,5 +27,5 @@ def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
     """Leave what was skipped, for the last line of ``make test``."""
-    if config.cache is not None:
+    if getattr(config, "cache", None) is not None:
         config.cache.set(key(config.option.markexpr), skipped(terminalreporter.stats.get("skipped", [])))

@@ -576,7 +576,7 @@ def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: 
     def full(*_: object, **__: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(analysis, "build_report", full)
+    monkeypatch.setattr("analysis.report.build.build_report", full)
     status = analysis.main([str(tmp_path)])
     monkeypatch.setattr(report, "_run_analysis", lambda _: (status, "colo-bench: the report cannot be written\n"))
     with pytest.raises(StoreError, match=r"^the report cannot be written"):

@@ -41,7 +41,7 @@ MACHINE: dict[str, Any] = {
     "query-kvm": {"enabled": False, "present": True},
     "query-version": {"qemu": {"major": 11, "minor": 1, "micro": 0}, "package": ""},
     "query-block": [{"device": "colo-disk0", "qdev": "/disk"}],
-    "qom-list": [{"name": "device[0]", "type": "child<usb-tablet>"}],
+    "qom-list": [{"name": "device[0]", "type": "child<usb-tablet>"}, {"name": "device[1]", "type": "child<VGA>"}],
     "qom-get": None,
 }
 COLO: dict[str, Any] = {

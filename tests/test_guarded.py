@@ -26,7 +26,7 @@ def guarded(folder: Path, *, killed: str, ended: frozenset[str] = frozenset()) -
                 sleeping = launch(f"{side}'s QEMU", ("sleep", "60"), folder=folder / side)
                 processes[side] = await stack.enter_async_context(sleeping)
             unused: Any = None
-            pair = Pair(unused, unused, folder, local_topology(), processes, {})
+            pair = Pair(unused, unused, folder, folder, local_topology(), processes, {})
 
             async def work() -> str:
                 processes[killed].kill()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("bench", "analysis")
+PACKAGES = ("bench.system", "analysis")
 _TALKER = """
 import sys
 from {package}.streams import outlive_readers
