@@ -204,7 +204,7 @@ def test_without_bubblewrap_nothing_is_fetched(cache: Path, tmp_path: Path, monk
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
 def test_what_compiles_sees_only_its_tree_and_no_network(tmp_path: Path, cache: Path) -> None:
-    for name in ("tree", "folder/work/build", "source"):
+    for name in ("tree", "folder/compile/build", "source"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "source/seen").touch()
     inside = source._Inside(packages.Tree(tmp_path / "tree", ()), tmp_path / "folder", tmp_path / "source", "x")
@@ -214,6 +214,6 @@ def test_what_compiles_sees_only_its_tree_and_no_network(tmp_path: Path, cache: 
     shutil.copy(busybox, tmp_path / "tree/busybox")
     assert inside.run("/busybox", "ls", "/source") == "seen"
     assert "eth" not in inside.run("/busybox", "cat", "/proc/net/dev")
-    assert inside.run("/busybox", "pwd") == "/build/work/build"
+    assert inside.run("/busybox", "pwd") == "/build/compile/build"
     assert subprocess.run(["true"], check=True).returncode == 0
     assert cache.exists()

@@ -236,7 +236,7 @@ def _compile(
     name: str, offer: Offer, source: Path, patches: Sequence[Path], tree: Tree, folder: Path, progress: Progress
 ) -> None:
     """Unpack, patch, configure and compile in a folder, and leave there only what is wanted."""
-    work = folder / "work"
+    work = folder / "compile"
     (work / "build").mkdir(parents=True)
     kept = [Path(shutil.copyfile(path, folder / path.name)) for path in patches]
     for link, target in _LINKS.items():
@@ -245,7 +245,7 @@ def _compile(
     description = next(source.glob("*.dsc")).name
     inside = _Inside(tree, folder, source, name)
     progress(f"build {name}: unpacking QEMU {offer.version}")
-    inside.run("dpkg-source", "--no-check", "-x", f"/source/{description}", "/build/work/qemu", at="")
+    inside.run("dpkg-source", "--no-check", "-x", f"/source/{description}", "/build/compile/qemu", at="")
     for path in kept:
         progress(f"build {name}: applying {path.name}")
         inside.run("patch", "-p1", "--fuzz=0", "--forward", "-i", f"/build/{path.name}", at="qemu")
@@ -304,6 +304,6 @@ class _Inside:
             *("bwrap", "--die-with-parent", "--unshare-net", "--unshare-pid", "--unshare-ipc"),
             *("--bind", str(self.tree.root), "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp"),  # noqa: S108
             *("--bind", str(self.folder), "/build", "--ro-bind", str(self.source), "/source"),
-            *("--chdir", f"/build/work/{at}", "--clearenv", "--setenv", "HOME", "/tmp", "--setenv", "LC_ALL", "C"),  # noqa: S108
+            *("--chdir", f"/build/compile/{at}", "--clearenv", "--setenv", "HOME", "/tmp", "--setenv", "LC_ALL", "C"),  # noqa: S108
             *("--setenv", "PATH", "/usr/bin:/usr/sbin:/bin"),
         )
