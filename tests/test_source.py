@@ -106,7 +106,7 @@ FAKE_BWRAP = """
 # FAKE: does what the programs inside would have left, in the folder that is bound to /build.
 import pathlib, sys
 words = sys.argv[1:]
-work = pathlib.Path(words[words.index("/build") - 1]) / "work"
+work = pathlib.Path(words[words.index("/build") - 1]) / "compile"
 inside = words[words.index("PATH") + 2 :]
 with open({log!r}, "a") as log:
     print(*inside, file=log)
