@@ -69,9 +69,21 @@ def test_the_open_loop_keeps_its_schedule_and_counts_waiting_as_latency(port: in
     assert answered[-1] > 2 * answered[0]
 
 
-def test_a_request_without_an_answer_at_the_end_is_on_record(port: int, tmp_path: Path) -> None:
+def test_a_request_without_an_answer_at_the_end_is_on_record(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "LAST_ANSWERS_S", 0.1)
     answers = run_for(0.5, f"http://127.0.0.1:{port}/slow", 50, 1, tmp_path / "client.jsonl")
     assert "unanswered when the run ended" in {answer["error"] for answer in answers}
+
+
+def test_what_was_due_before_the_end_gets_its_answer(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "LAST_ANSWERS_S", 30.0)
+    answers = run_for(0.5, f"http://127.0.0.1:{port}/slow", 50, 1, tmp_path / "client.jsonl")
+    assert len(answers) >= 20
+    assert {answer["error"] for answer in answers} == {None}
 
 
 def test_the_closed_loop_asks_again_when_answered(port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -92,6 +104,7 @@ def test_a_request_that_never_began_was_asked_in_the_open_loop_only(
             pass
 
     monkeypatch.setattr(http_client, "ThreadPoolExecutor", Late)
+    monkeypatch.setattr(http_client, "LAST_ANSWERS_S", 0.1)
     run("http://127.0.0.1:1/", rate, 1, tmp_path / "client.jsonl", lambda _seconds: True)
     lines = (tmp_path / "client.jsonl").read_text().splitlines()
     assert [json.loads(line)["error"] for line in lines] == ["unanswered when the run ended"] * on_record

@@ -18,11 +18,11 @@ import pytest
 from fake_campaign import make_cell
 
 from bench.errors import LaunchError
+from bench.host.links import SECONDARY
 from bench.provision.guest import build_guest
 from bench.provision.nodelay import nodelay_library
 from bench.provision.qemu import find_qemu
-from bench.vm import pair as module
-from bench.vm.argv import secondary_argv
+from bench.vm.argv import COLO, secondary_argv
 from bench.vm.features import probe_features
 from bench.vm.pair import open_pair
 
@@ -40,15 +40,13 @@ def half_the_memory(spec: PairSpec) -> tuple[str, ...]:
     return secondary_argv(replace(spec, cell=small))
 
 
-def test_sides_of_different_size_are_told_from_both_sides_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "secondary_argv", half_the_memory)
+def test_sides_of_different_size_are_told_from_both_sides_words(tmp_path: Path) -> None:
+    sides = {**COLO, SECONDARY: replace(COLO[SECONDARY], argv=half_the_memory)}
     binary, guest = find_qemu("provisioned", lambda _: None), build_guest(lambda _: None)
 
     async def scenario() -> None:
         features = await probe_features(binary)
-        async with open_pair(make_cell("256M"), binary, guest, features, tmp_path) as pair:
+        async with open_pair(make_cell("256M"), binary, guest, features, tmp_path, sides=sides) as pair:
             await pair.guarded(pair.reach_colo(60))
 
     with pytest.raises(LaunchError) as caught:

@@ -108,7 +108,7 @@ def _clause(finding: Finding) -> str:
     verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{100 * finding.sesoi:.3g} %{per}")
     if math.isnan(finding.effect.estimate):
         return f"{case}{verb}: nothing can be compared yet"
-    return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)}"
+    return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
 
 
 def _units(finding: Finding) -> str:
@@ -116,7 +116,8 @@ def _units(finding: Finding) -> str:
     if math.isnan(effect.estimate):
         return ""
     low, middle, high = (figures_text(end, signed=True) for end in (effect.low, effect.estimate, effect.high))
-    return f", {middle} {finding.absolute_unit} [{low}, {high}]"
+    between = "" if math.isnan(effect.low) else f" [{low}, {high}]"
+    return f", {middle} {finding.absolute_unit}{between}"
 
 
 def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:

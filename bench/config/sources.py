@@ -48,7 +48,7 @@ ConfigStore.instance().store(
     node={
         "params": {},  # overrides that an experiment brings; the command line wins over them
         "grids": [],  # or several such sets, when the cells are no single grid
-        "arms": {},  # where a size is swept and no workload chosen: `every` of all cells, `mem` over RAM
+        "arms": {},  # where a size is swept and no experiment or workload chosen: `every` of all cells, `mem` over RAM
     },
     provider="colo-bench",
 )

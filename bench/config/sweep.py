@@ -71,6 +71,8 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
     master = loader.load_configuration(_CONFIG, [str(one.input_line) for one in chosen], RunMode.RUN)
     cells: dict[frozenset[str], list[str]] = {}
     brought, arms = _brought(master)
+    if any(one.value() is not None for one in chosen):
+        arms = {}  # an experiment says itself what its guests do; the arms are for what is asked without one
     for overrides in brought:
         given = axes(parser.parse_overrides([*overrides, *words]))
         measured = with_arms(given, {name: axes(parser.parse_overrides(arm)) for name, arm in arms.items()})

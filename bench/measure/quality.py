@@ -22,6 +22,9 @@ WINDOW_US = 5_000
 LARGEST_MEDIAN_US = 2_000
 """The median difference between trace and QMP above which a run fails its check."""
 
+LARGEST_GUEST_SHARE = 0.1
+"""The share of the median pause that the guest's own figure may differ by, where that is more."""
+
 
 @dataclass(frozen=True)
 class StopResume:
@@ -155,9 +158,13 @@ def assess(
         found.append("no pause could be checked against QMP's STOP and RESUME")
     if pairs and median(pairs) > LARGEST_MEDIAN_US:
         found.append(f"trace and QMP differ by {median(pairs) / 1e3:.3f} ms in the median, 2 ms are allowed")
-    if watched and median(watched) > LARGEST_MEDIAN_US:
+    # Let go by QEMU, a vCPU may still wait for a CPU of the host: the longer, the more a pause has left to do.
+    pause_us = median([one.pause_us for one in assembly.checkpoints] or [0])
+    allowed_us = max(LARGEST_MEDIAN_US, LARGEST_GUEST_SHARE * pause_us)
+    if watched and median(watched) > allowed_us:
         differ = f"{median(watched) / 1e3:.3f} ms in the median"
-        found.append(f"the pause and what the guest itself saw of it differ by {differ}, 2 ms are allowed")
+        words = f"the pause and what the guest itself saw of it differ by {differ}"
+        found.append(f"{words}, {allowed_us / 1e3:.3g} ms are allowed")
     partly = sum(saw.rewritten is False for saw in seen)
     if partly:
         notes = (*notes, f"the working set was not rewritten whole before {partly} of {used} checkpoints")

@@ -97,14 +97,13 @@ def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[f
             for future in [future for future in asked if future.done()]:
                 asked.pop(future)
                 write(future.result())
-        pool.shutdown(wait=False, cancel_futures=True)
-        done, _ = concurrent.futures.wait([future for future in asked if not future.cancelled()], LAST_ANSWERS_S)
-        for future, sent in asked.items():
-            if not future.cancelled():
-                write(future.result() if future in done else unanswered(sent))
-            elif rate:
-                # It had its time, and its turn did not come; the closed loop has no such times, and did not ask.
-                write(unanswered(sent))
+        # In the open loop a request that waits for its turn was due all the same; the closed loop has no such times.
+        pool.shutdown(wait=False, cancel_futures=not rate)
+        due_before = {future: sent for future, sent in asked.items() if not future.cancelled()}
+        done, _ = concurrent.futures.wait(due_before, LAST_ANSWERS_S)
+        for future, sent in due_before.items():
+            future.cancel()
+            write(future.result() if future in done else unanswered(sent))
 
 
 def unanswered(due: float) -> Answer:
@@ -127,9 +126,7 @@ def main() -> int:
     wait = lambda seconds: signal.sigtimedwait(ends, seconds) is not None  # noqa: E731
     run(options.url, options.rate, options.connections, options.output, wait)
     sys.stdout.flush()
-    os._exit(
-        0
-    )  # requests that are still under way have been written as unanswered; their threads need not be waited for
+    os._exit(0)  # requests still under way have been written as unanswered: their threads need not be waited for
 
 
 if __name__ == "__main__":

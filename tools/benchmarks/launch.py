@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import statistics
 import subprocess
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
 _ROUNDS = 4  # even, so that each goes first as often as the other
 _POLL_S = 0.02
+_CONNECT_S = 30
 
 
 def benchmark(setting: Setting, sizes: tuple[str, ...] = ("256M", "512M", "1G")) -> dict[str, Any]:
@@ -80,6 +83,7 @@ def bare(setting: Setting, cell: Cell) -> float:
     with tempfile.TemporaryDirectory(prefix="colo-bench-bare-") as name:
         started = time.monotonic()
         spec = concrete_spec(cell, setting.binary, setting.guest, setting.features, local_topology(), frozenset())
+        spec = replace(spec, sockets=name)
         sides = {side: machine.argv(spec) for side, machine in COLO.items()}
         children, monitors = [], {}
         try:
@@ -114,12 +118,12 @@ class _Bare:
 
     def __init__(self, path: Path) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
-        while True:
-            try:
-                self._socket.connect(str(path))
-                break
-            except OSError:
-                time.sleep(_POLL_S)
+        give_up = time.monotonic() + _CONNECT_S
+        while self._socket.connect_ex(str(path)):
+            if time.monotonic() > give_up:
+                self._socket.close()
+                raise FileNotFoundError(errno.ENOENT, "QEMU made no monitor", str(path))
+            time.sleep(_POLL_S)
         self._lines = self._socket.makefile("rb")
         self._lines.readline()
         self.execute("qmp_capabilities", {})
