@@ -66,7 +66,7 @@ def many(count: int) -> dict[str, object]:
     }
     return {
         "campaign": "invented",
-        "outcomes": {name: numbers() for name in explore.OUTCOMES},
+        "outcomes": {one.name: {"words": one.words, "unit": "ms", "of": numbers()} for one in explore.SHOWN},
         "phases": {name: numbers() for name in ("request", "stop", "prepare", "save", "deliver", "load", "resume")},
         "quantiles": list(QUANTILES),
         "sketch": [numbers() for _ in QUANTILES],

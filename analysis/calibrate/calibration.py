@@ -8,7 +8,7 @@ method assumes. Each rate stands beside what the method claims and beside the ba
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,12 +17,21 @@ import pandas as pd
 from scipy.stats import t as t_distribution
 
 from analysis import stats
-from analysis.calibrate import effect_rates, family_rates, looking_rates, naive, run_rates
+from analysis.calibrate import (
+    compare_rates,
+    effect_rates,
+    family_rates,
+    looking_rates,
+    naive,
+    promise_rates,
+    run_rates,
+    shape_rates,
+)
 from analysis.calibrate import rates as known_rates
 from analysis.calibrate.layouts import assumed, told_apart
 from analysis.calibrate.model import model_of
-from analysis.calibrate.rates import AT_MOST, COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate
-from analysis.calibrate.simulate import Model, simulate_checkpoints, simulate_runs
+from analysis.calibrate.rates import COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate
+from analysis.calibrate.simulate import Model, simulate_checkpoints
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
 from analysis.stats import kendall
@@ -43,14 +52,14 @@ STUDIES = 2_000
 
 QUESTIONS = (
     *("type I error", "power", "coverage", "verdict", "equivalence", "comparison", "looking"),
-    *("families", "interaction", "value", "noise floor", "RAM split", "page cost", "drift", "failures", "modes"),
+    *("families", "promise", "shape", "interaction", "value", "noise floor", "RAM split", "page cost", "drift"),
+    *("failures", "modes"),
 )
 """What is asked of the methods; ``quantity`` in the table."""
 
-ALPHA, SESOI, THRESHOLD = 0.05, 0.05, 0.05
+ALPHA, SESOI = 0.05, 0.05
 _CHUNK_VALUES, _MOST_VALUES = 2_000_000, 12_000_000
 FEWEST_STUDIES = 50
-_ANY = (0.0, 1.0)
 _POWER_SLACK = 0.06
 _WITHIN_BLOCKS = ("blocked Jonckheere-Terpstra", "stratified Theil-Sen")
 _FEWER, _FEW = 4, 10
@@ -113,17 +122,19 @@ def rates(
         ),
         "verdict": lambda: _trends(partial(known_rates.verdict_errors, sesoi=SESOI), model, layouts, studies, seed),
         "equivalence": lambda: (known_rates.equivalence_error(model, studies=studies, seed=seed),),
-        "comparison": lambda: comparison(model, studies=studies, seed=seed),
         **_beside_trends(model, layouts or assumed(model), studies, seed),
     }
     return [rate for question in QUESTIONS if question in questions for rate in asked[question]()]
 
 
 def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[str, Callable[[], Iterable[Rate]]]:
-    fewer = max(studies // _FEWER, FEWEST_STUDIES)
+    fewer, fewest = (max(studies // each, FEWEST_STUDIES) for each in (_FEWER, _FEW))
     return {
         "looking": lambda: looking_rates.looking(model, of, studies=fewer, seed=seed),
-        "families": lambda: family_rates.families(model, of, studies=max(studies // _FEW, FEWEST_STUDIES), seed=seed),
+        "families": lambda: family_rates.families(model, of, studies=fewest, seed=seed),
+        "comparison": lambda: compare_rates.comparisons(model, studies=fewest, seed=seed),
+        "promise": lambda: promise_rates.promises(model, of, studies=fewest, seed=seed),
+        "shape": lambda: shape_rates.shapes(model, studies=fewest, seed=seed),
         "interaction": lambda: family_rates.interactions(model, of, studies=studies, seed=seed),
         "value": lambda: family_rates.values(model, studies=studies, seed=seed),
         "noise floor": lambda: run_rates.equals(model, of.pairs, of.cells, studies=studies, seed=seed),
@@ -263,60 +274,6 @@ def phase_means(model: Model, *, studies: int, seed: int) -> list[Rate]:
         means = pauses.mean(axis=-1).swapaxes(1, 2).reshape(-1, cells.blocks)
         held += [low <= truth <= high for low, high in map(t_interval, means)]
     return [as_rate("coverage", "t interval of phase means", held[:studies], 0.95, COVER_95)]
-
-
-def comparison(model: Model, *, studies: int, seed: int, threshold: float = THRESHOLD) -> list[Rate]:
-    """Return how good ``compare`` is: coverage of its ratio, its false words where they are hardest, its true ones.
-
-    Empty where the number of blocks admits no interval.
-
-    Args:
-        model: the campaign, of which one cell is measured twice; host drift and lost runs are left out.
-        studies: how many comparisons.
-        seed: of the generator.
-        threshold: growth that matters.
-    """
-    edge = math.log1p(threshold)
-    two = replace(model, sizes=(0.0, 1.0), drift=0.0, wander=0.0, missing=0.0)
-    same, at_edge, twice = (_ratio_ends(replace(two, slope=slope), studies, seed) for slope in (0.0, edge, 2 * edge))
-    if same is None or at_edge is None or twice is None:
-        return []
-    covered = (same.low <= 0) & (same.high >= 0)
-    band = (same.coverage - SLACK, min(same.coverage + SLACK, 1.0))
-    shown = f"{100 * threshold:g} %"
-    return [
-        as_rate("comparison", "ratio interval: coverage", covered, same.coverage, band),
-        as_rate("comparison", "regressed without a difference", same.regressed(edge), ALPHA, AT_MOST),
-        as_rate("comparison", f"not regressed at {shown} slower", at_edge.high < edge, ALPHA, AT_MOST),
-        as_rate("comparison", f"regressed at {_percent(2 * edge)} slower", twice.regressed(edge), math.nan, _ANY),
-        as_rate("comparison", "not regressed without a difference", same.high < edge, math.nan, _ANY),
-    ]
-
-
-@dataclass(frozen=True)
-class _Ends:
-    """Ends of the intervals of log ratios, one per study, and the coverage that their ranks attain."""
-
-    low: Floats
-    high: Floats
-    coverage: float
-
-    def regressed(self, edge: float) -> NDArray[np.bool_]:
-        return (self.low > 0) & (self.high >= edge)
-
-
-def _ratio_ends(model: Model, studies: int, seed: int) -> _Ends | None:
-    """Return what ``stats.ratio_of_medians`` gives, for all studies at once: its ranks depend on the counts only."""
-    logs = simulate_runs(model, np.random.default_rng(seed), studies)
-    probe = stats.ratio_of_medians(np.exp(logs[0, :, 1]), np.exp(logs[0, :, 0]), confidence=0.90)
-    if not probe.rank:
-        return None
-    shifts = np.sort((logs[:, :, None, 1] - logs[:, None, :, 0]).reshape(studies, -1), axis=1)
-    return _Ends(shifts[:, probe.rank - 1], shifts[:, -probe.rank], probe.coverage)
-
-
-def _percent(log: float) -> str:
-    return f"{100 * math.expm1(log):.3g} %"
 
 
 def table(found: Sequence[Rate]) -> pd.DataFrame:

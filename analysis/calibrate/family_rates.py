@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _FAR, _ANY = 3.0, 1e-9
+_CELLS, _BEYOND, _FEWER = 12, 5.0, 4
 
 
 def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
@@ -68,7 +69,7 @@ def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list
 
 def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[Finding], bool]]]:
     """Yield what may be false, of which family, and which findings are."""
-    any_size = _of_any_size(layouts.primary)
+    any_size = of_any_size(layouts.primary)
     yield "falsely SUPPORTED without growth", any_size, lambda one: one.word == "SUPPORTED"
     yield (
         "falsely said to go one way without growth",
@@ -95,7 +96,7 @@ def _has(word: str, found: Finding) -> bool:
 
 def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) -> list[Rate]:
     """Return the mean share of false ones among SUPPORTED, where no secondary hypothesis holds, and every other one."""
-    family, rates = _of_any_size(layouts.secondary), []
+    family, rates = of_any_size(layouts.secondary), []
     for first in (len(family), 1):
         holding = set(range(first, len(family), 2))
         slopes = [
@@ -122,7 +123,7 @@ def _false_share(found: Sequence[Finding], holding: Collection[int]) -> float:
     return sum(place not in holding for place in said) / max(len(said), 1)
 
 
-def _of_any_size(family: Sequence[Layout]) -> list[Layout]:
+def of_any_size(family: Sequence[Layout]) -> list[Layout]:
     """Return the claims of growth as those of any growth; a claim of no difference keeps its smallest effect."""
     return [
         one
@@ -155,7 +156,7 @@ def _judged(
     logs = {outcome: _noise(model, cells, rng, studies) for outcome in outcomes}
     for study in range(studies):
         yield [
-            _finding(one, slope, logs[one.hypothesis.outcome][study], pairs)
+            found_of(one, slope, logs[one.hypothesis.outcome][study], pairs)
             for one, slope in zip(family, slopes, strict=True)
         ]
 
@@ -165,7 +166,15 @@ def _noise(model: Model, cells: int, rng: np.random.Generator, studies: int) -> 
     return simulate_runs(replace(model, sizes=(0.0,) * max(cells, 2), slope=0.0, missing=0.0), rng, studies)
 
 
-def _finding(layout: Layout, slope: float, logs: Floats, pairs: Sequence[tuple[int, int]]) -> Finding:
+def found_of(layout: Layout, slope: float, logs: Floats, pairs: Sequence[tuple[int, int]]) -> Finding:
+    """Return the finding of one hypothesis in one study, not adjusted for its family.
+
+    Args:
+        layout: its runs.
+        slope: what the logs grow by per unit of x.
+        logs: (blocks, cells) without any effect, NaN where a run is lost.
+        pairs: of equal cells, by their places.
+    """
     rest = logs[layout.block, layout.cell]
     kept = np.isfinite(rest)
     strata = np.array(layout.strata)
@@ -231,29 +240,46 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
 def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
     """Return how often a value at the edge of its range is said to lie inside, and how often outside.
 
-    Empty where the blocks are too few for an interval.
+    Of one cell, where both have the level of the sign test; of many in blocks that differ, where all have to lie
+    inside, so that each false word is rarer; and of many cells of which one lies beyond. Empty where the blocks are too
+    few for an interval.
 
     Args:
-        model: the campaign, of which one cell is looked at; host drift is left out.
+        model: the campaign, all cells alike; host drift is left out.
         studies: how many campaigns.
         seed: of the generator.
     """
-    cell = replace(model, sizes=(0.0, 0.0), missing=0.0, drift=0.0, wander=0.0, stuck_share=0.0)
-    runs = np.exp(simulate_runs(cell, np.random.default_rng(seed), studies)[:, :, 0])
-    interval = stats.median_interval(runs[0], confidence=0.90)
+    alike = replace(model, sizes=(0.0,) * _CELLS, missing=0.0, missing_long=0.0, drift=0.0, wander=0.0, stuck_share=0.0)
+    runs = np.exp(simulate_runs(alike, np.random.default_rng(seed), studies))
+    interval = stats.median_interval(runs[0, :, 0], confidence=0.90)
     if not interval.rank:
         return []
     edge = {"low": model.base_s / 10, "high": model.base_s}
     asked = Hypothesis.model_validate({"id": "value", "claim": "It lies within.", "kind": "value", **edge})
-    words = [_word(asked, study) for study in runs]
     claimed = (1 - interval.coverage) / 2
     band = (max(claimed - SLACK, 0.0), claimed + SLACK)
-    return [
-        as_rate("value", f"{word} at the edge of the range", [one == word for one in words], claimed, band)
+    one = [_word(asked, study[:, :1]) for study in runs]
+    inside, beyond = np.full(_CELLS, 0.5), np.full(_CELLS, 0.5)
+    beyond[0] = _BEYOND
+    fewer = runs[: max(studies // _FEWER, 50)]
+    at_edge = [_word(asked, study) for study in fewer]
+    rates = [
+        as_rate("value", f"{word} at the edge of the range", [said == word for said in one], claimed, band)
         for word in ("SUPPORTED", "REFUTED")
     ]
+    for said, words, false in (
+        (f"all of {_CELLS} cells at the edge", at_edge, "SUPPORTED"),
+        (f"all of {_CELLS} cells at the edge", at_edge, "REFUTED"),
+        (f"all of {_CELLS} cells well inside", [_word(asked, study * inside) for study in fewer], "REFUTED"),
+        (f"one of {_CELLS} cells far beyond", [_word(asked, study * beyond) for study in fewer], "SUPPORTED"),
+    ):
+        rates.append(as_rate("value", f"{false} with {said}", [word == false for word in words], ALPHA, AT_MOST))
+    return rates
 
 
 def _word(asked: Hypothesis, pauses: Floats) -> str:
-    table = pd.DataFrame({asked.outcome: pauses})
-    return judge(Question(asked, table.assign(block=range(len(table))), 0, (), (), 0.0)).word
+    """Return the word on pauses of shape (blocks, cells)."""
+    blocks, cells = pauses.shape
+    cell, block = np.tile(np.arange(cells), blocks), np.repeat(np.arange(blocks), cells)
+    table = pd.DataFrame({asked.outcome: pauses.ravel(), "replica": cell, "block": block})
+    return judge(Question(asked, table, 0, (), ("replica",), 0.0)).word

@@ -57,12 +57,21 @@ def show(result: Power, out: Console) -> None:
         f"{result.checkpoint_s:.2f} s per checkpoint; best N {best}."
     )
     out.print()
+    if result.promises:
+        _show_promises(result, out)
+    else:
+        _show_reaches(result, out)
+    for note in result.notes:
+        out.print(f"note: {note}")
+
+
+def _show_reaches(result: Power, out: Console) -> None:
+    """Print what every factor that varies would show, for a campaign that asks nothing."""
     effect = f"{100 * result.effect:g} %"
-    seen = f"seen at {plural(result.blocks, 'block')}"
     headings = (
         "question",
         "run medians differ by",
-        seen,
+        f"seen at {plural(result.blocks, 'block')}",
         f"blocks to see {effect}",
         f"blocks to decide {effect}",
         "more time",
@@ -75,14 +84,9 @@ def show(result: Power, out: Console) -> None:
         "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
         "of the deviation, and what rank tests lose to least squares."
     )
-    if result.promises:
-        _show_promises(result, out)
-    for note in result.notes:
-        out.print(f"note: {note}")
 
 
 def _show_promises(result: Power, out: Console) -> None:
-    out.print()
     effect = f"{100 * result.effect:g} %"
     headings = (
         "hypothesis",
@@ -95,7 +99,8 @@ def _show_promises(result: Power, out: Console) -> None:
     out.print()
     out.print(
         "Each declared hypothesis as it is judged: its strata, its exact test at the level that its family leaves an "
-        "effect that is alone, told from what equal cells differ by."
+        "effect that is alone, told from what equal cells differ by; blocks are planned with the upper 80 % bound of "
+        f"the deviation. One block takes {_duration(result.block_s)}."
     )
 
 

@@ -207,14 +207,12 @@ def _compare(
     pairs = [(before[key], after[key]) for key in common]
     if not any(one.values and other.values for one, other in pairs):
         raise NothingMeasuredError(_nothing(before, after, common, outcome))
-    edges = Edges(threshold, "sesoi", 0.0)
-    cells = _cells(pairs, edges, within=by is not None)
+    cells = judge_cells(pairs, threshold, within=by is not None)
     missing = (
         *(before[key].label for key in before if key not in after or not after[key].values),
         *(after[key].label for key in after if key in before and not before[key].values),
     )
-    sample, why = _overall_sample(pairs, within=by is not None)
-    overall = _ratio(sample, why, edges)
+    overall = judge_all(pairs, threshold, within=by is not None)
     if missing and overall.verdict == NOT_REGRESSED:
         counted = f"{plural(len(missing), 'cell')} of {len(before)}"
         overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} not measured on both sides")
@@ -222,7 +220,7 @@ def _compare(
         outcome=outcome,
         threshold=threshold,
         overall=overall,
-        passes_at=_passes_at(sample),
+        passes_at=_passes_at(_overall_sample(pairs, within=by is not None)[0]),
         base=sides[0],
         new=sides[1],
         cells=tuple(cells),
@@ -247,14 +245,14 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
         )
 
 
-def judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
-    """Return the word on one cell of two campaigns by itself, not adjusted for others."""
-    ratio = _ratio(*_cell_sample(before, after, within=False), Edges(threshold, "sesoi", 0.0))
-    return _cell((before, after), ratio, ratio.verdict, ratio.label, ratio.pvalue)
+def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], threshold: float, *, within: bool) -> Ratio:
+    """Return the answer over all cells, base and new of each; ``within`` one campaign, or between two."""
+    return _ratio(*_overall_sample(pairs, within=within), Edges(threshold, "sesoi", 0.0))
 
 
-def _cells(pairs: Sequence[tuple[SideCell, SideCell]], edges: Edges, *, within: bool) -> list[CellComparison]:
+def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], threshold: float, *, within: bool) -> list[CellComparison]:
     """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
+    edges = Edges(threshold, "sesoi", 0.0)
     samples = [_cell_sample(*pair, within=within) for pair in pairs]
     ratios = [_ratio(sample, why, edges) for sample, why in samples]
     found = [_stages(sample, edges) for sample, _ in samples]

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge
+from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge_cells
 from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.text import accel_text
@@ -162,10 +162,14 @@ def _joined(one: SideCell, other: SideCell) -> SideCell:
     )
 
 
+def _judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
+    return judge_cells([(before, after)], threshold, within=False)[0]
+
+
 def _words(pairs: dict[Key, tuple[SideCell, SideCell]], threshold: float) -> dict[Key, tuple[str, CellComparison]]:
     """Return the word on each cell of one campaign, after Holm's adjustment over both directions and all cells."""
-    slower = {key: judge(before, now, threshold) for key, (before, now) in pairs.items()}
-    faster = {key: judge(now, before, threshold) for key, (before, now) in pairs.items()}
+    slower = {key: _judge(before, now, threshold) for key, (before, now) in pairs.items()}
+    faster = {key: _judge(now, before, threshold) for key, (before, now) in pairs.items()}
     tests = [one.pvalue for side in (slower, faster) for one in side.values()]
     held = [pvalue <= ALPHA for pvalue in stats.holm(tests)] if tests else []
     is_slower, is_faster = held[: len(pairs)], held[len(pairs) :]

@@ -18,16 +18,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.errors import AnalysisError
+from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
+from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text
+from analysis.verdicts.amounts import shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     import pandas as pd
 
+    from analysis.format.outcomes import Outcome
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
 
@@ -35,8 +39,8 @@ MOST_RUNS = 10_000
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """The sketch of a run's pauses after its warm-up."""
 
-OUTCOMES = ("pause", "pause_mean", "pause_p95", "dirty_pages", "period", "paused_share")
-"""What the strips and the timeline can show, one number per run."""
+SHOWN = tuple(one for one in OUTCOMES.values() if one.name not in MEANS)
+"""What the strips and the timeline can show, one number per run; the phases are in the panel of a run."""
 
 _VENDOR, _TEMPLATES = Path(__file__).parent / "vendor", Path(__file__).parent / "templates"
 _DIGITS = 4
@@ -86,7 +90,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, A
     sketches = np.array([np.quantile(used_pauses(run), QUANTILES) for run in campaign.runs])
     return {
         "campaign": campaign.plan.campaign,
-        "outcomes": {name: _numbers(runs[name]) for name in OUTCOMES if runs[name].notna().any()},
+        "outcomes": {one.name: _outcome(one, runs[one.name]) for one in SHOWN if runs[one.name].nunique() > 0},
         "phases": {name: _numbers(runs[name]) for name in (phase.removesuffix("_s") for phase in PHASES)},
         "quantiles": list(QUANTILES),
         "sketch": [_numbers(column) for column in sketches.T],
@@ -97,6 +101,11 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, A
         "checkpoints": runs["checkpoints"].tolist(),
         "failed": len(campaign.failures),
     }
+
+
+def _outcome(one: Outcome, values: pd.Series) -> dict[str, Any]:
+    scale, unit = shown_in(one.name)
+    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values)}
 
 
 def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:

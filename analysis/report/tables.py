@@ -15,6 +15,7 @@ from analysis.report.words import badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING
+from analysis.verdicts.amounts import shown_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -276,17 +277,8 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
 
 def _unit_of(outcome: str, value: float) -> tuple[str, float]:
     """Return the unit in which a value of an outcome is shown, and by what it is multiplied for that."""
-    unit = outcome_unit(outcome)
-    if unit == "ms" and abs(value) >= 1:
-        return "s", 1.0
-    return unit, {"ms": _MS, "%": _PERCENT}.get(unit, 1.0)
-
-
-def outcome_unit(outcome: str) -> str:
-    """Return the unit in which a table shows an outcome."""
-    if outcome.endswith("_share"):
-        return "%"
-    return {"dirty_pages": "pages", "bytes_sent": "bytes"}.get(outcome, "ms")
+    scale, unit = shown_in(outcome)
+    return ("s", 1.0) if unit == "ms" and abs(value) >= 1 else (unit, scale)
 
 
 def _pvalue(pvalue: float) -> str:

@@ -20,6 +20,6 @@ def amount(value: float, outcome: str) -> str:
 
 
 def shown_in(outcome: str) -> tuple[float, str]:
-    """Return by what an outcome is multiplied where effects on it are shown, and the unit that this gives."""
+    """Return by what an outcome is multiplied where it is shown, and the unit that this gives."""
     unit = OUTCOMES[outcome].unit
-    return (1e3, "ms") if unit == "s" else (1.0, unit)
+    return {"s": (1e3, "ms"), "share": (100.0, "%")}.get(unit, (1.0, unit))

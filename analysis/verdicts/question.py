@@ -170,7 +170,7 @@ def make_sample(asked: Question, runs: pd.DataFrame) -> Sample | None:
         failed_strata=_strata(asked, asked.failed),
         more_is_worse=not outcome.less_is_worse,
         scale=scale,
-        unit=f"{shown} per {name}" if name else shown,
+        unit=" per ".join(("percentage points" if shown == "%" else shown, *([name] if name else []))),
     )
     return sample if sample.compares else None
 

@@ -4,11 +4,8 @@
   const count = data.run_id.length, MOST_ROWS = 200;
   const $ = (id) => document.getElementById(id);
   const make = (tag, text, more) => Object.assign(document.createElement(tag), { textContent: text ?? "" }, more);
-  const IN_MS = new Set(["pause", "pause_mean", "pause_p95", "period"]);
-  const NAMES = { pause: "pause, median of a run", pause_mean: "pause, mean of a run", pause_p95: "pause, 95th percentile of a run",
-    dirty_pages: "dirty pages, median of a run", period: "time between checkpoints", paused_share: "share of time paused" };
   const shown = (name, value) => value === null || value === undefined ? "\u2013"
-    : IN_MS.has(name) ? `${(1e3 * value).toPrecision(3)} ms` : Number(value.toPrecision(3)).toLocaleString("en");
+    : `${value >= 1000 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3))}${data.outcomes[name].unit && ` ${data.outcomes[name].unit}`}`;
 
   // One dimension a factor: a filter then costs a set of levels, whatever the number of runs.
   const runs = crossfilter(Array.from({ length: count }, (_, place) => place));
@@ -57,17 +54,16 @@
     context.restore();
   };
   const cells = factors[0];
-  const unit = () => IN_MS.has(outcome) ? " (ms)" : "";
+  const axisLabel = () => `${data.outcomes[outcome].words}${data.outcomes[outcome].unit && ` (${data.outcomes[outcome].unit})`}`;
   const plotOf = (id, height, kept, xs, axis) => {
     plots[id]?.destroy();
     const ink = getComputedStyle(document.body).color, grid = getComputedStyle(document.body).getPropertyValue("--line");
     const look = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, font: "11px system-ui" };
-    const values = data.outcomes[outcome], scale = IN_MS.has(outcome) ? 1e3 : 1;
-    const ys = kept.map((run) => values[run] === null ? null : scale * values[run]);
+    const values = data.outcomes[outcome].of, ys = kept.map((run) => values[run]);
     const plot = new uPlot({
       width: wide(), height, cursor: { drag: { x: false, y: false, click: () => {} }, points: { show: false } },
       scales: { x: { time: false, ...axis.scale }, y: { range: (_, low, high) => [0, 1.08 * (high || 1)] } },
-      axes: [{ ...look, ...axis.look }, { ...look, size: 62, label: NAMES[outcome] + unit(), labelSize: 18, labelFont: "11px system-ui" }],
+      axes: [{ ...look, ...axis.look }, { ...look, size: 62, label: axisLabel(), labelSize: 18, labelFont: "11px system-ui" }],
       series: [{}, { paths: () => null, points: { show: false } }],
       hooks: { draw: [(self) => drawPoints(self, kept)] },
     }, [xs, ys], $(id));
@@ -135,9 +131,9 @@
   };
 
   const table = (kept) => {
-    const values = data.outcomes[outcome];
+    const values = data.outcomes[outcome].of;
     const rows = [...kept].sort((a, b) => (values[b] ?? -1) - (values[a] ?? -1)).slice(0, MOST_ROWS);
-    $("heads").replaceChildren(...["run", ...factors.map((one) => one.name)].map((name) => make("th", name)), make("th", NAMES[outcome], { className: "n" }));
+    $("heads").replaceChildren(...["run", ...factors.map((one) => one.name)].map((name) => make("th", name)), make("th", data.outcomes[outcome].words, { className: "n" }));
     $("rows").replaceChildren(...rows.map((run) => {
       const row = make("tr", "", { tabIndex: 0 });
       row.dataset.run = data.run_id[run];
@@ -187,7 +183,7 @@
     });
     $("filters").append(box);
   }
-  for (const name of Object.keys(data.outcomes)) $("outcome").append(make("option", NAMES[name] ?? name, { value: name }));
+  for (const [name, one] of Object.entries(data.outcomes)) $("outcome").append(make("option", one.words, { value: name }));
   $("outcome").addEventListener("change", () => { outcome = $("outcome").value; update(); });
   $("reset").addEventListener("click", () => { restore(""); update(); });
   const choose = (event) => {

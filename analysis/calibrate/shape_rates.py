@@ -1,0 +1,69 @@
+"""How often what is said of the shape of an effect is wrong: of a line, of a step at one size, of a hump."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from analysis.calibrate.rates import ALPHA, AT_MOST, Rate, as_rate
+from analysis.calibrate.simulate import simulate_runs
+from analysis.stored.records import Hypothesis
+from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.question import Question
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from analysis.calibrate.simulate import Model
+    from analysis.verdicts.finding import Finding
+
+    Floats = NDArray[np.float64]
+
+_FEWEST_SIZES = 3
+_LARGE = float(np.log(1.25))
+_GIB = 1 << 30
+
+
+def shapes(model: Model, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often a line is called none, and how often a step of 25 % passes for no effect.
+
+    Empty where there are fewer than three sizes, of which every line is one.
+
+    Args:
+        model: the campaign, of one combination of the other factors; lost runs are left out.
+        studies: how many campaigns.
+        seed: of the generator.
+    """
+    count = len(model.sizes)
+    if count < _FEWEST_SIZES:
+        return []
+    asked = Hypothesis.model_validate({"id": "shape", "claim": "The pause grows with RAM.", "factor": "mem"})
+    none = replace(model, slope=0.0, missing=0.0, missing_long=0.0, combinations=1)
+    logs = simulate_runs(none, np.random.default_rng(seed), studies)
+    sizes = np.array(model.sizes)
+    line = np.log1p(asked.sesoi) * (sizes - sizes[0])
+    last, middle = (_LARGE * (np.arange(count) == place) for place in (count - 1, count // 2))
+    bent = [_judged(asked, sizes, study + line) for study in logs]
+    rates = [as_rate("shape", "a line is said to be none", [_bends(one) for one in bent], ALPHA, AT_MOST)]
+    for said, added in (("the last step", last), ("a hump at one size", middle)):
+        hits = [_denied(_judged(asked, sizes, study + added)) for study in logs]
+        rates.append(as_rate("shape", f"no effect said of {said}, 25 %", hits, ALPHA, AT_MOST))
+    return rates
+
+
+def _judged(asked: Hypothesis, sizes: Floats, logs: Floats) -> Finding:
+    blocks, count = logs.shape
+    mem = np.tile(np.round(_GIB * 2.0**sizes), blocks)
+    runs = pd.DataFrame({"mem": mem, "block": np.repeat(np.arange(blocks), count), asked.outcome: np.exp(logs).ravel()})
+    return judge(Question(asked, runs, 0, (), (), 0.0))
+
+
+def _bends(found: Finding) -> bool:
+    return found.shape is not None and found.shape.pvalue <= ALPHA
+
+
+def _denied(found: Finding) -> bool:
+    return found.word == "REFUTED" or "equivalent" in found.label
