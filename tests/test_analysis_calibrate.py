@@ -13,22 +13,25 @@ from fixtures.fake_campaign import ARMS, HYPOTHESES, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.calibrate import effect_rates, family_rates
+from analysis.calibrate import compare_rates, effect_rates, family_rates, promise_rates, shape_rates
 from analysis.calibrate.calibration import (
     QUESTIONS,
     attained_level,
     calibration,
-    comparison,
     phase_means,
     pooled_and_by_run,
     rates,
+    table,
 )
 from analysis.calibrate.layouts import assumed, layouts_of, told_apart
 from analysis.calibrate.model import model_of
-from analysis.calibrate.simulate import Model, simulate_runs
+from analysis.calibrate.simulate import NOISES, Model, simulate_runs
+from analysis.compare.comparison import judge_all
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
+from analysis.stats.exact_power import smallest_slope
 from analysis.stored.load import load_campaign
+from analysis.verdicts.designs import POWER
 from analysis.verdicts.drift import drift
 from analysis.verdicts.effects import across_runs, splits
 from analysis.verdicts.hypotheses import judge
@@ -36,6 +39,9 @@ from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from analysis.verdicts.finding import Finding
+    from analysis.verdicts.question import Question
 
 STUDIES = 400
 NAIVE = {"Spearman", "one-way ANOVA", "Welch's t, largest against smallest"}
@@ -111,18 +117,45 @@ def test_the_same_seed_gives_the_same_table() -> None:
     assert not one.equals(other)
 
 
-def test_ratio_intervals_are_those_of_the_statistic() -> None:
-    model = Model(sizes=(0.0, 1.0), blocks=5)
-    logs = simulate_runs(model, np.random.default_rng(1), 60)
-    ends = [stats.ratio_of_medians(np.exp(study[:, 1]), np.exp(study[:, 0]), confidence=0.90) for study in logs]
-    covered = np.mean([(end.low or 0) <= 1 <= (end.high or 0) for end in ends])
-    first = comparison(model, studies=60, seed=1)[0]
-    assert first.rate == covered
-    assert first.nominal == ends[0].coverage
+def test_two_blocks_are_too_few_for_a_comparison() -> None:
+    assert compare_rates.comparisons(Model(blocks=2), studies=50, seed=1) == []
 
 
-def test_two_blocks_are_too_few_for_a_ratio() -> None:
-    assert comparison(Model(blocks=2), studies=50, seed=1) == []
+def test_a_comparison_is_wrong_as_rarely_as_it_claims(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(blocks=6, run_sd=0.06, block_sd=0.06)
+    found = compare_rates.comparisons(model, studies=100, seed=1)
+    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
+    assert len(found) == 14
+    # Held against twice the threshold, what is slower by the threshold passes too often, and is seen.
+    monkeypatch.setattr(
+        compare_rates, "judge_all", lambda pairs, limit, within: judge_all(pairs, 3 * limit, within=within)
+    )
+    assert not table(compare_rates.comparisons(model, studies=100, seed=1))["ok"].all()
+
+
+@pytest.mark.parametrize("noise", ["assumed", "rough"])
+def test_power_promises_what_verdicts_then_do(noise: str) -> None:
+    model = replace(NOISES[noise], sizes=(0.0, 1.0, 2.0))
+    found = promise_rates.promises(model, assumed(model), studies=100, seed=1)
+    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
+    assert [rate.nominal for rate in found][1:] == [POWER, POWER]
+
+
+def test_a_promise_that_knows_nothing_of_the_family_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Model(sizes=(0.0, 1.0, 2.0))
+    monkeypatch.setattr(
+        promise_rates, "smallest_slope", lambda *args, **asked: smallest_slope(*args, **asked | {"alpha": 0.2})
+    )
+    found = promise_rates.promises(model, assumed(model), studies=100, seed=1)
+    assert not table(found)["ok"].all()
+
+
+@pytest.mark.parametrize("noise", ["assumed", "rough"])
+def test_what_is_no_line_is_seldom_denied(noise: str) -> None:
+    found = shape_rates.shapes(NOISES[noise], studies=100, seed=1)
+    assert len(found) == 3
+    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
+    assert shape_rates.shapes(Model(sizes=(0.0, 1.0)), studies=50, seed=1) == []
 
 
 def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -254,9 +287,12 @@ def test_a_value_at_the_edge_of_its_range_gets_a_word_as_rarely_as_claimed(monke
     model = Model(blocks=6)
     assert [rate for rate in family_rates.values(model, studies=600, seed=1) if not rate.ok] == []
     assert family_rates.values(Model(blocks=4), studies=50, seed=1) == []
-    monkeypatch.setattr(
-        family_rates, "judge", lambda asked: judge(replace(asked, runs=asked.runs[:5].clip(upper=0.02)))
-    )
+
+    def clipped(asked: Question) -> Finding:
+        five = asked.runs[asked.runs["block"] < 5]
+        return judge(replace(asked, runs=five.assign(pause=five["pause"].clip(upper=0.02))))
+
+    monkeypatch.setattr(family_rates, "judge", clipped)
     assert not all(rate.ok for rate in family_rates.values(model, studies=100, seed=1))
 
 

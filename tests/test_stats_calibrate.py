@@ -11,11 +11,10 @@ from scipy.stats import f_oneway, spearmanr, ttest_ind
 
 from analysis.calibrate import naive
 from analysis.calibrate import run_rates as calibrate_runs
+from analysis.calibrate.calibration import pooled_and_by_run
 from analysis.calibrate.rates import (
-    calibrate,
     coverage,
     equivalence_error,
-    naive_type_one_error,
     power,
     slow_coverage,
     type_one_error,
@@ -34,6 +33,11 @@ def _by_method(rates: tuple[Rate, ...]) -> dict[str, float]:
     return {rate.method: rate.rate for rate in rates}
 
 
+def _pooled(model: Model, studies: int) -> dict[str, float]:
+    rates = pooled_and_by_run(model, studies=studies, seed=1)
+    return {rate.method: rate.rate for rate in rates if rate.unit == "checkpoint"}
+
+
 def test_run_level_tests_are_wrong_as_rarely_as_they_claim() -> None:
     rates = type_one_error(SIX_BLOCKS)
     assert [rate for rate in rates if not rate.ok] == []
@@ -41,7 +45,7 @@ def test_run_level_tests_are_wrong_as_rarely_as_they_claim() -> None:
 
 
 def test_pooled_checkpoints_find_trends_that_are_not_there() -> None:
-    naively = _by_method(naive_type_one_error(SIX_BLOCKS))
+    naively = _pooled(SIX_BLOCKS, studies=400)
     assert naively["Spearman"] > 0.20
     assert naively["one-way ANOVA"] > 0.60
     assert naively["Welch's t, largest against smallest"] > 0.20
@@ -58,7 +62,7 @@ def test_the_same_data_mislead_when_pooled_and_do_not_by_run() -> None:
 
 
 def test_more_checkpoints_make_pooling_worse() -> None:
-    few, many = (_by_method(naive_type_one_error(Model(checkpoints=n), studies=200)) for n in (20, 300))
+    few, many = (_pooled(Model(checkpoints=n), studies=200) for n in (20, 300))
     assert many["Spearman"] > few["Spearman"] + 0.1
 
 
@@ -105,13 +109,6 @@ def test_equivalence_at_the_bound_is_declared_no_more_often_than_claimed() -> No
     rate = equivalence_error(SIX_BLOCKS)
     assert rate.ok
     assert 0.0 < rate.standard_error < 0.006
-
-
-def test_all_questions_are_answered_at_once() -> None:
-    rates = calibrate(Model(blocks=6, checkpoints=20), studies=50)
-    assert {rate.question for rate in rates} == {"type I error", "power", "coverage", "verdict", "equivalence"}
-    assert {rate.unit for rate in rates} == {"run", "checkpoint"}
-    assert rates == calibrate(Model(blocks=6, checkpoints=20), studies=50)
 
 
 def test_the_naive_analyses_are_those_of_scipy() -> None:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import mannwhitneyu, wilcoxon
+from scipy.stats import wilcoxon
 
-from analysis.stats import hodges_lehmann, median_interval, quantile_allowed, ratio_of_medians
+from analysis.stats import hodges_lehmann, median_interval, quantile_allowed
 
 
 @pytest.mark.parametrize(
@@ -77,40 +77,6 @@ def test_equal_pairs_have_no_shift() -> None:
     assert hodges_lehmann([1, 2, 3], [1, 2, 3]).pvalue == 1
 
 
-def test_a_ratio_needs_four_runs_on_each_side() -> None:
-    three, four = (ratio_of_medians(3.0 * np.arange(1, n + 1), np.arange(1.0, n + 1)) for n in (3, 4))
-    assert three.low is None
-    assert three.note == "no 95 % interval at R=3 and R=3 (the widest has 90 %)"
-    assert four.coverage == pytest.approx(1 - 2 / 70)
-    assert (four.low, four.high) == pytest.approx((3 / 4, 12.0))
-    assert four.plain == pytest.approx(3.0)
-
-
-def test_a_pure_factor_is_recovered_and_its_inverse_is_the_inverse() -> None:
-    base = np.random.default_rng(1).lognormal(0, 0.05, 8)
-    there, back = ratio_of_medians(1.4 * base, base), ratio_of_medians(base, 1.4 * base)
-    assert there.plain == pytest.approx(1.4)
-    assert there.estimate == pytest.approx(1 / back.estimate)
-    assert there.low == pytest.approx(1 / (back.high or np.nan))
-    assert there.low is not None
-    assert there.low <= 1.4 <= (there.high or 0)
-
-
-def test_the_ratios_p_is_that_of_mann_and_whitney() -> None:
-    rng = np.random.default_rng(2)
-    new, base = rng.lognormal(0.1, 0.1, 7), rng.lognormal(0, 0.1, 9)
-    expected = mannwhitneyu(new, base, method="exact").pvalue
-    assert ratio_of_medians(new, base).pvalue == pytest.approx(expected)
-
-
-def test_many_runs_use_the_normal_approximation_without_a_jump() -> None:
-    rng = np.random.default_rng(3)
-    new, base = rng.lognormal(0.1, 0.1, 41), rng.lognormal(0, 0.1, 40)
-    large, small = ratio_of_medians(new, base), ratio_of_medians(new[:40], base)
-    assert large.low == pytest.approx(small.low, rel=0.02)
-    assert large.coverage >= 0.95
-
-
 def test_quantiles_need_five_checkpoints_beyond_them() -> None:
     assert [quantile_allowed(n, 0.95) for n in (99, 100)] == [False, True]
     assert [quantile_allowed(n, 0.99) for n in (499, 500)] == [False, True]
@@ -123,10 +89,6 @@ def test_what_has_no_interval_by_mistake_is_refused() -> None:
         median_interval([1, float("nan")])
     with pytest.raises(ValueError, match="lengths differ"):
         hodges_lehmann([1, 2], [1])
-    with pytest.raises(ValueError, match="base must be positive"):
-        ratio_of_medians([1.0], [0.0])
-    with pytest.raises(ValueError, match="infinite"):
-        ratio_of_medians([1.0], [np.inf])
     with pytest.raises(ValueError, match="p must lie"):
         quantile_allowed(10, 1.0)
     with pytest.raises(ValueError, match="n must be at least 0"):

@@ -8,35 +8,9 @@ from analysis.calibrate.simulate import Model, simulate_checkpoints
 from analysis.stats import (
     detectable_effect,
     needed_blocks,
-    nested_components,
-    optimal_counts,
     optimal_repetitions,
     rank_efficiency,
 )
-
-
-def test_libkalibera_dimensioning_example() -> None:
-    components = nested_components([[[3, 4, 3], [1.2, 3.1, 3]], [[0.2, 1, 1.5], [1, 2, 3]]])
-    result = optimal_counts(components.t_squared, (3, 20, 100))
-    assert result.exact == pytest.approx((4.2937, 1.3023), abs=5e-5)
-    assert result.counts == (5, 2)
-
-
-def test_kalibera_and_jones_table_5_bloat6() -> None:
-    result = optimal_counts((14.0**2, 2.7**2), (35.5, 110))
-    assert result.exact[0] == pytest.approx(9.127, abs=5e-4)
-    assert result.counts == (10,)
-
-
-def test_a_level_without_variation_is_not_repeated_and_below_one_there_is_no_optimum() -> None:
-    result = optimal_counts((16.5, -5.7, 2.3), (1, 10, 100))
-    assert result.counts == (None, 1)
-
-
-@pytest.mark.parametrize(("run_sd", "expected"), [(0.02, 194), (0.05, 77), (0.10, 39)])
-def test_the_optimum_for_means_at_one_minute_per_run(run_sd: float, expected: int) -> None:
-    long_run = 0.25**2 * (1 + 0.6) / (1 - 0.6)
-    assert optimal_counts((long_run, run_sd**2), (1, 60)).exact[0] == pytest.approx(expected, abs=0.6)
 
 
 def test_simulated_runs_lead_to_the_optimum_of_their_median() -> None:
@@ -119,8 +93,6 @@ def test_plans_without_sense_are_refused() -> None:
         needed_blocks(0.1, 5, 0.1, x=[1, 1])
     with pytest.raises(ValueError, match="df must be"):
         needed_blocks(0.1, 0, 0.1)
-    with pytest.raises(ValueError, match="costs must be positive"):
-        optimal_counts((1, 1), (0, 1))
     with pytest.raises(ValueError, match="needs at least 10 values"):
         optimal_repetitions([[1, 2, 3]] * 2, run_cost=1, checkpoint_cost=1)
     with pytest.raises(ValueError, match="batches must be"):

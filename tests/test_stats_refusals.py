@@ -38,12 +38,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.clopper_pearson(NAN, 3),  # type: ignore[arg-type]
         lambda: stats.clopper_pearson(1, 3, confidence=NAN),
     ],
-    "cochran_armitage": [
-        lambda: stats.cochran_armitage([], [], []),
-        lambda: stats.cochran_armitage(KNOWN, [0, 1, 0, 1], BLOCKS),
-        lambda: stats.cochran_armitage([2, 2, 2, 2], [0, 1, 0, 1], BLOCKS),
-        lambda: stats.cochran_armitage(SOME, [0, 1, 0, 1], BLOCKS, resamples=0),
-    ],
     "detectable_effect": [
         lambda: stats.detectable_effect(0.1, 6, []),
         lambda: stats.detectable_effect(NAN, 6, SOME),
@@ -112,11 +106,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.needed_blocks(0.1, 5, 0.05, most=1),
     ],
     "nested_components": [lambda: stats.nested_components([]), lambda: stats.nested_components([SOME, KNOWN])],
-    "optimal_counts": [
-        lambda: stats.optimal_counts([], []),
-        lambda: stats.optimal_counts([1, NAN], [1, 2]),
-        lambda: stats.optimal_counts([1, 2], [1, NAN]),
-    ],
     "optimal_repetitions": [
         lambda: stats.optimal_repetitions([], run_cost=1, checkpoint_cost=1),
         lambda: stats.optimal_repetitions([LONG, [*LONG, NAN]], run_cost=1, checkpoint_cost=1),
@@ -133,7 +122,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.quantile_allowed(10, NAN),
     ],
     "rank_efficiency": [lambda: stats.rank_efficiency(NAN, blocked=True)],  # type: ignore[arg-type]
-    "ratio_of_medians": [lambda: stats.ratio_of_medians([], []), lambda: stats.ratio_of_medians(SOME, KNOWN)],
     "slow_mode_share": [
         lambda: stats.slow_mode_share([]),
         lambda: stats.slow_mode_share(KNOWN),

@@ -44,7 +44,6 @@ _POWER_SLACK = 0.06
 COVER_95, _COVER_90 = (0.935, 0.98), (0.885, 0.94)
 SLACK = 0.015
 _CHUNK_VALUES = 2_500_000
-_FEWEST_SLOW = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,26 +82,6 @@ class Rate:
         return float(np.sqrt(self.rate * (1 - self.rate) / self.studies))
 
 
-def calibrate(model: Model, *, studies: int = 2_000, sesoi: float = 0.05, seed: int = 1) -> tuple[Rate, ...]:
-    """Return every rate below for one model of a campaign; takes about a minute at 2,000 studies.
-
-    Args:
-        model: the campaign, with constants that were assumed or ``fitted``.
-        studies: simulated campaigns per question; slow methods take fewer.
-        sesoi: smallest effect of interest of the verdicts, log per doubling.
-        seed: of the generators.
-    """
-    return (
-        *type_one_error(model, studies=studies, seed=seed),
-        *naive_type_one_error(model, studies=max(studies // 5, _FEWEST_SLOW), seed=seed),
-        *power(model, studies=studies, seed=seed),
-        *coverage(model, studies=studies, seed=seed),
-        *slow_coverage(model, studies=max(studies // 10, _FEWEST_SLOW), seed=seed),
-        *verdict_errors(model, sesoi=sesoi, studies=studies, seed=seed),
-        equivalence_error(model, studies=studies, seed=seed),
-    )
-
-
 def type_one_error(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, ...]:
     """Return how often run-level methods find growth that is not there, at 5 %, one-sided.
 
@@ -134,26 +113,6 @@ def power(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, .
             as_rate("power", method, hits, claimed, (claimed - _POWER_SLACK, min(claimed + _POWER_SLACK, 1.0)))
         )
     return tuple(rates)
-
-
-def naive_type_one_error(model: Model, *, studies: int = 400, seed: int = 1) -> tuple[Rate, ...]:
-    """Return how often analyses of pooled checkpoints find an effect that is not there, at 5 %, two-sided.
-
-    Args:
-        model: the campaign; its slope is taken as 0, and no run goes missing.
-        studies: how many campaigns.
-        seed: of the generator.
-    """
-    pvalues: dict[str, list[FloatArray]] = defaultdict(list)
-    for pauses in _checkpoints(replace(model, slope=0.0, missing=0.0), studies, seed):
-        pvalues["Spearman"].append(naive.pooled_spearman(pauses, model.sizes))
-        pvalues["one-way ANOVA"].append(naive.pooled_anova(pauses))
-        pvalues["Welch's t, largest against smallest"].append(naive.pooled_welch(pauses))
-    hits = {method: np.concatenate(parts) <= ALPHA for method, parts in pvalues.items()}
-    return tuple(
-        as_rate("type I error", method, found.tolist(), ALPHA, NOMINAL_BAND, unit="checkpoint", recommended=False)
-        for method, found in hits.items()
-    )
 
 
 def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, ...]:

@@ -4,16 +4,14 @@ Nothing here knows of files or tables: arrays go in, small frozen results come o
 """
 
 from analysis.stats.bootstrap import BootstrapResult, hierarchical_bootstrap
-from analysis.stats.failures import FailureTrend, Proportion, clopper_pearson, cochran_armitage
+from analysis.stats.failures import Proportion, clopper_pearson
 from analysis.stats.hartigan import DipResult, dip, dip_statistic
 from analysis.stats.intervals import (
     RankInterval,
-    RatioInterval,
     ShiftInterval,
     hodges_lehmann,
     median_interval,
     quantile_allowed,
-    ratio_of_medians,
 )
 from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
@@ -22,11 +20,9 @@ from analysis.stats.pages import PageCost, direct_effect, per_page_cost
 from analysis.stats.planning import (
     DetectableEffect,
     NeededBlocks,
-    OptimalCounts,
     OptimalRepetitions,
     detectable_effect,
     needed_blocks,
-    optimal_counts,
     optimal_repetitions,
     rank_efficiency,
 )
@@ -61,7 +57,6 @@ __all__ = [
     "DipResult",
     "EquivalenceResult",
     "FTest",
-    "FailureTrend",
     "InteractionTest",
     "JonckheereResult",
     "LineResult",
@@ -69,13 +64,11 @@ __all__ = [
     "Modes",
     "NeededBlocks",
     "NestedComponents",
-    "OptimalCounts",
     "OptimalRepetitions",
     "OutlierCounts",
     "PageCost",
     "Proportion",
     "RankInterval",
-    "RatioInterval",
     "ShiftInterval",
     "SlopeResult",
     "SlowModeShare",
@@ -87,7 +80,6 @@ __all__ = [
     "blocked_jonckheere",
     "changepoints",
     "clopper_pearson",
-    "cochran_armitage",
     "detectable_effect",
     "dip",
     "dip_statistic",
@@ -106,13 +98,11 @@ __all__ = [
     "mser5",
     "needed_blocks",
     "nested_components",
-    "optimal_counts",
     "optimal_repetitions",
     "outliers",
     "per_page_cost",
     "quantile_allowed",
     "rank_efficiency",
-    "ratio_of_medians",
     "slow_mode_share",
     "steadiness",
     "steadiness_of",

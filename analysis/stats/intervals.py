@@ -6,11 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import binom, norm, rankdata
+from scipy.stats import binom, rankdata
 
-from analysis.stats import kendall
 from analysis.stats.checks import as_share, as_vector, at_least, same_length
-from analysis.stats.trend import jonckheere
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike
@@ -50,21 +48,6 @@ class ShiftInterval(RankInterval):
     """A paired shift; ``pvalue`` is that of the signed-rank test, two-sided and exact given ties."""
 
     pvalue: float
-
-
-@dataclass(frozen=True, slots=True)
-class RatioInterval(RankInterval):
-    """A ratio of two sets of runs.
-
-    Attributes:
-        plain: ratio of the two medians, the figure people compute by hand.
-        pvalue: of the Mann-Whitney test, two-sided, exact given ties where affordable.
-        n: runs of the numerator; ``n_base``: runs of the denominator.
-    """
-
-    plain: float
-    pvalue: float
-    n_base: int
 
 
 def median_interval(values: ArrayLike, confidence: float = 0.95) -> RankInterval:
@@ -116,45 +99,6 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> S
     )
 
 
-def ratio_of_medians(new: ArrayLike, base: ArrayLike, *, confidence: float = 0.95) -> RatioInterval:
-    """Return how many times longer the runs of ``new`` are than those of ``base``.
-
-    The estimate is the median of all ratios of a run of ``new`` to a run of ``base`` (Hodges-Lehmann on logs), the
-    interval inverts the Mann-Whitney test (Hollander, Wolfe & Chicken, 4.2 and 4.3): exact when the two differ by a
-    factor only. Normal approximation above 80 runs.
-
-    Args:
-        new: (R1,) positive run summaries.
-        base: (R2,) those they are compared with, in the same unit.
-        confidence: the least coverage; 95 % needs four runs on each side.
-
-    Raises:
-        ValueError: empty, NaN, infinite, not positive, or ``confidence`` outside (0, 1).
-    """
-    above, below = as_vector(new, "new"), as_vector(base, "base")
-    for values, name in ((above, "new"), (below, "base")):
-        if values.min() <= 0:
-            raise ValueError(f"{name} must be positive for a ratio and holds {values.min()}")
-    shifts = np.sort(np.subtract.outer(np.log(above), np.log(below)).ravel())
-    rank, coverage = _widest_rank(_mann_whitney(len(above), len(below)), as_share(confidence, "confidence"))
-    counts = f"R={len(above)} and R={len(below)}"
-    note = "" if rank else f"no {_percent(confidence)} interval at {counts} (the widest has {_percent(coverage)})"
-    low, high = _ends(np.exp(shifts), rank)
-    return RatioInterval(
-        estimate=float(np.exp(np.median(shifts))),
-        low=low,
-        high=high,
-        confidence=confidence,
-        coverage=coverage,
-        rank=rank,
-        n=len(above),
-        note=note,
-        plain=float(np.median(above) / np.median(below)),
-        pvalue=jonckheere([below, above], alternative="two-sided").pvalue,
-        n_base=len(below),
-    )
-
-
 def quantile_allowed(n: int, p: float) -> bool:
     """Tell whether a run of ``n`` checkpoints is long enough for its quantile ``p``: five or more beyond it.
 
@@ -202,18 +146,6 @@ def _signed_rank(differences: FloatArray) -> float:
     distance = np.abs(np.arange(len(mass)) - doubled.sum() / 2)
     observed = abs(doubled[kept > 0].sum() - doubled.sum() / 2)
     return min(float(mass[distance >= observed - _SLACK].sum()), 1.0)
-
-
-def _mann_whitney(n_new: int, n_base: int) -> FloatArray:
-    n, pairs = n_new + n_base, n_new * n_base
-    if n > _MOST_EXACT:
-        deviation = float(np.sqrt(pairs * (n + 1) / 12))
-        edges = (np.arange(pairs + 2) - 0.5 - pairs / 2) / deviation
-        approximate: FloatArray = np.diff(norm.cdf(edges))
-        return approximate
-    mass = kendall.null_mass((n_base, n_new), (1,) * n)
-    centre = len(mass) // 2
-    return mass[centre - pairs : centre + pairs + 1 : 2]
 
 
 def _percent(share: float) -> str:

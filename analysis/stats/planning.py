@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, expm1, pi, sqrt
+from math import expm1, pi, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy.stats import chi2
 from scipy.stats import t as t_distribution
 
-from analysis.stats.checks import as_positive, as_runs, as_share, as_vector, at_least, same_length
+from analysis.stats.checks import as_positive, as_runs, as_share, as_vector, at_least
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from numpy.typing import ArrayLike
 
@@ -21,19 +21,6 @@ if TYPE_CHECKING:
 
 _FEWEST_PER_BATCH = 2
 _FIRST_R = 2
-
-
-@dataclass(frozen=True, slots=True)
-class OptimalCounts:
-    """Repetitions per level below the outermost one, innermost first.
-
-    Attributes:
-        exact: the formula's value; infinite where the level above shows no variation of its own.
-        counts: the same rounded up, at least 1; None where infinite.
-    """
-
-    exact: tuple[float, ...]
-    counts: tuple[int | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,32 +78,6 @@ class NeededBlocks:
     target: float
     confidence: float
     note: str
-
-
-def optimal_counts(t_squared: Sequence[float], costs: Sequence[float]) -> OptimalCounts:
-    """Return how often to repeat each level below the outermost: ``sqrt(c_{i+1}/c_i * T_i^2/T_{i+1}^2)``.
-
-    Kalibera & Jones (ISMM 2013), section 6. A level without variation of its own (``T_i^2 <= 0``) is not repeated.
-
-    Args:
-        t_squared: component of each level, innermost first (``NestedComponents.t_squared``).
-        costs: what one more repetition of each level costs, innermost first, in any common unit.
-
-    Raises:
-        ValueError: fewer than two levels, unequal lengths, or a cost that is not positive.
-    """
-    variances, prices = as_vector(t_squared, "t_squared", least=2), as_vector(costs, "costs", least=2)
-    same_length(t_squared=variances, costs=prices)
-    if prices.min() <= 0:
-        raise ValueError(f"costs must be positive and hold {prices.min()}")
-    exact = []
-    for level in range(len(variances) - 1):
-        own, above = variances[level], variances[level + 1]
-        if own <= 0:
-            exact.append(1.0)
-        else:
-            exact.append(sqrt(prices[level + 1] / prices[level] * own / above) if above > 0 else float("inf"))
-    return OptimalCounts(tuple(exact), tuple(None if np.isinf(value) else max(ceil(value), 1) for value in exact))
 
 
 def optimal_repetitions(

@@ -40,9 +40,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_POLL_S = 0.02
-_REFUSALS_SHOWN = 3
-_SHORTEST_S = 1e-6  # the resolution that seconds are stored with
 _LOG = logging.getLogger(__name__)
 _SUSPENDED_S = 1.0
 _JUST_NOW_S = 30.0
