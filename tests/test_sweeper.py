@@ -96,7 +96,8 @@ def test_an_experiment_brings_its_sweep_and_the_command_line_wins(bench: Bench) 
 
 
 @pytest.mark.parametrize(
-    ("name", "runs"), [("procedure", 1), ("card_sweep", 18), ("size_sweep", 84), ("procedure_claims", 36)]
+    ("name", "runs"),
+    [("procedure", 1), ("card_sweep", 18), ("size_sweep", 84), ("procedure_claims", 36), ("interval", 30)],
 )
 def test_every_experiment_composes(bench: Bench, name: str, runs: int) -> None:
     assert len(labels(bench(f"experiment={name}", "dry_run=true"))) == runs
