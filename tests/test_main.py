@@ -60,7 +60,7 @@ def test_the_sweep_flag_may_stand_anywhere_or_nowhere(
 def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: list[Any]) -> None:
     main("experiment=demo")
     assert asked[0][0].experiment == "demo"
-    assert len(asked[0][1]) == 8
+    assert len(asked[0][1]) == 7
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,7 @@ def test_the_key_of_an_experiments_choice_applies_where_it_exists() -> None:
     kinds = [
         cell.workload for cell in load_grid(compose(["experiment=demo", "workload.rate=7", "mem=256M", "smp=1"]))[1]
     ]
-    assert [getattr(one, "rate", None) for one in kinds] == [None, 7]
+    assert [getattr(one, "rate", None) for one in kinds] == [7, 7, 7, None]
 
 
 @pytest.mark.parametrize(
