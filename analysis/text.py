@@ -83,8 +83,8 @@ def change_text(percent: float) -> str:
 
 
 def percent_text(share: float) -> str:
-    """Return a share from 0 to 1 as ``66 %``, with a space that does not break."""
-    return f"{100 * share:.0f}\N{NO-BREAK SPACE}%"
+    """Return a share from 0 to 1 as ``66 %``, with a space that does not break; what rounds to nothing has no sign."""
+    return f"{100 * share:z.0f}\N{NO-BREAK SPACE}%".replace("-", _MINUS)
 
 
 def plural(number: int, noun: str) -> str:

@@ -37,6 +37,8 @@ def test_counts_and_shares() -> None:
     assert count_text(48123.4) == "48,123"
     assert count_text(math.nan) == "\N{EN DASH}"
     assert percent_text(0.6649) == "66\N{NO-BREAK SPACE}%"
+    assert percent_text(-0.004) == "0\N{NO-BREAK SPACE}%"
+    assert percent_text(-0.0149) == "\N{MINUS SIGN}1\N{NO-BREAK SPACE}%"
     assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
 
 
