@@ -7,6 +7,7 @@ from bench.config.model import Checkpoint
 from bench.errors import HostError
 from bench.plan.estimate import (
     Estimate,
+    cold_bytes,
     duration_text,
     estimate,
     gib,
@@ -36,6 +37,17 @@ def test_a_cell_that_cannot_fit_is_refused_with_the_numbers_and_what_would() -> 
         require_fit(plan_cells([make_cell("1G"), make_cell("32G")]), int(23.5 * GIB))
     largest = refusal.value.hint.split("mem=")[1].split()[0]
     require_fit(plan_cells([make_cell(largest)]), int(23.5 * GIB))
+
+
+def test_under_kvm_the_secondary_has_the_ram_twice_and_one_of_the_two_may_lie_in_swap() -> None:
+    emulated, kvm = make_cell("16G"), make_cell("16G", accel="kvm")
+    assert secondary_bytes(kvm) - secondary_bytes(emulated) == cold_bytes(kvm) == 16 * GIB - (200 << 20)
+    with pytest.raises(HostError, match=r"the whole RAM twice, under KVM") as refusal:
+        require_fit(plan_cells([kvm]), int(23.5 * GIB))
+    assert "or add swap: 15.8 GiB of it are written once" in refusal.value.hint
+    largest = refusal.value.hint.split("mem=")[1].split()[0]
+    require_fit(plan_cells([make_cell(largest, accel="kvm")]), int(23.5 * GIB))
+    require_fit(plan_cells([kvm]), int(23.5 * GIB), swap_bytes=20 * GIB)
 
 
 def test_a_disk_that_is_too_small_is_refused_with_the_numbers() -> None:

@@ -69,15 +69,15 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
             hint="start one campaign for each",
         )
     master = loader.load_configuration(_CONFIG, [str(one.input_line) for one in chosen], RunMode.RUN)
-    cells: dict[frozenset[str], list[str]] = {}
+    asked: list[list[str]] = []
     brought, arms = _brought(master)
     if any(one.value() is not None for one in chosen):
         arms = {}  # an experiment says itself what its guests do; the arms are for what is asked without one
     for overrides in brought:
         given = axes(parser.parse_overrides([*overrides, *words]))
         measured = with_arms(given, {name: axes(parser.parse_overrides(arm)) for name, arm in arms.items()})
-        for arm in measured:
-            cells |= {frozenset(cell): cell for cell in _applied(grid(arm), parser, loader)}
+        asked += [cell for arm in measured for cell in grid(arm)]
+    cells = {frozenset(cell): cell for cell in _applied(asked, parser, loader)}
     if not cells:
         raise ConfigError("this sweep has no cell: a glob(...) in it matches nothing", hint=HELP)
     return [loader.load_configuration(_CONFIG, cell, RunMode.RUN) for cell in cells.values()]

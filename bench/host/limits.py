@@ -80,6 +80,11 @@ def available_memory() -> Limit:
     return read_limits().memory or Limit(0, MACHINE)
 
 
+def free_swap(root: Path = Path("/")) -> int:
+    """Return the swap that is free, in bytes; 0 where nobody says."""
+    return (_keyed(root / "proc/meminfo", "SwapFree:") or 0) * 1024
+
+
 def throttled_s(root: Path = Path("/"), pid: int | str = "self") -> float | None:
     """Return for how long CPU quotas have held back the control groups of a process, in s; ``None`` without any."""
     found: list[float] = []

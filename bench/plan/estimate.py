@@ -58,27 +58,44 @@ def primary_bytes(cell: Cell) -> int:
 
 
 def secondary_bytes(cell: Cell) -> int:
-    """Return the secondary's host memory: all of the guest's RAM (its COLO cache), what was touched, QEMU itself."""
+    """Return the secondary's host memory: all of the guest's RAM (its COLO cache), what was touched, QEMU itself.
+
+    Under KVM the RAM itself too: its dirty log begins with every page marked, and the first checkpoint copies them all
+    from the cache (``docs/findings.md``, section 14).
+    """
     if cell.scenario == "native":
         return 0
-    return cell.mem + _touched(cell) + _QEMU_OVERHEAD
+    return cell.mem + _touched(cell) + _QEMU_OVERHEAD + cold_bytes(cell)
 
 
-def require_fit(cells: Iterable[PlannedCell], available_bytes: int, by: str = "") -> None:
+def cold_bytes(cell: Cell) -> int:
+    """Return what the first checkpoint under KVM writes and nothing needs afterwards: it may as well lie in swap."""
+    return cell.mem - _touched(cell) if cell.accel == "kvm" and cell.scenario != "native" else 0
+
+
+def require_fit(cells: Iterable[PlannedCell], available_bytes: int, by: str = "", swap_bytes: int = 0) -> None:
     """Return when every cell fits into the memory that is left to us; ``by`` says what limits it beside the machine.
+
+    Args:
+        cells: of the plan.
+        available_bytes: what can be had without swapping.
+        by: what limits that, where it is not the machine.
+        swap_bytes: free swap, for what is written once and not needed again.
 
     Raises:
         HostError: a cell does not; the message has the numbers.
     """
     for planned in cells:
         primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
-        if primary + secondary > available_bytes:
+        cold = cold_bytes(planned.cell)
+        if primary + secondary - min(cold, swap_bytes) > available_bytes:
+            held = "the whole RAM twice, under KVM" if cold else "the whole RAM plus what is touched"
+            swap = f", or add swap: {gib(cold)} of it are written once and not needed again" if cold else ""
             limited, free = (f" by {by}", f"raise {by}") if by else ("", "free memory on this host")
             raise HostError(
                 f"{planned.label} does not fit: it needs {gib(primary + secondary)} of memory, {gib(available_bytes)} "
-                f"available{limited} (primary {gib(primary)}; secondary {gib(secondary)}: the whole RAM plus what is "
-                "touched)",
-                hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or {free}",
+                f"available{limited} (primary {gib(primary)}; secondary {gib(secondary)}: {held})",
+                hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or {free}{swap}",
                 cause="host-memory",
             )
 
@@ -107,7 +124,7 @@ def crowding(cell: Cell, cpus: int) -> str:
 
 def largest_mem(cell: Cell, available_bytes: int) -> str:
     """Return the largest guest memory that would fit, as the configuration spells it."""
-    room = available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)
+    room = (available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)) // (2 if cold_bytes(cell) else 1)
     return f"{max(room // _MIB, 64)}M"
 
 

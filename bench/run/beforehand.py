@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.errors import BenchError, HostError, Phase, StoreError
 from bench.failures.catalogue import CATALOGUE
-from bench.host.limits import MACHINE, Limits, read_limits
-from bench.plan.estimate import estimate, gib, largest_mem
+from bench.host.limits import MACHINE, Limits, free_swap, read_limits
+from bench.plan.estimate import cold_bytes, estimate, gib, largest_mem
 from bench.system.environment import choosing_names
 from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
@@ -126,7 +126,7 @@ def check_memory(cells: Sequence[Cell], limits: Limits) -> Check:
     available, by = int(limits.memory.amount), limits.memory.by
     said = f"{gib(available)} available" + ("" if by == MACHINE else f" by {by}")
     largest = max(cells, key=lambda cell: estimate(cell).memory_bytes)
-    needed = estimate(largest).memory_bytes
+    needed = estimate(largest).memory_bytes - min(cold_bytes(largest), free_swap())
     if available < needed:
         text = f"{said}, a pair of {size_text(largest.mem)} needs {gib(needed)}"
         fix = "stop other programs: ps -eo pid,rss,comm --sort=-rss | head" if by == MACHINE else f"raise {by}"

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.config.factors import identity
-from bench.host.limits import MACHINE, available_memory
+from bench.host.limits import MACHINE, available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
@@ -116,9 +116,8 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     by = available_memory().by
     by = "" if by == MACHINE else by
     if not known:
-        require_fit(
-            planned, tools.available_bytes(), by
-        )  # before anything is fetched; a known campaign asks again below
+        # Before anything is fetched; a known campaign asks again below.
+        require_fit(planned, tools.available_bytes(), by, free_swap())
     folder = settings.results / name
     with locked(folder):
         stored = stored_plan(folder)
@@ -137,7 +136,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         )
         loop.recover()
         left = {run.cell_id for run in loop.remaining()}
-        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes(), by)
+        require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes(), by, free_swap())
         if until and not any(loop.done(run.run_id) for run in plan.runs):
             for line in tools.preview(settings, prepared.cells, sum(estimate(cell).seconds for cell in prepared.cells)):
                 console.print(f"sees: {line}", markup=False, soft_wrap=True)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.host.limits import MACHINE, available_memory
+from bench.host.limits import MACHINE, available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text, flatten
@@ -157,7 +157,7 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     except HostError as error:
         yield f"  refused  {error.message}"
     try:
-        require_fit(plan.cells, installed.available_bytes, installed.available_by)
+        require_fit(plan.cells, installed.available_bytes, installed.available_by, free_swap())
     except HostError as error:
         yield f"  refused  {error.message}"
 
