@@ -87,7 +87,7 @@ def test_equal_cells_have_not() -> None:
         made("old", {1: around(20, 6), 2: around(30, 6)}), made("new", {1: around(20.01, 6), 2: around(29, 6)})
     )
     assert (found.verdict, found.exit_code) == ("not regressed", 0)
-    assert [cell.label for cell in found.cells] == ["no difference that matters", "faster"]
+    assert [cell.label for cell in found.cells] == ["no difference that matters", "better"]
     assert [cell.needed_runs for cell in found.cells] == [None, None]
 
 

@@ -123,7 +123,12 @@ def test_wrong_usage_is_refused_in_words_before_anything_starts(bench: Bench) ->
 def test_help_lists_groups_keys_and_commands(bench: Bench) -> None:
     done = bench("--help")
     assert done.returncode == 0
-    for wanted in ("workload: dirty, http, idle", "experiment: accel, card_sweep, demo", "on_error: retry:2", "dry_run=true"):
+    for wanted in (
+        "workload: dirty, http, idle",
+        "experiment: accel, card_sweep, demo",
+        "on_error: retry:2",
+        "dry_run=true",
+    ):
         assert wanted in done.stdout
 
 

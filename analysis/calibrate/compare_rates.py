@@ -10,7 +10,7 @@ import numpy as np
 
 from analysis.calibrate.rates import ALPHA, AT_MOST, SLACK, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
-from analysis.compare.comparison import NOT_REGRESSED, REGRESSED, judge_all, judge_cells
+from analysis.compare.comparison import NOT_REGRESSED, REGRESSED, Rule, judge_all, judge_cells
 from analysis.compare.sides import SideCell
 
 if TYPE_CHECKING:
@@ -84,8 +84,8 @@ def _answers(
     new = (logs[:, :, cells:] if within else logs[:, model.blocks :]) + slope
     for one, other in zip(base, new, strict=True):
         pairs = [(_side(one[:, cell]), _side(other[:, cell])) for cell in range(cells)]
-        overall = judge_all(pairs, threshold, within=within)
-        yield overall, [cell.verdict for cell in judge_cells(pairs, threshold, within=within)]
+        rule = Rule(threshold, within)
+        yield judge_all(pairs, rule), [cell.verdict for cell in judge_cells(pairs, rule)]
 
 
 def _side(logs: Floats) -> SideCell:

@@ -84,7 +84,8 @@ def show(found: Track, out: Console) -> None:
     out.print()
     out.print(
         "Each campaign is set against those since the last change (exact test of ratios of medians, 90 % interval), "
-        "adjusted over the cells of a campaign. Of many campaigns a few will be called changed by chance: 5 % at most."
+        "adjusted over the cells of a campaign. Where campaigns differ as the runs within one do, 5 % at most are "
+        "called changed by chance; what else changes on a host from one to the next counts as a change."
     )
 
 

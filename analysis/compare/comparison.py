@@ -3,9 +3,11 @@
 Cells are matched by their factors, whatever their QEMU is called. Each is judged by the exact tests that judge a
 hypothesis of growth, with the threshold as the smallest effect of interest:
 
-- *regressed*: slower than none at all for certain, and not by less than the threshold for certain;
-- *not regressed*: slower by less than the threshold for certain;
+- *regressed*: worse than none at all for certain, and not by less than the threshold for certain;
+- *not regressed*: worse by less than the threshold for certain;
 - *inconclusive*: neither.
+
+Worse is more, of a pause as of latency and pages; of a rate it is less, and failed runs rank there.
 
 The answer is that over all cells. Two campaigns are compared by their blocks: what happened to the host in the time of
 a block is in all of its runs, so that a block is one witness, by the median over its cells of how far each is from its
@@ -24,6 +26,7 @@ import numpy as np
 from analysis import stats
 from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
 from analysis.errors import NothingMeasuredError
+from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text, plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
@@ -44,20 +47,44 @@ if TYPE_CHECKING:
 REGRESSED, NOT_REGRESSED, INCONCLUSIVE = "regressed", "not regressed", "inconclusive"
 EXIT_CODES = {NOT_REGRESSED: 0, REGRESSED: 5, INCONCLUSIVE: 6}
 CONFIDENCE, FEWEST = 0.90, 3
-_GROWTH = "increasing"
 _BETWEEN = "between no change and the threshold"
 _NO_WORD_AFTER = "not after Holm's adjustment over {}"
 
 _WORDS = {SUPPORTED: REGRESSED, REFUTED: NOT_REGRESSED, UNSAID: INCONCLUSIVE}
 _LABELS = {
     "material": "by the threshold or more",
-    "direction certain, size uncertain": "slower for certain, by how much is not",
-    "trivially positive": "slower, by less than the threshold",
+    "direction certain, size uncertain": "worse for certain, by how much is not",
+    "trivially positive": "worse, by less than the threshold",
     "equivalent to none": "no difference that matters",
-    "opposite sign": "faster",
-    "no material growth": "not slower by the threshold",
+    "opposite sign": "better",
+    "no material growth": "not worse by the threshold",
 }
 _EQUALS, _PASSING, _SEED = 200, 0.80, 1
+
+
+@dataclass(frozen=True)
+class Rule:
+    """By what two sides are judged.
+
+    Attributes:
+        threshold: the smallest change for the worse that matters, 0.05 for 5 %.
+        within: one campaign, block by block; else two.
+        less_is_worse: as the outcome has it.
+    """
+
+    threshold: float
+    within: bool = False
+    less_is_worse: bool = False
+
+    @property
+    def edges(self) -> Edges:
+        """What a change is held against."""
+        return Edges(self.threshold, "sesoi", 0.0)
+
+    @property
+    def direction(self) -> str:
+        """Which change is for the worse."""
+        return "decreasing" if self.less_is_worse else "increasing"
 
 
 @dataclass(frozen=True)
@@ -65,8 +92,8 @@ class Ratio:
     """New over base with its 90 % interval (NaN where there is none), and the word that follows.
 
     Attributes:
-        pvalue: one-sided, of growth; ``pvalue_threshold``: of growth by the threshold being ruled out; both with failed
-            runs ranked worst where that is larger.
+        pvalue: one-sided, of a change for the worse; ``pvalue_threshold``: of one by the threshold being ruled out;
+            both with failed runs ranked worst where that is larger.
     """
 
     ratio: float
@@ -207,12 +234,17 @@ def _compare(
     pairs = [(before[key], after[key]) for key in common]
     if not any(one.values and other.values for one, other in pairs):
         raise NothingMeasuredError(_nothing(before, after, common, outcome))
-    cells = judge_cells(pairs, threshold, within=by is not None)
+    rule = Rule(threshold, by is not None, OUTCOMES[outcome].less_is_worse)
+    cells = judge_cells(pairs, rule)
     missing = (
         *(before[key].label for key in before if key not in after or not after[key].values),
         *(after[key].label for key in after if key in before and not before[key].values),
     )
-    overall = judge_all(pairs, threshold, within=by is not None)
+    overall = judge_all(pairs, rule)
+    zeros = sum(0 in before.values + after.values for before, after in pairs)
+    if zeros and overall.verdict == NOT_REGRESSED:
+        label = f"{plural(zeros, 'cell')} with a 0, of which no ratio can be told"
+        overall = replace(overall, verdict=INCONCLUSIVE, label=label)
     if missing and overall.verdict == NOT_REGRESSED:
         counted = f"{plural(len(missing), 'cell')} of {len(before)}"
         overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} not measured on both sides")
@@ -220,11 +252,11 @@ def _compare(
         outcome=outcome,
         threshold=threshold,
         overall=overall,
-        passes_at=_passes_at(_overall_sample(pairs, within=by is not None)[0]),
+        passes_at=_passes_at(_overall_sample(pairs, rule)[0], rule),
         base=sides[0],
         new=sides[1],
         cells=tuple(cells),
-        by_cell=_by_cell(cells, missing),
+        by_cell=_by_cell(cells, missing, rule),
         each_cell=each_cell,
         missing=missing,
         only_in_base=tuple(before[key].label for key in before if key not in after),
@@ -245,17 +277,16 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
         )
 
 
-def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], threshold: float, *, within: bool) -> Ratio:
-    """Return the answer over all cells, base and new of each; ``within`` one campaign, or between two."""
-    return _ratio(*_overall_sample(pairs, within=within), Edges(threshold, "sesoi", 0.0))
+def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> Ratio:
+    """Return the answer over all cells, base and new of each."""
+    return _ratio(*_overall_sample(pairs, rule), rule)
 
 
-def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], threshold: float, *, within: bool) -> list[CellComparison]:
+def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[CellComparison]:
     """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
-    edges = Edges(threshold, "sesoi", 0.0)
-    samples = [_cell_sample(*pair, within=within) for pair in pairs]
-    ratios = [_ratio(sample, why, edges) for sample, why in samples]
-    found = [_stages(sample, edges) for sample, _ in samples]
+    samples = [_cell_sample(*pair, rule) for pair in pairs]
+    ratios = [_ratio(sample, why, rule) for sample, why in samples]
+    found = [_stages(sample, rule) for sample, _ in samples]
     raised = {name: stats.holm([getattr(one[-1].claims, name) for one in found]) for name in Claims.names()}
     # That every cell is not regressed needs no adjustment: each of its parts has to hold (an intersection-union test).
     raised["refutes"] = np.array([one[-1].claims.refutes for one in found])
@@ -265,11 +296,11 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], threshold: float, *,
         lost = _NO_WORD_AFTER.format(plural(len(pairs), "cell"))
         verdict, label = ratio.verdict, ratio.label
         if samples[place][0] is not None:
-            verdict, label = _said([*found[place], Stage(adjusted, lost)])
+            verdict, label = _said([*found[place], Stage(adjusted, lost)], rule)
         cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
         if verdict == INCONCLUSIVE:
             among = len(pairs) if label == lost else 1
-            needed = runs_to_settle(pair[0].values, pair[1].values, edges.sesoi, among, within=within)
+            needed = runs_to_settle(pair[0].values, pair[1].values, rule.threshold, among, within=rule.within)
             cells[-1] = replace(cells[-1], needed_runs=needed)
     return cells
 
@@ -301,7 +332,7 @@ def _median(values: Sequence[float]) -> float:
     return float(np.median(values)) if values else math.nan
 
 
-def _cell_sample(before: SideCell, after: SideCell, *, within: bool) -> tuple[Sample | None, str]:
+def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample | None, str]:
     """Return the runs of one cell, base and new; None and why not where nothing can be compared."""
     if unmeasured := [
         f"{name} ({plural(len(cell.failed), 'run')} failed)"
@@ -313,13 +344,16 @@ def _cell_sample(before: SideCell, after: SideCell, *, within: bool) -> tuple[Sa
         return None, zeros_text(zeros, len(before.values) + len(after.values))
     if min(len(before.values), len(after.values)) < FEWEST:
         return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
-    points = [(side, math.log(value), (block if within else 0,)) for side, cell in enumerate((before, after))
-              for value, block in zip(cell.values, cell.blocks, strict=True)]  # fmt: skip
-    failed = [(side, (block if within else 0,)) for side, cell in enumerate((before, after)) for block in cell.failed]
-    return _sample(points, failed)
+    points: list[tuple[int, float, Stratum]] = []
+    failed: list[tuple[int, Stratum]] = []
+    for side, cell in enumerate((before, after)):
+        strata = [(block if rule.within else 0,) for block in cell.blocks]
+        points += [(side, math.log(value), stratum) for value, stratum in zip(cell.values, strata, strict=True)]
+        failed += [(side, (block if rule.within else 0,)) for block in cell.failed]
+    return _sample(points, failed, rule)
 
 
-def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], *, within: bool) -> tuple[Sample | None, str]:
+def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> tuple[Sample | None, str]:
     """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one."""
     usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
     if not usable:
@@ -336,19 +370,19 @@ def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], *, within: bool)
                 by_block.setdefault((side, block), []).append(value)
             for block in cell.failed:
                 failed.append((side, (block, place)))
-                by_block.setdefault((side, block), []).append(math.inf)
-    if not within:
+                by_block.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
+    if not rule.within:
         middles = {key: float(np.median(values)) for key, values in by_block.items()}
         points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
         failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
     blocks = [len({block for side, block in by_block if side == which}) for which in (0, 1)]
     if min(blocks) < FEWEST:
         return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
-    return _sample(points, failed)
+    return _sample(points, failed, rule)
 
 
 def _sample(
-    points: Sequence[tuple[int, float, Stratum]], failed: Sequence[tuple[int, Stratum]]
+    points: Sequence[tuple[int, float, Stratum]], failed: Sequence[tuple[int, Stratum]], rule: Rule
 ) -> tuple[Sample | None, str]:
     x = np.array([float(side) for side, _, _ in points])
     sample = Sample(
@@ -358,29 +392,30 @@ def _sample(
         strata=tuple(stratum for _, _, stratum in points),
         failed_x=np.array([float(side) for side, _ in failed]),
         failed_strata=tuple(stratum for _, stratum in failed),
+        more_is_worse=not rule.less_is_worse,
     )
     return (sample, "") if sample.compares else (None, "nothing was measured in the same block on both sides")
 
 
-def _stages(sample: Sample | None, edges: Edges) -> list[Stage]:
-    return [Stage(Claims(), "")] if sample is None else stages(sample, edges, _GROWTH, _BETWEEN)
+def _stages(sample: Sample | None, rule: Rule) -> list[Stage]:
+    return [Stage(Claims(), "")] if sample is None else stages(sample, rule.edges, rule.direction, _BETWEEN)
 
 
-def _said(found: Sequence[Stage]) -> tuple[str, str]:
-    word, label = decide(found, _GROWTH, ALPHA)
+def _said(found: Sequence[Stage], rule: Rule) -> tuple[str, str]:
+    word, label = decide(found, rule.direction, ALPHA)
     return _WORDS[word], _LABELS.get(label, label)
 
 
-def _ratio(sample: Sample | None, why: str, edges: Edges) -> Ratio:
+def _ratio(sample: Sample | None, why: str, rule: Rule) -> Ratio:
     if sample is None:
         return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
     slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
-    found = stages(sample, edges, _GROWTH, TOO_FEW if math.isnan(slope.low) else _BETWEEN)
+    found = stages(sample, rule.edges, rule.direction, TOO_FEW if math.isnan(slope.low) else _BETWEEN)
     middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
-    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found))
+    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found, rule))
 
 
-def _passes_at(sample: Sample | None) -> float:
+def _passes_at(sample: Sample | None, rule: Rule) -> float:
     """Return the threshold that 80 % of comparisons of equals pass: this noise, its sides dealt anew within strata."""
     if sample is None:
         return math.nan
@@ -393,15 +428,16 @@ def _passes_at(sample: Sample | None) -> float:
     for _ in range(_EQUALS):
         dealt = np.empty_like(rest)
         dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
-        highs.append(stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE).high)
+        slope = stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE)
+        highs.append(-slope.low if rule.less_is_worse else slope.high)
     return max(float(np.expm1(np.quantile(highs, _PASSING))), 0.0)
 
 
-def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str]) -> tuple[str, str]:
+def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: Rule) -> tuple[str, str]:
     by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
     counted = plural(len(cells), "cell")
     if by_word[REGRESSED]:
-        worst = max(by_word[REGRESSED], key=lambda cell: cell.low)
+        worst = max(by_word[REGRESSED], key=lambda cell: -cell.high if rule.less_is_worse else cell.low)
         return REGRESSED, f"{len(by_word[REGRESSED])} of {counted}, most of all {worst.cell}"
     if by_word[INCONCLUSIVE]:
         return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, judge_cells
+from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, Rule, judge_cells
 from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
+from analysis.format.outcomes import OUTCOMES
 from analysis.text import accel_text
 from analysis.verdicts.claims import ALPHA
 
@@ -69,8 +70,8 @@ class Series:
 
     @property
     def word(self) -> str:
-        """Return the word on the last campaign that measured it, against the stretch before that."""
-        return next((point.word for point in reversed(self.points) if point.word != UNMEASURED), UNMEASURED)
+        """Return the word on the last campaign, against the stretch before it."""
+        return self.points[-1].word
 
 
 @dataclass(frozen=True)
@@ -85,12 +86,11 @@ class Track:
 
     @property
     def word(self) -> str:
-        """Return the word on the last campaign: the worst of its cells."""
-        last = [series.points[-1].word for series in self.cells]
-        for word in (REGRESSED, INCONCLUSIVE):
-            if word in last:
-                return word
-        return NOT_REGRESSED
+        """Return the word on the last campaign: the worst of its cells; inconclusive where it lacks one."""
+        last = [series.word for series in self.cells]
+        if REGRESSED in last:
+            return REGRESSED
+        return INCONCLUSIVE if {INCONCLUSIVE, UNMEASURED} & set(last) else NOT_REGRESSED
 
 
 def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: float, outcome: str) -> Track:
@@ -124,16 +124,16 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     ]
     if not keys:
         raise NothingMeasuredError("no cell was measured in two of these campaigns")
-    cells = _walk(keys, measured, threshold)
+    cells = _walk(keys, measured, Rule(threshold, less_is_worse=OUTCOMES[outcome].less_is_worse))
     return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells))
 
 
-def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], threshold: float) -> list[Series]:
+def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], rule: Rule) -> list[Series]:
     points: dict[Key, list[Point]] = {key: [] for key in keys}
     stretch: dict[Key, SideCell] = {}
     for cells in measured:
         now = {key: cells[key] for key in keys if key in cells and cells[key].values}
-        judged = _words({key: (stretch[key], cell) for key, cell in now.items() if key in stretch}, threshold)
+        judged = _words({key: (stretch[key], cell) for key, cell in now.items() if key in stretch}, rule)
         for key in keys:
             points[key].append(_point(now.get(key), judged.get(key)))
             if key in now:
@@ -162,23 +162,19 @@ def _joined(one: SideCell, other: SideCell) -> SideCell:
     )
 
 
-def _judge(before: SideCell, after: SideCell, threshold: float) -> CellComparison:
-    return judge_cells([(before, after)], threshold, within=False)[0]
-
-
-def _words(pairs: dict[Key, tuple[SideCell, SideCell]], threshold: float) -> dict[Key, tuple[str, CellComparison]]:
+def _words(pairs: dict[Key, tuple[SideCell, SideCell]], rule: Rule) -> dict[Key, tuple[str, CellComparison]]:
     """Return the word on each cell of one campaign, after Holm's adjustment over both directions and all cells."""
-    slower = {key: _judge(before, now, threshold) for key, (before, now) in pairs.items()}
-    faster = {key: _judge(now, before, threshold) for key, (before, now) in pairs.items()}
-    tests = [one.pvalue for side in (slower, faster) for one in side.values()]
+    worse = {key: judge_cells([(before, now)], rule)[0] for key, (before, now) in pairs.items()}
+    better = {key: judge_cells([(now, before)], rule)[0] for key, (before, now) in pairs.items()}
+    tests = [one.pvalue for side in (worse, better) for one in side.values()]
     held = [pvalue <= ALPHA for pvalue in stats.holm(tests)] if tests else []
-    is_slower, is_faster = held[: len(pairs)], held[len(pairs) :]
+    is_worse, is_better = held[: len(pairs)], held[len(pairs) :]
     found = {}
-    for key, up, down in zip(pairs, is_slower, is_faster, strict=True):
-        word = slower[key].verdict
+    for key, up, down in zip(pairs, is_worse, is_better, strict=True):
+        word = worse[key].verdict
         if word == REGRESSED and not up:
             word = INCONCLUSIVE
-        elif word == NOT_REGRESSED and down and faster[key].verdict == REGRESSED:
+        elif word == NOT_REGRESSED and down and better[key].verdict == REGRESSED:
             word = IMPROVED
-        found[key] = word, slower[key]
+        found[key] = word, worse[key]
     return found

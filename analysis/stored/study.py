@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from analysis.errors import DifferentPlansError
 from analysis.stored.factors import flatten
 from analysis.stored.load import in_order_measured, load_campaign
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from analysis.stored.load import Campaign, Run
-    from analysis.stored.records import Plan
+    from analysis.stored.load import Campaign, Failure, Run, Unread
+    from analysis.stored.records import Plan, PlannedRun, RunRecord
+
+Told = TypeVar("Told", "Failure", "Unread")
 
 
 def load_study(folders: Sequence[Path]) -> Campaign:
@@ -47,27 +49,32 @@ def join(one: Campaign, other: Campaign) -> Campaign:
         raise DifferentPlansError(f"{one.plan.campaign} and {other.plan.campaign} hold the same data: give each once")
     blocks = 1 + max(run.block for run in one.plan.runs)
     folders = 1 + max((run.folder for run in one.runs), default=0)
-    runs = tuple(_later(run, blocks, len(one.plan.runs), folders) for run in other.runs)
-    planned = tuple(
-        run.model_copy(update={"block": run.block + blocks, "order": run.order + len(one.plan.runs)})
-        for run in other.plan.runs
-    )
+    order = len(one.plan.runs)
+
+    def later(planned: PlannedRun) -> PlannedRun:
+        return planned.model_copy(update={"block": planned.block + blocks, "order": planned.order + order})
+
+    def moved(told: Iterable[Told]) -> Iterator[Told]:
+        return (replace(each, planned=later(each.planned)) for each in told)
+
+    runs = tuple(_later(run, blocks, order, folders) for run in other.runs)
     return replace(
         one,
         plan=one.plan.model_copy(
             update={
                 "campaign": f"{one.plan.campaign} + {other.plan.campaign}",
                 "command": "\n".join(dict.fromkeys((one.plan.command, other.plan.command))),
-                "runs": (*one.plan.runs, *planned),
+                "runs": (*one.plan.runs, *map(later, other.plan.runs)),
                 "looks": _looks(one.plan, other.plan, blocks),
             }
         ),
         plan_sha256=f"{one.plan_sha256} + {other.plan_sha256}",
         runs=in_order_measured((*one.runs, *runs)),
-        unread=(*one.unread, *other.unread),
-        failures=(*one.failures, *other.failures),
-        attempts=(*one.attempts, *other.attempts),
-        unfinished=(*one.unfinished, *other.unfinished),
+        unread=(*one.unread, *moved(other.unread)),
+        failures=(*one.failures, *moved(other.failures)),
+        attempts=(*one.attempts, *moved(other.attempts)),
+        unfinished=(*one.unfinished, *map(later, other.unfinished)),
+        without=(*one.without, *(_record_later(record, blocks, order) for record in other.without)),
         notes=(*one.notes, *other.notes),
     )
 
@@ -81,8 +88,11 @@ def _looks(one: Plan, other: Plan, blocks: int) -> tuple[int, ...]:
 
 
 def _later(run: Run, blocks: int, order: int, folders: int) -> Run:
-    moved = {"block": run.record.block + blocks, "order": run.record.order + order}
-    return replace(run, record=run.record.model_copy(update=moved), folder=run.folder + folders)
+    return replace(run, record=_record_later(run.record, blocks, order), folder=run.folder + folders)
+
+
+def _record_later(record: RunRecord, blocks: int, order: int) -> RunRecord:
+    return record.model_copy(update={"block": record.block + blocks, "order": record.order + order})
 
 
 def differences(one: Plan, other: Plan) -> Iterator[str]:
