@@ -30,11 +30,11 @@ def test_each_factor_has_one_sentence_with_interval_and_unit(results: Results) -
     first = first_screen(results)
     assert first.question == "Does the pause grow with RAM, and does it depend on the number of vCPUs?"
     ram, vcpus = first.answers
-    assert ram.startswith("More RAM through the pages that a larger guest dirties lengthens the pause: +")
+    assert ram.startswith("More RAM together with the pages that a larger guest dirties lengthens the pause: +")
     assert "; by itself (the same pages dirtied) " in ram
     assert ram.count(" per doubling, ") == 2
     assert ram.count(" ms per GiB [") == 2
-    assert vcpus.startswith("A larger number of vCPUs ")
+    assert vcpus.startswith("VCPUs: 4 vCPUs instead of 1 vCPU ")
 
 
 def test_what_explains_a_pause_adds_up_to_it(results: Results) -> None:

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.runs.parts import PARTS, growth, pause_parts
-from analysis.stored.factors import factor_text
+from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural
 from analysis.verdicts.looks import level_of
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analysis.runs.parts import Parts
     from analysis.verdicts.finding import Finding
@@ -26,8 +26,11 @@ _MUCH = 0.25
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
-_SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs", "cpu.l3_cache": "An L3 cache"}
-_ARMS = {"fixed": "by itself (the same pages dirtied) ", "mem": "through the pages that a larger guest dirties "}
+_SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs"}
+_ARMS: Mapping[tuple[str, ...], str] = {
+    ("fixed",): "by itself (the same pages dirtied)",
+    ("mem",): "together with the pages that a larger guest dirties",
+}
 _VERBS = {
     ("increasing", "SUPPORTED"): "lengthens the pause",
     ("increasing", "REFUTED"): "does not lengthen the pause by as much as matters ({matters})",
@@ -72,7 +75,7 @@ def first_screen(judged: Judged) -> FirstScreen:
     asked = [one for found in by_factor.values() for one in found]
     return FirstScreen(
         question=_question(asked),
-        answers=tuple(_answer(factor, found) for factor, found in by_factor.items()),
+        answers=tuple(one for factor, found in by_factor.items() for one in _answers(factor, found)),
         explained=tuple(_explained(judged, asked)),
         sure=_sure(judged, asked),
         surer=tuple(_surer(judged, asked)),
@@ -93,17 +96,29 @@ def _named(factor: str) -> str:
     return _NAMES.get(factor, factor_text(factor))
 
 
-def _answer(factor: str, found: Sequence[Finding]) -> str:
-    subject = _SUBJECTS.get(factor, f"{_named(factor)[:1].upper()}{_named(factor)[1:]}")
-    return f"{subject} {'; '.join(_clause(one) for one in found)}."
+def _answers(factor: str, found: Sequence[Finding]) -> Iterator[str]:
+    """Yield one sentence for a size, and one for each pair of levels that a contrast compares."""
+    trends = [one for one in found if one.hypothesis.kind == "trend"]
+    if trends:
+        subject = _SUBJECTS.get(factor, f"{_named(factor)[:1].upper()}{_named(factor)[1:]}")
+        yield f"{subject} {'; '.join(_clause(one) for one in trends)}."
+    contrasts = [one for one in found if one.hypothesis.kind != "trend"]
+    for pair in dict.fromkeys(tuple(one.hypothesis.levels) for one in contrasts):
+        own = [one for one in contrasts if tuple(one.hypothesis.levels) == pair]
+        base, other = (level_text(factor, level) for level in pair)
+        subject = f"{factor_text(factor)}: {other} instead of {base}"
+        yield f"{subject[:1].upper()}{subject[1:]} {'; '.join(_clause(one) for one in own)}."
 
 
 def _clause(finding: Finding) -> str:
     """Return what a factor does in one case: verb, size and interval, per doubling and in units."""
     hypothesis = finding.hypothesis
     where = dict(hypothesis.where)
-    arm = _ARMS.get(str(where.pop("workload.scaling", ("",))[0]), "")
-    case = arm or (f"({where_text(finding)}) " if where else "")
+    arm = _ARMS.get(tuple(map(str, where.get("workload.scaling", ()))), "")
+    if arm:
+        where.pop("workload.scaling")
+    others = where_text(where)
+    case = "".join(f"{part} " for part in (arm, f"({others})" if others else "") if part)
     per = " per doubling" if hypothesis.kind == "trend" else ""
     verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{100 * finding.sesoi:.3g} %{per}")
     if math.isnan(finding.effect.estimate):
@@ -133,13 +148,13 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         grown = growth(own.runs, str(finding.hypothesis.factor), own.others)
         if grown is not None and grown[1].whole_s > 0:
             ends, parts = grown
-            where = where_text(finding)
+            where = where_text(finding.hypothesis.where)
             case = f" ({where})" if where else ""
             yield f"From {ends}{case} it grows by {ms_text(1e3 * parts.whole_s)} ms: {_listed_parts(parts)}."
     if whole.share(_TRANSPORT) >= _MUCH and "tcp" in set(runs["link.transport"]):
         yield (
-            f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport and no matter of size: "
-            "over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
+            f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport, most of it no matter "
+            "of size: over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
             "link=nodelay shows the size alone."
         )
 
@@ -158,7 +173,9 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     exploratory = [one for one in asked if one.exploratory]
     if exploratory:
         return "What was asked was not declared in this form before the data: the answers are exploratory."
-    said = f"How sure: {plural(blocks, 'block')}, every cell once in each"
+    judged_runs = sum(run.record.block < blocks for run in judged.campaign.runs)
+    whole = judged_runs == blocks * len(judged.cells.names)
+    said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
     wrong = "a false yes comes up in at most 5 of 100 such campaigns, a false no in as many"
@@ -172,10 +189,11 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     needs = [one.more_blocks for one in asked if one.word == "INCONCLUSIVE" and one.more_blocks is not None]
-    if needs and math.isfinite(max(needs)):
+    still = [one for one in asked if one.word == "INCONCLUSIVE"]
+    if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
-    elif any(one.word == "INCONCLUSIVE" for one in asked):
-        yield "More blocks, or link=nodelay where the transport makes most of the pause, would decide what is open."
+    elif still:
+        yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
     else:
         yield "More blocks would narrow the intervals: a larger budget, or repeats=N, continues this campaign."
     if "tcg" in judged.cells.accels:

@@ -12,7 +12,7 @@ from analysis.verdicts.amounts import amount
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.stored.factors import Level
     from analysis.stored.records import Hypothesis
@@ -27,9 +27,9 @@ def percent_change(effect: Effect) -> str:
     return f"{middle} [{change_text(100 * effect.low)}, {change_text(100 * effect.high)}]"
 
 
-def where_text(finding: Finding) -> str:
+def where_text(where: Mapping[str, Sequence[Level]]) -> str:
     """Return under which levels of other factors a hypothesis was asked."""
-    return ", ".join(_levels(path, levels) for path, levels in finding.hypothesis.where.items())
+    return ", ".join(_levels(path, levels) for path, levels in where.items())
 
 
 def _levels(path: str, levels: Sequence[Level]) -> str:
@@ -56,7 +56,7 @@ def _one(path: str, level: Level) -> str:
 def finding_sentence(finding: Finding) -> str:
     """Return the answer in one sentence."""
     hypothesis = finding.hypothesis
-    where = where_text(finding)
+    where = where_text(finding.hypothesis.where)
     scope = f" ({where})" if where else ""
     end = f"{_word(finding)}."
     if not finding.runs:
