@@ -82,7 +82,7 @@ def agreement(runs: Sequence[Run]) -> str:
     if not medians or not largest:
         return "no run holds a comparison of the pause by trace with the pause by QMP events"
     return (
-        "the trace and the QMP events STOP and RESUME tell the same pause: they differ by at most "
+        "the pause by the trace and by the QMP events STOP and RESUME: they differ by at most "
         f"{1e3 * max(medians):.2f} ms in the median of a run, {1e3 * max(largest):.2f} ms at the worst checkpoint"
     )
 
@@ -211,14 +211,29 @@ def _threats(results: Results) -> Iterator[str]:
             "show in so few, and nothing says what a longer run would have come to."
         )
     if results.campaign.attempts:
-        retried = len(results.campaign.attempts) - len(results.campaign.failures)
+        failing = {attempt.planned.run_id for attempt in results.campaign.attempts}
+        retried = len(failing & {run.record.run_id for run in results.campaign.runs})
         again = f", and {plural(retried, 'run')} was measured on a later attempt" if retried else ""
         again = again.replace("runs was", "runs were")
         failed = plural(len(results.campaign.attempts), "attempt")
         yield f"{failed} failed{again}; where a verdict hangs on lost runs it says so."
     if not results.campaign.plan.hypotheses:
         yield "No hypothesis was declared before the data: differences between cells are descriptions, not tests."
-    yield "One machine, one guest, one binary: others may differ by more than any interval here says."
+    yield f"{_measured_on(results.campaign.runs)}: others may differ by more than any interval here says."
+
+
+def _measured_on(runs: Sequence[Run]) -> str:
+    records = [run.record for run in runs]
+    counted = (
+        ("machine", {(one.host.before.get("cpu_model"), one.host.before.get("kernel")) for one in records}),
+        ("guest", {one.versions.get("kernel_sha256") for one in records}),
+        ("binary", {one.versions.get("qemu_sha256") for one in records}),
+    )
+    said = [f"one {name}" if len(found) == 1 else f"{len(found)} {_PLURALS[name]}" for name, found in counted]
+    return f"{said[0][:1].upper()}{said[0][1:]}, {said[1]}, {said[2]}"
+
+
+_PLURALS = {"machine": "machines", "guest": "guests", "binary": "binaries"}
 
 
 def _unsettled(results: Results) -> Iterator[str]:

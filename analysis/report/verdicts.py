@@ -72,8 +72,10 @@ def _first(judged: Judged) -> dict[str, Any]:
 
 
 def _verdict(finding: Finding) -> dict[str, Any]:
+    declared = finding.hypothesis.model_dump(mode="json")
     return {
-        **finding.hypothesis.model_dump(mode="json"),
+        **declared,
+        "compared": declared["levels"],
         "word": finding.word,
         "label": finding.label,
         "sentence": finding.sentence,

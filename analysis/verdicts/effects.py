@@ -31,6 +31,8 @@ PAGES_APART = 1.5
 _FEWEST_FOR_LINE = 3
 _NONE = Effect(float("nan"), float("nan"), float("nan"))
 _FEWEST_RUNS = 2
+_SPLIT_BY = ("accel", "link.transport", "smp")
+_OF_THE_ARMS = {"mem", "workload.scaling", "workload.working_set", "replica", *_SPLIT_BY}
 
 
 @dataclass(frozen=True)
@@ -103,7 +105,7 @@ def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
 
 
 def splits(runs: pd.DataFrame) -> list[Split]:
-    """Return the effect of RAM split by design, per transport and vCPUs where both arms share blocks.
+    """Return the effect of RAM split by design, at each combination of the other factors where both arms share blocks.
 
     Args:
         runs: with the columns ``workload.scaling``, ``accel``, ``link.transport``, ``smp``, ``mem`` (bytes), ``block``
@@ -113,15 +115,25 @@ def splits(runs: pd.DataFrame) -> list[Split]:
         return []
     arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
     found = []
-    for (accel, transport, smp), rows in arms.groupby(["accel", "link.transport", "smp"], sort=True):
+    by = (*_SPLIT_BY, *_others(arms))
+    for levels, rows in arms.groupby(list(by), sort=True, dropna=False):
         total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in ("mem", "fixed"))
         both = sorted(total.keys() & direct.keys())
         if both:
             columns = np.array([[total[block], direct[block]] for block in both]).T
-            where = level_words(("accel", "link.transport", "smp"), (accel, transport, smp))
+            where = level_words(by, levels)
             arms_ = (_over_blocks(columns[0]), _over_blocks(columns[1]), _over_blocks(columns[0] - columns[1]))
             found.append(Split(where, *arms_, blocks=len(both)))
     return found
+
+
+def _others(arms: pd.DataFrame) -> tuple[str, ...]:
+    """Return the other factors that vary between these runs: what they do must not pass for what RAM does."""
+    columns = list(arms.columns)
+    if not {"quality_ok", "working_set_bytes"} <= set(columns):
+        return ()
+    factors = columns[columns.index("quality_ok") + 1 : columns.index("working_set_bytes")]
+    return tuple(name for name in factors if name not in _OF_THE_ARMS and arms[name].map(repr).nunique() > 1)
 
 
 def _block_slopes(rows: pd.DataFrame) -> dict[int, float]:
