@@ -30,6 +30,7 @@ from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
 from bench.system.exits import Exit, last_door, listening
+from bench.system.files import nearest
 from bench.system.places import results_folder
 from bench.system.streams import make_console
 from bench.workload.idle import Idle
@@ -279,11 +280,7 @@ def _failed(name: str, error: BenchError) -> Check:
 
 def _free_bytes() -> dict[str, int]:
     places = {"the cache": cache_folder(), "the results": results_folder()}
-    return {f"{name} ({path})": shutil.disk_usage(_existing(path)).free for name, path in places.items()}
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())
+    return {f"{name} ({path})": shutil.disk_usage(nearest(path)).free for name, path in places.items()}
 
 
 def _try_feature(feature: Feature) -> str | None:

@@ -8,7 +8,17 @@ from types import SimpleNamespace
 import pytest
 
 from bench.errors import StoreError
-from bench.system.files import append_line, append_lines, require_room, store_error, write_atomic
+from bench.system.files import (
+    append_line,
+    append_lines,
+    is_file,
+    is_folder,
+    is_there,
+    nearest,
+    require_room,
+    store_error,
+    write_atomic,
+)
 
 
 def test_text_and_bytes_are_written_as_they_are(tmp_path: Path) -> None:
@@ -141,3 +151,12 @@ def test_bytes_of_a_name_that_is_no_utf8_are_written_as_escapes(tmp_path: Path) 
     write_atomic(tmp_path / "b", name)
     assert (tmp_path / "a").read_bytes() == b"caf\\udce9\n"
     assert (tmp_path / "b").read_bytes() == b"caf\\udce9"
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "file/below", "loop", "nothing"])
+def test_what_cannot_be_looked_at_is_not_there(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    path = tmp_path / name
+    assert not any(look(path) for look in (is_there, is_folder, is_file))
+    assert nearest(path) == (tmp_path / "file" if name == "file/below" else tmp_path)

@@ -199,3 +199,10 @@ def test_a_binary_of_its_own_keeps_the_hash_of_its_file(provisioned: Binary, tmp
     script = wrapper(tmp_path / "q", provisioned, exec_=True)
     (tmp_path / "link").symlink_to(script)
     assert real_program(tmp_path / "link") == provisioned.path
+
+
+@pytest.mark.parametrize("given", ["/" + "a" * 300, "~nobody-of-this-name/qemu"])
+def test_a_path_that_cannot_be_looked_at_is_refused(given: str) -> None:
+    with pytest.raises(ProvisionError, match="qemu=") as caught:
+        installed_qemu(given)
+    assert caught.value.cause == "qemu-missing"

@@ -164,3 +164,12 @@ def test_a_whole_run_is_not_looked_into_and_a_half_one_is(tmp_path: Path, tempor
     assert reap(tmp_path, temporary) == []
     (folder / "runs" / RUN / "run.json").unlink()
     assert reap(tmp_path, temporary) != []
+
+
+@pytest.mark.parametrize("kind", ["runs", "failed"])
+def test_a_neighbour_with_a_file_for_a_folder_is_passed_by(tmp_path: Path, temporary: Path, kind: str) -> None:
+    (tmp_path / "a").mkdir()
+    for name in (".lock", kind):
+        (tmp_path / "a" / name).write_text("")
+    folder = campaign(tmp_path)
+    assert reap(tmp_path, temporary) == [f"removed 5 images and sockets of killed runs in {folder}"]

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hydra._internal.core_plugins.file_config_source import FileConfigSource
 
 from bench.config.load import load_grid
 from bench.config.sources import make_loader
@@ -145,3 +146,25 @@ def test_the_real_command_ends_with_status_2_and_no_traceback(tmp_path: Path) ->
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.splitlines()[0].startswith(f"colo-bench: {path}:3: expected ',' or ']'")
     assert len(done.stderr.splitlines()) == 2
+
+
+def test_a_name_too_long_is_no_choice(refused: Refused) -> None:
+    assert "unknown choice" in refused(f"{GLOBAL}mem: 1G\n", f"link={'a' * 300}").message
+
+
+def test_a_folder_of_the_current_one_that_is_closed_offers_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "conf" / "experiment").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("bench.config.sources.os.access", lambda path, _mode: path != Path("conf"))
+    assert compose(["mem=1G"])
+
+
+def test_a_folder_inside_that_is_closed_is_refused_by_name(refused: Refused, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(_source: object, config_path: str, _wanted: object) -> list[str]:
+        raise PermissionError(13, "Permission denied", config_path)
+
+    monkeypatch.setattr(FileConfigSource, "list", closed)
+    error = refused(f"{GLOBAL}mem: 1G\n", "link=nope")
+    assert error.message.endswith("/link: Permission denied")

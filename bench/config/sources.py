@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -19,13 +20,17 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import ConfigError
+from bench.system.files import is_file, is_folder
 from bench.system.places import CONF, OWN_CONF
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from hydra.core.config_loader import ConfigLoader
+    from hydra.core.object_type import ObjectType
     from hydra.plugins.config_source import ConfigResult
+
+_Names: TypeAlias = "list[str]"
 
 EXPERIMENT = "experiment"
 _SCHEME = "conf"
@@ -82,6 +87,15 @@ class Written(FileConfigSource):
             )
         return loaded
 
+    def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
+        """Return what lies in one of its folders.
+
+        Raises:
+            ConfigError: it cannot be read.
+        """
+        with _read_as_written(Path(self.path, config_path)):
+            return super().list(config_path, results_filter)
+
 
 def make_loader(folder: str | None = None) -> ConfigLoader:
     """Return what composes configurations from our files, and from those of a folder of the user's own.
@@ -98,7 +112,7 @@ def make_loader(folder: str | None = None) -> ConfigLoader:
     if folder is not None:
         _require_folder(folder)
         search.append("command-line", f"{_SCHEME}://{folder}")
-    if OWN_CONF.is_dir() and OWN_CONF.resolve() != CONF:
+    if is_folder(OWN_CONF) and os.access(OWN_CONF, os.R_OK | os.X_OK) and OWN_CONF.resolve() != CONF:
         search.append("current folder", f"{_SCHEME}://{OWN_CONF}")  # last: it adds files and changes none of ours
     search.append("schema", "structured://")
     return ConfigLoaderImpl(search)
@@ -122,10 +136,10 @@ def refuse_misnamed(name: str, folder: str | None) -> None:
         ConfigError: there is one.
     """
     for path in (Path(one, f"{name}.yaml") for one in (folder, OWN_CONF) if one):
-        meant = next((one for end in (".yml", ".YAML", "") if (one := path.with_suffix(end)).is_file()), None)
+        meant = next((one for end in (".yml", ".YAML", "") if is_file(one := path.with_suffix(end))), None)
         if meant:
             raise ConfigError(f"{meant}: it is not called {path.name}", hint=f"mv {meant} {path}")
-        if path.is_dir():
+        if is_folder(path):
             raise ConfigError(f"{path}: it is a folder and no file", hint="put the keys into a file of that name")
 
 
@@ -180,11 +194,7 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
     # An experiment is the last to be read: what it says wins over a group's file.
     for group, choice in sorted(choices.items(), key=lambda item: item[0] == EXPERIMENT, reverse=True):
         path = next(
-            (
-                one
-                for folder in folders
-                if (one := folder / group / f"{str(choice).removesuffix('.yaml')}.yaml").is_file()
-            ),
+            (one for folder in folders if is_file(one := folder / group / f"{str(choice).removesuffix('.yaml')}.yaml")),
             None,
         )
         if path is None:

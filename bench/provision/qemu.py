@@ -193,6 +193,14 @@ def _system_path() -> Path:
 
 
 def _given_path(qemu: str) -> Path:
+    try:
+        return _executable(qemu)
+    except (OSError, RuntimeError) as error:  # a name too long, a folder that is closed to us, no such user
+        why = error.strerror if isinstance(error, OSError) else error
+        raise ProvisionError(f"qemu={qemu}: {why}", hint=_OTHER, cause="qemu-missing") from error
+
+
+def _executable(qemu: str) -> Path:
     path = Path(qemu.removeprefix(f"{BUILT}:")).expanduser().absolute()
     if path.is_dir() and qemu.startswith(f"{BUILT}:"):
         path = next((one for one in (path / _NAME, path / "build" / _NAME) if one.is_file()), path / _NAME)

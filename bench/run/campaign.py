@@ -26,6 +26,7 @@ from bench.run.summary import summarise, summary_table
 from bench.run.until import Until
 from bench.scenario.registry import scenario_of
 from bench.system.exits import Exit, bug_report, tell
+from bench.system.files import is_there
 from bench.system.streams import make_console
 from bench.tune.tuner import Tuner, undo_leftovers
 
@@ -87,9 +88,7 @@ def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
         return str(settings.campaign or settings.experiment)
     asked = [identity(cell) for cell in cells]
     before = f"sweep-{digest([asked, settings.blocks, settings.seed], 8)}"  # of names that told the blocks
-    return (
-        before if _is_there(settings.results / before / "plan.json") else f"sweep-{digest([asked, settings.seed], 8)}"
-    )
+    return before if is_there(settings.results / before / "plan.json") else f"sweep-{digest([asked, settings.seed], 8)}"
 
 
 def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools: Tools | None = None) -> Exit:
@@ -105,7 +104,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name, preview), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
-    known = _is_there(settings.results / name / "plan.json")
+    known = is_there(settings.results / name / "plan.json")
     for line in tools.tidy(settings.results):
         console.print(line, markup=False, highlight=False, soft_wrap=True)
     found = tuple(tools.checks(cells, settings.results))
@@ -142,13 +141,6 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
                 console.print(f"sees: {line}", markup=False, soft_wrap=True)
         loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
         return _finish(loop, loop.run(), tools.report if settings.report else _report_later)
-
-
-def _is_there(path: Path) -> bool:
-    try:
-        return path.exists()
-    except OSError:  # a name too long, a folder that is not ours: said in words when the folder is made
-        return False
 
 
 def _by_content(settings: Settings, prepared: Prepared, known: Mapping[str, QemuBuild]) -> tuple[Settings, Prepared]:

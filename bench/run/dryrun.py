@@ -23,6 +23,7 @@ from bench.provision.qemu import installed_qemu
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
 from bench.scenario.registry import scenario_of
+from bench.system.files import nearest
 from bench.vm.features import MODERN
 from bench.vm.procedure import poke
 from bench.vm.spec import Second, planned_spec
@@ -85,7 +86,7 @@ def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
         guest=installed_guest(),
         available_bytes=int(memory.amount),
         available_by="" if memory.by == MACHINE else memory.by,
-        free_bytes=shutil.disk_usage(_existing(settings.results)).free,
+        free_bytes=shutil.disk_usage(nearest(settings.results)).free,
         bare=installed_bare(),
         checks=tuple(beforehand(cells, settings.results)),
     )
@@ -236,7 +237,3 @@ def _guest_text(guest: Guest | None) -> str:
     if guest is None:
         return _NO_GUEST_TEXT
     return f"bare, {guest.kernel}" if guest.kind == "bare" else f"Linux {guest.kernel_version}, {guest.initramfs}"
-
-
-def _existing(path: Path) -> Path:
-    return next(folder for folder in (path, *path.parents) if folder.exists())

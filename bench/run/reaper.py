@@ -68,7 +68,7 @@ def _reap_runs(results: Path) -> Iterator[tuple[Path, int]]:
     for campaign in campaigns:
         if not list(left_in_runs(campaign)):
             continue
-        with suppress(BenchError), locked(campaign):
+        with suppress(BenchError, OSError), locked(campaign):
             found = list(left_in_runs(campaign))
             for path in found:
                 path.unlink(missing_ok=True)
@@ -79,10 +79,12 @@ def _reap_runs(results: Path) -> Iterator[tuple[Path, int]]:
 def left_in_runs(campaign: Path) -> Iterator[Path]:
     """Find what a run makes only for its time, in the folders of a campaign's runs; links are not followed.
 
+    A campaign that may not be looked into, or has files where folders belong, is passed by.
+
     A run whose ``run.json`` is there is not looked into: that is written when everything else has been taken away.
     """
     for kind in ("runs", "failed"):
-        with suppress(FileNotFoundError), os.scandir(campaign / kind) as entries:
+        with suppress(OSError), os.scandir(campaign / kind) as entries:
             for entry in entries:
                 if not _RUN_ID.fullmatch(entry.name) or not entry.is_dir(follow_symlinks=False):
                     continue
@@ -95,5 +97,5 @@ def _left_in(home: Path) -> list[Path]:
             return []
         folders = [one for one in (home, home / "primary", home / "secondary") if one.is_dir() and not one.is_symlink()]
         return [path for one in folders for pattern in _LEFT for path in one.glob(pattern) if not path.is_dir()]
-    except PermissionError:  # another user's run
+    except OSError:  # another user's run
         return []

@@ -33,6 +33,26 @@ FULL_OR_READ_ONLY = frozenset(_CAUSES)
 """The error numbers by which the system says that nothing can be written: no fault of the program."""
 
 
+def is_there(path: Path) -> bool:
+    """Return whether there is something at a path; nothing where it may not be looked at or cannot be a path."""
+    return os.path.exists(path)  # noqa: PTH110 - Path's raises for a folder that is closed and a name too long
+
+
+def is_folder(path: Path) -> bool:
+    """Return whether there is a folder, as `is_there`."""
+    return os.path.isdir(path)  # noqa: PTH112
+
+
+def is_file(path: Path) -> bool:
+    """Return whether there is a file, as `is_there`."""
+    return os.path.isfile(path)  # noqa: PTH113
+
+
+def nearest(path: Path) -> Path:
+    """Return an absolute path, or the nearest above it that is there."""
+    return next(one for one in (path, *path.parents) if is_there(one))
+
+
 def store_error(error: OSError, path: Path | None = None) -> StoreError:
     """Return the error that says what could not be written and where, with a full and a read-only disk told apart.
 
