@@ -70,6 +70,11 @@ def figures_text(number: float, *, signed: bool = False) -> str:
     return shown.replace("-", _MINUS)
 
 
+def short_text(number: float) -> str:
+    """Return a number with up to three significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
+    return f"{number:,.0f}" if abs(number) >= _THOUSANDS_FROM else f"{number:.3g}"
+
+
 def change_text(percent: float) -> str:
     """Return a change in percent, without the sign of it: ``+43.6``, ``+120``, and ``-0.02``, which is not 0."""
     if math.isinf(percent):

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.compare.comparison import CONFIDENCE, INCONCLUSIVE, compare, compare_levels
+from analysis.compare.comparison import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED, compare, compare_levels
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING, accel_text, plural
+from analysis.text import MISSING, accel_text, plural, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
@@ -51,6 +51,7 @@ def to_json(comparison: Comparison) -> str:
         "by_cell": dict(zip(("verdict", "label"), comparison.by_cell, strict=True)),
         "each_cell": comparison.each_cell,
         "within": comparison.within,
+        "levels": comparison.levels,
         "missing": comparison.missing,
         **sides,
         "cells": [_known(asdict(cell)) for cell in comparison.cells],
@@ -72,9 +73,11 @@ def _known(row: dict[str, Any]) -> dict[str, Any]:
 
 def show(comparison: Comparison, out: Console) -> None:
     """Print the comparison for a person."""
-    for name, side in (("BASE", comparison.base), ("NEW", comparison.new)):
+    sides = (("BASE", comparison.base), ("NEW", comparison.new))
+    for (name, side), level in zip(sides, comparison.levels or ("", ""), strict=True):
         qemu = ", ".join(f"{version or 'QEMU'} ({sha256[:12] or 'no hash'})" for version, sha256 in side.qemu)
-        out.print(f"{name:<5}{side.campaign}: {accel_text(side.accel)}, {plural(side.runs, 'run')}, {qemu}")
+        which = f", {comparison.within}={level}" if level else ""
+        out.print(f"{name:<5}{side.campaign}: {accel_text(side.accel)}, {plural(side.runs, 'run')}, {qemu}{which}")
     out.print()
     headings = ("cell", "base", "new", "new / base", "90 % interval", "runs", "verdict")
     print_table(out, headings, [_row(cell, comparison.outcome) for cell in comparison.cells])
@@ -86,7 +89,10 @@ def show(comparison: Comparison, out: Console) -> None:
         out.print(f"note: {note}")
     _show_overall(comparison, out)
     threshold = f"{100 * comparison.threshold:g} %"
-    out.print(f"{comparison.verdict.upper()} at a threshold of {threshold}: {comparison.label}")
+    regressed = sum(cell.verdict == REGRESSED for cell in comparison.cells)
+    hidden = regressed and comparison.verdict == NOT_REGRESSED
+    but = f"; {plural(regressed, 'cell')} regressed by itself" if hidden else ""
+    out.print(f"{comparison.verdict.upper()} at a threshold of {threshold}: {comparison.label}{but}")
     if comparison.verdict == INCONCLUSIVE:
         out.print(settles(comparison))
 
@@ -94,9 +100,10 @@ def show(comparison: Comparison, out: Console) -> None:
 def _show_overall(comparison: Comparison, out: Console) -> None:
     overall = comparison.overall
     if not math.isnan(comparison.passes_at):
+        passing = f"{short_text(100 * comparison.passes_at)} %"
         out.print(
-            f"With this noise 80 % of comparisons of equals pass a threshold of {100 * comparison.passes_at:.2g} %: a "
-            "smaller one mostly ends inconclusive."
+            f"With this noise 80 % of comparisons of equals pass a threshold of {passing}: a smaller one mostly ends "
+            "inconclusive."
         )
     if not math.isnan(overall.ratio):
         interval = (
@@ -131,7 +138,7 @@ def settles(comparison: Comparison) -> str:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
     if undecided and all(NO_RATIO in cell.label for cell in undecided):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
-    larger = "" if math.isnan(comparison.passes_at) else f" of {100 * comparison.passes_at:.2g} %"
+    larger = "" if math.isnan(comparison.passes_at) else f" of {short_text(100 * comparison.passes_at)} %"
     if not known:
         return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])

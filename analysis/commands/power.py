@@ -105,7 +105,9 @@ def _show_promises(result: Power, out: Console) -> None:
 
 
 def _promise_row(one: Promise) -> tuple[str, ...]:
-    smallest = f"{_percent(one.smallest)} {one.per}" if math.isfinite(one.smallest) else "none: too few blocks"
+    smallest = MISSING if math.isnan(one.smallest) else "none: too few blocks"
+    if math.isfinite(one.smallest):
+        smallest = f"{_percent(one.smallest)} {one.per}"
     return (
         f"{one.hypothesis}, {one.strata} strata a block, {one.family} in its family",
         f"{_percent(one.deviation.sd)} ({one.deviation.df} df)",

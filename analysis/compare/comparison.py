@@ -27,7 +27,7 @@ from analysis import stats
 from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
-from analysis.stored.factors import factor_text, level_text
+from analysis.stored.factors import factor_text, flatten, level_text
 from analysis.text import accel_text, plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
@@ -58,6 +58,8 @@ _LABELS = {
     "equivalent to none": "no difference that matters",
     "opposite sign": "better",
     "no material growth": "not worse by the threshold",
+    "trivially negative": "worse, by less than the threshold",
+    "no material decline": "not worse by the threshold",
 }
 _EQUALS, _PASSING, _SEED = 200, 0.80, 1
 
@@ -149,7 +151,7 @@ class Comparison:
         by_cell: verdict and label that all cells together give, each by itself.
         each_cell: whether the exit status is that of ``by_cell``.
         missing: cells of the base that the other side has no run of.
-        within: the factor whose levels are compared within blocks; None for two campaigns.
+        within: the factor whose levels are compared within blocks; None for two campaigns; ``levels``: base and new.
     """
 
     outcome: str
@@ -167,6 +169,7 @@ class Comparison:
     notes: tuple[str, ...]
     seconds_per_run: float
     within: str | None
+    levels: tuple[str, str] | None = None
 
     @property
     def verdict(self) -> str:
@@ -221,7 +224,9 @@ def compare_levels(
         NothingMeasuredError: as :func:`compare`.
     """
     base, new = levels_of(campaign, by)
-    return _compare(base, new, by, threshold, outcome, each_cell=each_cell)
+    found = _compare(base, new, by, threshold, outcome, each_cell=each_cell)
+    old, other = (level_text(by, flatten(side.runs[0].record.cell).get(by)) for side in (base, new))
+    return replace(found, levels=(old, other))
 
 
 def _compare(

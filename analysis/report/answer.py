@@ -75,7 +75,8 @@ def tally(findings: Sequence[Finding]) -> str:
     primary = [finding for finding in findings if finding.hypothesis.family == "primary"]
     if not primary:
         return ""
-    of = f"{len(primary)} primary {'hypothesis' if len(primary) == 1 else 'hypotheses'}"
+    mark = "exploratory " if all(finding.exploratory for finding in primary) else ""
+    of = f"{len(primary)} {mark}primary {'hypothesis' if len(primary) == 1 else 'hypotheses'}"
     counts = {word: sum(finding.word == word for finding in primary) for word in _WORDS}
     said = [f"{count} {'is' if count == 1 else 'are'} {word.lower()}" for word, count in counts.items() if count]
     return f"of {of} {listed(said)}"
@@ -186,14 +187,12 @@ def _split_heading(results: Results) -> str:
     splits = results.effects.splits
     if not splits:
         return ""
-    told = [split for split in splits if split.explained.low > 0 or split.explained.high < 0]
-    if not told:
+    (first, *more) = splits
+    if more:  # the one that stands out among several would be no finding
+        return "What RAM adds to the pause by itself, and through its dirty pages"
+    if not (first.explained.low > 0 or first.explained.high < 0):
         return "What RAM adds to the pause through its dirty pages cannot be told from this campaign"
-    said = [f"{_interval(split.explained).shown} ({split.where.rpartition(', ')[2]})" for split in told]
-    if len(told) > _MOST_IN_HEADING:
-        estimates = [split.explained.estimate for split in told]
-        said = [f"{_signed(min(estimates))} to {_signed(max(estimates))}"]
-    return f"Through its dirty pages, RAM adds {listed(said)} ms per GiB to the pause"
+    return f"Through its dirty pages, RAM adds {_interval(first.explained).shown} ms per GiB to the pause"
 
 
 def _pages_table(results: Results) -> Table | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
-from analysis.text import figures_text, listed, ms_text, percent_text, plural
+from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
 from analysis.verdicts.looks import level_of
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text
@@ -68,18 +68,27 @@ def first_screen(judged: Judged) -> FirstScreen:
     by_factor: dict[str, list[Finding]] = {}
     for finding in judged.findings:
         hypothesis = finding.hypothesis
-        if hypothesis.family == "primary" and hypothesis.kind != "value" and hypothesis.outcome in _PAUSES:
+        if _is_primary(finding) and hypothesis.kind != "value" and hypothesis.outcome in _PAUSES:
             by_factor.setdefault(str(hypothesis.factor), []).append(finding)
     if not by_factor:
         return FirstScreen()
     asked = [one for found in by_factor.values() for one in found]
+    said = set(map(id, asked))
+    others = [one for one in judged.findings if _is_primary(one) and id(one) not in said]
     return FirstScreen(
         question=_question(asked),
-        answers=tuple(one for factor, found in by_factor.items() for one in _answers(factor, found)),
+        answers=(
+            *(one for factor, found in by_factor.items() for one in _answers(factor, found)),
+            *(f"{one.hypothesis.id}: {one.sentence}" for one in others),
+        ),
         explained=tuple(_explained(judged, asked)),
         sure=_sure(judged, asked),
         surer=tuple(_surer(judged, asked)),
     )
+
+
+def _is_primary(finding: Finding) -> bool:
+    return finding.hypothesis.family == "primary"
 
 
 def _question(asked: Sequence[Finding]) -> str:
@@ -106,7 +115,8 @@ def _answers(factor: str, found: Sequence[Finding]) -> Iterator[str]:
     for pair in dict.fromkeys(tuple(one.hypothesis.levels) for one in contrasts):
         own = [one for one in contrasts if tuple(one.hypothesis.levels) == pair]
         base, other = (level_text(factor, level) for level in pair)
-        subject = f"{factor_text(factor)}: {other} instead of {base}"
+        name = "" if factor == "smp" else f"{factor_text(factor)}: "
+        subject = f"{name}{other} instead of {base}"
         yield f"{subject[:1].upper()}{subject[1:]} {'; '.join(_clause(one) for one in own)}."
 
 
@@ -120,7 +130,7 @@ def _clause(finding: Finding) -> str:
     others = where_text(where)
     case = "".join(f"{part} " for part in (arm, f"({others})" if others else "") if part)
     per = " per doubling" if hypothesis.kind == "trend" else ""
-    verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{100 * finding.sesoi:.3g} %{per}")
+    verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{short_text(100 * finding.sesoi)} %{per}")
     if math.isnan(finding.effect.estimate):
         return f"{case}{verb}: nothing can be compared yet"
     return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
@@ -189,7 +199,9 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     needs = [one.more_blocks for one in asked if one.word == "INCONCLUSIVE" and one.more_blocks is not None]
-    still = [one for one in asked if one.word == "INCONCLUSIVE"]
+    still = [one for one in asked if one.word == "INCONCLUSIVE" and one.label != "nothing to compare"]
+    if any(one.label == "nothing to compare" for one in asked):
+        yield "Where nothing can be compared, the cells do not cross what was asked with the other factors."
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
     elif still:

@@ -243,8 +243,10 @@ def _declared(results: Results) -> str:
         return "none declared"
     late = sum(finding.exploratory for finding in results.findings)
     noun = "hypothesis" if len(plan.hypotheses) == 1 else "hypotheses"
-    before = f"{len(plan.hypotheses)} {noun} declared before the data"
-    return f"{before}, SHA-256 {plan.hypotheses_sha256[:16]}…" + (f"; {late} exploratory" if late else "")
+    declared = late < len(results.findings) or not results.findings
+    how = "declared before the data" if declared else "in the plan, not declared in this form before the data"
+    before = f"{len(plan.hypotheses)} {noun} {how}"
+    return f"{before}, SHA-256 {plan.hypotheses_sha256[:16]}…" + (f"; {late} exploratory" if late and declared else "")
 
 
 def _run_table(results: Results) -> Table:

@@ -10,7 +10,9 @@ from analysis.report.page import Column, Table, number, text
 from analysis.report.words import effect_text, equals
 from analysis.stored.records import Hypothesis
 from analysis.text import MISSING, plural
+from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import FEWEST_BLOCKS
+from analysis.verdicts.equals import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -92,10 +94,16 @@ def _aa(found: Diagnostics) -> str:
         return "no cell was measured twice under two names (replica=a,b): the noise floor is unknown"
     return (
         f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, one "
-        f"could be up to {100 * found.noise_floor:.1f} % above the other (far end of the 95 % interval, either way): "
+        f"could be up to {100 * found.noise_floor:.1f} % above the other ({_floor_is(found)}): "
         "the noise floor; no effect that is smaller from one end of a factor to the other is called supported, and "
         "nothing is refuted where that is more than what matters"
     )
+
+
+def _floor_is(found: Diagnostics) -> str:
+    if sum(control.blocks for control in found.controls) < FEWEST:
+        return f"the largest difference seen: {FEWEST} comparisons give an interval"
+    return "far end of the 95 % interval, either way"
 
 
 def _drift(results: Results) -> str:
@@ -238,15 +246,20 @@ _PLURALS = {"machine": "machines", "guest": "guests", "binary": "binaries"}
 
 def _unsettled(results: Results) -> Iterator[str]:
     """Say which verdicts hang on a choice."""
-    words = {finding.hypothesis.id: finding.word for finding in results.findings}
-    for name, word in words.items():
+    for name, word in _by_itself(results).items():
         others = [one for one in results.diagnostics.sensitivity if one.hypothesis == name and one.word != word]
         if others:
-            yield f"{name} is {word}, but " + ", ".join(f"{one.word} with {one.choice}" for one in others) + "."
+            yield (
+                f"{name} is {word} by itself, but " + ", ".join(f"{one.word} with {one.choice}" for one in others) + "."
+            )
+
+
+def _by_itself(results: Results) -> dict[str, str]:
+    return {one.hypothesis: one.word for one in results.diagnostics.sensitivity if one.choice == AS_DECLARED}
 
 
 def _sensitivity(results: Results) -> Table | None:
-    words = {finding.hypothesis.id: finding.word for finding in results.findings}
+    words = _by_itself(results)
     asked = {one.id: one for one in map(Hypothesis.model_validate, results.campaign.plan.hypotheses)}
     rows = tuple(
         (

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Effect, Finding
 
-_TRIVIAL = "trivially positive"
+_TRIVIAL, _TRIVIAL_FALL = "trivially positive", "trivially negative"
 _OPPOSITE = "opposite sign"
 _MEANINGS = {
     "material": "the whole interval lies at or beyond the smallest effect of interest, in the direction claimed",
@@ -29,9 +29,13 @@ _MEANINGS = {
     _TRIVIAL: (
         "there is an effect in the direction claimed, and the whole interval lies below the smallest effect of interest"
     ),
+    _TRIVIAL_FALL: (
+        "there is a decline, and the whole interval lies nearer to no effect than the smallest effect of interest"
+    ),
     "equivalent to none": "the interval holds no effect, and no effect that would matter on either side",
     _OPPOSITE: "the whole interval lies on the other side of no effect than claimed",
     "no material growth": "the interval excludes an effect that matters in the direction claimed, not one against it",
+    "no material decline": "the interval excludes a decline that matters, not growth",
     "equivalent": "the whole interval lies within the smallest effect of interest on both sides of no effect",
     "a material difference": "the whole interval lies beyond the smallest effect of interest on one side",
     "within the range": "the median run lies within the declared range, in every cell",
@@ -49,9 +53,11 @@ _MEANINGS = {
 }
 _BRIEF = {
     _TRIVIAL: "it {grows}, but by less than matters",
+    _TRIVIAL_FALL: "it {grows}, but by less than matters",
     "equivalent to none": "no effect that matters, either way",
     _OPPOSITE: "it goes the other way",
     "no material growth": "no effect that matters in this direction",
+    "no material decline": "no effect that matters in this direction",
     "material": "by enough to matter",
     "direction certain, size uncertain": "whether by enough to matter is open",
     "equivalent": "no difference that matters",
@@ -62,7 +68,7 @@ _BRIEF = {
 
 def badge(word: str, label: str) -> str:
     """Return the word of a verdict, with the case where the word alone would mislead."""
-    return f"{word} as material" if label == _TRIVIAL else word
+    return f"{word} as material" if label in {_TRIVIAL, _TRIVIAL_FALL} else word
 
 
 def brief(finding: Finding) -> str:
@@ -70,6 +76,8 @@ def brief(finding: Finding) -> str:
     falls = finding.hypothesis.direction == "decreasing"
     contrast = finding.hypothesis.kind == "contrast"
     grows = ("is less" if falls else "is more") if contrast else ("falls" if falls else "grows")
+    if finding.label == UNDECIDED and finding.hypothesis.direction == "none":
+        return "the interval leaves open whether they differ by enough to matter"
     return _BRIEF.get(finding.label, finding.label).format(grows=grows)
 
 

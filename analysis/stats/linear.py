@@ -183,13 +183,14 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = 
     rest = float(((dy - means @ found) ** 2).sum())
     pure = rest if rest > _TINY * float(dy @ dy) else 0.0  # what is left of a perfect fit is rounding
     line = float(((dy - float(dx @ dy) / float(dx @ dx) * dx) ** 2).sum())
+    line = line if line > _TINY * float(dy @ dy) else 0.0
     return _f_test(line - pure, int(rank) - 1, pure, len(xs) - int(groups.max()) - 1 - int(rank))
 
 
 def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
     if df_error < 1:
         raise ValueError("no degrees of freedom are left for the error: more runs are needed")
-    if error <= 0:
-        raise ValueError("the model fits perfectly: there is no error to test with")
+    if error <= 0:  # what does not vary is told apart with certainty, or is the same
+        return FTest(np.inf, 0.0, df_model, df_error) if model > 0 else FTest(0.0, 1.0, df_model, df_error)
     statistic = max(model, 0.0) / df_model / (error / df_error)
     return FTest(statistic, float(f_distribution.sf(statistic, df_model, df_error)), df_model, df_error)

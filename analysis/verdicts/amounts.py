@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from analysis.format.outcomes import OUTCOMES
+from analysis.text import short_text
 
 
 def amount(value: float, outcome: str) -> str:
@@ -13,10 +14,10 @@ def amount(value: float, outcome: str) -> str:
     if math.isnan(value):
         return "\N{EN DASH}"
     if unit == "s":
-        return f"{value:.3g} s" if abs(value) >= 1 else f"{1e3 * value:.3g} ms"
+        return f"{short_text(value)} s" if abs(value) >= 1 else f"{short_text(1e3 * value)} ms"
     if unit == "share":
         return f"{100 * value:.1f} %"
-    return f"{value:,.0f} {unit}" if unit in {"pages", "bytes"} else f"{value:.3g} {unit}"
+    return f"{value:,.0f} {unit}" if unit in {"pages", "bytes"} else f"{short_text(value)} {unit}"
 
 
 def shown_in(outcome: str) -> tuple[float, str]:

@@ -87,6 +87,10 @@ _CASES: dict[tuple[str, str], tuple[tuple[tuple[str, str], ...], str]] = {
         (("trivially positive", "grows"), ("opposite sign", "shrinks"), ("equivalent to none", "equivalent")),
         "no material growth",
     ),
+    (REFUTED, "decreasing"): (
+        (("trivially negative", "grows"), ("opposite sign", "shrinks"), ("equivalent to none", "equivalent")),
+        "no material decline",
+    ),
     (SUPPORTED, "none"): ((), "equivalent"),
     (REFUTED, "none"): ((), "a material difference"),
     (SUPPORTED, VALUE): ((), "within the range"),

@@ -134,6 +134,10 @@ def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control
     )
 
 
+AS_DECLARED = "as declared, by itself"
+"""The choice that the others are held against: like them it is not adjusted for its family, nor for looks."""
+
+
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
     """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
     asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome == "pause"]
@@ -146,7 +150,7 @@ def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
 
 
 def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
-    others = (("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
+    others = ((AS_DECLARED, 1.0), ("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
     tables = [(name, runs.assign(pause=_medians(campaign, share))) for name, share in others]
     quiet = np.array([not run.record.host.drift for run in campaign.runs])
     inside = ~outside_block(runs)

@@ -115,7 +115,7 @@ def splits(runs: pd.DataFrame) -> list[Split]:
         return []
     arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
     found = []
-    by = (*_SPLIT_BY, *_others(arms))
+    by = (*_SPLIT_BY, *_others(arms), *_sets(arms))
     for levels, rows in arms.groupby(list(by), sort=True, dropna=False):
         total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in ("mem", "fixed"))
         both = sorted(total.keys() & direct.keys())
@@ -133,7 +133,14 @@ def _others(arms: pd.DataFrame) -> tuple[str, ...]:
     if not {"quality_ok", "working_set_bytes"} <= set(columns):
         return ()
     factors = columns[columns.index("quality_ok") + 1 : columns.index("working_set_bytes")]
-    return tuple(name for name in factors if name not in _OF_THE_ARMS and arms[name].map(repr).nunique() > 1)
+    return tuple(name for name in factors if name not in _OF_THE_ARMS and len(set(map(repr, arms[name]))) > 1)
+
+
+def _sets(arms: pd.DataFrame) -> tuple[str, ...]:
+    """Return the working set as a factor where an arm has several: only equal ones of both arms are compared then."""
+    name = "workload.working_set"
+    several = name in arms and arms.groupby("workload.scaling")[name].nunique().max() > 1
+    return (name,) if several else ()
 
 
 def _block_slopes(rows: pd.DataFrame) -> dict[int, float]:

@@ -14,11 +14,11 @@ if TYPE_CHECKING:
 
 
 def equals(runs: pd.DataFrame) -> list[tuple[int, int]]:
-    """Return the pairs of cells that are the same machine: A/A controls, by their places."""
+    """Return pairs of cells that are the same machine, none in two of them: A/A controls, by their places."""
     first: dict[str, list[int]] = {}
     for place, text in runs.groupby("cell")["effective"].first().items():
         first.setdefault(text, []).append(int(str(place)))
-    return [(group[0], other) for group in first.values() for other in group[1:]]
+    return [pair for group in first.values() for pair in zip(group[::2], group[1::2], strict=False)]
 
 
 def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
@@ -31,6 +31,10 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     """
     logs = np.array([ratio for pair in equals(runs) for ratio in aa_logs(runs, pair, outcome)])
     return floor_of(logs) if len(logs) else 0.0
+
+
+FEWEST = 6
+"""Comparisons of equals from which on their difference has a 95 % interval."""
 
 
 def floor_of(logs: NDArray[np.float64]) -> float:

@@ -62,7 +62,9 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
     exploratory = asked is not None or not declared_before(campaign)
     campaign, runs = looked_at(campaign, runs)
     questions = [question(campaign, runs, one) for one in hypotheses]
-    found = adjust([replace(judge(own), exploratory=exploratory) for own in questions], level_of(campaign.plan))
+    level = level_of(campaign.plan)
+    judged = [replace(judge(own, level), exploratory=exploratory or _too_short(own)) for own in questions]
+    found = adjust(judged, level)
     cost = cost_of(campaign.plan)
     noted = [with_needed_blocks(one, own, cost) for one, own in zip(found, questions, strict=True)]
     return tuple(replace(one, sentence=finding_sentence(one)) for one in noted)
@@ -76,8 +78,19 @@ def declared_before(campaign: Campaign) -> bool:
     return hashes == {own}
 
 
-def judge(asked: Question) -> Finding:
-    """Return the verdict on one hypothesis by itself, not adjusted for the others of its family."""
+def _too_short(asked: Question) -> bool:
+    """Return whether a tail is asked of runs that have too few checkpoints beyond it."""
+    enough = f"{asked.hypothesis.outcome}_enough"
+    return enough in asked.runs and not asked.runs[enough].all()
+
+
+def judge(asked: Question, alpha: float = ALPHA) -> Finding:
+    """Return the verdict on one hypothesis by itself, not adjusted for the others of its family.
+
+    Args:
+        asked: the hypothesis and its runs.
+        alpha: the level of the words of each level; below :data:`ALPHA` where looks at fewer blocks came before.
+    """
     hypothesis, outcome = asked.hypothesis, asked.hypothesis.outcome
     values = asked.runs[outcome].to_numpy(dtype=np.float64) if len(asked.runs) else np.empty(0)
     measured = asked.runs[np.isfinite(values)]
@@ -89,14 +102,14 @@ def judge(asked: Question) -> Finding:
     sample = make_sample(asked, measured) if len(measured) else None
     if sample is None:
         return replace(blank, label="nothing to compare")
-    return decided(_judged(asked, measured, sample, blank), ALPHA)
+    return decided(_judged(asked, measured, sample, blank, alpha), ALPHA)
 
 
-def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding) -> Finding:
+def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding, alpha: float) -> Finding:
     hypothesis = asked.hypothesis
     edges = Edges.of(hypothesis, sample, asked.floor, in_seconds=OUTCOMES[hypothesis.outcome].unit == "s")
     effect, runs, strata = estimate(sample)
-    levels = _levels(asked, sample, edges)
+    levels = _levels(asked, sample, edges, alpha)
     shape = shape_of(sample, hypothesis)
     finding = replace(
         blank,
@@ -145,7 +158,7 @@ def _blocks_for_interval(sample: Sample) -> str:
     return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
 
 
-def _levels(asked: Question, sample: Sample, edges: Edges) -> tuple[LevelFinding, ...]:
+def _levels(asked: Question, sample: Sample, edges: Edges, alpha: float) -> tuple[LevelFinding, ...]:
     """Return the same question at each combination of the other factors that compares anything, Holm over them."""
     if not asked.others:
         return ()
@@ -161,7 +174,7 @@ def _levels(asked: Question, sample: Sample, edges: Edges) -> tuple[LevelFinding
         return ()
     raised = {name: stats.holm([getattr(one.claims, name) for one in found]) for name in Claims.names()}
     adjusted = [Claims(**{name: float(each[place]) for name, each in raised.items()}) for place in range(len(found))]
-    words = [word_of(one, asked.hypothesis.direction, ALPHA) for one in adjusted]
+    words = [word_of(one, asked.hypothesis.direction, alpha) for one in adjusted]
     said = [replace(one, word=word, label=case or UNDECIDED) for one, (word, case) in zip(found, words, strict=True)]
     return tuple(sorted(said, key=lambda one: one.level))
 

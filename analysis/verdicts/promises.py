@@ -12,9 +12,9 @@ from analysis.errors import NothingMeasuredError
 from analysis.runs.outcomes import run_table
 from analysis.stats.exact_power import exact_power, smallest_slope
 from analysis.stored.cells import name_cells
-from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
 from analysis.verdicts.equals import equals
+from analysis.verdicts.looks import level_of
 from analysis.verdicts.question import make_sample, question
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ class Promise:
         hypothesis: its id; ``per``: ``per doubling``, or ``of the base``.
         strata: of a block; ``family``: members; ``deviation``: of its runs within cell and block.
         blocks: at present.
-        smallest: relative effect that is SUPPORTED with 80 % power; infinite where these blocks can support none.
+        smallest: relative effect that is SUPPORTED with 80 % power; infinite where these blocks can support none, NaN
+            for a claim of no difference, which no effect supports.
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
             is none; planned with the upper 80 % bound of the deviation; None when beyond reason.
     """
@@ -86,10 +87,13 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
     fullest = max(by_block.values(), key=lambda own: sum(len(set(xs)) > 1 for xs in own.values()))
     strata = [np.array(xs) for xs in fullest.values() if len(set(xs)) > 1]
-    alpha, pairs = ALPHA / family, len(equals(runs))
-    if one.direction == "none":
-        alpha, pairs = ALPHA / family / 2, 0
-    smallest = smallest_slope(strata, shown.sd, len(by_block), alpha=alpha, power=POWER, pairs=pairs)
+    alpha, pairs = level_of(campaign.plan) / family, len(equals(runs))
+    target, none = math.log1p(effect), one.direction == "none"
+    # No difference is supported by two tests, both of which have to hold where there is none.
+    smallest = (
+        math.nan if none else smallest_slope(strata, shown.sd, len(by_block), alpha=alpha, power=POWER, pairs=pairs)
+    )
+    rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
     return Promise(
         hypothesis=one.id,
         per="per doubling" if one.kind == "trend" else "of the base",
@@ -98,16 +102,18 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         deviation=shown,
         blocks=len(by_block),
         smallest=math.expm1(smallest),
-        blocks_to_support=_blocks(strata, shown.upper, math.log1p(effect), alpha, pairs),
-        blocks_to_refute=_blocks(strata, shown.upper, math.log1p(effect), alpha, 0),
+        blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
+        blocks_to_refute=_blocks(strata, shown.upper, target, alpha / 2, 0, POWER) if none else rest,
     )
 
 
-def _blocks(strata: Sequence[np.ndarray], sd: float, slope: float, alpha: float, pairs: int) -> int | None:
-    """Return the fewest blocks that find a slope with 80 % power, by doubling and halving."""
+def _blocks(
+    strata: Sequence[np.ndarray], sd: float, slope: float, alpha: float, pairs: int, power: float
+) -> int | None:
+    """Return the fewest blocks that find a slope with so much power, by doubling and halving."""
 
     def enough(blocks: int) -> bool:
-        return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs) >= POWER
+        return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs) >= power
 
     high = 2
     while not enough(high):

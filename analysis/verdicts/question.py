@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     Factors = Mapping[str, Level]
 
+_OF_CLIENTS = {one.name for one in OUTCOMES.values() if one.table == "client" or one.column.startswith("client.")}
+
 NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
 """What may differ between cells that are compared as one."""
 
@@ -63,6 +65,9 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
     sound = meant["quality_ok"].to_numpy(dtype=bool)
     short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
+    unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
+    if hypothesis.outcome in _OF_CLIENTS:
+        short |= unknown & _with_client(meant)  # a client without an answer is what a failure looks like to it
     planned = dict.fromkeys(path for cell in campaign.plan.cells for path in flatten(cell.cell))
     paths = [path for path in (*planned, "accel") if path in runs]
     lost = [one for one in _lost(campaign) if _meant(hypothesis, lambda path, one=one: [one.get(path)], 1)[0]]  # type: ignore[misc]
@@ -70,13 +75,22 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     measured = _rows(meant[~short], paths)
     return Question(
         hypothesis,
-        meant[sound],
+        meant[sound & ~short],
         int((~sound & ~short).sum()),
         failed,
         _varying([*measured, *failed], hypothesis, paths),
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
-        tuple(_untested(measured, failed, str(hypothesis.factor))),
+        (*_untested(measured, failed, str(hypothesis.factor)), *_without(hypothesis, unknown & sound & ~short)),
     )
+
+
+def _with_client(runs: pd.DataFrame) -> np.ndarray:
+    return np.array([kind == "http" for kind in column(runs, "workload.name")], dtype=bool)
+
+
+def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
+    if unknown.any():
+        yield f"{plural(int(unknown.sum()), 'run')} without {OUTCOMES[hypothesis.outcome].words}: left out"
 
 
 def _lost(campaign: Campaign) -> Iterator[Factors]:

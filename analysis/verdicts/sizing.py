@@ -179,8 +179,8 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
             f"{size_text(wanted.ram_bytes)} is more than {FARTHEST_RAM:g} times the largest guest of {known.campaign} "
             f"({size_text(known.ram_bytes[1])}): measure a larger one, and give that campaign with --from"
         )
-    slower = max(PAGE_BYTES * (8 / wanted.link_bits_per_s - 1 / known.transport_bytes_per_s), 0.0)
-    slower = 0.0 if math.isnan(slower) else slower
+    measured_s = 0.0 if math.isnan(known.transport_bytes_per_s) else 1 / known.transport_bytes_per_s
+    slower = max(PAGE_BYTES * (8 / wanted.link_bits_per_s - measured_s), 0.0)
     entry = max(known.pause(0, wanted.ram_bytes)[0], 0.0)
     per_page = known.page_s + slower
     per_s = wanted.dirty_bytes_per_s / PAGE
@@ -192,6 +192,11 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
             "for a shorter interval"
         )
     pause, low, high = (one + slower * pages for one in known.pause(pages, wanted.ram_bytes))
+    if pause <= 0:
+        raise NotCarriedError(
+            f"{known.campaign} cannot be followed to {size_text(wanted.ram_bytes)}: a checkpoint would take less than "
+            "no time there; measure guests of that size, and give that campaign with --from"
+        )
     period = max(wanted.interval_s, pause)
     ratio = per_page * per_s
     return Sizing(
@@ -230,8 +235,10 @@ def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterato
             f"{count_text(known.pages[1])}"
         )
     if slower:
+        rate = 8e-9 * known.transport_bytes_per_s
+        than = "what was measured is not known" if math.isnan(rate) else f"slower than the {rate:.1f} Gbit/s measured"
         yield (
-            f"the link is slower than the {8e-9 * known.transport_bytes_per_s:.1f} Gbit/s that were measured: "
+            f"the link is {wanted.link_bits_per_s * 1e-9:.3g} Gbit/s, {than}: "
             f"{1e6 * slower:.2f} \N{MICRO SIGN}s per page are added for it, computed and not measured"
         )
     yield "the guest is taken to dirty new pages at this rate while it runs; one with a small working set dirties fewer"

@@ -23,6 +23,9 @@ UNDECIDED = "undecided"
 TOO_FEW = "too few blocks for an interval"
 
 
+_DIGITS = 12
+
+
 @dataclass(frozen=True)
 class Sample:
     """Runs with a factor and an outcome.
@@ -66,7 +69,8 @@ class Sample:
         return self._pvalue(slope, -1.0, failures=failures)
 
     def _pvalue(self, slope: float, sign: float, *, failures: bool) -> float:
-        rest, x, strata = self.logs - slope * self.x, self.x, self.strata
+        # Rounded: at the edge itself equal runs are equal, whatever the last bit of their logs.
+        rest, x, strata = np.round(self.logs - slope * self.x, _DIGITS), self.x, self.strata
         # Failed runs rank above all: where less is worse everything is mirrored, the direction with it.
         if not self.more_is_worse:
             rest, sign = -rest, -sign

@@ -16,6 +16,8 @@ from analysis.verdicts.sentences import level_words
 from analysis.verdicts.trend import HANGS_ON_FAILURES, UNDECIDED
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -36,9 +38,10 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding) -> Find
         return replace(blank, label="never measured")
     low, high = float(asked.hypothesis.low or 0.0), float(asked.hypothesis.high or 0.0)
     cells = _cells(asked, measured)
-    levels = tuple(_level(asked, level, values, low, high) for level, (values, _) in cells.items())
+    levels = _adjusted([_level(asked, level, values, low, high) for level, (values, _) in cells.items()])
     worst = [_claims(values, failed, low, high) for values, failed in cells.values()]
-    ends = [one.effect for one in levels]
+    ends = [one.effect for one in levels if one.runs]
+    never = [one.level for one in levels if not one.runs]
     known = all(np.isfinite([end.low, end.high]).all() for end in ends)
     effect = Effect(
         float(np.median([end.estimate for end in ends])),
@@ -48,6 +51,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding) -> Find
     bare = _over([one.claims for one in levels])
     lost = "reaches beyond the range" if known else "too few blocks for an interval"
     notes = blank.notes if known else (*blank.notes, "5 blocks give an interval of 90 %")
+    notes = (*notes, f"never measured: {'; '.join(never)}") if never else notes
     found = [Stage(bare, lost)]
     if asked.failed:
         found.append(Stage(weakest([bare, _over(worst)]), HANGS_ON_FAILURES))
@@ -79,6 +83,16 @@ def _level(
         low, high = (_NAN if end is None else end for end in (interval.low, interval.high))
         effect = Effect(interval.estimate, low, high)
     return LevelFinding(level_words(asked.others, level), effect, word, label or UNDECIDED, len(values), claims)
+
+
+def _adjusted(levels: Sequence[LevelFinding]) -> tuple[LevelFinding, ...]:
+    """Return the cells with their words; that one lies outside is adjusted over all of them by Holm."""
+    found = []
+    raised = stats.holm([one.claims.refutes for one in levels])
+    for one, refutes in zip(levels, raised, strict=True):
+        word, label = word_of(replace(one.claims, refutes=float(refutes)), VALUE, ALPHA)
+        found.append(replace(one, word=word, label=label or UNDECIDED))
+    return tuple(found)
 
 
 def _claims(values: NDArray[np.float64], failed: int, low: float, high: float) -> Claims:
