@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
+
+if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun yet: Ctrl-C ends it without a traceback
+
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
+os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
-from analysis.errors import UNWRITABLE, AnalysisError
+from analysis.errors import INTERRUPTED, UNWRITABLE, AnalysisError
 from analysis.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
@@ -85,6 +91,22 @@ def _written(folders: Sequence[Path], given: argparse.Namespace, asked: Sequence
     return build_report(folders, style=given.style, asked=asked, out=given.out)
 
 
+def door() -> int:
+    """Return what :func:`main` returns; a signal ends it in one line, with everything half made removed."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, end)
+    try:
+        return main()
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return INTERRUPTED
+
+
 if __name__ == "__main__":
     outlive_readers()
-    sys.exit(main())
+    sys.exit(door())

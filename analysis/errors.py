@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+INTERRUPTED = 130
+"""The exit status when a signal ended it."""
+
 UNWRITABLE = 3
 """The exit status when this machine does not let a file be written: a full disk, a folder of somebody else."""
 

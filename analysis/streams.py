@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 
 
 class Sturdy(io.TextIOWrapper):
@@ -33,9 +34,11 @@ class Sturdy(io.TextIOWrapper):
 
 
 def outlive_readers() -> None:
-    """Make this process's standard output and error sturdy; one that is closed goes nowhere."""
+    """Make standard output and error sturdy: one that is closed goes nowhere, a slow one is waited for."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        with suppress(OSError, ValueError, AttributeError):
+            os.set_blocking(stream.fileno(), True)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
         elif type(stream) is io.TextIOWrapper:  # one of another kind is whoever made it's to keep

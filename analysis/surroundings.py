@@ -34,6 +34,7 @@ def _import_matplotlib() -> None:
             os.close(here)
 
 
+os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": _own_folder()}
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its folder cannot be made it works without
 _import_matplotlib()
