@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import os
+import pwd
 import shutil
 import subprocess
 import sys
@@ -15,6 +16,7 @@ from bench.errors import ProvisionError
 from bench.provision import commands, mirror, packages
 from bench.provision.__main__ import main as provision
 from bench.provision.cache import cache_folder, locked, making
+from bench.system.places import home_folder
 
 METHODS = frozenset({"http", "https", "file", "copy", "mirror+file", "mirror+http"})
 KEYRING = Path("/keys/debian.gpg")
@@ -416,7 +418,13 @@ def test_a_cache_that_would_depend_on_where_one_stands_is_not_taken_from_xdg(
     assert cache_folder() == tmp_path / ".cache/colo-bench"
 
 
-@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b'])
+@pytest.mark.parametrize("home", ["", "relative"])
+def test_a_home_that_is_no_absolute_path_is_none(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
+    monkeypatch.setenv("HOME", home)
+    assert str(home_folder()) == pwd.getpwuid(os.getuid()).pw_dir
+
+
+@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a$b"])
 def test_a_cache_whose_name_the_loader_would_split_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

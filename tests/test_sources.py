@@ -167,4 +167,4 @@ def test_a_folder_inside_that_is_closed_is_refused_by_name(refused: Refused, mon
 
     monkeypatch.setattr(FileConfigSource, "list", closed)
     error = refused(f"{GLOBAL}mem: 1G\n", "link=nope")
-    assert error.message.endswith("/link: Permission denied")
+    assert error.message.endswith("/conf: Permission denied")

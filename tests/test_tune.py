@@ -312,6 +312,22 @@ def test_restore_says_what_it_did_and_that_there_is_nothing_left(
     assert "nothing to put back" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("home", [None, "", "relative"])
+def test_a_user_without_a_home_has_nothing_to_put_back_and_cannot_tune(
+    host: FakeHost, monkeypatch: pytest.MonkeyPatch, home: str | None
+) -> None:
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.delenv("HOME")
+    if home is not None:
+        monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    assert restore.main([], host.machine()) == Exit.DONE
+    assert undo_leftovers(machine=host.machine()) == []
+    with pytest.raises(StoreError, match="cannot write to") as caught:
+        Tuner(host.machine()).prepare([Tune(thp="never")])
+    assert "XDG_STATE_HOME" in caught.value.hint
+
+
 def go(host: FakeHost, results: Path, session: FakeSession, cells: Any) -> Exit:
     tools = replace(
         fake_tools(session),

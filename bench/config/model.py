@@ -12,6 +12,7 @@ from bench.config.forms import written_as
 from bench.format.phases import BEAT
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
+from bench.system.places import expanded
 from bench.system.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
@@ -47,7 +48,7 @@ def absolute_path(text: str) -> Path:
     if "\0" in text:
         raise ValueError("a path holds no NUL")
     try:
-        return Path(text).expanduser().absolute()
+        return expanded(Path(text))
     except (RuntimeError, OSError) as error:
         raise ValueError(f"{text!r} is no path here: {error}") from error
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
 from bench.system.files import passing_folder
+from bench.system.places import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -73,14 +74,14 @@ def _chosen_folder() -> Path:
     base = Path(shared) if Path(shared).is_absolute() else Path("~", ".cache")
     chosen = Path(own) if own else base / "colo-bench"
     try:
-        folder = chosen.expanduser().absolute()
+        folder = expanded(chosen)
     except RuntimeError as error:
         raise ProvisionError(
             f"the cache folder {chosen} is no path here: {error}", hint="set COLO_BENCH_CACHE to a folder of your own"
         ) from error
-    if any(character in str(folder) for character in ':,;"\n'):
+    if any(character in str(folder) for character in ':,;"$\n'):
         raise ProvisionError(
-            f"the cache folder {folder} has one of : , ; or a quote in its name, which the loader and QEMU split at",
+            f"the cache folder {folder} has one of : , ; $ or a quote in its name, which the loader and QEMU misread",
             hint="set COLO_BENCH_CACHE to another folder",
         )
     return folder

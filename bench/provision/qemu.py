@@ -16,6 +16,7 @@ from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, installed_tree, wanted_qemu
 from bench.provision.real import real_program
 from bench.provision.source import find_built, installed_built
+from bench.system.places import expanded
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -201,7 +202,7 @@ def _given_path(qemu: str) -> Path:
 
 
 def _executable(qemu: str) -> Path:
-    path = Path(qemu.removeprefix(f"{BUILT}:")).expanduser().absolute()
+    path = expanded(Path(qemu.removeprefix(f"{BUILT}:")))
     if path.is_dir() and qemu.startswith(f"{BUILT}:"):
         path = next((one for one in (path / _NAME, path / "build" / _NAME) if one.is_file()), path / _NAME)
     if not path.is_file():

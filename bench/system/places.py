@@ -6,7 +6,9 @@ In a checkout ``bench/conf`` and ``bench/patches`` are links to folders at its t
 from __future__ import annotations
 
 import os
+import pwd
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 PACKAGES = Path(__file__).resolve().parents[2]
@@ -25,6 +27,29 @@ OWN_CONF = Path("conf")
 def results_folder() -> Path:
     """Return where campaigns are kept: ``results/`` of the checkout, else of the current folder."""
     return (PACKAGES if CONF.parent == PACKAGES else Path.cwd()) / "results"
+
+
+def home_folder() -> Path | None:
+    """Return this user's home, by ``HOME`` where that is an absolute path, else by the system; None without any."""
+    said = os.environ.get("HOME", "")
+    with suppress(KeyError):
+        home = Path(said if Path(said).is_absolute() else pwd.getpwuid(os.getuid()).pw_dir)
+        return home if home.is_absolute() else None
+    return None
+
+
+def expanded(path: Path) -> Path:
+    """Return an absolute path, with a ``~`` or ``~user`` that it begins with replaced.
+
+    Raises:
+        RuntimeError: there is no such user, or this one has no home.
+    """
+    if path.parts[:1] != ("~",):
+        return path.expanduser().absolute()
+    home = home_folder()
+    if home is None:
+        raise RuntimeError("this user has no home folder")
+    return home.joinpath(*path.parts[1:])
 
 
 def same_modules() -> dict[str, str]:

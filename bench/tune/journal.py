@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from bench.errors import HostError, StoreError
 from bench.system.files import append_line, sync_folder, write_atomic
+from bench.system.places import home_folder
 from bench.tune.settings import Change, Kind
 
 if TYPE_CHECKING:
@@ -34,9 +35,13 @@ class Note:
 
 
 def state_folder() -> Path:
-    """Return ``$XDG_STATE_HOME/colo-bench``, else ``~/.local/state/colo-bench``."""
-    chosen = os.environ.get("XDG_STATE_HOME")
-    base = Path(chosen) if chosen and Path(chosen).is_absolute() else Path.home() / ".local" / "state"
+    """Return ``$XDG_STATE_HOME/colo-bench``, else ``~/.local/state/colo-bench``.
+
+    A user without a home has none, where nothing is found and nothing can be kept.
+    """
+    chosen = os.environ.get("XDG_STATE_HOME", "")
+    home = home_folder()
+    base = Path(chosen) if Path(chosen).is_absolute() else home / ".local" / "state" if home else Path(os.devnull)
     return base / "colo-bench"
 
 
