@@ -124,7 +124,7 @@ def _clause(finding: Finding) -> str:
     """Return what a factor does in one case: verb, size and interval, per doubling and in units."""
     hypothesis = finding.hypothesis
     where = dict(hypothesis.where)
-    arm = _ARMS.get(tuple(map(str, where.get("workload.scaling", ()))), "")
+    arm = _ARMS.get(tuple(map(str, where.get("workload.scaling", ()))), "") if hypothesis.kind == "trend" else ""
     if arm:
         where.pop("workload.scaling")
     others = where_text(where)
