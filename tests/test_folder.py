@@ -73,6 +73,15 @@ def test_folders_made_for_a_campaign_that_never_had_a_plan_go_again(tmp_path: Pa
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_folder_that_is_removed_meanwhile_hides_no_error(tmp_path: Path) -> None:
+    def remove_and_fail() -> None:
+        (tmp_path / "c").rename(tmp_path / "d")
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError), locked(tmp_path / "c"):
+        remove_and_fail()
+
+
 def test_folders_that_were_there_or_hold_something_stay(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     with locked(tmp_path / "there"):

@@ -51,8 +51,8 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def _remove_unused(new: Sequence[Path]) -> None:
-    if new and [path.name for path in new[0].iterdir()] == [".lock"]:
-        with suppress(OSError):
+    with suppress(OSError):
+        if new and [path.name for path in new[0].iterdir()] == [".lock"]:
             (new[0] / ".lock").unlink()
             for folder in new:
                 folder.rmdir()
