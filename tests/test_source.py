@@ -193,6 +193,17 @@ def test_a_patch_that_does_not_apply_leaves_nothing_but_its_log(fake_tools: Path
     assert fake_tools
 
 
+@pytest.mark.parametrize("name", ["nofile.patch", "folder.patch", f"{'a' * 300}.patch"])
+def test_a_patch_that_cannot_be_read_is_refused_before_anything_is_fetched(
+    cache: Path, tmp_path: Path, name: str
+) -> None:
+    (tmp_path / "folder.patch").mkdir()
+    with pytest.raises(ProvisionError, match=r"\.patch cannot be read: ") as caught:
+        source.build("10.2", (tmp_path / name,), silent)
+    assert caught.value.cause == "build-unknown"
+    assert not cache.exists()
+
+
 def test_without_bubblewrap_nothing_is_fetched(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(ProvisionError) as caught:

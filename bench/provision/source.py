@@ -129,10 +129,11 @@ def build(release: str, patches: Sequence[Path], progress: Progress) -> Built:
         progress: told what is being done.
 
     Raises:
-        ProvisionError: the source cannot be fetched, a patch does not apply, or it does not compile; the end of what
-            was said is the evidence, and the whole is kept.
+        ProvisionError: a patch cannot be read or does not apply, the source cannot be fetched, or it does not compile;
+            the end of what was said is the evidence, and the whole is kept.
     """
     name = build_name(release, patches)
+    _require_readable(patches)
     _require_bwrap()
     offer = find_offer(release, "sources", progress)
     source = _fetched(offer, progress)
@@ -158,6 +159,14 @@ def _own_request(name: str) -> tuple[str, tuple[Path, ...]] | None:
         return None
     patches = tuple(PATCHES / f"{stem}.patch" for stem in match["patches"].split("+")[1:])
     return (match["release"], patches) if all(path.is_file() for path in patches) else None
+
+
+def _require_readable(patches: Sequence[Path]) -> None:
+    for path in patches:
+        try:
+            path.read_bytes()
+        except OSError as error:
+            raise ProvisionError(f"{path} cannot be read: {error.strerror}", cause="build-unknown") from error
 
 
 def _require_bwrap() -> None:
