@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import bench
 from bench.spelling import spell
 from bench.system.exits import Exit, tell
+from bench.system.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -74,6 +75,7 @@ def main(words: Sequence[str]) -> int:
     Returns:
         The status when no command was run: help or the version was asked for, or the word is none of ours.
     """
+    outlive_readers()
     if not words:
         sys.stderr.write(help_text())
         return Exit.USAGE

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import COMMANDS
 from bench.errors import ConfigError
-from bench.system.exits import last_door
+from bench.system.exits import last_door, listening
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -110,4 +110,4 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(listening(main))

@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -292,11 +293,12 @@ def _try_feature(feature: Feature) -> str | None:
 
 
 def _other_qemus() -> Iterator[int]:
-    for process in psutil.process_iter(["pid", "cmdline"]):
-        # The provisioned one is started through a loader, so its name stands further back.
-        words = (process.info["cmdline"] or [])[:8]
-        if any(Path(word).name.startswith("qemu-system-") for word in words):
-            yield process.info["pid"]
+    with suppress(IndexError, OSError, psutil.Error):  # /proc is empty, or not the kernel's
+        for process in psutil.process_iter(["pid", "cmdline"]):
+            # The provisioned one is started through a loader, so its name stands further back.
+            words = (process.info["cmdline"] or [])[:8]
+            if any(Path(word).name.startswith("qemu-system-") for word in words):
+                yield process.info["pid"]
 
 
 def line_text(check: Check) -> Text:
@@ -326,7 +328,7 @@ def _show(qemu: str, *, probe: bool) -> int:
 
 
 def _say(terminal: Console, text: str) -> None:
-    terminal.print(f"      {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
+    terminal.print(f"      {text}", style="dim", soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -214,3 +214,11 @@ def test_a_feature_that_cannot_be_tried_says_why(monkeypatch: pytest.MonkeyPatch
     said = doctor._try_feature(FEATURES[0])
     assert said is not None
     assert "cannot be started" in said
+
+
+def test_an_empty_proc_shows_no_other_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_wanted: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(doctor.psutil, "process_iter", nothing)
+    assert list(doctor._other_qemus()) == []

@@ -83,3 +83,9 @@ def test_a_cell_that_will_be_refused_is_shown_as_refused(tmp_path: Path) -> None
 def test_the_text_is_the_same_every_time(tmp_path: Path) -> None:
     one, other = (render(make_settings(tmp_path), CELLS, "c", installed()) for _ in range(2))
     assert one == other
+
+
+def test_memory_that_nobody_tells_of_refuses_nothing(tmp_path: Path) -> None:
+    text = render(make_settings(tmp_path), CELLS, "c", installed(available_bytes=None))
+    assert ", unknown available" in text
+    assert "refused" not in text

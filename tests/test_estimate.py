@@ -87,3 +87,7 @@ def test_durations_for_people(seconds: float, expected: str) -> None:
 )
 def test_sizes_for_people(size: int, expected: str) -> None:
     assert expected == gib(size)
+
+
+def test_what_nobody_says_refuses_nothing() -> None:
+    require_fit(plan_cells([make_cell("32G")]), None)

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from bench.system.streams import make_console
+
 PACKAGES = ("bench.system", "analysis")
 _TALKER = """
 import sys
@@ -138,3 +140,18 @@ def test_a_real_terminal_gets_the_live_display_whatever_width_is_claimed(columns
     text = shown(_SHOWS, terminal=True, TERM="xterm", COLUMNS=columns)
     assert "\x1b[?25l" in text  # the cursor is hidden while lines change
     assert "live" in text
+
+
+def test_a_path_in_brackets_is_no_markup(capsys: pytest.CaptureFixture[str]) -> None:
+    make_console().print("/a/[/x]/[bold]")
+    assert capsys.readouterr().out == "/a/[/x]/[bold]\n"
+
+
+def test_a_slow_reader_of_a_pipe_that_does_not_block_gets_everything(argv: list[str]) -> None:
+    program = argv[2].partition("print(")[0] + "print('x' * 1_000_000)"
+    there, here = os.pipe()
+    os.set_blocking(here, False)
+    with subprocess.Popen([sys.executable, "-c", program], stdout=here) as talker, os.fdopen(there, "rb") as pipe:
+        os.close(here)
+        assert len(pipe.read()) == 1_000_001
+        assert talker.wait(60) == 0

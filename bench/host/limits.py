@@ -75,9 +75,13 @@ def read_limits(root: Path = Path("/"), pid: int | str = "self") -> Limits:
     )
 
 
-def available_memory() -> Limit:
-    """Return how much memory can be had now, in bytes, by whatever limits it most; 0 where nobody says."""
-    return read_limits().memory or Limit(0, MACHINE)
+def available_memory() -> tuple[int | None, str]:
+    """Return the bytes of memory that can be had now, and what limits them where it is not the machine.
+
+    None where nobody says.
+    """
+    memory = read_limits().memory
+    return (int(memory.amount), "" if memory.by == MACHINE else memory.by) if memory else (None, "")
 
 
 def free_swap(root: Path = Path("/")) -> int:

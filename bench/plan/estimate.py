@@ -73,18 +73,20 @@ def cold_bytes(cell: Cell) -> int:
     return cell.mem - _touched(cell) if cell.accel == "kvm" and cell.scenario != "native" else 0
 
 
-def require_fit(cells: Iterable[PlannedCell], available_bytes: int, by: str = "", swap_bytes: int = 0) -> None:
+def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: str = "", swap_bytes: int = 0) -> None:
     """Return when every cell fits into the memory that is left to us; ``by`` says what limits it beside the machine.
 
     Args:
         cells: of the plan.
-        available_bytes: what can be had without swapping.
+        available_bytes: what can be had without swapping; None, where the system does not say, holds everything.
         by: what limits that, where it is not the machine.
         swap_bytes: free swap, for what is written once and not needed again.
 
     Raises:
         HostError: a cell does not; the message has the numbers.
     """
+    if available_bytes is None:
+        return
     for planned in cells:
         primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
         cold = cold_bytes(planned.cell)

@@ -61,7 +61,7 @@ def _list() -> int:
         packages, refused = ask_archive("packages", progress)
         sources, _ = ask_archive("sources", progress)
     for line in listing(packages, sources, refused):
-        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+        terminal.print(line, soft_wrap=True)
     return Exit.DONE
 
 
@@ -82,7 +82,7 @@ def _build(release: str, patches: Sequence[Path]) -> int:
         built = build(release, patches, progress)
         binary = find_qemu(f"built:{built.name}", progress)
     for line in (f"qemu=built:{built.name}", f"  {binary.version}", f"  sha256 {binary.sha256}", f"  {binary.path}"):
-        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+        terminal.print(line, soft_wrap=True)
     return Exit.DONE
 
 
@@ -93,7 +93,7 @@ def _provision(qemu: str) -> int:
         guest, bare = build_guest(progress), build_bare(progress)
         library = nodelay_library(progress)
     for line in summary(binary, guest, bare, library):
-        terminal.print(line, markup=False, highlight=False, soft_wrap=True)
+        terminal.print(line, soft_wrap=True)
     return Exit.DONE
 
 
@@ -101,7 +101,7 @@ def _provision(qemu: str) -> int:
 def progress_display(terminal: Console) -> Iterator[Callable[[str], None]]:
     """Give a function that shows what is being done: one changing line on a terminal, plain lines elsewhere."""
     if not terminal.is_terminal:
-        yield lambda text: terminal.print(text, markup=False, highlight=False, soft_wrap=True)
+        yield lambda text: terminal.print(text, soft_wrap=True)
         return
     with terminal.status("looking what is there") as status:
         yield lambda text: status.update(escape(text))

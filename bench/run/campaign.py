@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bench.config.factors import identity
-from bench.host.limits import MACHINE, available_memory, free_swap
+from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
@@ -63,7 +63,7 @@ class Tools:
     prepare: Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared]
     measure: Measure
     report: Callable[[Path, Console], bool]
-    available_bytes: Callable[[], int]
+    available_bytes: Callable[[], int | None]
     tidy: Callable[[Path], list[str]] = _tidy
     checks: Callable[[Sequence[Cell], Path], Iterable[Check]] = beforehand
     tuner: Callable[[], Tuner] = Tuner
@@ -76,7 +76,7 @@ def real_tools() -> Tools:
     from bench.run.prepare import prepare  # noqa: PLC0415 - a refused or dry run needs none of it
     from bench.run.session import measure_run  # noqa: PLC0415
 
-    return Tools(prepare, measure_run, write_report, lambda: int(available_memory().amount))
+    return Tools(prepare, measure_run, write_report, lambda: available_memory()[0])
 
 
 def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
@@ -106,14 +106,13 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     tools = tools or real_tools()
     known = is_there(settings.results / name / "plan.json")
     for line in tools.tidy(settings.results):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
     found = tuple(tools.checks(cells, settings.results))
     for one in found:
         if one.status == "warn":
-            console.print(f"warning: {one.name}: {one.text}", markup=False, soft_wrap=True)
+            console.print(f"warning: {one.name}: {one.text}", soft_wrap=True)
     require([one for one in found if one.cause != "host-memory"])  # said below, cell by cell
-    by = available_memory().by
-    by = "" if by == MACHINE else by
+    _, by = available_memory()
     if not known:
         # Before anything is fetched; a known campaign asks again below.
         require_fit(planned, tools.available_bytes(), by, free_swap())
@@ -122,11 +121,11 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         stored = stored_plan(folder)
         if settings.by_size and stored:  # what was declared stands where nobody asked for others
             settings = settings.model_copy(update={"hypotheses": stored.hypotheses})
-        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, markup=False, soft_wrap=True))
+        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, soft_wrap=True))
         settings, prepared = _by_content(settings, prepared, stored.qemu if stored else {})
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
         if plan.hypotheses != settings.hypotheses:
-            console.print(_HYPOTHESES_CHANGED, markup=False, soft_wrap=True)
+            console.print(_HYPOTHESES_CHANGED, soft_wrap=True)
         ledger = Ledger(folder / "ledger.jsonl")
         until = Until(settings.budget, settings.max_blocks, tools.verdicts) if settings.until_known else None
         wanted = settings.repeats or plan.repeats
@@ -138,7 +137,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         require_fit([one for one in plan.cells if one.cell_id in left], tools.available_bytes(), by, free_swap())
         if until and not any(loop.done(run.run_id) for run in plan.runs):
             for line in tools.preview(settings, prepared.cells, sum(estimate(cell).seconds for cell in prepared.cells)):
-                console.print(f"sees: {line}", markup=False, soft_wrap=True)
+                console.print(f"sees: {line}", soft_wrap=True)
         loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
         return _finish(loop, loop.run(), tools.report if settings.report else _report_later)
 
@@ -186,11 +185,9 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
     write_index(loop.folder)
     measured = sum(loop.done(run.run_id) for run in loop.plan.runs)
     if status == Exit.INTERRUPTED:
-        loop.console.print(
-            f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues", markup=False
-        )
+        loop.console.print(f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues")
         for line in loop.until.so_far(loop.folder) if loop.until else ():
-            loop.console.print(line, markup=False, soft_wrap=True)
+            loop.console.print(line, soft_wrap=True)
         return status
     if not measured:
         return status
@@ -198,7 +195,9 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
         keep_plan(loop.folder, looked(loop.plan, loop.plan.repeats))
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
     if not any(scenario_of(one.cell).checkpoints for one in loop.plan.cells):
-        loop.console.print(f"no report, as no run takes checkpoints: run.json has what was seen, {loop.folder}/runs")
+        loop.console.print(
+            f"no report, as no run takes checkpoints: run.json has what was seen, {loop.folder}/runs", soft_wrap=True
+        )
         return status
     if not report(loop.folder, loop.console):
         tell(bug_report(loop.plan.command))
@@ -207,7 +206,5 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
 
 
 def _report_later(folder: Path, console: Console) -> bool:
-    console.print(
-        f"no report, as report=false asks; python -m analysis {folder} builds it", markup=False, soft_wrap=True
-    )
+    console.print(f"no report, as report=false asks; python -m analysis {folder} builds it", soft_wrap=True)
     return True

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.host.limits import MACHINE, available_memory, free_swap
+from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit
 from bench.plan.label import accel_text, flatten
@@ -52,7 +52,7 @@ class Installed:
         binaries: by what the configuration calls the QEMU; None where it is not there.
         guest: the Linux guest's kernel and initramfs, where they are built.
         bare: the bare guest, where it is compiled.
-        available_bytes: host memory.
+        available_bytes: host memory; None where the system does not say.
         free_bytes: disk under the results folder.
         available_by: what limits the memory, where it is not the machine.
         checks: what can be known beforehand.
@@ -60,7 +60,7 @@ class Installed:
 
     binaries: Mapping[str, Binary | None]
     guest: Guest | None
-    available_bytes: int
+    available_bytes: int | None
     free_bytes: int
     available_by: str = ""
     checks: tuple[Check, ...] = ()
@@ -80,12 +80,12 @@ class Installed:
 def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
     names = dict.fromkeys(name for cell in cells for name in cell.binaries)
-    memory = available_memory()
+    available_bytes, available_by = available_memory()
     return Installed(
         binaries={name: installed_qemu(name) for name in names},
         guest=installed_guest(),
-        available_bytes=int(memory.amount),
-        available_by="" if memory.by == MACHINE else memory.by,
+        available_bytes=available_bytes,
+        available_by=available_by,
         free_bytes=shutil.disk_usage(nearest(settings.results)).free,
         bare=installed_bare(),
         checks=tuple(beforehand(cells, settings.results)),
@@ -142,7 +142,8 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         yield f"  blocks   further ones like this until all that is asked is decided, at most {most}"
     yield from (f"  sees     {line}" for line in foreseen)
     largest = max(one.memory_bytes for one in estimates)
-    yield f"  memory   up to {gib(largest)}, {gib(installed.available_bytes)} available"
+    available = "unknown" if installed.available_bytes is None else gib(installed.available_bytes)
+    yield f"  memory   up to {gib(largest)}, {available} available"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"
     yield f"  pairs    {under}"

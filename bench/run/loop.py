@@ -148,7 +148,7 @@ class Loop:
             doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(text, soft_wrap=True)
 
     def _take_from_records(self) -> set[str]:
         """Write down as measured what has a whole record and whole tables, but of which the ledger says otherwise."""
@@ -166,7 +166,7 @@ class Loop:
             found.add(run.run_id)
         if found:
             text = f"ledger.jsonl did not know of {len(found)} measured runs: taken from their whole records"
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(text, soft_wrap=True)
         return found
 
     def _take_back(self, last: Entry, error: BenchError) -> None:
@@ -177,7 +177,7 @@ class Loop:
             (home / "run.json").rename(home / "run-without-tables.json")
         if home.exists():
             text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"
-        self.console.print(text, markup=False, soft_wrap=True)
+        self.console.print(text, soft_wrap=True)
 
     def remaining(self) -> list[PlannedRun]:
         """Return the runs that are asked for and still to be measured, in order."""
@@ -214,10 +214,10 @@ class Loop:
         try:
             lines = self.tuner.restore()
         except BenchError as error:
-            self.console.print(str(error), markup=False, soft_wrap=True)
+            self.console.print(str(error), soft_wrap=True)
             return False
         for line in lines:
-            self.console.print(line, markup=False, soft_wrap=True)
+            self.console.print(line, soft_wrap=True)
         return True
 
     async def _interruptible(self, work: Awaitable[None]) -> None:
@@ -390,13 +390,13 @@ class Loop:
             needs += f"; further blocks until it is known, at most {duration_text(self.until.budget_s)} of measuring"
             needs += f" and {self.until.most} blocks"
         head = f"campaign {plan.campaign}: {extent(plan)}{state}; {under}; {needs}"
-        self.console.print(f"{head}\nresults: {self.folder}", markup=False, soft_wrap=True)
+        self.console.print(f"{head}\nresults: {self.folder}", soft_wrap=True)
         for line in asks(plan.hypotheses):
-            self.console.print(line, markup=False, soft_wrap=True)
+            self.console.print(line, soft_wrap=True)
         if self.ledger.torn:
             torn = printable(self.ledger.torn[:80])
             text = f"ledger.jsonl: its last line was torn by a kill and has been cut off: {torn}"
-            self.console.print(text, markup=False, soft_wrap=True)
+            self.console.print(text, soft_wrap=True)
 
 
 def _phase(display: Display) -> Phase:

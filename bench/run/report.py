@@ -44,11 +44,11 @@ def write_report(folder: Path, console: Console) -> bool:
     if status < 0:
         raise StoreError(f"building the report {how_ended(status)}", cause="report-unfinished", hint=later)
     if status:
-        console.print(f"the report failed:\n{said.strip()}", markup=False, soft_wrap=True)
+        console.print(f"the report failed:\n{said.strip()}", soft_wrap=True)
         return False
     for line in _first_screen(_told(folder)):
-        console.print(line, markup=False, highlight=False, soft_wrap=True)
-    console.print(f"report: {folder / 'report' / 'report.html'}", markup=False, soft_wrap=True)
+        console.print(line, soft_wrap=True)
+    console.print(f"report: {folder / 'report' / 'report.html'}", soft_wrap=True)
     return True
 
 

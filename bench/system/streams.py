@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -43,9 +44,11 @@ class Sturdy(io.TextIOWrapper):
 
 
 def outlive_readers() -> None:
-    """Make this process's standard output and error sturdy; one that is closed goes nowhere."""
+    """Make standard output and error sturdy: one that is closed goes nowhere, a slow one is waited for."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
+        with suppress(OSError, ValueError, AttributeError):
+            os.set_blocking(stream.fileno(), True)
         if stream is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - as long as the process
         elif type(stream) is io.TextIOWrapper:  # one of another kind is whoever made it's to keep
@@ -55,7 +58,7 @@ def outlive_readers() -> None:
 
 
 def make_console(file: TextIO | None = None) -> Console:
-    """Return the console of this process; wide enough for whole lines where it is no terminal.
+    """Return the console of this process; wide enough for whole lines where it is no terminal. Brackets are brackets.
 
     Whether it is one is asked of the stream itself: ``FORCE_COLOR`` and its like do not make a log a terminal, and
     ``TERM=dumb`` is none that anything can change in place on.
@@ -66,7 +69,7 @@ def make_console(file: TextIO | None = None) -> Console:
     stream = sys.stdout if file is None else file
     live = stream is not None and stream.isatty() and os.environ.get("TERM", "") not in _NOT_LIVE
     width = None if live else _PLAIN_WIDTH
-    return Console(file=file, width=width, force_terminal=live, force_interactive=live, highlight=False)
+    return Console(file=file, width=width, force_terminal=live, force_interactive=live, highlight=False, markup=False)
 
 
 def _plausible(cells: str) -> bool:
