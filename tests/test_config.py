@@ -65,6 +65,8 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
         ({"trace": {"events": ["a-b"]}}, "trace.events.0=a-b"),
         ({"tune": {"governor": "a b"}}, "tune.governor=a b"),
         ({"tune": {"swap": True}}, "tune.swap=true"),
+        ({"tune": {"swap": 0}}, "tune.swap=0: should be false"),
+        ({"tune": {"swap": 0.0}}, "tune.swap=0.0: should be false"),
         ({"tune": {"pinning": {"primary": "3-1"}}}, r"tune.pinning.primary=3-1: .*write 3 or 0-3,6"),
         ({"cpu": {"cache": {"l2": {"size": "1M"}}}}, "set topology too"),
     ],
@@ -72,6 +74,10 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
 def test_what_is_unknown_or_illegal_is_refused_by_name(more: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         load(config(**more))
+
+
+def test_digits_name_a_replica() -> None:
+    assert load(config(replica=2))[1].replica == "2"
 
 
 def test_every_illegal_value_is_named_at_once() -> None:

@@ -206,3 +206,14 @@ def test_a_path_that_cannot_be_looked_at_is_refused(given: str) -> None:
     with pytest.raises(ProvisionError, match="qemu=") as caught:
         installed_qemu(given)
     assert caught.value.cause == "qemu-missing"
+
+
+@pytest.mark.parametrize(("source", "said"), [("provisioned", "COLO_BENCH_CACHE"), ("path", "qemu=provisioned")])
+def test_a_tree_of_ours_that_may_not_be_run_lies_on_a_disk_mounted_noexec(
+    tmp_path: Path, source: str, said: str
+) -> None:
+    program = tmp_path / "qemu-system-x86_64"
+    program.write_text("")
+    with pytest.raises(ProvisionError, match="Permission denied") as caught:
+        qemu._answered(Binary((str(program),), (), (), program, "", "", source))
+    assert said in caught.value.hint

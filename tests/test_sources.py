@@ -73,6 +73,17 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         ("hydra:\n  sweeper:\n    grids: {mem: 1G}\n", ": it has a list where keys belong", ""),
         ("defaults: workload\n", ": its defaults are no list", ""),
         ("defaults:\n  - override /workload: nope\n", "unknown choice workload=nope", ""),
+        ("hydra: null\n", ": hydra holds no keys", "params"),
+        ("hydra: {sweeper: null}\n", ": hydra.sweeper holds no keys", "params"),
+        ("hydra: {sweeper: word}\n", ": hydra.sweeper holds no keys", "params"),
+        ("hydra: {sweeper: {arms: 3}}\n", ": each set of hydra.sweeper holds KEY: VALUES", "conf/experiment"),
+        ("hydra: {sweeper: {grids: 3}}\n", ": each set of hydra.sweeper holds KEY: VALUES", "conf/experiment"),
+        ("hydra: {sweeper: {params: {hydra.job.name: x}}}\n", "Hydra's own settings have no effect here", ""),
+        ("defaults:\n  - workload: dirty\n", ".yaml: - workload: dirty under", "write - override /workload: dirty"),
+        ("defaults:\n  - /workload: dirty\n", "override workload: dirty", "- override /GROUP: CHOICE"),
+        ("defaults:\n  - override workload: dirty\n", ": what it overrides", ""),
+        ("link: unix\n", ":2: link=unix: a choice is no value; write - override /link: unix", ""),
+        ("workload: dirty\n", ":2: workload=dirty: a choice is no value; write - override /workload: dirty", ""),
         ("hypotheses:\n  - {id: H, claim: c, factor: memory}\n", "unknown factor memory", ""),
     ],
 )  # fmt: skip
@@ -168,3 +179,8 @@ def test_a_folder_inside_that_is_closed_is_refused_by_name(refused: Refused, mon
     monkeypatch.setattr(FileConfigSource, "list", closed)
     error = refused(f"{GLOBAL}mem: 1G\n", "link=nope")
     assert error.message.endswith("/conf: Permission denied")
+
+
+def test_a_folder_whose_name_hydra_would_take_for_a_reference_is_refused() -> None:
+    with pytest.raises(ConfigError, match="reference"):
+        make_loader("a ${b}/mine")

@@ -97,9 +97,33 @@ def test_an_option_that_may_have_a_value_takes_no_override_for_it() -> None:
         ("--run", "--run: no such option"),
         ("--config-name=x", "--config-name=x: no such option"),
         ("-", "-: no such option"),
+        ("--mem 4G", "--mem: write mem=4G, without dashes"),
+        ("--mem smp=2", "--mem: write mem=VALUE, without dashes"),
+        ("--dry_run", "--dry_run: write dry_run=true, without dashes"),
+        ("--dry-run mem=4G", "--dry-run: write dry_run=true, without dashes"),
     ],
 )
 def test_what_is_no_option_is_refused_in_words(line: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
         parse(line.split())
     assert caught.value.message.startswith(said)
+
+
+def test_an_empty_folder_of_ones_own_is_no_folder() -> None:
+    with pytest.raises(ConfigError, match="--config-dir: it wants a value"):
+        parse(["--config-dir", ""])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("checkpoint.count=range(1,1000000000)", "has 999,999,999 values, and a campaign at most 5,000 cells"),
+        ("checkpoint.count=shuffle(range(1,1000000000))", "has 999,999,999 values"),
+        ("checkpoint.interval=range(0.5,1e9,0.5)", "has 1,999,999,999 values"),
+        ("checkpoint.count=range(1,101) smp=range(1,101)", "this sweep has 10,000 cells"),
+    ],
+)
+def test_a_sweep_that_nobody_would_measure_is_refused_before_it_is_composed(words: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        compose(words.split())
+    assert said in caught.value.message

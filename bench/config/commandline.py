@@ -31,6 +31,7 @@ _FLAGS = frozenset(
 )
 _LEGAL = {"--cfg": ("job", "hydra", "all"), "--info": _INFO}
 _VALUED = frozenset({"--cfg", "--package", "--config-dir", "--info"})
+_SWITCHES = frozenset(name for name, known in Settings.model_fields.items() if known.annotation is bool)
 _KEYS = Cell.model_fields.keys() | Settings.model_fields.keys()
 
 
@@ -90,12 +91,15 @@ def _value(name: str, word: str, left: list[str]) -> str:
     if name == "--info" and not (left and left[0] in _INFO):
         return "all"
     if name in _VALUED:
-        if "=" in word or not left or left[0].startswith("-"):
+        if "=" in word or not left or not left[0] or left[0].startswith("-"):
             raise ConfigError(f"{word}: it wants a value{_list(name)}")
         return left.pop(0)
-    plain = word.lstrip("-")
-    if plain.partition("=")[0] in _KEYS:
-        raise ConfigError(f"{word}: write {plain}, without dashes")
+    key, _, given = word.lstrip("-").partition("=")
+    key = key.replace("-", "_")
+    if key in _KEYS:
+        following = next((one for one in left[:1] if "=" not in one and not one.startswith("-")), "")
+        given = given or ("true" if key in _SWITCHES else following or "VALUE")
+        raise ConfigError(f"{word}: write {key}={given}, without dashes")
     raise ConfigError(f"{word}: no such option; write KEY=VALUE", hint=HELP)
 
 

@@ -13,6 +13,8 @@ from pydantic import ValidationError
 
 from bench.config.hypotheses import Hypothesis
 from bench.errors import ConfigError
+from bench.system.files import is_folder
+from bench.system.places import CONF
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
@@ -27,6 +29,7 @@ _ASKED_BY = re.compile(r"In '(?!config')([^']+)':")
 _OF_FILES: Mapping[str, str] = {
     r"Invalid defaults list in '([^']+)'": "its defaults are no list; write - GROUP: CHOICE on a line for each",
     r"In '([^']+)': ConfigTypeError": "it has a list where keys belong, or keys where a list belongs",
+    r"In '([^']+)': Could not override": "what it overrides is no group; write - override /GROUP: CHOICE",
     r"In (?:')?([\w/.-]+?)'?: Too many keys in default": "one - GROUP: CHOICE on a line of its defaults",
 }
 """What Hydra says of a file that it could read, in words for who wrote it."""
@@ -45,16 +48,7 @@ def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
 def explain_composition(error: Exception, place: str = "") -> ConfigError:
     """Return the refusal that an error of Hydra or OmegaConf stands for; ``place``: file and line, where known."""
     if isinstance(error, MissingConfigException) and error.options is not None:
-        group, _, choice = str(error.missing_cfg_file).partition("/")
-        asked_by = _ASKED_BY.search(str(error))
-        by = f" (asked for by {asked_by[1]}.yaml)" if asked_by else ""
-        refusal = unknown(f"{group}={choice}{by}", "choice", error.options)
-        if "/" in choice or choice.endswith(".yaml"):
-            hint = (
-                f"name it without folder and ending; one of your own lies in --config-dir DIR as DIR/{group}/NAME.yaml"
-            )
-            return ConfigError(refusal.message, hint=hint)
-        return refusal
+        return _missing(str(error.missing_cfg_file), _ASKED_BY.search(str(error)), error.options)
     if isinstance(error, OverrideParseException):
         return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
@@ -69,8 +63,24 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
     adds = "append" in said or "looks like a config group" in said or "Multiple values for" in said
     return ConfigError(
         f"{place}: {said}" if place else f"the configuration cannot be composed: {said}",
-        hint=f"what exists is set without a leading +; {HELP}" if adds else HELP,
+        hint=f"what exists is set without a leading +, in a file by - override /GROUP: CHOICE; {HELP}"
+        if adds
+        else HELP,
     )
+
+
+def _missing(name: str, asked_by: re.Match[str] | None, options: Collection[str]) -> ConfigError:
+    group, _, choice = name.partition("/")
+    if asked_by and asked_by[1].startswith(f"{group}/") and "/" in choice:
+        line = choice.replace("/", ": ")
+        said = f"{asked_by[1]}.yaml: - {line} under defaults asks for a file of {group}/"
+        return ConfigError(said, hint=f"write - override /{line}")
+    by = f" (asked for by {asked_by[1]}.yaml)" if asked_by else ""
+    refusal = unknown(f"{group}={choice}{by}", "choice", options)
+    if "/" not in choice and not choice.endswith(".yaml"):
+        return refusal
+    hint = f"name it without folder and ending; one of your own lies in --config-dir DIR as DIR/{group}/NAME.yaml"
+    return ConfigError(refusal.message, hint=hint)
 
 
 def explain_values(
@@ -104,6 +114,10 @@ def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[st
     if detail["type"] == "extra_forbidden":
         legal = Hypothesis.model_fields if where[0] == "hypotheses" else _beside(tree, where[:-1])
         return unknown(key, "key", {str(one) for one in legal} - {where[-1]})
+    if len(where) == 1 and isinstance(detail["input"], str) and is_folder(CONF / key):
+        choice = _shown(detail["input"])
+        fix = f"write - override /{key}: {choice} under defaults, or {key}: {choice} in hydra.sweeper.params"
+        return ConfigError(f"{key}={choice}: a choice is no value; {fix}")
     message = _MESSAGES.get(detail["type"], _as_it_is)(detail)
     if isinstance(detail["input"], dict | list):
         return ConfigError(f"{key}: {_sentence(message)}" if key else message)

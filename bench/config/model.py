@@ -54,8 +54,15 @@ def absolute_path(text: str) -> Path:
 
 
 def _as_text(value: object) -> object:
-    """Return the name of a release as it was typed: ``10.0`` is read as a number."""
+    """Return a name as it was typed: ``10.0`` is read as a number."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _no_number(value: object) -> object:
+    """Refuse 0, which Python takes for ``False``."""
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError("should be false")  # noqa: TRY004 - validation wants ValueError
+    return value
 
 
 def _known_qemu(value: str) -> str:
@@ -81,6 +88,9 @@ Qemu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)]
 _SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
 _BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
+
+
+_REPLICA = "up to 16 small letters and digits"
 
 
 class CacheLevel(Frozen):
@@ -204,7 +214,7 @@ class Tune(Frozen):
         Annotated[str, written_as(r"[a-z_]{1,32}", "a governor's name in small letters, as performance")] | None
     ) = None
     thp: Literal["always", "madvise", "never"] | None = None
-    swap: Literal[False] | None = None
+    swap: Annotated[Literal[False], BeforeValidator(_no_number)] | None = None
     pinning: Pinning = Pinning()
 
     @property
@@ -249,7 +259,7 @@ class Cell(Frozen):
     trace: Trace = Trace()
     tune: Annotated[Tune, LATER] = Tune()
     scenario: Annotated[Literal["colo", "native"], LATER] = "colo"
-    replica: Annotated[str, written_as(r"[a-z0-9]{1,16}", "up to 16 small letters and digits")] = "a"
+    replica: Annotated[str, BeforeValidator(_as_text), written_as(r"[a-z0-9]{1,16}", _REPLICA)] = "a"
     deadlines: Deadlines = Deadlines()
 
     @property

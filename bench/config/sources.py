@@ -6,7 +6,7 @@ import os
 import re
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import yaml
 from hydra._internal.config_loader_impl import ConfigLoaderImpl
@@ -85,6 +85,7 @@ class Written(FileConfigSource):
                 f"{path}: an experiment sets keys of the whole configuration, and does not say so",
                 hint=f"begin the file with the line {_GLOBAL}",
             )
+        _require_sweeper(path, loaded.config)
         return loaded
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
@@ -95,6 +96,15 @@ class Written(FileConfigSource):
         """
         with _read_as_written(Path(self.path, config_path)):
             return super().list(config_path, results_filter)
+
+
+def _require_sweeper(path: Path, config: DictConfig) -> None:
+    """Refuse what stands where a file's ``hydra.sweeper`` belongs and holds no keys: Hydra trips over it."""
+    node: Any = OmegaConf.to_container(config)
+    for key, name in (("hydra", "hydra"), ("sweeper", "hydra.sweeper")):
+        node = node.get(key, {})
+        if not isinstance(node, dict):
+            raise ConfigError(f"{path}: {name} holds no keys", hint="hydra: {sweeper: {params: {KEY: VALUES}}}")
 
 
 def make_loader(folder: str | None = None) -> ConfigLoader:
@@ -119,6 +129,10 @@ def make_loader(folder: str | None = None) -> ConfigLoader:
 
 
 def _require_folder(folder: str) -> None:
+    if "${" in folder:
+        raise ConfigError(
+            f"--config-dir {folder}: Hydra takes the ${{ in its name for a reference", hint="link to it: ln -s"
+        )
     try:
         for _ in Path(folder).iterdir():
             return

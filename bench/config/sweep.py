@@ -8,10 +8,12 @@ launchers, which hand over one job after another, have no part in it.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.core.override_parser.types import RangeSweep
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
@@ -33,6 +35,7 @@ REFUSALS = (HydraException, OmegaConfBaseException, ValueError, TypeError, Asser
 Axes: TypeAlias = "Mapping[str, list[str]]"
 """The overrides that each key takes, in the order given."""
 
+_MOST_CELLS = 5000
 _WORKLOAD = {"workload", "workload.name"}
 _SIZE = re.compile(r"mem|smp|cpu\.l3_cache|cpu\.cache\..*\.size")
 _CONFIG = "config"
@@ -48,9 +51,7 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
     Raises:
         ConfigError: a word or a file names something unknown, or cannot be read.
     """
-    idle = [word for word in words if word.lstrip("+~").startswith(("hydra.", "hydra/"))]
-    if idle:
-        raise ConfigError(f"{idle[0]}: a campaign runs its pairs itself; Hydra's own settings have no effect here")
+    _refuse_idle(words)
     try:
         return _compose(words, make_loader(folder))
     except MissingConfigException as error:
@@ -58,6 +59,14 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
         raise explain_composition(error) from error
     except REFUSALS as error:
         raise explain_composition(error) from error
+
+
+def _refuse_idle(words: Iterable[str], place: str = "") -> None:
+    for word in words:
+        if word.lstrip("+~").startswith(("hydra.", "hydra/")):
+            raise ConfigError(
+                f"{place}{word}: a campaign runs its pairs itself; Hydra's own settings have no effect here"
+            )
 
 
 def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
@@ -76,6 +85,7 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
     for overrides in brought:
         given = axes(parser.parse_overrides([*overrides, *words]))
         measured = with_arms(given, {name: axes(parser.parse_overrides(arm)) for name, arm in arms.items()})
+        _require_few("this sweep", len(asked) + sum(math.prod(map(len, arm.values())) for arm in measured), "cells")
         asked += [cell for arm in measured for cell in grid(arm)]
     cells = {frozenset(cell): cell for cell in _applied(asked, parser, loader)}
     if not cells:
@@ -96,12 +106,14 @@ def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, list[str]]]
         raise ConfigError(f"{place}: unknown key hydra.sweeper.{extra[0]}; legal: arms, grids, params")
     sets = sweeper["grids"] or [sweeper["params"] or {}]
     arms = sweeper["arms"] or {}
-    if not all(isinstance(one, dict) for one in (*sets, *arms.values())):
+    whole = isinstance(sets, list) and isinstance(arms, dict)
+    if not whole or not all(isinstance(one, dict) for one in (*sets, *arms.values())):
         raise ConfigError(f"{place}: each set of hydra.sweeper holds KEY: VALUES", hint="as conf/experiment shows")
     return [_written(one, place) for one in sets], {name: _written(arm, place) for name, arm in arms.items()}
 
 
 def _written(overrides: Mapping[str, Any], place: str) -> list[str]:
+    _refuse_idle(map(str, overrides), f"{place}: ")
     for key, value in overrides.items():
         if isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], str | int | float)):
             values = ",".join(map(str, value if isinstance(value, list) else ("A", "B")))
@@ -153,7 +165,19 @@ def _choices(override: Override) -> list[str]:
             f"{override.input_line}: an interval has no list of values",
             hint="name the values (mem=1G,2G), or use range(), choice() or glob()",
         )
+    swept = override.value()
+    if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None and swept.step:
+        _require_few(str(override.input_line), -((swept.start - swept.stop) // swept.step), "values")
     return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+
+
+def _require_few(what: str, count: float, things: str) -> None:
+    if not count <= _MOST_CELLS:  # one without an end is no number
+        number = f"{count:,}".removesuffix(".0")
+        raise ConfigError(
+            f"{what} has {number} {things}, and a campaign at most {_MOST_CELLS:,} cells",
+            hint="sweep fewer keys or values, or measure them in several campaigns",
+        )
 
 
 def _applied(cells: list[list[str]], parser: OverridesParser, loader: ConfigLoader) -> list[list[str]]:

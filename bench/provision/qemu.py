@@ -39,6 +39,7 @@ _VERSION_DEADLINE_S = 20.0
 _OTHER = (
     "use qemu=provisioned, a release that `python -m bench.provision --list` has, or qemu=/path/to/qemu-system-x86_64"
 )
+_NOEXEC = "the cache seems to lie on a file system mounted noexec: set COLO_BENCH_CACHE to a folder on another"
 
 
 @dataclass(frozen=True)
@@ -253,5 +254,7 @@ def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:
     try:
         return commands.run([*argv, "--version"], deadline_s=_VERSION_DEADLINE_S, env=binary.env).text
     except ProvisionError as error:
+        denied = isinstance(error.__cause__, PermissionError) and binary.source in (PROVISIONED, ARCHIVE, BUILT)
+        hint = _NOEXEC if denied else _OTHER
         cause = "qemu-not-executable" if isinstance(error.__cause__, OSError) else "qemu-unfit"
-        raise ProvisionError(f"{binary.path} does not run: {error.message}", hint=_OTHER, cause=cause) from error
+        raise ProvisionError(f"{binary.path} does not run: {error.message}", hint=hint, cause=cause) from error
