@@ -59,6 +59,7 @@ def many(count: int) -> dict[str, object]:
     """Return an INVENTED payload of so many runs."""
     rng = np.random.default_rng(1)
     numbers = lambda: [float(f"{one:.4g}") for one in 0.05 * np.exp(0.3 * rng.standard_normal(count))]  # noqa: E731
+    shown = lambda: [float(f"{1e3 * one:.3g}") for one in numbers()]  # noqa: E731 - ms, as they are shown
     factor = lambda name, levels: {  # noqa: E731
         "name": name,
         "levels": [f"{name} {place}" for place in range(levels)],
@@ -66,7 +67,7 @@ def many(count: int) -> dict[str, object]:
     }
     return {
         "campaign": "invented",
-        "outcomes": {one.name: {"words": one.words, "unit": "ms", "of": numbers()} for one in explore.SHOWN},
+        "outcomes": {one.name: {"words": one.words, "unit": "ms", "of": shown()} for one in explore.SHOWN},
         "phases": {name: numbers() for name in ("request", "stop", "prepare", "save", "deliver", "load", "resume")},
         "quantiles": list(QUANTILES),
         "sketch": [numbers() for _ in QUANTILES],

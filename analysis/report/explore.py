@@ -19,6 +19,7 @@ import numpy as np
 
 from analysis.errors import AnalysisError
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
@@ -39,7 +40,9 @@ MOST_RUNS = 10_000
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 """The sketch of a run's pauses after its warm-up."""
 
-SHOWN = tuple(one for one in OUTCOMES.values() if one.name not in MEANS)
+_PHASES = {*MEANS, *(part.name for part in PARTS)}
+
+SHOWN = tuple(one for one in OUTCOMES.values() if one.name not in _PHASES)
 """What the strips and the timeline can show, one number per run; the phases are in the panel of a run."""
 
 _VENDOR, _TEMPLATES = Path(__file__).parent / "vendor", Path(__file__).parent / "templates"
@@ -105,7 +108,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, A
 
 def _outcome(one: Outcome, values: pd.Series) -> dict[str, Any]:
     scale, unit = shown_in(one.name)
-    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values)}
+    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values, 3)}
 
 
 def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
@@ -132,6 +135,6 @@ def _factor(name: str, values: Sequence[str], levels: Sequence[str]) -> dict[str
     return {"name": name, "levels": list(places), "of": [places[value] for value in values]}
 
 
-def _numbers(values: Iterable[float]) -> list[float | None]:
-    """Return numbers with four significant digits; a missing one is null."""
-    return [None if not math.isfinite(one) else float(f"{one:.{_DIGITS}g}") for one in map(float, values)]
+def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
+    """Return numbers with so many significant digits; a missing one is null."""
+    return [None if not math.isfinite(one) else float(f"{one:.{digits}g}") for one in map(float, values)]
