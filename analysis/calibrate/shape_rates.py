@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -49,8 +50,12 @@ def shapes(model: Model, *, studies: int, seed: int) -> list[Rate]:
     bent = [_judged(asked, sizes, study + line) for study in logs]
     rates = [as_rate("shape", "a line is said to be none", [_bends(one) for one in bent], ALPHA, AT_MOST)]
     for said, added in (("the last step", last), ("a hump at one size", middle)):
-        hits = [_denied(_judged(asked, sizes, study + added)) for study in logs]
-        rates.append(as_rate("shape", f"no effect said of {said}, 25 %", hits, ALPHA, AT_MOST))
+        found = [_judged(asked, sizes, study + added) for study in logs]
+        equal, refuted = [_equivalent(one) for one in found], [one.word == "REFUTED" for one in found]
+        rates.append(as_rate("shape", f"equivalent said of {said}, 25 %", equal, ALPHA, AT_MOST))
+        # A hump is no growth from end to end: how often it is called so is told, and no level claimed for it.
+        claimed = (ALPHA, AT_MOST) if added is last else (math.nan, (0.0, 1.0))
+        rates.append(as_rate("shape", f"growth REFUTED with {said}, 25 %", refuted, *claimed))
     return rates
 
 
@@ -65,5 +70,5 @@ def _bends(found: Finding) -> bool:
     return found.shape is not None and found.shape.pvalue <= ALPHA
 
 
-def _denied(found: Finding) -> bool:
-    return found.word == "REFUTED" or "equivalent" in found.label
+def _equivalent(found: Finding) -> bool:
+    return "equivalent" in found.label
