@@ -109,5 +109,8 @@ def test_models_without_data_for_them_are_refused() -> None:
         lack_of_fit([1, 2, 1], [1, 2, 3])
     with pytest.raises(ValueError, match="no degrees of freedom"):
         lack_of_fit([1, 2, 3], [1, 2, 4])
-    with pytest.raises(ValueError, match="fits perfectly"):
-        lack_of_fit([1, 2, 3, 3], [1, 2, 3, 3])
+
+
+def test_what_does_not_vary_is_on_a_line_or_is_not_for_certain() -> None:
+    assert lack_of_fit([1, 2, 3, 3], [1, 2, 3, 3]).pvalue == 1
+    assert lack_of_fit([1, 2, 3] * 4, [1000, 4000, 1000] * 4).pvalue == 0
