@@ -162,13 +162,13 @@ def test_a_resume_that_qmp_tells_of_at_another_time_fails_the_check() -> None:
     assert "trace and QMP differ by 2.900 ms" in assess(assembly, pauses, count=5, warmup=0).summary()
 
 
-@pytest.mark.parametrize(("off_us", "fails"), [(-3_200, False), (3_200, False), (-3_500, True), (3_500, True)])
+@pytest.mark.parametrize(("off_us", "fails"), [(-1_900, False), (1_900, False), (-2_100, True), (2_100, True)])
 def test_the_guest_s_own_clock_is_the_judge_of_the_pause(*, off_us: int, fails: bool) -> None:
     assembly = slow_to_resume(6_000)
     pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly))
     seen = [Seen(standstill_us=one.pause_us + off_us) for one in assembly.checkpoints]
     quality = assess(assembly, pauses, count=5, warmup=0, seen=seen)
-    assert ("what the guest itself saw of it differ by 3.500 ms" in quality.summary()) == fails
+    assert ("what the guest itself saw of it differ by 2.100 ms" in quality.summary()) == fails
     assert quality.ok != fails
 
 

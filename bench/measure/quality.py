@@ -22,7 +22,7 @@ WINDOW_US = 5_000
 LARGEST_MEDIAN_US = 2_000
 """The median difference between trace and QMP above which a run fails its check."""
 
-LARGEST_GUEST_SHARE = 0.2
+LARGEST_GUEST_SHARE = 0.1
 """The share of the median pause that the guest's own figure may differ by, where that is more."""
 
 
