@@ -48,6 +48,8 @@ def test_under_kvm_the_secondary_has_the_ram_twice_and_one_of_the_two_may_lie_in
     largest = refusal.value.hint.split("mem=")[1].split()[0]
     require_fit(plan_cells([make_cell(largest, accel="kvm")]), int(23.5 * GIB))
     require_fit(plan_cells([kvm]), int(23.5 * GIB), swap_bytes=20 * GIB)
+    with pytest.raises(HostError, match=r"available by memory\.max"):
+        require_fit(plan_cells([kvm]), int(23.5 * GIB), "memory.max", swap_bytes=20 * GIB)
 
 
 def test_a_disk_that_is_too_small_is_refused_with_the_numbers() -> None:

@@ -80,7 +80,8 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: s
         cells: of the plan.
         available_bytes: what can be had without swapping; None, where the system does not say, holds everything.
         by: what limits that, where it is not the machine.
-        swap_bytes: free swap, for what is written once and not needed again.
+        swap_bytes: free swap of the machine, for what is written once and not needed again; below another limit it
+            counts for nothing, as that one may allow no swap.
 
     Raises:
         HostError: a cell does not; the message has the numbers.
@@ -90,7 +91,7 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: s
     for planned in cells:
         primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
         cold = cold_bytes(planned.cell)
-        if primary + secondary - min(cold, swap_bytes) > available_bytes:
+        if primary + secondary - (0 if by else min(cold, swap_bytes)) > available_bytes:
             held = "the whole RAM twice, under KVM" if cold else "the whole RAM plus what is touched"
             swap = f", or add swap: {gib(cold)} of it are written once and not needed again" if cold else ""
             limited, free = (f" by {by}", f"raise {by}") if by else ("", "free memory on this host")

@@ -126,7 +126,7 @@ def check_memory(cells: Sequence[Cell], limits: Limits) -> Check:
     available, by = int(limits.memory.amount), limits.memory.by
     said = f"{gib(available)} available" + ("" if by == MACHINE else f" by {by}")
     largest = max(cells, key=lambda cell: estimate(cell).memory_bytes)
-    needed = estimate(largest).memory_bytes - min(cold_bytes(largest), free_swap())
+    needed = estimate(largest).memory_bytes - (min(cold_bytes(largest), free_swap()) if by == MACHINE else 0)
     if available < needed:
         text = f"{said}, a pair of {size_text(largest.mem)} needs {gib(needed)}"
         fix = "stop other programs: ps -eo pid,rss,comm --sort=-rss | head" if by == MACHINE else f"raise {by}"
