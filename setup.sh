@@ -16,8 +16,16 @@ if [ -n "$has_apt" ] && [ -z "${COLO_BENCH_MIRROR:-}" ]; then
         echo "colo-bench: apt on this machine cannot read its own configuration; correct what it names, and repeat" >&2
         exit 3
     fi
-    case "$(apt-get indextargets --format '$(ORIGIN)|$(LABEL)|$(COMPONENT)' 2>/dev/null)" in
-    *'Debian|Debian|main'*) ;;
+    # A disc is no mirror, nor is one whose way of fetching is not installed: as bench/provision/mirror.py has it.
+    knows=''
+    for line in $(apt-get indextargets --format '$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)' 2>/dev/null); do
+        case "$line" in
+        cdrom:*) ;;
+        *'|Debian|Debian|main') [ ! -e "/usr/lib/apt/methods/${line%%:*}" ] || knows=yes ;;
+        esac
+    done
+    case "$knows" in
+    yes) ;;
     *)
         echo "colo-bench: apt on this machine knows no Debian mirror to fetch QEMU and the guest from. On Debian:" >&2
         echo "    sudo apt-get update" >&2
@@ -52,7 +60,7 @@ missing=''
 need() { command -v "$1" >/dev/null 2>&1 || missing="$missing $2"; }
 need gcc gcc
 need ip iproute2
-need python3 python3
+[ -n "$python" ] || need python3 python3
 if [ -n "$has_apt" ]; then
     need mmdebstrap mmdebstrap
     [ -e /usr/include/stdlib.h ] || missing="$missing libc6-dev"

@@ -70,9 +70,11 @@ def figures_text(number: float, *, signed: bool = False) -> str:
     return shown.replace("-", _MINUS)
 
 
-def short_text(number: float) -> str:
+def short_text(number: float, figures: int = 3) -> str:
     """Return a number with up to three significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
-    return f"{number:,.0f}" if abs(number) >= _THOUSANDS_FROM else f"{number:.3g}"
+    if abs(number) >= _THOUSANDS_FROM:
+        return f"{number:,.{max(figures - 3, 0)}f}"
+    return f"{number:.{figures}g}"
 
 
 def change_text(percent: float) -> str:

@@ -38,7 +38,10 @@ complete -o default -o nospace -F _colo_bench colo-bench
 (( $+functions[compdef] )) || {{ autoload -Uz compinit && compinit }}
 compdef _colo_bench colo-bench
 """,
-    "fish": """complete -c colo-bench -a '({program} completion words (commandline -cp) 2>/dev/null)'
+    "fish": """function __colo_bench
+    {program} completion words (commandline -cp) 2>/dev/null
+end
+complete -c colo-bench -a '(__colo_bench)'
 """,
 }
 

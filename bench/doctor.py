@@ -276,7 +276,8 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
 
 
 def _failed(name: str, error: BenchError) -> Check:
-    return Check(name, "fail", error.message, error.hint)
+    logs = tuple(f"log: {path}" for path in error.logs)
+    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:], *logs)), error.hint)
 
 
 def _free_bytes() -> dict[str, int]:

@@ -101,6 +101,15 @@ _ALL = (
     ),
     Outcome("colo_start", "the way into COLO", "run", "timings.colo_start_s", "value", "s", "to the COLO state"),
     Outcome(
+        "entry",
+        "the standstill on entering COLO",
+        "run",
+        "entry.standstill_s",
+        "value",
+        "s",
+        "of the primary, after the live copy",
+    ),
+    Outcome(
         "achieved_mb_s",
         "the rate at which the guest dirtied memory",
         "run",

@@ -9,10 +9,14 @@ import pytest
 from hypothesis import HealthCheck, settings
 from promises import key, skipped
 
+from bench.system.exits import find_system_programs
+
 _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much, HealthCheck.large_base_example)
 
 settings.register_profile("fast", max_examples=75, derandomize=True, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+find_system_programs()  # as every command of ours does: `su` without a dash leaves ip and tc out
+
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
 

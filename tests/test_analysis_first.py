@@ -62,11 +62,13 @@ def test_without_the_finer_phases_nothing_is_explained(tmp_path: Path) -> None:
 
 def test_much_waiting_for_the_transport_names_the_key_that_does_without(results: Results) -> None:
     slow = results.runs.assign(**{"link.transport": "tcp", "load": results.runs["load"] + 0.2})
-    slow = slow.assign(pause_mean=slow["pause_mean"] + 0.2)
+    slow = slow.assign(pause_mean=slow["pause_mean"] + 0.2, always_stalled=True)
     said = " ".join(first_screen(replace(results, runs=slow)).explained)
     assert "of the pause is waiting for the transport" in said
     assert "link=nodelay shows the size alone" in said
     assert "link=nodelay" not in " ".join(first_screen(results).explained)
+    spread = slow.assign(always_stalled=False)  # a transport that is slow without stalls is not told as stalls
+    assert "delayed" not in " ".join(first_screen(replace(results, runs=spread)).explained)
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:

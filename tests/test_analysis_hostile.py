@@ -66,7 +66,7 @@ def verdicts(campaign: Campaign) -> tuple[Finding, ...]:
 def test_what_is_as_large_as_declared_is_refuted_in_5_of_100_families_at_most(
     blocks: int, cells: tuple[dict[str, Any], ...], direction: str
 ) -> None:
-    edge = (-1.0 if direction == "decreasing" else 1.0) * np.log1p(0.05)
+    edge = np.log1p(-0.05 if direction == "decreasing" else 0.05)
     asked = plan(RAM, VCPUS, LINK | {"where": {"mem": [GIB], "smp": [1]}}, direction=direction)
     truth = Truth(cells, lambda own: edge * all_of(own), asked, blocks=blocks)
     false = "SUPPORTED" if direction == "none" else "REFUTED"
@@ -189,7 +189,7 @@ def test_a_line_in_gib_is_told_as_that() -> None:
     )
     found = judged(truth, 1)[0]
     assert found.word == "SUPPORTED"
-    assert "no straight line in doublings (in GiB it is one): from 256 MiB to 512 MiB +" in found.sentence
+    assert "no straight line in doublings (in GiB a line fits): from 256 MiB to 512 MiB +" in found.sentence
 
 
 def test_equals_measured_in_two_campaigns_pass_a_threshold_that_their_noise_allows() -> None:

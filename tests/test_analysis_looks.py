@@ -14,8 +14,10 @@ from analysis.__main__ import main
 from analysis.stats.sequential import look_level
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
+from analysis.verdicts.declared import declared
 from analysis.verdicts.hypotheses import judge_all
-from analysis.verdicts.looks import level_of
+from analysis.verdicts.looks import level_of, planning_level
+from analysis.verdicts.promises import promises
 from analysis.verdicts.results import derive
 
 GROWS = {"id": "H1", "claim": "It grows.", "factor": "mem"}
@@ -45,6 +47,18 @@ def test_the_level_is_that_of_the_looks_on_record(tmp_path: Path) -> None:
     assert level_of(plan) == 0.05
     assert level_of(plan.model_copy(update={"looks": (6,)})) == 0.05
     assert level_of(plan.model_copy(update={"looks": (1, 6)})) == look_level([1, 6])
+
+
+def test_the_first_look_of_a_series_decides_nothing_however_many_sizes_a_block_has(tmp_path: Path) -> None:
+    sizes = tuple(1 << power for power in range(28, 33))  # one block of five sizes in order has p 1/120
+    folder = looked(write_campaign(tmp_path, replace(FAKE, mems=sizes, repeats=1, hypotheses=({**GROWS},))), 1)
+    alone = load_campaign(folder)
+    series = replace(alone, plan=alone.plan.model_copy(update={"until_known": True}))
+    assert (level_of(alone.plan), level_of(series.plan)) == (0.05, 0.0)
+    assert 0 < planning_level(series.plan) < planning_level(alone.plan)
+    (finding,) = derive(series).findings
+    assert finding.word == "INCONCLUSIVE"
+    assert promises(series, series.plan.hypotheses and declared(series), 0.1) == []  # one run a cell tells of no noise
 
 
 def test_what_a_single_look_decides_may_be_open_after_many(tmp_path: Path) -> None:

@@ -76,9 +76,18 @@ def test_without_shared_memory_one_process_draws(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace needs root")
-def test_a_real_sandbox_without_dev_shm_has_no_pool_and_does_not_fail() -> None:
+@pytest.mark.parametrize(
+    "made",
+    [
+        "mount -t tmpfs -o ro none /dev/shm",
+        "mount -t tmpfs -o size=4k none /dev/shm && head -c 4096 /dev/zero > /dev/shm/full",
+        "mount -t tmpfs none /dev",
+    ],
+    ids=["read-only", "full", "absent"],
+)
+def test_a_real_sandbox_without_dev_shm_has_no_pool_and_does_not_fail(made: str) -> None:
     program = "import os; os.sched_getaffinity = lambda _: {0, 1}\nfrom analysis import plots\nprint(plots._pool())"
-    script = f"mount -t tmpfs -o ro none /dev/shm && exec \"{sys.executable}\" -c '{program}'"
+    script = f"{made} && exec \"{sys.executable}\" -c '{program}'"
     done = subprocess.run(
         ("unshare", "--mount", "sh", "-c", script), capture_output=True, text=True, timeout=120, check=False
     )

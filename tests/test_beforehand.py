@@ -41,10 +41,25 @@ def test_this_machine_passes_what_these_tests_need(tmp_path: Path) -> None:
         "CPUs",
         "processes",
         "files",
+        "tuning",
         "environment",
     ]
     require(found)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_tuning_that_this_machine_cannot_have_is_told_before_the_first_pair(tmp_path: Path) -> None:
+    tuned = make_cell("64M", tune={"pinning": {"primary": "4090"}})
+    (found,) = [one for one in checks([tuned], tmp_path) if one.name == "tuning"]
+    assert (found.status, found.cause) == ("fail", "tune-missing")
+    assert "tune.pinning.primary: this process has no CPU 4090" in found.text
+
+
+def test_a_campaign_that_is_a_file_is_told_before_the_first_pair(tmp_path: Path) -> None:
+    (tmp_path / "taken").write_text("")
+    (found,) = [one for one in checks([make_cell("64M")], tmp_path / "taken") if one.name == "results"]
+    assert found.status == "fail"
+    assert str(tmp_path / "taken") in found.text
 
 
 def test_memory_is_asked_for_the_largest_cell_and_the_limit_is_named() -> None:

@@ -139,6 +139,7 @@ NAMES = [
     "CPUs",
     "processes",
     "files",
+    "tuning",
     "environment",
     "disk",
     "namespaces",

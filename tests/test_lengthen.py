@@ -35,4 +35,8 @@ def test_nothing_else_of_it_changes() -> None:
     short = plan(2)
     longer = with_blocks(short, 3)
     assert (longer.hypotheses, longer.command, longer.looks) == (short.hypotheses, "python", (2,))
+    assert not looked(longer, 3).until_known
+    series = parse_plan(plan_json(looked(longer, 3, until_known=True)))
+    assert series.until_known
+    assert looked(with_blocks(series, 4), 4).until_known
     assert looked(longer, 3).looks == looked(looked(longer, 3), 3).looks == (2, 3)

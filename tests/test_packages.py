@@ -111,6 +111,7 @@ def test_no_site_is_found_where_apt_knows_no_debian_mirror(line: str) -> None:
         "file:///srv/debian",
         "copy:/srv/debian",
         "https://user:word@a.example:8080/debian",
+        "http://[2001:db8::1]/debian",
     ],
 )
 def test_whatever_this_apt_can_fetch_from_is_a_site(site: str) -> None:
@@ -134,16 +135,26 @@ def test_an_archive_in_a_folder_is_copied_from_so_that_its_packages_are_on_recor
 @pytest.mark.parametrize("site", ["mirror+file:/etc/apt/mirrors/debian.list", "file:/srv/debian", "http://a.example"])
 def test_the_set_up_and_the_fetch_see_the_same_mirrors(site: str, fake_tools: Path, tmp_path: Path) -> None:
     target = f"{site}|Debian|Debian|main"
-    script(
-        fake_tools / "apt-get",
-        f"import sys; print({target!r} if 'SITE' in str(sys.argv) else {target[len(site) + 1 :]!r})",
-    )
+    script(fake_tools / "apt-get", f"print({target!r})")
     assert mirror.mirror().removeprefix("copy:") == site.removeprefix("file:")
+    done = set_up_here(tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("site", ["cdrom:[Debian_13]/", "tor+http://a.example/debian"])
+def test_the_set_up_and_the_fetch_see_the_same_lack_of_a_mirror(site: str, fake_tools: Path, tmp_path: Path) -> None:
+    script(fake_tools / "apt-get", f"print({f'{site}|Debian|Debian|main'!r})")
+    with pytest.raises(ProvisionError, match="knows no Debian mirror"):
+        mirror.mirror()
+    assert "knows no Debian mirror" in set_up_here(tmp_path).stderr
+
+
+def set_up_here(tmp_path: Path) -> subprocess.CompletedProcess[str]:
+    """Run what the set-up does before it looks for Python."""
     set_up = (Path(__file__).parents[1] / "setup.sh").read_text().partition("# $PYTHON")[0]
     shutil.copy(Path(__file__).parents[1] / "apt.sh", tmp_path)
     (tmp_path / "mirror.sh").write_text(set_up)
-    done = subprocess.run(("sh", tmp_path / "mirror.sh"), capture_output=True, text=True, timeout=60, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    return subprocess.run(("sh", tmp_path / "mirror.sh"), capture_output=True, text=True, timeout=60, check=False)
 
 
 def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -152,7 +163,7 @@ def test_the_mirror_variable_overrides_apt(monkeypatch: pytest.MonkeyPatch) -> N
 
 
 @pytest.mark.parametrize(
-    "value", ["", "[trusted=yes] http://a.example", "gopher://a.example", "a.example", "http://a.example main\ndeb x"]
+    "value", ["[trusted=yes] http://a.example", "gopher://a.example", "a.example", "http://a.example main\ndeb x"]
 )
 def test_a_mirror_that_is_not_an_address_is_refused(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("COLO_BENCH_MIRROR", value)

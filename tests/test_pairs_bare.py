@@ -22,9 +22,10 @@ __all__ = ["nothing_is_left_running"]
 pytestmark = pytest.mark.pair
 
 SET_PAGES = 512
+RATE = 40
 BARE = (
     *("guest=bare", "mem=256M", "smp=1", "link=unix", "checkpoint.interval=0.2", "checkpoint.count=8"),
-    *("checkpoint.warmup=2", "workload=dirty", "workload.working_set=2M", "workload.rate=40"),
+    *("checkpoint.warmup=2", "workload=dirty", "workload.working_set=2M", f"workload.rate={RATE}"),
 )
 
 BESIDE_THE_SET = {("11.1", "tcg"): 71}
@@ -47,7 +48,10 @@ def exact(campaign: Path, accel: str) -> dict[str, Any]:
     beside = int(table["dirty_pages"].iloc[0]) - SET_PAGES
     assert beside == BESIDE_THE_SET.get((release, accel), beside)
     assert table["guest_standstill_s"].notna().all()  # how near it comes is what the check above looked at
-    assert record["workload"]["achieved_mb_s"] == pytest.approx(40, rel=0.2)
+    # How fast it may write is the host's. What it wrote covers the set before each checkpoint, and a shortfall is told.
+    wrote, longest = record["workload"]["achieved_mb_s"], record["quality"]["interval"]["largest_s"]
+    assert 0.95 * SET_PAGES * 4096 / 1e6 / longest < wrote < 1.2 * RATE
+    assert any("MB/s that were asked for" in note for note in record["quality"]["notes"]) is (wrote < 0.9 * RATE)
     return record
 
 

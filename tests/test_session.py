@@ -23,7 +23,7 @@ from bench.run import session
 from bench.run.session import measure_run
 from bench.scenario import client
 from bench.scenario.base import Stages, screen_text
-from bench.scenario.client import is_answer, workload_figures
+from bench.scenario.client import is_answer, shortfall, workload_figures
 from bench.scenario.progress import STAGES, Assets, Progress, phase_of
 from bench.vm.preflight import machine_key
 
@@ -108,6 +108,14 @@ def test_reports_of_the_guest_become_a_rate_over_the_whole_run() -> None:
 
 def test_a_guest_that_reports_nothing_has_no_figures() -> None:
     assert workload_figures([]) == {}
+    assert shortfall(40.0, {}) == ()
+
+
+def test_a_guest_that_could_not_write_as_fast_as_asked_is_told() -> None:
+    assert shortfall(40.0, {"achieved_mb_s": 39.0}) == ()
+    assert shortfall(0, {"achieved_mb_s": 39.0}) == ()  # as fast as it can
+    (said,) = shortfall(40.0, {"achieved_mb_s": 31.093515})
+    assert "31.1 MB/s of the 40 MB/s that were asked for" in said
 
 
 def test_a_screen_is_told_as_the_command_that_shows_it() -> None:

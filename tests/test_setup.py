@@ -155,13 +155,16 @@ def apts_own_folders(folder: Path) -> dict[str, str]:
 
 
 @pytest.mark.skipif(shutil.which("apt-get") is None, reason="there is no apt on this machine")
-def test_a_lock_that_another_apt_holds_is_waited_for_and_said(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("place", "asked"), [("state/lists/lock", "update"), ("cache/archives/lock", "clean")], ids=["lists", "archives"]
+)
+def test_a_lock_that_another_apt_holds_is_waited_for_and_said(tmp_path: Path, place: str, asked: str) -> None:
     env = apts_own_folders(tmp_path)
-    lock = tmp_path / "state/lists/lock"
+    lock = tmp_path / place
     with subprocess.Popen((sys.executable, "-c", HOLDER, lock, "3"), stdout=subprocess.PIPE, text=True) as holder:
         assert holder.stdout is not None
         assert holder.stdout.readline() == "held\n"
-        script = ". ./apt.sh; apt_get update"
+        script = f". ./apt.sh; apt_get {asked}"
         done = subprocess.run(
             ("/bin/sh", "-c", script), cwd=CHECKOUT, env=env, capture_output=True, text=True, timeout=60, check=False
         )

@@ -78,13 +78,17 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         ("hydra: {sweeper: word}\n", ": hydra.sweeper holds no keys", "params"),
         ("hydra: {sweeper: {arms: 3}}\n", ": each set of hydra.sweeper holds KEY: VALUES", "conf/experiment"),
         ("hydra: {sweeper: {grids: 3}}\n", ": each set of hydra.sweeper holds KEY: VALUES", "conf/experiment"),
+        ("hydra:\n  sweeper:\n    params:\n      mem: 1G,,2G\n", ":5: cannot read 'mem=1G,,2G'", ""),
+        ("hydra:\n  sweeper:\n    params:\n      memm: 1G,2G\n", ":5: unknown key memm; did you mean mem?", ""),
+        ("hydra:\n  sweeper:\n    params:\n      workload: nope\n", ":5: unknown choice workload=nope", ""),
+        ("hydra:\n  sweeper:\n    params:\n      smp: interval(1,2)\n", ":5: smp=interval(1,2): an interval", ""),
         ("hydra: {sweeper: {params: {hydra.job.name: x}}}\n", "Hydra's own settings have no effect here", ""),
         ("defaults:\n  - workload: dirty\n", ".yaml: - workload: dirty under", "write - override /workload: dirty"),
         ("defaults:\n  - /workload: dirty\n", "override workload: dirty", "- override /GROUP: CHOICE"),
         ("defaults:\n  - override workload: dirty\n", ": what it overrides", ""),
         ("link: unix\n", ":2: link=unix: a choice is no value; write - override /link: unix", ""),
         ("workload: dirty\n", ":2: workload=dirty: a choice is no value; write - override /workload: dirty", ""),
-        ("hypotheses:\n  - {id: H, claim: c, factor: memory}\n", "unknown factor memory", ""),
+        ("hypotheses:\n  - {id: H, claim: c, factor: memory}\n", ":3: hypothesis H: unknown factor memory", ""),
     ],
 )  # fmt: skip
 def test_a_slip_in_an_experiment_is_refused_by_file_and_line(

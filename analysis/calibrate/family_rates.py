@@ -135,10 +135,9 @@ def of_any_size(family: Sequence[Layout]) -> list[Layout]:
 
 def _edge(layout: Layout, word: str) -> float:
     """Return the slope, in logs, at which a word is false and hardest to avoid."""
-    edge = float(np.log1p(layout.hypothesis.sesoi))
     at_none = (word == "SUPPORTED") != (layout.hypothesis.direction == "none")
-    sign = -1.0 if layout.hypothesis.direction == "decreasing" else 1.0
-    return 0.0 if at_none else sign * edge
+    falls = layout.hypothesis.direction == "decreasing"
+    return 0.0 if at_none else float(np.log1p(-layout.hypothesis.sesoi if falls else layout.hypothesis.sesoi))
 
 
 def _judged(
@@ -196,9 +195,9 @@ def found_of(layout: Layout, slope: float, logs: Floats, pairs: Sequence[tuple[i
 
 def _floor(logs: Floats, pairs: Sequence[tuple[int, int]], span: float) -> float:
     """Return what equals differ by, per unit of x, as :func:`analysis.verdicts.equals.noise_floor` has it."""
-    differences = np.array([logs[:, other] - logs[:, one] for one, other in pairs]).ravel()
-    differences = differences[np.isfinite(differences)]
-    return float(np.expm1(np.log1p(floor_of(differences)) / span)) if len(differences) else 0.0
+    every = [logs[:, other] - logs[:, one] for one, other in pairs]
+    known = [each[np.isfinite(each)] for each in every]
+    return float(np.expm1(np.log1p(floor_of([each for each in known if len(each)])) / span))
 
 
 def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:

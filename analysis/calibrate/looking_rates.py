@@ -46,7 +46,7 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
     """
     long = replace(model, blocks=MOST_BLOCKS, sizes=(0.0,) * max(layouts.cells, 2), slope=0.0)
     troubled = replace(long, drift=_DRIFT, wander=max(long.wander, _WANDER), missing=max(long.missing, _LOST))
-    levels = np.array([0.0, *(look_level(range(1, last + 1)) for last in range(2, MOST_BLOCKS + 1))])
+    levels = np.array([look_level(range(1, last + 1), series=True) for last in range(1, MOST_BLOCKS + 1)])
     rates = []
     for host, own in (("", long), (f", {_DRIFT:.0%} drift and {_LOST:.0%} of runs lost", troubled)):
         logs = simulate_runs(own, np.random.default_rng(seed), studies)

@@ -138,7 +138,9 @@ def settles(comparison: Comparison) -> str:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
     if undecided and all(NO_RATIO in cell.label for cell in undecided):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
-    larger = "" if math.isnan(comparison.passes_at) else f" of {short_text(100 * comparison.passes_at)} %"
+    larger = (
+        "" if not comparison.passes_at > comparison.threshold else f" of {short_text(100 * comparison.passes_at)} %"
+    )
     if not known:
         return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])

@@ -72,7 +72,8 @@ def lines(answer: Sizing) -> Iterator[str]:
     yield f"  keeps up            not at intervals of {ms_text(1e3 * answer.shortest_s)} ms or below" + (
         f"; paused half of the time at {ms_text(1e3 * answer.half_s)} ms"
         if answer.half_s is not None
-        else f"; at this dirty rate no interval brings the time paused below {100 * answer.least_share:.0f} %"
+        else f"; at this dirty rate no interval up to the {answer.all_s:,.0f} s in which all its RAM is dirty brings "
+        f"the time paused below {100 * answer.least_share:.0f} %"
     )
     for words in answer.words:
         yield f"note: {words}"

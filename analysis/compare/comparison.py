@@ -284,7 +284,9 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
 
 def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> Ratio:
     """Return the answer over all cells, base and new of each."""
-    return _ratio(*_overall_sample(pairs, rule), rule)
+    sample, why = _overall_sample(pairs, rule)
+    ranked = None if rule.within or sample is None else _overall_sample(pairs, rule, failures=True)[0]
+    return _ratio(sample, why, rule, ranked)
 
 
 def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[CellComparison]:
@@ -358,14 +360,23 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
     return _sample(points, failed, rule)
 
 
-def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> tuple[Sample | None, str]:
-    """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one."""
+def _overall_sample(
+    pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule, *, failures: bool = False
+) -> tuple[Sample | None, str]:
+    """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one.
+
+    Args:
+        pairs: base and new of each cell.
+        rule: how.
+        failures: whether the middle of a block of two campaigns is that with its failed runs ranked worst.
+    """
     usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
     if not usable:
         return None, "no cell can be compared"
     points: list[tuple[int, float, Stratum]] = []
     failed: list[tuple[int, Stratum]] = []
     by_block: dict[tuple[int, int], list[float]] = {}
+    lost: dict[tuple[int, int], list[float]] = {}
     for place, pair in enumerate(usable):
         middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
         for side, cell in enumerate(pair):
@@ -375,12 +386,14 @@ def _overall_sample(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> t
                 by_block.setdefault((side, block), []).append(value)
             for block in cell.failed:
                 failed.append((side, (block, place)))
-                by_block.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
+                lost.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
     if not rule.within:
-        middles = {key: float(np.median(values)) for key, values in by_block.items()}
+        blank = {key: values for key, values in lost.items() if failures or key not in by_block}
+        keys = dict.fromkeys((*by_block, *lost))
+        middles = {key: float(np.median([*by_block.get(key, ()), *blank.get(key, ())])) for key in keys}
         points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
         failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
-    blocks = [len({block for side, block in by_block if side == which}) for which in (0, 1)]
+    blocks = [len({block for side, block in (*by_block, *lost) if side == which}) for which in (0, 1)]
     if min(blocks) < FEWEST:
         return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
     return _sample(points, failed, rule)
@@ -411,11 +424,12 @@ def _said(found: Sequence[Stage], rule: Rule) -> tuple[str, str]:
     return _WORDS[word], _LABELS.get(label, label)
 
 
-def _ratio(sample: Sample | None, why: str, rule: Rule) -> Ratio:
+def _ratio(sample: Sample | None, why: str, rule: Rule, ranked: Sample | None = None) -> Ratio:
     if sample is None:
         return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
     slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
-    found = stages(sample, rule.edges, rule.direction, TOO_FEW if math.isnan(slope.low) else _BETWEEN)
+    undecided = TOO_FEW if math.isnan(slope.low) else _BETWEEN
+    found = stages(sample, rule.edges, rule.direction, undecided, ranked=ranked)
     middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
     return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found, rule))
 

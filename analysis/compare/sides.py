@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
-from analysis.runs.outcomes import outcome_of, too_short
+from analysis.runs.outcomes import OF_CLIENTS, outcome_of, too_short
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import flatten, level_text
 
@@ -132,8 +132,8 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
         if math.isfinite(value):
             own.values.append(value)
             own.blocks.append(record.block)
-        elif not record.quality.ok and too_short(run):
-            own.failed.append(record.block)
+        elif (not record.quality.ok and too_short(run)) or (outcome in OF_CLIENTS and record.client is not None):
+            own.failed.append(record.block)  # a client without an answer is what a failure looks like to it
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)

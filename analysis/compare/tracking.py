@@ -7,6 +7,7 @@ stretch begins. Words of one campaign are adjusted over its cells (Holm).
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -94,7 +95,7 @@ class Track:
 
 
 def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: float, outcome: str) -> Track:
-    """Return the series of each cell that two campaigns or more have measured.
+    """Return the series of each cell that a campaign before the last has measured.
 
     Args:
         campaigns: in the order of the series.
@@ -117,13 +118,12 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
                 f"{accel_text(other.accel)}: they are no series"
             )
     measured = [side_cells(campaign, outcome) for campaign in campaigns]
-    keys = [
-        key
-        for key in dict.fromkeys(key for cells in measured for key in cells)
-        if sum(bool(cells[key].values) for cells in measured if key in cells) >= _FEWEST
-    ]
-    if not keys:
+    times = Counter(key for cells in measured for key, cell in cells.items() if cell.values)
+    if not any(count >= _FEWEST for count in times.values()):
         raise NothingMeasuredError("no cell was measured in two of these campaigns")
+    # One that the last campaign is the first to have is no series yet; one that it has lost is.
+    earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}
+    keys = [key for key in times if key in earlier]
     cells = _walk(keys, measured, Rule(threshold, less_is_worse=OUTCOMES[outcome].less_is_worse))
     return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells))
 

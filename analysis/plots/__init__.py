@@ -130,7 +130,11 @@ def _pool() -> ProcessPoolExecutor | None:
     try:
         # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
         return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
-    except (OSError, ImportError):  # a sandbox whose /dev/shm is absent, full or not to be written to
+    except (
+        OSError,
+        ImportError,
+        NotImplementedError,
+    ):  # a sandbox whose /dev/shm is absent, full or not to be written to
         return None
 
 

@@ -40,7 +40,7 @@ class NoArchiveError(AnalysisError):
 
 
 def bundle(folder: Path, *, raw: bool = False) -> bytes:
-    """Return the archive (``tar.gz``) of a campaign; where it has no report yet, one is made for it.
+    """Return the archive (``tar.gz``) of a campaign; where it has no report of one piece, one is made for it.
 
     Args:
         folder: the campaign's.
@@ -73,8 +73,10 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
 
 
 def _report(folder: Path) -> tuple[dict[str, bytes], float | None]:
-    if (folder / "report" / "report.html").is_file():
-        return _files(folder / "report"), None
+    page = folder / "report" / "report.html"
+    # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
+    if page.is_file() and page.stat().st_mtime_ns >= max(one.stat().st_mtime_ns for one in page.parent.rglob("*")):
+        return _files(page.parent), None
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
         began = time.monotonic()
         build_report([folder], out=Path(scratch))

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 PROJECT = "colo-bench"
 _HOST = ("cpu_model", "cpus", "virtual", "kernel", "memory_total_bytes", "clock_source", "governors", "thp")
+_LACKING = "none"
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
 
@@ -49,7 +50,9 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
     """
     cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in campaign.runs]
     paths = sorted({path for cell in cells for path in cell if not path.startswith("deadlines.")})
-    values = {path: sorted({_level(path, cell[path]) for cell in cells if path in cell}) for path in paths}
+    values = {
+        path: sorted({_level(path, cell[path]) if path in cell else _LACKING for cell in cells}) for path in paths
+    }
     tuned = sorted({_tuning(one) for document in documents for one in document.get("tuned") or ()})
     hosts = [run.record.host.before for run in campaign.runs]
     watched = sorted({side for document in documents for side in document.get("watch") or ()})
@@ -82,8 +85,8 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         (
             f"{plural(len(campaign.attempts), 'attempt')} failed, {plural(len(campaign.failures), 'run')} for good; "
             f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
-            f"{plural(sum(not run.record.quality.ok for run in campaign.runs), 'run')} failed the quality check and "
-            "is in no estimate."
+            f"{plural(sum(not run.record.quality.ok for run in campaign.runs), 'run')} failed the quality check: in "
+            "no verdict, effect or comparison; tables and figures of single cells keep them."
         ),
         "",
     ]

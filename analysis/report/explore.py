@@ -23,7 +23,7 @@ from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
-from analysis.stored.factors import factor_text, level_text
+from analysis.stored.factors import Level, factor_text, level_text
 from analysis.text import accel_text
 from analysis.verdicts.amounts import shown_in
 
@@ -117,13 +117,20 @@ def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
     first, last = list(runs.columns).index("quality_ok"), list(runs.columns).index("working_set_bytes")
     for path in runs.columns[first + 1 : last]:
         levels = list(dict.fromkeys(runs[path].sort_values(key=_order, na_position="last")))
-        texts = [level_text(path, level) for level in levels]
+        texts = [_text(path, level) for level in levels]
         if len(set(texts)) > 1:
-            yield _factor(factor_text(path), [level_text(path, level) for level in runs[path]], texts)
+            yield _factor(factor_text(path), [_text(path, level) for level in runs[path]], texts)
     yield _factor("block", [str(block) for block in runs["block"]], [str(one) for one in sorted(set(runs["block"]))])
     quality = ["ok" if ok else "failed" for ok in runs["quality_ok"]]
     if len(set(quality)) > 1:
         yield _factor("quality", quality, ("ok", "failed"))
+
+
+def _text(path: str, level: Level) -> str:
+    """Return a level in words; a factor that some cells lack is a column of floats, with NaN where it is not."""
+    if level is None or level != level:  # noqa: PLR0124 - NaN
+        return "none"
+    return level_text(path, int(level) if isinstance(level, float) and level.is_integer() else level)
 
 
 def _order(column: pd.Series) -> pd.Series:

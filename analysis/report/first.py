@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
+from analysis.verdicts.applied import NOT_WRITTEN
 from analysis.verdicts.looks import level_of
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text
@@ -132,7 +133,8 @@ def _clause(finding: Finding) -> str:
     per = " per doubling" if hypothesis.kind == "trend" else ""
     verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{short_text(100 * finding.sesoi)} %{per}")
     if math.isnan(finding.effect.estimate):
-        return f"{case}{verb}: nothing can be compared yet"
+        why = finding.label if finding.label == NOT_WRITTEN else "nothing can be compared yet"
+        return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
     return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
 
 
@@ -152,7 +154,7 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         return
     yield f"A pause of {ms_text(1e3 * whole.whole_s)} ms (mean over all cells) is {_listed_parts(whole)}."
     for finding in asked:
-        if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED":
+        if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED" or finding.hypothesis.direction == "none":
             continue
         own = question(judged.campaign, judged.runs, finding.hypothesis)
         grown = growth(own.runs, str(finding.hypothesis.factor), own.others)
@@ -161,7 +163,9 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
             where = where_text(finding.hypothesis.where)
             case = f" ({where})" if where else ""
             yield f"From {ends}{case} it grows by {ms_text(1e3 * parts.whole_s)} ms: {_listed_parts(parts)}."
-    if whole.share(_TRANSPORT) >= _MUCH and "tcp" in set(runs["link.transport"]):
+    over_tcp = runs[runs["link.transport"] == "tcp"]
+    stalled = over_tcp["always_stalled"].any() or (over_tcp["slow_share"] > 0).any()
+    if whole.share(_TRANSPORT) >= _MUCH and stalled:
         yield (
             f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport, most of it no matter "
             "of size: over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
@@ -184,7 +188,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     if exploratory:
         return "What was asked was not declared in this form before the data: the answers are exploratory."
     judged_runs = sum(run.record.block < blocks for run in judged.campaign.runs)
-    whole = judged_runs == blocks * len(judged.cells.names)
+    whole = judged_runs == blocks * len(plan.cells or judged.cells.names)
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
@@ -198,10 +202,16 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
 
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    needs = [one.more_blocks for one in asked if one.word == "INCONCLUSIVE" and one.more_blocks is not None]
-    still = [one for one in asked if one.word == "INCONCLUSIVE" and one.label != "nothing to compare"]
-    if any(one.label == "nothing to compare" for one in asked):
+    blank = [one for one in asked if one.label == "nothing to compare"]
+    if any(one.failed or one.excluded for one in blank):
+        yield "Where nothing can be compared, runs failed or were left out: the table of cells says which."
+    elif blank:
         yield "Where nothing can be compared, the cells do not cross what was asked with the other factors."
+    if any(one.label == NOT_WRITTEN for one in asked):
+        yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
+    beyond = ("nothing to compare", NOT_WRITTEN)
+    still = [one for one in asked if one.word == "INCONCLUSIVE" and one.label not in beyond]
+    needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
     elif still:

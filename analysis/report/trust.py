@@ -94,9 +94,9 @@ def _aa(found: Diagnostics) -> str:
         return "no cell was measured twice under two names (replica=a,b): the noise floor is unknown"
     return (
         f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, one "
-        f"could be up to {100 * found.noise_floor:.1f} % above the other ({_floor_is(found)}): "
-        "the noise floor; no effect that is smaller from one end of a factor to the other is called supported, and "
-        "nothing is refuted where that is more than what matters"
+        f"could have a pause up to {100 * found.noise_floor:.1f} % above the other's ({_floor_is(found)}): "
+        "the noise floor of the pause. Every outcome has its own: nothing smaller from end to end of a factor is "
+        "called supported, and nothing is refuted where that is more than what matters"
     )
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.text import MISSING
 from analysis.verdicts.amounts import amount
+from analysis.verdicts.applied import NOT_WRITTEN
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE, NO_LINE
 from analysis.verdicts.sentences import percent_change
@@ -21,23 +22,18 @@ if TYPE_CHECKING:
 _TRIVIAL, _TRIVIAL_FALL = "trivially positive", "trivially negative"
 _OPPOSITE = "opposite sign"
 _MEANINGS = {
-    "material": "the whole interval lies at or beyond the smallest effect of interest, in the direction claimed",
+    "material": "an effect of the smallest size of interest or more is shown, in the direction claimed",
     "direction certain, size uncertain": (
-        "the interval excludes no effect, but reaches below the smallest effect of interest: "
-        "there is an effect, and whether it is large enough to matter is open"
+        "there is an effect in the direction claimed, and whether it is large enough to matter is open"
     ),
-    _TRIVIAL: (
-        "there is an effect in the direction claimed, and the whole interval lies below the smallest effect of interest"
-    ),
-    _TRIVIAL_FALL: (
-        "there is a decline, and the whole interval lies nearer to no effect than the smallest effect of interest"
-    ),
-    "equivalent to none": "the interval holds no effect, and no effect that would matter on either side",
-    _OPPOSITE: "the whole interval lies on the other side of no effect than claimed",
-    "no material growth": "the interval excludes an effect that matters in the direction claimed, not one against it",
-    "no material decline": "the interval excludes a decline that matters, not growth",
-    "equivalent": "the whole interval lies within the smallest effect of interest on both sides of no effect",
-    "a material difference": "the whole interval lies beyond the smallest effect of interest on one side",
+    _TRIVIAL: "there is an effect in the direction claimed, and one that is large enough to matter is ruled out",
+    _TRIVIAL_FALL: "there is a decline, as claimed, and one that is large enough to matter is ruled out",
+    "equivalent to none": "an effect that is large enough to matter is ruled out, either way",
+    _OPPOSITE: "there is an effect, and it goes against the direction claimed",
+    "no material growth": "growth that is large enough to matter is ruled out, a decline is not",
+    "no material decline": "a decline that is large enough to matter is ruled out, growth is not",
+    "equivalent": "a difference that is large enough to matter is ruled out, either way",
+    "a material difference": "a difference that is large enough to matter is shown",
     "within the range": "the median run lies within the declared range, in every cell",
     "outside the range": "the median run lies beyond the declared range, in some cell at least",
     DISAGREE: (
@@ -48,8 +44,12 @@ _MEANINGS = {
         "the sizes lie on no line, and a step between two of them may be larger than what matters: one number for all "
         "of them would hide it"
     ),
+    NOT_WRITTEN: (
+        "the guests were too slow to write their working sets whole between checkpoints, so that dirty pages were not "
+        "what the hypothesis is about"
+    ),
     WITHIN_EQUALS: "cells that are the same machine differ by so much here that this effect, or none, cannot be told",
-    UNDECIDED: "the interval allows both no effect and one that matters",
+    UNDECIDED: "neither an effect that matters nor its absence is shown",
 }
 _BRIEF = {
     _TRIVIAL: "it {grows}, but by less than matters",
@@ -62,7 +62,7 @@ _BRIEF = {
     "direction certain, size uncertain": "whether by enough to matter is open",
     "equivalent": "no difference that matters",
     "a material difference": "they differ by enough to matter",
-    UNDECIDED: "the interval allows both no effect and one that matters",
+    UNDECIDED: "neither an effect that matters nor its absence is shown",
 }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import stats
 from analysis.format.outcomes import OUTCOMES, TRIGGERS
 from analysis.format.phases import PARTS
-from analysis.runs.stalls import TCP, Free, Stalls, free_cells, stalls
+from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, flatten, working_set_bytes
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ FINER = tuple(part.name for part in PARTS)
 """Parts of phases, on the primary and on the secondary; a run without such events has none."""
 
 _TAILS = {"p95": 0.95, "p99": 0.99}
+_PAGE, _NEARLY = 4096, 0.9
 _FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 
 
@@ -33,16 +34,20 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     """Return one row per run, in the order measured.
 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
-    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``quality_ok``,
-    ``short``: fewer checkpoints than were asked for), every factor by its dotted path, ``working_set_bytes``,
-    ``effective`` (equal for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not
-    measured), ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN
-    and False), and ``pause_p95_enough``/``pause_p99_enough``. With ``behaviours`` also how the series behaved:
+    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``short``: fewer
+    checkpoints than were asked for, ``with_client``, ``quality_ok``), every factor by its dotted path,
+    ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal for cells that are the same
+    machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured), ``slow_base_s`` and ``always_stalled``
+    (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False), ``pause_p95_enough`` and
+    ``pause_p99_enough``, and the same of a client's answers. With ``behaviours`` also how the series behaved:
     ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
     places = {name.cell_id: place for place, name in enumerate(cells.names)}
     every = list(runs)
-    rows = [_row(run, places[run.record.cell_id], free) for run, free in zip(every, free_cells(every), strict=True)]
+    paths = tuple(dict.fromkeys(path for run in every for path in flatten(run.record.cell)))
+    rows = [
+        _row(run, places[run.record.cell_id], free, paths) for run, free in zip(every, free_cells(every), strict=True)
+    ]
     table = pd.DataFrame(rows)
     return table.join(behaviour_table(every)) if behaviours else table
 
@@ -84,7 +89,7 @@ def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str,
     return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
 
 
-def _row(run: Run, cell: int, free: Free | None) -> dict[str, Any]:
+def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[str, Any]:
     record, kept = run.record, used(run)
     factors = flatten(record.cell) | {"accel": record.accel}
     return {
@@ -98,14 +103,38 @@ def _row(run: Run, cell: int, free: Free | None) -> dict[str, Any]:
         "started_at": record.started_at,
         "checkpoints": len(kept),
         "warmup": len(run.checkpoints) - len(kept),
-        "quality_ok": record.quality.ok,
         "short": too_short(run),
-        **factors,
+        "with_client": record.client is not None,
+        "quality_ok": record.quality.ok,
+        **{path: factors.get(path) for path in dict.fromkeys((*paths, *factors))},
         "working_set_bytes": working_set_bytes(factors),
+        "set_written": set_written(kept, working_set_bytes(factors)),
         "effective": repr(sorted(effective(factors).items())),
         **outcomes(run, free),
         "transport_bytes_per_s": float(record.transport.get("bytes_per_s", np.nan)),
     }
+
+
+def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
+    """Return the share of a run's checkpoints before which the guest wrote its whole working set; NaN if none tells.
+
+    The bare guest tells. Of another one the dirty pages do: fewer than nine tenths of the set are not the set.
+
+    Args:
+        kept: its checkpoints after the warm-up.
+        set_bytes: its working set; None without one.
+    """
+    told = kept["set_rewritten"].dropna() if "set_rewritten" in kept else pd.Series(dtype=bool)
+    if len(told):
+        return float(told.astype(bool).mean())
+    pages = _known(kept["dirty_pages"])
+    return float((pages >= _NEARLY * set_bytes / _PAGE).mean()) if len(pages) and set_bytes else np.nan
+
+
+OF_CLIENTS = frozenset(
+    one.name for one in OUTCOMES.values() if one.table == "client" or one.column.startswith("client.")
+)
+"""Outcomes that a client has to be answered for."""
 
 
 def too_short(run: Run) -> bool:
@@ -122,6 +151,8 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     kept, stalled = used(run), stalls_of(run, free)
     row: dict[str, float | bool] = {name: outcome_of(run, name, free, kept) for name in OUTCOMES}
     row |= {f"pause_{tail}_enough": stats.quantile_allowed(len(kept), share) for tail, share in _TAILS.items()}
+    asked = len(run.latencies)
+    row |= {f"client_{tail}_enough": stats.quantile_allowed(asked, share) for tail, share in _TAILS.items()}
     row["slow_base_s"] = stalled.base_s if stalled else np.nan
     row["always_stalled"] = bool(stalled and stalled.always)
     return row
@@ -132,7 +163,7 @@ def stalls_of(run: Run, free: Free | None) -> Stalls | None:
     if flatten(run.record.cell).get("link.transport") not in TCP:
         return None
     kept = used(run)
-    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free)
+    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free, own_work(kept))
 
 
 def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:

@@ -14,6 +14,7 @@ from analysis.text import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
     from numpy.typing import NDArray
 
     from analysis.stored.load import Run
@@ -36,7 +37,8 @@ class Stalls:
         base_s: the pause of the same cell over a transport without them; NaN where the campaign has none. Then the
             band is above the run's own usual pause, and a stall that every checkpoint has does not show in ``share``.
         always: whether the ``load`` phase, which waits for the secondary's answer, took as long as a delayed
-            acknowledgement in every checkpoint, and does not over the other transport where there is one.
+            acknowledgement in every checkpoint, and neither does over the other transport where there is one nor by
+            what the secondary does in it.
     """
 
     share: float
@@ -55,21 +57,25 @@ class Free:
 _UNKNOWN = Free(float("nan"), float("nan"))
 
 
-def stalls(pause: Floats, load: Floats, free: Free | None = None) -> Stalls:
+def stalls(pause: Floats, load: Floats, free: Free | None = None, work: Floats | None = None) -> Stalls:
     """Return the stalls of one run over TCP from its checkpoints after the warm-up.
 
     Args:
         pause: (n,) seconds.
         load: (n,) seconds, of the phase of that name.
         free: the same cell without delayed acknowledgements, where known.
+        work: (n,) seconds that the secondary takes for its own work in that phase, NaN where that was not traced.
     """
+    known_work = work[np.isfinite(work)] if work is not None else np.empty(0)
+    busy = float(np.median(known_work)) if len(known_work) else 0.0
     known = free or _UNKNOWN
     base = known.pause_s if known.pause_s > 0 else None
+    slow = stats.slow_mode_share(pause, base_s=base)
     threshold = stats.DELAYED_ACK_S[0]
     return Stalls(
-        share=stats.slow_mode_share(pause, base_s=base).share,
+        share=slow.share if slow.usable else float("nan"),
         base_s=known.pause_s,
-        always=float(load.min()) >= threshold and not known.load_s >= threshold,
+        always=float(load.min()) >= threshold and not known.load_s >= threshold and busy < threshold,
     )
 
 
@@ -98,13 +104,20 @@ def always_note(runs: Sequence[Run]) -> str:
     always = 0
     for run, free in over_tcp:
         rows = run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
-        always += stalls(rows["pause_s"].to_numpy(), rows["load_s"].to_numpy(), free).always
+        always += stalls(rows["pause_s"].to_numpy(), rows["load_s"].to_numpy(), free, own_work(rows)).always
     if not always:
         return ""
     return (
         f"in {always} of {plural(len(over_tcp), 'run')} over TCP every checkpoint waits about 40 ms for a delayed "
         "acknowledgement: that is part of their pause here, and makes what varies a smaller share of it"
     )
+
+
+def own_work(rows: pd.DataFrame) -> Floats:
+    """Return what the secondary itself does in the ``load`` phase of each checkpoint: flush its cache, load devices."""
+    parts = rows.reindex(columns=["cache_flush_s", "device_load_s"])
+    work: Floats = parts.to_numpy(dtype=np.float64, na_value=np.nan).sum(axis=1)
+    return work
 
 
 def _key(run: Run) -> tuple[str, str]:

@@ -45,15 +45,16 @@ def spent(blocks: int) -> float:
     return float(1.0 - 0.5 ** (max(blocks - FIRST_BLOCKS, 0) / HALF_SPENT_IN))
 
 
-def look_level(looks: Sequence[int], alpha: float = 0.05) -> float:
+def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = False) -> float:
     """Return the one-sided level of the last look, so that all of them together are wrong at a rate of ``alpha``.
 
-    A single look has all of it: nobody looked before. With others every look has its share, also where it was not
-    planned; that of the first :data:`FIRST_BLOCKS` blocks is 0.
+    A single look has all of it: nobody looked before, and nobody was to look again. With others every look has its
+    share, also where it was not planned; that of the first :data:`FIRST_BLOCKS` blocks is 0.
 
     Args:
         looks: after how many blocks, in rising order.
         alpha: of all looks together.
+        series: whether the first look was to be followed by others, so that it is no single one.
 
     Raises:
         ValueError: no look, looks that do not rise from 1 on, or ``alpha`` outside (0, 1).
@@ -62,18 +63,19 @@ def look_level(looks: Sequence[int], alpha: float = 0.05) -> float:
     after = tuple(looks)
     if not after or after[0] < 1 or any(late <= early for early, late in pairwise(after)):
         raise ValueError(f"looks are numbers of blocks that rise from 1 on, not {list(after)}")
-    return alpha if len(after) == 1 else _levels(after, alpha)[-1]
+    return alpha if len(after) == 1 and not series else _levels(after, alpha)[-1]
 
 
-def cost_in_blocks(looks: Sequence[int], alpha: float = 0.05, power: float = 0.80) -> float:
+def cost_in_blocks(looks: Sequence[int], alpha: float = 0.05, power: float = 0.80, *, series: bool = False) -> float:
     """Return how many times the blocks the last look needs for what a single look finds with ``power``.
 
     Args:
         looks: after how many blocks.
         alpha: of all looks together.
         power: of the test.
+        series: as in :func:`look_level`.
     """
-    once, again = (ndtri(1 - level) for level in (alpha, look_level(looks, alpha)))
+    once, again = (ndtri(1 - level) for level in (alpha, look_level(looks, alpha, series=series)))
     return float(((again + ndtri(power)) / (once + ndtri(power))) ** 2)  # infinite before anything is spent
 
 

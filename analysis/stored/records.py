@@ -86,6 +86,7 @@ class Plan(Record):
     hypotheses: tuple[dict[str, Any], ...] = ()
     hypotheses_sha256: str = ""
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    until_known: bool = False
 
     @model_validator(mode="after")
     def _no_run_twice(self) -> Plan:
@@ -161,6 +162,7 @@ class RunRecord(Record):
     kvm: KvmRecord = KvmRecord()
     versions: dict[str, Any] = {}
     timings: dict[str, float] = {}
+    entry: dict[str, float | None] = {}
     transport: dict[str, Any] = {}
     workload: dict[str, Any] = {}
     client: dict[str, Any] | None = None

@@ -66,6 +66,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
                 "command": "\n".join(dict.fromkeys((one.plan.command, other.plan.command))),
                 "runs": (*one.plan.runs, *map(later, other.plan.runs)),
                 "looks": _looks(one.plan, other.plan, blocks),
+                "until_known": one.plan.until_known,
             }
         ),
         plan_sha256=f"{one.plan_sha256} + {other.plan_sha256}",

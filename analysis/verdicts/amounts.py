@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import OUTCOMES
 from analysis.text import short_text
 
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
-def amount(value: float, outcome: str) -> str:
+_MOST_FIGURES = 7
+
+
+def amount(value: float, outcome: str, figures: int = 3) -> str:
     """Return an outcome's value with its unit, as people say it."""
     unit = OUTCOMES[outcome].unit
     if math.isnan(value):
         return "\N{EN DASH}"
     if unit == "s":
-        return f"{short_text(value)} s" if abs(value) >= 1 else f"{short_text(1e3 * value)} ms"
+        return f"{short_text(value, figures)} s" if abs(value) >= 1 else f"{short_text(1e3 * value, figures)} ms"
     if unit == "share":
-        return f"{100 * value:.1f} %"
-    return f"{value:,.0f} {unit}" if unit in {"pages", "bytes"} else f"{short_text(value)} {unit}"
+        return f"{100 * value:.{figures - 2}f} %"
+    if unit in {"pages", "bytes"}:
+        return f"{value:,.{figures - 3}f} {unit}"
+    return f"{short_text(value, figures)} {unit}"
+
+
+def figures_apart(values: Iterable[float], bounds: Iterable[float], outcome: str) -> int:
+    """Return how many figures it takes for no value to be printed as a bound that it does not lie on."""
+    pairs = [(value, bound) for value in values for bound in bounds if value != bound and not math.isnan(value)]
+    for figures in range(3, _MOST_FIGURES):
+        if all(amount(value, outcome, figures) != amount(bound, outcome, figures) for value, bound in pairs):
+            return figures
+    return _MOST_FIGURES
 
 
 def shown_in(outcome: str) -> tuple[float, str]:

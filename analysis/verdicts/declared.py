@@ -66,11 +66,17 @@ def _mistake(one: Hypothesis, cells: Sequence[Factors]) -> str:
     if one.factor not in known:
         return _unknown("factor", one.factor, known)
     if one.kind == "contrast":
-        two = len(one.levels) == _COMPARED
-        return "" if two else "levels: a contrast needs two, the base and what is compared with it"
+        return _mistaken_levels(one, list(dict.fromkeys(cell[one.factor] for cell in cells if one.factor in cell)))
     meant = [cell for cell in cells if all(cell.get(path) in levels for path, levels in one.where.items())]
     ordered = [path for path in known if _ordered(path, meant or cells)]
     return "" if one.factor in ordered else _unknown("factor", one.factor, ordered, "no number above 0 everywhere")
+
+
+def _mistaken_levels(one: Hypothesis, there: Sequence[Level]) -> str:
+    if len(one.levels) != _COMPARED:
+        return "levels: a contrast needs two, the base and what is compared with it"
+    lacking = next((level for level in one.levels if level not in there), None)
+    return "" if lacking is None else _unknown("levels", repr(lacking), map(repr, there), "no level of any cell")
 
 
 def _unknown(field: str, value: str | None, legal: Iterable[str], why: str = "unknown") -> str:
@@ -92,6 +98,8 @@ class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]
         """Return the mapping of a node, whose keys are all different."""
         marks: dict[Any, Any] = {}
         for key, _ in node.value:
+            if not isinstance(key, yaml.ScalarNode):
+                raise yaml.constructor.ConstructorError(None, None, "a key is one word, not a list", key.start_mark)
             if key.tag != "tag:yaml.org,2002:merge" and marks.setdefault(key.value, key.start_mark) != key.start_mark:
                 raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {key.value}", key.start_mark)
         made: dict[Any, Any] = super().construct_mapping(node, deep)

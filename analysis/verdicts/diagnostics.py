@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from itertools import product
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.question import question
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -138,9 +138,13 @@ AS_DECLARED = "as declared, by itself"
 """The choice that the others are held against: like them it is not adjusted for its family, nor for looks."""
 
 
+_BY_WARMUP: dict[str, Callable[[Any], Any]] = {"pause": np.median, "pause_mean": np.mean}
+"""Outcomes that are judged again with other warm-ups."""
+
+
 def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
     """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
-    asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome == "pause"]
+    asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome in _BY_WARMUP]
     choices = _choices(campaign, runs) if asked else ()
     found = []
     for hypothesis, (choice, table) in product(asked, choices):
@@ -151,7 +155,7 @@ def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
 
 def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
     others = ((AS_DECLARED, 1.0), ("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
-    tables = [(name, runs.assign(pause=_medians(campaign, share))) for name, share in others]
+    tables = [(name, runs.assign(**_pauses(campaign, share))) for name, share in others]
     quiet = np.array([not run.record.host.drift for run in campaign.runs])
     inside = ~outside_block(runs)
     whole = runs.assign(quality_ok=True)
@@ -163,11 +167,11 @@ def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.D
     ]
 
 
-def _medians(campaign: Campaign, share: float) -> list[float]:
-    """Return the run medians with ``share`` times the declared warm-up left out."""
-    medians = []
+def _pauses(campaign: Campaign, share: float) -> dict[str, list[float]]:
+    """Return the medians and means of the runs with ``share`` times the declared warm-up left out."""
+    kept = []
     for run in campaign.runs:
         pause = run.checkpoints["pause_s"].to_numpy()
         cut = min(round(share * int(run.checkpoints["warmup"].sum())), len(pause) - 1)
-        medians.append(float(np.median(pause[cut:])))
-    return medians
+        kept.append(pause[cut:])
+    return {name: [float(middle(each)) for each in kept] for name, middle in _BY_WARMUP.items()}

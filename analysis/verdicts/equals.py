@@ -9,6 +9,8 @@ import numpy as np
 from analysis import stats
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pandas as pd
     from numpy.typing import NDArray
 
@@ -27,21 +29,30 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     It is the far end of the 95 % interval (Hodges-Lehmann, over blocks and pairs) of the difference between equals: the
     same comparison, of as many blocks, cannot tell less from nothing. The spread of single runs would be no measure of
     it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
-    (``tests/test_analysis_noise.py`` simulates both).
+    (``tests/test_analysis_noise.py`` simulates both). Which of two equals comes first is arbitrary, so that pairs that
+    differ the opposite way must not cancel: it is never below the middle difference of any one pair.
     """
-    logs = np.array([ratio for pair in equals(runs) for ratio in aa_logs(runs, pair, outcome)])
-    return floor_of(logs) if len(logs) else 0.0
+    every = [np.array(aa_logs(runs, pair, outcome)) for pair in equals(runs)]
+    return floor_of([logs for logs in every if len(logs)])
 
 
 FEWEST = 6
 """Comparisons of equals from which on their difference has a 95 % interval."""
 
 
-def floor_of(logs: NDArray[np.float64]) -> float:
-    """Return the noise floor from log ratios of equals, one per block and pair."""
-    shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
-    ends = [end for end in (shift.low, shift.high) if end is not None]
-    return float(np.expm1(max(abs(end) for end in ends) if ends else np.abs(logs).max()))
+def floor_of(pairs: Sequence[NDArray[np.float64]]) -> float:
+    """Return the noise floor from the log ratios of each pair of equals, one per block; 0 without any."""
+    if not pairs:
+        return 0.0
+    logs = np.concatenate(pairs)
+    shift = _shift(logs)
+    ends = [end for end in (shift.low, shift.high) if end is not None] or [float(np.abs(logs).max())]
+    middles = [_shift(one).estimate for one in pairs]
+    return float(np.expm1(max(abs(end) for end in (*ends, *middles))))
+
+
+def _shift(logs: NDArray[np.float64]) -> stats.ShiftInterval:
+    return stats.hodges_lehmann(logs, np.zeros(len(logs)))
 
 
 def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:

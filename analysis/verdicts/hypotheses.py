@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.text import plural
+from analysis.verdicts.applied import NOT_WRITTEN, applied
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Claims, Stage, weakest, word_of
 from analysis.verdicts.declared import checked, declared
 from analysis.verdicts.families import adjust, decided
@@ -96,9 +98,13 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
     measured = asked.runs[np.isfinite(values)]
     blank = nothing(hypothesis, asked.excluded, len(asked.failed), asked.notes)
     if hypothesis.kind == "value":
-        return decided(judge_value(asked, measured, blank), ALPHA)
+        return decided(judge_value(asked, measured, blank, alpha), ALPHA)
     if zeros := int((measured[outcome] == 0).sum()):
         return replace(blank, label=zeros_text(zeros, len(measured)))
+    there, notes = applied(hypothesis, measured)
+    blank = replace(blank, notes=(*blank.notes, *notes))
+    if not there:
+        return replace(blank, label=NOT_WRITTEN, more_blocks=math.inf)
     sample = make_sample(asked, measured) if len(measured) else None
     if sample is None:
         return replace(blank, label="nothing to compare")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from analysis.stats.sequential import cost_in_blocks, look_level
+from analysis.stats.sequential import FIRST_BLOCKS, cost_in_blocks, look_level
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -17,13 +17,18 @@ if TYPE_CHECKING:
 
 def level_of(plan: Plan, alpha: float = ALPHA) -> float:
     """Return the level of the last look at a plan, so that all looks together are wrong at a rate of ``alpha``."""
-    return look_level(plan.looks, alpha) if plan.looks else alpha
+    return look_level(plan.looks, alpha, series=plan.until_known) if plan.looks else alpha
+
+
+def planning_level(plan: Plan) -> float:
+    """Return the level to plan further blocks with: of the last look, or of the next one that may decide anything."""
+    return level_of(plan) or look_level((*plan.looks, max(FIRST_BLOCKS, *plan.looks) + 1))
 
 
 def cost_of(plan: Plan) -> float:
     """Return how many times the blocks of a single look the last look at a plan takes."""
     level = level_of(plan)
-    return cost_in_blocks(plan.looks) if plan.looks and level else 1.0
+    return cost_in_blocks(plan.looks, series=plan.until_known) if plan.looks and level else 1.0
 
 
 def looked_at(campaign: Campaign, runs: pd.DataFrame) -> tuple[Campaign, pd.DataFrame]:

@@ -53,11 +53,11 @@ def _noted(finding: Finding, note: str) -> Finding:
 
 
 def _compared(asked: Question) -> pd.DataFrame:
-    """Return the runs that a finding is judged from, at the combinations of other factors that compare anything."""
+    """Return the runs that a finding is judged from, in blocks and at combinations of other factors that compare."""
     outcome = asked.runs[asked.hypothesis.outcome].astype(float)
     runs = asked.runs[np.isfinite(outcome) & (outcome > 0)]
-    levels = runs.groupby(_others(runs, asked))[str(asked.hypothesis.factor)].transform("nunique")
-    return runs[levels > 1]
+    in_block = runs.groupby([runs["block"], _others(runs, asked)])
+    return runs[in_block[str(asked.hypothesis.factor)].transform("nunique") > 1]
 
 
 def _design(runs: pd.DataFrame, asked: Question) -> Design:

@@ -14,7 +14,7 @@ from analysis.stats.exact_power import exact_power, smallest_slope
 from analysis.stored.cells import name_cells
 from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
 from analysis.verdicts.equals import equals
-from analysis.verdicts.looks import level_of
+from analysis.verdicts.looks import planning_level
 from analysis.verdicts.question import make_sample, question
 
 if TYPE_CHECKING:
@@ -87,12 +87,11 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
     fullest = max(by_block.values(), key=lambda own: sum(len(set(xs)) > 1 for xs in own.values()))
     strata = [np.array(xs) for xs in fullest.values() if len(set(xs)) > 1]
-    alpha, pairs = level_of(campaign.plan) / family, len(equals(runs))
+    blocks = len({stratum[0] for stratum in sample.spans})
+    alpha, pairs = planning_level(campaign.plan) / family, len(equals(runs))
     target, none = math.log1p(effect), one.direction == "none"
     # No difference is supported by two tests, both of which have to hold where there is none.
-    smallest = (
-        math.nan if none else smallest_slope(strata, shown.sd, len(by_block), alpha=alpha, power=POWER, pairs=pairs)
-    )
+    smallest = math.nan if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
     rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
     return Promise(
         hypothesis=one.id,
@@ -100,7 +99,7 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         strata=len(strata),
         family=family,
         deviation=shown,
-        blocks=len(by_block),
+        blocks=blocks,
         smallest=math.expm1(smallest),
         blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
         blocks_to_refute=_blocks(strata, shown.upper, target, alpha / 2, 0, POWER) if none else rest,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.format.outcomes import OUTCOMES
+from analysis.runs.outcomes import OF_CLIENTS
 from analysis.stored.factors import Level, flatten, unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
     Factors = Mapping[str, Level]
-
-_OF_CLIENTS = {one.name for one in OUTCOMES.values() if one.table == "client" or one.column.startswith("client.")}
 
 NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
 """What may differ between cells that are compared as one."""
@@ -66,8 +65,10 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     sound = meant["quality_ok"].to_numpy(dtype=bool)
     short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
     unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
-    if hypothesis.outcome in _OF_CLIENTS:
-        short |= unknown & _with_client(meant)  # a client without an answer is what a failure looks like to it
+    if hypothesis.outcome in OF_CLIENTS and "with_client" in meant:
+        short |= unknown & meant["with_client"].to_numpy(
+            dtype=bool
+        )  # a client without an answer is what a failure looks like to it
     planned = dict.fromkeys(path for cell in campaign.plan.cells for path in flatten(cell.cell))
     paths = [path for path in (*planned, "accel") if path in runs]
     lost = [one for one in _lost(campaign) if _meant(hypothesis, lambda path, one=one: [one.get(path)], 1)[0]]  # type: ignore[misc]
@@ -82,10 +83,6 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
         (*_untested(measured, failed, str(hypothesis.factor)), *_without(hypothesis, unknown & sound & ~short)),
     )
-
-
-def _with_client(runs: pd.DataFrame) -> np.ndarray:
-    return np.array([kind == "http" for kind in column(runs, "workload.name")], dtype=bool)
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import factor_text, level_text, unit
 from analysis.text import change_text, figures_text
-from analysis.verdicts.amounts import amount
+from analysis.verdicts.amounts import amount, figures_apart
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def shape_text(finding: Finding) -> str:
     factor = str(finding.hypothesis.factor)
     steps = [f"{_size(factor, step.to_size)} {change_text(100 * step.change)} %" for step in shape.steps]
     first = _size(factor, shape.steps[0].from_size)
-    straight = " (in GiB it is one)" if shape.pvalue_per_unit > ALPHA and unit(factor)[1] == "GiB" else ""
+    straight = " (in GiB a line fits)" if shape.pvalue_per_unit > ALPHA and unit(factor)[1] == "GiB" else ""
     return f" It is no straight line in doublings{straight}: from {first} to {', then to '.join(steps)}."
 
 
@@ -130,11 +130,18 @@ def _absolute(finding: Finding) -> str:
 
 
 def _value(finding: Finding) -> str:
-    outcome, effect = finding.hypothesis.outcome, finding.effect
+    outcome, effect, bounds = (
+        finding.hypothesis.outcome,
+        finding.effect,
+        (finding.hypothesis.low, finding.hypothesis.high),
+    )
+    ends = (effect.estimate, effect.low, effect.high)
+    figures = figures_apart(ends, [float(bound) for bound in bounds if bound is not None], outcome)
+    middle, low, high = (amount(end, outcome, figures) for end in ends)
     if math.isnan(effect.low):
-        return f"{amount(effect.estimate, outcome)} (no interval)"
+        return f"{middle} (no interval)"
     over = f" over {len(finding.levels)} cells" if finding.levels else ""
-    return f"{amount(effect.estimate, outcome)} [{amount(effect.low, outcome)}, {amount(effect.high, outcome)}]{over}"
+    return f"{middle} [{low}, {high}]{over}"
 
 
 def _word(finding: Finding) -> str:

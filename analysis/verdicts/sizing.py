@@ -96,7 +96,8 @@ class Sizing:
         secondary_bytes: memory that the secondary needs: its RAM, and as much again as a cache.
         shortest_s: the interval at which the guest would be paused all the time.
         half_s: the interval at which it would be paused half of it; None where no interval brings it there.
-        least_share: the share of time paused that no interval goes below.
+        least_share: the share of time paused that no interval up to ``all_s`` goes below.
+        all_s: the interval in which the guest would dirty all of its RAM; a longer one has no more pages.
         words: what this rests on and reaches beyond, one sentence each.
     """
 
@@ -112,6 +113,7 @@ class Sizing:
     shortest_s: float
     half_s: float | None
     least_share: float
+    all_s: float
     words: tuple[str, ...]
 
 
@@ -144,9 +146,17 @@ def _plane(rows: pd.DataFrame) -> Costs:
     # One size of RAM tells nothing of what RAM costs: its column would be the first one again.
     columns = [np.ones(len(rows)), pages, ram / GIB if np.ptp(ram) else np.zeros(len(rows))]
     design = np.column_stack(columns)
-    inverse = np.linalg.pinv(design.T @ design)
+    # Pages are thousands and GiB a few: unscaled, what RAM costs is lost in the rounding of what pages do.
+    scales = np.maximum(np.abs(design).max(axis=0), 1.0)
+    inverse = np.linalg.pinv((design / scales).T @ (design / scales)) / np.outer(scales, scales)
     found = inverse @ design.T @ pause
-    df = len(rows) - int(np.linalg.matrix_rank(design))
+    rank = int(np.linalg.matrix_rank(design / scales))
+    if rank < len(columns) - (not np.ptp(ram)):
+        raise NotCarriedError(
+            f"in {rows['campaign'].iloc[0]} dirty pages grow with RAM and nothing else, so that nothing tells what "
+            "either costs: measure another workload.working_set beside"
+        )
+    df = len(rows) - rank
     variance = float(((pause - design @ found) ** 2).sum()) / df
     first = rows.iloc[0]
     return Costs(
@@ -198,7 +208,11 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
             "no time there; measure guests of that size, and give that campaign with --from"
         )
     period = max(wanted.interval_s, pause)
-    ratio = per_page * per_s
+    ratio, every = per_page * per_s, wanted.ram_bytes / PAGE
+    all_s = entry + every * (1 + ratio) / per_s if per_s else math.inf
+    half_s = 2 * entry / (1 - ratio) if ratio < 1 else math.inf
+    if half_s > all_s:
+        half_s = 2 * (entry + per_page * every)
     return Sizing(
         wanted=wanted,
         costs=known,
@@ -210,8 +224,9 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
         link_share=8 * PAGE_BYTES * pages / period / wanted.link_bits_per_s,
         secondary_bytes=2 * wanted.ram_bytes,
         shortest_s=entry,
-        half_s=2 * entry / (1 - ratio) if ratio < 1 else None,
+        half_s=half_s if ratio < 1 else None,
         least_share=ratio / (1 + ratio),
+        all_s=all_s,
         words=tuple(_words(known, wanted, pages, slower)),
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -24,6 +25,7 @@ TOO_FEW = "too few blocks for an interval"
 
 
 _DIGITS = 12
+_MOST_FALL = 0.999999
 
 
 @dataclass(frozen=True)
@@ -55,10 +57,23 @@ class Sample:
         """Return the logs of the outcome."""
         return np.log(self.y)
 
+    @cached_property
+    def spans(self) -> dict[tuple[Level, ...], float]:
+        """Return what lies between the ends of the factor in each stratum that compares anything."""
+        ends: dict[tuple[Level, ...], list[float]] = {}
+        for x, stratum in zip(self.x.tolist(), self.strata, strict=True):
+            ends.setdefault(stratum, []).append(x)
+        return {stratum: max(x) - min(x) for stratum, x in ends.items() if max(x) > min(x)}
+
     @property
     def span(self) -> float:
-        """Return what lies between the ends of the factor: doublings, or 1 for a contrast."""
-        return float(np.ptp(self.x))
+        """Return what lies between the ends of the factor, in the middle one of these: doublings, 1 for a contrast."""
+        return float(np.median(list(self.spans.values())))
+
+    @property
+    def typical(self) -> float:
+        """Return the median outcome among the runs that are compared with any."""
+        return float(np.median(self.y[np.array([stratum in self.spans for stratum in self.strata])]))
 
     def above(self, slope: float, *, failures: bool) -> float:
         """Return the exact p-value of log outcomes growing by more than ``slope`` per unit of x."""
@@ -95,8 +110,7 @@ class Sample:
     @property
     def compares(self) -> bool:
         """Tell whether any stratum holds two levels of the factor."""
-        first = dict(zip(reversed(self.strata), reversed(self.x.tolist()), strict=True))
-        return any(first[of] != value for value, of in zip(self.x.tolist(), self.strata, strict=True))
+        return bool(self.spans)
 
 
 @dataclass(frozen=True)
@@ -125,7 +139,7 @@ class Edges:
                 much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
             in_seconds: whether the outcome is a time.
         """
-        by_time = hypothesis.sesoi_ms / 1e3 / float(np.median(sample.y)) if in_seconds else 0.0
+        by_time = hypothesis.sesoi_ms / 1e3 / sample.typical if in_seconds else 0.0
         by_floor = float(np.expm1(np.log1p(floor) / sample.span))
         return cls(max(hypothesis.sesoi, by_time), "sesoi_ms" if by_time > hypothesis.sesoi else "sesoi", by_floor)
 
@@ -147,7 +161,9 @@ def absolute(sample: Sample) -> Effect:
     return Effect(slope.estimate, slope.low, slope.high)
 
 
-def stages(sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED) -> list[Stage]:
+def stages(
+    sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED, *, ranked: Sample | None = None
+) -> list[Stage]:
     """Return what can be said of an effect: by itself, against what equals differ by, with failed runs ranked worst.
 
     Args:
@@ -155,19 +171,23 @@ def stages(sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED) 
         edges: what the effect is held against.
         direction: that the hypothesis claims.
         lost: why there is no word where the runs alone give none.
+        ranked: the runs with those that failed ranked worst, where that is not done by adding these to the others.
     """
     bare = claims(sample, replace(edges, floor=0.0), direction, failures=False)
     held = bare if edges.floor == 0 else claims(sample, edges, direction, failures=False)
     found = [Stage(bare, lost), Stage(weakest([bare, held]), WITHIN_EQUALS)]
-    if len(sample.failed_x):
-        worst = claims(sample, edges, direction, failures=True)
+    if ranked is not None or len(sample.failed_x):
+        worst = claims(ranked or sample, edges, direction, failures=True)
         found.append(Stage(weakest([found[-1].claims, worst]), HANGS_ON_FAILURES))
     return found
 
 
 def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> Claims:
     """Return the exact p-values of what may be said of an effect, each against the edge that it names."""
-    sesoi, floor = float(np.log1p(edges.sesoi)), float(np.log1p(edges.floor))
+    floor = float(np.log1p(edges.floor))
+    # A fall of a half is a ratio of 0.5, not of 1 / 1.5: what is relative is not the same either way.
+    rise, fall = float(np.log1p(edges.sesoi)), -float(np.log1p(-min(edges.sesoi, _MOST_FALL)))
+    sesoi, against = (fall, rise) if direction == "decreasing" else (rise, fall)
     far = max(sesoi, floor)
 
     def more(edge: float) -> float:
@@ -181,9 +201,9 @@ def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> C
         return sample.below(edge, failures=failures)
 
     below = less(sesoi) if edges.resolved else 1.0
-    within = max(below, more(-sesoi)) if edges.resolved else 1.0
+    within = max(below, more(-against)) if edges.resolved else 1.0
     if direction == "none":
-        return Claims(supports=within, refutes=min(1.0, 2 * min(more(far), less(-far))))
+        return Claims(supports=within, refutes=min(1.0, 2 * min(more(far), less(-max(against, floor)))))
     return Claims(
         supports=more(floor),
         refutes=below,

@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import binom
 
 from analysis import stats
-from analysis.verdicts.claims import ALPHA, VALUE, Claims, Stage, weakest, word_of
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, weakest, word_of
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
 from analysis.verdicts.sentences import level_words
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _NAN = float("nan")
 
 
-def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding) -> Finding:
+def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: float = ALPHA) -> Finding:
     """Hold every cell against the range: supported where each one's median run lies inside, refuted where one does not.
 
     Runs of one block share what happened to the host, so that cells are no witnesses for one another: each is judged
@@ -38,7 +38,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding) -> Find
         return replace(blank, label="never measured")
     low, high = float(asked.hypothesis.low or 0.0), float(asked.hypothesis.high or 0.0)
     cells = _cells(asked, measured)
-    levels = _adjusted([_level(asked, level, values, low, high) for level, (values, _) in cells.items()])
+    levels = _adjusted([_level(asked, level, values, low, high) for level, (values, _) in cells.items()], alpha)
     worst = [_claims(values, failed, low, high) for values, failed in cells.values()]
     ends = [one.effect for one in levels if one.runs]
     never = [one.level for one in levels if not one.runs]
@@ -76,21 +76,20 @@ def _level(
     asked: Question, level: tuple[Level, ...], values: NDArray[np.float64], low: float, high: float
 ) -> LevelFinding:
     claims = _claims(values, 0, low, high)
-    word, label = word_of(claims, VALUE, ALPHA)
     interval = stats.median_interval(values, confidence=0.90) if len(values) else None
     effect = Effect(_NAN, _NAN, _NAN)
     if interval is not None:
         low, high = (_NAN if end is None else end for end in (interval.low, interval.high))
         effect = Effect(interval.estimate, low, high)
-    return LevelFinding(level_words(asked.others, level), effect, word, label or UNDECIDED, len(values), claims)
+    return LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, UNDECIDED, len(values), claims)
 
 
-def _adjusted(levels: Sequence[LevelFinding]) -> tuple[LevelFinding, ...]:
+def _adjusted(levels: Sequence[LevelFinding], alpha: float) -> tuple[LevelFinding, ...]:
     """Return the cells with their words; that one lies outside is adjusted over all of them by Holm."""
     found = []
     raised = stats.holm([one.claims.refutes for one in levels])
     for one, refutes in zip(levels, raised, strict=True):
-        word, label = word_of(replace(one.claims, refutes=float(refutes)), VALUE, ALPHA)
+        word, label = word_of(replace(one.claims, refutes=float(refutes)), VALUE, alpha)
         found.append(replace(one, word=word, label=label or UNDECIDED))
     return tuple(found)
 

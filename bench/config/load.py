@@ -173,7 +173,13 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
         _refuse_swept(settings, other)
     paused = [cell for cell in cells if cell.scenario != "native"]  # nothing of the others grows
     asked = questions(paused) if settings.by_size else settings.hypotheses
-    return settings.model_copy(update={"hypotheses": settle(asked, cells)}), cells
+    try:
+        return settings.model_copy(update={"hypotheses": settle(asked, cells)}), cells
+    except ConfigError as error:
+        ids = [one.id for one in asked]
+        named = next((number for number, name in enumerate(ids) if f"hypothesis {name}:" in error.message), None)
+        place = "" if named is None or settings.by_size else where(configs[0], f"hypotheses.{named}")
+        raise ConfigError(f"{place}: {error.message}" if place else error.message, hint=error.hint) from error
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

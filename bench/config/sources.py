@@ -53,7 +53,8 @@ ConfigStore.instance().store(
     node={
         "params": {},  # overrides that an experiment brings; the command line wins over them
         "grids": [],  # or several such sets, when the cells are no single grid
-        "arms": {},  # where a size is swept and no experiment or workload chosen: `every` of all cells, `mem` over RAM
+        # By guest, where a size is swept and no experiment or workload chosen: `every` of all cells, `mem` over RAM.
+        "arms": {},
     },
     provider="colo-bench",
 )
@@ -222,6 +223,18 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
         if found is not None:
             return f"{path}:{found}"
     return ""
+
+
+def sweeps(config: DictConfig, key: str) -> str:
+    """Return the file, and the line where it is found, of the experiment that sweeps a key; empty without one."""
+    choice = OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}")
+    folders = [Path(source.path) for source in OmegaConf.select(config, "hydra.runtime.config_sources", default=[])]
+    name = f"{str(choice).removesuffix('.yaml')}.yaml"
+    path = next((one for folder in folders if is_file(one := folder / EXPERIMENT / name)), None)
+    if choice is None or path is None:
+        return ""
+    line = _swept_in(path, key, None)
+    return f"{path}:{line}" if line else str(path)
 
 
 def given(config: DictConfig) -> list[str]:

@@ -20,7 +20,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import HELP, explain_composition, unknown
-from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, where
+from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, sweeps, where
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -37,6 +37,9 @@ Axes: TypeAlias = "Mapping[str, list[str]]"
 
 _MOST_CELLS = 5000
 _WORKLOAD = {"workload", "workload.name"}
+_CULPRIT = re.compile(r"(?:cannot read ['\"]|unknown (?:key|choice) )?[+~]*(?P<key>[A-Za-z_][\w.]*)(?==|['\"; ])")
+"""The key that a refusal begins with."""
+
 _SIZE = re.compile(r"mem|smp|cpu\.l3_cache|cpu\.cache\..*\.size")
 _CONFIG = "config"
 
@@ -78,13 +81,36 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
             hint="start one campaign for each",
         )
     master = loader.load_configuration(_CONFIG, [str(one.input_line) for one in chosen], RunMode.RUN)
+    try:
+        return _cells(words, loader, parser, master, own=any(one.value() is not None for one in chosen))
+    except (*REFUSALS, ConfigError) as error:
+        refusal = error if isinstance(error, ConfigError) else explain_composition(error)
+        place = _sweep_of(refusal.message, words, master)
+        if not place:
+            raise
+        raise ConfigError(f"{place}: {refusal.message}", hint=refusal.hint) from error
+
+
+def _sweep_of(message: str, words: Sequence[str], master: DictConfig) -> str:
+    """Return file and line of the experiment whose sweep a refusal is about; empty where it was typed, or told."""
+    culprit = _CULPRIT.match(message)
+    typed = {word.lstrip("+~").partition("=")[0] for word in words}
+    return sweeps(master, culprit["key"]) if culprit and culprit["key"] not in typed else ""
+
+
+def _cells(
+    words: Sequence[str], loader: ConfigLoader, parser: OverridesParser, master: DictConfig, *, own: bool
+) -> list[DictConfig]:
     asked: list[list[str]] = []
     brought, arms = _brought(master)
-    if any(one.value() is not None for one in chosen):
+    if own:
         arms = {}  # an experiment says itself what its guests do; the arms are for what is asked without one
+    parsed = {
+        guest: {arm: axes(parser.parse_overrides(one)) for arm, one in each.items()} for guest, each in arms.items()
+    }
     for overrides in brought:
         given = axes(parser.parse_overrides([*overrides, *words]))
-        measured = with_arms(given, {name: axes(parser.parse_overrides(arm)) for name, arm in arms.items()})
+        measured = with_arms(given, parsed, str(master.guest))
         _require_few("this sweep", len(asked) + sum(math.prod(map(len, arm.values())) for arm in measured), "cells")
         asked += [cell for arm in measured for cell in grid(arm)]
     cells = {frozenset(cell): cell for cell in _applied(asked, parser, loader)}
@@ -93,8 +119,8 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
     return [loader.load_configuration(_CONFIG, cell, RunMode.RUN) for cell in cells.values()]
 
 
-def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, list[str]]]:
-    """Return the sets of overrides that the experiment brings (one, empty, where there is none), and the arms.
+def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, dict[str, list[str]]]]:
+    """Return the sets of overrides that the experiment brings (one, empty, where there is none), and each guest's arms.
 
     Raises:
         ConfigError: its file does not hold them as such.
@@ -106,10 +132,15 @@ def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, list[str]]]
         raise ConfigError(f"{place}: unknown key hydra.sweeper.{extra[0]}; legal: arms, grids, params")
     sets = sweeper["grids"] or [sweeper["params"] or {}]
     arms = sweeper["arms"] or {}
-    whole = isinstance(sets, list) and isinstance(arms, dict)
-    if not whole or not all(isinstance(one, dict) for one in (*sets, *arms.values())):
+    whole = isinstance(sets, list) and isinstance(arms, dict) and all(isinstance(own, dict) for own in arms.values())
+    if not whole or not all(
+        isinstance(one, dict) for one in (*sets, *(arm for own in arms.values() for arm in own.values()))
+    ):
         raise ConfigError(f"{place}: each set of hydra.sweeper holds KEY: VALUES", hint="as conf/experiment shows")
-    return [_written(one, place) for one in sets], {name: _written(arm, place) for name, arm in arms.items()}
+    return (
+        [_written(one, place) for one in sets],
+        {guest: {name: _written(arm, place) for name, arm in own.items()} for guest, own in arms.items()},
+    )
 
 
 def _written(overrides: Mapping[str, Any], place: str) -> list[str]:
@@ -138,18 +169,30 @@ def grid(axes_: Axes) -> list[list[str]]:
     return [list(cell) for cell in itertools.product(*axes_.values())]
 
 
-def with_arms(given: Axes, arms: Mapping[str, Axes]) -> list[Axes]:
+def with_arms(given: Axes, arms: Mapping[str, Mapping[str, Axes]], guest: str) -> list[Axes]:
     """Return what to measure: the arms where a size is swept and no workload chosen, else what was given.
 
     An arm never overrides a key or a group that is chosen. That of ``mem`` is there where RAM is swept, at the first
     value of everything else.
+
+    Args:
+        given: what was asked for.
+        arms: by guest and name.
+        guest: the one that is measured where none was chosen.
     """
     swept = [key for key, choices in given.items() if len(choices) > 1]
     if not any(_SIZE.fullmatch(key) for key in swept) or _WORKLOAD & {key.lstrip("+~") for key in given}:
         return [given]
     first = {key: choices if key == "mem" else choices[:1] for key, choices in given.items()}
     found = {"every": given} | ({"mem": first} if "mem" in swept else {})
-    return [_arm(arms[name], own) for name, own in found.items() if name in arms] or [given]
+    kinds = {choice.partition("=")[2]: {"guest": [choice]} for choice in given.get("guest", [])} or {guest: {}}
+    measured = [
+        _arm(arm, {**found[name], **chosen})
+        for kind, chosen in kinds.items()
+        for name, arm in arms.get(kind, {}).items()
+        if name in found
+    ]
+    return measured or [given]
 
 
 def _arm(arm: Axes, given: Axes) -> Axes:

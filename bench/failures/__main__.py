@@ -4,6 +4,8 @@ import sys
 
 from bench.failures.document import document
 from bench.system.exits import MEANINGS
+from bench.system.streams import outlive_readers
 
 if __name__ == "__main__":
+    outlive_readers()
     sys.stdout.write(document(MEANINGS.items()))

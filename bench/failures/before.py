@@ -75,6 +75,20 @@ HOST = (
         "The limit and what is needed.",
     ),
     Cause(
+        "address-limit",
+        _PROBE,
+        "A limit on what one process may map (ulimit -v, ulimit -d) is smaller than a QEMU with its guest's RAM.",
+        "raise the limit that is named, or choose a smaller mem=",
+        "The limit and the guest's RAM.",
+    ),
+    Cause(
+        "cpu-time-limit",
+        _PROBE,
+        "A limit on CPU time (ulimit -t) would end a QEMU, or the harness, in the middle of a campaign.",
+        "raise the limit that is named: ulimit -t unlimited",
+        "The limit.",
+    ),
+    Cause(
         "sockets-refused",
         _MACHINE,
         "Unix sockets, by which a pair is spoken to, can be made in no temporary folder here.",

@@ -57,6 +57,13 @@ STORE = (
         "What was being written, and the system's reason.",
     ),
     Cause(
+        "no-locks",
+        (Phase.STORE,),
+        "Neither results nor cache are on a file system with locks, so that nothing keeps two campaigns apart.",
+        "put one of them on a disk of this machine: results=DIR, COLO_BENCH_CACHE=DIR",
+        "The folders.",
+    ),
+    Cause(
         "plan-unreadable",
         (Phase.STORE,),
         "The campaign's plan.json is damaged or of another schema.",

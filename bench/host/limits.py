@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 MACHINE = "this machine"
 
 _UNLIMITED = 1 << 62
+_NEVER_OVERCOMMIT = 2
 _INACTIVE = {"memory": "total_inactive_file", UNIFIED: "inactive_file"}
 _MEMORY = {
     "memory": (("memory.limit_in_bytes",), "memory.usage_in_bytes"),
@@ -42,7 +43,8 @@ class Limits:
         processes: processes and threads that may still be made.
         open_files: descriptors that one process may have open.
         file_bytes: how large one file may grow.
-        address_bytes: how much address space one process may have.
+        address_bytes: how much address space one process may have, or private memory.
+        cpu_s: how many seconds of CPU time one process may use before it is ended.
     """
 
     memory: Limit | None = None
@@ -51,6 +53,7 @@ class Limits:
     open_files: Limit | None = None
     file_bytes: Limit | None = None
     address_bytes: Limit | None = None
+    cpu_s: Limit | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return them as stored in ``run.json``."""
@@ -71,7 +74,8 @@ def read_limits(root: Path = Path("/"), pid: int | str = "self") -> Limits:
         processes=_smallest(_processes(root, pid, own=own)),
         open_files=_own(resource.RLIMIT_NOFILE, "ulimit -n") if own else None,
         file_bytes=_own(resource.RLIMIT_FSIZE, "ulimit -f") if own else None,
-        address_bytes=_own(resource.RLIMIT_AS, "ulimit -v") if own else None,
+        address_bytes=_smallest(_spaces()) if own else None,
+        cpu_s=_own(resource.RLIMIT_CPU, "ulimit -t") if own else None,
     )
 
 
@@ -104,10 +108,21 @@ def _smallest(limits: Iterator[Limit]) -> Limit | None:
     return min(limits, key=lambda limit: limit.amount, default=None)
 
 
+def _spaces() -> Iterator[Limit]:
+    # A guest's RAM is private memory of its QEMU: it counts as address space and as data.
+    for kind, by in ((resource.RLIMIT_AS, "ulimit -v"), (resource.RLIMIT_DATA, "ulimit -d")):
+        if (limit := _own(kind, by)) is not None:
+            yield limit
+
+
 def _memory(root: Path, pid: int | str) -> Iterator[Limit]:
     kib = _keyed(root / "proc/meminfo", "MemAvailable:")
     if kib is not None:
         yield Limit(kib * 1024, MACHINE)
+    if _number(root / "proc/sys/vm/overcommit_memory") == _NEVER_OVERCOMMIT:
+        most, promised = (_keyed(root / "proc/meminfo", key) for key in ("CommitLimit:", "Committed_AS:"))
+        if most is not None and promised is not None:
+            yield Limit(max(0, most - promised) * 1024, "vm.overcommit_memory=2")
     for controller, (names, usage) in _MEMORY.items():
         for folder in folders(controller, pid, root):
             # Files that are cached and not in use go when memory is wanted.
@@ -139,8 +154,14 @@ def _processes(root: Path, pid: int | str, *, own: bool) -> Iterator[Limit]:
             if most is not None:
                 yield Limit(max(0, most - (now or 0)), str(folder / "pids.max"))
     most, _ = resource.getrlimit(resource.RLIMIT_NPROC)
-    if own and most != resource.RLIM_INFINITY and os.geteuid() != 0:  # root is not held to it
+    if own and most != resource.RLIM_INFINITY and not _is_root(root):  # root is not held to it
         yield Limit(max(0, most - _threads_of_user(root)), "ulimit -u")
+
+
+def _is_root(root: Path) -> bool:
+    """Return whether this process is the machine's root, and not that of a user namespace alone."""
+    mapped = _text(root / "proc/self/uid_map").split()
+    return os.geteuid() == 0 and mapped[:2] == ["0", "0"]
 
 
 def _threads_of_user(root: Path) -> int:

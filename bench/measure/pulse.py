@@ -23,6 +23,9 @@ BEAT_S = 0.05
 NOTED_GAP_S = 0.1
 """A beat that comes later than this is on record. Where the distribution of quiet runs lies is in ``docs/data.md``."""
 
+SUSPENDED_S = 1.0
+"""A harness that did not run for longer than this may have missed a deadline for that alone."""
+
 HARNESS = "harness"
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan
 
 
-_FOLLOWS = {"cells", "runs", "repeats", "looks"}
+_FOLLOWS = {"cells", "runs", "repeats", "looks", "until_known"}
 """What of a plan is not an input that all its runs share."""
 
 
@@ -24,9 +24,16 @@ def with_blocks(plan: Plan, blocks: int) -> Plan:
     """Return a plan with so many blocks: its runs, and those that come after them."""
     inputs = {one.name: getattr(plan, one.name) for one in fields(plan) if one.name not in _FOLLOWS}
     longer = make_plan(cells=[one.cell for one in plan.cells], repeats=blocks, **inputs)
-    return replace(longer, looks=plan.looks)
+    return replace(longer, looks=plan.looks, until_known=plan.until_known)
 
 
-def looked(plan: Plan, blocks: int) -> Plan:
-    """Return a plan on which it is written that its verdicts were asked for after so many blocks."""
-    return replace(plan, looks=tuple(sorted({*plan.looks, blocks})))
+def looked(plan: Plan, blocks: int, *, until_known: bool = False) -> Plan:
+    """Return a plan on which it is written that its verdicts were asked for after so many blocks.
+
+    Args:
+        plan: to write it on.
+        blocks: after how many.
+        until_known: whether it is one of a series, with a look after every block.
+    """
+    looks = tuple(sorted({*plan.looks, blocks}))
+    return replace(plan, looks=looks, until_known=plan.until_known or until_known)

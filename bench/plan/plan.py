@@ -92,7 +92,8 @@ class Plan:
 
     ``qemu`` maps what the configuration calls a QEMU (``provisioned``, ``system``, a path) to the binary it was.
     ``looks`` says after how many blocks the verdicts were asked for: who looks again and again finds more that is not
-    there, and the analysis allows for it.
+    there, and the analysis allows for it. ``until_known`` says that a look follows every block, from the first one on:
+    then the first is no single look.
     """
 
     campaign: str
@@ -107,6 +108,7 @@ class Plan:
     nodelay_sha256: str | None = None
     hypotheses: tuple[Hypothesis, ...] = ()
     looks: tuple[int, ...] = ()
+    until_known: bool = False
     bare_sha256: str | None = None
 
     def cell(self, run: PlannedRun) -> Cell:
@@ -263,6 +265,7 @@ def plan_json(plan: Plan) -> str:
         "experiment": plan.experiment,
         "seed": plan.seed,
         "repeats": plan.repeats,
+        **({"until_known": True} if plan.until_known else {}),
         **({"looks": list(plan.looks)} if plan.looks else {}),
         "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
         "guest": asdict(plan.guest),
@@ -298,6 +301,7 @@ class _Stored(BaseModel):
     nodelay_sha256: str | None
     hypotheses: tuple[Hypothesis, ...] = ()
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
+    until_known: bool = False
     bare_sha256: str | None = None
 
     @model_validator(mode="after")

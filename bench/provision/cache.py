@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
-from bench.system.files import passing_folder
+from bench.system.files import NO_LOCKS, passing_folder
 from bench.system.places import expanded
 
 if TYPE_CHECKING:
@@ -122,6 +122,10 @@ def _try_lock(descriptor: int) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
+    except OSError as error:
+        if error.errno not in NO_LOCKS:
+            raise
+        # Two that make the same at once each make it apart and move it into its place: work is lost, no file is.
     return True
 
 

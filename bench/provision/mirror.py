@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
 _MIRROR_VARIABLE = "COLO_BENCH_MIRROR"
 
-_ADDRESS = re.compile(r"(?P<method>[a-z][a-z0-9+.-]*):/[^\s\[\]\"';]+")
+_HOST_IN_BRACKETS = r"(?:/(?:[^\s\[\]\"';/@]+@)?\[[0-9A-Fa-f:.]+\])?"
+_ADDRESS = re.compile(rf"(?P<method>[a-z][a-z0-9+.-]*):/{_HOST_IN_BRACKETS}[^\s\[\]\"';]+")
 
 _NOT_BY_ITSELF = frozenset({"cdrom", "gpgv", "rred", "store"})
 """Methods of apt that want a person to change a disc, or fetch nothing."""
@@ -26,7 +27,7 @@ _NOT_BY_ITSELF = frozenset({"cdrom", "gpgv", "rred", "store"})
 _KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("gpg", "pgp"))
 
 _CARRIED_APT_OPTIONS = re.compile(
-    r'(?P<key>Acquire::(?:(?:https?|ftp|tor\+https?|mirror)::(?!Verify)[^" ]+|ForceIPv[46])) "(?P<value>[^"]+)";',
+    r'(?P<key>Acquire::(?:(?:https?|ftp|tor|mirror|(?:tor|mirror)\+[a-z]+)::(?!(?:[^" ]+::)?Verify)[^" ]+|ForceIPv[46])) "(?P<value>[^"]+)";',
     re.IGNORECASE,
 )
 """Names in apt's configuration are the same in small and capital letters; ``dump`` gives them as they were typed."""
@@ -74,7 +75,7 @@ def mirror() -> str:
     Raises:
         ProvisionError: apt knows none, or the variable does not hold an address that apt can fetch from.
     """
-    chosen = os.environ.get(_MIRROR_VARIABLE)
+    chosen = os.environ.get(_MIRROR_VARIABLE) or None
     if chosen is None:
         template = "$(SITE)|$(ORIGIN)|$(LABEL)|$(COMPONENT)"
         finished = commands.run(["apt-get", "indextargets", "--format", template], deadline_s=60)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from bench.config.model import Tune
 from bench.errors import BenchError, HostError, Phase, StoreError
 from bench.failures.catalogue import CATALOGUE
 from bench.host.limits import MACHINE, Limits, free_swap, read_limits
@@ -20,6 +21,7 @@ from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
 from bench.system.sockets import socket_folder
 from bench.system.units import size_text
+from bench.tune.tuner import Tuner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -73,6 +75,7 @@ def checks(cells: Sequence[Cell], results: Path, limits: Limits | None = None) -
     yield check_cpus(cells, limits)
     yield check_processes(cells, limits)
     yield check_files(limits)
+    yield _tried("tuning", lambda: _try_tuning(cells))
     yield check_environment(choosing_names())
 
 
@@ -134,9 +137,9 @@ def check_memory(cells: Sequence[Cell], limits: Limits) -> Check:
     each = limits.address_bytes
     if each and each.amount < largest.mem * 2 + _OVERHEAD_BYTES:  # the secondary has its guest's RAM twice
         text = (
-            f"{gib(int(each.amount))} of address space by {each.by}, less than a secondary of {size_text(largest.mem)}"
+            f"{gib(int(each.amount))} for one process by {each.by}, less than a secondary of {size_text(largest.mem)}"
         )
-        return Check("memory", "fail", text, f"{each.by} unlimited", cause="host-memory")
+        return Check("memory", "fail", text, f"{each.by} unlimited", cause="address-limit")
     return Check("memory", "ok", f"{said}: a pair of up to mem={largest_mem(largest, available)}")
 
 
@@ -165,8 +168,11 @@ def check_processes(cells: Sequence[Cell], limits: Limits) -> Check:
 
 
 def check_files(limits: Limits) -> Check:
-    """Return whether enough files may be open, and whether they may grow as large as traces and images do."""
-    most, size = limits.open_files, limits.file_bytes
+    """Return whether enough files may be open, may grow as large as traces and images do, and may be written on."""
+    most, size, time = limits.open_files, limits.file_bytes, limits.cpu_s
+    if time:
+        text = f"a process is ended after {time.amount:g} s of CPU time by {time.by}; a campaign takes more"
+        return Check("files", "fail", text, f"{time.by} unlimited", cause="cpu-time-limit")
     if most and most.amount < _FILES:
         text = f"{most.amount:g} may be open by {most.by}, {_FILES} are needed"
         return Check("files", "fail", text, f"{most.by} 1024", cause="file-limit")
@@ -208,6 +214,12 @@ def _try_loopback() -> str:
 def _try_sockets() -> str:
     with socket_folder("try") as folder:
         return f"in {folder.parent}"
+
+
+def _try_tuning(cells: Sequence[Cell]) -> str:
+    wanted = [tune for tune in dict.fromkeys(cell.tune for cell in cells) if tune != Tune()]
+    Tuner().require_possible(wanted)
+    return "all that is asked for can be set" if wanted else "nothing of this host is changed"
 
 
 def _file_system(place: Path) -> str:

@@ -107,7 +107,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     known = is_there(settings.results / name / "plan.json")
     for line in tools.tidy(settings.results):
         console.print(line, soft_wrap=True)
-    found = tuple(tools.checks(cells, settings.results))
+    found = tuple(tools.checks(cells, settings.results / name))
     for one in found:
         if one.status == "warn":
             console.print(f"warning: {one.name}: {one.text}", soft_wrap=True)

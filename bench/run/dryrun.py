@@ -77,7 +77,7 @@ class Installed:
         return guests and all(self.binaries.values()) and not undecided
 
 
-def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
+def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
     names = dict.fromkeys(name for cell in cells for name in cell.binaries)
     available_bytes, available_by = available_memory()
@@ -88,13 +88,13 @@ def look(settings: Settings, cells: Sequence[Cell]) -> Installed:
         available_by=available_by,
         free_bytes=shutil.disk_usage(nearest(settings.results)).free,
         bare=installed_bare(),
-        checks=tuple(beforehand(cells, settings.results)),
+        checks=tuple(beforehand(cells, settings.results / campaign)),
     )
 
 
 def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str, foresee: Foresee) -> str:
     """Return the plan as text: every run in order, command lines, QMP steps, what it all takes and what it may tell."""
-    return render(settings, cells, campaign, look(settings, cells), foresee)
+    return render(settings, cells, campaign, look(settings, cells, campaign), foresee)
 
 
 def render(
@@ -153,7 +153,8 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         yield f"  guest    {_guest_text(installed.bare if one == 'bare' else installed.guest)}"
     for check in installed.checks:
         if check.status != "ok" and check.cause != "host-memory":
-            yield f"  {'refused' if check.status == 'fail' else 'warning'}  {check.name}: {check.text}"
+            fix = f"; fix: {check.fix}" if check.fix else ""
+            yield f"  {'refused' if check.status == 'fail' else 'warning'}  {check.name}: {check.text}{fix}"
     try:
         require_disk(estimates, installed.free_bytes)
     except HostError as error:

@@ -70,7 +70,16 @@ def _flock(descriptor: int, folder: Path) -> None:
         other = os.open(home / text_sha256(str(folder.resolve())), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         os.dup2(other, descriptor, inheritable=False)
         os.close(other)
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise
+        except OSError as error:
+            raise StoreError(
+                f"neither {folder.parent} nor the cache {home.parent} is on a file system with locks",
+                hint="choose results=DIR, or COLO_BENCH_CACHE=DIR, on a disk of this machine",
+                cause="no-locks",
+            ) from error
 
 
 def _lock(descriptor: int, folder: Path) -> None:

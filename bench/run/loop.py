@@ -267,7 +267,9 @@ class Loop:
         if not any(self.done(run.run_id) for run in self.plan.runs if run.block == blocks - 1):
             display.say(f"no run of block {blocks} was measured: no further block is begun")
             return []
-        self._keep(looked(self.plan, blocks))  # before it is asked: a look counts, whatever becomes of it
+        self._keep(
+            looked(self.plan, blocks, until_known=True)
+        )  # before it is asked: a look counts, whatever becomes of it
         try:
             await until.look(self.folder, blocks)
         except StoreError as error:

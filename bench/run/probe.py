@@ -16,6 +16,7 @@ from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
 from bench.measure.parts import EVENTS
+from bench.measure.pulse import SUSPENDED_S, Pulse
 from bench.measure.trace import read_trace
 from bench.provision.cache import cache_folder
 from bench.provision.kvm import Verdict, parse_answer
@@ -106,14 +107,17 @@ async def _probe(binary: Binary, guest: Guest, accel: str, second: Second | None
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )
-    counter = CheckpointCounter()
+    counter, pulse = CheckpointCounter(), Pulse()
     try:
         with probe_folder("colo") as folder:
-            async with open_pair(cell, binary, guest, features, folder, second=second) as pair:
+            async with pulse.beating(), open_pair(cell, binary, guest, features, folder, second=second) as pair:
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
             lost = untraced(folder)
     except BenchError as error:
-        known = known_cause(error)
+        known, lost_s = known_cause(error), pulse.lost_since(0.0)
+        if known is None and lost_s > SUSPENDED_S:
+            reason = f"the harness itself did not run for {lost_s:.1f} s, and a deadline passed meanwhile: repeat it"
+            return Verdict(ok=False, reason=reason, cause="harness-suspended"), False
         reason = known or " | ".join((error.message, *error.evidence, *(f"log: {log}" for log in error.logs)))
         return Verdict(ok=False, reason=reason, cause=error.cause if known else ""), known is not None
     if lost:

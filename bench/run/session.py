@@ -18,8 +18,10 @@ from bench.host.limits import read_limits, throttled_s
 from bench.host.snapshot import drift, quota_drift
 from bench.host.virtual import this_kvm
 from bench.measure.bound import transport_bound
+from bench.measure.pulse import SUSPENDED_S
 from bench.provision.cache import file_sha256
 from bench.scenario.base import Notes, Running, Stages
+from bench.scenario.client import shortfall
 from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.scenario.registry import scenario_of
 from bench.system.developer_log import logging_into
@@ -41,8 +43,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
-_SUSPENDED_S = 1.0
-_JUST_NOW_S = 30.0
+_JUST_NOW_S, _LONGEST_S = 30.0, 600.0
+"""How far back at least, and at most, a harness that did not run explains a deadline that its stage has missed."""
+
 _LATE_CAUSES = frozenset(
     (
         "checkpoint-stuck",
@@ -115,8 +118,9 @@ async def _measured(
             notes.clock.look()
             notes.clock.require_steady()
         notes.pulse.look()
-        lost_s = notes.pulse.lost_since(time.time() - _JUST_NOW_S)
-        if error.cause in _LATE_CAUSES and lost_s > _SUSPENDED_S:
+        now = time.time()
+        lost_s = notes.pulse.lost_since(max(min(stages.began, now - _JUST_NOW_S), now - _LONGEST_S))
+        if error.cause in _LATE_CAUSES and lost_s > SUSPENDED_S:
             raise BenchError(
                 f"the harness itself did not run for {lost_s:.1f} s, and a deadline passed meanwhile",
                 cause="harness-suspended",
@@ -145,7 +149,8 @@ def _store(
 ) -> RunOutcome:
     """Write the tables, then the record: a run whose ``run.json`` is there is whole."""
     try:
-        evidence = scenario_of(cell).evidence(folder, run.run_id, cell, notes, assets.remarks(cell))
+        remarks = (*assets.remarks(cell), *shortfall(cell.workload.asked_mb_s(), notes.workload))
+        evidence = scenario_of(cell).evidence(folder, run.run_id, cell, notes, remarks)
     except StoreError:
         require_room(folder)
         raise
@@ -177,6 +182,7 @@ def _store(
         **({"devices": evidence.devices} if evidence.devices else {}),
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
+        **({"entry": evidence.entry} if evidence.entry else {}),
         "early_checkpoints": notes.early,
         "quality": evidence.quality.to_json(),
     }

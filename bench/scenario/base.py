@@ -56,12 +56,13 @@ class Notes:
 
 
 class Stages:
-    """Announces each stage, keeps how long it took, and remembers which one the run has come to."""
+    """Announces each stage, keeps how long it took, and remembers which one the run has come to, and when (Unix s)."""
 
     def __init__(self, on_event: OnEvent, timings: dict[str, float]) -> None:
         self._on_event = on_event
         self._timings = timings
         self._reached = ""
+        self.began = time.time()
 
     @property
     def phase(self) -> Phase:
@@ -71,7 +72,7 @@ class Stages:
     @asynccontextmanager
     async def stage(self, name: str) -> AsyncIterator[None]:
         """Announce a stage and time the block."""
-        self._reached = name
+        self._reached, self.began = name, time.time()
         _LOG.info("stage %s", name)
         self._on_event(Progress(stage=name))
         started = time.monotonic()

@@ -16,10 +16,11 @@ from bench.system.places import same_modules
 from bench.system.units import is_amount
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from pathlib import Path
 
     from bench.host.process import Process
+    from bench.host.vitals import State
     from bench.scenario.base import Running
     from bench.vm.console import Console
 
@@ -28,6 +29,8 @@ T = TypeVar("T")
 _POLL_S = 0.02
 _REFUSALS_SHOWN = 3
 _SHORTEST_S = 1e-6  # the resolution that seconds are stored with
+_KEPT_UP = 0.9
+"""The share of the rate asked for below which a guest did not keep up."""
 
 
 @asynccontextmanager
@@ -60,6 +63,12 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
             _require_alive(run, console)
             await _finish_client(process, cell.deadlines.teardown)
     run.notes.workload = workload_figures(console.reports)
+
+
+def states_of(sides: Mapping[str, Process], client: Process | None) -> dict[str, Callable[[], State | None]]:
+    """Return what tells the state of everybody whose standing still would be measured: the sides, and their client."""
+    everybody = {**sides, **({"client": client} if client else {})}
+    return {name: process.state for name, process in everybody.items()}
 
 
 def _require_alive(run: Running, console: Console) -> None:
@@ -144,3 +153,13 @@ def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
         "guest_seconds": round(seconds, 6),
         "achieved_mb_s": round(sum(int(report["bytes"]) for report in sound) / seconds / 1e6, 6),
     }
+
+
+def shortfall(asked_mb_s: float, figures: dict[str, Any]) -> tuple[str, ...]:
+    """Return what a reader should know of a guest that wrote more slowly than it was to; nothing where it kept up."""
+    wrote = figures.get("achieved_mb_s")
+    if wrote is None or wrote >= _KEPT_UP * asked_mb_s:
+        return ()
+    return (
+        f"the guest wrote {wrote:.3g} MB/s of the {asked_mb_s:g} MB/s that were asked for: it cannot write faster here",
+    )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.journal import Journal
 from bench.scenario.base import boot, handshake
-from bench.scenario.client import unless_client_ended, workload
+from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.evidence import Evidence, gather
 from bench.scenario.progress import Progress
 from bench.system.files import require_room
@@ -83,7 +83,7 @@ async def _drive(run: Running, counter: CheckpointCounter, client: Process | Non
     def told(done: int, total: int, pause_s: float) -> None:
         run.on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
 
-    states = {side: process.state for side, process in pair.processes.items()}
+    states = states_of(pair.processes, client)
     with Journal(pair.folder) as journal:
         journal.begin(notes.early)
         journal.clocks(notes.clocks)

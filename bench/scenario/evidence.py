@@ -14,9 +14,10 @@ from bench.host.clock import SAME_CLOCK, Clocks
 from bench.measure.beats import Seen, read_beats, seen_by_guest
 from bench.measure.checkpoints import Assembly, assemble
 from bench.measure.devices import DEVICE_EVENTS, device_figures
+from bench.measure.entry import read_entry
 from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
 from bench.measure.parts import EVENTS
-from bench.measure.pulse import Gap
+from bench.measure.pulse import HARNESS, Gap
 from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.timing import judge_timing
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
@@ -53,6 +54,7 @@ class Evidence:
         client: the client's figures, ``None`` without a client.
         quality: the verdict.
         devices: what each device's state cost, where that was traced.
+        entry: how long the primary stood still on entering COLO, where its trace shows it.
     """
 
     columns: dict[str, list[Any]]
@@ -60,6 +62,7 @@ class Evidence:
     client: dict[str, Any] | None
     quality: Quality
     devices: dict[str, Any] = field(default_factory=dict)
+    entry: dict[str, Any] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -150,7 +153,8 @@ def gather(
         timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
         seen=seen,
     )
-    return Evidence(columns, answers, figures, quality, _devices(folder, cell))
+    entry = read_entry(primary, stops)
+    return Evidence(columns, answers, figures, quality, _devices(folder, cell), entry.to_json() if entry else {})
 
 
 def _devices(folder: Path, cell: Cell) -> dict[str, Any]:
@@ -187,8 +191,10 @@ def gather_undisturbed(folder: Path, run_id: str, *, remarks: Sequence[str] = ()
     stops = sum(one.name == "STOP" for one in read_stops(entries))
     failures = [f"the VM was stopped {stops} times"] if stops else []
     failures += ["no request of the client was answered"] if figures and "max_s" not in figures else []
-    late = tuple(f"the {gap.who} did not run for {gap.seconds:.2f} s" for gap in gaps)
-    notes = ("no checkpoints: no COLO", *late, *remarks)
+    # The harness only waits here; a machine or a client that stood still is no baseline.
+    late = [(gap.who, f"the {gap.who} did not run for {gap.seconds:.2f} s") for gap in gaps]
+    failures += [words for who, words in late if who != HARNESS]
+    notes = ("no checkpoints: no COLO", *(words for who, words in late if who == HARNESS), *remarks)
     quality = Quality(tuple(failures), 0, 0, (*torn, *client_torn), None, None, notes)
     return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.journal import Journal
 from bench.scenario.base import boot, handshake
-from bench.scenario.client import unless_client_ended, workload
+from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.evidence import Evidence, gather_undisturbed
 from bench.scenario.progress import Progress
 from bench.system.files import require_room
@@ -54,7 +54,7 @@ async def _measure(run: Running) -> None:
     async with pair.console("primary") as console:
         await boot(run, console)
         async with workload(run, console) as client, stages.stage("measure"):
-            states = {side: process.state for side, process in pair.processes.items()}
+            states = states_of(pair.processes, client)
             with Journal(pair.folder) as journal:
                 journal.begin(0)
                 async with notes.pulse.watching(states, journal.gap):

@@ -21,6 +21,9 @@ _PASSED = ("COLO_BENCH_*", "HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_RUN
 _CHOOSING = ("GCONV_PATH", "GLIBC_TUNABLES", "LD_*", "MALLOC_*", "PYTHON*", "QEMU_*")
 """What changes what a program is or does while its command line stays the same."""
 
+_COMPILING = ("*_INCLUDE_PATH", "COMPILER_PATH", "CPATH", "DEPENDENCIES_OUTPUT", "GCC_*", "LIBRARY_PATH", "MPL*")
+"""What a compiler or a plot takes beside its command line; no hash knows of it."""
+
 _LOCALE = {"LC_ALL": "C"}
 """Messages are searched for known causes."""
 
@@ -42,7 +45,7 @@ def helping(ours: str, extra: Mapping[str, str]) -> dict[str, str]:
         ours: the mark (:func:`bench.system.owner.mark`).
         extra: what the program needs beside.
     """
-    choosing = choosing_names()
+    choosing = {*choosing_names(), *_matching(_COMPILING)}
     passed = {name: value for name, value in os.environ.items() if name not in choosing}
     return {**passed, **_LOCALE, **extra, VARIABLE: ours}
 

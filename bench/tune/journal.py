@@ -80,6 +80,11 @@ class UndoJournal:
                     hint="wait for it: two campaigns cannot tune one host at the same time",
                     cause="tune-locked",
                 ) from error
+            except OSError as error:
+                hint = "set XDG_STATE_HOME to a folder on a disk of this machine"
+                raise StoreError(
+                    f"{self.folder} is on a file system without locks", hint=hint, cause="no-locks"
+                ) from error
             os.ftruncate(descriptor, 0)
             os.write(descriptor, str(os.getpid()).encode())
             yield

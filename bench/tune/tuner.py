@@ -45,14 +45,22 @@ class Tuner:
             HostError: this machine or this user cannot, or another process is tuning this host.
         """
         wanted = list(dict.fromkeys(tunes))
-        for tune in wanted:
-            require_cpus(tune.pinning, self._machine)
-            if changes(tune, self._machine):
-                self._require_privilege()
+        self.require_possible(wanted)
         if any(tune.host != _NONE for tune in wanted) and not self._holding:
             self._stack.enter_context(self._journal.held())
             self._holding = True
             self._take_back()
+
+    def require_possible(self, tunes: Iterable[Tune]) -> None:
+        """Return when this machine has all that will be asked for, and this user may set it.
+
+        Raises:
+            HostError: one of it cannot be.
+        """
+        for tune in tunes:
+            require_cpus(tune.pinning, self._machine)
+            if changes(tune, self._machine):
+                self._require_privilege()
 
     def ensure(self, tune: Tune) -> tuple[Change, ...]:
         """Bring the host into the state that a run asks for, and return what is changed for it; prepared before.

@@ -35,6 +35,10 @@ class Workload(Frozen):
         del mem_bytes
         return ()
 
+    def asked_mb_s(self) -> float:
+        """Return how many MB it is to write in each second of the guest (0: as it comes)."""
+        return 0
+
     def client_argv(self, address: str, port: int, output: Path) -> tuple[str, ...]:
         """Return the module and arguments of the client that drives it from outside (empty: it has none)."""
         del address, port, output

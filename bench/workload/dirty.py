@@ -45,6 +45,10 @@ class Dirty(Workload):
         edges = [pages * thread // self.threads for thread in range(self.threads + 1)]
         return tuple(end - begin for begin, end in pairwise(edges))
 
+    def asked_mb_s(self) -> float:
+        """Return the rate."""
+        return self.rate
+
     def guest_memory_bytes(self, mem_bytes: int) -> int:
         """Return the working set in whole pages."""
         if self.scaling == "fixed":
