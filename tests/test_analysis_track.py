@@ -62,6 +62,17 @@ def test_the_word_on_the_whole_is_the_worst_of_the_last_campaign(campaign: Campa
     assert track([few, few], ["a", "b"], threshold=0.2, outcome="pause").word == INCONCLUSIVE
 
 
+def test_nights_that_differ_by_themselves_make_no_regression_of_one_more(campaign: Campaign) -> None:
+    def first(*steps: float) -> list[str]:
+        series = [scaled(campaign, step, 1) for step in steps]
+        found = track(series, [str(place) for place in range(len(series))], threshold=0.05, outcome="pause")
+        return [point.word for point in min(found.cells, key=lambda one: one.cell).points]
+
+    assert not {REGRESSED, IMPROVED} & set(first(1.0, 1.3, 0.8, 1.28, 0.85, 1.25, 0.9, 1.3)[4:])
+    assert first(1, 1, 1, 1, 1, 1.28)[-1] == REGRESSED
+    assert first(1, 1, 1.5, 1.5, 1.5, 1.5, 2.2)[-1] == REGRESSED  # an earlier change is no noise
+
+
 def test_a_cell_that_a_campaign_lacks_is_a_gap(campaign: Campaign) -> None:
     gap = replace(campaign, runs=tuple(run for run in campaign.runs if run.record.cell["smp"] == 1))
     found = track([campaign, gap, campaign], ["a", "b", "c"], threshold=0.2, outcome="pause")

@@ -38,7 +38,7 @@ class Machine:
             "probe_features": self.features,
             "cached_kvm": lambda _binary, _guest: None,
             "probe_kvm": lambda _binary, _guest: self.note("kvm") or self.kvm,
-            "probe_colo": lambda _binary, _guest, accel, _say, second: (
+            "probe_colo": lambda _binary, _guest, accel, _say, second, _channels: (
                 self.note("colo", accel, *(("second",) if second else ())) or self.colo
             ),
             "preflight": self.preflight,

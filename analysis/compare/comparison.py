@@ -72,16 +72,18 @@ class Rule:
         threshold: the smallest change for the worse that matters, 0.05 for 5 %.
         within: one campaign, block by block; else two.
         less_is_worse: as the outcome has it.
+        floor: what equals are known to differ by, relative; it makes *regressed* harder, and *not regressed* too.
     """
 
     threshold: float
     within: bool = False
     less_is_worse: bool = False
+    floor: float = 0.0
 
     @property
     def edges(self) -> Edges:
         """What a change is held against."""
-        return Edges(self.threshold, "sesoi", 0.0)
+        return Edges(self.threshold, "sesoi", self.floor)
 
     @property
     def direction(self) -> str:

@@ -3,6 +3,10 @@
 A campaign is one QEMU build, one night or one host. Each is set against the stretch before it, the campaigns since the
 last change, by the exact test of :mod:`analysis.compare.comparison`; where the word is *regressed* or *improved* a new
 stretch begins. Words of one campaign are adjusted over its cells (Holm).
+
+A host is not the same every night, and that is in all runs of a campaign. From the fifth campaign on a change has to
+clear three times what neighbours in the series mostly differ by: the median of their differences, which a change here
+and there does not move.
 """
 
 from __future__ import annotations
@@ -31,7 +35,7 @@ if TYPE_CHECKING:
 
 IMPROVED, UNMEASURED, FIRST = "improved", "not measured", "first"
 
-_FEWEST = 2
+_FEWEST, _NIGHTS, _TIMES = 2, 4, 3.0
 
 
 class TooFewError(AnalysisError):
@@ -131,16 +135,26 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
 def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], rule: Rule) -> list[Series]:
     points: dict[Key, list[Point]] = {key: [] for key in keys}
     stretch: dict[Key, SideCell] = {}
+    middles: dict[Key, list[float]] = {}
     for cells in measured:
         now = {key: cells[key] for key in keys if key in cells and cells[key].values}
-        judged = _words({key: (stretch[key], cell) for key, cell in now.items() if key in stretch}, rule)
+        pairs = {key: (stretch[key], cell) for key, cell in now.items() if key in stretch}
+        judged = _words(pairs, {key: replace(rule, floor=_floor(middles[key])) for key in pairs})
         for key in keys:
             points[key].append(_point(now.get(key), judged.get(key)))
             if key in now:
                 starts = key not in stretch or points[key][-1].change
                 stretch[key] = now[key] if starts else _joined(stretch[key], now[key])
+                middles.setdefault(key, []).append(float(np.median(now[key].values)))
     labels = {key: cell for cells in reversed(measured) for key, cell in cells.items()}
     return [Series(labels[key].label, str(labels[key].factors["accel"]), tuple(points[key])) for key in keys]
+
+
+def _floor(middles: Sequence[float]) -> float:
+    """Return what a campaign may differ by from the ones before it, relative; 0 where too few tell."""
+    if len(middles) < _NIGHTS or min(middles) <= 0:
+        return 0.0
+    return float(np.expm1(_TIMES * np.median(np.abs(np.diff(np.log(middles))))))
 
 
 def _point(cell: SideCell | None, judged: tuple[str, CellComparison] | None) -> Point:
@@ -162,10 +176,12 @@ def _joined(one: SideCell, other: SideCell) -> SideCell:
     )
 
 
-def _words(pairs: dict[Key, tuple[SideCell, SideCell]], rule: Rule) -> dict[Key, tuple[str, CellComparison]]:
+def _words(
+    pairs: dict[Key, tuple[SideCell, SideCell]], rules: dict[Key, Rule]
+) -> dict[Key, tuple[str, CellComparison]]:
     """Return the word on each cell of one campaign, after Holm's adjustment over both directions and all cells."""
-    worse = {key: judge_cells([(before, now)], rule)[0] for key, (before, now) in pairs.items()}
-    better = {key: judge_cells([(now, before)], rule)[0] for key, (before, now) in pairs.items()}
+    worse = {key: judge_cells([(before, now)], rules[key])[0] for key, (before, now) in pairs.items()}
+    better = {key: judge_cells([(now, before)], rules[key])[0] for key, (before, now) in pairs.items()}
     tests = [one.pvalue for side in (worse, better) for one in side.values()]
     held = [pvalue <= ALPHA for pvalue in stats.holm(tests)] if tests else []
     is_worse, is_better = held[: len(pairs)], held[len(pairs) :]

@@ -159,6 +159,20 @@ class Link(Frozen):
         return bool(self.bandwidth or self.delay or self.loss_percent or self.quickack)
 
 
+def _off(value: object) -> object:
+    return 0 if value in ("off", None) or value is False else refuse_bool(value)
+
+
+class Migration(Frozen):
+    """How the stream from primary to secondary is carried.
+
+    Attributes:
+        multifd: how many connections carry pages beside the one that carries everything else; 0 (``off``): none.
+    """
+
+    multifd: Annotated[int, BeforeValidator(_off), Field(ge=0, le=255)] = 0
+
+
 class Host(Frozen):
     """Where the processes of the pair run."""
 
@@ -254,6 +268,7 @@ class Cell(Frozen):
     devices: Devices = Devices()
     workload: SerializeAsAny[Annotated[Workload, BeforeValidator(build_workload)]]
     link: Link = Link()
+    migration: Annotated[Migration, LATER] = Migration()
     host: Host = Host()
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()

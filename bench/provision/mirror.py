@@ -26,8 +26,9 @@ _NOT_BY_ITSELF = frozenset({"cdrom", "gpgv", "rred", "store"})
 
 _KEYRINGS = tuple(Path(f"/usr/share/keyrings/debian-archive-keyring.{ending}") for ending in ("gpg", "pgp"))
 
+_OF_METHODS = r"(?:https?|ftp|tor|mirror|(?:tor|mirror)\+[a-z]+)::(?!(?:[^\" ]+::)?Verify)[^\" ]+"
 _CARRIED_APT_OPTIONS = re.compile(
-    r'(?P<key>Acquire::(?:(?:https?|ftp|tor|mirror|(?:tor|mirror)\+[a-z]+)::(?!(?:[^" ]+::)?Verify)[^" ]+|ForceIPv[46])) "(?P<value>[^"]+)";',
+    rf'(?P<key>Acquire::(?:{_OF_METHODS}|ForceIPv[46])) "(?P<value>[^"]+)";',
     re.IGNORECASE,
 )
 """Names in apt's configuration are the same in small and capital letters; ``dump`` gives them as they were typed."""

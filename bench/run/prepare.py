@@ -94,11 +94,11 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     resolved = tuple(cell.model_copy(update={"accel": accels[_boots(cell)]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
     pairs = [cell for cell in resolved if scenario_of(cell).under_colo]
-    for cell in {(_boots(cell), cell.qemu_secondary): cell for cell in pairs}.values():
+    for cell in {(_boots(cell), cell.qemu_secondary, bool(cell.migration.multifd)): cell for cell in pairs}.values():
         for name in cell.binaries:
             _require_parts(assets[name])
         one = _assets_of(cell, assets)
-        _require_colo(one.binary, one.guest_of(cell), cell.accel, say, one.second)
+        _require_colo(one.binary, one.guest_of(cell), cell.accel, say, one.second, cell.migration.multifd)
     return Prepared(resolved, assets)
 
 
@@ -150,10 +150,13 @@ def _require_parts(assets: Assets) -> None:
         raise HostError(words, cause="replication-missing")
 
 
-def _require_colo(binary: Binary, guest: Guest, accel: str, say: Say, second: Second | None = None) -> None:
-    verdict = probe_colo(binary, guest, accel, say, second)
+def _require_colo(
+    binary: Binary, guest: Guest, accel: str, say: Say, second: Second | None = None, channels: int = 0
+) -> None:
+    verdict = probe_colo(binary, guest, accel, say, second, channels)
     if not verdict.ok:
+        how = f"under {accel}" + (" with multifd" if channels else "")
         raise HostError(
-            f"{pair_text(binary, second)} cannot do COLO here under {accel}: {verdict.reason}",
+            f"{pair_text(binary, second)} cannot do COLO here {how}: {verdict.reason}",
             cause=verdict.cause or "colo-probe",
         )

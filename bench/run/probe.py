@@ -10,7 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench.config.model import Cell, Checkpoint, Deadlines
+from bench.config.model import Cell, Checkpoint, Deadlines, Migration
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
 from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
@@ -43,10 +43,12 @@ _HANG = (
 )
 
 
-def cached_colo(binary: Binary, guest: Guest, accel: str, second: Second | None = None) -> Verdict | None:
+def cached_colo(
+    binary: Binary, guest: Guest, accel: str, second: Second | None = None, channels: int = 0
+) -> Verdict | None:
     """Return the stored verdict for this binary (or two), guest and accelerator, if there is one."""
     try:
-        answer = parse_answer(_cache_path(binary, guest, accel, second).read_bytes())
+        answer = parse_answer(_cache_path(binary, guest, accel, second, channels).read_bytes())
     except OSError:
         return None
     return answer[0] if answer else None
@@ -58,7 +60,12 @@ def pair_text(binary: Binary, second: Second | None) -> str:
 
 
 def probe_colo(
-    binary: Binary, guest: Guest, accel: str, progress: Callable[[str], None], second: Second | None = None
+    binary: Binary,
+    guest: Guest,
+    accel: str,
+    progress: Callable[[str], None],
+    second: Second | None = None,
+    channels: int = 0,
 ) -> Verdict:
     """Return whether a pair of the binary can do COLO under this accelerator, from the store or by a real pair.
 
@@ -68,28 +75,32 @@ def probe_colo(
         accel: ``kvm`` or ``tcg``.
         progress: told what is being done.
         second: the secondary's QEMU, where it is another one.
+        channels: of multifd, where pages go over connections of their own.
     """
-    known = cached_colo(binary, guest, accel, second)
+    known = cached_colo(binary, guest, accel, second, channels)
     if known:
         return known
-    task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints"
+    task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints" + (" with multifd" if channels else "")
     progress(f"probing COLO with {pair_text(binary, second)} under {accel}: {task}")
-    verdict, sure = asyncio.run(_probe(binary, guest, accel, second))
+    verdict, sure = asyncio.run(_probe(binary, guest, accel, second, channels))
     if sure:
-        write_atomic(_cache_path(binary, guest, accel, second), json.dumps(asdict(verdict)) + "\n")
+        write_atomic(_cache_path(binary, guest, accel, second, channels), json.dumps(asdict(verdict)) + "\n")
     return verdict
 
 
-def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None) -> Path:
+def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int) -> Path:
     binaries = "-".join((binary.sha256[:16], *((second.binary.sha256[:16],) if second else ())))
     # "traced": the answers from before the traces were looked at say less.
-    name = f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}-traced.json"
+    spread = "-multifd" if channels else ""
+    name = f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}{spread}-traced.json"
     folder = cache_folder() / "colo-probe"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / name
 
 
-async def _probe(binary: Binary, guest: Guest, accel: str, second: Second | None) -> tuple[Verdict, bool]:
+async def _probe(
+    binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int
+) -> tuple[Verdict, bool]:
     """Return the verdict, and whether it speaks of the binary for sure: a busy host can fail a probe too."""
     features = await probe_features(binary)
     if features.missing:
@@ -104,6 +115,7 @@ async def _probe(binary: Binary, guest: Guest, accel: str, second: Second | None
         guest=guest.kind,
         accel=accel,
         workload=Idle(),
+        migration=Migration(multifd=channels),
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )

@@ -72,15 +72,18 @@ def colo_steps(spec: PairSpec) -> tuple[Step, ...]:
         "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
         f"file.host={far},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"
     )
+    channels = spec.cell.migration.multifd
+    spread = {"multifd-channels": channels} if channels else {}
     return (
         step("secondary", "migrate-set-capabilities", capabilities=capabilities),
+        *((step("secondary", "migrate-set-parameters", **spread),) if spread else ()),
         step("secondary", "migrate-incoming", uri=spec.migration_uri),
         step("secondary", "nbd-server-start", addr=nbd),
         step("secondary", "nbd-server-add", device="parent0", writable=True),
         step("primary", "human-monitor-command", command_line=drive),
         step("primary", "x-blockdev-change", parent="colo-disk0", node="replication0"),
         step("primary", "migrate-set-capabilities", capabilities=capabilities),
-        step("primary", "migrate-set-parameters", **{"x-checkpoint-delay": checkpoint_delay_ms(spec)}),
+        step("primary", "migrate-set-parameters", **spread, **{"x-checkpoint-delay": checkpoint_delay_ms(spec)}),
         step("primary", "migrate", uri=spec.migration_uri),
     )
 

@@ -99,9 +99,8 @@ class PairSpec:
     @property
     def capabilities(self) -> tuple[str, ...]:
         """Return the migration capabilities that both sides are given."""
-        return tuple(
-            dict.fromkeys(name for side in (PRIMARY, SECONDARY) for name in self.understood(side).colo_capabilities)
-        )
+        colo = dict.fromkeys(name for side in (PRIMARY, SECONDARY) for name in self.understood(side).colo_capabilities)
+        return (*colo, *(("multifd",) if self.cell.migration.multifd else ()))
 
     def address(self, node: str, link: Link) -> str:
         """Return a node's address on a link."""
