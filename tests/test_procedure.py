@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import json
 
-from bench.config.model import Cell, Checkpoint, Link
+import pytest
+from pydantic import ValidationError
+
+from bench.config.factors import identity
+from bench.config.model import Cell, Checkpoint, Link, Migration
 from bench.vm.features import MODERN, Features
 from bench.vm.procedure import NO_TIMER_MS, checkpoint_delay_ms, colo_steps, poke, steps, trace_steps
 from bench.vm.spec import planned_spec
@@ -28,6 +32,23 @@ def test_the_secondary_is_prepared_before_the_primary_migrates() -> None:
         ("primary", "migrate-set-parameters"),
         ("primary", "migrate"),
     ]
+
+
+@pytest.mark.parametrize("off", ["off", False, 0, None])
+def test_pages_go_over_connections_of_their_own_where_that_is_asked(off: object) -> None:
+    assert Migration(multifd=off) == Migration()  # type: ignore[arg-type]
+    spec = planned_spec(cell(migration=Migration(multifd=4)), None, None)
+    assert spec.capabilities == (*planned_spec(cell(), None, None).capabilities, "multifd")
+    sets = [s for s in colo_steps(spec) if s.command == "migrate-set-parameters"]
+    assert [(s.side, dict(s.arguments)["multifd-channels"]) for s in sets] == [("secondary", 4), ("primary", 4)]
+    for wrong in (True, -1, 256, "x"):
+        with pytest.raises(ValidationError):
+            Migration(multifd=wrong)  # type: ignore[arg-type]
+
+
+def test_without_it_a_cell_is_what_it_was_before_there_was_any() -> None:
+    assert "migration" not in identity(cell())
+    assert identity(cell(migration=Migration(multifd=2)))["migration"] == {"multifd": 2}
 
 
 def test_both_sides_get_the_capabilities_that_the_binary_wants() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from bench.config.model import Cache, CacheLevel, Cell, Cpu, Pinning, Tune
+from bench.config.model import Cache, CacheLevel, Cell, Cpu, Migration, Pinning, Tune
 from bench.errors import QmpError
 from bench.vm.features import MODERN
 from bench.vm.readback import (
@@ -160,6 +160,15 @@ def test_every_difference_of_the_colo_state_is_named() -> None:
         "secondary: capability return-path is off",
         "secondary: no quorum node in the block graph",
         "secondary: no replication node in the block graph",
+    ]
+
+
+def test_channels_that_are_not_the_ones_asked_for_are_named() -> None:
+    spread = planned_spec(CELL.model_copy(update={"migration": Migration(multifd=4)}), None, None)
+    seen = colo() | {"query-migrate-parameters": {"multifd-channels": 2}}
+    assert colo_mismatches(spread, "primary", seen) == [
+        "primary: capability multifd is off",
+        "primary: multifd-channels: asked 4, running 2",
     ]
 
 

@@ -77,7 +77,7 @@ def colo_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[str
         wrong.append(f"{side}: COLO mode is {seen['query-colo-status']['mode']}")
     states = {entry["capability"]: entry["state"] for entry in seen["query-migrate-capabilities"]}
     wrong += [f"{side}: capability {name} is off" for name in spec.capabilities if not states.get(name)]
-    channels, running = spec.cell.migration.multifd, seen["query-migrate-parameters"].get("multifd-channels")
+    channels, running = spec.cell.migration.multifd, seen.get("query-migrate-parameters", {}).get("multifd-channels")
     wrong += [f"{side}: multifd-channels: asked {channels}, running {running}"] if channels not in (0, running) else []
     nodes = {node.get("node-name"): node for node in seen["query-named-block-nodes"]}
     drivers = {node["drv"] for node in nodes.values()}
