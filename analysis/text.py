@@ -71,7 +71,7 @@ def figures_text(number: float, *, signed: bool = False) -> str:
 
 
 def short_text(number: float, figures: int = 3) -> str:
-    """Return a number with up to three significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
+    """Return a number with up to so many significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
     if abs(number) >= _THOUSANDS_FROM:
         return f"{number:,.{max(figures - 3, 0)}f}"
     return f"{number:.{figures}g}"

@@ -68,7 +68,10 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
     [
         (["memm=4"], "unknown key memm; did you mean mem?"),
         (["workload=nope"], "unknown choice workload=nope; legal: dirty, http, idle"),
-        (["experiment=nope"], "unknown choice experiment=nope; legal: accel, card_sweep, demo, interval"),
+        (
+            ["experiment=nope"],
+            "unknown choice experiment=nope; legal: accel, card_sweep, demo, entry, first_checkpoint, interval",
+        ),
         (["workload=dirty", "workload.ratee=3"], "unknown key workload.ratee; did you mean rate?"),
         (["link.bandwith=1"], "unknown key link.bandwith; did you mean bandwidth?"),
         (["+link.extra=1"], "unknown key link.extra; legal: bandwidth, delay"),

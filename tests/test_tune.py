@@ -333,6 +333,7 @@ def go(host: FakeHost, results: Path, session: FakeSession, cells: Any) -> Exit:
         fake_tools(session),
         tuner=lambda: Tuner(host.machine(), host.journal),
         tidy=lambda _: undo_leftovers(host.journal, host.machine()),
+        checks=lambda _cells, _results: (),  # of the real host; what the fake one has is asked by the tuner
     )
     return run_campaign(make_settings(results, repeats=1), cells, "python -m bench", tools)
 

@@ -39,14 +39,14 @@ def limited(kind: int, soft: int) -> Callable[[], None]:
 @pytest.mark.parametrize(
     ("kind", "soft", "said"),
     [
-        (resource.RLIMIT_AS, 3 * GIB, "less than a secondary of 4 GiB"),
-        (resource.RLIMIT_DATA, 2 * GIB, "by ulimit -d, less than a secondary of 4 GiB"),
+        (resource.RLIMIT_AS, 2 * GIB, "less than a secondary of 1 GiB"),
+        (resource.RLIMIT_DATA, GIB, "by ulimit -d, less than a secondary of 1 GiB"),
         (resource.RLIMIT_CPU, 600, "ended after 600 s of CPU time by ulimit -t"),
     ],
     ids=["address space", "data", "CPU time"],
 )
 def test_a_limit_of_the_process_is_refused_by_the_dry_run_too(tmp_path: Path, kind: int, soft: int, said: str) -> None:
-    argv = (sys.executable, "-m", "bench", "mem=4G", "smp=1", "dry_run=true", f"results={tmp_path}")
+    argv = (sys.executable, "-m", "bench", "mem=1G", "smp=1", "dry_run=true", f"results={tmp_path}")
     done = subprocess.run(
         argv, capture_output=True, text=True, timeout=120, check=False, preexec_fn=limited(kind, soft), cwd=tmp_path
     )

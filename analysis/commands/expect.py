@@ -130,7 +130,7 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
             continue
         sizes, combinations = _design(cells, one)
         for blocks in asked.blocks:
-            alpha = look_level(range(1, blocks + 1)) if asked.every else look_level([blocks])
+            alpha = look_level(range(1, blocks + 1), series=True) if asked.every else look_level([blocks])
             if not alpha or not combinations or blocks * combinations * len(sizes) <= len(sizes):
                 continue
             seen = stats.detectable_effect(

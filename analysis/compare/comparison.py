@@ -398,11 +398,15 @@ def _overall_sample(
     blocks = [len({block for side, block in (*by_block, *lost) if side == which}) for which in (0, 1)]
     if min(blocks) < FEWEST:
         return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
-    return _sample(points, failed, rule)
+    return _sample(points, failed, rule, ranked=failures)
 
 
 def _sample(
-    points: Sequence[tuple[int, float, Stratum]], failed: Sequence[tuple[int, Stratum]], rule: Rule
+    points: Sequence[tuple[int, float, Stratum]],
+    failed: Sequence[tuple[int, Stratum]],
+    rule: Rule,
+    *,
+    ranked: bool = False,
 ) -> tuple[Sample | None, str]:
     x = np.array([float(side) for side, _, _ in points])
     sample = Sample(
@@ -414,7 +418,7 @@ def _sample(
         failed_strata=tuple(stratum for _, stratum in failed),
         more_is_worse=not rule.less_is_worse,
     )
-    return (sample, "") if sample.compares else (None, "nothing was measured in the same block on both sides")
+    return (sample, "") if ranked or sample.compares else (None, "nothing was measured in the same block on both sides")
 
 
 def _stages(sample: Sample | None, rule: Rule) -> list[Stage]:
@@ -451,7 +455,8 @@ def _passes_at(sample: Sample | None, rule: Rule) -> float:
         dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
         slope = stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE)
         highs.append(-slope.low if rule.less_is_worse else slope.high)
-    return max(float(np.expm1(np.quantile(highs, _PASSING))), 0.0)
+    level = float(np.quantile(highs, _PASSING))
+    return max(-math.expm1(-level) if rule.less_is_worse else math.expm1(level), 0.0)
 
 
 def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: Rule) -> tuple[str, str]:

@@ -179,7 +179,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 
 def _stalled(runs: pd.DataFrame) -> list[str]:
     """Return what a heading adds on stalls over TCP: runs that always stall have no band of their own to be seen in."""
-    over_tcp = runs[runs["slow_share"].notna()]
+    over_tcp = runs[runs["slow_share"].notna() | runs["always_stalled"].astype(bool)]
     always = over_tcp["always_stalled"].astype(bool)
     said = []
     if always.any():

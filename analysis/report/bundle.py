@@ -75,7 +75,7 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
 def _report(folder: Path) -> tuple[dict[str, bytes], float | None]:
     page = folder / "report" / "report.html"
     # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
-    if page.is_file() and page.stat().st_mtime_ns >= max(one.stat().st_mtime_ns for one in page.parent.rglob("*")):
+    if page.is_file() and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*")):
         return _files(page.parent), None
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
         began = time.monotonic()

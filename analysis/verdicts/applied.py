@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analysis.format.outcomes import OUTCOMES
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -28,10 +29,12 @@ def applied(hypothesis: Hypothesis, runs: pd.DataFrame) -> tuple[bool, tuple[str
     between checkpoints. One that is too slow for it has the same few dirty pages at every size, and no size would show.
 
     Args:
-        hypothesis: one that names an arm of ``workload.scaling``, or any other, of which nothing is demanded.
+        hypothesis: one of what checkpoints make that names an arm of ``workload.scaling``, or any other, of which
+            nothing is demanded: the way into COLO rests on no set.
         runs: those that it is judged from, of :func:`analysis.runs.outcomes.run_table`.
     """
-    if _ARMS not in hypothesis.where or "set_written" not in runs:
+    of_run = OUTCOMES[hypothesis.outcome].table == "run"
+    if of_run or _ARMS not in hypothesis.where or "set_written" not in runs:
         return True, ()
     known = runs["set_written"].dropna()
     without = int((known < _WHOLE).sum())

@@ -111,5 +111,5 @@ def decide(stages: Sequence[Stage], direction: str, alpha: float) -> tuple[str, 
     if word != INCONCLUSIVE:
         return word, case
     lost = [stage.lost for stage in stages if word_of(stage.claims, direction, ALPHA)[0] == INCONCLUSIVE]
-    earlier = f"not yet: a look after every block shares the level, p {stages[-1].claims.best:.2g}"
+    earlier = f"not yet: all looks share the level, p {stages[-1].claims.best:.2g}"
     return word, lost[0] if lost else earlier

@@ -34,11 +34,16 @@ def declared(campaign: Campaign) -> tuple[Hypothesis, ...]:
     Raises:
         BadHypothesesError: one of them cannot be answered.
     """
-    return checked(_validated(campaign.plan.hypotheses, "plan.json"), campaign)
+    return checked(_validated(campaign.plan.hypotheses, "plan.json"), campaign, stored=True)
 
 
-def checked(hypotheses: Iterable[Hypothesis], campaign: Campaign) -> tuple[Hypothesis, ...]:
+def checked(hypotheses: Iterable[Hypothesis], campaign: Campaign, *, stored: bool = False) -> tuple[Hypothesis, ...]:
     """Return the hypotheses, each one a question that the cells of a campaign can be asked.
+
+    Args:
+        hypotheses: to be asked.
+        campaign: with the cells.
+        stored: whether they stand in the campaign's own plan, which an earlier version took as it is.
 
     Raises:
         BadHypothesesError: an unknown outcome or factor, a trend over what is no number above 0, a contrast without two
@@ -48,12 +53,12 @@ def checked(hypotheses: Iterable[Hypothesis], campaign: Campaign) -> tuple[Hypot
     cells = trees + [{**flatten(run.record.cell), "accel": run.record.accel} for run in campaign.runs]
     asked = tuple(hypotheses)
     for one in asked:
-        if mistake := _mistake(one, cells):
+        if mistake := _mistake(one, cells, stored=stored):
             raise BadHypothesesError(f"hypothesis {one.id}: {mistake}")
     return asked
 
 
-def _mistake(one: Hypothesis, cells: Sequence[Factors]) -> str:
+def _mistake(one: Hypothesis, cells: Sequence[Factors], *, stored: bool) -> str:
     """Return which field cannot be used and what would be legal; empty when all can."""
     known = sorted({path for cell in cells for path in cell})
     if one.outcome not in OUTCOMES:
@@ -66,7 +71,9 @@ def _mistake(one: Hypothesis, cells: Sequence[Factors]) -> str:
     if one.factor not in known:
         return _unknown("factor", one.factor, known)
     if one.kind == "contrast":
-        return _mistaken_levels(one, list(dict.fromkeys(cell[one.factor] for cell in cells if one.factor in cell)))
+        return _mistaken_levels(
+            one, [] if stored else list(dict.fromkeys(cell[one.factor] for cell in cells if one.factor in cell))
+        )
     meant = [cell for cell in cells if all(cell.get(path) in levels for path, levels in one.where.items())]
     ordered = [path for path in known if _ordered(path, meant or cells)]
     return "" if one.factor in ordered else _unknown("factor", one.factor, ordered, "no number above 0 everywhere")
@@ -75,8 +82,10 @@ def _mistake(one: Hypothesis, cells: Sequence[Factors]) -> str:
 def _mistaken_levels(one: Hypothesis, there: Sequence[Level]) -> str:
     if len(one.levels) != _COMPARED:
         return "levels: a contrast needs two, the base and what is compared with it"
-    lacking = next((level for level in one.levels if level not in there), None)
-    return "" if lacking is None else _unknown("levels", repr(lacking), map(repr, there), "no level of any cell")
+    lacking = next((level for level in one.levels if there and level not in there), None)
+    return (
+        "" if lacking is None else _unknown("levels", repr(lacking), sorted(map(repr, there)), "no level of any cell")
+    )
 
 
 def _unknown(field: str, value: str | None, legal: Iterable[str], why: str = "unknown") -> str:

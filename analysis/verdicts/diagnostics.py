@@ -98,7 +98,7 @@ class Diagnostics:
 def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostics:
     """Return the diagnostics of a campaign from its run table."""
     controls = tuple(_control(cells, runs, pair) for pair in equals(runs) if aa_logs(runs, pair))
-    over_tcp = runs[runs["slow_share"].notna()]
+    over_tcp = runs[runs["slow_share"].notna() | runs["always_stalled"].astype(bool)]
     return Diagnostics(
         controls=controls,
         noise_floor=noise_floor(runs),

@@ -72,7 +72,7 @@ class Finding:
         sesoi: the smallest relative effect of interest: the larger of the declared relative one and the declared
             milliseconds, and ``sesoi_rests_on`` says which: ``sesoi`` or ``sesoi_ms``. 0, and empty, for a value.
         floor: what equal cells differ by, per unit of the effect; it makes a support harder.
-        span: of the factor among the runs judged: doublings for a trend, 1 for a contrast; NaN for a value.
+        span: of the factor, in the middle one of its strata: doublings for a trend, 1 for a contrast; NaN for a value.
         runs: in strata that compare anything; ``excluded``: left out for their own failed quality check; ``failed``:
             never measured, or with too few checkpoints that can be used.
         strata: blocks times the levels of the other factors, those that compare anything.
@@ -128,6 +128,8 @@ class Finding:
     @property
     def sesoi_over_span(self) -> float:
         """The smallest effect of interest from one end of the factor to the other: in the unit of the noise floor."""
+        if self.hypothesis.direction == "decreasing" and self.sesoi < 1:
+            return -math.expm1(math.log1p(-self.sesoi) * self.span)
         return math.expm1(math.log1p(self.sesoi) * self.span)
 
     @property

@@ -95,7 +95,7 @@ class Sizing:
         paused_share: of the time; ``link_share``: of the link's capacity.
         secondary_bytes: memory that the secondary needs: its RAM, and as much again as a cache.
         shortest_s: the interval at which the guest would be paused all the time.
-        half_s: the interval at which it would be paused half of it; None where no interval brings it there.
+        half_s: the interval at which it would be paused half of it; None where none up to ``all_s`` does.
         least_share: the share of time paused that no interval up to ``all_s`` goes below.
         all_s: the interval in which the guest would dirty all of its RAM; a longer one has no more pages.
         words: what this rests on and reaches beyond, one sentence each.

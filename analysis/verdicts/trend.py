@@ -119,7 +119,7 @@ class Edges:
 
     Attributes:
         sesoi: the smallest effect of interest: the larger of the declared relative effect and the declared
-            milliseconds over the median outcome. It alone decides what is refuted, or equivalent.
+            milliseconds over the median outcome of the runs compared. It alone decides what is refuted, or equivalent.
         rests_on: which of the two it is: ``sesoi`` or ``sesoi_ms``.
         floor: what equal cells differ by; it makes a support harder, and nothing easier.
     """

@@ -15,7 +15,7 @@ from bench.config.forms import written_as
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell, Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
-from bench.config.sources import where
+from bench.config.sources import given, where
 from bench.errors import ConfigError
 from bench.system.frozen import Frozen
 from bench.system.places import results_folder
@@ -178,7 +178,8 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     except ConfigError as error:
         ids = [one.id for one in asked]
         named = next((number for number, name in enumerate(ids) if f"hypothesis {name}:" in error.message), None)
-        place = "" if named is None or settings.by_size else where(configs[0], f"hypotheses.{named}")
+        typed = any(word.lstrip("+~").partition("=")[0].partition(".")[0] == "hypotheses" for word in given(configs[0]))
+        place = "" if named is None or typed or settings.by_size else where(configs[0], f"hypotheses.{named}")
         raise ConfigError(f"{place}: {error.message}" if place else error.message, hint=error.hint) from error
 
 

@@ -226,7 +226,7 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
 
 
 def sweeps(config: DictConfig, key: str) -> str:
-    """Return the file, and the line where it is found, of the experiment that sweeps a key; empty without one."""
+    """Return the file and the line of the experiment that sweep a key; empty where none does."""
     choice = OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}")
     folders = [Path(source.path) for source in OmegaConf.select(config, "hydra.runtime.config_sources", default=[])]
     name = f"{str(choice).removesuffix('.yaml')}.yaml"
@@ -234,7 +234,7 @@ def sweeps(config: DictConfig, key: str) -> str:
     if choice is None or path is None:
         return ""
     line = _swept_in(path, key, None)
-    return f"{path}:{line}" if line else str(path)
+    return f"{path}:{line}" if line else ""
 
 
 def given(config: DictConfig) -> list[str]:

@@ -56,7 +56,7 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
     """
     _refuse_idle(words)
     try:
-        return _compose(words, make_loader(folder))
+        return _compose(words, make_loader(folder), folder)
     except MissingConfigException as error:
         refuse_misnamed(str(error.missing_cfg_file), folder)
         raise explain_composition(error) from error
@@ -72,7 +72,7 @@ def _refuse_idle(words: Iterable[str], place: str = "") -> None:
             )
 
 
-def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
+def _compose(words: Sequence[str], loader: ConfigLoader, folder: str | None) -> list[DictConfig]:
     parser = OverridesParser.create(config_loader=loader)
     chosen = [one for one in parser.parse_overrides(list(words)) if one.key_or_group == EXPERIMENT]
     if any(one.is_sweep_override() for one in chosen):
@@ -84,6 +84,8 @@ def _compose(words: Sequence[str], loader: ConfigLoader) -> list[DictConfig]:
     try:
         return _cells(words, loader, parser, master, own=any(one.value() is not None for one in chosen))
     except (*REFUSALS, ConfigError) as error:
+        if isinstance(error, MissingConfigException):
+            refuse_misnamed(str(error.missing_cfg_file), folder)
         refusal = error if isinstance(error, ConfigError) else explain_composition(error)
         place = _sweep_of(refusal.message, words, master)
         if not place:
@@ -186,6 +188,8 @@ def with_arms(given: Axes, arms: Mapping[str, Mapping[str, Axes]], guest: str) -
     first = {key: choices if key == "mem" else choices[:1] for key, choices in given.items()}
     found = {"every": given} | ({"mem": first} if "mem" in swept else {})
     kinds = {choice.partition("=")[2]: {"guest": [choice]} for choice in given.get("guest", [])} or {guest: {}}
+    if any(kind not in arms for kind in kinds):
+        return [given]
     measured = [
         _arm(arm, {**found[name], **chosen})
         for kind, chosen in kinds.items()

@@ -34,7 +34,7 @@ class Gap:
     """A time in which somebody did not run.
 
     Attributes:
-        who: ``harness``, ``primary`` or ``secondary``.
+        who: ``harness``, ``primary``, ``secondary`` or ``client``.
         begin: Unix seconds; of a side, when it was first seen standing still.
         end: Unix seconds.
     """

@@ -171,7 +171,7 @@ def check_files(limits: Limits) -> Check:
     """Return whether enough files may be open, may grow as large as traces and images do, and may be written on."""
     most, size, time = limits.open_files, limits.file_bytes, limits.cpu_s
     if time:
-        text = f"a process is ended after {time.amount:g} s of CPU time by {time.by}; a campaign takes more"
+        text = f"a process is ended after {time.amount:,.0f} s of CPU time by {time.by}; a campaign takes more"
         return Check("files", "fail", text, f"{time.by} unlimited", cause="cpu-time-limit")
     if most and most.amount < _FILES:
         text = f"{most.amount:g} may be open by {most.by}, {_FILES} are needed"

@@ -75,6 +75,8 @@ def _flock(descriptor: int, folder: Path) -> None:
         except BlockingIOError:
             raise
         except OSError as error:
+            if error.errno not in NO_LOCKS:
+                raise
             raise StoreError(
                 f"neither {folder.parent} nor the cache {home.parent} is on a file system with locks",
                 hint="choose results=DIR, or COLO_BENCH_CACHE=DIR, on a disk of this machine",

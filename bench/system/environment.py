@@ -21,7 +21,16 @@ _PASSED = ("COLO_BENCH_*", "HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_RUN
 _CHOOSING = ("GCONV_PATH", "GLIBC_TUNABLES", "LD_*", "MALLOC_*", "PYTHON*", "QEMU_*")
 """What changes what a program is or does while its command line stays the same."""
 
-_COMPILING = ("*_INCLUDE_PATH", "COMPILER_PATH", "CPATH", "DEPENDENCIES_OUTPUT", "GCC_*", "LIBRARY_PATH", "MPL*")
+_COMPILING = (
+    "*_INCLUDE_PATH",
+    "COMPILER_PATH",
+    "CPATH",
+    "DEPENDENCIES_OUTPUT",
+    "GCC_*",
+    "LIBRARY_PATH",
+    "MATPLOTLIBRC",
+    "MPLBACKEND",
+)
 """What a compiler or a plot takes beside its command line; no hash knows of it."""
 
 _LOCALE = {"LC_ALL": "C"}

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from bench.errors import HostError, StoreError
-from bench.system.files import append_line, sync_folder, write_atomic
+from bench.system.files import NO_LOCKS, append_line, sync_folder, write_atomic
 from bench.system.places import home_folder
 from bench.tune.settings import Change, Kind
 
@@ -81,6 +81,8 @@ class UndoJournal:
                     cause="tune-locked",
                 ) from error
             except OSError as error:
+                if error.errno not in NO_LOCKS:
+                    raise
                 hint = "set XDG_STATE_HOME to a folder on a disk of this machine"
                 raise StoreError(
                     f"{self.folder} is on a file system without locks", hint=hint, cause="no-locks"
