@@ -94,8 +94,10 @@ def test_a_larger_threshold_is_offered_only_where_it_is_larger() -> None:
     found = compare(
         made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(20.1, 6, spread=0.4)}), threshold=0.05
     )
-    assert "a larger threshold of " in settles(replace(found, passes_at=0.2))
-    assert "a larger threshold of " not in settles(replace(found, passes_at=0.01))
+    assert f"a larger threshold of {100 * (found.overall.high - 1):.3g} %" in settles(replace(found, passes_at=0.01))
+    assert "a larger threshold of 90 %" in settles(replace(found, passes_at=0.9))
+    low = replace(found.overall, high=1.01)
+    assert "a larger threshold of " not in settles(replace(found, passes_at=0.01, overall=low))
 
 
 @pytest.fixture(scope="module")

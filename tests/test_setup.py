@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[1]
-DEBIAN = "Debian|Debian|main"
+DEBIAN = "http://a.example/debian|Debian|Debian|main"
 
 
 def program(folder: Path, name: str, text: str) -> Path:

@@ -138,9 +138,7 @@ def settles(comparison: Comparison) -> str:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
     if undecided and all(NO_RATIO in cell.label for cell in undecided):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
-    larger = (
-        "" if not comparison.passes_at > comparison.threshold else f" of {short_text(100 * comparison.passes_at)} %"
-    )
+    larger = _larger(comparison)
     if not known:
         return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])
@@ -150,6 +148,14 @@ def settles(comparison: Comparison) -> str:
         f"{again}What would settle it: a larger threshold{larger}; or about {plural(more, 'more run')} of each "
         f"undecided cell on each side ({runs} in all for {cell.cell}), {minutes:,.0f} min of measuring per side."
     )
+
+
+def _larger(comparison: Comparison) -> str:
+    """Return the threshold that would settle it: one that equals pass, and beyond what the interval reaches."""
+    overall = comparison.overall
+    worse = 1 - overall.low if OUTCOMES[comparison.outcome].less_is_worse else overall.high - 1
+    needed = max(comparison.passes_at, worse)
+    return f" of {short_text(100 * needed)} %" if needed > comparison.threshold else ""
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -128,6 +128,7 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
     for one in asked.hypotheses:
         if one.kind != "trend":
             continue
+        family = sum(other.family == one.family for other in asked.hypotheses)
         sizes, combinations = _design(cells, one)
         for blocks in asked.blocks:
             alpha = look_level(range(1, blocks + 1), series=True) if asked.every else look_level([blocks])
@@ -137,7 +138,7 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
                 sd,
                 blocks * combinations,
                 np.log2(sizes),
-                alpha=alpha,
+                alpha=alpha / family,  # as Holm leaves an effect that is alone
                 efficiency=stats.rank_efficiency(len(sizes), blocked=True),
             )
             yield {"id": one.id, "blocks": blocks, "smallest": math.expm1(seen.estimate)}

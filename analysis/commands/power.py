@@ -91,7 +91,7 @@ def _show_promises(result: Power, out: Console) -> None:
     headings = (
         "hypothesis",
         "run medians differ by",
-        f"SUPPORTED with 80 % power at {plural(result.blocks, 'block')}",
+        "SUPPORTED with 80 % power",
         f"blocks to support {effect}",
         f"blocks to refute {effect}",
     )
@@ -107,7 +107,7 @@ def _show_promises(result: Power, out: Console) -> None:
 def _promise_row(one: Promise) -> tuple[str, ...]:
     smallest = MISSING if math.isnan(one.smallest) else "none: too few blocks"
     if math.isfinite(one.smallest):
-        smallest = f"{_percent(one.smallest)} {one.per}"
+        smallest = f"{_percent(one.smallest)} {one.per} at {plural(one.blocks, 'block')}"
     return (
         f"{one.hypothesis}, {one.strata} strata a block, {one.family} in its family",
         f"{_percent(one.deviation.sd)} ({one.deviation.df} df)",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,5 +101,6 @@ def to_tree(answer: Sizing) -> dict[str, Any]:
         "shortest_interval_s": answer.shortest_s,
         "half_paused_interval_s": answer.half_s,
         "least_paused_share": answer.least_share,
+        "all_dirty_interval_s": answer.all_s if math.isfinite(answer.all_s) else None,
         "notes": list(answer.words),
     }

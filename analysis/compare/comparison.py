@@ -245,7 +245,7 @@ def _compare(
     cells = judge_cells(pairs, rule)
     missing = (
         *(before[key].label for key in before if key not in after or not after[key].values),
-        *(after[key].label for key in after if key in before and not before[key].values),
+        *(after[key].label for key in after if key in before and not before[key].values and after[key].values),
     )
     overall = judge_all(pairs, rule)
     zeros = sum(0 in before.values + after.values for before, after in pairs)

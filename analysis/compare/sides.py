@@ -132,12 +132,17 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
         if math.isfinite(value):
             own.values.append(value)
             own.blocks.append(record.block)
-        elif (not record.quality.ok and too_short(run)) or (outcome in OF_CLIENTS and record.client is not None):
-            own.failed.append(record.block)  # a client without an answer is what a failure looks like to it
+        elif (not record.quality.ok and too_short(run)) or _unanswered(run, outcome):
+            own.failed.append(record.block)
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found
+
+
+def _unanswered(run: Run, outcome: str) -> bool:
+    """Return whether a client without an answer is what is asked about: to it that is what a failure looks like."""
+    return outcome in OF_CLIENTS and run.record.client is not None and not math.isfinite(outcome_of(run, outcome))
 
 
 def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Mapping[str, tuple[str, Any]]) -> None:

@@ -4,7 +4,7 @@ A campaign is one QEMU build, one night or one host. Each is set against the str
 last change, by the exact test of :mod:`analysis.compare.comparison`; where the word is *regressed* or *improved* a new
 stretch begins. Words of one campaign are adjusted over its cells (Holm).
 
-A host is not the same every night, and that is in all runs of a campaign. From the fifth campaign on a change has to
+A host is not the same every night, and that is in all runs of a campaign. From the ninth campaign on a change has to
 clear three times what neighbours in the series mostly differ by: the median of their differences, which a change here
 and there does not move.
 """
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 IMPROVED, UNMEASURED, FIRST = "improved", "not measured", "first"
 
-_FEWEST, _NIGHTS, _TIMES = 2, 4, 3.0
+_FEWEST, _NIGHTS, _TIMES = 2, 8, 3.0
 
 
 class TooFewError(AnalysisError):
@@ -190,7 +190,7 @@ def _words(
         word = worse[key].verdict
         if word == REGRESSED and not up:
             word = INCONCLUSIVE
-        elif word == NOT_REGRESSED and down and better[key].verdict == REGRESSED:
+        elif down and better[key].verdict == REGRESSED:
             word = IMPROVED
         found[key] = word, worse[key]
     return found

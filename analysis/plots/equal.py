@@ -116,10 +116,13 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading += f": {side} than the smallest effect of interest of {100 * sesoi:.3g} %"
     pairs = data[["pair", "one", "other"]].drop_duplicates().to_dict("records")
     which = "; ".join(f"{pair['pair']}: {pair['other']} against {pair['one']}" for pair in pairs)
-    interval = "Shaded: to the far end of the 95 % interval of their difference (Hodges-Lehmann over blocks)."
+    interval = (
+        "Shaded: as far as what is known of their difference reaches (the far end of its 95 % Hodges-Lehmann interval, "
+        "the middle difference of a pair, or the largest seen where there are too few)."
+    )
     caption = (
         "Difference of the run medians of two cells that are the same machine, in each block "
-        f"({plural(len(data), 'block')} in all). {which}. {design_text(results, interval, doubted=NOT_USED)}"
+        f"({plural(len(data), 'comparison')} in all). {which}. {design_text(results, interval, doubted=NOT_USED)}"
     )
     alt = f"{plural(len(pairs), 'pair')} of equal cells, their differences by block. {heading}."
     return Words(heading, caption, alt)

@@ -16,7 +16,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
 from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
-from analysis.verdicts.amounts import amount
+from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.sentences import range_text
 
 if TYPE_CHECKING:
@@ -132,8 +132,8 @@ def _effect_text(effect: Effect) -> str:
 
 
 def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:
-    say = partial(amount, outcome=hypothesis.outcome)
-    wanted = f"claimed {range_text(hypothesis)}".replace(" ", SPACE)
+    say = partial(amount, outcome=hypothesis.outcome, figures=figures_of(hypothesis, effect))
+    wanted = f"claimed {range_text(hypothesis, effect)}".replace(" ", SPACE)
     if math.isnan(effect.estimate):
         return f"nothing measured; {wanted}"
     interval = "no interval" if math.isnan(effect.low) else f"{say(effect.low)} to {say(effect.high)}"

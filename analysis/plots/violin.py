@@ -23,6 +23,7 @@ from analysis.plots.words import (
     where_text,
     whiskers_text,
 )
+from analysis.runs.stalls import TCP
 from analysis.text import percent_text, plural
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 
 def _stalled(runs: pd.DataFrame) -> list[str]:
     """Return what a heading adds on stalls over TCP: runs that always stall have no band of their own to be seen in."""
-    over_tcp = runs[runs["slow_share"].notna() | runs["always_stalled"].astype(bool)]
+    over_tcp = runs[runs["link.transport"].isin(TCP)]
     always = over_tcp["always_stalled"].astype(bool)
     said = []
     if always.any():

@@ -104,7 +104,7 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
 def _cause(finding: Finding, results: Results) -> str:
     """Return what makes TCP slow here, for whoever asks about transports: it is no latency of a network."""
     always, (_, over_tcp) = results.diagnostics.always_stalled, results.diagnostics.stalled
-    if finding.hypothesis.factor != "link.transport" or not always:
+    if finding.hypothesis.factor != "link.transport" or not always or "tcp" not in finding.hypothesis.levels:
         return ""
     return (
         f" In {always} of {plural(over_tcp, 'run')} over TCP every checkpoint waits about 40 ms for a delayed "

@@ -50,8 +50,9 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
         AnalysisError: the folder is no campaign, or nothing was measured.
     """
     campaign, name = load_campaign(folder), folder.resolve().name
+    current = verdicts_json(derive(campaign)).encode()
     files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
-    report, report_s = _report(folder)
+    report, report_s = _report(folder, current)
     files |= {f"{name}/report/{inner}": content for inner, content in report.items()}
     documents = [json.loads(content) for path, content in sorted(files.items()) if path.endswith("/run.json")]
     figures = sorted(path.stem for path in map(PurePosixPath, report) if path.match("figures/*.csv"))
@@ -72,10 +73,17 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
     return sorted(path for path in found if "report" not in path.relative_to(folder).parts[:1])
 
 
-def _report(folder: Path) -> tuple[dict[str, bytes], float | None]:
+def _report(folder: Path, current: bytes) -> tuple[dict[str, bytes], float | None]:
+    """Return the files of the report: those that are there if they are of one piece and say what the data says now."""
     page = folder / "report" / "report.html"
     # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
-    if page.is_file() and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*")):
+    said = page.parent / "verdicts.json"
+    if (
+        page.is_file()
+        and said.is_file()
+        and said.read_bytes() == current
+        and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*"))
+    ):
         return _files(page.parent), None
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
         began = time.monotonic()

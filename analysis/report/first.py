@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 _PAUSES = {"pause", "pause_mean"}
 _TRANSPORT = PARTS[-1]
-_MUCH = 0.25
+_MUCH, _MOSTLY = 0.25, 0.5
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
@@ -164,7 +164,8 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
             case = f" ({where})" if where else ""
             yield f"From {ends}{case} it grows by {ms_text(1e3 * parts.whole_s)} ms: {_listed_parts(parts)}."
     over_tcp = runs[runs["link.transport"] == "tcp"]
-    stalled = over_tcp["always_stalled"].any() or (over_tcp["slow_share"] > 0).any()
+    stalls = over_tcp["slow_share"].fillna(0.0).clip(lower=over_tcp["always_stalled"].astype(float))
+    stalled = bool(len(stalls)) and stalls.median() >= _MOSTLY
     if whole.share(_TRANSPORT) >= _MUCH and stalled:
         yield (
             f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport, most of it no matter "
@@ -187,7 +188,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     exploratory = [one for one in asked if one.exploratory]
     if exploratory:
         return "What was asked was not declared in this form before the data: the answers are exploratory."
-    judged_runs = sum(run.record.block < blocks for run in judged.campaign.runs)
+    judged_runs = sum(run.record.quality.ok and run.record.block < blocks for run in judged.campaign.runs)
     whole = judged_runs == blocks * len(plan.cells or judged.cells.names)
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
@@ -216,7 +217,7 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
     elif still:
         yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
-    else:
+    elif any(not math.isnan(one.effect.low) for one in asked):
         yield "More blocks would narrow the intervals: a larger budget, or repeats=N, continues this campaign."
     if "tcg" in judged.cells.accels:
         yield "Under KVM the milliseconds would be those of a real machine."

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.text import MISSING
-from analysis.verdicts.amounts import amount, figures_apart
+from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.applied import NOT_WRITTEN
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE, NO_LINE
@@ -109,9 +109,8 @@ def effect_text(hypothesis: Hypothesis, effect: Effect) -> str:
         return MISSING
     if hypothesis.kind != "value":
         return percent_change(effect)
+    figures = figures_of(hypothesis, effect)
     ends = (effect.estimate, effect.low, effect.high)
-    bounds = [bound for bound in (hypothesis.low, hypothesis.high) if bound is not None]
-    figures = figures_apart(ends, bounds, hypothesis.outcome)
     middle, low, high = (amount(end, hypothesis.outcome, figures) for end in ends)
     return f"{middle} (no interval)" if math.isnan(effect.low) else f"{middle} [{low}, {high}]"
 

@@ -25,6 +25,9 @@ TCP = ("tcp", "nodelay")
 """Transports of which a share of stalled checkpoints is told."""
 
 _FREE = {"tcp": ("unix", "nodelay"), "nodelay": ("unix",)}
+_BUSY = 0.7
+"""The share of a delayed acknowledgement from which on the secondary's own work may be what took so long."""
+
 _APART = {"link.transport", "replica"}
 
 
@@ -75,7 +78,7 @@ def stalls(pause: Floats, load: Floats, free: Free | None = None, work: Floats |
     return Stalls(
         share=slow.share if slow.usable else float("nan"),
         base_s=known.pause_s,
-        always=float(load.min()) >= threshold and not known.load_s >= threshold and busy < threshold,
+        always=float(load.min()) >= threshold and not known.load_s >= threshold and busy < _BUSY * threshold,
     )
 
 

@@ -11,6 +11,9 @@ from analysis.text import short_text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from analysis.stored.records import Hypothesis
+    from analysis.verdicts.finding import Effect
+
 _MOST_FIGURES = 7
 
 
@@ -31,10 +34,22 @@ def amount(value: float, outcome: str, figures: int = 3) -> str:
 def figures_apart(values: Iterable[float], bounds: Iterable[float], outcome: str) -> int:
     """Return how many figures it takes for no value to be printed as a bound that it does not lie on."""
     pairs = [(value, bound) for value in values for bound in bounds if value != bound and not math.isnan(value)]
+
+    def alike(value: float, bound: float, figures: int) -> bool:
+        # 999.6 ms and 1 s are other texts, and 1,000 ms and 1 s say the same.
+        same = OUTCOMES[outcome].unit == "s" and f"{value:.{figures}g}" == f"{bound:.{figures}g}"
+        return same or amount(value, outcome, figures) == amount(bound, outcome, figures)
+
     for figures in range(3, _MOST_FIGURES):
-        if all(amount(value, outcome, figures) != amount(bound, outcome, figures) for value, bound in pairs):
+        if not any(alike(value, bound, figures) for value, bound in pairs):
             return figures
     return _MOST_FIGURES
+
+
+def figures_of(hypothesis: Hypothesis, effect: Effect) -> int:
+    """Return how many figures a value and its range are printed with, so that neither is taken for the other."""
+    bounds = [bound for bound in (hypothesis.low, hypothesis.high) if bound is not None]
+    return figures_apart((effect.estimate, effect.low, effect.high), bounds, hypothesis.outcome)
 
 
 def shown_in(outcome: str) -> tuple[float, str]:

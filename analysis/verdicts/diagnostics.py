@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import stats
+from analysis.runs.stalls import TCP
 from analysis.verdicts.declared import declared
 from analysis.verdicts.drift import Drift, drift, outside_block
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
@@ -98,7 +99,7 @@ class Diagnostics:
 def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostics:
     """Return the diagnostics of a campaign from its run table."""
     controls = tuple(_control(cells, runs, pair) for pair in equals(runs) if aa_logs(runs, pair))
-    over_tcp = runs[runs["slow_share"].notna() | runs["always_stalled"].astype(bool)]
+    over_tcp = runs[runs["link.transport"].isin(TCP)]
     return Diagnostics(
         controls=controls,
         noise_floor=noise_floor(runs),

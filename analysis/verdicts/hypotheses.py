@@ -113,9 +113,9 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
 
 def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding, alpha: float) -> Finding:
     hypothesis = asked.hypothesis
-    edges = Edges.of(hypothesis, sample, asked.floor, in_seconds=OUTCOMES[hypothesis.outcome].unit == "s")
+    edges = _strictest(asked, sample)
     effect, runs, strata = estimate(sample)
-    levels = _levels(asked, sample, edges, alpha)
+    levels = _levels(asked, sample, alpha)
     shape = shape_of(sample, hypothesis)
     finding = replace(
         blank,
@@ -164,18 +164,39 @@ def _blocks_for_interval(sample: Sample) -> str:
     return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
 
 
-def _levels(asked: Question, sample: Sample, edges: Edges, alpha: float) -> tuple[LevelFinding, ...]:
-    """Return the same question at each combination of the other factors that compares anything, Holm over them."""
-    if not asked.others:
-        return ()
+def _by_level(asked: Question, sample: Sample) -> dict[tuple[Level, ...], Sample]:
+    """Return the runs of each combination of the other factors that compares anything."""
     of_runs, of_failed = ([stratum[1:] for stratum in each] for each in (sample.strata, sample.failed_strata))
+    found = {
+        level: sample.where(*(np.array([one == level for one in each], dtype=bool) for each in (of_runs, of_failed)))
+        for level in dict.fromkeys(of_runs if asked.others else ())
+    }
+    return {level: own for level, own in found.items() if own.compares}
+
+
+def _edges(asked: Question, sample: Sample) -> Edges:
+    in_seconds = OUTCOMES[asked.hypothesis.outcome].unit == "s"
+    return Edges.of(asked.hypothesis, sample, asked.floor, in_seconds=in_seconds)
+
+
+def _strictest(asked: Question, sample: Sample) -> Edges:
+    """Return what the pooled effect is held against: milliseconds that matter are another share at every level.
+
+    The smallest share is taken, so that what matters at any level is not pooled away.
+    """
+    levels = [_edges(asked, own) for own in _by_level(asked, sample).values()]
+    own = min(levels, key=lambda one: one.sesoi, default=None)
+    pooled = _edges(asked, sample)
+    return pooled if own is None or own.sesoi >= pooled.sesoi else replace(own, floor=pooled.floor)
+
+
+def _levels(asked: Question, sample: Sample, alpha: float) -> tuple[LevelFinding, ...]:
+    """Return the same question at each combination of the other factors that compares anything, Holm over them."""
     found = []
-    for level in dict.fromkeys(of_runs):
-        own = sample.where(*(np.array([one == level for one in each], dtype=bool) for each in (of_runs, of_failed)))
-        if own.compares:
-            effect, runs, _ = estimate(own)
-            claims = stages(own, edges, asked.hypothesis.direction)[-1].claims
-            found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, "", runs, claims))
+    for level, own in _by_level(asked, sample).items():
+        effect, runs, _ = estimate(own)
+        claims = stages(own, _edges(asked, own), asked.hypothesis.direction)[-1].claims
+        found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, "", runs, claims))
     if len(found) <= 1:
         return ()
     raised = {name: stats.holm([getattr(one.claims, name) for one in found]) for name in Claims.names()}

@@ -26,9 +26,12 @@ def planning_level(plan: Plan) -> float:
 
 
 def cost_of(plan: Plan) -> float:
-    """Return how many times the blocks of a single look the last look at a plan takes."""
-    level = level_of(plan)
-    return cost_in_blocks(plan.looks, series=plan.until_known) if plan.looks and level else 1.0
+    """Return how many times the blocks of a single look the last look at a plan takes, or the next that may decide."""
+    if not plan.looks:
+        return 1.0
+    if not level_of(plan):
+        return cost_in_blocks((*plan.looks, max(FIRST_BLOCKS, *plan.looks) + 1))
+    return cost_in_blocks(plan.looks, series=plan.until_known)
 
 
 def looked_at(campaign: Campaign, runs: pd.DataFrame) -> tuple[Campaign, pd.DataFrame]:

@@ -12,6 +12,7 @@ from analysis.errors import NothingMeasuredError
 from analysis.runs.outcomes import run_table
 from analysis.stats.exact_power import exact_power, smallest_slope
 from analysis.stored.cells import name_cells
+from analysis.verdicts.applied import applied
 from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
 from analysis.verdicts.equals import equals
 from analysis.verdicts.looks import planning_level
@@ -73,6 +74,8 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         return None
     asked = question(campaign, runs, one)
     known = asked.runs[asked.runs[one.outcome].astype(float) > 0]
+    if not applied(one, known)[0]:
+        return None  # no number of blocks like these answers it
     sample = make_sample(asked, known) if len(known) else None
     if sample is None:
         return None

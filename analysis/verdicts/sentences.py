@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import factor_text, level_text, unit
 from analysis.text import change_text, figures_text
-from analysis.verdicts.amounts import amount, figures_apart
+from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ def finding_sentence(finding: Finding) -> str:
         return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
     what = OUTCOMES[hypothesis.outcome].words
     if hypothesis.kind == "value":
-        return f"{_capital(what)} is {_value(finding)}, the claim is {range_text(hypothesis)}{scope}: {end}"
+        claimed = range_text(hypothesis, finding.effect)
+        return f"{_capital(what)} is {_value(finding)}, the claim is {claimed}{scope}: {end}"
     change = percent_change(finding.effect)
     end += shape_text(finding)
     if hypothesis.kind == "trend":
@@ -105,10 +106,10 @@ def _percent(share: float) -> str:
     return f"{100 * share:.1f}".removesuffix(".0") + " %"
 
 
-def range_text(hypothesis: Hypothesis) -> str:
+def range_text(hypothesis: Hypothesis, effect: Effect) -> str:
     """Return the range that a value is claimed to lie in; a share has no need of bounds that none can pass."""
     low, high = hypothesis.low or 0.0, hypothesis.high or 0.0
-    ends = [amount(end, hypothesis.outcome) for end in (low, high)]
+    ends = [amount(end, hypothesis.outcome, figures_of(hypothesis, effect)) for end in (low, high)]
     if hypothesis.outcome.endswith("_share") and low <= 0:
         return f"at most {ends[1]}"
     if hypothesis.outcome.endswith("_share") and high >= 1:
@@ -130,14 +131,9 @@ def _absolute(finding: Finding) -> str:
 
 
 def _value(finding: Finding) -> str:
-    outcome, effect, bounds = (
-        finding.hypothesis.outcome,
-        finding.effect,
-        (finding.hypothesis.low, finding.hypothesis.high),
-    )
-    ends = (effect.estimate, effect.low, effect.high)
-    figures = figures_apart(ends, [float(bound) for bound in bounds if bound is not None], outcome)
-    middle, low, high = (amount(end, outcome, figures) for end in ends)
+    outcome, effect = finding.hypothesis.outcome, finding.effect
+    figures = figures_of(finding.hypothesis, effect)
+    middle, low, high = (amount(end, outcome, figures) for end in (effect.estimate, effect.low, effect.high))
     if math.isnan(effect.low):
         return f"{middle} (no interval)"
     over = f" over {len(finding.levels)} cells" if finding.levels else ""

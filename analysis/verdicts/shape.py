@@ -53,9 +53,9 @@ class Shape:
             direction: that the hypothesis claims.
             sesoi: smallest effect of interest, per doubling.
         """
-        steps = [(-1.0 if direction == "decreasing" else 1.0) * np.log1p(step.per_doubling) for step in self.steps]
-        upward = max(steps) > np.log1p(sesoi)
-        large = upward or -min(steps) > np.log1p(sesoi)
+        rises, falls = (any(sign * step.per_doubling > sesoi for step in self.steps) for sign in (1, -1))
+        upward = falls if direction == "decreasing" else rises
+        large = rises or falls
         if large and direction == "none":
             return replace(claims, supports=1.0)
         bent = upward and self.pvalue <= _ALPHA

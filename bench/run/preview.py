@@ -71,7 +71,8 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
 
 def _lines(told: dict[str, Any], block_s: float) -> Iterator[str]:
     if not told["sees"]:
-        yield f"{_NOTHING}no earlier campaign on this machine, under this accelerator and transport, repeats a cell"
+        if not told["campaigns"]:
+            yield f"{_NOTHING}no earlier campaign on this machine, under this accelerator and transport, repeats a cell"
         return
     by_id: dict[str, list[str]] = {}
     for one in told["sees"]:
