@@ -49,9 +49,7 @@ def test_with_enough_blocks_an_effect_is_seen_below_the_spread_of_single_runs() 
 @pytest.mark.parametrize("floor_of", ["none", "interval"])
 @pytest.mark.parametrize("blocks", [3, 6, 12])
 @pytest.mark.parametrize("sizes", [SIZES, np.array([0.0, 1.0])], ids=["four sizes", "two levels"])
-@pytest.mark.parametrize(
-    ("direction", "slope"), [("increasing", SESOI), ("decreasing", -SESOI), ("none", SESOI)]
-)
+@pytest.mark.parametrize(("direction", "slope"), [("increasing", SESOI), ("decreasing", -SESOI), ("none", SESOI)])
 def test_an_effect_of_the_declared_size_is_seldom_refuted_however_noisy(
     blocks: int, sizes: np.ndarray, floor_of: str, direction: str, slope: float
 ) -> None:

@@ -120,4 +120,4 @@ def test_the_command_on_the_reference_campaign(tmp_path: Path, capsys: pytest.Ca
     )
     assert picture.read_bytes().startswith(b"<?xml")
     assert command.main(twice) == status
-    assert "5 % and more" in capsys.readouterr().out
+    assert "5 % or more" in capsys.readouterr().out

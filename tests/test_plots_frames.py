@@ -338,7 +338,9 @@ class TestViolin:
 
     def test_stalls_say_relative_to_what_and_which_runs_always_stall(self, sweep: Results) -> None:
         share = [0.4, 0.0, 0.1] + [np.nan] * 45
-        stalled = sweep.runs.assign(slow_share=share, slow_base_s=np.nan, always_stalled=[False, True, *[False] * 46])
+        over = {"link.transport": ["tcp"] * 3 + ["unix"] * 45}
+        always = [False, True, *[False] * 46]
+        stalled = sweep.runs.assign(slow_share=share, slow_base_s=np.nan, always_stalled=always, **over)
         heading = violin.sketch(replace(sweep, runs=stalled)).words.heading
         percent = "40\N{NO-BREAK SPACE}%"
         assert heading.endswith(

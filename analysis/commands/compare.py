@@ -138,6 +138,8 @@ def settles(comparison: Comparison) -> str:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
     if undecided and all(NO_RATIO in cell.label for cell in undecided):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
+    if comparison.missing:
+        return again.strip()  # no threshold and no further run of others makes up for it
     larger = _larger(comparison)
     if not known:
         return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."

@@ -70,7 +70,9 @@ def _run(options: argparse.Namespace) -> int:
 
 def show(found: Track, out: Console) -> None:
     """Print a table: a row a cell, a column a campaign, with a word where something changed."""
-    out.print(f"{found.outcome} over {len(found.names)} campaigns, changes of {100 * found.threshold:g} % and more")
+    out.print(
+        f"{found.outcome} over {len(found.names)} campaigns, changes that may be {100 * found.threshold:g} % or more"
+    )
     out.print()
     rows = [
         (

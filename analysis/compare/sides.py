@@ -64,8 +64,8 @@ def side_of(campaign: Campaign) -> Side:
         accel=tuple(sorted({record.accel for record in records})),
         qemu=tuple(sorted(qemus)),
         runs=sum(record.quality.ok for record in records),
-        excluded=sum(not record.quality.ok for record in records),
-        failed=len(campaign.failures),
+        excluded=sum(not run.record.quality.ok and not too_short(run) for run in campaign.runs),
+        failed=len(campaign.failures) + sum(not run.record.quality.ok and too_short(run) for run in campaign.runs),
     )
 
 

@@ -8,7 +8,6 @@ import io
 import json
 import tarfile
 import tempfile
-import time
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -52,12 +51,12 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
     campaign, name = load_campaign(folder), folder.resolve().name
     current = verdicts_json(derive(campaign)).encode()
     files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
-    report, report_s = _report(folder, current)
+    report = _report(folder, current)
     files |= {f"{name}/report/{inner}": content for inner, content in report.items()}
     documents = [json.loads(content) for path, content in sorted(files.items()) if path.endswith("/run.json")]
     figures = sorted(path.stem for path in map(PurePosixPath, report) if path.match("figures/*.csv"))
     files |= {
-        "README.md": readme(campaign, name, figures, report_s, sum(map(len, files.values()))).encode(),
+        "README.md": readme(campaign, name, figures, sum(map(len, files.values()))).encode(),
         "DISCLOSURE.md": disclosure(campaign, documents).encode(),
         "LICENSE": licence().encode(),
         "environment.json": (json.dumps(environment(), indent=1) + "\n").encode(),
@@ -73,7 +72,7 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
     return sorted(path for path in found if "report" not in path.relative_to(folder).parts[:1])
 
 
-def _report(folder: Path, current: bytes) -> tuple[dict[str, bytes], float | None]:
+def _report(folder: Path, current: bytes) -> dict[str, bytes]:
     """Return the files of the report: those that are there if they are of one piece and say what the data says now."""
     page = folder / "report" / "report.html"
     # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
@@ -84,11 +83,10 @@ def _report(folder: Path, current: bytes) -> tuple[dict[str, bytes], float | Non
         and said.read_bytes() == current
         and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*"))
     ):
-        return _files(page.parent), None
+        return _files(page.parent)
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
-        began = time.monotonic()
         build_report([folder], out=Path(scratch))
-        return _files(Path(scratch)), time.monotonic() - began
+        return _files(Path(scratch))
 
 
 def _files(folder: Path) -> dict[str, bytes]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.runs.parts import PARTS, growth, pause_parts
-from analysis.stored.factors import factor_text, level_text
+from analysis.stored.factors import factor_text, flatten, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
 from analysis.verdicts.applied import NOT_WRITTEN
 from analysis.verdicts.looks import level_of
@@ -189,7 +189,8 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     if exploratory:
         return "What was asked was not declared in this form before the data: the answers are exploratory."
     judged_runs = sum(run.record.quality.ok and run.record.block < blocks for run in judged.campaign.runs)
-    whole = judged_runs == blocks * len(plan.cells or judged.cells.names)
+    taking = [one for one in plan.cells if flatten(one.cell).get("scenario") != "native"]
+    whole = judged_runs == blocks * len(taking or judged.cells.names)
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
@@ -205,7 +206,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     blank = [one for one in asked if one.label == "nothing to compare"]
     if any(one.failed or one.excluded for one in blank):
-        yield "Where nothing can be compared, runs failed or were left out: the table of cells says which."
+        yield "Where nothing can be compared, runs failed or were left out."
     elif blank:
         yield "Where nothing can be compared, the cells do not cross what was asked with the other factors."
     if any(one.label == NOT_WRITTEN for one in asked):

@@ -103,7 +103,7 @@ def _aa(found: Diagnostics) -> str:
 def _floor_is(found: Diagnostics) -> str:
     if sum(control.blocks for control in found.controls) < FEWEST:
         return f"the largest difference seen: {FEWEST} comparisons give an interval"
-    return "far end of the 95 % interval, either way, and no less than the middle difference of any pair"
+    return "far end of the 95 % interval, either way, and no less than the difference of a pair that surely has one"
 
 
 def _drift(results: Results) -> str:

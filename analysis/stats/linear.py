@@ -188,6 +188,8 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = 
 
 
 def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
+    if df_model < 1:
+        raise ValueError("no degrees of freedom are left for the model: it is the line itself")
     if df_error < 1:
         raise ValueError("no degrees of freedom are left for the error: more runs are needed")
     if error <= 0:  # what does not vary is told apart with certainty, or is the same

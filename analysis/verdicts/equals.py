@@ -30,7 +30,8 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     same comparison, of as many blocks, cannot tell less from nothing. The spread of single runs would be no measure of
     it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
     (``tests/test_analysis_noise.py`` simulates both). Which of two equals comes first is arbitrary, so that pairs that
-    differ the opposite way must not cancel: it is never below the middle difference of any one pair.
+    differ the opposite way must not cancel: it is never below the middle difference of a pair whose own interval holds
+    no 0.
     """
     every = [np.array(aa_logs(runs, pair, outcome)) for pair in equals(runs)]
     return floor_of([logs for logs in every if len(logs)])
@@ -47,8 +48,8 @@ def floor_of(pairs: Sequence[NDArray[np.float64]]) -> float:
     logs = np.concatenate(pairs)
     shift = _shift(logs)
     ends = [end for end in (shift.low, shift.high) if end is not None] or [float(np.abs(logs).max())]
-    middles = [_shift(one).estimate for one in pairs]
-    return float(np.expm1(max(abs(end) for end in (*ends, *middles))))
+    apart = [shift.estimate for shift in map(_shift, pairs) if shift.low and shift.high and shift.low * shift.high > 0]
+    return float(np.expm1(max(abs(end) for end in (*ends, *apart))))
 
 
 def _shift(logs: NDArray[np.float64]) -> stats.ShiftInterval:

@@ -113,7 +113,7 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
 
 def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding, alpha: float) -> Finding:
     hypothesis = asked.hypothesis
-    edges = _strictest(asked, sample)
+    edges, largest = _strictest(asked, sample)
     effect, runs, strata = estimate(sample)
     levels = _levels(asked, sample, alpha)
     shape = shape_of(sample, hypothesis)
@@ -136,6 +136,10 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
     if without:
         finding = replace(finding, notes=(*finding.notes, _blocks_for_interval(sample)))
     found = stages(sample, edges, hypothesis.direction, TOO_FEW if without else UNDECIDED)
+    if largest > edges.sesoi:
+        found = _large_everywhere(
+            found, stages(sample, replace(edges, sesoi=largest), hypothesis.direction), hypothesis
+        )
     return replace(finding, stages=tuple(_held(finding, found, shape)))
 
 
@@ -179,15 +183,27 @@ def _edges(asked: Question, sample: Sample) -> Edges:
     return Edges.of(asked.hypothesis, sample, asked.floor, in_seconds=in_seconds)
 
 
-def _strictest(asked: Question, sample: Sample) -> Edges:
+def _large_everywhere(found: list[Stage], hard: list[Stage], hypothesis: Hypothesis) -> list[Stage]:
+    """Return the stages with "material", or a difference that refutes none, said only of what is large everywhere."""
+    both = zip(found, hard, strict=True)
+    if hypothesis.direction == "none":
+        pairs = [(one, {"refutes": max(one.claims.refutes, other.claims.refutes)}) for one, other in both]
+    else:
+        pairs = [(one, {"material": max(one.claims.material, other.claims.material)}) for one, other in both]
+    return [replace(one, claims=replace(one.claims, **changed)) for one, changed in pairs]
+
+
+def _strictest(asked: Question, sample: Sample) -> tuple[Edges, float]:
     """Return what the pooled effect is held against: milliseconds that matter are another share at every level.
 
-    The smallest share is taken, so that what matters at any level is not pooled away.
+    The smallest share is taken, so that what matters at any level is not pooled away; the largest one beside it,
+    which an effect has to clear to be called material.
     """
     levels = [_edges(asked, own) for own in _by_level(asked, sample).values()]
     own = min(levels, key=lambda one: one.sesoi, default=None)
     pooled = _edges(asked, sample)
-    return pooled if own is None or own.sesoi >= pooled.sesoi else replace(own, floor=pooled.floor)
+    largest = max((one.sesoi for one in (pooled, *levels)), default=pooled.sesoi)
+    return (pooled if own is None or own.sesoi >= pooled.sesoi else replace(own, floor=pooled.floor)), largest
 
 
 def _levels(asked: Question, sample: Sample, alpha: float) -> tuple[LevelFinding, ...]:

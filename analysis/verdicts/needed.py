@@ -44,7 +44,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> 
         ratio = float(np.log1p(finding.floor) / np.log1p(finding.sesoi))
         needed = max(needed, int(np.ceil(blocks * ratio**2)))
     needed = None if needed is None else math.ceil(needed * cost)
-    more = math.inf if needed is None else max(needed - blocks, 1)
+    more = math.inf if needed is None else needed - blocks if needed > blocks else None
     return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
 
 

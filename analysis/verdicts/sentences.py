@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import factor_text, level_text, unit
-from analysis.text import change_text, figures_text
+from analysis.text import change_text, figures_text, plural
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.claims import ALPHA
 
@@ -97,9 +97,8 @@ def shape_text(finding: Finding) -> str:
 
 
 def _size(factor: str, size: float) -> str:
-    return (
-        level_text(factor, round(size * unit(factor)[0])) if float(size * unit(factor)[0]).is_integer() else f"{size:g}"
-    )
+    whole = round(size * unit(factor)[0])  # through its logarithm a size loses its last bits
+    return level_text(factor, whole) if math.isclose(whole, size * unit(factor)[0], rel_tol=1e-9) else f"{size:g}"
 
 
 def _percent(share: float) -> str:
@@ -136,7 +135,8 @@ def _value(finding: Finding) -> str:
     middle, low, high = (amount(end, outcome, figures) for end in (effect.estimate, effect.low, effect.high))
     if math.isnan(effect.low):
         return f"{middle} (no interval)"
-    over = f" over {len(finding.levels)} cells" if finding.levels else ""
+    told = sum(bool(level.runs) for level in finding.levels)
+    over = f" over {plural(told, 'cell')}" if told else ""
     return f"{middle} [{low}, {high}]{over}"
 
 

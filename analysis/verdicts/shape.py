@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +10,8 @@ import numpy as np
 from analysis import stats
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.claims import Claims
     from analysis.verdicts.trend import Sample
@@ -64,8 +65,15 @@ class Shape:
 
 
 def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
-    """Return the shape of a trend; None for a contrast, and where sizes or runs are too few to tell."""
-    sizes = np.unique(sample.x)
+    """Return the shape of a trend; None for a contrast, and where sizes or runs are too few to tell.
+
+    A step lies between two sizes that some stratum has both of; a size that shares none with its neighbour is held
+    against the next one.
+    """
+    compared = np.array([stratum in sample.spans for stratum in sample.strata], dtype=bool)
+    nobody = np.zeros(len(sample.failed_x), dtype=bool)
+    sample = sample.where(compared, nobody)
+    sizes = np.unique(sample.x).tolist()
     if hypothesis.kind != "trend" or len(sizes) < _FEWEST_SIZES:
         return None
     try:
@@ -73,13 +81,17 @@ def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
         by_unit = stats.lack_of_fit(sample.raw, sample.y, sample.strata).pvalue
     except ValueError:
         return None
-    steps = []
-    for low, high in pairwise(sizes):
-        both = (sample.x == low) | (sample.x == high)
-        own = sample.where(both, np.zeros(len(sample.failed_x), dtype=bool))
-        if not own.compares:
-            return None
-        slope = stats.stratified_theil_sen(own.x, own.logs, own.strata).estimate
-        raw = np.unique(own.raw)
-        steps.append(Step(float(raw[0]), float(raw[1]), float(np.expm1(slope * (high - low))), float(np.expm1(slope))))
-    return Shape(tuple(steps), by_doubling, by_unit)
+    steps = tuple(_steps(sample, sizes))
+    return Shape(steps, by_doubling, by_unit) if steps else None
+
+
+def _steps(sample: Sample, sizes: Sequence[float]) -> Iterator[Step]:
+    nobody = np.zeros(len(sample.failed_x), dtype=bool)
+    low = sizes[0]
+    for high in sizes[1:]:
+        own = sample.where((sample.x == low) | (sample.x == high), nobody)
+        if own.compares:
+            slope = stats.stratified_theil_sen(own.x, own.logs, own.strata).estimate
+            first, second = (float(own.raw[own.x == size][0]) for size in (low, high))
+            yield Step(first, second, float(np.expm1(slope * (high - low))), float(np.expm1(slope)))
+            low = high
