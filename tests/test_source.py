@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from pathlib import Path
 
@@ -214,7 +213,8 @@ def test_without_bubblewrap_nothing_is_fetched(cache: Path, tmp_path: Path, monk
 
 
 @pytest.mark.skipif(shutil.which("bwrap") is None, reason="bubblewrap is not installed")
-def test_what_compiles_sees_only_its_tree_and_no_network(tmp_path: Path, cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_what_compiles_sees_only_its_tree_and_no_network(tmp_path: Path) -> None:
     for name in ("tree", "folder/compile/build", "source"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "source/seen").touch()
@@ -226,5 +226,3 @@ def test_what_compiles_sees_only_its_tree_and_no_network(tmp_path: Path, cache: 
     assert inside.run("/busybox", "ls", "/source") == "seen"
     assert "eth" not in inside.run("/busybox", "cat", "/proc/net/dev")
     assert inside.run("/busybox", "pwd") == "/build/compile/build"
-    assert subprocess.run(["true"], check=True).returncode == 0
-    assert cache.exists()
