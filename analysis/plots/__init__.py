@@ -130,12 +130,8 @@ def _pool() -> ProcessPoolExecutor | None:
     try:
         # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
         return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
-    except (
-        OSError,
-        ImportError,
-        NotImplementedError,
-    ):  # a sandbox whose /dev/shm is absent, full or not to be written to
-        return None
+    except (OSError, ImportError, NotImplementedError):
+        return None  # a sandbox whose /dev/shm is absent, full or not to be written to
 
 
 def _submitted(pool: ProcessPoolExecutor, sketch: Sketch, style: Style) -> Future[Drawing] | None:

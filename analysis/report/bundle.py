@@ -21,6 +21,8 @@ from analysis.verdicts.results import derive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from analysis.stored.load import Campaign
+
 MANIFEST = "MANIFEST.sha256"
 _KEPT = ("plan.json", "ledger.jsonl", "index.csv", "runs/*/run.json", "runs/*/*.parquet", "runs/*/measure.jsonl")
 _KEPT_TOO = ("runs/*/*/argv.json",)
@@ -49,9 +51,8 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
         AnalysisError: the folder is no campaign, or nothing was measured.
     """
     campaign, name = load_campaign(folder), folder.resolve().name
-    current = verdicts_json(derive(campaign)).encode()
     files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
-    report = _report(folder, current)
+    report = _report(folder, campaign)
     files |= {f"{name}/report/{inner}": content for inner, content in report.items()}
     documents = [json.loads(content) for path, content in sorted(files.items()) if path.endswith("/run.json")]
     figures = sorted(path.stem for path in map(PurePosixPath, report) if path.match("figures/*.csv"))
@@ -72,7 +73,7 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
     return sorted(path for path in found if "report" not in path.relative_to(folder).parts[:1])
 
 
-def _report(folder: Path, current: bytes) -> dict[str, bytes]:
+def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
     """Return the files of the report: those that are there if they are of one piece and say what the data says now."""
     page = folder / "report" / "report.html"
     # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
@@ -80,8 +81,8 @@ def _report(folder: Path, current: bytes) -> dict[str, bytes]:
     if (
         page.is_file()
         and said.is_file()
-        and said.read_bytes() == current
         and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*"))
+        and said.read_bytes() == verdicts_json(derive(campaign)).encode()
     ):
         return _files(page.parent)
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:

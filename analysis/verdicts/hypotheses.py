@@ -34,7 +34,7 @@ from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimat
 from analysis.verdicts.values import judge_value
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import pandas as pd
 
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.shape import Shape
     from analysis.verdicts.trend import Sample
+
+    Others = tuple[Level, ...]
 
 DISAGREE = "levels disagree, no pooled verdict"
 NO_LINE = "no straight line, and a step that may matter"
@@ -113,9 +115,10 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
 
 def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Finding, alpha: float) -> Finding:
     hypothesis = asked.hypothesis
-    edges, largest = _strictest(asked, sample)
+    by_level = _by_level(asked, sample)
+    edges, largest = _strictest(asked, sample, by_level)
     effect, runs, strata = estimate(sample)
-    levels = _levels(asked, sample, alpha)
+    levels = _levels(asked, by_level, alpha)
     shape = shape_of(sample, hypothesis)
     finding = replace(
         blank,
@@ -168,7 +171,7 @@ def _blocks_for_interval(sample: Sample) -> str:
     return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
 
 
-def _by_level(asked: Question, sample: Sample) -> dict[tuple[Level, ...], Sample]:
+def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
     """Return the runs of each combination of the other factors that compares anything."""
     of_runs, of_failed = ([stratum[1:] for stratum in each] for each in (sample.strata, sample.failed_strata))
     found = {
@@ -193,23 +196,21 @@ def _large_everywhere(found: list[Stage], hard: list[Stage], hypothesis: Hypothe
     return [replace(one, claims=replace(one.claims, **changed)) for one, changed in pairs]
 
 
-def _strictest(asked: Question, sample: Sample) -> tuple[Edges, float]:
+def _strictest(asked: Question, sample: Sample, by_level: Mapping[Others, Sample]) -> tuple[Edges, float]:
     """Return what the pooled effect is held against: milliseconds that matter are another share at every level.
 
     The smallest share is taken, so that what matters at any level is not pooled away; the largest one beside it,
     which an effect has to clear to be called material.
     """
-    levels = [_edges(asked, own) for own in _by_level(asked, sample).values()]
-    own = min(levels, key=lambda one: one.sesoi, default=None)
     pooled = _edges(asked, sample)
-    largest = max((one.sesoi for one in (pooled, *levels)), default=pooled.sesoi)
-    return (pooled if own is None or own.sesoi >= pooled.sesoi else replace(own, floor=pooled.floor)), largest
+    every = sorted((pooled, *(_edges(asked, own) for own in by_level.values())), key=lambda one: one.sesoi)
+    return replace(every[0], floor=pooled.floor), every[-1].sesoi
 
 
-def _levels(asked: Question, sample: Sample, alpha: float) -> tuple[LevelFinding, ...]:
+def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) -> tuple[LevelFinding, ...]:
     """Return the same question at each combination of the other factors that compares anything, Holm over them."""
     found = []
-    for level, own in _by_level(asked, sample).items():
+    for level, own in by_level.items():
         effect, runs, _ = estimate(own)
         claims = stages(own, _edges(asked, own), asked.hypothesis.direction)[-1].claims
         found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, "", runs, claims))

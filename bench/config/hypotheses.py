@@ -14,7 +14,7 @@ from bench.system.frozen import Frozen
 from bench.system.units import parse_size, refuse_bool
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from bench.config.model import Cell
 
@@ -79,8 +79,15 @@ class Hypothesis(Frozen):
         return self
 
 
-def settle(hypotheses: Sequence[Hypothesis], cells: Sequence[Cell]) -> tuple[Hypothesis, ...]:
+def settle(
+    hypotheses: Sequence[Hypothesis], cells: Sequence[Cell], place: Callable[[int], str] = lambda _number: ""
+) -> tuple[Hypothesis, ...]:
     """Return the hypotheses in the words of the cells (``1G`` becomes bytes), each one decidable by these cells.
+
+    Args:
+        hypotheses: as they were declared.
+        cells: of the campaign.
+        place: gives the file and line of a hypothesis by its number; empty for what was typed.
 
     Raises:
         ConfigError: a hypothesis names a factor or level that no cell has, or that does not vary, or a trend is over
@@ -91,7 +98,14 @@ def settle(hypotheses: Sequence[Hypothesis], cells: Sequence[Cell]) -> tuple[Hyp
     if twice:
         raise ConfigError(f"hypotheses: two are called {twice[0]}", hint="give each its own id")
     factors = [factor_levels(cell) | out for cell, out in zip(cells, levels_left_out(cells), strict=True)]
-    return tuple(_settle(one, factors) for one in hypotheses)
+    settled = []
+    for number, one in enumerate(hypotheses):
+        try:
+            settled.append(_settle(one, factors))
+        except ConfigError as error:
+            written = place(number)
+            raise ConfigError(f"{written}: {error.message}" if written else error.message, hint=error.hint) from error
+    return tuple(settled)
 
 
 def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis:

@@ -173,14 +173,13 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
         _refuse_swept(settings, other)
     paused = [cell for cell in cells if cell.scenario != "native"]  # nothing of the others grows
     asked = questions(paused) if settings.by_size else settings.hypotheses
-    try:
-        return settings.model_copy(update={"hypotheses": settle(asked, cells)}), cells
-    except ConfigError as error:
-        ids = [one.id for one in asked]
-        named = next((number for number, name in enumerate(ids) if f"hypothesis {name}:" in error.message), None)
-        typed = any(word.lstrip("+~").partition("=")[0].partition(".")[0] == "hypotheses" for word in given(configs[0]))
-        place = "" if named is None or typed or settings.by_size else where(configs[0], f"hypotheses.{named}")
-        raise ConfigError(f"{place}: {error.message}" if place else error.message, hint=error.hint) from error
+    typed = any(word.lstrip("+~").partition("=")[0].partition(".")[0] == "hypotheses" for word in given(configs[0]))
+    own = settings.by_size or typed
+
+    def place(number: int) -> str:
+        return "" if own else where(configs[0], f"hypotheses.{number}")
+
+    return settings.model_copy(update={"hypotheses": settle(asked, cells, place)}), cells
 
 
 def _plain(config: DictConfig) -> dict[str, Any]:

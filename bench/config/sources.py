@@ -204,14 +204,10 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
     A key that was given as an override is looked for among the sweeps of the experiment.
     """
     choices = OmegaConf.select(config, "hydra.runtime.choices", default={}) or {}
-    folders = [Path(source.path) for source in OmegaConf.select(config, "hydra.runtime.config_sources", default=[])]
     overridden = any(word.lstrip("+~").partition("=")[0] == key for word in given(config))
     # An experiment is the last to be read: what it says wins over a group's file.
     for group, choice in sorted(choices.items(), key=lambda item: item[0] == EXPERIMENT, reverse=True):
-        path = next(
-            (one for folder in folders if is_file(one := folder / group / f"{str(choice).removesuffix('.yaml')}.yaml")),
-            None,
-        )
+        path = _file_of(config, group, choice)
         if path is None:
             continue
         if overridden:
@@ -227,14 +223,16 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
 
 def sweeps(config: DictConfig, key: str) -> str:
     """Return the file and the line of the experiment that sweep a key; empty where none does."""
-    choice = OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}")
-    folders = [Path(source.path) for source in OmegaConf.select(config, "hydra.runtime.config_sources", default=[])]
-    name = f"{str(choice).removesuffix('.yaml')}.yaml"
-    path = next((one for folder in folders if is_file(one := folder / EXPERIMENT / name)), None)
-    if choice is None or path is None:
-        return ""
-    line = _swept_in(path, key, None)
+    path = _file_of(config, EXPERIMENT, OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}"))
+    line = _swept_in(path, key, None) if path else None
     return f"{path}:{line}" if line else ""
+
+
+def _file_of(config: DictConfig, group: str, choice: object) -> Path | None:
+    """Return the file of a group's choice, in the first folder that has it."""
+    sources = OmegaConf.select(config, "hydra.runtime.config_sources", default=[])
+    name = f"{str(choice).removesuffix('.yaml')}.yaml"
+    return next((one for source in sources if is_file(one := Path(source.path) / group / name)), None)
 
 
 def given(config: DictConfig) -> list[str]:

@@ -193,7 +193,7 @@ def with_arms(given: Axes, arms: Mapping[str, Mapping[str, Axes]], guest: str) -
     measured = [
         _arm(arm, {**found[name], **chosen})
         for kind, chosen in kinds.items()
-        for name, arm in arms.get(kind, {}).items()
+        for name, arm in arms[kind].items()
         if name in found
     ]
     return measured or [given]

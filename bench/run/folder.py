@@ -72,8 +72,6 @@ def _flock(descriptor: int, folder: Path) -> None:
         os.close(other)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise

@@ -267,9 +267,8 @@ class Loop:
         if not any(self.done(run.run_id) for run in self.plan.runs if run.block == blocks - 1):
             display.say(f"no run of block {blocks} was measured: no further block is begun")
             return []
-        self._keep(
-            looked(self.plan, blocks, until_known=True)
-        )  # before it is asked: a look counts, whatever becomes of it
+        # Before it is asked: a look counts, whatever becomes of it.
+        self._keep(looked(self.plan, blocks, until_known=True))
         try:
             await until.look(self.folder, blocks)
         except StoreError as error:
