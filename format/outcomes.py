@@ -110,6 +110,15 @@ _ALL = (
         "of the primary, after the live copy",
     ),
     Outcome(
+        "reach",
+        "the time to reach a line of the host's caches",
+        "run",
+        "cache.reach_s",
+        "value",
+        "s",
+        "under the cache antagonist or its control",
+    ),
+    Outcome(
         "achieved_mb_s",
         "the rate at which the guest dirtied memory",
         "run",

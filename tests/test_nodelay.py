@@ -15,7 +15,7 @@ from bench.errors import ProvisionError
 from bench.provision import compiler
 from bench.provision.boot import boot_argv, booted
 from bench.provision.guest import build_guest
-from bench.provision.nodelay import nodelay_library
+from bench.provision.programs import nodelay_library
 from bench.provision.qemu import find_qemu
 
 # A program that knows nothing of the library: it says what its sockets are like.

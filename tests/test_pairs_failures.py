@@ -20,7 +20,7 @@ from fake_campaign import make_cell
 from bench.errors import LaunchError
 from bench.host.links import SECONDARY
 from bench.provision.guest import build_guest
-from bench.provision.nodelay import nodelay_library
+from bench.provision.programs import nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.vm.argv import COLO, secondary_argv
 from bench.vm.features import probe_features

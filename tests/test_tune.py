@@ -281,8 +281,11 @@ def test_a_governor_that_the_machine_does_not_have_is_refused_with_those_that_it
 
 
 def test_cpus_that_are_not_there_are_refused(host: FakeHost) -> None:
+    asked = Tune(pinning=Pinning(primary="0", secondary="1-3"))
     with pytest.raises(HostError, match=r"tune.pinning.secondary: this process has no CPU 2, 3; it has 0, 1"):
-        require_cpus(Pinning(primary="0", secondary="1-3"), host.machine())
+        tuner(host, asked)
+    with pytest.raises(HostError, match=r"cache.cpus: this process has no CPU 7"):
+        require_cpus("cache.cpus", (0, 7), host.machine())
 
 
 def test_a_setting_that_the_kernel_does_not_keep_is_an_error(host: FakeHost) -> None:

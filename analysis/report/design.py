@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 Factors = dict[str, Level]
 
 _NOT_FACTORS = {"trace.events", "trace.optional", "checkpoint.count", "checkpoint.warmup"}
-_GROUPS = {"cpu": "CPU", "devices": "Devices", "link": "Link", "host": "Hosts", "tune": "Host settings"}
+_GROUPS = {
+    "cpu": "CPU",
+    "devices": "Devices",
+    "link": "Link",
+    "host": "Hosts",
+    "tune": "Host settings",
+    "cache": "Host's caches",
+}
 _NAMES = {
     "cpu.model": "{}",
     "cpu.features": "features {}",
@@ -34,7 +41,7 @@ _NAMES = {
     "workload.threads": "threads: {}",
 }
 _HOSTS = {"local": "both VMs on one host", "netns": "both VMs on one host, each in a network namespace"}
-_HEADS = {"workload": "workload.name", "checkpoint": "checkpoint.trigger"}
+_HEADS = {"cache": "cache.kind", "workload": "workload.name", "checkpoint": "checkpoint.trigger"}
 """What is a setting of one workload or trigger alone is a factor only where it differs within that one."""
 
 _SCALING = {"fixed": "the same at every size", "mem": "for each GiB of RAM"}

@@ -74,7 +74,12 @@ class LineResult:
 
 
 def least_squares(
-    x: ArrayLike, y: ArrayLike, group: Iterable[Hashable] | None = None, *, confidence: float = 0.95
+    x: ArrayLike,
+    y: ArrayLike,
+    group: Iterable[Hashable] | None = None,
+    strata: Iterable[Hashable] | None = None,
+    *,
+    confidence: float = 0.95,
 ) -> LineResult:
     """Fit a straight line to run summaries.
 
@@ -83,18 +88,29 @@ def least_squares(
         y: (n,) one summary per run; three or more.
         group: (n,) label of each run, such as its cell: runs of a group vary alike, about their own mean, those of two
             groups need not (``spread_of_sum``). None where all vary alike, about the line.
+        strata: (n,) label of each run; each has an intercept of its own, so that only runs of one are compared. None
+            for a single one.
         confidence: of the interval of the slope.
 
     Raises:
-        ValueError: fewer than three values, NaN, unequal lengths, a constant ``x``, or a group of one run.
+        ValueError: fewer than three values (two and one for each stratum), NaN, unequal lengths, an ``x`` that is
+            constant (in every stratum), or a group of one run.
     """
     xs, ys = as_vector(x, "x", least=_LINE + 1), as_vector(y, "y")
     same_length(x=xs, y=ys)
-    if np.ptp(xs) == 0:
+    centre_x, centre_y, df = float(xs.mean()), float(ys.mean()), float(len(xs) - _LINE)
+    if strata is not None:
+        codes = as_codes(strata, "strata", len(xs))
+        xs, ys = centred(xs, codes), centred(ys, codes)
+        df -= int(codes.max())
+    if np.ptp(xs) <= _TINY * abs(centre_x):
         raise ValueError("x is constant: there is no slope")
+    if df < 1:
+        raise ValueError("no degrees of freedom are left: more runs are needed")
     fit = linregress(xs, ys)
     slope, residuals = float(fit.slope), ys - fit.intercept - fit.slope * xs
-    error, df = float(fit.stderr), float(len(xs) - _LINE)
+    squares, left = float((residuals**2).sum()), df
+    error = float(fit.stderr) * float(np.sqrt((len(xs) - _LINE) / df))
     if group is not None:
         about = xs - xs.mean()
         error, df = spread_of_sum(about * residuals / float(about @ about), as_codes(group, "group", len(xs)))
@@ -107,10 +123,10 @@ def least_squares(
         confidence=confidence,
         standard_error=error,
         statistic=statistic,
-        pvalue=float(fit.pvalue if group is None else 2 * t_distribution.sf(abs(statistic), df)),
+        pvalue=float(2 * t_distribution.sf(abs(statistic), df)),
         df=df,
-        intercept=float(fit.intercept),
-        residual_sd=float(np.sqrt((residuals**2).sum() / (len(xs) - _LINE))),
+        intercept=centre_y - slope * centre_x,
+        residual_sd=float(np.sqrt(squares / left)),
     )
 
 

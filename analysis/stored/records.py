@@ -163,6 +163,7 @@ class RunRecord(Record):
     versions: dict[str, Any] = {}
     timings: dict[str, float] = {}
     entry: dict[str, float | None] = {}
+    cache: dict[str, float] = {}
     transport: dict[str, Any] = {}
     workload: dict[str, Any] = {}
     client: dict[str, Any] | None = None

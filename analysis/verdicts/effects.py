@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis import stats
 from analysis.runs.outcomes import used
@@ -16,7 +17,6 @@ from analysis.verdicts.sentences import level_words
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     from analysis.stored.load import Run
@@ -32,6 +32,12 @@ _FEWEST_FOR_LINE = 3
 _NONE = Effect(float("nan"), float("nan"), float("nan"))
 _FEWEST_RUNS = 2
 _SPLIT_BY = ("accel", "link.transport", "smp")
+_OF_PAGES = {
+    *("workload.working_set", "workload.scaling", "workload.rate", "workload.pattern", "workload.threads"),
+    *("checkpoint.interval", "checkpoint.count", "checkpoint.warmup", "replica", "workload.name"),
+}
+"""What makes runs differ in their pages; whatever else they differ in may cost something by itself."""
+
 _OF_THE_ARMS = {"mem", "workload.scaling", "workload.working_set", "replica", *_SPLIT_BY}
 
 
@@ -62,7 +68,8 @@ class PageRow:
         where: over which transport, under KVM or emulation, with which workload where there are several.
         within: from the variation within runs, 95 % interval over runs; NaN where page counts hardly vary.
         across: from run means against each other, 95 % interval; NaN where it cannot be told, see ``apart``.
-        apart: whether run means of the page count differ by ``PAGES_APART`` or more, in three runs or more.
+        apart: whether run means of the page count differ by ``PAGES_APART`` or more, in three runs or more that differ
+            in nothing but what makes pages.
         bound: what the transport alone takes for a page; NaN where it was not measured.
         runs: how many entered.
     """
@@ -129,11 +136,15 @@ def splits(runs: pd.DataFrame) -> list[Split]:
 
 def _others(arms: pd.DataFrame) -> tuple[str, ...]:
     """Return the other factors that vary between these runs: what they do must not pass for what RAM does."""
-    columns = list(arms.columns)
+    factors = _factors(arms)
+    return tuple(name for name in factors if name not in _OF_THE_ARMS and len(set(map(repr, arms[name]))) > 1)
+
+
+def _factors(runs: pd.DataFrame) -> tuple[str, ...]:
+    columns = list(runs.columns)
     if not {"quality_ok", "working_set_bytes"} <= set(columns):
         return ()
-    factors = columns[columns.index("quality_ok") + 1 : columns.index("working_set_bytes")]
-    return tuple(name for name in factors if name not in _OF_THE_ARMS and len(set(map(repr, arms[name]))) > 1)
+    return tuple(columns[columns.index("quality_ok") + 1 : columns.index("working_set_bytes")])
 
 
 def _sets(arms: pd.DataFrame) -> tuple[str, ...]:
@@ -161,7 +172,7 @@ def _over_blocks(values: NDArray[np.float64]) -> Effect:
 
 
 def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
-    found = []
+    found, alike = [], page_strata(runs)
     names = ("accel", "link.transport", "workload.name")
     for (accel, transport, workload), rows in runs.groupby(list(names), sort=True):
         counted = [(place, *_counted(used(records[place]))) for place in rows.index]
@@ -171,7 +182,7 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
         places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
         cells = [str(rows.loc[place, "cell"]) for place in places]
         page_means, pause_means = (np.array([one.mean() for one in each]) for each in (pages, pauses))
-        across = across_runs(page_means, pause_means, cells)
+        across = across_runs(page_means, pause_means, cells, [alike[place] for place in places])
         several = len(set(runs["workload.name"])) > 1
         found.append(
             PageRow(
@@ -186,21 +197,44 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     return found
 
 
-def across_runs(pages: NDArray[np.float64], pauses: NDArray[np.float64], cells: Sequence[Hashable]) -> Effect | None:
+def page_strata(runs: pd.DataFrame) -> pd.Series[str]:
+    """Return for each run what it is beside its pages: RAM, vCPUs, devices; only equals tell what a page costs.
+
+    Args:
+        runs: :func:`analysis.runs.outcomes.run_table`.
+    """
+    names = [name for name in _factors(runs) if name not in _OF_PAGES]
+    return pd.Series([repr(row) for row in runs[names].itertuples(index=False, name=None)], index=runs.index)
+
+
+def across_runs(
+    pages: NDArray[np.float64],
+    pauses: NDArray[np.float64],
+    cells: Sequence[Hashable],
+    strata: Sequence[Hashable] | None = None,
+) -> Effect | None:
     """Return what a page costs in microseconds from runs against each other, with a 95 % interval.
 
     Args:
         pages: (n,) mean dirty pages of each run.
         pauses: (n,) mean pause of each run, in seconds.
         cells: of each run.
+        strata: of each run, what it is beside its pages (:func:`page_strata`); None where all are alike.
 
     Returns:
-        None where it cannot be told: fewer than three runs, or page counts not :data:`PAGES_APART`.
+        None where it cannot be told: no stratum with page counts :data:`PAGES_APART`, or fewer than three runs of them.
     """
-    if len(pages) < _FEWEST_FOR_LINE or pages.max() < PAGES_APART * pages.min() or np.ptp(pages) == 0:
+    of = np.array([str(one) for one in strata]) if strata is not None else np.full(len(pages), "")
+    apart = np.isin(of, [one for one in set(of) if _apart(pages[of == one])])
+    if apart.sum() < _FEWEST_FOR_LINE + len(set(of[apart])) - 1:
         return None
-    line = stats.least_squares(pages, pauses, _groups(cells))
+    kept = [cell for cell, counts in zip(cells, apart, strict=True) if counts]
+    line = stats.least_squares(pages[apart], pauses[apart], _groups(kept), of[apart])
     return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
+
+
+def _apart(pages: NDArray[np.float64]) -> bool:
+    return bool(np.ptp(pages) > 0 and pages.max() >= PAGES_APART * pages.min())
 
 
 def _groups(cells: Sequence[Hashable]) -> Sequence[Hashable] | None:

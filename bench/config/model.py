@@ -237,6 +237,24 @@ class Tune(Frozen):
         return self.model_copy(update={"pinning": Pinning()})
 
 
+class HostCache(Frozen):
+    """What else uses the host's caches while a run is measured: a program of ours, or nothing.
+
+    Attributes:
+        kind: ``antagonist`` sweeps a buffer; ``control`` takes the same CPU time and touches no memory.
+        buffer: what is swept.
+        share: of the time of each CPU that it runs on.
+        cpus: those; ``None``: all that there are.
+        chase: the set whose lines are reached one after the other, in no order, before and while it runs.
+    """
+
+    kind: Literal["none", "antagonist", "control"] = "none"
+    buffer: Annotated[Size, Field(ge=1 << 20, le=16 << 30)] = 64 << 20
+    share: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, le=1)] = 0.5
+    cpus: Cpus | None = None
+    chase: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 512 << 10
+
+
 class Deadlines(Frozen):
     """How long each stage of a run may take, in seconds."""
 
@@ -273,6 +291,7 @@ class Cell(Frozen):
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
     tune: Annotated[Tune, LATER] = Tune()
+    cache: Annotated[HostCache, LATER] = HostCache()
     scenario: Annotated[Literal["colo", "native"], LATER] = "colo"
     replica: Annotated[str, BeforeValidator(_as_text), written_as(r"[a-z0-9]{1,16}", _REPLICA)] = "a"
     deadlines: Deadlines = Deadlines()

@@ -260,6 +260,14 @@ WORKLOAD = (
         "The last lines of client/stderr.log.",
         transient=True,
     ),
+    Cause(
+        "antagonist-failed",
+        (Phase.WORKLOAD, Phase.MEASURE),
+        "The cache antagonist, or its control, ended too early or with an error.",
+        "see antagonist/stderr.log: mostly there was too little memory for cache.buffer",
+        "The last lines of antagonist/stderr.log.",
+        transient=True,
+    ),
 )
 
 MEASURE = (

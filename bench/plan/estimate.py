@@ -53,8 +53,9 @@ def estimate(cell: Cell) -> Estimate:
 
 
 def primary_bytes(cell: Cell) -> int:
-    """Return the primary's host memory: what its guest touched, and QEMU itself."""
-    return _touched(cell) + _QEMU_OVERHEAD
+    """Return the primary's host memory: what its guest touched, QEMU itself, and what sweeps the cache beside it."""
+    swept = cell.cache.buffer + cell.cache.chase if cell.cache.kind != "none" else 0
+    return _touched(cell) + _QEMU_OVERHEAD + swept
 
 
 def secondary_bytes(cell: Cell) -> int:

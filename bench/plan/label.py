@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
 
-_SIZES = {"mem", "working_set", "disk_size", "size"}
+_SIZES = {"mem", "working_set", "disk_size", "size", "buffer", "chase"}
 _NAMED = {"mem", "smp", "guest", "workload.name", "link.transport", "host.kind"}
+_HEADS = {"workload": "workload.name", "cache": "cache.kind"}
+"""What the other keys of a group belong to: they vary among the cells that have the same of it."""
+
 _LONGEST = 40
 
 
@@ -42,12 +45,12 @@ def _text(key: str, value: Any) -> str:
 
 
 def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
-    """Return which (workload, path) take more than one value; a workload's parameters vary within that workload.
+    """Return which (head, path) take more than one value; what a workload has of parameters varies within that one.
 
     What only some cells have (a tuning, which is left out where it changes nothing) is ``None`` for the others.
     """
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
-    shared = {path for one in factors for path in one if not path.startswith("workload.")}
+    shared = {path for one in factors for path in one if not _head(path)}
     for one in factors:
         for path in shared | set(one):
             values[_group(one, path)].add(one.get(path, str(None)))
@@ -55,7 +58,14 @@ def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
 
 
 def _group(factors: Mapping[str, str], path: str) -> tuple[str, str]:
-    return (factors["workload.name"] if path.startswith("workload.") else "", path)
+    head = _head(path)
+    return (factors.get(head, "") if head else "", path)
+
+
+def _head(path: str) -> str:
+    """Return the path that this one is a parameter of; empty where it stands by itself."""
+    head = _HEADS.get(path.partition(".")[0], "")
+    return "" if path == head else head
 
 
 def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterator[str]:

@@ -15,7 +15,7 @@ from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.bare import build_bare
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
-from bench.provision.nodelay import nodelay_library
+from bench.provision.programs import nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.provision.source import build
 from bench.system.exits import Exit, last_door, listening

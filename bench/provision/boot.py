@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -11,10 +12,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import GuestError, LaunchError
+from bench.errors import BenchError, GuestError, LaunchError
 from bench.guest.protocol import has_stopped, parse_line
 from bench.system.environment import measured
 from bench.system.family import end_family
+from bench.system.files import write_atomic
 from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
@@ -99,8 +101,12 @@ class Solo:
 
 
 @contextmanager
-def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float) -> Iterator[Solo]:
+def booted(
+    argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: float, log: Path | None = None
+) -> Iterator[Solo]:
     """Start a VM, wait for the guest's ready line and give its console; the VM and its family end on every way out.
+
+    Where a ``log`` is named, all that QEMU and the guest said is kept there if the block does not end well.
 
     Raises:
         LaunchError: QEMU cannot be started.
@@ -119,10 +125,15 @@ def booted(argv: Sequence[str], env: Sequence[tuple[str, str]], deadline_s: floa
         )
     except OSError as error:
         raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}", cause="qemu-missing") from error
+    console = Solo(process)
     try:
-        console = Solo(process)
         console.wait("ready", deadline_s)
         yield console
+    except BenchError as error:
+        if log:
+            write_atomic(log, "".join(f"{line}\n" for line in (shlex.join(argv), *console.lines)))
+            error.logs = (*error.logs, log)
+        raise
     finally:
         process.kill()
         process.wait()

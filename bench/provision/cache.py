@@ -53,7 +53,7 @@ def cache_folder() -> Path:
     if stat.S_IMODE(status.st_mode) & 0o022:
         raise ProvisionError(
             f"the cache folder {folder} can be written to by others, and programs are run from it",
-            hint=f"chmod go-w {folder}, or set COLO_BENCH_CACHE to a folder of your own",
+            hint=f"chmod go-w {folder}, or set COLO_BENCH_CACHE to a folder of your own, where modes are kept",
             cause="cache-not-yours",
         )
     return folder

@@ -66,7 +66,7 @@ def probe_kvm(
     answer = _answer_path(binary, guest)
     until = None
     try:
-        with booted(boot_argv(binary, guest, "kvm"), binary.env, deadline_s):
+        with booted(boot_argv(binary, guest, "kvm"), binary.env, deadline_s, answer.with_suffix(".log")):
             verdict = Verdict(ok=True, reason="the guest boots under KVM")
     except LaunchError as error:
         return Verdict(ok=False, reason=f"/dev/kvm opens, but {error.message}")
@@ -75,6 +75,7 @@ def probe_kvm(
         if error.cause not in _DEFINITE:
             until = clock() + DOUBT_HOLDS_S
             reason += f" (asked again after a day, or after rm {answer}: it may pass)"
+        reason += "".join(f"; what it said: {log}" for log in error.logs)
         verdict = Verdict(ok=False, reason=reason)
     write_atomic(answer, json.dumps(asdict(verdict) | {"until": until}) + "\n")
     return verdict

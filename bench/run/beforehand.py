@@ -21,6 +21,7 @@ from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
 from bench.system.sockets import socket_folder
 from bench.system.units import size_text
+from bench.tune.settings import Machine, require_cpus
 from bench.tune.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -219,6 +220,8 @@ def _try_sockets() -> str:
 def _try_tuning(cells: Sequence[Cell]) -> str:
     wanted = [tune for tune in dict.fromkeys(cell.tune for cell in cells) if tune != Tune()]
     Tuner().require_possible(wanted)
+    for cell in cells:
+        require_cpus("cache.cpus", cell.cache.cpus or (), Machine())
     return "all that is asked for can be set" if wanted else "nothing of this host is changed"
 
 

@@ -18,7 +18,7 @@ from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
 from bench.provision.bare import installed_bare
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
-from bench.provision.nodelay import LIBRARY
+from bench.provision.programs import LIBRARY
 from bench.provision.qemu import installed_qemu
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
@@ -193,6 +193,9 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
     if tuned:
         yield f"  tune: {', '.join(f'{path}={text}' for path, text in tuned)}; put back afterwards"
+    if cell.cache.kind != "none":
+        asked = [f"{path}={text}" for path, text in flatten(cell).items() if path.startswith("cache.")]
+        yield f"  beside the pair: {', '.join(asked)}"
     crowded = crowding(cell, len(os.sched_getaffinity(0)))
     if crowded:
         yield f"  note: {crowded}"

@@ -12,7 +12,7 @@ from bench.plan.plan import hypotheses_sha256
 from bench.provision.bare import build_bare
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
-from bench.provision.nodelay import nodelay_library
+from bench.provision.programs import antagonist_program, nodelay_library
 from bench.provision.qemu import find_qemu
 from bench.run.probe import pair_text, probe_colo
 from bench.scenario.progress import Assets
@@ -72,6 +72,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     bare = build_bare(say) if "bare" in kinds else None
     guest = build_guest(say) if bare is None or "linux" in kinds else bare
     nodelay = nodelay_library(say) if any(cell.link.transport == "nodelay" for cell in cells) else None
+    antagonist = antagonist_program(say) if any(cell.cache.kind != "none" for cell in cells) else None
     declared = hypotheses_sha256(settings.hypotheses)
     assets = {
         name: Assets(
@@ -83,6 +84,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
             settings.watched,
             declared,
             bare=bare,
+            antagonist=antagonist,
         )
         for name, binary in binaries.items()
     }

@@ -179,6 +179,7 @@ def _store(
         "clocks": notes.clocks.to_json(),
         "transport": notes.transport,
         "workload": {"name": cell.workload.name, **notes.workload},
+        **({"cache": notes.cache} if notes.cache else {}),
         **({"devices": evidence.devices} if evidence.devices else {}),
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
@@ -231,6 +232,7 @@ def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:
         "kernel_sha256": guest.kernel_sha256,
         "initramfs_sha256": guest.initramfs_sha256,
         "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
+        **({"antagonist_sha256": file_sha256(assets.antagonist)} if assets.antagonist else {}),
     }
 
 

@@ -46,6 +46,7 @@ class Notes:
     timings: dict[str, float] = field(default_factory=dict)
     readback: dict[str, Any] = field(default_factory=dict)
     workload: dict[str, Any] = field(default_factory=dict)
+    cache: dict[str, Any] = field(default_factory=dict)
     transport: dict[str, Any] = field(default_factory=dict)
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)

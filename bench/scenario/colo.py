@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.driver import CheckpointCounter, drive
 from bench.measure.journal import Journal
+from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.evidence import Evidence, gather
@@ -55,6 +56,7 @@ class Colo:
             notes.events_missing,
             early=notes.early,
             remarks=remarks,
+            failures=unapplied(cell.cache, notes.cache),
             gaps=notes.pulse.gaps,
             clocks=notes.clocks,
         )
@@ -72,7 +74,7 @@ async def _measure(run: Running) -> None:
             await pair.reach_colo(cell.deadlines.colo)
             pair.monitor("primary").subscribe(counter.observe)
             notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
-        async with workload(run, console) as client, stages.stage("measure"):
+        async with workload(run, console) as client, antagonist(run), stages.stage("measure"):
             notes.early = counter.done
             await _drive(run, counter, client)
 

@@ -89,6 +89,7 @@ def gather(
     *,
     early: int = 0,
     remarks: Sequence[str] = (),
+    failures: Sequence[str] = (),
     gaps: Sequence[Gap] = (),
     one_sided: bool = False,
     clocks: Clocks = _SAME_CLOCKS,
@@ -103,6 +104,7 @@ def gather(
         events_missing: optional trace events that this QEMU does not have.
         early: checkpoints that ended before the measurement began; they are warm-up, and so are those asked for.
         remarks: what a reader should know of how the run was made.
+        failures: what was not there of what the cell asks for.
         gaps: when the harness or a side did not run.
         clocks: of the nodes: what the harness or a client stamped is compared with the primary's trace by its clock.
         one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
@@ -148,7 +150,7 @@ def gather(
             *client_torn,
             *uncertain_triggers(assembly, pacing),
         ),
-        failures=("no request of the client was answered",) if figures and "max_s" not in figures else (),
+        failures=(*failures, *_unanswered(figures)),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
         timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
         seen=seen,
@@ -179,7 +181,9 @@ def _seen(folder: Path, cell: Cell, assembly: Assembly) -> tuple[Seen, ...]:
     return seen_by_guest(assembly, beats, cell.workload.shares(cell.mem))
 
 
-def gather_undisturbed(folder: Path, run_id: str, *, remarks: Sequence[str] = (), gaps: Sequence[Gap] = ()) -> Evidence:
+def gather_undisturbed(
+    folder: Path, run_id: str, *, remarks: Sequence[str] = (), failures: Sequence[str] = (), gaps: Sequence[Gap] = ()
+) -> Evidence:
     """Read what a run without checkpoints left: its client's answers, and whether its VM stood still.
 
     Raises:
@@ -189,14 +193,18 @@ def gather_undisturbed(folder: Path, run_id: str, *, remarks: Sequence[str] = ()
     answers, client_torn = client_answers(folder / "client.jsonl")
     figures = client_figures(answers, Assembly((), (), None, ()))
     stops = sum(one.name == "STOP" for one in read_stops(entries))
-    failures = [f"the VM was stopped {stops} times"] if stops else []
-    failures += ["no request of the client was answered"] if figures and "max_s" not in figures else []
+    found = [f"the VM was stopped {stops} times"] if stops else []
+    found += [*failures, *_unanswered(figures)]
     # The harness only waits here; a machine or a client that stood still is no baseline.
     late = [(gap.who, f"the {gap.who} did not run for {gap.seconds:.2f} s") for gap in gaps]
-    failures += [words for who, words in late if who != HARNESS]
+    found += [words for who, words in late if who != HARNESS]
     notes = ("no checkpoints: no COLO", *(words for who, words in late if who == HARNESS), *remarks)
-    quality = Quality(tuple(failures), 0, 0, (*torn, *client_torn), None, None, notes)
+    quality = Quality(tuple(found), 0, 0, (*torn, *client_torn), None, None, notes)
     return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
+
+
+def _unanswered(figures: Mapping[str, Any] | None) -> tuple[str, ...]:
+    return ("no request of the client was answered",) if figures and "max_s" not in figures else ()
 
 
 def require_sound(trace: Trace, path: Path) -> None:

@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.journal import Journal
+from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.evidence import Evidence, gather_undisturbed
@@ -44,8 +45,8 @@ class Native:
 
     def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
         """Read what the client saw; the record is sound when the VM never stood still."""
-        del cell
-        return gather_undisturbed(folder, run_id, remarks=remarks, gaps=notes.pulse.gaps)
+        failures = unapplied(cell.cache, notes.cache)
+        return gather_undisturbed(folder, run_id, remarks=remarks, failures=failures, gaps=notes.pulse.gaps)
 
 
 async def _measure(run: Running) -> None:
@@ -53,7 +54,7 @@ async def _measure(run: Running) -> None:
     await handshake(run)
     async with pair.console("primary") as console:
         await boot(run, console)
-        async with workload(run, console) as client, stages.stage("measure"):
+        async with workload(run, console) as client, antagonist(run), stages.stage("measure"):
             states = states_of(pair.processes, client)
             with Journal(pair.folder) as journal:
                 journal.begin(0)

@@ -92,6 +92,7 @@ class Assets:
         tuned: the host settings that are changed while the run is measured.
         bare: the bare guest, where a cell of the campaign runs it.
         second: the secondary's QEMU, where it is not the primary's.
+        antagonist: what uses the host's caches meanwhile, where a cell of the campaign asks for it.
     """
 
     binary: Binary
@@ -105,6 +106,7 @@ class Assets:
     tuned: tuple[Change, ...] = ()
     bare: Guest | None = None
     second: Second | None = None
+    antagonist: Path | None = None
 
     def guest_of(self, cell: Cell) -> Guest:
         """Return what a cell's pair boots.

@@ -12,9 +12,9 @@ from bench.errors import HostError, ProvisionError
 from bench.provision import commands
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Collection, Iterator
 
-    from bench.config.model import Pinning, Tune
+    from bench.config.model import Tune
 
 _GOVERNORS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"
 _THP = "sys/kernel/mm/transparent_hugepage/enabled"
@@ -157,21 +157,19 @@ def _swap(tune: Tune, machine: Machine) -> Iterator[Change]:
         yield Change("swap", device, priority, OFF)
 
 
-def require_cpus(pinning: Pinning, machine: Machine) -> None:
-    """Return when the CPUs that the sides are to run on are there.
+def require_cpus(key: str, cpus: Collection[int], machine: Machine) -> None:
+    """Return when the CPUs that a key of the configuration names are there.
 
     Raises:
         HostError: one is not, or this process may not use it.
     """
     have = machine.cpus()
-    for side in ("primary", "secondary"):
-        absent = sorted(pinning.side(side) - have)
-        if absent:
-            raise HostError(
-                f"tune.pinning.{side}: this process has no CPU {', '.join(map(str, absent))}; "
-                f"it has {', '.join(map(str, sorted(have)))}",
-                cause="tune-missing",
-            )
+    absent = sorted(set(cpus) - have)
+    if absent:
+        raise HostError(
+            f"{key}: this process has no CPU {', '.join(map(str, absent))}; it has {', '.join(map(str, sorted(have)))}",
+            cause="tune-missing",
+        )
 
 
 def _unescaped(name: str) -> str:

@@ -58,7 +58,8 @@ class Tuner:
             HostError: one of it cannot be.
         """
         for tune in tunes:
-            require_cpus(tune.pinning, self._machine)
+            for side in ("primary", "secondary"):
+                require_cpus(f"tune.pinning.{side}", tune.pinning.side(side), self._machine)
             if changes(tune, self._machine):
                 self._require_privilege()
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import QmpError, ReadbackError
-from bench.provision.nodelay import LIBRARY
+from bench.provision.programs import LIBRARY
 from bench.vm.qmp import well_formed
 
 if TYPE_CHECKING:
