@@ -13,7 +13,7 @@ from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
-from analysis.verdicts.effects import across_runs
+from analysis.verdicts.effects import across_runs, page_strata, splits
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
@@ -70,6 +70,36 @@ def test_what_a_page_costs_cannot_be_told_from_runs_with_about_as_many_pages(res
     found = across_runs(np.array([1000.0, 2000.0, 3000.0]), np.array([0.010, 0.012, 0.014]), "abc")
     assert found is not None
     assert found.estimate == pytest.approx(2.0)
+
+
+def test_what_ram_costs_by_itself_is_no_cost_of_a_page() -> None:
+    # Two pages cost 1 us each; a GiB costs 30 ms by itself, and has more pages in one of two arms.
+    ram = np.repeat([1.0, 2.0, 4.0], 4)
+    pages = np.tile([1000.0, 1010.0, 2000.0, 2020.0], 3) * ram
+    pauses = 0.03 * ram + 1e-6 * pages
+    cells = [f"{size} {arm}" for size in (1, 2, 4) for arm in "aabb"]
+    biased, told = across_runs(pages, pauses, cells), across_runs(pages, pauses, cells, ram.tolist())
+    assert biased is not None
+    assert biased.estimate > 5
+    assert told is not None
+    assert told.estimate == pytest.approx(1.0)
+    one_arm = np.arange(12) % 4 < 2
+    assert across_runs(pages[one_arm], pauses[one_arm], [cells[i] for i in np.flatnonzero(one_arm)]) is not None
+    assert across_runs(pages[one_arm], pauses[one_arm], "aabbcc", ram[one_arm].tolist()) is None
+
+
+def test_runs_are_alike_where_they_differ_in_nothing_but_their_pages(results: Results) -> None:
+    alike = page_strata(results.runs)
+    assert alike.groupby(results.runs["mem"]).nunique().eq(1).all()
+    assert alike.nunique() == results.runs["mem"].nunique()
+
+
+def test_runs_without_their_working_set_do_not_split_what_ram_costs(results: Results) -> None:
+    runs = results.runs.copy()
+    slow = (runs["workload.scaling"] == "mem") & (runs["block"] == 0)
+    runs.loc[slow, "set_written"] = 0.2
+    (split,) = splits(runs)
+    assert split.blocks == 5
 
 
 def test_runs_vary_by_cell_where_every_cell_has_several() -> None:

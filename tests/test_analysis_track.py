@@ -10,7 +10,7 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.commands import track as command
-from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
+from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, compare
 from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, TooFewError, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
@@ -80,6 +80,15 @@ def test_a_cell_that_a_campaign_lacks_is_a_gap(campaign: Campaign) -> None:
     found = track([campaign, gap, campaign], ["a", "b", "c"], threshold=0.2, outcome="pause")
     by_cell = [[point.word == UNMEASURED for point in one.points] for one in found.cells]
     assert sorted(by_cell) == [[False, False, False], [False, True, False]]
+
+
+def test_a_quantile_of_a_few_checkpoints_is_said_to_be_exploratory(campaign: Campaign) -> None:
+    series, runs = [campaign, campaign], 2 * len(campaign.runs)
+    found = track(series, ["a", "b"], threshold=0.2, outcome="pause_p99")
+    assert found.note.startswith(f"exploratory: {runs} of {runs} runs are too short for pause_p99")
+    assert track(series, ["a", "b"], threshold=0.2, outcome="pause").note == ""
+    note = compare(campaign, campaign, outcome="pause_p95").notes[0]
+    assert note == f"exploratory: {runs} of {runs} runs are too short for pause_p95, which takes five or more beyond it"
 
 
 def test_a_series_takes_two_campaigns_with_a_cell_in_common(campaign: Campaign) -> None:

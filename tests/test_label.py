@@ -7,7 +7,7 @@ from itertools import product
 import pytest
 from fake_campaign import make_cell
 
-from bench.config.model import Checkpoint, Deadlines, Devices, Link
+from bench.config.model import Cell, Checkpoint, Deadlines, Devices, Link
 from bench.plan.label import accel_text, flatten, labels
 from bench.workload.dirty import Dirty
 
@@ -62,6 +62,19 @@ def test_how_a_pair_runs_is_always_said_in_full() -> None:
     assert accel_text("tcg") == "emulation (TCG)"
     with pytest.raises(KeyError):
         accel_text("hvf")
+
+
+def test_what_an_antagonist_is_like_is_named_where_antagonists_differ() -> None:
+    def beside(**cache: object) -> Cell:
+        return Cell.model_validate(make_cell().model_dump() | {"cache": cache})
+
+    plain, small, large = make_cell(), beside(kind="antagonist", buffer="32M"), beside(kind="antagonist")
+    assert [label.partition(" \N{MIDDLE DOT} cache.")[2] for label in labels([plain, large, beside(kind="control")])] == [
+        "",
+        "kind=antagonist",
+        "kind=control",
+    ]
+    assert labels([plain, small, large])[1].endswith("cache.kind=antagonist \N{MIDDLE DOT} cache.buffer=32 MiB")
 
 
 def test_a_tuning_is_named_where_it_varies_by_what_it_changes() -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_pairs import bench, checkpoints, nothing_is_left_running, records
+from test_pairs import bench, checkpoints, command, nothing_is_left_running, records
 
 from bench.host.virtual import this_kvm
 from bench.provision.bare import build_bare
@@ -58,6 +59,25 @@ def exact(campaign: Path, accel: str) -> dict[str, Any]:
 def test_under_emulation_the_dirty_pages_are_the_set_and_the_guest_s_clock_agrees(tmp_path: Path) -> None:
     bench(tmp_path, *BARE, "accel=tcg", "campaign=tcg")
     assert "kvm" not in exact(tmp_path / "tcg", "tcg")
+
+
+def test_the_cache_antagonist_and_its_control_run_beside_a_pair(tmp_path: Path) -> None:
+    asked = ("accel=tcg", "cache=antagonist,control", "hypotheses=none", "campaign=cache", "repeats=1")
+    done = subprocess.run(command(tmp_path, "-m", *BARE, *asked), capture_output=True, text=True, check=False, timeout=300)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr
+    found = {record["cell"]["cache"]["kind"]: record for record in records(tmp_path / "cache")}
+    assert set(found) == {"antagonist", "control"}
+    for kind, record in found.items():
+        did = record["cache"]
+        assert (did["swept_bytes"] > 0) == (kind == "antagonist")
+        assert did["cpus"] == len(os.sched_getaffinity(0))
+        assert did["seconds"] >= 8 * 0.2  # it was there for all of the checkpoints
+        assert did["reach_s"] > 0
+        asked_s = did["seconds"] * did["cpus"] * record["cell"]["cache"]["share"]
+        had_time = did["cpu_s"] >= 0.5 * asked_s
+        assert any("of CPU time" in one for one in record["quality"]["failures"]) is not had_time
+        lost = kind == "antagonist" and did["reach_s"] < 1.1 * did["reach_before_s"]
+        assert any("the cache was not taken" in one for one in record["quality"]["failures"]) is lost
 
 
 def test_under_kvm_too(tmp_path: Path) -> None:

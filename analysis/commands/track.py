@@ -84,6 +84,9 @@ def show(found: Track, out: Console) -> None:
     ]
     print_table(out, ("cell", *found.names, "the last one"), rows)
     out.print()
+    if found.note:
+        out.print(f"note: {found.note}")
+        out.print()
     out.print(
         "Each campaign is set against those since the last change (exact test of ratios of medians, 90 % interval), "
         "adjusted over the cells of a campaign. Where campaigns differ as the runs within one do, 5 % at most are "
@@ -105,6 +108,7 @@ def to_tree(found: Track) -> dict[str, Any]:
         "outcome": found.outcome,
         "threshold": found.threshold,
         "verdict": found.word,
+        "note": found.note,
         "campaigns": [
             {"name": name, "plan_sha256": side.plan_sha256, "accel": list(side.accel), "qemu": [*map(list, side.qemu)]}
             for name, side in zip(found.names, found.campaigns, strict=True)

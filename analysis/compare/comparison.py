@@ -27,6 +27,7 @@ from analysis import stats
 from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
+from analysis.runs.outcomes import tail_note
 from analysis.stored.factors import factor_text, flatten, level_text
 from analysis.text import accel_text, plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
@@ -268,7 +269,7 @@ def _compare(
         missing=missing,
         only_in_base=tuple(before[key].label for key in before if key not in after),
         only_in_new=tuple(after[key].label for key in after if key not in before),
-        notes=tuple(_notes(base, new, sides, cells, by)),
+        notes=tuple(filter(None, (tail_note((*base.runs, *new.runs), outcome), *_notes(base, new, sides, cells, by)))),
         seconds_per_run=float(
             np.mean([run.record.finished_at - run.record.started_at for run in (*new.runs, *base.runs)])
         ),

@@ -23,6 +23,7 @@ from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, 
 from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
+from analysis.runs.outcomes import tail_note
 from analysis.text import accel_text
 from analysis.verdicts.claims import ALPHA
 
@@ -81,13 +82,14 @@ class Series:
 
 @dataclass(frozen=True)
 class Track:
-    """All cells over all campaigns, in the order given."""
+    """All cells over all campaigns, in the order given; and what a reader should know of them."""
 
     outcome: str
     threshold: float
     campaigns: tuple[Side, ...]
     names: tuple[str, ...]
     cells: tuple[Series, ...]
+    note: str = ""
 
     @property
     def word(self) -> str:
@@ -129,7 +131,8 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}
     keys = [key for key in times if key in earlier]
     cells = _walk(keys, measured, Rule(threshold, less_is_worse=OUTCOMES[outcome].less_is_worse))
-    return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells))
+    note = tail_note((run for campaign in campaigns for run in campaign.runs), outcome)
+    return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells), note)
 
 
 def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], rule: Rule) -> list[Series]:

@@ -13,6 +13,7 @@ from analysis.format.outcomes import OUTCOMES, TRIGGERS
 from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, flatten, working_set_bytes
+from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -65,6 +66,23 @@ def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
             for run, (kind, steady_from) in zip(runs, classes, strict=True)
         ]
     )
+
+
+def too_short_for(run: Run, outcome: str) -> bool:
+    """Tell whether an outcome is a quantile that a run is too short for: then it is its largest value by another name."""
+    one = OUTCOMES[outcome]
+    if one.reducer not in _TAILS:
+        return False
+    counted = len(run.latencies) if one.table == "client" else len(used(run))
+    return not stats.quantile_allowed(counted, _TAILS[one.reducer])
+
+
+def tail_note(runs: Iterable[Run], outcome: str) -> str:
+    """Say how many runs are too short for a quantile; empty where none is."""
+    runs = list(runs)
+    short = sum(too_short_for(run, outcome) for run in runs)
+    said = f"{short} of {plural(len(runs), 'run')} {'is' if short == 1 else 'are'} too short for {outcome}"
+    return f"exploratory: {said}, which takes five or more beyond it" if short else ""
 
 
 def used(run: Run) -> pd.DataFrame:

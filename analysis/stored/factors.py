@@ -15,7 +15,7 @@ Level = bool | int | float | str | None
 
 _GIB = 1 << 30
 _PAGE = 4096
-_SIZES = ("mem", "working_set", "disk_size", "size")
+_SIZES = ("mem", "working_set", "disk_size", "size", "buffer", "chase")
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _LONGEST = 40
@@ -43,6 +43,7 @@ _WORDS = {
     "workload.working_set": "working set",
     "link.transport": "transport",
     "cpu.l3_cache": "L3 cache",
+    "cache.kind": "the host's caches",
     "workload.scaling": "dirty working set",
     "workload.name": "workload",
     "checkpoint.trigger": "checkpoints by",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 NOT_WRITTEN = "the guests did not write the working sets that it is about"
 
 _ARMS = "workload.scaling"
-_WHOLE = 0.5
+WHOLE = 0.5
 """The share of a run's checkpoints before which its working set was written whole, below which the run lacks it."""
 
 _MOST_WITHOUT = 0.1
@@ -37,7 +37,7 @@ def applied(hypothesis: Hypothesis, runs: pd.DataFrame) -> tuple[bool, tuple[str
     if of_run or _ARMS not in hypothesis.where or "set_written" not in runs:
         return True, ()
     known = runs["set_written"].dropna()
-    without = int((known < _WHOLE).sum())
+    without = int((known < WHOLE).sum())
     if not without:
         return True, ()
     said = (

@@ -11,6 +11,7 @@ import pandas as pd
 
 from analysis import stats
 from analysis.runs.outcomes import used
+from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.finding import Effect
 from analysis.verdicts.sentences import level_words
 
@@ -116,11 +117,14 @@ def splits(runs: pd.DataFrame) -> list[Split]:
 
     Args:
         runs: with the columns ``workload.scaling``, ``accel``, ``link.transport``, ``smp``, ``mem`` (bytes), ``block``
-            and ``pause`` (s) of :func:`analysis.runs.outcomes.run_table`.
+            and ``pause`` (s) of :func:`analysis.runs.outcomes.run_table`; where ``set_written`` tells that a guest did
+            not write its working set, the run is left out.
     """
     if "workload.scaling" not in runs:
         return []
     arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
+    if "set_written" in arms:  # a guest too slow for its set has the same few dirty pages at every size
+        arms = arms[~(arms["set_written"] < WHOLE)]
     found = []
     by = (*_SPLIT_BY, *_others(arms), *_sets(arms))
     for levels, rows in arms.groupby(list(by), sort=True, dropna=False):
