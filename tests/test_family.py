@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import GuestError
-from bench.host.netns import run
+from bench.host.command import run
 from bench.host.process import launch
 from bench.provision import commands
 from bench.provision.boot import booted

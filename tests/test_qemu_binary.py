@@ -169,12 +169,33 @@ def of_this_process() -> list[str]:
 @pytest.mark.provisioned
 def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, tmp_path: Path) -> None:
     script = wrapper(tmp_path / "q", provisioned, exec_=True)
-    assert real_program(script) == provisioned.path
+    real = real_program(script)
+    assert real is not None
+    assert real.program == provisioned.path
+    assert provisioned.env[0][0] in real.added
     fake(tmp_path / "qemu-img", "qemu-img version 11.1.3")
     first = find_qemu(str(script), silent)
-    assert first.sha256 == text_sha256(file_sha256(script), provisioned.sha256)
+    assert first.sha256 == text_sha256(file_sha256(script), provisioned.sha256, real.added)
+    assert first.sha256 == find_qemu(str(script), silent).sha256
     assert find_qemu(str(wrapper(script, provisioned, exec_=True, note="other")), silent).sha256 != first.sha256
     assert of_this_process() == []
+
+
+@pytest.mark.provisioned
+def test_what_a_second_script_or_a_file_that_one_reads_does_is_in_the_hash(
+    provisioned: Binary, tmp_path: Path
+) -> None:
+    inner, outer, settings = wrapper(tmp_path / "inner", provisioned, exec_=True), tmp_path / "outer", tmp_path / "conf"
+    settings.write_text("")
+    outer.write_text(f'#!/bin/sh\n. {settings}\nexec {inner} "$@"\n')
+    outer.chmod(0o755)
+    fake(tmp_path / "qemu-img", "qemu-img version 11.1.3")
+    found = [find_qemu(str(outer), silent).sha256]
+    inner.write_text(inner.read_text().replace('"$@"', '"$@" -name other'))
+    found.append(find_qemu(str(outer), silent).sha256)
+    settings.write_text("export LD_BIND_NOW=1\n")
+    found.append(find_qemu(str(outer), silent).sha256)
+    assert len(set(found)) == 3
 
 
 @pytest.mark.provisioned
@@ -198,7 +219,9 @@ def test_a_binary_of_its_own_keeps_the_hash_of_its_file(provisioned: Binary, tmp
     assert real_program(loader) is None  # a loader without a program comes up as nothing
     script = wrapper(tmp_path / "q", provisioned, exec_=True)
     (tmp_path / "link").symlink_to(script)
-    assert real_program(tmp_path / "link") == provisioned.path
+    real = real_program(tmp_path / "link")
+    assert real is not None
+    assert real.program == provisioned.path
 
 
 @pytest.mark.parametrize("given", ["/" + "a" * 300, "~nobody-of-this-name/qemu"])

@@ -29,6 +29,12 @@ def test_the_scenario_of_before_is_in_no_id() -> None:
     assert set(SCENARIOS) == {"colo", "native"}
 
 
+def test_what_a_cell_says_of_its_scenario_is_what_the_scenario_says() -> None:
+    for name, scenario in SCENARIOS.items():
+        paired = make_cell(scenario=name).paired
+        assert paired == scenario.checkpoints == scenario.under_colo == (len(scenario.sides) > 1)
+
+
 def test_the_native_machine_is_the_primary_s_without_what_joins_it() -> None:
     alone, joined = words(NATIVE, "primary"), words(make_cell("1G", 2, workload=Http()), "primary")
     assert list(scenario_of(NATIVE).sides) == ["primary"]

@@ -171,7 +171,7 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:
         _refuse_swept(settings, other)
-    paused = [cell for cell in cells if cell.scenario != "native"]  # nothing of the others grows
+    paused = [cell for cell in cells if cell.paired]  # nothing of the others grows
     asked = questions(paused) if settings.by_size else settings.hypotheses
     typed = any(word.lstrip("+~").partition("=")[0].partition(".")[0] == "hypotheses" for word in given(configs[0]))
     own = settings.by_size or typed

@@ -88,6 +88,7 @@ Qemu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)]
 _SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
 _BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
+_ALONE = frozenset(("native",))
 
 
 _REPLICA = "up to 16 small letters and digits"
@@ -295,6 +296,11 @@ class Cell(Frozen):
     scenario: Annotated[Literal["colo", "native"], LATER] = "colo"
     replica: Annotated[str, BeforeValidator(_as_text), written_as(r"[a-z0-9]{1,16}", _REPLICA)] = "a"
     deadlines: Deadlines = Deadlines()
+
+    @property
+    def paired(self) -> bool:
+        """Whether the VM has a secondary and stands still for checkpoints, as in every scenario but the baseline."""
+        return self.scenario not in _ALONE
 
     @property
     def traced(self) -> Trace:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bench.host.clock import SAME_CLOCK
-from bench.host.netns import run
+from bench.host.command import COMMAND_S, run
 from bench.host.process import STOP_S, launch
 from bench.host.snapshot import take_snapshot
 from bench.system.files import write_atomic
@@ -37,9 +37,6 @@ _LOG = logging.getLogger(__name__)
 _CHANCE = random.SystemRandom()
 _PORTS = range(20000, 32000)
 _CHUNK = 1 << 16
-COMMAND_S = 60.0
-"""How long a short command may take."""
-
 
 class Host(Protocol):
     """A machine that a part of the pair runs on. Paths are the host's own."""

@@ -1,4 +1,4 @@
-"""Network namespaces joined by a virtual cable, and short commands.
+"""Network namespaces joined by a virtual cable.
 
 A namespace here has no name: it lives as long as the process that holds it, so that nothing can be left behind.
 """
@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-import signal
 import sys
 from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_interface
@@ -16,11 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
-from bench.failures.words import diagnose
 from bench.host.process import Process, launch
-from bench.system.environment import measured
-from bench.system.family import end_family, signal_child
-from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -28,7 +23,7 @@ if TYPE_CHECKING:
     from bench.config import model
     from bench.host.host import Host
 
-_COMMAND_DEADLINE_S = 60.0
+_COMES_UP_S = 60.0
 INTERFACE = "colo0"
 """The end of the cable in each namespace."""
 
@@ -65,7 +60,7 @@ def require_netns_privilege() -> None:
 async def _entered(pid: int) -> None:
     """Wait until a process has left our network namespace."""
     own = _netns_inode("self")
-    async with asyncio.timeout(_COMMAND_DEADLINE_S):
+    async with asyncio.timeout(_COMES_UP_S):
         while _netns_inode(pid) in {own, None}:
             await asyncio.sleep(_POLL_S)  # the kernel tells nobody when a process changes its namespace
 
@@ -150,54 +145,3 @@ async def _netem(host: Host, link: model.Link) -> None:
             hint="modprobe sch_netem, or install the kernel's extra modules; bandwidth and quickack work without",
             evidence=error.evidence,
         ) from error
-
-
-async def run(
-    argv: tuple[str, ...],
-    deadline_s: float = _COMMAND_DEADLINE_S,
-    *,
-    env: Mapping[str, str] | None = None,
-    family: bool = False,
-) -> str:
-    """Run a short command and return what it printed.
-
-    Args:
-        argv: the command.
-        deadline_s: when to give up.
-        env: variables to add.
-        family: whether to end what the command leaves behind. Looking for that takes some ms; a command that fails or
-            is late never leaves anything.
-
-    Raises:
-        HostError: it failed or did not end in time; the evidence is what it said.
-    """
-    command = " ".join(argv)
-    ours = mark(Path("/"))
-    try:
-        child = await asyncio.create_subprocess_exec(
-            *argv,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env=measured(ours, env or {}),
-            # It costs a fork of this process: what runs between two checkpoints does without.
-            preexec_fn=end_with_owner() if family else None,
-        )
-    except OSError as error:
-        raise HostError(f"`{command}` cannot be started: {error.strerror}", cause="command-failed") from error
-    try:
-        async with asyncio.timeout(deadline_s):
-            out, err = await child.communicate()
-    except TimeoutError as error:
-        raise HostError(f"`{command}` took longer than {deadline_s:g} s", cause="command-slow") from error
-    finally:
-        if child.returncode is None:
-            signal_child(child, signal.SIGKILL)
-            await child.wait()
-        if family or child.returncode:
-            end_family(ours)
-    if child.returncode:
-        said = tuple(err.decode(errors="replace").splitlines())
-        known = diagnose(said)
-        raise HostError(f"`{command}` failed", cause=known.cause if known else "command-failed", evidence=said)
-    return out.decode(errors="replace")

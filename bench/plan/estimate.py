@@ -64,14 +64,14 @@ def secondary_bytes(cell: Cell) -> int:
     Under KVM the RAM itself too: its dirty log begins with every page marked, and the first checkpoint copies them all
     from the cache (``docs/findings.md``, section 14).
     """
-    if cell.scenario == "native":
+    if not cell.paired:
         return 0
     return cell.mem + _touched(cell) + _QEMU_OVERHEAD + cold_bytes(cell)
 
 
 def cold_bytes(cell: Cell) -> int:
     """Return what the first checkpoint under KVM writes and nothing needs afterwards: it may as well lie in swap."""
-    return cell.mem - _touched(cell) if cell.accel == "kvm" and cell.scenario != "native" else 0
+    return cell.mem - _touched(cell) if cell.accel == "kvm" and cell.paired else 0
 
 
 def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: str = "", swap_bytes: int = 0) -> None:
@@ -161,7 +161,7 @@ def _seconds(cell: Cell) -> float:
     pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
     checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
-    if cell.scenario == "native":
+    if not cell.paired:
         return boot + _HANDSHAKE_S + checkpoints * cell.checkpoint.interval
     return boot + _COLO_S_PER_GIB * size_gib + _HANDSHAKE_S + checkpoints * max(apart, pause)
 

@@ -14,7 +14,7 @@ from bench.provision import commands, stamps
 from bench.provision.archive import Offer, choose, find_offer, known_offers
 from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, installed_tree, wanted_qemu
-from bench.provision.real import real_program
+from bench.provision.real import Real, real_program
 from bench.provision.source import find_built, installed_built
 from bench.system.places import expanded
 
@@ -51,7 +51,7 @@ class Binary:
         img_argv: prefix that runs the ``qemu-img`` that belongs to it.
         env: variables to add to the environment of both.
         path: the real binary, symbolic links resolved.
-        sha256: of that file; of a wrapper, of what it says and of what it runs.
+        sha256: of that file; of a wrapper, of what it says, of what it runs, and of what that gets from it.
         version: as it says itself, such as ``11.1.3 (Debian 1:11.1.3+dfsg-1)``.
         source: ``provisioned``, ``archive`` (a release by its name), ``built``, ``system`` or ``path``.
     """
@@ -168,19 +168,26 @@ def _from_tree(tree: Tree, source: str) -> Binary:
 
 def _own(qemu: str, progress: Callable[[str], None]) -> Binary:
     path = _system_path() if qemu == SYSTEM else _given_path(qemu)
-    real = real_program(path) or path.resolve()
-    masks = stamps.masking_folder(real, progress)
+    real = real_program(path) or Real(path.resolve())
+    masks = stamps.masking_folder(real.program, progress)
     binary = Binary(
         argv=(str(path),),
         img_argv=(str(_img_beside(path)),),
         env=((stamps.VARIABLE, str(masks)),) if masks else (),
         path=path.resolve(),
-        # Of a wrapper both count: what it runs, and with which options and variables.
-        sha256=file_sha256(path) if real == path.resolve() else text_sha256(file_sha256(path), file_sha256(real)),
+        sha256=_own_sha256(path, real),
         version="",
         source=SYSTEM if qemu == SYSTEM else "path",
     )
     return _answered(binary)
+
+
+def _own_sha256(path: Path, real: Real) -> str:
+    """Return the hash of a program; of a wrapper that of what it says, of what it runs, and of what that gets from it."""
+    if real.program == path.resolve():
+        return file_sha256(path)
+    parts = (file_sha256(path), file_sha256(real.program))
+    return text_sha256(*parts, real.added) if real.added else text_sha256(*parts)
 
 
 def _system_path() -> Path:

@@ -5,12 +5,15 @@ It is started without a machine, and the kernel is asked who listens on its moni
 
 from __future__ import annotations
 
+import json
 import socket
 import struct
 import subprocess
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
 from bench.system.environment import measured
@@ -18,16 +21,32 @@ from bench.system.family import end_family, marked
 from bench.system.owner import end_with_owner, mark
 from bench.system.sockets import socket_folder, unix_connect
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _ARGUMENTS = ("-machine", "none", "-nodefaults", "-display", "none", "-qmp", "unix:qmp.sock,server=on,wait=off")
 _DEADLINE_S = 20.0
 _POLL_S = 0.005
 _CREDENTIALS = struct.Struct("3i")
+_OF_SHELLS = {"_", "OLDPWD", "PWD", "SHLVL"}
 
 
-def real_program(path: Path) -> Path | None:
-    """Return the file that runs as QEMU when an executable is started; ``None`` when none comes up to be asked.
+@dataclass(frozen=True)
+class Real:
+    """What runs as QEMU when an executable is started.
 
-    Of a program that was started through its loader, the program is returned and not the loader.
+    Attributes:
+        program: its file; of one that was started through its loader, the program and not the loader.
+        added: what the way to it has added, as JSON: other words on the command line, other variables. However many
+            scripts lie on that way, and whatever files they read, this is what they come to; empty for nothing.
+    """
+
+    program: Path
+    added: str = ""
+
+
+def real_program(path: Path) -> Real | None:
+    """Return what runs as QEMU when an executable is started; ``None`` when none comes up to be asked.
 
     Args:
         path: the executable.
@@ -38,11 +57,12 @@ def real_program(path: Path) -> Path | None:
     """
     with socket_folder("program") as folder:
         ours = mark(folder)
+        given = measured(ours, {})
         try:
             child = subprocess.Popen(
                 (str(path), *_ARGUMENTS),
                 cwd=folder,
-                env=measured(ours, {}),
+                env=given,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
@@ -60,7 +80,8 @@ def real_program(path: Path) -> Path | None:
                     f"{path} starts QEMU as another process (process {listener}, started by process {child.pid})",
                     cause="qemu-wrapper",
                 )
-            return _program(listener)
+            program = _program(listener)
+            return Real(program, _added(listener, given)) if program else None
         finally:
             child.kill()
             child.wait()
@@ -77,6 +98,22 @@ def _listener(child: subprocess.Popen[bytes], ours: str, path: Path) -> int | No
             return pid
         time.sleep(_POLL_S)
     return None
+
+
+def _added(pid: int, given: Mapping[str, str]) -> str:
+    """Return what of a process's command line and environment is not what was given, as JSON; empty for nothing."""
+    words = _strings(pid, "cmdline")[1:]
+    variables = dict(entry.split("=", 1) for entry in _strings(pid, "environ") if "=" in entry)
+    extra = [word for word in words if word not in _ARGUMENTS]
+    other = {name: value for name, value in variables.items() if given.get(name) != value and name not in _OF_SHELLS}
+    gone = sorted(given.keys() - variables.keys())
+    return json.dumps([extra, other, gone], sort_keys=True) if extra or other or gone else ""
+
+
+def _strings(pid: int, what: str) -> list[str]:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/{what}").read_bytes().decode(errors="surrogateescape").split("\0")[:-1]
+    return []
 
 
 def _program(pid: int) -> Path | None:
