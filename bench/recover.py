@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.format.folder import LEDGER, PLAN, RUNS
 from bench.errors import BenchError, ConfigError
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
@@ -30,7 +31,7 @@ def require_campaign(folder: Path) -> Path:
     Raises:
         ConfigError: it is none.
     """
-    if not any((folder / name).exists() for name in ("plan.json", "ledger.jsonl", "runs")):
+    if not any((folder / name).exists() for name in (PLAN, LEDGER, RUNS)):
         raise ConfigError(f"{folder} is not the folder of a campaign", hint="name one such as results/demo")
     return folder.absolute()
 

@@ -26,7 +26,7 @@ from analysis.calibrate.calibration import (
 from analysis.calibrate.layouts import assumed, layouts_of, told_apart
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES, Model, simulate_runs
-from analysis.compare.comparison import judge_all
+from analysis.compare.judging import judge_all
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
 from analysis.stats.exact_power import smallest_slope

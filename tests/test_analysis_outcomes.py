@@ -16,7 +16,8 @@ from analysis.runs.outcomes import FINER, run_table
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
-from analysis.stored.factors import effective, flatten, parse_level, working_set_bytes
+from analysis.format.factors import flatten
+from analysis.stored.factors import effective, parse_level, working_set_bytes
 from analysis.stored.load import Run, load_campaign
 from analysis.stored.records import RunRecord
 

@@ -14,7 +14,8 @@ from fixtures.simulated import GIB, Truth, crossed, judged, simulate
 from test_analysis_compare import around, made
 
 from analysis.commands.compare import settles
-from analysis.compare.comparison import INCONCLUSIVE, compare
+from analysis.compare.comparison import compare
+from analysis.compare.judging import INCONCLUSIVE
 from analysis.compare.tracking import UNMEASURED, track
 from analysis.report.bundle import bundle
 from analysis.report.disclosure import disclosure

@@ -10,7 +10,8 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.commands import track as command
-from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, compare
+from analysis.compare.comparison import compare
+from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, TooFewError, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of

@@ -24,6 +24,7 @@ from bench.config.model import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
+from bench.run.analysis import Said
 from bench.run import campaign, report
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
@@ -563,8 +564,7 @@ def test_a_report_that_the_system_ends_is_no_bug(tmp_path: Path, monkeypatch: py
     script = "import os, signal, time; " + (
         "os.kill(os.getpid(), signal.SIGKILL)" if how == "killed" else "time.sleep(9)"
     )
-    run = report._run_analysis
-    monkeypatch.setattr(report, "_run_analysis", lambda _: run((sys.executable, "-c", script)))
+    monkeypatch.setattr("bench.run.analysis.PROGRAM", (sys.executable, "-c", script))
     monkeypatch.setattr(report, "_REPORT_DEADLINE_S", 1)
     with pytest.raises(StoreError) as caught:
         write_report(tmp_path, Console())
@@ -578,7 +578,8 @@ def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr("analysis.report.build.build_report", full)
     status = analysis.main([str(tmp_path)])
-    monkeypatch.setattr(report, "_run_analysis", lambda _: (status, "colo-bench: the report cannot be written\n"))
+    said = Said(status, "", "colo-bench: the report cannot be written\n")
+    monkeypatch.setattr(report, "analyse", lambda *_, **__: said)
     with pytest.raises(StoreError, match=r"^the report cannot be written"):
         write_report(tmp_path, Console())
 

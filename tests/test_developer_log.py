@@ -6,7 +6,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.host.host import HERE
-from bench.system.developer_log import NAME, logging_into
+from bench.format.folder import HARNESS_LOG
+from bench.system.developer_log import logging_into
 
 if TYPE_CHECKING:
     import pytest
@@ -16,7 +17,7 @@ def test_what_is_logged_within_a_run_is_in_its_folder_and_nothing_of_what_comes_
     with logging_into(tmp_path):
         assert asyncio.run(HERE.run(("echo", "a b"))) == "a b\n"
     logging.getLogger("bench.host").error("later")
-    text = (tmp_path / NAME).read_text()
+    text = (tmp_path / HARNESS_LOG).read_text()
     assert "DEBUG bench.host.host: run echo 'a b'" in text
     assert "later" not in text
 

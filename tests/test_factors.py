@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from fake_campaign import make_cell
 
-from analysis.stored.factors import flatten
+from analysis.format.factors import flatten
 from bench.config.factors import factor_levels, identity, levels_left_out
 from bench.system.frozen import LATER, Frozen
 from bench.workload.base import build_workload

@@ -36,6 +36,7 @@ from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
 from analysis.stats import kendall
 from analysis.stats.slopes import critical_score
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -57,7 +58,7 @@ QUESTIONS = (
 )
 """What is asked of the methods; ``quantity`` in the table."""
 
-ALPHA, SESOI = 0.05, 0.05
+SESOI = 0.05
 _CHUNK_VALUES, _MOST_VALUES = 2_000_000, 12_000_000
 FEWEST_STUDIES = 50
 _POWER_SLACK = 0.06

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.calibrate.rates import ALPHA, AT_MOST, SLACK, Rate, as_rate
+from analysis.calibrate.rates import AT_MOST, SLACK, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
-from analysis.compare.comparison import NOT_REGRESSED, REGRESSED, Rule, judge_all, judge_cells
+from analysis.compare.judging import NOT_REGRESSED, REGRESSED, Rule, judge_all, judge_cells
 from analysis.compare.sides import SideCell
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.calibrate.simulate import Model
-    from analysis.compare.comparison import Ratio
+    from analysis.compare.judging import Ratio
 
     Floats = NDArray[np.float64]
 

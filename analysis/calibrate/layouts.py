@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from analysis.format.outcomes import OUTCOMES
-from analysis.stored.factors import effective, flatten, working_set_bytes
+from analysis.format.factors import flatten
+from analysis.stored.factors import effective, working_set_bytes
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.declared import declared
 from analysis.verdicts.designs import designs

@@ -13,6 +13,7 @@ from analysis.calibrate.rates import AT_MOST, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
 from analysis.stats import kendall
 from analysis.stats.sequential import look_level
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
 MOST_BLOCKS = 24
 """Looks that are simulated: as many as ``max_blocks`` allows by default."""
 
-_ALPHA = 0.05
 _DRIFT, _WANDER, _LOST = 0.3, 0.1, 0.05
 """A host that gets slower by 30 % and wanders by a tenth, and that loses one run in twenty."""
 
@@ -55,10 +55,10 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
             members = len(layouts.primary)
             said = f"any of {members} falsely {word} {where}, {MOST_BLOCKS} looks{host}"
             hits = (smallest <= levels / members).any(axis=1)
-            every = (smallest <= _ALPHA / members).any(axis=1)
+            every = (smallest <= ALPHA / members).any(axis=1)
             rates += [
-                as_rate("looking", said, hits, _ALPHA, AT_MOST),
-                as_rate("looking", f"at 5 % every time: {said}", every, _ALPHA, AT_MOST, recommended=False),
+                as_rate("looking", said, hits, ALPHA, AT_MOST),
+                as_rate("looking", f"at 5 % every time: {said}", every, ALPHA, AT_MOST, recommended=False),
             ]
     return rates
 

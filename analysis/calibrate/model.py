@@ -13,7 +13,7 @@ from analysis.calibrate.simulate import Model, fitted
 from analysis.errors import NothingMeasuredError
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
-from analysis.stored.factors import flatten
+from analysis.format.factors import flatten
 from analysis.verdicts.designs import designs
 
 if TYPE_CHECKING:

@@ -19,6 +19,7 @@ from analysis.stats.slopes import stratified_theil_sen
 from analysis.stats.tost import equivalence
 from analysis.stats.trend import blocked_jonckheere, jonckheere
 from analysis.stats.variance import log_mean_interval
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
     from analysis.stats.planning import DetectableEffect
 
-ALPHA = 0.05
 _BANDS = {
     "least squares on logs": (0.035, 0.065),
     "Jonckheere-Terpstra": (0.035, 0.065),

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.calibrate.rates import ALPHA, AT_MOST, SLACK, Rate, as_rate
+from analysis.calibrate.rates import AT_MOST, SLACK, Rate, as_rate
 from analysis.calibrate.simulate import simulate_checkpoints, simulate_runs
 from analysis.stats.failures import clopper_pearson
 from analysis.stats.intervals import hodges_lehmann
 from analysis.stats.modality import modes, slow_mode_share
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.calibrate.rates import ALPHA, AT_MOST, Rate, as_rate
+from analysis.calibrate.rates import AT_MOST, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.question import Question
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.compare.comparison import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED, compare, compare_levels
+from analysis.compare.comparison import compare, compare_levels
+from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
 
     from rich.console import Console
 
-    from analysis.compare.comparison import CellComparison, Comparison
+    from analysis.compare.comparison import Comparison
+    from analysis.compare.judging import CellComparison
 
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""

@@ -19,7 +19,7 @@ from analysis import stats
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.runs.outcomes import used_pauses
 from analysis.stats.sequential import look_level
-from analysis.stored.factors import flatten
+from analysis.format.factors import flatten
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, Record
 from analysis.verdicts.designs import deviation
@@ -27,7 +27,7 @@ from analysis.verdicts.designs import deviation
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
 
 _MOST_CAMPAIGNS = 3

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from analysis.format.folder import REPORT
 from analysis.commands.terminal import reported
 from analysis.report.explore import explore
 from analysis.report.files import write
@@ -34,7 +35,7 @@ def _run(options: argparse.Namespace) -> int:
     campaign = load_study(options.campaign)
     cells = name_cells(run.record for run in campaign.runs)
     page = explore(campaign, cells, run_table(campaign.runs, cells))
-    out = options.out or options.campaign[0] / "report" / "explore.html"
+    out = options.out or options.campaign[0] / REPORT / "explore.html"
     write(out, page.encode())
     sys.stdout.write(f"{out}\n")
     return 0

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_table, reported, share
-from analysis.compare.comparison import EXIT_CODES
+from analysis.compare.judging import EXIT_CODES
 from analysis.compare.tracking import track
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of

@@ -1,18 +1,9 @@
 """Has a checkpoint become more expensive: from one campaign to another, or from one level of a factor to another?
 
-Cells are matched by their factors, whatever their QEMU is called. Each is judged by the exact tests that judge a
-hypothesis of growth, with the threshold as the smallest effect of interest:
-
-- *regressed*: worse than none at all for certain, and not by less than the threshold for certain;
-- *not regressed*: worse by less than the threshold for certain;
-- *inconclusive*: neither.
+Cells are matched by their factors, whatever their QEMU is called, and judged by :mod:`analysis.compare.judging`, with
+the threshold as the smallest effect of interest. The answer is that over all cells; each has a word of its own beside.
 
 Worse is more, of a pause as of latency and pages; of a rate it is less, and failed runs rank there.
-
-The answer is that over all cells. Two campaigns are compared by their blocks: what happened to the host in the time of
-a block is in all of its runs, so that a block is one witness, by the median over its cells of how far each is from its
-own middle. Two levels within one campaign are compared block by block and cell by cell. Each cell has a word of its own
-beside, adjusted by Holm over the cells.
 """
 
 from __future__ import annotations
@@ -28,7 +19,8 @@ from analysis.compare.sides import NotComparableError, Side, SideCell, condition
 from analysis.errors import NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
-from analysis.stored.factors import factor_text, flatten, level_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text, plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
@@ -40,109 +32,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analysis.compare.sides import Key
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign
 
     Stratum = tuple[Level, ...]
 
-REGRESSED, NOT_REGRESSED, INCONCLUSIVE = "regressed", "not regressed", "inconclusive"
-EXIT_CODES = {NOT_REGRESSED: 0, REGRESSED: 5, INCONCLUSIVE: 6}
-CONFIDENCE, FEWEST = 0.90, 3
-_BETWEEN = "between no change and the threshold"
-_NO_WORD_AFTER = "not after Holm's adjustment over {}"
-
-_WORDS = {SUPPORTED: REGRESSED, REFUTED: NOT_REGRESSED, UNSAID: INCONCLUSIVE}
-_LABELS = {
-    "material": "by the threshold or more",
-    "direction certain, size uncertain": "worse for certain, by how much is not",
-    "trivially positive": "worse, by less than the threshold",
-    "equivalent to none": "no difference that matters",
-    "opposite sign": "better",
-    "no material growth": "not worse by the threshold",
-    "trivially negative": "worse, by less than the threshold",
-    "no material decline": "not worse by the threshold",
-}
-_EQUALS, _PASSING, _SEED = 200, 0.80, 1
-
-
-@dataclass(frozen=True)
-class Rule:
-    """By what two sides are judged.
-
-    Attributes:
-        threshold: the smallest change for the worse that matters, 0.05 for 5 %.
-        within: one campaign, block by block; else two.
-        less_is_worse: as the outcome has it.
-        floor: what equals are known to differ by, relative; it makes *regressed* harder, and *not regressed* too.
-    """
-
-    threshold: float
-    within: bool = False
-    less_is_worse: bool = False
-    floor: float = 0.0
-
-    @property
-    def edges(self) -> Edges:
-        """What a change is held against."""
-        return Edges(self.threshold, "sesoi", self.floor)
-
-    @property
-    def direction(self) -> str:
-        """Which change is for the worse."""
-        return "decreasing" if self.less_is_worse else "increasing"
-
-
-@dataclass(frozen=True)
-class Ratio:
-    """New over base with its 90 % interval (NaN where there is none), and the word that follows.
-
-    Attributes:
-        pvalue: one-sided, of a change for the worse; ``pvalue_threshold``: of one by the threshold being ruled out;
-            both with failed runs ranked worst where that is larger.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    pvalue: float
-    pvalue_threshold: float
-    verdict: str
-    label: str
-
-
-@dataclass(frozen=True)
-class CellComparison:
-    """One cell of both sides.
-
-    Attributes:
-        cell: its label in the base.
-        factors: what it has in common on both sides.
-        base: median over runs of the outcome; ``new``: the same of the other side; NaN when never measured.
-        ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
-        pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
-        needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
-            decided or nothing can be said.
-    """
-
-    cell: str
-    accel: str
-    factors: Mapping[str, Level]
-    base: float
-    new: float
-    ratio: float
-    low: float
-    high: float
-    runs_base: int
-    runs_new: int
-    failed_base: int
-    failed_new: int
-    pvalue: float
-    adjusted: float
-    pvalue_threshold: float
-    verdict: str
-    label: str
-    needed_runs: int | None = None
-
+from analysis.compare.judging import EXIT_CODES, INCONCLUSIVE, NOT_REGRESSED, CellComparison, Ratio, Rule, judge_all, judge_cells, overall_passes_at, word_by_cell
 
 @dataclass(frozen=True)
 class Comparison:
@@ -260,11 +155,11 @@ def _compare(
         outcome=outcome,
         threshold=threshold,
         overall=overall,
-        passes_at=_passes_at(_overall_sample(pairs, rule)[0], rule),
+        passes_at=overall_passes_at(pairs, rule),
         base=sides[0],
         new=sides[1],
         cells=tuple(cells),
-        by_cell=_by_cell(cells, missing, rule),
+        by_cell=word_by_cell(cells, missing, rule),
         each_cell=each_cell,
         missing=missing,
         only_in_base=tuple(before[key].label for key in before if key not in after),
@@ -283,194 +178,6 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
             f"{base.campaign} ran under {accel_text(base.accel)} and {new.campaign} under {accel_text(new.accel)}: "
             "an emulated pair's pauses say nothing of a pair under KVM; measure both the same way"
         )
-
-
-def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> Ratio:
-    """Return the answer over all cells, base and new of each."""
-    sample, why = _overall_sample(pairs, rule)
-    ranked = None if rule.within or sample is None else _overall_sample(pairs, rule, failures=True)[0]
-    return _ratio(sample, why, rule, ranked)
-
-
-def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[CellComparison]:
-    """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
-    samples = [_cell_sample(*pair, rule) for pair in pairs]
-    ratios = [_ratio(sample, why, rule) for sample, why in samples]
-    found = [_stages(sample, rule) for sample, _ in samples]
-    raised = {name: stats.holm([getattr(one[-1].claims, name) for one in found]) for name in Claims.names()}
-    # That every cell is not regressed needs no adjustment: each of its parts has to hold (an intersection-union test).
-    raised["refutes"] = np.array([one[-1].claims.refutes for one in found])
-    cells = []
-    for place, (ratio, pair) in enumerate(zip(ratios, pairs, strict=True)):
-        adjusted = Claims(**{name: float(each[place]) for name, each in raised.items()})
-        lost = _NO_WORD_AFTER.format(plural(len(pairs), "cell"))
-        verdict, label = ratio.verdict, ratio.label
-        if samples[place][0] is not None:
-            verdict, label = _said([*found[place], Stage(adjusted, lost)], rule)
-        cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
-        if verdict == INCONCLUSIVE:
-            among = len(pairs) if label == lost else 1
-            needed = runs_to_settle(pair[0].values, pair[1].values, rule.threshold, among, within=rule.within)
-            cells[-1] = replace(cells[-1], needed_runs=needed)
-    return cells
-
-
-def _cell(pair: tuple[SideCell, SideCell], ratio: Ratio, verdict: str, label: str, adjusted: float) -> CellComparison:
-    before, after = pair
-    return CellComparison(
-        cell=before.label,
-        accel=str(before.factors["accel"]),
-        factors=before.factors,
-        base=_median(before.values),
-        new=_median(after.values),
-        ratio=ratio.ratio,
-        low=ratio.low,
-        high=ratio.high,
-        runs_base=len(before.values),
-        runs_new=len(after.values),
-        failed_base=len(before.failed),
-        failed_new=len(after.failed),
-        pvalue=ratio.pvalue,
-        adjusted=adjusted,
-        pvalue_threshold=ratio.pvalue_threshold,
-        verdict=verdict,
-        label=label,
-    )
-
-
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else math.nan
-
-
-def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample | None, str]:
-    """Return the runs of one cell, base and new; None and why not where nothing can be compared."""
-    if unmeasured := [
-        f"{name} ({plural(len(cell.failed), 'run')} failed)"
-        for name, cell in (("BASE", before), ("NEW", after))
-        if not cell.values
-    ]:
-        return None, f"never measured in {' and '.join(unmeasured)}"
-    if zeros := before.values.count(0) + after.values.count(0):
-        return None, zeros_text(zeros, len(before.values) + len(after.values))
-    if min(len(before.values), len(after.values)) < FEWEST:
-        return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
-    points: list[tuple[int, float, Stratum]] = []
-    failed: list[tuple[int, Stratum]] = []
-    for side, cell in enumerate((before, after)):
-        strata = [(block if rule.within else 0,) for block in cell.blocks]
-        points += [(side, math.log(value), stratum) for value, stratum in zip(cell.values, strata, strict=True)]
-        failed += [(side, (block if rule.within else 0,)) for block in cell.failed]
-    return _sample(points, failed, rule)
-
-
-def _overall_sample(
-    pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule, *, failures: bool = False
-) -> tuple[Sample | None, str]:
-    """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one.
-
-    Args:
-        pairs: base and new of each cell.
-        rule: how.
-        failures: whether the middle of a block of two campaigns is that with its failed runs ranked worst.
-    """
-    usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
-    if not usable:
-        return None, "no cell can be compared"
-    points: list[tuple[int, float, Stratum]] = []
-    failed: list[tuple[int, Stratum]] = []
-    by_block: dict[tuple[int, int], list[float]] = {}
-    lost: dict[tuple[int, int], list[float]] = {}
-    for place, pair in enumerate(usable):
-        middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
-        for side, cell in enumerate(pair):
-            rest = np.log(cell.values) - middle
-            for block, value in zip(cell.blocks, rest.tolist(), strict=True):
-                points.append((side, value, (block, place)))
-                by_block.setdefault((side, block), []).append(value)
-            for block in cell.failed:
-                failed.append((side, (block, place)))
-                lost.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
-    if not rule.within:
-        blank = {key: values for key, values in lost.items() if failures or key not in by_block}
-        keys = dict.fromkeys((*by_block, *lost))
-        middles = {key: float(np.median([*by_block.get(key, ()), *blank.get(key, ())])) for key in keys}
-        points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
-        failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
-    blocks = [len({block for side, block in (*by_block, *lost) if side == which}) for which in (0, 1)]
-    if min(blocks) < FEWEST:
-        return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
-    return _sample(points, failed, rule, ranked=failures)
-
-
-def _sample(
-    points: Sequence[tuple[int, float, Stratum]],
-    failed: Sequence[tuple[int, Stratum]],
-    rule: Rule,
-    *,
-    ranked: bool = False,
-) -> tuple[Sample | None, str]:
-    x = np.array([float(side) for side, _, _ in points])
-    sample = Sample(
-        x=x,
-        raw=x,
-        y=np.exp([value for _, value, _ in points]),
-        strata=tuple(stratum for _, _, stratum in points),
-        failed_x=np.array([float(side) for side, _ in failed]),
-        failed_strata=tuple(stratum for _, stratum in failed),
-        more_is_worse=not rule.less_is_worse,
-    )
-    return (sample, "") if ranked or sample.compares else (None, "nothing was measured in the same block on both sides")
-
-
-def _stages(sample: Sample | None, rule: Rule) -> list[Stage]:
-    return [Stage(Claims(), "")] if sample is None else stages(sample, rule.edges, rule.direction, _BETWEEN)
-
-
-def _said(found: Sequence[Stage], rule: Rule) -> tuple[str, str]:
-    word, label = decide(found, rule.direction, ALPHA)
-    return _WORDS[word], _LABELS.get(label, label)
-
-
-def _ratio(sample: Sample | None, why: str, rule: Rule, ranked: Sample | None = None) -> Ratio:
-    if sample is None:
-        return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
-    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
-    undecided = TOO_FEW if math.isnan(slope.low) else _BETWEEN
-    found = stages(sample, rule.edges, rule.direction, undecided, ranked=ranked)
-    middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
-    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found, rule))
-
-
-def _passes_at(sample: Sample | None, rule: Rule) -> float:
-    """Return the threshold that 80 % of comparisons of equals pass: this noise, its sides dealt anew within strata."""
-    if sample is None:
-        return math.nan
-    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
-    if math.isnan(slope.high):
-        return math.nan
-    rest, rng = sample.logs - slope.estimate * sample.x, np.random.default_rng(_SEED)
-    codes = np.unique([repr(one) for one in sample.strata], return_inverse=True)[1]
-    places, highs = np.argsort(codes, kind="stable"), []
-    for _ in range(_EQUALS):
-        dealt = np.empty_like(rest)
-        dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
-        slope = stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE)
-        highs.append(-slope.low if rule.less_is_worse else slope.high)
-    level = float(np.quantile(highs, _PASSING))
-    return max(-math.expm1(-level) if rule.less_is_worse else math.expm1(level), 0.0)
-
-
-def _by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: Rule) -> tuple[str, str]:
-    by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
-    counted = plural(len(cells), "cell")
-    if by_word[REGRESSED]:
-        worst = max(by_word[REGRESSED], key=lambda cell: -cell.high if rule.less_is_worse else cell.low)
-        return REGRESSED, f"{len(by_word[REGRESSED])} of {counted}, most of all {worst.cell}"
-    if by_word[INCONCLUSIVE]:
-        return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"
-    if missing:
-        return INCONCLUSIVE, f"{plural(len(missing), 'cell')} not measured on both sides"
-    return NOT_REGRESSED, f"none of {counted}"
 
 
 def _notes(

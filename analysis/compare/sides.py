@@ -9,12 +9,13 @@ from typing import TYPE_CHECKING, Any
 from analysis.errors import AnalysisError
 from analysis.runs.outcomes import OF_CLIENTS, outcome_of, too_short
 from analysis.runs.stalls import free_cells
-from analysis.stored.factors import flatten, level_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import level_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
 
     Key = tuple[tuple[str, str], ...]

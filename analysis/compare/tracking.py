@@ -1,7 +1,7 @@
 """Many campaigns of one kind in a row: per cell, where the cost of a checkpoint changed, and by how much.
 
 A campaign is one QEMU build, one night or one host. Each is set against the stretch before it, the campaigns since the
-last change, by the exact test of :mod:`analysis.compare.comparison`; where the word is *regressed* or *improved* a new
+last change, by the exact test of :mod:`analysis.compare.judging`; where the word is *regressed* or *improved* a new
 stretch begins. Words of one campaign are adjusted over its cells (Holm).
 
 A host is not the same every night, and that is in all runs of a campaign. From the ninth campaign on a change has to
@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.compare.comparison import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, Rule, judge_cells
+from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, Rule, judge_cells
 from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
@@ -30,7 +30,7 @@ from analysis.verdicts.claims import ALPHA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.compare.comparison import CellComparison
+    from analysis.compare.judging import CellComparison
     from analysis.compare.sides import Key, Side
     from analysis.stored.load import Campaign
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.figure import Figure
 
-from analysis.compare.comparison import REGRESSED
+from analysis.compare.judging import REGRESSED
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, look
 from analysis.text import accel_text
 

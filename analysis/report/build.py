@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
+from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.calibrate.calibration import calibration
 from analysis.plots import figures
 from analysis.report.explore import MOST_RUNS, explore
@@ -51,7 +52,7 @@ def build_report(
         OSError: the report cannot be written.
     """
     results = derive(load_study(folders), asked)
-    target = out or folders[0] / "report"
+    target = out or folders[0] / REPORT
     built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders))
     for name, content in report_files(results, built).items():
         write(target / name, content)
@@ -60,7 +61,7 @@ def build_report(
 
 def _seed(folder: Path) -> int | None:
     """Return the seed of a campaign that has been read: of several that are joined, the study keeps the first plan."""
-    return Plan.model_validate_json((folder / "plan.json").read_bytes()).seed
+    return Plan.model_validate_json(CampaignFolder(folder).plan.read_bytes()).seed
 
 
 def report_files(results: Results, built: Built) -> dict[str, bytes]:
@@ -74,7 +75,7 @@ def report_files(results: Results, built: Built) -> dict[str, bytes]:
         files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
         files[f"figures/{drawing.name}.csv"] = drawing.csv
     files |= tables(results, built.seeds)
-    files["verdicts.json"] = verdicts_json(results).encode()
+    files[VERDICTS] = verdicts_json(results).encode()
     if len(results.campaign.runs) <= MOST_RUNS:
         files["explore.html"] = explore(results.campaign, results.cells, results.runs).encode()
     files["report.html"] = render(results, drawings, skipped, built).encode()

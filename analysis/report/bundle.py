@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.folder import LEDGER, PLAN, RECORD, REPORT, RUNS, VERDICTS, CampaignFolder
 from analysis.errors import AnalysisError
 from analysis.report.build import build_report
 from analysis.report.disclosure import disclosure, environment, licence, readme
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from analysis.stored.load import Campaign
 
 MANIFEST = "MANIFEST.sha256"
-_KEPT = ("plan.json", "ledger.jsonl", "index.csv", "runs/*/run.json", "runs/*/*.parquet", "runs/*/measure.jsonl")
+_KEPT = (PLAN, LEDGER, "index.csv", f"{RUNS}/*/{RECORD}", f"{RUNS}/*/*.parquet", f"{RUNS}/*/measure.jsonl")
 _KEPT_TOO = ("runs/*/*/argv.json",)
 
 
@@ -75,9 +76,9 @@ def _data(folder: Path, *, raw: bool) -> list[Path]:
 
 def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
     """Return the files of the report: those that are there if they are of one piece and say what the data says now."""
-    page = folder / "report" / "report.html"
+    page = folder / REPORT / "report.html"
     # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
-    said = page.parent / "verdicts.json"
+    said = page.parent / VERDICTS
     if (
         page.is_file()
         and said.is_file()
@@ -126,7 +127,7 @@ def verify(archive: Path) -> Iterator[str]:
             first = campaign.unread[0]
             raise NotWholeError(f"{archive}: run {first.planned.run_id} cannot be used: {first.why}")
         yield f"format: {len(campaign.runs)} runs of {campaign.plan.campaign} can be read"
-        stored = (folders[0] / "report" / "verdicts.json").read_text(encoding="utf-8")
+        stored = CampaignFolder(folders[0]).verdicts.read_text(encoding="utf-8")
         again = verdicts_json(derive(campaign))
         if stored != again:
             raise NotWholeError(f"{archive}: computed again, the verdicts differ: {_differing(stored, again)}")

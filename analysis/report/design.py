@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.stored.factors import Level, factor_text, flatten, level_text
+from analysis.format.factors import Level, flatten
+from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text
 
 if TYPE_CHECKING:

@@ -9,13 +9,14 @@ import re
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import TYPE_CHECKING, Any
 
-from analysis.stored.factors import flatten, level_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import level_text
 from analysis.text import accel_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign
 
 PROJECT = "colo-bench"

@@ -23,7 +23,8 @@ from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
-from analysis.stored.factors import Level, factor_text, level_text
+from analysis.format.factors import Level
+from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text
 from analysis.verdicts.amounts import shown_in
 

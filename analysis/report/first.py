@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.runs.parts import PARTS, growth, pause_parts
-from analysis.stored.factors import factor_text, flatten, level_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
 from analysis.verdicts.applied import NOT_WRITTEN
 from analysis.verdicts.looks import level_of

@@ -7,6 +7,7 @@ import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.folder import REPORT, VERDICTS
 from analysis.report.files import write
 from analysis.report.first import first_screen
 from analysis.stored.study import load_study
@@ -41,7 +42,7 @@ def write_verdicts(
         OSError: the file cannot be written.
     """
     judged = judge_study(load_study(folders), asked)
-    return write((out or folders[0] / "report") / "verdicts.json", verdicts_json(judged).encode())
+    return write((out or folders[0] / REPORT) / VERDICTS, verdicts_json(judged).encode())
 
 
 def verdicts_json(judged: Judged) -> str:

@@ -12,7 +12,8 @@ from analysis import stats
 from analysis.format.outcomes import OUTCOMES, TRIGGERS
 from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
-from analysis.stored.factors import effective, flatten, working_set_bytes
+from analysis.format.factors import flatten
+from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural
 
 if TYPE_CHECKING:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
 
 PARTS = ("dirty pages", "device state", "the transport")
 _REST = "the rest"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.stored.factors import flatten
+from analysis.format.factors import flatten
 from analysis.text import plural
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from collections import Counter
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from analysis.stored.factors import flatten, part_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import part_text
 from analysis.text import ACCEL_TEXT, KVM_TEXT, plural, size_text
 
 if TYPE_CHECKING:

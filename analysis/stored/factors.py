@@ -6,16 +6,16 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.factors import SIZES
 from analysis.text import ACCEL_TEXT, plural, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-Level = bool | int | float | str | None
+    from analysis.format.factors import Level
 
 _GIB = 1 << 30
 _PAGE = 4096
-_SIZES = ("mem", "working_set", "disk_size", "size", "buffer", "chase")
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _LONGEST = 40
@@ -50,19 +50,6 @@ _WORDS = {
 }
 
 
-def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:
-    """Return every factor of a cell by its dotted path, without its deadlines; a list is one level, as text."""
-    flat: dict[str, Level] = {}
-    for key, value in cell.items():
-        if key == "deadlines":
-            continue
-        if isinstance(value, dict):
-            flat |= {f"{key}.{path}": level for path, level in flatten(value).items()}
-        else:
-            flat[key] = ",".join(map(str, value)) if isinstance(value, list) else value
-    return flat
-
-
 def filled(cell: Mapping[str, Any], at_default: Mapping[str, Level]) -> dict[str, Any]:
     """Return a cell with the levels, by dotted path, that it leaves out because they are its defaults."""
     whole = dict(cell)
@@ -95,7 +82,7 @@ def factor_text(path: str) -> str:
 
 def level_text(path: str, level: Level) -> str:
     """Return a level for people: ``512 MiB``, ``4 vCPUs``, ``unix``."""
-    if path.rpartition(".")[2] in _SIZES and isinstance(level, int):
+    if path.rpartition(".")[2] in SIZES and isinstance(level, int):
         return size_text(level)
     if path == "smp":
         return plural(int(level or 0), "vCPU")
@@ -123,10 +110,10 @@ def part_text(path: str, level: Level) -> str:
 
 def unit(path: str) -> tuple[float, str]:
     """Return by what a numeric level is divided, and the name of the unit: bytes to GiB, else as it is."""
-    return (float(_GIB), "GiB") if path.rpartition(".")[2] in _SIZES else (1.0, "vCPU" if path == "smp" else "unit")
+    return (float(_GIB), "GiB") if path.rpartition(".")[2] in SIZES else (1.0, "vCPU" if path == "smp" else "unit")
 
 
 def parse_level(path: str, level: Level) -> Level:
     """Return a level as the stored cells have it: a size such as ``512M`` in bytes, anything else as it is."""
-    match = _SIZE.fullmatch(level) if isinstance(level, str) and path.rpartition(".")[2] in _SIZES else None
+    match = _SIZE.fullmatch(level) if isinstance(level, str) and path.rpartition(".")[2] in SIZES else None
     return int(match["n"]) << _SHIFT[match["unit"]] if match else level

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
+from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.errors import NotACampaignError, NothingMeasuredError
 from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from analysis.format.version import upgrade_document
@@ -104,13 +105,13 @@ def load_campaign(folder: Path) -> Campaign:
         NothingMeasuredError: no run can be read; the message says why.
     """
     plan, plan_sha256 = _read_plan(folder)
-    ledger, notes = _read_ledger(folder / "ledger.jsonl")
+    ledger, notes = _read_ledger(CampaignFolder(folder).ledger)
     last = {line.run_id: line for line in ledger}
     # A record is written when everything else is there: what the ledger has lost, or not been told yet, it still says.
     unknown = {
         run.run_id
         for run in plan.runs
-        if _state(last, run) in {"planned", "started"} and (folder / "runs" / run.run_id / "run.json").is_file()
+        if _state(last, run) in {"planned", "started"} and RunFolder(CampaignFolder(folder).run(run.run_id)).record.is_file()
     }
     if unknown:
         notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")
@@ -137,7 +138,7 @@ def load_campaign(folder: Path) -> Campaign:
 
 
 def _read_plan(folder: Path) -> tuple[Plan, str]:
-    path = folder / "plan.json"
+    path = CampaignFolder(folder).plan
     if not folder.is_dir():
         raise NotACampaignError(f"{folder}: no such folder; give a campaign folder such as results/demo")
     if not path.is_file():
@@ -161,7 +162,7 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     # Line feeds alone end a line: a message may hold other characters that str.splitlines cuts at.
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else (), start=1):
         try:
-            lines.append(_document(line, "ledger.jsonl", LedgerLine))
+            lines.append(_document(line, LEDGER, LedgerLine))
         except _UnusableError:
             bad.append(number)
     if not bad:
@@ -174,12 +175,12 @@ def _read_runs(
 ) -> tuple[tuple[Run, ...], tuple[RunRecord, ...], tuple[Unread, ...]]:
     runs, without, unread = [], [], []
     for planned in measured:
-        home = folder / "runs" / planned.run_id
+        home = CampaignFolder(folder).run(planned.run_id)
         try:
             record = _read_record(home, planned, cells.get(planned.cell_id))
             if record.takes_checkpoints:
-                rows, sha256 = _read_checkpoints(home / "checkpoints.parquet", planned.run_id)
-                runs.append(Run(record, rows, sha256, latencies=_read_latencies(home / "client.parquet")))
+                rows, sha256 = _read_checkpoints(RunFolder(home).checkpoints, planned.run_id)
+                runs.append(Run(record, rows, sha256, latencies=_read_latencies(RunFolder(home).client)))
             else:
                 without.append(record)
         except _UnusableError as error:
@@ -193,7 +194,7 @@ def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
 
 
 def _read_record(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> RunRecord:
-    record = _read_document(folder / "run.json", RunRecord)
+    record = _read_document(RunFolder(folder).record, RunRecord)
     if record.run_id != planned.run_id:
         raise _UnusableError(f"run.json is of run {record.run_id}")
     if (record.cell_id, record.block, record.order) != (planned.cell_id, planned.block, planned.order):

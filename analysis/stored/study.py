@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from analysis.errors import DifferentPlansError
-from analysis.stored.factors import flatten
+from analysis.format.factors import flatten
 from analysis.stored.load import in_order_measured, load_campaign
 
 if TYPE_CHECKING:

@@ -7,16 +7,18 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
+from analysis.format.folder import PLAN
 from analysis.errors import AnalysisError
 from analysis.format.outcomes import OUTCOMES
-from analysis.stored.factors import flatten, parse_level
+from analysis.format.factors import flatten
+from analysis.stored.factors import parse_level
 from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign
 
     Factors = Mapping[str, Level]
@@ -34,7 +36,7 @@ def declared(campaign: Campaign) -> tuple[Hypothesis, ...]:
     Raises:
         BadHypothesesError: one of them cannot be answered.
     """
-    return checked(_validated(campaign.plan.hypotheses, "plan.json"), campaign, stored=True)
+    return checked(_validated(campaign.plan.hypotheses, PLAN), campaign, stored=True)
 
 
 def checked(hypotheses: Iterable[Hypothesis], campaign: Campaign, *, stored: bool = False) -> tuple[Hypothesis, ...]:

@@ -12,17 +12,19 @@ from scipy.stats import chi2
 from analysis import stats
 from analysis.errors import NothingMeasuredError
 from analysis.stats.groups import centred
-from analysis.stored.factors import factor_text, flatten, level_text
+from analysis.format.factors import flatten
+from analysis.stored.factors import factor_text, level_text
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Run
 
-POWER, ALPHA, ASSURANCE = 0.80, 0.05, 0.80
+POWER, ASSURANCE = 0.80, 0.80
 CONFIDENCE = 1 - 2 * ALPHA
 _MOST_BLOCKS = 10_000
 MANY_BLOCKS = 1_000

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.shape import Shape

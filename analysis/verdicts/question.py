@@ -10,7 +10,8 @@ import numpy as np
 
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import OF_CLIENTS
-from analysis.stored.factors import Level, flatten, unit
+from analysis.format.factors import Level, flatten
+from analysis.stored.factors import unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.equals import noise_floor

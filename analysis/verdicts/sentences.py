@@ -14,7 +14,7 @@ from analysis.verdicts.claims import ALPHA
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Effect, Finding
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.claims import Claims
     from analysis.verdicts.trend import Sample
 
-_FEWEST_SIZES, _ALPHA = 3, 0.05
+_FEWEST_SIZES = 3
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Shape:
         large = rises or falls
         if large and direction == "none":
             return replace(claims, supports=1.0)
-        bent = upward and self.pvalue <= _ALPHA
+        bent = upward and self.pvalue <= ALPHA
         refutes = 1.0 if bent and direction != "none" else claims.refutes
         return replace(claims, equivalent=1.0 if large else claims.equivalent, refutes=refutes)
 

@@ -15,7 +15,7 @@ from analysis.verdicts.finding import Effect
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.stored.records import Hypothesis
 
 WITHIN_EQUALS = "within what equal cells differ by"

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.stored.factors import Level
+    from analysis.format.factors import Level
     from analysis.verdicts.question import Question
 
 _NAN = float("nan")

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from bench.format.factors import DEADLINES, flatten
+
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Sequence
 
     from bench.config.model import Cell
-
-_DEADLINES = "deadlines"
 
 
 def identity(cell: Cell) -> dict[str, Any]:
     """Return what of a cell is measured, as JSON: what its id is made of, and no later field at its default."""
-    return cell.model_dump(mode="json", exclude={_DEADLINES})
+    return cell.model_dump(mode="json", exclude={DEADLINES})
 
 
 def factor_levels(cell: Cell) -> dict[str, Any]:
     """Return every factor of a cell by its dotted path, as ``plan.json`` holds it; a list is one level, as text."""
-    return dict(_leaves(identity(cell), ""))
-
-
-def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", ",".join(map(str, value)) if isinstance(value, list) else value
+    return flatten(identity(cell))
 
 
 def levels_left_out(cells: Sequence[Cell]) -> tuple[dict[str, Any], ...]:

@@ -1,28 +1,30 @@
-"""Every cause by its name."""
+"""Every cause by its name, as ``catalogue.toml`` has it."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
-from bench.failures import before, live, stored
+from bench.failures.cause import LIVE, Cause, Phase
 
 if TYPE_CHECKING:
-    from bench.failures.cause import Cause
+    from collections.abc import Iterator, Sequence
 
-CAUSES: tuple[Cause, ...] = (
-    *before.PLAN,
-    *before.HOST,
-    *before.PROVISION,
-    *live.LAUNCH,
-    *live.HANDSHAKE,
-    *live.GUEST,
-    *live.COLO_START,
-    *live.WORKLOAD,
-    *live.MEASURE,
-    *live.TEARDOWN,
-    *stored.STORE,
-    *stored.ANY,
-)
+_LIVE = "live"
+
+
+def _causes(text: str) -> Iterator[Cause]:
+    for entry in tomllib.loads(text)["cause"]:
+        tree: dict[str, Any] = dict(entry)
+        yield Cause(**tree | {"phases": _phases(tree["phases"])})
+
+
+def _phases(names: Sequence[str]) -> tuple[Phase, ...]:
+    return tuple(phase for name in names for phase in (LIVE if name == _LIVE else (Phase(name),)))
+
+
+CAUSES = tuple(_causes(Path(__file__).with_name("catalogue.toml").read_text(encoding="utf-8")))
 """The catalogue, in the order of the document."""
 
 CATALOGUE: dict[str, Cause] = {cause.name: cause for cause in CAUSES}

@@ -29,7 +29,7 @@ _ORDER = (
 _INTRODUCTION = """\
 # Failures
 
-Made from the code by `make docs`: change `bench/failures/`, not this page.
+Made from the code by `make docs`: change `bench/failures/catalogue.toml`, not this page.
 
 Every failure that the project understands is shown with one line that says what happened, the lines that prove it,
 what fixes it, and the logs worth reading. A failed run leaves the same in `ledger.jsonl`: its `phase`, its `cause` (a

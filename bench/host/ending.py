@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Protocol
 
+from bench.format.folder import SERIAL
 from bench.errors import BenchError, GuestError, LaunchError
 from bench.failures.words import Diagnosis, diagnose, distinct
 
@@ -86,7 +87,7 @@ def panic_error(process: Witness, panic: tuple[str, ...]) -> BenchError:
         f"the guest of the {process.name} panicked",
         cause="guest-panic",
         evidence=panic,
-        logs=(process.folder / "serial.log",),
+        logs=(process.folder / SERIAL,),
     )
 
 

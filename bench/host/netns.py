@@ -14,6 +14,7 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.format.folder import STDERR
 from bench.errors import HostError, LaunchError
 from bench.host.process import Process, launch
 
@@ -89,7 +90,7 @@ async def namespace(side: str, folder: Path) -> AsyncIterator[Process]:
             words = "the network namespace did not come up"
             raise HostError(words, cause="netns-failed", hint=hint, evidence=holder.tail()) from error
         yield holder
-    (home / "stderr.log").unlink(missing_ok=True)
+    (home / STDERR).unlink(missing_ok=True)
     home.rmdir()
 
 

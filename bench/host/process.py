@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.format.folder import SERIAL, STDERR
 from bench.errors import BenchError, LaunchError, TeardownError
 from bench.host.ending import ended_error
 from bench.host.vitals import State, oom_counters, oom_proof, read_state
@@ -55,7 +56,7 @@ class Process:
     @property
     def stderr_path(self) -> Path:
         """Where its standard error goes."""
-        return self.folder / "stderr.log"
+        return self.folder / STDERR
 
     def words(self) -> tuple[str, ...]:
         """Return the lines of its standard error, of a very long one the last."""
@@ -107,7 +108,7 @@ class Process:
     def panic(self) -> tuple[str, ...]:
         """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""
         with suppress(OSError):
-            lines = (self.folder / "serial.log").read_text(errors="replace").splitlines()
+            lines = (self.folder / SERIAL).read_text(errors="replace").splitlines()
             said = [line.strip() for line in lines if "Oops: " in line or "Kernel panic" in line]
             return tuple(said) if any("Kernel panic" in line for line in said) else ()
         return ()
@@ -204,7 +205,7 @@ async def launch(
         TeardownError: it cannot be ended.
     """
     ours = mark(folder)
-    with (folder / "stderr.log").open("ab") as stderr:
+    with (folder / STDERR).open("ab") as stderr:
         try:
             child = await asyncio.create_subprocess_exec(
                 *argv,

@@ -7,6 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
+from bench.format.factors import SIZES
 from bench.host.virtual import this_kvm
 from bench.system.units import size_text
 
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from bench.config.model import Cell
 
-_SIZES = {"mem", "working_set", "disk_size", "size", "buffer", "chase"}
 _NAMED = {"mem", "smp", "guest", "workload.name", "link.transport", "host.kind"}
 _HEADS = {"workload": "workload.name", "cache": "cache.kind"}
 """What the other keys of a group belong to: they vary among the cells that have the same of it."""
@@ -36,7 +36,7 @@ def flatten(cell: Cell) -> dict[str, str]:
 
 
 def _text(key: str, value: Any) -> str:
-    if key in _SIZES and isinstance(value, int):
+    if key in SIZES and isinstance(value, int):
         return size_text(value)
     if isinstance(value, bool):
         return "on" if value else "off"

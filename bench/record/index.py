@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import StoreError
 from bench.record.ledger import read_entries
 from bench.record.run import quality_ok
@@ -67,7 +68,7 @@ class Index:
         self._folder = folder
         self._last = last
         self._clock = clock
-        self._planned = _planned(folder / "plan.json")
+        self._planned = _planned(CampaignFolder(folder).plan)
         self._lines: dict[str, str] = {}
         self._due = float("-inf")
 
@@ -90,7 +91,7 @@ class Index:
         began = self._clock()
         for run_id, columns in self._planned.items():
             if run_id not in self._lines:
-                self._lines[run_id] = _line(_row(self._folder / "runs" / run_id, columns, self._last(run_id)))
+                self._lines[run_id] = _line(_row(CampaignFolder(self._folder).run(run_id), columns, self._last(run_id)))
         write_atomic(self._folder / "index.csv", _heading() + "".join(self._lines[run_id] for run_id in self._planned))
         ended = self._clock()
         self._due = ended + _DUTY * (ended - began)
@@ -102,7 +103,7 @@ def write_index(folder: Path) -> None:
     Raises:
         StoreError: the plan or the ledger cannot be read, or the index not be written.
     """
-    last = {entry.run_id: entry for entry in read_entries(folder / "ledger.jsonl")[0]}
+    last = {entry.run_id: entry for entry in read_entries(CampaignFolder(folder).ledger)[0]}
     Index(folder, last.get).write()
 
 
@@ -156,14 +157,14 @@ def _factors(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(home: Path, planned: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
     # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
-    record = (_load(home / "run.json") if entry is not None and entry.state == "measured" else None) or {}
+    record = (_load(RunFolder(home).record) if entry is not None and entry.state == "measured" else None) or {}
     return {
         **planned,
         "state": entry.state if entry else "planned",
         "accel": record.get("accel", planned["accel"]),
         "quality_ok": quality_ok(record),
         "cause": entry.cause if entry else None,
-        **(_pauses(home / "checkpoints.parquet") if record else {}),
+        **(_pauses(RunFolder(home).checkpoints) if record else {}),
     }
 
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from bench.format.folder import RunFolder
 from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.system.documents import parse_json
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def read_record(home: Path, run_id: str) -> dict[str, Any] | None:
     """Return the record in a run's folder; ``None`` where there is none, or none that is whole and of this run."""
     try:
-        tree = upgrade_document("run", parse_json((home / "run.json").read_bytes()))
+        tree = upgrade_document("run", parse_json(RunFolder(home).record.read_bytes()))
     except (OSError, ValueError):
         return None
     return tree if tree.get("run_id") == run_id else None
@@ -34,7 +35,7 @@ class _Head(BaseModel):
 def is_recorded(home: Path, run_id: str) -> bool:
     """Return whether a run's folder holds a whole record of it; several times as fast as reading the record."""
     try:
-        head = _Head.model_validate_json((home / "run.json").read_bytes())
+        head = _Head.model_validate_json(RunFolder(home).record.read_bytes())
     except OSError:
         return False
     except ValueError:  # damaged, or with what only the other parser takes

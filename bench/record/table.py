@@ -9,6 +9,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.format.folder import CHECKPOINTS as CHECKPOINTS_NAME
+from bench.format.folder import RunFolder
 from bench.errors import StoreError
 from bench.format.phases import PARTS
 from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
@@ -119,7 +121,7 @@ def checkpoint_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
     Raises:
         StoreError: a column is missing, unknown, or of another type or length.
     """
-    return _table("checkpoints.parquet", columns, CHECKPOINTS)
+    return _table(CHECKPOINTS_NAME, columns, CHECKPOINTS)
 
 
 def _write(path: Path, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -> None:
@@ -174,8 +176,8 @@ def is_older(path: Path) -> bool:
 
 def has_whole_tables(home: Path) -> bool:
     """Return whether a run's tables are there and end as they should: a look that costs nothing, not a reading."""
-    client = home / "client.parquet"
-    return _ends_whole(home / "checkpoints.parquet") and (not client.exists() or _ends_whole(client))
+    client = RunFolder(home).client
+    return _ends_whole(RunFolder(home).checkpoints) and (not client.exists() or _ends_whole(client))
 
 
 def _ends_whole(path: Path) -> bool:

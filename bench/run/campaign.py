@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bench.format.folder import CampaignFolder
 from bench.config.factors import identity
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
@@ -88,7 +89,7 @@ def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
         return str(settings.campaign or settings.experiment)
     asked = [identity(cell) for cell in cells]
     before = f"sweep-{digest([asked, settings.blocks, settings.seed], 8)}"  # of names that told the blocks
-    return before if is_there(settings.results / before / "plan.json") else f"sweep-{digest([asked, settings.seed], 8)}"
+    return before if is_there(CampaignFolder(settings.results / before).plan) else f"sweep-{digest([asked, settings.seed], 8)}"
 
 
 def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools: Tools | None = None) -> Exit:
@@ -104,7 +105,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         console.out(dry_run(settings, cells, name, preview), highlight=False)
         return Exit.DONE
     tools = tools or real_tools()
-    known = is_there(settings.results / name / "plan.json")
+    known = is_there(CampaignFolder(settings.results / name).plan)
     for line in tools.tidy(settings.results):
         console.print(line, soft_wrap=True)
     found = tuple(tools.checks(cells, settings.results / name))
@@ -126,7 +127,7 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
         if plan.hypotheses != settings.hypotheses:
             console.print(_HYPOTHESES_CHANGED, soft_wrap=True)
-        ledger = Ledger(folder / "ledger.jsonl")
+        ledger = Ledger(CampaignFolder(folder).ledger)
         until = Until(settings.budget, settings.max_blocks, tools.verdicts) if settings.until_known else None
         wanted = settings.repeats or plan.repeats
         loop = Loop(

@@ -9,6 +9,7 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
+from bench.format.folder import CampaignFolder
 from bench.errors import ConfigError, StoreError
 from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
@@ -125,7 +126,7 @@ def stored_plan(folder: Path) -> Plan | None:
     Raises:
         StoreError: it cannot be read.
     """
-    path = folder / "plan.json"
+    path = CampaignFolder(folder).plan
     if not path.exists():
         return None
     try:
@@ -143,12 +144,12 @@ def keep_plan(folder: Path, plan: Plan) -> None:
     Raises:
         StoreError: it cannot be written.
     """
-    write_atomic(folder / "plan.json", plan_json(plan))
+    write_atomic(CampaignFolder(folder).plan, plan_json(plan))
 
 
 def fresh_run_folder(folder: Path, run_id: str) -> Path:
     """Return the run's new, empty folder; what a run that never ended left there is set aside."""
-    path = folder / "runs" / run_id
+    path = CampaignFolder(folder).run(run_id)
     if path.exists():
         set_aside(folder, run_id)
     with told(path):
@@ -158,7 +159,7 @@ def fresh_run_folder(folder: Path, run_id: str) -> Path:
 
 def aside(folder: Path, run_id: str) -> Path:
     """Return where the next attempt of a run that failed is kept."""
-    failed = folder / "failed"
+    failed = CampaignFolder(folder).failed
     return next(path for number in count() if not (path := failed / f"{run_id}-{number}").exists())
 
 
@@ -167,7 +168,7 @@ def set_aside(folder: Path, run_id: str) -> Path:
 
     Logs and traces are kept: every checkpoint that was completed is in them. Images and sockets are not.
     """
-    run = folder / "runs" / run_id
+    run = CampaignFolder(folder).run(run_id)
     for temporary in (path for pattern in _TEMPORARY for path in run.rglob(pattern)):
         temporary.unlink()
     kept = aside(folder, run_id)

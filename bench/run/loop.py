@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import BenchError, StoreError, printable
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
@@ -106,12 +107,12 @@ class Loop:
         if not self.ledger.done(run_id):
             return False
         # Read once by each command: to read every record at every look would make a long campaign slow.
-        if run_id not in self._whole and is_recorded(self.folder / "runs" / run_id, run_id):
+        if run_id not in self._whole and is_recorded(CampaignFolder(self.folder).run(run_id), run_id):
             self._whole.add(run_id)
         return run_id in self._whole
 
     def _record(self, run_id: str) -> dict[str, Any] | None:
-        return read_record(self.folder / "runs" / run_id, run_id)
+        return read_record(CampaignFolder(self.folder).run(run_id), run_id)
 
     def recover(self) -> None:
         """Take what a kill left with its whole record, but without its line in the ledger, for measured.
@@ -128,7 +129,7 @@ class Loop:
             if (
                 last is not None
                 and last.state == "measured"
-                and not has_whole_tables(self.folder / "runs" / run.run_id)
+                and not has_whole_tables(CampaignFolder(self.folder).run(run.run_id))
             ):
                 lost = StoreError("its table is damaged or gone", cause="store-failed")
                 self._take_back(last, lost)
@@ -141,10 +142,10 @@ class Loop:
             record = self._record(run.run_id)
             if record is None:
                 words = "it never ended: the harness was killed or the machine went down"
-                reached = phase_reached(self.folder / "runs" / run.run_id)
+                reached = phase_reached(CampaignFolder(self.folder).run(run.run_id))
                 self._take_back(last, BenchError(words, cause="interrupted", phase=reached))
                 continue
-            (self.folder / "runs" / run.run_id / "client.jsonl").unlink(missing_ok=True)  # its table is written
+            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(missing_ok=True)  # its table is written
             doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
@@ -154,7 +155,7 @@ class Loop:
         """Write down as measured what has a whole record and whole tables, but of which the ledger says otherwise."""
         found: set[str] = set()
         for run in self.plan.runs:
-            home, last = self.folder / "runs" / run.run_id, self.ledger.last(run.run_id)
+            home, last = CampaignFolder(self.folder).run(run.run_id), self.ledger.last(run.run_id)
             if last is not None and last.state in ("started", "measured"):
                 continue
             record = self._record(run.run_id)
@@ -172,9 +173,9 @@ class Loop:
     def _take_back(self, last: Entry, error: BenchError) -> None:
         self._put_on_record(last.run_id, last.attempt, error)
         text = f"run {last.run_id} is measured again: {error.message}"
-        home = self.folder / "runs" / last.run_id
+        home = CampaignFolder(self.folder).run(last.run_id)
         if last.state == "measured" and self._record(last.run_id) is not None:  # it would say that the tables are whole
-            (home / "run.json").rename(home / "run-without-tables.json")
+            RunFolder(home).record.rename(home / "run-without-tables.json")
         if home.exists():
             text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"
         self.console.print(text, soft_wrap=True)
@@ -359,7 +360,7 @@ class Loop:
 
     def _put_on_record(self, run_id: str, attempt: int, error: BenchError) -> None:
         """Write a failure into the ledger; what it brings no proof of, the attempt's own logs say."""
-        home, kept = self.folder / "runs" / run_id, aside(self.folder, run_id)
+        home, kept = CampaignFolder(self.folder).run(run_id), aside(self.folder, run_id)
         error.evidence = error.evidence or last_words(home)
         own = error.logs or logs_left(home)
         error.logs = tuple(kept / log.relative_to(home) if log.is_relative_to(home) else log for log in own)

@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
 from bench.host.snapshot import take_snapshot
 from bench.plan.estimate import duration_text
 from bench.plan.plan import declared
-from bench.system.environment import helping
-from bench.system.owner import end_with_owner, mark
-from bench.system.places import PACKAGES, same_modules
+from bench.run.analysis import analyse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -52,19 +49,12 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
         "blocks": blocks,
         "every": settings.until_known,
     }
-    command = (sys.executable, "-P", "-m", "analysis", "expect", "--earlier", os.fspath(settings.results))
+    earlier = ("expect", "--earlier", os.fspath(settings.results))
     try:
-        done = subprocess.run(
-            command,
-            input=json.dumps(asked),
-            capture_output=True,
-            text=True,
-            env=helping(mark(PACKAGES), same_modules()),
-            preexec_fn=end_with_owner(),
-            timeout=_DEADLINE_S,
-            check=True,
-        )
-        return list(_lines(json.loads(done.stdout), block_s))
+        done = analyse(*earlier, given=json.dumps(asked), deadline_s=_DEADLINE_S)
+        if done.status:
+            return [f"{_NOTHING}{' '.join(done.err.split())}"]
+        return list(_lines(json.loads(done.out), block_s))
     except (OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
         return [f"{_NOTHING}{' '.join(str(error).split())}"]
 

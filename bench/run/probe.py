@@ -10,6 +10,7 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from bench.format.folder import RunFolder
 from bench.config.model import Cell, Checkpoint, Deadlines, Migration
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
 from bench.format.phases import NEEDED
@@ -142,7 +143,7 @@ def untraced(folder: Path) -> str:
     traces = []
     for side, events in EVENTS.items():
         try:
-            trace = read_trace(folder / side / "trace.log", events)
+            trace = read_trace(RunFolder(folder).trace(side), events)
         except StoreError:
             return f"the checkpoints were taken, but there is no trace log of the {side}"
         if not len(trace):

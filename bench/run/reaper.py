@@ -13,6 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.format.folder import RunFolder
 from bench.errors import BenchError
 from bench.run.folder import locked
 from bench.system.family import end
@@ -93,7 +94,7 @@ def left_in_runs(campaign: Path) -> Iterator[Path]:
 
 def _left_in(home: Path) -> list[Path]:
     try:
-        if (home / "run.json").exists():
+        if RunFolder(home).record.exists():
             return []
         folders = [one for one in (home, home / "primary", home / "secondary") if one.is_dir() and not one.is_symlink()]
         return [path for one in folders for pattern in _LEFT for path in one.glob(pattern) if not path.is_dir()]

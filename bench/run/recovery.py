@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.config.model import Cell, Checkpoint
 from bench.errors import BenchError, StoreError
 from bench.format.steps import MEANT_OTHERWISE
@@ -99,12 +100,12 @@ def read_known(campaign: Path) -> Known:
     """Return what is known of a campaign's runs, however little."""
     cells: dict[str, PlannedCell] = {}
     try:
-        plan = parse_plan((campaign / "plan.json").read_text(errors="replace"))
+        plan = parse_plan(CampaignFolder(campaign).plan.read_text(errors="replace"))
         by_id = {one.cell_id: one for one in plan.cells}
         cells = {run.run_id: by_id[run.cell_id] for run in plan.runs if run.cell_id in by_id}
     except (OSError, BenchError):
         pass  # a plan that cannot be read takes the warm-up's length along, and nothing else
-    return Known(cells, tuple(_entries(campaign / "ledger.jsonl")))
+    return Known(cells, tuple(_entries(CampaignFolder(campaign).ledger)))
 
 
 def _entries(path: Path) -> Iterator[Entry]:
@@ -117,8 +118,8 @@ def _entries(path: Path) -> Iterator[Entry]:
 
 def unfinished(campaign: Path) -> list[Attempt]:
     """Return the attempts that have no whole record: what lies under ``runs/``, then what was set aside."""
-    found = [Attempt(home, f"runs/{home.name}", home.name) for home in _folders(campaign / "runs")]
-    for home in _folders(campaign / "failed"):
+    found = [Attempt(home, f"runs/{home.name}", home.name) for home in _folders(CampaignFolder(campaign).runs)]
+    for home in _folders(CampaignFolder(campaign).failed):
         match = _SET_ASIDE.fullmatch(home.name)
         if match:
             found.append(Attempt(home, f"failed/{home.name}", match["run_id"], int(match["number"])))
@@ -127,7 +128,7 @@ def unfinished(campaign: Path) -> list[Attempt]:
 
 def finished(campaign: Path) -> list[Attempt]:
     """Return the runs that have a whole record."""
-    found = [Attempt(home, f"runs/{home.name}", home.name) for home in _folders(campaign / "runs")]
+    found = [Attempt(home, f"runs/{home.name}", home.name) for home in _folders(CampaignFolder(campaign).runs)]
     return [one for one in found if read_record(one.home, one.run_id) is not None]
 
 
@@ -142,7 +143,7 @@ def recover(attempt: Attempt, known: Known) -> Finding:
         StoreError: they cannot be written.
     """
     entry = known.outcome(attempt)
-    if not log_exists(attempt.home / "primary" / "trace.log"):
+    if not log_exists(RunFolder(attempt.home).trace("primary")):
         return Finding(attempt.name, f"no checkpoint: it ended before any was traced; {_why(entry)}")
     planned = known.cells.get(attempt.run_id)
     try:
@@ -172,7 +173,7 @@ def check(attempt: Attempt) -> Finding:
         cell = Cell.model_validate(record["cell"])
         kept = _kept(attempt)
         evidence = _gather(attempt, cell, kept, early=record["early_checkpoints"])
-        stored, made = read_checkpoints(attempt.home / "checkpoints.parquet"), checkpoint_table(evidence.columns)
+        stored, made = read_checkpoints(RunFolder(attempt.home).checkpoints), checkpoint_table(evidence.columns)
     except (BenchError, KeyError, ValueError) as error:
         reason = error.message if isinstance(error, BenchError) else "its record cannot be used"
         return Finding(attempt.name, f"cannot be checked: {reason}", ok=False)
@@ -180,7 +181,7 @@ def check(attempt: Attempt) -> Finding:
     if not (attempt.home / JOURNAL).exists():  # a run from before this file was kept
         stored, made = (table.drop_columns(["bytes_sent"]) for table in (stored, made))
         left_out = " (bytes_sent left out: its readings were not kept)"
-    if is_older(attempt.home / "checkpoints.parquet"):
+    if is_older(RunFolder(attempt.home).checkpoints):
         stored, made = (table.drop_columns(list(MEANT_OTHERWISE)) for table in (stored, made))
         left_out += f" ({', '.join(MEANT_OTHERWISE)} left out: they were measured from a later moment then)"
     if stored.equals(made):
@@ -216,7 +217,7 @@ def _gather(attempt: Attempt, cell: Cell, kept: Kept, *, early: int) -> Evidence
 
 def _rows_there(home: Path) -> int:
     try:
-        return len(read_checkpoints(home / "checkpoints.parquet"))
+        return len(read_checkpoints(RunFolder(home).checkpoints))
     except StoreError:
         return 0
 

@@ -7,11 +7,12 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from typing import TYPE_CHECKING, Any
 
+from bench.format.folder import CampaignFolder
 from bench.errors import StoreError
 from bench.host.ending import how_ended
+from bench.run.analysis import PROGRAM, analyse
 from bench.system.environment import helping
 from bench.system.exits import Exit
 from bench.system.family import end_family, signal_child
@@ -19,7 +20,7 @@ from bench.system.owner import end_with_owner, mark
 from bench.system.places import PACKAGES, same_modules
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
     from rich.console import Console
@@ -35,16 +36,16 @@ def write_report(folder: Path, console: Console) -> bool:
     """
     later = f"the data are stored: python -m analysis {folder} builds it"
     try:
-        status, said = _run_analysis((sys.executable, "-P", "-m", "analysis", os.fspath(folder)))
+        done = analyse(os.fspath(folder), deadline_s=_REPORT_DEADLINE_S)
     except subprocess.TimeoutExpired:
         words = f"the report took longer than {_REPORT_DEADLINE_S} s"
         raise StoreError(words, cause="report-unfinished", hint=later) from None
-    if status == Exit.HOST:
-        raise StoreError(said.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
-    if status < 0:
-        raise StoreError(f"building the report {how_ended(status)}", cause="report-unfinished", hint=later)
-    if status:
-        console.print(f"the report failed:\n{said.strip()}", soft_wrap=True)
+    if done.status == Exit.HOST:
+        raise StoreError(done.err.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
+    if done.status < 0:
+        raise StoreError(f"building the report {how_ended(done.status)}", cause="report-unfinished", hint=later)
+    if done.status:
+        console.print(f"the report failed:\n{done.err.strip()}", soft_wrap=True)
         return False
     for line in _first_screen(_told(folder)):
         console.print(line, soft_wrap=True)
@@ -52,31 +53,10 @@ def write_report(folder: Path, console: Console) -> bool:
     return True
 
 
-def _run_analysis(argv: Sequence[str]) -> tuple[int, str]:
-    """Run the analysis, which ends with this process, and return its status and what it said on standard error."""
-    ours = mark(PACKAGES)
-    with subprocess.Popen(
-        argv,
-        env=helping(ours, same_modules()),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        preexec_fn=end_with_owner(),
-    ) as child:
-        try:
-            _, said = child.communicate(timeout=_REPORT_DEADLINE_S)
-        except BaseException:
-            child.kill()
-            raise
-        finally:
-            end_family(ours)
-    return child.returncode, said
-
-
 def _told(folder: Path) -> dict[str, Any]:
     """Return what the analysis came to; nothing where it left no file that can be read."""
     try:
-        return dict(json.loads((folder / "report" / "verdicts.json").read_bytes()))
+        return dict(json.loads(CampaignFolder(folder).verdicts.read_bytes()))
     except (OSError, ValueError, TypeError):
         return {}
 
@@ -99,7 +79,7 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
     """
     ours = mark(PACKAGES)
     child = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-P", "-m", "analysis", os.fspath(folder), "--only", "verdicts"),
+        *(*PROGRAM, os.fspath(folder), "--only", "verdicts"),
         env=helping(ours, same_modules()),
         stdin=asyncio.subprocess.DEVNULL,
         stdout=asyncio.subprocess.DEVNULL,

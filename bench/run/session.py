@@ -10,6 +10,7 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.format.folder import RunFolder
 import bench
 from bench.errors import BenchError, StoreError
 from bench.format.version import SCHEMA_VERSION
@@ -188,8 +189,8 @@ def _store(
         "quality": evidence.quality.to_json(),
     }
     evidence.write_tables(folder)
-    write_atomic(folder / "run.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
-    (folder / "client.jsonl").unlink(missing_ok=True)
+    write_atomic(RunFolder(folder).record, json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+    RunFolder(folder).client_log.unlink(missing_ok=True)
     return RunOutcome(run.run_id, evidence.measured, quality_ok=evidence.quality.ok, message=evidence.quality.summary())
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import StoreError
 from bench.plan.label import accel_text
 from bench.record.run import quality_ok, read_record
@@ -56,8 +57,8 @@ def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[Ce
 
 
 def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
-    homes = [folder / "runs" / run_id for run_id in run_ids]
-    read = {home: used for home in homes if (used := _used(home / "checkpoints.parquet")) is not None}
+    homes = [CampaignFolder(folder).run(run_id) for run_id in run_ids]
+    read = {home: used for home in homes if (used := _used(RunFolder(home).checkpoints)) is not None}
     tables = list(read.values())
     pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
     dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.format.folder import QMP_LOG, SERIAL, STDERR, RunFolder
 from bench.errors import Phase, printable
 from bench.measure.log_lines import is_qmp_entry
 from bench.scenario.evidence import read_json_lines
@@ -12,7 +13,7 @@ from bench.system.logs import packed_path, read_log
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SPEAKING = ("qmp.jsonl", "primary/stderr.log", "primary/serial.log", "secondary/stderr.log", "secondary/serial.log")
+_SPEAKING = (QMP_LOG, *(f"{side}/{name}" for side in ("primary", "secondary") for name in (STDERR, SERIAL)))
 _LONGEST = 200
 
 
@@ -31,7 +32,7 @@ def last_words(folder: Path) -> tuple[str, ...]:
 def phase_reached(folder: Path) -> Phase:
     """Return how far an attempt had come that nobody can say it of any more, by what was said over QMP."""
     try:
-        entries, _ = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
+        entries, _ = read_json_lines(RunFolder(folder).qmp_log, is_qmp_entry)
     except (OSError, ValueError):
         entries = []
     said = {str(entry.get("command") or entry.get("event")) for entry in entries}

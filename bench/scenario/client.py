@@ -8,6 +8,7 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from bench.format.folder import RunFolder
 from bench.errors import LaunchError, WorkloadError
 from bench.guest.protocol import start_line
 from bench.host.links import Link
@@ -42,7 +43,7 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
     """
     pair, cell = run.pair, run.cell
     command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval)
-    output = pair.folder / "client.jsonl"
+    output = RunFolder(pair.folder).client_log
     node = pair.topology.client
     argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.ports.forward), output)
     async with run.stages.stage("workload"):
@@ -74,7 +75,7 @@ def states_of(sides: Mapping[str, Process], client: Process | None) -> dict[str,
 def _require_alive(run: Running, console: Console) -> None:
     died = console.died()
     if died:
-        logs = (run.pair.folder / "primary" / "serial.log",)
+        logs = (RunFolder(run.pair.folder).serial("primary"),)
         raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=logs)
 
 

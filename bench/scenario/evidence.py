@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bench.format.folder import RunFolder
 from bench.errors import StoreError
 from bench.format.phases import BEAT, DEVICES, PRIMARY, SECONDARY
 from bench.host.clock import SAME_CLOCK, Clocks
@@ -75,9 +76,9 @@ class Evidence:
         Raises:
             StoreError: a table cannot be written.
         """
-        write_checkpoints(folder / "checkpoints.parquet", self.columns)
+        write_checkpoints(RunFolder(folder).checkpoints, self.columns)
         if self.client_columns is not None:
-            write_client(folder / "client.parquet", self.client_columns)
+            write_client(RunFolder(folder).client, self.client_columns)
 
 
 def gather(
@@ -114,13 +115,13 @@ def gather(
         StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
     """
     warmup = early + cell.checkpoint.warmup
-    entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
-    primary = read_trace(folder / "primary" / "trace.log", EVENTS[PRIMARY] | NETWORK_EVENTS)
-    theirs = folder / "secondary" / "trace.log"
+    entries, torn = read_json_lines(RunFolder(folder).qmp_log, is_qmp_entry)
+    primary = read_trace(RunFolder(folder).trace("primary"), EVENTS[PRIMARY] | NETWORK_EVENTS)
+    theirs = RunFolder(folder).trace("secondary")
     secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, EVENTS[SECONDARY])
     assembly = assemble(primary, secondary)
     if not assembly.checkpoints and not one_sided:
-        require_sound(primary, folder / "primary" / "trace.log")
+        require_sound(primary, RunFolder(folder).trace("primary"))
     clock = clocks.of("primary")
     pacing = read_pacing(entries, clock)
     stops = read_stops(entries)
@@ -137,7 +138,7 @@ def gather(
         bytes_sent=[sent[one.number] for one in assembly.checkpoints],
         seen=seen,
     )
-    answers, client_torn = client_answers(folder / "client.jsonl")
+    answers, client_torn = client_answers(RunFolder(folder).client_log)
     figures = client_figures(answers, assembly, clocks.between("client", "primary"))
     quality = assess(
         assembly,
@@ -167,7 +168,7 @@ def _devices(folder: Path, cell: Cell) -> dict[str, Any]:
     # Read apart from what checkpoints are assembled from: a damaged line of a device must cost no checkpoint.
     traces = {}
     for side, events in DEVICE_EVENTS.items():
-        path = folder / side / "trace.log"
+        path = RunFolder(folder).trace(side)
         traces[side] = read_trace(path, EVENTS[side] | events) if log_exists(path) else None
     primary = traces[PRIMARY]
     return device_figures(primary, traces[SECONDARY]) if primary is not None else {}
@@ -177,7 +178,7 @@ def _seen(folder: Path, cell: Cell, assembly: Assembly) -> tuple[Seen, ...]:
     """Return what the guest saw of each checkpoint; only the bare one watches itself."""
     if cell.guest != "bare":
         return tuple(Seen() for _ in assembly.checkpoints)
-    beats = read_beats(read_trace(folder / "primary" / "trace.log", (BEAT.name,)))
+    beats = read_beats(read_trace(RunFolder(folder).trace("primary"), (BEAT.name,)))
     return seen_by_guest(assembly, beats, cell.workload.shares(cell.mem))
 
 
@@ -189,8 +190,8 @@ def gather_undisturbed(
     Raises:
         StoreError: a log cannot be read.
     """
-    entries, torn = read_json_lines(folder / "qmp.jsonl", is_qmp_entry)
-    answers, client_torn = client_answers(folder / "client.jsonl")
+    entries, torn = read_json_lines(RunFolder(folder).qmp_log, is_qmp_entry)
+    answers, client_torn = client_answers(RunFolder(folder).client_log)
     figures = client_figures(answers, Assembly((), (), None, ()))
     stops = sum(one.name == "STOP" for one in read_stops(entries))
     found = [f"the VM was stopped {stops} times"] if stops else []

@@ -10,11 +10,12 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
+from bench.format.folder import HARNESS_LOG
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-NAME = "harness.log"
 
 _ROOT = logging.getLogger("bench")
 _ROOT.addHandler(logging.NullHandler())
@@ -49,7 +50,7 @@ class _RunLog(logging.FileHandler):
 @contextmanager
 def logging_into(folder: Path) -> Iterator[None]:
     """Keep everything that is logged within the block in ``harness.log`` of a folder; a full disk fails nothing."""
-    handler = _RunLog(folder / NAME, encoding="utf-8", errors="backslashreplace", delay=True)
+    handler = _RunLog(folder / HARNESS_LOG, encoding="utf-8", errors="backslashreplace", delay=True)
     handler.setFormatter(_formatter())
     level = _ROOT.level
     _ROOT.addHandler(handler)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
+from bench.format.folder import QMP_LOG, SERIAL, TRACE
 from bench.errors import StoreError
 from bench.system.files import sync_folder
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LOGS = ("trace.log", "serial.log", "qmp.jsonl")
+LOGS = (TRACE, SERIAL, QMP_LOG)
 """The logs that grow with a run and that :func:`compress_log` is for."""
 
 _CHUNK = 1 << 20

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bench.format.folder import SERIAL
 from bench.errors import BenchError, HostError, LaunchError, MeasureError, QmpError
 from bench.failures.words import diagnose
 from bench.host.ending import panic_error, recognised
@@ -151,7 +152,7 @@ def link_is_up(shown: str) -> bool:
 def _add_words(error: BenchError, processes: Iterable[Process]) -> None:
     sides = tuple(processes)
     if error.cause in _OF_THE_GUEST and sides:
-        serial = sides[0].folder / "serial.log"
+        serial = sides[0].folder / SERIAL
         error.evidence = error.evidence or last_lines(serial, _CONSOLE_LINES)
         error.logs = error.logs or (serial,)
     if not error.evidence:

@@ -9,6 +9,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from bench.format.folder import ARGV, RunFolder
 from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
 from bench.format.version import SCHEMA_VERSION
@@ -184,7 +185,7 @@ async def open_pair(
         spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
         spec = replace(spec, sockets=str(sockets), image_locks=has_locks(folder))
         binaries = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
-        log = stack.enter_context(QmpLog(folder / "qmp.jsonl"))
+        log = stack.enter_context(QmpLog(RunFolder(folder).qmp_log))
         announce(start_text(spec, binaries, folder, sides))
         pair = Pair(spec, binary, folder, sockets, topology, {}, {})
         for side, machine in sides.items():
@@ -260,7 +261,7 @@ def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: B
         "host": spec.address(side, Link.COMPARE),
         "images": [str(home / name) for name in machine.images],
     }
-    host.put(home / "argv.json", json.dumps(start, indent=1) + "\n")
+    host.put(home / ARGV, json.dumps(start, indent=1) + "\n")
     stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
     name = f"{side}'s QEMU"
     return host.start(name, argv, home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)

@@ -1,0 +1,29 @@
+"""The factors of a cell: its configuration by dotted path."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+Level = bool | int | float | str | None
+
+SIZES = frozenset(("buffer", "chase", "disk_size", "mem", "size", "working_set"))
+"""What the last part of a path is called whose level is a number of bytes."""
+
+DEADLINES = "deadlines"
+"""What of a configuration is no factor: it only says when to give up."""
+
+
+def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:
+    """Return every factor of a cell by its dotted path; a list is one level, as text."""
+    flat: dict[str, Level] = {}
+    for key, value in cell.items():
+        if key == DEADLINES:
+            continue
+        if isinstance(value, dict):
+            flat |= {f"{key}.{path}": level for path, level in flatten(value).items()}
+        else:
+            flat[key] = ",".join(map(str, value)) if isinstance(value, list) else value
+    return flat
