@@ -146,6 +146,9 @@ _ALL = (
 OUTCOMES = {one.name: one for one in _ALL}
 """By name, in the order of the table."""
 
+NOT_WRITTEN = "the guests did not write the working sets that it is about"
+"""The label of a verdict that no number of blocks decides: whoever measures need not go on for its sake."""
+
 _BEGIN, _END = "<!-- outcomes -->", "<!-- end of outcomes -->"
 
 

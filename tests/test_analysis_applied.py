@@ -13,7 +13,8 @@ from analysis.runs.outcomes import run_table, set_written
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
-from analysis.verdicts.applied import NOT_WRITTEN, applied
+from analysis.format.outcomes import NOT_WRITTEN
+from analysis.verdicts.applied import applied
 from analysis.verdicts.hypotheses import judge_all
 
 if TYPE_CHECKING:
@@ -47,7 +48,11 @@ def test_a_tenth_of_the_runs_may_lack_their_set_and_only_arms_ask_for_it() -> No
         "in 1 of 10 runs the guest did not write its working set whole between checkpoints: a smaller"
     )
     assert not applied(ARM, pd.DataFrame({"set_written": [1.0] * 8 + [0.2] * 2}))[0]
-    assert applied(ARM.model_copy(update={"where": {}}), pd.DataFrame({"set_written": [0.0]})) == (True, ())
+    unwritten = pd.DataFrame({"set_written": [0.0]})
+    assert applied(ARM.model_copy(update={"where": {}}), unwritten) == (True, ())
+    of_sets = ARM.model_copy(update={"where": {}, "factor": "workload.working_set"})
+    at_one = ARM.model_copy(update={"where": {"workload.working_set": (48 << 20,)}})
+    assert not any(applied(one, unwritten)[0] for one in (of_sets, at_one))
 
 
 def test_a_guest_that_is_too_slow_for_its_set_refutes_nothing(tmp_path: Path) -> None:

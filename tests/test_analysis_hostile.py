@@ -13,7 +13,8 @@ from analysis.compare.comparison import compare, compare_levels
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.records import Hypothesis
-from analysis.verdicts.hypotheses import NO_LINE, judge_all
+from analysis.verdicts.hypotheses import judge_all
+from analysis.verdicts.shape import NO_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -14,6 +14,7 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.config.questions import questions
+from bench.format.outcomes import NOT_WRITTEN
 from bench.errors import GuestError, PlanChangedError, StoreError
 from bench.record.ledger import Entry
 from bench.run.campaign import run_campaign
@@ -196,6 +197,25 @@ def test_when_it_ends(needs: list[float | None], spent: Spent, why: str) -> None
     stop = until.stop(spent)
     assert why in stop
     assert bool(stop) == bool(why)
+
+
+def test_what_no_number_of_blocks_decides_is_given_up_at_once() -> None:
+    until = Until(3600, 24, Analysis())
+    slow = {"label": NOT_WRITTEN, "more_blocks": "inf"}
+    until.questions = questions_of([verdict("REFUTED", id="ram_alone"), verdict("INCONCLUSIVE", id="ram_pages", **slow)])
+    assert until.stop(Spent(1, 60)) == f"no number of blocks decides ram_pages: {NOT_WRITTEN}"
+    assert until.standing(Spent(1, 60)) == f"block 1: ram_alone decided; ram_pages is open: {NOT_WRITTEN}"
+    until.questions = (*until.questions, Question("vcpus", "", decided=False, more_blocks=None))
+    assert until.stop(Spent(1, 60)) == ""
+
+
+def test_a_secondary_question_that_is_open_is_not_called_decided(tmp_path: Path) -> None:
+    async def told(_: Path) -> list[dict[str, Any]]:
+        return [verdict("REFUTED", id="H1"), verdict("INCONCLUSIVE", id="S1", family="secondary")]
+
+    until = Until(3600, 24, told)
+    asyncio.run(until.look(tmp_path, 6))
+    assert until.stop(Spent(6, 360)) == "every primary hypothesis is decided after 6 blocks"
 
 
 def test_the_countdown_says_what_each_question_needs() -> None:

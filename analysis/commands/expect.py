@@ -33,6 +33,10 @@ if TYPE_CHECKING:
 _MOST_CAMPAIGNS = 3
 """Earlier campaigns that noise is taken from, the newest first: more would keep a person waiting."""
 
+_PAUSES = {"pause", "pause_mean"}
+"""Outcomes whose noise is looked at."""
+
+_ALONE = "native"
 _USAGE = 2
 
 
@@ -73,7 +77,7 @@ def main(arguments: Sequence[str]) -> int:
 def expected(asked: Asked, earlier: Path) -> dict[str, Any]:
     """Return ``campaigns`` whose noise is known, its ``sd`` (of logs, None without any), and what each trend ``sees``.
 
-    Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
+    Only trends of the pause, under this accelerator: of nothing else is the noise known. Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
     found with 80 % power.
     """
     transports = {flatten(cell).get("link.transport") for cell in asked.cells}
@@ -126,10 +130,10 @@ def _noise(runs: Sequence[Run]) -> tuple[float, int]:
 def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
     cells = [flatten(cell) for cell in asked.cells]
     for one in asked.hypotheses:
-        if one.kind != "trend":
+        if one.kind != "trend" or one.outcome not in _PAUSES or not _asks(one, asked.accel):
             continue
         family = sum(other.family == one.family for other in asked.hypotheses)
-        sizes, combinations = _design(cells, one)
+        sizes, combinations = _design(cells, one, asked.accel)
         for blocks in asked.blocks:
             alpha = look_level(range(1, blocks + 1), series=True) if asked.every else look_level([blocks])
             if not alpha or not combinations or blocks * combinations * len(sizes) <= len(sizes):
@@ -144,10 +148,17 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
             yield {"id": one.id, "blocks": blocks, "smallest": math.expm1(seen.estimate)}
 
 
-def _design(cells: Sequence[Mapping[str, Level]], one: Hypothesis) -> tuple[list[float], int]:
+def _asks(one: Hypothesis, accel: str) -> bool:
+    """Tell whether a hypothesis asks of pairs under this accelerator, whose noise is known; where it does not say, so."""
+    return accel in one.where.get("accel", (accel,))
+
+
+def _design(cells: Sequence[Mapping[str, Level]], one: Hypothesis, accel: str) -> tuple[list[float], int]:
     """Return the sizes that a trend is over, and at how many combinations of the other factors they are compared."""
     strata: dict[str, set[float]] = {}
     for cell in cells:
+        if cell.get("scenario") == _ALONE or cell.get("accel", accel) != accel:
+            continue
         size = cell.get(str(one.factor))
         if isinstance(size, int | float) and all(cell.get(path) in levels for path, levels in one.where.items()):
             rest = repr(sorted((path, repr(level)) for path, level in cell.items() if path != one.factor))

@@ -133,6 +133,8 @@ def _compare(
     sides = side_of(base), side_of(new)
     _refuse_other_accelerator(*sides)
     before, after = side_cells(base, outcome, by), side_cells(new, outcome, by)
+    blank = {key for key in (*before, *after) if not any(_known(side.get(key)) for side in (before, after))}
+    before, after = ({key: cell for key, cell in side.items() if key not in blank} for side in (before, after))
     common = [key for key in before if key in after]
     pairs = [(before[key], after[key]) for key in common]
     if not any(one.values and other.values for one, other in pairs):
@@ -164,12 +166,26 @@ def _compare(
         missing=missing,
         only_in_base=tuple(before[key].label for key in before if key not in after),
         only_in_new=tuple(after[key].label for key in after if key not in before),
-        notes=tuple(filter(None, (tail_note((*base.runs, *new.runs), outcome), *_notes(base, new, sides, cells, by)))),
+        notes=tuple(
+            filter(
+                None,
+                (
+                    tail_note((*base.runs, *new.runs), outcome),
+                    f"{plural(len(blank), 'cell')} without {OUTCOMES[outcome].words} on either side: left out" * bool(blank),
+                    *_notes(base, new, sides, cells, by),
+                ),
+            )
+        ),
         seconds_per_run=float(
             np.mean([run.record.finished_at - run.record.started_at for run in (*new.runs, *base.runs)])
         ),
         within=by,
     )
+
+
+def _known(cell: SideCell | None) -> bool:
+    """Return whether a side measured a cell, or failed to; one that takes no checkpoints has no pause to fail at."""
+    return cell is not None and bool(cell.values or cell.failed)
 
 
 def _refuse_other_accelerator(base: Side, new: Side) -> None:

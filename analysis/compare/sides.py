@@ -58,7 +58,7 @@ class SideCell:
 def side_of(campaign: Campaign) -> Side:
     """Return what ran in a campaign, and how many of its runs count."""
     records = [run.record for run in campaign.runs]
-    qemus = {(str(r.versions.get("qemu", "")), str(r.versions.get("qemu_sha256", ""))) for r in records}
+    qemus = {one for r in records for one in r.binaries}
     return Side(
         campaign=campaign.plan.campaign,
         plan_sha256=campaign.plan_sha256,

@@ -17,7 +17,7 @@ from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_P
 from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
 from analysis.verdicts.amounts import amount, figures_of
-from analysis.verdicts.sentences import range_text
+from analysis.verdicts.sentences import range_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -318,7 +318,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     left = (
         f" Up to {plural(excluded, 'run')} per hypothesis not used for a failed check of its own." if excluded else ""
     )
-    exploratory = " Exploratory: not declared before the data." if own["exploratory"].any() else ""
+    why = dict.fromkeys(filter(None, map(why_exploratory, results.findings)))
+    exploratory = f" Exploratory: {'; '.join(why)}." if why else ""
     levels = (
         " Bulleted, where there is room: the same question at each level of the other factors, where they differ."
         if len(own) < len(data)

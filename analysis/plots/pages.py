@@ -18,7 +18,7 @@ from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
 from analysis.text import figures_text, plural
-from analysis.verdicts.effects import PAGE_BYTES, PAGES_APART, across_runs, page_strata, within_runs
+from analysis.verdicts.effects import PAGE_BYTES, PAGES_APART, across_runs, beside, levels_of, page_strata, within_runs
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ class _Run:
     place: int
     run_id: str
     alike: str
+    beside: str
     pages: FloatArray
     pause_ms: FloatArray
 
@@ -101,13 +102,15 @@ def frame(results: Results) -> pd.DataFrame:
 
 def _runs(results: Results) -> list[_Run]:
     found = []
-    alike = dict(zip(results.runs["run_id"], page_strata(results.runs), strict=True))
+    table = results.runs
+    alike = dict(zip(table["run_id"], page_strata(table), strict=True))
+    others = dict(zip(table["run_id"], levels_of(table, beside(table)), strict=True))
     for place, runs in runs_by_cell(results).items():
         for run in (one for one in runs if one.record.quality.ok):
             pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
             known = np.isfinite(pages)
             if known.sum() > 1:
-                found.append(_Run(place, run.record.run_id, alike[run.record.run_id], pages[known], pause[known]))
+                found.append(_Run(place, run.record.run_id, alike[run.record.run_id], others[run.record.run_id], pages[known], pause[known]))
     return found
 
 
@@ -141,7 +144,7 @@ def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:
         np.array(each) for each in zip(*((run.pages.mean(), run.pause_ms.mean()) for run in runs), strict=True)
     )
     cost = across_runs(pages, pause / MS, [run.place for run in runs], [run.alike for run in runs])
-    if cost is None:
+    if cost is None or len({run.beside for run in runs}) > 1:  # one line would be of no configuration
         return []
     reach = (float(pages.min()), float(pages.max()))
     return [_line(ACROSS, reach, cost, (float(pages.mean()), float(pause.mean())), len(runs))]

@@ -9,7 +9,8 @@ from analysis.report import words
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural
-from analysis.verdicts.sentences import percent_change, smallest_text
+from analysis.verdicts.question import question
+from analysis.verdicts.sentences import percent_change, smallest_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -103,11 +104,16 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
 
 def _cause(finding: Finding, results: Results) -> str:
     """Return what makes TCP slow here, for whoever asks about transports: it is no latency of a network."""
-    always, (_, over_tcp) = results.diagnostics.always_stalled, results.diagnostics.stalled
-    if finding.hypothesis.factor != "link.transport" or not always or "tcp" not in finding.hypothesis.levels:
+    hypothesis = finding.hypothesis
+    if hypothesis.factor != "link.transport" or "tcp" not in hypothesis.levels:
+        return ""
+    own = question(results.campaign, results.runs, hypothesis).runs
+    over_tcp = own[own["link.transport"] == "tcp"]
+    always = int(over_tcp["always_stalled"].sum())
+    if not always:
         return ""
     return (
-        f" In {always} of {plural(over_tcp, 'run')} over TCP every checkpoint waits about 40 ms for a delayed "
+        f" In {always} of {plural(len(over_tcp), 'run')} over TCP every checkpoint waits about 40 ms for a delayed "
         "acknowledgement of a small write, which is in this effect; link=nodelay does without."
     )
 
@@ -132,6 +138,7 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
         "sentence": words.answer_sentence(finding) + cause,
         "family": hypothesis.family,
         "exploratory": EXPLORATORY if finding.exploratory else "",
+        "why_exploratory": why_exploratory(finding),
         "detail": "; ".join([*detail, *finding.notes]),
     }
 

@@ -15,6 +15,8 @@ _LABELS = {
     "qemu": "QEMU",
     "qemu_source": "QEMU comes from",
     "qemu_sha256": "QEMU, SHA-256",
+    "qemu_secondary": "QEMU of the secondary",
+    "qemu_secondary_sha256": "QEMU of the secondary, SHA-256",
     "kernel": "Guest kernel",
     "kernel_sha256": "Guest kernel, SHA-256",
     "initramfs_sha256": "Guest initramfs, SHA-256",

@@ -10,10 +10,10 @@ from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.format.factors import flatten
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
-from analysis.verdicts.applied import NOT_WRITTEN
-from analysis.verdicts.looks import level_of
+from analysis.format.outcomes import NOT_WRITTEN
+from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
-from analysis.verdicts.sentences import percent_change, where_text
+from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -149,7 +149,8 @@ def _units(finding: Finding) -> str:
 
 
 def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    runs = judged.runs[judged.runs["quality_ok"]]
+    campaign, seen = looked_at(judged.campaign, judged.runs)
+    runs = seen[seen["quality_ok"]]
     whole = pause_parts(runs)
     if whole is None:
         return
@@ -157,7 +158,7 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     for finding in asked:
         if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED" or finding.hypothesis.direction == "none":
             continue
-        own = question(judged.campaign, judged.runs, finding.hypothesis)
+        own = question(campaign, seen, finding.hypothesis)
         grown = growth(own.runs, str(finding.hypothesis.factor), own.others)
         if grown is not None and grown[1].whole_s > 0:
             ends, parts = grown
@@ -186,9 +187,9 @@ def _ms(seconds: float) -> str:
 def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     plan = judged.campaign.plan
     blocks = plan.looks[-1] if plan.looks else len({run.record.block for run in judged.campaign.runs})
-    exploratory = [one for one in asked if one.exploratory]
-    if exploratory:
-        return "What was asked was not declared in this form before the data: the answers are exploratory."
+    why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
+    if why:
+        return f"The answers are exploratory: {'; '.join(why)}."
     judged_runs = sum(run.record.quality.ok and run.record.block < blocks for run in judged.campaign.runs)
     taking = [one for one in plan.cells if flatten(one.cell).get("scenario") != "native"]
     whole = judged_runs == blocks * len(taking or judged.cells.names)
@@ -204,6 +205,12 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     return f"{said}; {wrong}, all looks and all questions together{level}."
 
 
+def _continues(judged: Judged) -> str:
+    """Return what adds blocks: a budget does where they are added until it is known, and nothing otherwise."""
+    plan = judged.campaign.plan
+    return f"a larger {'budget' if plan.until_known or len(plan.looks) > 1 else 'repeats=N'} continues"
+
+
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     blank = [one for one in asked if one.label == "nothing to compare"]
     if any(one.failed or one.excluded for one in blank):
@@ -216,10 +223,10 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     still = [one for one in asked if one.word == "INCONCLUSIVE" and one.label not in beyond]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
-        yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: a larger budget continues."
+        yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: {_continues(judged)}."
     elif still:
         yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
     elif any(not math.isnan(one.effect.low) for one in asked):
-        yield "More blocks would narrow the intervals: a larger budget, or repeats=N, continues this campaign."
+        yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."
     if "tcg" in judged.cells.accels:
         yield "Under KVM the milliseconds would be those of a real machine."

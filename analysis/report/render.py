@@ -19,6 +19,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
+from analysis.verdicts.hypotheses import declared_before
 from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
 
 if TYPE_CHECKING:
@@ -107,9 +108,10 @@ def _scope(results: Results) -> str:
     records = [run.record for run in campaign.runs]
     first, last = (utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records)))
     planned_cells = len({run.cell_id for run in campaign.plan.runs})
+    cells = len(results.cells.names) + len({record.cell_id for record in campaign.without})
     return (
-        f"{len(campaign.runs)} of {plural(len(campaign.plan.runs), 'planned run')} measured{_again(campaign)}, "
-        f"{len(results.cells.names)} of {plural(planned_cells, 'cell')}, "
+        f"{campaign.measured} of {plural(len(campaign.plan.runs), 'planned run')} measured{_again(campaign)}, "
+        f"{cells} of {plural(planned_cells, 'cell')}, "
         f"{plural(int(results.per_cell['checkpoints'].sum()), 'checkpoint')} after the warm-up, "
         f"{first if first == last else f'{first} to {last}'} (UTC)."
     )
@@ -209,7 +211,7 @@ def _design(results: Results, seeds: Sequence[int | None]) -> dict[str, Any]:
     blocks = len({run.block for run in plan.runs})
     planned = [
         ("Blocks", f"{blocks}"),
-        ("Runs", f"{len(plan.runs)} planned, {len(campaign.runs)} measured; {_attempts(campaign)}"),
+        ("Runs", f"{len(plan.runs)} planned, {campaign.measured} measured; {_attempts(campaign)}"),
         *design_facts(campaign),
         *seed_facts(plan, seeds),
         ("Experiment", plan.experiment or "none, from the command line"),
@@ -243,10 +245,12 @@ def _declared(results: Results) -> str:
         return "none declared"
     late = sum(finding.exploratory for finding in results.findings)
     noun = "hypothesis" if len(plan.hypotheses) == 1 else "hypotheses"
-    declared = late < len(results.findings) or not results.findings
+    declared = declared_before(results.campaign)
     how = "declared before the data" if declared else "in the plan, not declared in this form before the data"
     before = f"{len(plan.hypotheses)} {noun} {how}"
-    return f"{before}, SHA-256 {plan.hypotheses_sha256[:16]}…" + (f"; {late} exploratory" if late and declared else "")
+    return f"{before}, SHA-256 {plan.hypotheses_sha256[:16]}…" + (
+        f"; {late} of the {len(results.findings)} judged here exploratory" if late and declared else ""
+    )
 
 
 def _run_table(results: Results) -> Table:

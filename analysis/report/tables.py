@@ -16,6 +16,7 @@ from analysis.runs.cell_table import MEANS
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING
 from analysis.verdicts.amounts import shown_in
+from analysis.verdicts.sentences import why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -243,7 +244,7 @@ def _verdicts_tex(results: Results) -> str:
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
         "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
-        "A dagger: not declared in this form before the data, exploratory.",
+        *(f"A dagger: {why}, exploratory." for why in dict.fromkeys(filter(None, map(why_exploratory, results.findings)))),
         *(escape(f"{finding.hypothesis.id}: {note}.") for finding in results.findings for note in finding.notes),
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
@@ -304,12 +305,12 @@ def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tupl
         ("command", plan.command or MISSING),
         ("seed of the order", ", ".join(str(seed) for seed in seeds or (plan.seed,) if seed is not None) or MISSING),
         ("blocks", str(len({run.block for run in plan.runs}))),
-        ("runs", f"{len(records)} measured of {len(plan.runs)}, {len(campaign.failures)} failed for good"),
-        ("attempts", f"{len(records) + len(campaign.attempts)}, {len(campaign.attempts)} failed"),
+        ("runs", f"{campaign.measured} measured of {len(plan.runs)}, {len(campaign.failures)} failed for good"),
+        ("attempts", f"{campaign.measured + len(campaign.attempts)}, {len(campaign.attempts)} failed"),
         ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
         *((_lower(name), said) for name, said in design_facts(campaign)),
-        *((text, _each(versions, key)) for text, key in _VERSIONS),
-        *((text, _each(versions, key, 12)) for text, key in _HASHES),
+        *((text, _each(versions, key)) for text, key in _VERSIONS if _is_told(versions, key)),
+        *((text, _each(versions, key, 12)) for text, key in _HASHES if _is_told(versions, key)),
         ("host CPU", _each(before, "cpu_model")),
         ("host CPUs", _each(before, "cpus")),
         *((f"host {name.lower()}", said) for name, said in describe_host(campaign.runs) if name == "Memory"),
@@ -325,12 +326,18 @@ def _lower(name: str) -> str:
     return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
-_VERSIONS = (("QEMU", "qemu"), ("guest kernel", "kernel"), ("colo-bench", "colo_bench"), ("Python", "python"))
+_VERSIONS = (("QEMU", "qemu"), ("QEMU of the secondary", "qemu_secondary"), ("guest kernel", "kernel"), ("colo-bench", "colo_bench"), ("Python", "python"))
 _HASHES = (
     ("QEMU SHA-256", "qemu_sha256"),
+    ("QEMU of the secondary, SHA-256", "qemu_secondary_sha256"),
     ("guest kernel SHA-256", "kernel_sha256"),
     ("guest initramfs SHA-256", "initramfs_sha256"),
 )
+
+
+def _is_told(records: Sequence[dict[str, Any]], key: str) -> bool:
+    """Tell whether a row is there: that of a secondary's own binary is only where one ran."""
+    return "secondary" not in key or any(record.get(key) for record in records)
 
 
 def _each(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.page import Column, Table, number, text
 from analysis.report.words import effect_text, equals
-from analysis.stored.records import Hypothesis
 from analysis.text import MISSING, plural
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import FEWEST_BLOCKS
@@ -235,7 +234,7 @@ def _measured_on(runs: Sequence[Run]) -> str:
     counted = (
         ("machine", {(one.host.before.get("cpu_model"), one.host.before.get("kernel")) for one in records}),
         ("guest", {one.versions.get("kernel_sha256") for one in records}),
-        ("binary", {one.versions.get("qemu_sha256") for one in records}),
+        ("binary", {sha256 for one in records for _, sha256 in one.binaries}),
     )
     said = [f"one {name}" if len(found) == 1 else f"{len(found)} {_PLURALS[name]}" for name, found in counted]
     return f"{said[0][:1].upper()}{said[0][1:]}, {said[1]}, {said[2]}"
@@ -260,7 +259,7 @@ def _by_itself(results: Results) -> dict[str, str]:
 
 def _sensitivity(results: Results) -> Table | None:
     words = _by_itself(results)
-    asked = {one.id: one for one in map(Hypothesis.model_validate, results.campaign.plan.hypotheses)}
+    asked = {one.hypothesis.id: one.hypothesis for one in results.findings}
     rows = tuple(
         (
             text(one.hypothesis),

@@ -13,7 +13,7 @@ from analysis.report.first import first_screen
 from analysis.stored.study import load_study
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.equals import noise_floor
-from analysis.verdicts.looks import level_of
+from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:
@@ -57,7 +57,7 @@ def verdicts_json(judged: Judged) -> str:
         "plan_sha256": judged.campaign.plan_sha256,
         "hypotheses_sha256": plan.hypotheses_sha256,
         "accels": list(judged.cells.accels),
-        "noise_floor": noise_floor(judged.runs),
+        "noise_floor": noise_floor(looked_at(judged.campaign, judged.runs)[1]),
         "looks": list(plan.looks),
         "level": level_of(plan),
         **_first(judged),

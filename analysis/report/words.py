@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 from analysis.text import MISSING
 from analysis.verdicts.amounts import amount, figures_of
-from analysis.verdicts.applied import NOT_WRITTEN
+from analysis.format.outcomes import NOT_WRITTEN
 from analysis.verdicts.finding import ADJUSTED_BY
-from analysis.verdicts.hypotheses import DISAGREE, NO_LINE
+from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.sentences import percent_change
+from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 
 if TYPE_CHECKING:
@@ -30,8 +31,14 @@ _MEANINGS = {
     _TRIVIAL_FALL: "there is a decline, as claimed, and one that is large enough to matter is ruled out",
     "equivalent to none": "an effect that is large enough to matter is ruled out, either way",
     _OPPOSITE: "there is an effect, and it goes against the direction claimed",
-    "no material growth": "growth that is large enough to matter is ruled out, a decline is not",
-    "no material decline": "a decline that is large enough to matter is ruled out, growth is not",
+    "no material growth": (
+        "growth that is large enough to matter is ruled out, and no more is said: of a decline, or of a step between two "
+        "sizes"
+    ),
+    "no material decline": (
+        "a decline that is large enough to matter is ruled out, and no more is said: of growth, or of a step between two "
+        "sizes"
+    ),
     "equivalent": "a difference that is large enough to matter is ruled out, either way",
     "a material difference": "a difference that is large enough to matter is shown",
     "within the range": "the median run lies within the declared range, in every cell",
@@ -42,6 +49,10 @@ _MEANINGS = {
     ),
     NO_LINE: (
         "the sizes lie on no line, and a step between two of them may be larger than what matters: one number for all "
+        "of them would hide it"
+    ),
+    A_STEP: (
+        "a step between two sizes may be larger than what matters, though the sizes may lie on a line: one number for all "
         "of them would hide it"
     ),
     NOT_WRITTEN: (
@@ -126,15 +137,20 @@ def pvalue_text(finding: Finding) -> str:
 
 def _against(finding: Finding) -> str:
     hypothesis, size = finding.hypothesis, f"{100 * finding.sesoi:.1f}".removesuffix(".0") + " %"
-    if finding.word == "INCONCLUSIVE":
-        return "the smaller one of the tests against no effect and against one that matters"
+    undecided, supported = finding.word == "INCONCLUSIVE", finding.word == "SUPPORTED"
     if hypothesis.kind == "value":
-        return f"against a median run {'outside' if finding.word == 'SUPPORTED' else 'inside'} of the range"
+        if undecided:
+            return "the smaller one of the tests against a median run outside, and inside, of the range"
+        return f"against a median run {'outside' if supported else 'inside'} of the range"
     if hypothesis.direction == "none":
-        outside = finding.word == "SUPPORTED"
-        return f"against a difference of {'at least' if outside else 'at most'} {size} either way"
-    if finding.word == "SUPPORTED":
-        return "against what equal cells differ by" if finding.floor else "against no effect"
+        if undecided:
+            return f"the smaller one of the tests against a difference of at least, and of at most, {size} either way"
+        return f"against a difference of {'at least' if supported else 'at most'} {size} either way"
+    none = "what equal cells differ by" if finding.floor else "no effect"
+    if undecided:
+        return f"the smaller one of the tests against {none} and against an effect that matters"
+    if supported:
+        return f"against {none}"
     return f"against an effect of at least {size} in the direction claimed"
 
 

@@ -92,6 +92,11 @@ class Campaign:
     attempts: tuple[Failure, ...] = ()
     without: tuple[RunRecord, ...] = ()
 
+    @property
+    def measured(self) -> int:
+        """How many runs were measured, those that take no checkpoints included."""
+        return len(self.runs) + len(self.without)
+
 
 class _UnusableError(Exception):
     """A stored file says something that the format does not allow."""

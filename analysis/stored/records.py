@@ -170,3 +170,10 @@ class RunRecord(Record):
     hypotheses_sha256: str = ""
     host: HostRecord = HostRecord()
     quality: Quality
+
+    @property
+    def binaries(self) -> tuple[tuple[str, str], ...]:
+        """Version and hash of the QEMUs that the sides ran: one where it is the same, as in most campaigns."""
+        names = ("qemu", "qemu_secondary")
+        found = ((str(self.versions.get(name, "")), str(self.versions.get(f"{name}_sha256", ""))) for name in names)
+        return tuple(dict.fromkeys(one for one in found if any(one)))

@@ -12,9 +12,7 @@ if TYPE_CHECKING:
 
     from analysis.stored.records import Hypothesis
 
-NOT_WRITTEN = "the guests did not write the working sets that it is about"
-
-_ARMS = "workload.scaling"
+_OF_SETS = frozenset(("workload.scaling", "workload.working_set"))
 WHOLE = 0.5
 """The share of a run's checkpoints before which its working set was written whole, below which the run lacks it."""
 
@@ -25,16 +23,17 @@ _MOST_WITHOUT = 0.1
 def applied(hypothesis: Hypothesis, runs: pd.DataFrame) -> tuple[bool, tuple[str, ...]]:
     """Return whether the runs had the working sets that a hypothesis tells apart, and what a reader should know.
 
-    Whoever asks at the same dirty working set, or at one that grows with RAM, rests on guests that write it whole
+    Whoever asks about a dirty working set, at the same one, or at one that grows with RAM, rests on guests that write it whole
     between checkpoints. One that is too slow for it has the same few dirty pages at every size, and no size would show.
 
     Args:
-        hypothesis: one of what checkpoints make that names an arm of ``workload.scaling``, or any other, of which
-            nothing is demanded: the way into COLO rests on no set.
+        hypothesis: one of what checkpoints make that is about working sets, or asked where they are of one size or of one
+            arm; or any other, of which nothing is demanded: the way into COLO rests on no set.
         runs: those that it is judged from, of :func:`analysis.runs.outcomes.run_table`.
     """
     of_run = OUTCOMES[hypothesis.outcome].table == "run"
-    if of_run or _ARMS not in hypothesis.where or "set_written" not in runs:
+    about_sets = not _OF_SETS.isdisjoint((str(hypothesis.factor), *hypothesis.where))
+    if of_run or not about_sets or "set_written" not in runs:
         return True, ()
     known = runs["set_written"].dropna()
     without = int((known < WHOLE).sum())

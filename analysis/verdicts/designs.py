@@ -201,14 +201,17 @@ def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s:
     return Reach(design.question, design.per, len(design.cells), shown, blocks, math.expm1(seen), see, decide, more)
 
 
-def blocks_to_decide(design: Design, shown: Deviation, effect: float) -> int | None:
-    """Return the blocks, in all, for an interval narrower than ``effect``; None when ``MANY_BLOCKS`` are not enough."""
+def blocks_to_decide(design: Design, shown: Deviation, effect: float, family: int = 1) -> int | None:
+    """Return the blocks, in all, for an interval narrower than ``effect``; None when ``MANY_BLOCKS`` are not enough.
+
+    The interval is of 90 %, or as much wider as one in a ``family`` of hypotheses needs to keep its word.
+    """
     return stats.needed_blocks(
         shown.sd / math.sqrt(design.efficiency * design.combinations),
         shown.df,
         math.log1p(effect) / 2,
         x=design.x,
-        confidence=CONFIDENCE,
+        confidence=1 - 2 * ALPHA / family,
         assurance=ASSURANCE,
         most=MANY_BLOCKS,
     ).blocks

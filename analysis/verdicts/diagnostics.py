@@ -16,6 +16,7 @@ from analysis.verdicts.drift import Drift, drift, outside_block
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import judge
+from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
+    from analysis.stored.records import Hypothesis
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Sensitivity:
 @dataclass(frozen=True)
 class Diagnostics:
     """Everything that bears on trust; A/A pairs, noise floor and drift are of runs that passed their quality check.
+
+    A/A pairs, noise floor and sensitivity are of what the verdicts are of: the blocks of the last look.
 
     Attributes:
         controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.
@@ -96,13 +100,16 @@ class Diagnostics:
     sensitivity: tuple[Sensitivity, ...]
 
 
-def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostics:
-    """Return the diagnostics of a campaign from its run table."""
-    controls = tuple(_control(cells, runs, pair) for pair in equals(runs) if aa_logs(runs, pair))
+def diagnose(
+    campaign: Campaign, cells: Cells, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None
+) -> Diagnostics:
+    """Return the diagnostics of a campaign from its run table; ``asked`` as in :func:`judge_all`."""
+    _, seen = looked_at(campaign, runs)
+    controls = tuple(_control(cells, seen, pair) for pair in equals(seen) if aa_logs(seen, pair))
     over_tcp = runs[runs["link.transport"].isin(TCP)]
     return Diagnostics(
         controls=controls,
-        noise_floor=noise_floor(runs),
+        noise_floor=noise_floor(seen),
         drift=drift(runs),
         steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
         warmup_cut=int(runs["mser"].max()),
@@ -118,7 +125,7 @@ def diagnose(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> Diagnostic
         lag1=float(runs["lag1"].median()),
         outside_block=int(outside_block(runs).sum()),
         drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
-        sensitivity=tuple(_sensitivity(campaign, runs)),
+        sensitivity=tuple(_sensitivity(campaign, runs, declared(campaign) if asked is None else asked)),
     )
 
 
@@ -143,13 +150,13 @@ _BY_WARMUP: dict[str, Callable[[Any], Any]] = {"pause": np.median, "pause_mean":
 """Outcomes that are judged again with other warm-ups."""
 
 
-def _sensitivity(campaign: Campaign, runs: pd.DataFrame) -> list[Sensitivity]:
+def _sensitivity(campaign: Campaign, runs: pd.DataFrame, hypotheses: Sequence[Hypothesis]) -> list[Sensitivity]:
     """Judge each primary question on the pause again with other warm-ups, and with more or fewer of the runs."""
-    asked = [one for one in declared(campaign) if one.family == "primary" and one.outcome in _BY_WARMUP]
+    asked = [one for one in hypotheses if one.family == "primary" and one.outcome in _BY_WARMUP]
     choices = _choices(campaign, runs) if asked else ()
     found = []
     for hypothesis, (choice, table) in product(asked, choices):
-        finding = judge(question(campaign, table, hypothesis))
+        finding = judge(question(*looked_at(campaign, table), hypothesis))
         found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
     return found
 

@@ -13,6 +13,7 @@ from analysis import stats
 from analysis.runs.outcomes import used
 from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.finding import Effect
+from analysis.verdicts.question import column
 from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from analysis.format.factors import Level
     from analysis.stored.load import Run
 
 GIB = 1 << 30
@@ -38,6 +40,8 @@ _OF_PAGES = {
     *("checkpoint.interval", "checkpoint.count", "checkpoint.warmup", "replica", "workload.name"),
 }
 """What makes runs differ in their pages; whatever else they differ in may cost something by itself."""
+
+_ALWAYS_APART = {"accel", "link.transport", "mem", "smp"}
 
 _OF_THE_ARMS = {"mem", "workload.scaling", "workload.working_set", "replica", *_SPLIT_BY}
 
@@ -66,7 +70,8 @@ class PageRow:
     """What one more dirty page adds to the pause, in microseconds.
 
     Attributes:
-        where: over which transport, under KVM or emulation, with which workload where there are several.
+        where: over which transport, under KVM or emulation, with which workload where there are several, and at which
+            level of whatever else varies, but for RAM and vCPUs.
         within: from the variation within runs, 95 % interval over runs; NaN where page counts hardly vary.
         across: from run means against each other, 95 % interval; NaN where it cannot be told, see ``apart``.
         apart: whether run means of the page count differ by ``PAGES_APART`` or more, in three runs or more that differ
@@ -177,8 +182,8 @@ def _over_blocks(values: NDArray[np.float64]) -> Effect:
 
 def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     found, alike = [], page_strata(runs)
-    names = ("accel", "link.transport", "workload.name")
-    for (accel, transport, workload), rows in runs.groupby(list(names), sort=True):
+    names, others = ("accel", "link.transport", "workload.name"), beside(runs)
+    for (accel, transport, workload, *levels), rows in runs.groupby([*names, *others], sort=True, dropna=False):
         counted = [(place, *_counted(used(records[place]))) for place in rows.index]
         kept = [(place, *both) for place, *both in counted if len(both[0]) >= _FEWEST_RUNS]
         if len(kept) < _FEWEST_RUNS:
@@ -190,7 +195,8 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
         several = len(set(runs["workload.name"])) > 1
         found.append(
             PageRow(
-                where=level_words(names[:2], (accel, transport)) + (f", {workload}" if several else ""),
+                where=level_words((*names[:2], *others), (accel, transport, *map(known_level, levels)))
+                + (f", {workload}" if several else ""),
                 within=within_runs(pages, pauses, cells),
                 across=across or _NONE,
                 apart=across is not None,
@@ -201,14 +207,33 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     return found
 
 
+def beside(runs: pd.DataFrame) -> tuple[str, ...]:
+    """Return what varies between runs and is neither of their pages nor a size: a page may cost another thing at each.
+
+    Args:
+        runs: :func:`analysis.runs.outcomes.run_table`.
+    """
+    names = (name for name in _factors(runs) if name not in _OF_PAGES | _ALWAYS_APART)
+    return tuple(name for name in names if len(set(map(repr, column(runs, name)))) > 1)
+
+
 def page_strata(runs: pd.DataFrame) -> pd.Series[str]:
     """Return for each run what it is beside its pages: RAM, vCPUs, devices; only equals tell what a page costs.
 
     Args:
         runs: :func:`analysis.runs.outcomes.run_table`.
     """
-    names = [name for name in _factors(runs) if name not in _OF_PAGES]
-    return pd.Series([repr(row) for row in runs[names].itertuples(index=False, name=None)], index=runs.index)
+    return levels_of(runs, [name for name in _factors(runs) if name not in _OF_PAGES])
+
+
+def levels_of(runs: pd.DataFrame, names: Sequence[str]) -> pd.Series[str]:
+    """Return for each run the combination of its levels of some factors, as text."""
+    return pd.Series([repr(row) for row in runs[list(names)].to_numpy(dtype=object).tolist()], index=runs.index)
+
+
+def known_level(value: Level) -> Level:
+    """Return a level; none where a table has no number for it."""
+    return None if value != value else value  # noqa: PLR0124
 
 
 def across_runs(

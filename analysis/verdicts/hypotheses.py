@@ -10,17 +10,18 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis import stats
-from analysis.format.outcomes import OUTCOMES
+from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
 from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.text import plural
-from analysis.verdicts.applied import NOT_WRITTEN, applied
+from analysis.verdicts.applied import applied
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Claims, Stage, weakest, word_of
 from analysis.verdicts.declared import checked, declared
 from analysis.verdicts.families import adjust, decided
@@ -29,7 +30,7 @@ from analysis.verdicts.looks import cost_of, level_of, looked_at
 from analysis.verdicts.needed import with_needed_blocks
 from analysis.verdicts.question import Question, make_sample, measured_rows, others_of, question
 from analysis.verdicts.sentences import finding_sentence, level_words
-from analysis.verdicts.shape import shape_of
+from analysis.verdicts.shape import A_STEP, NO_LINE, shape_of
 from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, stages
 from analysis.verdicts.values import judge_value
 
@@ -47,7 +48,6 @@ if TYPE_CHECKING:
     Others = tuple[Level, ...]
 
 DISAGREE = "levels disagree, no pooled verdict"
-NO_LINE = "no straight line, and a step that may matter"
 
 
 def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
@@ -67,10 +67,15 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
     campaign, runs = looked_at(campaign, runs)
     questions = [question(campaign, runs, one) for one in hypotheses]
     level = level_of(campaign.plan)
-    judged = [replace(judge(own, level), exploratory=exploratory or _too_short(own)) for own in questions]
+    judged = [_marked(judge(own, level), own, late=exploratory) for own in questions]
     found = adjust(judged, level)
     cost = cost_of(campaign.plan)
-    noted = [with_needed_blocks(one, own, cost) for one, own in zip(found, questions, strict=True)]
+    # By Holm the last one left in doubt is judged by itself; that the others have a word by then is not foreseen.
+    open_ = Counter(one.hypothesis.family for one in found if one.word == INCONCLUSIVE and not one.exploratory)
+    noted = [
+        with_needed_blocks(one, own, cost, max(open_[one.hypothesis.family], 1))
+        for one, own in zip(found, questions, strict=True)
+    ]
     return tuple(replace(one, sentence=finding_sentence(one)) for one in noted)
 
 
@@ -82,10 +87,11 @@ def declared_before(campaign: Campaign) -> bool:
     return hashes == {own}
 
 
-def _too_short(asked: Question) -> bool:
-    """Return whether a tail is asked of runs that have too few checkpoints beyond it."""
+def _marked(finding: Finding, asked: Question, *, late: bool) -> Finding:
+    """Return a finding with why it is exploratory: asked late, or of a tail beyond which runs have too few checkpoints."""
     enough = f"{asked.hypothesis.outcome}_enough"
-    return enough in asked.runs and not asked.runs[enough].all()
+    short = enough in asked.runs and not asked.runs[enough].all()
+    return replace(finding, exploratory=late or short, too_short=short and not late)
 
 
 def judge(asked: Question, alpha: float = ALPHA) -> Finding:
@@ -155,9 +161,12 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Sta
     )
     found = [*found, Stage(beside, UNDECIDED)]
     if finding.levels_differ:
-        found.append(Stage(weakest([beside, *(level.claims for level in finding.levels)]), DISAGREE))
+        everywhere = weakest([beside, *(level.claims for level in finding.levels)])
+        # The shape and the difference are of all levels together: a level by itself says nothing of either.
+        found.append(Stage(replace(everywhere, bends=beside.bends, differs=beside.differs), DISAGREE))
     if shape is not None:
-        found.append(Stage(shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi), NO_LINE))
+        held = shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi)
+        found.append(Stage(held, NO_LINE if shape.pvalue <= ALPHA else A_STEP))
     return found
 
 

@@ -22,13 +22,22 @@ def level_of(plan: Plan, alpha: float = ALPHA) -> float:
 
 def planning_level(plan: Plan) -> float:
     """Return the level to plan further blocks with: of the last look, or of the next one that may decide anything."""
+    if plan.looks and not plan.until_known:
+        return look_level(_continued(plan))
     return level_of(plan) or look_level((*plan.looks, max(FIRST_BLOCKS, *plan.looks) + 1))
+
+
+def _continued(plan: Plan) -> tuple[int, ...]:
+    """Return the looks of a plan and one after as many blocks again: who continues looks once more."""
+    return (*plan.looks, max(FIRST_BLOCKS, 2 * plan.looks[-1]))
 
 
 def cost_of(plan: Plan) -> float:
     """Return how many times the blocks of a single look the last look at a plan takes, or the next that may decide."""
     if not plan.looks:
         return 1.0
+    if not plan.until_known:
+        return cost_in_blocks(_continued(plan))
     if not level_of(plan):
         return cost_in_blocks((*plan.looks, max(FIRST_BLOCKS, *plan.looks) + 1))
     return cost_in_blocks(plan.looks, series=plan.until_known)

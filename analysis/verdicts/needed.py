@@ -20,13 +20,14 @@ if TYPE_CHECKING:
     from analysis.verdicts.question import Question
 
 
-def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> Finding:
+def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, family: int = 1) -> Finding:
     """Return an undecided trend or contrast with a note on the blocks that would settle it; any other as it is.
 
     Args:
         finding: of ``asked``.
         asked: the hypothesis and its runs, whose deviation within cell and block the blocks are planned with.
         cost: how many times the blocks of a single look this one takes.
+        family: how many hypotheses its word is adjusted over.
     """
     if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
         return finding
@@ -38,7 +39,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0) -> 
     if shown.sd == 0:
         return finding
     blocks = runs["block"].nunique()
-    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi)
+    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi, family)
     if needed is not None and finding.floor > finding.sesoi:
         # What equals differ by shrinks with the root of their number.
         ratio = float(np.log1p(finding.floor) / np.log1p(finding.sesoi))

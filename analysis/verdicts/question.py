@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     Factors = Mapping[str, Level]
 
+_ALONE = "native"  # takes no checkpoints: it lost none
 NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
 """What may differ between cells that are compared as one."""
 
@@ -96,8 +97,8 @@ def _lost(campaign: Campaign) -> Iterator[Factors]:
     accels = {run.record.cell_id: run.record.accel for run in campaign.runs}
     cells = {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
-        if planned.cell_id in cells:
-            own = cells[planned.cell_id]
+        own = cells.get(planned.cell_id)
+        if own is not None and own.get("scenario") != _ALONE:
             yield {**own, "accel": accels.get(planned.cell_id, own.get("accel")), "block": planned.block}
 
 

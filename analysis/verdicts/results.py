@@ -72,5 +72,5 @@ def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Res
         findings=judge_all(campaign, runs, asked),
         per_cell=cell_table(campaign, cells, runs),
         effects=effects(runs, campaign.runs),
-        diagnostics=diagnose(campaign, cells, runs),
+        diagnostics=diagnose(campaign, cells, runs, asked),
     )

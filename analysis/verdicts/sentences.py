@@ -10,6 +10,7 @@ from analysis.stored.factors import factor_text, level_text, unit
 from analysis.text import change_text, figures_text, plural
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.shape import NO_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -84,10 +85,17 @@ def smallest_text(finding: Finding) -> str:
     return f"smallest effect of interest {_percent(finding.sesoi)}{per}{of}{equals}"
 
 
+def why_exploratory(finding: Finding) -> str:
+    """Return why a verdict is exploratory, empty where it is not."""
+    if finding.too_short:
+        return "its runs have too few checkpoints beyond the quantile that it is about"
+    return "not declared in this form before the data" if finding.exploratory else ""
+
+
 def shape_text(finding: Finding) -> str:
     """Return the steps between sizes, where they are on no line; empty where a line is enough."""
     shape = finding.shape
-    if shape is None or finding.adjusted_claims.bends > ALPHA:
+    if shape is None or (finding.adjusted_claims.bends > ALPHA and finding.label != NO_LINE):
         return ""
     factor = str(finding.hypothesis.factor)
     steps = [f"{_size(factor, step.to_size)} {change_text(100 * step.change)} %" for step in shape.steps]

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.trend import Sample
 
 _FEWEST_SIZES = 3
+NO_LINE, A_STEP = "no straight line, and a step that may matter", "a step that may matter"
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ next (``colo_checkpoint_notify`` in ``migration/colo.c``), and a paused guest di
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +17,8 @@ from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
 from analysis.text import accel_text, count_text, size_text
-from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART
+from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
+from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -60,6 +61,7 @@ class Costs:
         covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane; ``df``: of it.
         pages: the fewest and the most dirty pages of a run's mean; ``ram_bytes``: likewise.
         transport_bytes_per_s: what the campaign's link carries.
+        where: at which levels of whatever else varies in the campaign, RAM and vCPUs apart; empty where nothing does.
     """
 
     campaign: str
@@ -75,6 +77,7 @@ class Costs:
     pages: tuple[float, float]
     ram_bytes: tuple[int, int]
     transport_bytes_per_s: float
+    where: str = ""
 
     def pause(self, pages: float, ram_bytes: float) -> tuple[float, float, float]:
         """Return the mean pause of a new run in seconds, with the ends of its 95 % interval."""
@@ -120,6 +123,8 @@ class Sizing:
 def costs(runs: pd.DataFrame) -> Costs:
     """Return what a page and a checkpoint cost, over the transport with most runs whose page counts tell.
 
+    Where more than that varies (a binary, what uses the host's caches), at those levels of it that have most runs.
+
     Args:
         runs: :func:`analysis.runs.outcomes.run_table`.
 
@@ -127,9 +132,10 @@ def costs(runs: pd.DataFrame) -> Costs:
         NotCarriedError: too few runs, or runs whose page counts hardly differ.
     """
     good = runs[runs["quality_ok"] & runs["dirty_pages"].notna()]
+    others = beside(good)
     found = [
-        _plane(rows)
-        for _, rows in good.groupby(["accel", "link.transport"], sort=True)
+        replace(_plane(rows), where=level_words(others, tuple(map(known_level, levels))) if others else "")
+        for (_, _, *levels), rows in good.groupby(["accel", "link.transport", *others], sort=True, dropna=False)
         if len(rows) >= _FEWEST_RUNS and rows["dirty_pages"].max() >= PAGES_APART * max(rows["dirty_pages"].min(), 1)
     ]
     if not found:
@@ -234,6 +240,7 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
 def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterator[str]:
     yield (
         f"from {known.runs} runs of {known.campaign} over {known.transport} under {accel_text([known.accel])}"
+        + (f", of those with {known.where}" if known.where else "")
         + ("; milliseconds of an emulated pair are not those of KVM" if known.accel == "tcg" else "")
     )
     low, high = known.ram_bytes

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.question import Question
 
 _NAN = float("nan")
+NOT_EVERYWHERE = "not measured in every cell"
 
 
 def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: float = ALPHA) -> Finding:
@@ -50,7 +51,10 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     )
     bare = _over([one.claims for one in levels])
     lost = "reaches beyond the range" if known else "too few blocks for an interval"
-    notes = blank.notes if known else (*blank.notes, "5 blocks give an interval of 90 %")
+    lost = NOT_EVERYWHERE if never else lost
+    fewest = min(one.runs for one in levels if one.runs)
+    short = f"5 runs of a cell give an interval of 90 %, and one has {fewest}"
+    notes = blank.notes if known else (*blank.notes, short)
     notes = (*notes, f"never measured: {'; '.join(never)}") if never else notes
     found = [Stage(bare, lost)]
     if asked.failed:

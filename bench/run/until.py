@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from bench.format.outcomes import NOT_WRITTEN
 from bench.plan.estimate import duration_text
 
 if TYPE_CHECKING:
@@ -31,12 +32,14 @@ class Question:
         sentence: the answer so far.
         decided: whether it has a word.
         more_blocks: how many more would settle it; None where nobody can tell, infinite where none would.
+        label: which case of its word.
     """
 
     name: str
     sentence: str
     decided: bool
     more_blocks: float | None
+    label: str = ""
 
 
 def questions_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
@@ -49,6 +52,7 @@ def questions_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
             str(one.get("sentence", "")),
             one["word"] != _OPEN,
             float(one["more_blocks"]) if one.get("more_blocks") is not None else None,  # "inf" is a text in JSON
+            str(one.get("label", "")),
         )
         for one in primary or told
     )
@@ -76,6 +80,7 @@ class Until:
         most: blocks that it may have.
         ask: returns the verdicts on a campaign's folder as it is.
         questions: where they stood when they were last asked for; empty before that.
+        others: how many other hypotheses were declared, for which no block is added.
     """
 
     budget_s: float
@@ -83,10 +88,13 @@ class Until:
     ask: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]]
     questions: tuple[Question, ...] = ()
     looked_after: int = field(default=0)
+    others: int = 0
 
     async def look(self, folder: Path, blocks: int) -> None:
         """Ask for the verdicts after so many blocks."""
-        self.questions = questions_of(await self.ask(folder))
+        told = await self.ask(folder)
+        self.questions = questions_of(told)
+        self.others = len(told) - len(self.questions)
         self.looked_after = blocks
 
     def fitting(self, spent: Spent) -> int:
@@ -98,7 +106,8 @@ class Until:
     def stop(self, spent: Spent) -> str:
         """Return why no further block is measured; empty where one is."""
         if self.questions and all(one.decided for one in self.questions):
-            return f"everything declared is decided after {_blocks(spent.blocks)}"
+            every = "every primary hypothesis" if self.others else "everything declared"
+            return f"{every} is decided after {_blocks(spent.blocks)}"
         if spent.blocks >= self.most:
             return f"max_blocks={self.most} is reached; a larger one continues this campaign"
         fitting = self.fitting(spent)
@@ -106,6 +115,9 @@ class Until:
         if not fitting:
             return f"another block would not fit into {budget}; a larger one continues this campaign"
         needs = [one.more_blocks for one in self.questions if not one.decided and one.more_blocks is not None]
+        if self.questions and all(one.label == NOT_WRITTEN for one in self._open()):
+            names = ", ".join(one.name for one in self._open())
+            return f"no number of blocks decides {names}: {NOT_WRITTEN}"
         hopeless = needs and min(needs) > _BEYOND_HOPE * fitting and len(needs) == len(self._open())
         if hopeless and spent.blocks >= _ENOUGH_TO_GIVE_UP:
             return f"what is open needs more than the {_blocks(fitting)} that {budget} and max_blocks={self.most} leave"
@@ -132,6 +144,8 @@ class Until:
 
 def _needs(question: Question, spent: Spent) -> str:
     more = question.more_blocks
+    if question.label == NOT_WRITTEN:
+        return f"is open: {NOT_WRITTEN}"
     if more is None:
         return "is open"
     if math.isinf(more):
