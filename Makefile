@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 ALONE := "not pair and not provisioned"
 PAIRS := "pair or provisioned"
-.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs docs-site release reference lock clean
+.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs docs-site wheel release reference lock clean
 
 setup: .venv/.done
 
@@ -57,6 +57,11 @@ reference:
 # The site of docs/, static files in site/; a link that leads nowhere fails it.
 docs-site: setup
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict -q
+
+# A wheel of the tree as it is, to install elsewhere.
+wheel: setup
+	rm -rf dist
+	$(PY) -m build -q --no-isolation
 
 # What a release is made of, in dist/, checked: the tag is the version, so a tree without one is refused.
 release: setup
