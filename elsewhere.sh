@@ -4,11 +4,11 @@
 release=${COLO_BENCH_OS_RELEASE:-/etc/os-release}
 kinds=$(if [ -r "$release" ]; then . "$release" && echo "${ID:-} ${ID_LIKE:-}"; fi)
 case " $kinds " in
-*' fedora '* | *' rhel '*) install='sudo dnf install qemu-system-x86-core gcc iproute python3' ;;
-*' arch '*) install='sudo pacman -S qemu-system-x86 gcc iproute2 python' ;;
-*' nixos '*) install='nix-shell -p qemu gcc iproute2 python3' ;;
-*' suse '* | *' opensuse '*) install='sudo zypper install qemu-x86 gcc iproute2 python3' ;;
-*) install='its packages of: QEMU for x86-64, gcc, iproute2, Python 3.11 or newer with venv' ;;
+*' fedora '* | *' rhel '*) install='sudo dnf install qemu-system-x86-core qemu-img gcc glibc-static iproute python3' ;;
+*' arch '*) install='sudo pacman -S qemu-system-x86 qemu-img gcc iproute2 python' ;;
+*' nixos '*) install='nix-shell -p qemu gcc glibc.static iproute2 python3' ;;
+*' suse '* | *' opensuse '*) install='sudo zypper install qemu-x86 qemu-img gcc glibc-devel-static iproute2 python3' ;;
+*) install='its packages of: QEMU for x86-64, qemu-img, gcc, a static C library, iproute2, Python 3.11 or newer with venv' ;;
 esac
 echo "colo-bench: no apt here, and missing:$missing; install them and repeat:" >&2
 echo "    $install" >&2

@@ -21,18 +21,20 @@ from rich.text import Text
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.host.host import HERE
+from bench.host.netns import TOOLS
 from bench.plan.estimate import gib
 from bench.provision import commands
 from bench.provision.cache import cache_folder
 from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
-from bench.provision.mirror import mirror, missing_tools
+from bench.provision.mirror import mirror, missing_tools, tools_hint
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
 from bench.system.exits import Exit, last_door, listening
 from bench.system.files import nearest
 from bench.system.places import results_folder
+from bench.system.software import install_hint
 from bench.system.streams import make_console
 from bench.workload.idle import Idle
 
@@ -107,8 +109,7 @@ def check_guest(guest: Guest | None, tools: Sequence[str]) -> Check:
 
 def _not_made(name: str, text: str, tools: Sequence[str]) -> Check:
     if tools:
-        install = f"sudo apt-get update && sudo apt-get install -y {' '.join(tools)}"
-        return Check(name, "fail", f"it cannot be made: {', '.join(tools)} missing", install)
+        return Check(name, "fail", f"it cannot be made: {', '.join(tools)} missing", tools_hint(tools))
     return Check(name, "warn", text, _FETCH)
 
 
@@ -147,7 +148,7 @@ def check_feature(feature: Feature, privileged: bool, said: str | None) -> Check
         return Check(feature.name, "warn", "host=netns needs root", "run it as root; host=local works without")
     if said is None:
         return Check(feature.name, "ok", "works")
-    fix = "sudo apt-get install -y iproute2 util-linux" if "cannot be started" in said else feature.fix
+    fix = install_hint(*TOOLS) if "cannot be started" in said else feature.fix
     return Check(feature.name, "warn", f"not here: {said}", fix)
 
 

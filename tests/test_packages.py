@@ -350,6 +350,9 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "none.gpg",))
+    assert "apt-get" not in mirror.tools_hint(["mmdebstrap"])
+    assert "qemu=system guest=bare" in mirror.tools_hint(["mmdebstrap"])
+    (tmp_path / "apt-get").touch(mode=0o755)
     with pytest.raises(ProvisionError) as caught:
         packages.fetch_tree(GUEST, silent)
     assert caught.value.cause == "tools-missing"

@@ -83,11 +83,24 @@ def test_qemu_img_comes_from_path_when_it_is_not_beside_the_binary(
     assert binary.img_argv == (str(installed / "qemu-img"),)
 
 
-def test_no_qemu_on_path_names_the_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("apt", [True, False])
+def test_what_is_not_on_path_is_named_by_its_package_and_apt_only_where_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt: bool  # noqa: FBT001 - a case
+) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(ProvisionError, match="not on PATH") as caught:
+    if apt:
+        fake(tmp_path / "apt-get", "")
+    with pytest.raises(ProvisionError, match="not on PATH") as no_qemu:
         find_qemu("system", silent)
-    assert "qemu-system-x86" in caught.value.hint
+    with pytest.raises(ProvisionError, match="no qemu-img") as no_img:
+        find_qemu(str(fake(tmp_path / "own/qemu-system-x86_64", VERSION)), silent)
+    for caught, what, debian in (
+        (no_qemu, "qemu-system-x86) and qemu-img", "qemu-system-x86 qemu-utils"),
+        (no_img, "qemu-img", "qemu-utils"),
+    ):
+        expected = f"apt-get install -y {debian}" if apt else f"{what} by this system's package manager"
+        assert expected in caught.value.hint
+        assert ("apt-get" in caught.value.hint) == apt
 
 
 def test_what_is_not_there_or_cannot_be_run_is_told_apart(tmp_path: Path, installed: Path) -> None:

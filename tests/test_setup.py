@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -45,11 +46,12 @@ def ended(folder: Path, target: str = DEBIAN, *, apt: bool = True, **env: str) -
 @pytest.mark.parametrize(
     ("release", "install"),
     [
-        ("ID=fedora", "sudo dnf install qemu-system-x86-core gcc iproute"),
+        ("ID=fedora", "sudo dnf install qemu-system-x86-core qemu-img gcc glibc-static iproute"),
         ('ID="rocky"\nID_LIKE="rhel centos fedora"', "sudo dnf install"),
-        ("ID=arch", "sudo pacman -S qemu-system-x86 gcc"),
-        ("ID=nixos", "nix-shell -p qemu gcc"),
-        ("ID=unheard-of", "QEMU for x86-64, gcc"),
+        ("ID=arch", "sudo pacman -S qemu-system-x86 qemu-img gcc"),
+        ("ID=nixos", "nix-shell -p qemu gcc glibc.static"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"', "sudo zypper install qemu-x86 qemu-img gcc glibc-devel-static"),
+        ("ID=unheard-of", "QEMU for x86-64, qemu-img, gcc, a static C library"),
     ],
 )
 def test_without_apt_the_packages_are_named_as_the_distribution_calls_them(
@@ -62,6 +64,15 @@ def test_without_apt_the_packages_are_named_as_the_distribution_calls_them(
     assert "qemu=system guest=bare" in done.stderr
     assert "mmdebstrap" not in done.stderr
     assert "apt-get" not in done.stderr
+
+
+def test_the_page_on_installing_names_the_same_packages() -> None:
+    page = (CHECKOUT / "docs" / "install.md").read_text()
+    script = (CHECKOUT / "elsewhere.sh").read_text()
+    shown = re.findall(r"\| `((?:dnf|pacman|zypper|nix-shell) [^`]+)` with `qemu=system guest=bare` \|", page)
+    assert len(shown) == 4
+    for command in shown:  # the script adds Python, which whoever reads the page may have
+        assert re.search(rf"'(sudo )?{re.escape(command)} python3?'", script), command
 
 
 def said(folder: Path, target: str = DEBIAN, **env: str) -> str:

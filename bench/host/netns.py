@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench.format.folder import STDERR
 from bench.errors import HostError, LaunchError
 from bench.host.process import Process, launch
+from bench.system.software import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 _COMES_UP_S = 60.0
 INTERFACE = "colo0"
 """The end of the cable in each namespace."""
+
+TOOLS = ("ip and tc (iproute2), nsenter and unshare (util-linux)", "iproute2 util-linux")
+"""What is needed, in words and as Debian calls its packages."""
 
 _POLL_S = 0.01
 _TBF_LATENCY = "50ms"
@@ -53,9 +57,8 @@ def require_netns_privilege() -> None:
         )
     for tool in ("ip", "tc", "nsenter", "unshare"):
         if shutil.which(tool) is None:
-            raise HostError(
-                f"host=netns needs `{tool}`", cause="tool-missing", hint="apt-get install iproute2 util-linux"
-            )
+            hint = install_hint(*TOOLS)
+            raise HostError(f"host=netns needs `{tool}`", cause="tool-missing", hint=hint)
 
 
 async def _entered(pid: int) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.provision import commands
 from bench.provision.cache import file_sha256, text_sha256
+from bench.system.software import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +25,6 @@ PRELOADED = ("-O2", "-shared", "-fPIC", "-nostdlib", "-fno-stack-protector", "-s
 
 _COMPILER = "gcc"
 _DEADLINE_S = 120.0
-_HINT = "sudo apt-get install -y gcc libc6-dev"
 
 
 def fingerprint(sources: Sequence[Path], *flags: str) -> str:
@@ -33,7 +33,7 @@ def fingerprint(sources: Sequence[Path], *flags: str) -> str:
     Raises:
         ProvisionError: there is no compiler.
     """
-    version = commands.check([_COMPILER, "--version"], what="the C compiler", deadline_s=_DEADLINE_S, hint=_HINT)
+    version = commands.check([_COMPILER, "--version"], what="the C compiler", deadline_s=_DEADLINE_S, hint=_hint())
     library = commands.check([_COMPILER, "-print-file-name=libc.a"], what="the C compiler", deadline_s=_DEADLINE_S)
     path = Path(library.strip())
     texts = (source.read_text() for source in sources)
@@ -53,6 +53,10 @@ def compile_c(sources: Sequence[Path], output: Path, flags: Sequence[str]) -> No
     argv = [_COMPILER, *flags, "-o", str(output), *names]
     beside = (("TMPDIR", str(output.parent)),)
     what = f"compiling {names[0]}"
-    commands.check(argv, what=what, deadline_s=_DEADLINE_S, hint=_HINT, cwd=folder, env=beside)
+    commands.check(argv, what=what, deadline_s=_DEADLINE_S, hint=_hint(), cwd=folder, env=beside)
     if not output.is_file():
-        raise ProvisionError(f"{what} left no {output.name}", hint=_HINT)
+        raise ProvisionError(f"{what} left no {output.name}", hint=_hint())
+
+
+def _hint() -> str:
+    return install_hint("gcc and a static C library (libc.a)", "gcc libc6-dev")

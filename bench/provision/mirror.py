@@ -47,12 +47,18 @@ def require_tools() -> None:
         )
     missing = missing_tools()
     if missing:
-        packages = " ".join(missing)
         raise ProvisionError(
-            f"QEMU and the guest cannot be fetched: {packages} missing",
-            hint=f"sudo apt-get update && sudo apt-get install -y {packages}",
+            f"QEMU and the guest cannot be fetched: {' '.join(missing)} missing",
+            hint=tools_hint(missing),
             cause="tools-missing",
         )
+
+
+def tools_hint(missing: Iterable[str]) -> str:
+    """Return how to get what is missing; where there is no apt, how to do without."""
+    if shutil.which("apt-get"):
+        return f"sudo apt-get update && sudo apt-get install -y {' '.join(missing)}"
+    return "there is no apt here: measure with qemu=system guest=bare, which need nothing of Debian (docs/install.md)"
 
 
 def missing_tools() -> tuple[str, ...]:

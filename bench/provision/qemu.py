@@ -17,6 +17,7 @@ from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, instal
 from bench.provision.real import Real, real_program
 from bench.provision.source import find_built, installed_built
 from bench.system.places import expanded
+from bench.system.software import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -39,6 +40,7 @@ _VERSION_DEADLINE_S = 20.0
 _OTHER = (
     "use qemu=provisioned, a release that `python -m bench.provision --list` has, or qemu=/path/to/qemu-system-x86_64"
 )
+_DEBIAN = "qemu-system-x86 qemu-utils"
 _NOEXEC = "the cache seems to lie on a file system mounted noexec: set COLO_BENCH_CACHE to a folder on another"
 
 
@@ -195,7 +197,7 @@ def _system_path() -> Path:
     if found is None:
         raise ProvisionError(
             f"qemu=system: {_NAME} is not on PATH",
-            hint="sudo apt-get install -y qemu-system-x86 qemu-utils, or use qemu=provisioned",
+            hint=f"{install_hint('QEMU for x86-64 (qemu-system-x86) and qemu-img', _DEBIAN)}; or {_OTHER}",
             cause="qemu-missing",
         )
     return Path(found).absolute()
@@ -230,7 +232,7 @@ def _img_beside(path: Path) -> Path:
     if found is None:
         raise ProvisionError(
             f"no qemu-img, neither beside {path} nor on PATH",
-            hint="sudo apt-get install -y qemu-utils, or put a link to it beside the binary",
+            hint=f"{install_hint('qemu-img', 'qemu-utils')}, or put a link to it beside the binary",
             cause="qemu-missing",
         )
     return Path(found).absolute()
