@@ -1,11 +1,14 @@
-"""``nox -s tests-3.13``: the tests that need no QEMU, under each Python that this machine has."""
+"""``nox -s tests-3.13``: the tests that need no QEMU, under that Python; ``nox`` alone under all of them.
+
+A Python that is missing fails: a green ``nox`` has tried every one. uv, where there is one, fetches what is missing.
+"""
 
 from __future__ import annotations
 
 import nox
 
-nox.options.error_on_missing_interpreters = False
-nox.options.default_venv_backend = "venv"
+nox.options.error_on_missing_interpreters = True
+nox.options.default_venv_backend = "uv|venv"
 
 
 @nox.session(python=["3.11", "3.12", "3.13", "3.14"])
