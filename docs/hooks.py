@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import inspect
+import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
+import yaml
 from mkdocs.structure.files import File
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
 
 from analysis import stats
 from bench.cli import help_text
+from bench.config.load import CAMPAIGN_KEYS, Settings
 from bench.config.model import Cell
 from bench.system.places import CONF
+from bench.system.units import Unit
+from bench.workload.base import Workload, registry
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from mkdocs.config.defaults import MkDocsConfig
     from mkdocs.structure.files import Files
@@ -23,6 +30,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 _OUTWARD = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]*)(?:#[^)]*)?\)")
+_SHOWN = 2
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -51,28 +59,105 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _OUTWARD.sub(named, markdown)
 
 
+_TYPED = {
+    "repeats": "`auto` or integer from 1 to 10000",
+    "on_error": "`continue`, `stop` or `retry:N`",
+    "hypotheses": "`auto`, `none` or [a list](../hypotheses.md)",
+}
+"""What people type where the value that it becomes is of another kind."""
+
+
 def configuration() -> str:
-    """Return every key with its type, legal values and default, and the files of ``conf/`` whole."""
-    schema = Cell.model_json_schema()
-    rows = "\n".join(f"| `{key}` | {kind} | {default} |" for key, kind, default in _keys(schema, schema, ""))
+    """Return every key with its legal values, unit and default, and the files of ``conf/`` whole."""
+    defaults = dict(_defaults())
     files = "\n".join(
         f"## {path.relative_to(CONF)}\n\n```yaml\n{path.read_text()}```\n" for path in sorted(CONF.rglob("*.yaml"))
     )
-    return (
-        "# Configuration\n\nSizes are stored in bytes (typed `512M`, `4G`), durations in seconds (`20s`), rates of "
-        "a link in bit/s (`100mbit`). These are the keys of a cell; those of a campaign are in `config.yaml` below.\n\n"
-        f"| key | legal | default |\n| --- | --- | --- |\n{rows}\n\n# The files\n\n{files}"
+    return "\n\n".join(
+        (
+            "# Configuration",
+            "A unit is that of the stored value; beside it stands how one is typed. A default is what holds where nothing "
+            "is typed, by `config.yaml` and the choices that it names.",
+            "## Keys of a cell",
+            _table(_keys(Cell, ""), defaults),
+            *(_workload(name, kind) for name, kind in sorted(registry().items())),
+            "## Keys of a campaign",
+            "They hold for all of its runs and cannot be swept.",
+            _table((row for row in _keys(Settings, "") if row[0] in CAMPAIGN_KEYS), defaults),
+            "# The files",
+            files,
+        )
     )
 
 
-def _keys(schema: Mapping[str, Any], root: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, str, str]]:
-    for name, field in schema.get("properties", {}).items():
-        inner = _resolved(field, root)
-        if "properties" in inner:
-            yield from _keys(inner, root, f"{prefix}{name}.")
+def _workload(name: str, kind: type[Workload]) -> str:
+    defaults = dict(_leaves(_file("workload", name), "workload."))
+    return f"### workload={name}\n\n{_table(_keys(kind, 'workload.'), defaults)}"
+
+
+def _table(rows: Iterable[tuple[str, str, str, Any]], defaults: Mapping[str, Any]) -> str:
+    lines = [
+        f"| `{key}` | {legal} | {unit} | {_default(defaults.get(key, default))} |" for key, legal, unit, default in rows
+    ]
+    return "\n".join(("| key | legal | unit | default |", "| --- | --- | --- | --- |", *lines))
+
+
+def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, Any]]:
+    """Yield each key below a model: its dotted path, what is legal, its unit, and the model's own default."""
+    schema = model.model_json_schema()
+    for name, field in model.model_fields.items():
+        inner, path = field.annotation, f"{prefix}{name}"
+        if inner is Workload:  # a table for each kind
+            continue
+        if isinstance(inner, type) and issubclass(inner, BaseModel) and path not in _TYPED:
+            yield from _keys(inner, f"{path}.")
         else:
-            default = field.get("default", "")
-            yield f"{prefix}{name}", _legal(inner), f"`{default}`" if default != "" else ""
+            legal = _TYPED.get(path) or _legal(_resolved(schema["properties"][name], schema))
+            yield path, legal, _unit(inner, field.metadata), field.get_default()
+
+
+def _unit(kind: object, marks: Iterable[object] = ()) -> str:
+    """Return the unit that a type is marked with, wherever in it the mark is: ``Size | None`` is in bytes too."""
+    for one in (*marks, *get_args(kind)):
+        if isinstance(one, Unit):
+            return f"{one.name} (`{one.typed}`)" if one.typed else one.name
+        if found := _unit(one):
+            return found
+    return ""
+
+
+def _defaults() -> Iterator[tuple[str, Any]]:
+    """Yield what ``config.yaml`` and the choices that it names set, by dotted path."""
+    tree: dict[str, Any] = yaml.safe_load((CONF / "config.yaml").read_text())
+    chosen = [entry for entry in tree.pop("defaults") if isinstance(entry, dict)]
+    del tree["hydra"]
+    for group, choice in (pair for entry in chosen for pair in entry.items()):
+        if choice and not group.startswith("override"):
+            yield from _leaves(_file(group, choice), f"{group}.")
+    yield from _leaves(tree, "")
+
+
+def _file(group: str, choice: str) -> dict[str, Any]:
+    content: dict[str, Any] = yaml.safe_load((CONF / group / f"{choice}.yaml").read_text())
+    return content
+
+
+def _leaves(tree: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key}", value
+
+
+def _default(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) > _SHOWN:
+        return f"a list of {len(value)}, below"
+    return "" if value is PydanticUndefined else f"`{_word(value)}`"
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, default=list)
 
 
 def _resolved(field: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -81,8 +166,10 @@ def _resolved(field: Mapping[str, Any], root: Mapping[str, Any]) -> Mapping[str,
 
 
 def _legal(field: Mapping[str, Any]) -> str:
+    if "const" in field:
+        return f"`{_word(field['const'])}`"
     if "enum" in field:
-        return ", ".join(f"`{one}`" for one in field["enum"])
+        return ", ".join(f"`{_word(one)}`" for one in field["enum"])
     if "anyOf" in field:
         return " or ".join(dict.fromkeys(_legal(one) for one in field["anyOf"]))
     bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "to", "exclusiveMaximum": "below"}

@@ -7,15 +7,17 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from omegaconf import OmegaConf
+import yaml
 
 from bench.cli import COMMANDS
-from bench.config.model import Cell
+from bench.config.load import CAMPAIGN_KEYS
 from bench.system.places import CONF, PACKAGES
+from bench.workload.base import registry
 
 DOCS = PACKAGES / "docs"
 PROGRAM = Path(sys.executable).with_name("colo-bench")
@@ -61,10 +63,52 @@ def test_every_page_is_reached_from_the_navigation(site: Path) -> None:
     assert {page for page in written | made if page not in front} == set()
 
 
-def test_every_key_and_command_is_in_the_reference(site: Path) -> None:
-    reference = (site / "reference" / "configuration.html").read_text()
-    keys = {*Cell.model_fields, *OmegaConf.load(CONF / "config.yaml")} - {"hydra"}
-    assert [key for key in keys if str(key) not in reference] == []
+def rows(page: str) -> dict[str, list[tuple[str, str, str]]]:
+    """Return what the reference says of each key: legal values, unit, default; a key of several workloads has several."""
+    cells = r"<tr>\s*<td><code>([\w.]+)</code></td>" + 3 * r"\s*<td>(.*?)</td>" + r"\s*</tr>"
+    found: dict[str, list[tuple[str, str, str]]] = {}
+    for key, *rest in re.findall(cells, page, re.DOTALL):
+        legal, unit, default = (re.sub("<.*?>", "", one) for one in rest)
+        found.setdefault(key, []).append((legal, unit, default))
+    return found
+
+
+def leaves(tree: object, prefix: str) -> Iterator[str]:
+    if isinstance(tree, dict):
+        for key, value in tree.items():
+            yield from leaves(value, f"{prefix}.{key}" if prefix else str(key))
+    else:
+        yield prefix
+
+
+def test_every_key_has_a_row_with_what_is_legal_and_its_unit(site: Path) -> None:
+    shown = rows((site / "reference" / "configuration.html").read_text())
+    groups = {path for path in CONF.glob("*/*.yaml") if path.parent.name != "experiment"}
+    keys = {key for path in groups for key in leaves(yaml.safe_load(path.read_text()), path.parent.name)}
+    keys |= {key for key in leaves(yaml.safe_load((CONF / "config.yaml").read_text()), "") if "hydra" not in key}
+    keys |= CAMPAIGN_KEYS
+    assert keys - {"defaults"} - set(shown) == set()
+    assert [key for key, each in shown.items() if not all(legal for legal, _, _ in each)] == []
+    assert sorted(registry()) == sorted(legal for legal, _, _ in shown["workload.name"])
+    units = {key: sorted({unit for _, unit, _ in each}) for key, each in shown.items()}
+    assert units["mem"] == units["devices.disk_size"] == units["cpu.cache.l1d.size"] == ["bytes (512M)"]
+    assert units["budget"] == units["checkpoint.interval"] == units["deadlines.boot"] == ["s (500ms)"]
+    assert (units["link.bandwidth"], units["link.loss_percent"]) == (["bit/s (100mbit)"], ["%"])
+    assert units["tune.pinning.primary"] == units["cache.cpus"] == ["CPU numbers (0-3,6)"]
+    assert units["workload.rate"] == ["MB/s", "requests/s"]
+    assert units["smp"] == [""]
+
+
+def test_what_people_type_and_the_default_they_get_are_told(site: Path) -> None:
+    shown = rows((site / "reference" / "configuration.html").read_text())
+    assert shown["repeats"] == [("auto or integer from 1 to 10000", "", "auto")]
+    assert shown["on_error"] == [("continue, stop or retry:N", "", "retry:2")]
+    assert shown["accel"] == [("auto, kvm, tcg", "", "auto")]
+    assert shown["mem"][0][2] == "1G"
+    assert {"by_size", "experiment", "on_error.stop"} & set(shown) == set()
+
+
+def test_every_command_is_on_its_page(site: Path) -> None:
     commands = (site / "commands.html").read_text()
     assert [name for name in COMMANDS if name not in commands] == []
 

@@ -142,6 +142,10 @@ class Settings(Frozen):
         return both if self.watch == "both" else both & {self.watch or ""}
 
 
+CAMPAIGN_KEYS = Settings.model_fields.keys() - {"experiment", "by_size"}
+"""What of the settings is typed as a key; the rest follows from other words."""
+
+
 def load(config: DictConfig) -> tuple[Settings, Cell]:
     """Return the settings and the cell of one composed configuration, with or without its ``hydra`` node.
 
@@ -149,13 +153,12 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
         ConfigError: a key is unknown or a value illegal; the message names it and what is legal.
     """
     tree = _plain(config)
-    campaign_keys = Settings.model_fields.keys() - {"experiment", "by_size"}
     experiment = OmegaConf.select(config, "hydra.runtime.choices.experiment", default=None)
-    settings = {key: value for key, value in tree.items() if key in campaign_keys}
+    settings = {key: value for key, value in tree.items() if key in CAMPAIGN_KEYS}
     try:
         return (
             Settings.model_validate(settings | {"experiment": experiment}),
-            Cell.model_validate({key: value for key, value in tree.items() if key not in campaign_keys}),
+            Cell.model_validate({key: value for key, value in tree.items() if key not in CAMPAIGN_KEYS}),
         )
     except ValidationError as error:
         raise explain_values(error, tree, place=lambda key, value: where(config, key, value)) from error

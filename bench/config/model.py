@@ -13,19 +13,19 @@ from bench.format.phases import BEAT
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
 from bench.system.places import expanded
-from bench.system.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
+from bench.system.units import Unit, parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
-Size = Annotated[int, BeforeValidator(parse_size)]
+Size = Annotated[int, BeforeValidator(parse_size), Unit("bytes", "512M")]
 """Bytes; accepts ``4G``, ``512M`` or a whole number of bytes."""
 
-Duration = Annotated[float, BeforeValidator(parse_duration_s)]
+Duration = Annotated[float, BeforeValidator(parse_duration_s), Unit("s", "500ms")]
 """Seconds; accepts ``20``, ``500ms``, ``20s``."""
 
-Rate = Annotated[int, BeforeValidator(parse_rate_bit_s)]
+Rate = Annotated[int, BeforeValidator(parse_rate_bit_s), Unit("bit/s", "100mbit")]
 """Bits per second; accepts ``1gbit``, ``100mbit``."""
 
-Cpus = Annotated[tuple[int, ...], BeforeValidator(parse_cpus)]
+Cpus = Annotated[tuple[int, ...], BeforeValidator(parse_cpus), Unit("CPU numbers", "0-3,6")]
 """CPU numbers of the host; accepts ``3``, ``0-3,6`` or a list."""
 
 Whole = Annotated[int, BeforeValidator(refuse_bool)]
@@ -151,7 +151,7 @@ class Link(Frozen):
     transport: Literal["tcp", "unix", "nodelay"] = "tcp"
     bandwidth: Rate | None = None
     delay: Duration | None = None
-    loss_percent: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, lt=100)] | None = None
+    loss_percent: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, lt=100), Unit("%")] | None = None
     quickack: bool = False
 
     @property
@@ -251,7 +251,7 @@ class HostCache(Frozen):
 
     kind: Literal["none", "antagonist", "control"] = "none"
     buffer: Annotated[Size, Field(ge=1 << 20, le=16 << 30)] = 64 << 20
-    share: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, le=1)] = 0.5
+    share: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, le=1), Unit("share of time")] = 0.5
     cpus: Cpus | None = None
     chase: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 512 << 10
 

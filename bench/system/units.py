@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from decimal import Decimal
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Marks a configured field with the unit that its value is stored in, and how people type one.
+
+    The reference of the configuration is made from it (``docs/hooks.py``); nothing else reads it.
+    """
+
+    name: str
+    typed: str = ""
+
 
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _DURATION = re.compile(r"(?P<n>[0-9]{1,9}(?:\.[0-9]{1,9})?)\s?(?P<unit>us|ms|s|min|h)?", re.ASCII)

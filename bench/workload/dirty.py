@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bench.system.units import parse_size, refuse_bool
+from bench.system.units import Unit, parse_size, refuse_bool
 from bench.workload.base import Workload
 
 _GIB = 1 << 30
@@ -28,9 +28,9 @@ class Dirty(Workload):
 
     kind: ClassVar[str] = "dirty"
     name: Literal["dirty"] = "dirty"
-    working_set: Annotated[int, BeforeValidator(parse_size), Field(ge=4096)] = 64 << 20
+    working_set: Annotated[int, BeforeValidator(parse_size), Unit("bytes", "64M"), Field(ge=4096)] = 64 << 20
     scaling: Literal["fixed", "mem"] = "fixed"
-    rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e6)] = 20.0
+    rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=1e6), Unit("MB/s")] = 20.0
     pattern: Literal["sequential", "random"] = "sequential"
     threads: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=64)] = 1
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import BeforeValidator, Field
 
-from bench.system.units import refuse_bool
+from bench.system.units import Unit, refuse_bool
 from bench.workload.base import Workload
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ class Http(Workload):
 
     kind: ClassVar[str] = "http"
     name: Literal["http"] = "http"
-    rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=10_000)] = 20.0
+    rate: Annotated[float, BeforeValidator(refuse_bool), Field(ge=0, le=10_000), Unit("requests/s")] = 20.0
     connections: Annotated[int, BeforeValidator(refuse_bool), Field(ge=1, le=256)] = 8
     path: Literal["/index.html", "/64k"] = "/index.html"
 
