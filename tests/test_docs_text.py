@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
+
 from bench.system.places import PACKAGES
 
 PAGES = (*sorted((PACKAGES / "docs").rglob("*.md")), PACKAGES / "README.md", PACKAGES / "CONTRIBUTING.md")
@@ -35,3 +37,18 @@ def test_what_is_not_published_is_no_command_of_an_installation() -> None:
         shown = shell(PACKAGES / "docs" / name)
         assert "install colo-bench" not in shown
         assert "pipx install dist/*.whl" in shown
+
+
+@pytest.mark.parametrize("page", ["docs/guides.md", "docs/architecture.md", "CONTRIBUTING.md"])
+def test_every_path_that_a_page_sends_people_to_is_there(page: str) -> None:
+    tops = "analysis|bench|conf|docs|examples|format|tests|tools"
+    named = set(re.findall(rf"`((?:{tops})/[\w./-]*)`", (PACKAGES / page).read_text()))
+    assert [path for path in sorted(named) if "NAME" not in path and not (PACKAGES / path).exists()] == []
+
+
+def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None:
+    steps = "`bench/workload/NAME.py`"
+    assert steps in (PACKAGES / "docs" / "guides.md").read_text()
+    contributing = (PACKAGES / "CONTRIBUTING.md").read_text()
+    assert "docs/guides.md#add-a-workload-of-your-own" in contributing
+    assert steps not in contributing
