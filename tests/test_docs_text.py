@@ -43,7 +43,7 @@ def test_what_is_not_published_is_no_command_of_an_installation() -> None:
 def test_every_path_that_a_page_sends_people_to_is_there(page: str) -> None:
     tops = "analysis|bench|conf|docs|examples|format|tests|tools"
     named = set(re.findall(rf"`((?:{tops})/[\w./-]*)`", (PACKAGES / page).read_text()))
-    assert [path for path in sorted(named) if "NAME" not in path and not (PACKAGES / path).exists()] == []
+    assert [path for path in sorted(named) if not re.search("NAME|mine", path) and not (PACKAGES / path).exists()] == []
 
 
 def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None:
@@ -52,3 +52,31 @@ def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None
     contributing = (PACKAGES / "CONTRIBUTING.md").read_text()
     assert "docs/guides.md#add-a-workload-of-your-own" in contributing
     assert steps not in contributing
+
+
+@pytest.mark.parametrize(
+    ("path", "names"),
+    [
+        ("format/version.py", ("SCHEMA_VERSION", "UPGRADES")),
+        ("format/phases.py", ("PHASES", "PARTS")),
+        ("bench/config/model.py", ("_known_qemu", "class Host", "scenario:", "LATER")),
+        ("bench/config/load.py", ("load_grid", 'scenario != "native"')),
+        ("bench/plan/estimate.py", ('scenario == "native"',)),
+        ("analysis/report/first.py", ('!= "native"',)),
+        ("bench/provision/guest.py", ("workload.c",)),
+        ("bench/guest/protocol.py", ("BARE_WORKLOADS",)),
+    ],
+)
+def test_where_something_new_goes_is_where_its_like_is_now(path: str, names: tuple[str, ...]) -> None:
+    _, _, table = (PACKAGES / "docs" / "architecture.md").read_text().partition("## Where do I put it")
+    assert f"`{path}`" in table
+    text = (PACKAGES / path).read_text()
+    assert [name for name in names if name not in text] == []
+
+
+def test_no_scenario_is_told_apart_outside_of_the_files_that_the_house_names() -> None:
+    _, _, table = (PACKAGES / "docs" / "architecture.md").read_text().partition("## Where do I put it")
+    sources = [path for top in ("bench", "analysis") for path in (PACKAGES / top).rglob("*.py")]
+    telling = [path for path in sources if re.search('[=!]= "native"', path.read_text())]
+    assert telling
+    assert [path for path in telling if f"`{path.relative_to(PACKAGES).as_posix()}`" not in table] == []
