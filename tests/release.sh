@@ -1,5 +1,5 @@
 #!/bin/sh
-# Builds dist/ from the tree as it is, and checks it: metadata, contents of the wheel, and a bill of materials from the lock.
+# Builds dist/ from the tree as it is, and checks it: metadata, contents of the wheel, and a bill of materials of what ships.
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf dist build .venv-release
@@ -8,6 +8,7 @@ python3 -m venv .venv-release
 .venv/bin/python -m build -q --no-isolation
 .venv-release/bin/python -m twine check --strict dist/*
 .venv/bin/python -m pytest -q tests/test_wheel.py -m "not pair"
-.venv-release/bin/cyclonedx-py requirements requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+.venv/bin/python -m tools.runtime > dist/requirements.txt
+.venv-release/bin/cyclonedx-py requirements dist/requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 rm -rf .venv-release build
 ls -l dist

@@ -1,0 +1,64 @@
+"""``python -m tools.runtime``: the part of the lock that ships, without what only developing it needs.
+
+The lock says of each package what it is there for (``# via``). What an installed colo-bench rests on follows from that,
+with the same versions and hashes, and without asking an index.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+CHECKOUT = Path(__file__).resolve().parents[1]
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+_VIA = re.compile(r"^ +# +(?:via +)?(?!via$)(\S+)", re.MULTILINE)
+
+
+def normal(requirement: str) -> str:
+    """Return the name that a requirement begins with, in its one spelling: ``qemu.qmp>=0.0.5`` is ``qemu-qmp``.
+
+    Raises:
+        ValueError: it begins with no name.
+    """
+    name = _NAME.match(requirement)
+    if name is None:
+        raise ValueError(f"{requirement!r} names no package")
+    return re.sub(r"[-_.]+", "-", name[0]).lower()
+
+
+def runtime(lock: str, wanted: Iterable[str]) -> str:
+    """Return the blocks of a lock that these requirements need, all the way down, in the lock's order.
+
+    Args:
+        lock: as ``pip-compile`` writes it, with hashes and the packages that each is there for.
+        wanted: the requirements of the project itself.
+
+    Raises:
+        ValueError: one of them is not in the lock.
+    """
+    lines = [line for line in lock.splitlines(keepends=True) if not line.startswith("#")]
+    blocks = {normal(block): block for block in re.findall(r"^\S.*\n(?:[ \t].*\n)*", "".join(lines), re.MULTILINE)}
+    needed = {normal(one) for one in wanted}
+    if missing := needed - blocks.keys():
+        raise ValueError(f"not in the lock: {', '.join(sorted(missing))}")
+    users = {name: {normal(user) for user in _VIA.findall(block)} for name, block in blocks.items()}
+    while more := {name for name, by in users.items() if by & needed} - needed:
+        needed |= more
+    return "".join(block for name, block in blocks.items() if name in needed)
+
+
+def main() -> None:
+    """Print that part of ``requirements.txt``."""
+    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    lock = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8")
+    sys.stdout.write(runtime(lock, project["dependencies"]))
+
+
+if __name__ == "__main__":
+    main()
