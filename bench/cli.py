@@ -56,6 +56,9 @@ COMMANDS: Mapping[str, Command] = {
 }
 """Every command, in the order of the help."""
 
+YEAR = "2026"
+"""Of the version that is cited, as in ``CITATION.cff`` and ``LICENSE``."""
+
 
 def help_text() -> str:
     """Return what ``--help`` shows: one screen."""
@@ -103,8 +106,9 @@ def bibtex() -> str:
     """Return the entry of a bibliography, from what the installed package says of itself."""
     about = metadata("colo-bench")
     fields = {
-        "title": f"{{colo-bench}}: {about['Summary']}",
+        "title": f"{{colo-bench}}: {about['Summary'].rstrip('.')}",
         "author": f"{{{about['Author']}}}",
+        "year": YEAR,
         "version": bench.__version__,
         "note": f"Software, {about['License-Expression']} licence",
     }

@@ -6,12 +6,16 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
+from importlib.metadata import metadata
 from pathlib import Path
 
 import pytest
+import yaml
 
 from bench.cli import COMMANDS, help_text
 from bench.system.exits import Exit
+from bench.system.places import PACKAGES
 
 PROGRAM = Path(sys.executable).with_name("colo-bench")
 STARTED = {name: command for name, command in COMMANDS.items() if name != "completion"}
@@ -49,6 +53,26 @@ def test_a_bibliography_gets_the_version_that_ran(tmp_path: Path) -> None:
     version = face(tmp_path, "--version").stdout.split()[1]
     assert re.fullmatch(r"@misc\{colo-bench,\n(  \w+ = \{.+\},\n)+\}\n", entry)
     assert f"version = {{{version}}}" in entry
+    assert "url" not in entry  # there is no address yet that would last
+
+
+def test_the_citation_file_says_what_the_package_says(tmp_path: Path) -> None:
+    cited = yaml.safe_load((PACKAGES / "CITATION.cff").read_text())
+    preferred = cited["preferred-citation"]
+    project = tomllib.loads((PACKAGES / "pyproject.toml").read_text())
+    about = metadata("colo-bench")
+    assert cited["title"] == f"colo-bench: {about['Summary'].rstrip('.')}"
+    assert [one["name"] for one in cited["authors"]] == [about["Author"]]
+    assert cited["license"] == about["License-Expression"]
+    assert {*cited["keywords"]} == {*project["project"]["keywords"]}
+    assert cited["version"] == project["tool"]["setuptools_scm"]["fallback_version"]
+    assert {key: preferred[key] for key in preferred if key in cited} == {
+        key: cited[key] for key in preferred if key in cited
+    }
+    entry = dict(re.findall(r"^  (\w+) = \{(.+)\},$", face(tmp_path, "--bibtex").stdout, re.MULTILINE))
+    assert entry["year"] == str(preferred["year"])
+    assert f"(c) {entry['year']} {about['Author']}" in (PACKAGES / "LICENSE").read_text()
+    assert entry["title"].replace("{colo-bench}", "colo-bench") == cited["title"]
 
 
 @pytest.mark.parametrize(
