@@ -80,3 +80,33 @@ def test_no_scenario_is_told_apart_outside_of_the_files_that_the_house_names() -
     telling = [path for path in sources if re.search('[=!]= "native"', path.read_text())]
     assert telling
     assert [path for path in telling if f"`{path.relative_to(PACKAGES).as_posix()}`" not in table] == []
+
+
+CITED = r"([A-Z][A-Za-z'-]+)(?:(?:, [A-Z][a-z]+)* (?:&|and) ([A-Z][A-Za-z]+)| et al\.)?,? \(?((?:19|20)\d\d)\b"
+"""``Clopper & Pearson (1934)``, ``Jackson et al. 2005``, ``Schuirmann (1987)``."""
+
+
+def statistics() -> list[str]:
+    places = [PACKAGES / "analysis" / name for name in ("stats", "verdicts")]
+    return [path.read_text() for place in places for path in place.glob("*.py")]
+
+
+def test_every_doi_of_the_statistics_is_a_link_of_the_bibliography() -> None:
+    page = (PACKAGES / "docs" / "bibliography.md").read_text()
+    cited = {one.rstrip(".") for text in statistics() for one in re.findall(r"\b10\.\d{4,}/[^\s),;]+", text)}
+    assert len(cited) >= 2
+    assert [doi for doi in sorted(cited) if f"<https://doi.org/{doi}>" not in page] == []
+    assert "doi:" not in page
+
+
+def test_every_work_that_the_statistics_cite_by_its_year_is_in_the_bibliography() -> None:
+    page = (PACKAGES / "docs" / "bibliography.md").read_text()
+    entries = [re.sub(r"\s+", " ", one) for one in page.split("\n- ")[1:]]
+    cited = {found for text in statistics() for found in re.findall(CITED, text)}
+    assert {("Clopper", "Pearson", "1934"), ("Schuirmann", "", "1987"), ("Jackson", "", "2005")} <= cited
+    missing = [
+        (first, other, year)
+        for first, other, year in sorted(cited)
+        if not any(first in entry and other in entry and year in entry for entry in entries)
+    ]
+    assert missing == []
