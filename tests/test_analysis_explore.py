@@ -6,11 +6,12 @@ import hashlib
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from fixtures.fake_campaign import IDLE, Fake, write_campaign
+from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from test_analysis_browser import FLAGS, PROGRAMS
@@ -73,7 +74,8 @@ def many(count: int) -> dict[str, object]:
         "sketch": [numbers() for _ in QUANTILES],
         "factors": [factor("cell", 48), factor("RAM", 4), factor("vCPUs", 3), factor("transport", 4)],
         "run_id": [f"{one:012x}" for one in range(count)],
-        "folder": ["invented"] * count,
+        "homes": [".."],
+        "home": [0] * count,
         "started_at": [1.7e9 + 30.0 * one for one in range(count)],
         "checkpoints": [50] * count,
         "failed": 0,
@@ -155,7 +157,7 @@ def test_a_click_on_a_run_shows_its_phases_quantiles_and_files(browser: webdrive
     run_id = str(row.get_attribute("data-run"))
     row.click()
     text = browser.find_element(By.ID, "run").text
-    assert f"/runs/{run_id}/checkpoints.parquet" in text
+    assert f"../runs/{run_id}/checkpoints.parquet" in text
     assert "save" in text
     assert "95 %" in text
     assert f"run={run_id}" in browser.current_url
@@ -203,3 +205,19 @@ def test_the_report_links_to_it_and_brings_it_along(tmp_path: Path) -> None:
     report = build_report([write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6))])
     assert 'href="explore.html"' in report.read_text()
     assert (report.parent / "explore.html").is_file()
+
+
+def test_the_files_of_a_run_are_named_as_they_are_reached_from_the_page(tmp_path: Path) -> None:
+    small = Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6)
+    nights = [write_campaign(tmp_path / "elsewhere", replace(small, name=name)) for name in ("one", "other")]
+    for run_id in run_ids(nights[1]):  # the same data given twice would be refused
+        replace_parquet(nights[1], run_id, lambda table: table.slice(0, table.num_rows - 1))
+    for out in (None, tmp_path / "pages" / "all.html"):
+        more = ["--out", str(out)] if out else []
+        assert command.main([*map(str, nights), *more]) == 0
+        written = out or nights[0] / "report" / "explore.html"
+        tree = held(written)
+        homes, places = tree["homes"], tree["home"]
+        assert set(places) == {0, 1}  # type: ignore[call-overload]
+        for run_id, place in zip(tree["run_id"], places, strict=True):  # type: ignore[call-overload]
+            assert (written.parent / homes[place] / "runs" / run_id / "run.json").is_file()  # type: ignore[index]

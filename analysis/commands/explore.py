@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.folder import REPORT
 from analysis.commands.terminal import reported
-from analysis.report.explore import explore
+from analysis.report.explore import explore, reached
 from analysis.report.files import write
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
@@ -34,8 +34,9 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     campaign = load_study(options.campaign)
     cells = name_cells(run.record for run in campaign.runs)
-    page = explore(campaign, cells, run_table(campaign.runs, cells))
     out = options.out or options.campaign[0] / REPORT / "explore.html"
+    homes = [reached(folder, out.parent) for folder in options.campaign]
+    page = explore(campaign, cells, run_table(campaign.runs, cells), homes)
     write(out, page.encode())
     sys.stdout.write(f"{out}\n")
     return 0

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.calibrate.calibration import calibration
 from analysis.plots import figures
-from analysis.report.explore import MOST_RUNS, explore
+from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
 from analysis.report.page import Built
 from analysis.report.render import render
@@ -38,6 +38,7 @@ def build_report(
     style: str = "screen",
     asked: Sequence[Hypothesis] | None = None,
     out: Path | None = None,
+    homes: Sequence[str] | None = None,
 ) -> Path:
     """Write the report of one or more campaigns of one plan, and return the path of its page.
 
@@ -46,6 +47,7 @@ def build_report(
         style: of the figures' files: ``screen``, ``acm`` or ``ieee``.
         asked: other hypotheses than those declared; their verdicts are exploratory.
         out: where to write; None: ``report/`` in the first folder.
+        homes: how each folder is reached from where the page will lie; None: as it is now.
 
     Raises:
         AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
@@ -53,7 +55,8 @@ def build_report(
     """
     results = derive(load_study(folders), asked)
     target = out or folders[0] / REPORT
-    built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders))
+    found = tuple(homes or (reached(folder, target) for folder in folders))
+    built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
     for name, content in report_files(results, built).items():
         write(target / name, content)
     return target / "report.html"
@@ -77,7 +80,7 @@ def report_files(results: Results, built: Built) -> dict[str, bytes]:
     files |= tables(results, built.seeds)
     files[VERDICTS] = verdicts_json(results).encode()
     if len(results.campaign.runs) <= MOST_RUNS:
-        files["explore.html"] = explore(results.campaign, results.cells, results.runs).encode()
+        files["explore.html"] = explore(results.campaign, results.cells, results.runs, built.homes).encode()
     files["report.html"] = render(results, drawings, skipped, built).encode()
     return files
 

@@ -87,7 +87,7 @@ def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
     ):
         return _files(page.parent)
     with tempfile.TemporaryDirectory(prefix="colo-bench-") as scratch:
-        build_report([folder], out=Path(scratch))
+        build_report([folder], out=Path(scratch), homes=("..",))
         return _files(Path(scratch))
 
 

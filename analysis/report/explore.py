@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import math
+import os
 import re
 from html import escape
 from pathlib import Path
@@ -56,20 +57,26 @@ class TooManyRunsError(AnalysisError):
     exit_code = 2
 
 
-def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> str:
+def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequence[str]) -> str:
     """Return the page.
 
     Args:
         campaign: as it was read.
         cells: :func:`analysis.stored.cells.name_cells` of its runs.
         runs: :func:`analysis.runs.outcomes.run_table` of both.
+        homes: how each campaign's folder is reached from that of the page.
 
     Raises:
         TooManyRunsError: the campaign has more than ``MOST_RUNS`` runs.
     """
     if len(campaign.runs) > MOST_RUNS:
         raise TooManyRunsError(f"{len(campaign.runs)} runs; the explorer holds {MOST_RUNS}: give fewer campaigns")
-    return page(payload(campaign, cells, runs), accel_text(cells.accels))
+    return page(payload(campaign, cells, runs, homes), accel_text(cells.accels))
+
+
+def reached(folder: Path, page_folder: Path) -> str:
+    """Return how a campaign's folder is reached from that of a page: ``..`` from ``report/`` in it."""
+    return Path(os.path.relpath(folder.resolve(), page_folder.resolve())).as_posix()
 
 
 def page(data: Mapping[str, Any], accels: str) -> str:
@@ -89,7 +96,7 @@ def page(data: Mapping[str, Any], accels: str) -> str:
     return re.sub(r"@([A-Z]+)@", lambda mark: parts[mark[1]], template)
 
 
-def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, Any]:
+def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequence[str] = ("..",)) -> dict[str, Any]:
     """Return what the page is made of, by columns: texts as places in a list of the different ones, times in s."""
     sketches = np.array([np.quantile(used_pauses(run), QUANTILES) for run in campaign.runs])
     return {
@@ -100,7 +107,8 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> dict[str, A
         "sketch": [_numbers(column) for column in sketches.T],
         "factors": list(_factors(runs, cells)),
         "run_id": runs["run_id"].tolist(),
-        "folder": runs["campaign"].tolist(),
+        "homes": list(homes),
+        "home": runs["folder"].tolist(),
         "started_at": [round(float(one), 1) for one in runs["started_at"]],
         "checkpoints": runs["checkpoints"].tolist(),
         "failed": len(campaign.failures),

@@ -14,11 +14,13 @@ class Built:
         style: of the figures.
         asked: whether other hypotheses than those declared were given in a file.
         seeds: of the plans' orders, one per campaign; empty: that of the plan.
+        homes: how each campaign's folder is reached from that of the page.
     """
 
     style: str = "screen"
     asked: bool = False
     seeds: tuple[int | None, ...] = ()
+    homes: tuple[str, ...] = ("..",)
 
 
 @dataclass(frozen=True)

@@ -120,12 +120,12 @@
     box.hidden = chosen === null;
     box.replaceChildren();
     if (chosen === null) return;
-    const folder = data.folder[chosen], path = `results/${folder}/runs/${data.run_id[chosen]}/`;
+    const path = `${data.homes[data.home[chosen]]}/runs/${data.run_id[chosen]}/`;
     box.append(make("strong", `run ${data.run_id[chosen]}`), make("p", factors.map((one) => `${one.name}: ${one.levels[one.of[chosen]]}`).join(" \u00b7 ")));
     box.append(make("p", `started ${new Date(1e3 * data.started_at[chosen]).toISOString().slice(0, 19).replace("T", " ")} UTC, ${data.checkpoints[chosen]} checkpoints after the warm-up`));
     box.append(...bars("Phases, mean", Object.entries(data.phases).map(([name, values]) => [name, values[chosen]])));
     box.append(...bars("Pause, quantiles of its checkpoints", data.quantiles.map((share, place) => [`${100 * share} %`, data.sketch[place][chosen]])));
-    const files = make("p", "files: ");
+    const files = make("p", "files, from this page's folder: ");
     for (const name of ["run.json", "checkpoints.parquet", "qmp.jsonl", "primary/", "secondary/"]) files.append(make("code", path + name), " ");
     box.append(files);
   };
