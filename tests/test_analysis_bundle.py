@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import tarfile
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -40,6 +41,7 @@ def test_it_holds_the_data_and_what_evaluators_ask_for(archive: Path, tmp_path: 
     stored = {path.relative_to(REFERENCE) for path in REFERENCE.rglob("*.parquet")}
     assert {path.relative_to(top / REFERENCE.name) for path in top.rglob("*.parquet")} == stored
     text = (top / "README.md").read_text()
+    assert f"pip install colo-bench=={version('colo-bench')} " in text  # another version may judge otherwise
     for figure in (top / REFERENCE.name / "report" / "figures").glob("*.csv"):
         assert f"figures/{figure.stem}" in text
     disclosed = (top / "DISCLOSURE.md").read_text()

@@ -122,7 +122,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             ),
             "",
             "```sh",
-            f"pip install colo-bench                # the analysis needs Python 3.11 and no QEMU; {took}",
+            f"pip install colo-bench=={version(PROJECT)}   # the analysis needs Python 3.11 and no QEMU; {took}",
             "colo-bench verify ARCHIVE             # hashes, format, and every verdict computed again",
             f"{build}   # every table and figure again, into {folder}/report",
             "```",
