@@ -68,7 +68,8 @@ def help_text() -> str:
         "What does a QEMU COLO checkpoint cost? Measured on real pairs.\n\n"
         f"{lines}\n\n"
         "Exit status: 0 done, 1 some runs failed, 2 wrong usage, 3 this machine cannot,\n"
-        "4 a bug of ours, 130 interrupted; compare: 0, 5 or 6. Also: --version, --bibtex\n"
+        "4 a bug of ours, 130 interrupted; compare and track: 0, 5 or 6\n"
+        "Also: --version, --bibtex\n"
     )
 
 

@@ -39,6 +39,7 @@ def test_the_help_names_every_command_and_fits_a_screen(tmp_path: Path) -> None:
     lines = shown.stdout.splitlines()
     assert len(lines) <= 24
     assert max(map(len, lines)) <= 80
+    assert "compare and track: 0, 5 or 6" in shown.stdout
     assert [name for name in COMMANDS if not re.search(rf"^  {name}  ", shown.stdout, re.MULTILINE)] == []
 
 
