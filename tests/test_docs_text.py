@@ -110,3 +110,30 @@ def test_every_work_that_the_statistics_cite_by_its_year_is_in_the_bibliography(
         if not any(first in entry and other in entry and year in entry for entry in entries)
     ]
     assert missing == []
+
+
+def prose(page: Path) -> list[str]:
+    """Return the lines of a page that are no table and no code."""
+    kept, inside = [], False
+    for line in page.read_text().splitlines():
+        if line.lstrip().startswith("```"):
+            inside = not inside
+        elif not inside and not line.lstrip().startswith("|"):
+            kept.append(line)
+    return kept
+
+
+def test_no_line_of_prose_is_too_long_to_be_read_as_it_is() -> None:
+    patterns = ("*.md", "docs/**/*.md", "examples/*.md", "patches/*.md")
+    pages = {path for pattern in patterns for path in PACKAGES.glob(pattern)}
+    assert len(pages) > 20
+    assert [(page.name, line[:60]) for page in sorted(pages) for line in prose(page) if len(line) > 200] == []
+
+
+def test_no_cell_of_the_data_contract_is_a_paragraph() -> None:
+    cells = [cell for line in (PACKAGES / "docs" / "data.md").read_text().splitlines() for cell in line.split(" | ")]
+    assert [cell[:60] for cell in cells if len(cell) > 400] == []
+
+
+def test_the_readme_is_no_longer_than_a_few_screens() -> None:
+    assert len((PACKAGES / "README.md").read_text().splitlines()) <= 120
