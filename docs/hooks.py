@@ -76,8 +76,8 @@ def configuration() -> str:
     return "\n\n".join(
         (
             "# Configuration",
-            "A unit is that of the stored value; beside it stands how one is typed. A default is what holds where nothing "
-            "is typed, by `config.yaml` and the choices that it names.",
+            "A unit is that of the stored value; beside it stands how one is typed. A default is what holds where "
+            "nothing is typed, by `config.yaml` and the choices that it names.",
             "## Keys of a cell",
             _table(_keys(Cell, ""), defaults),
             *(_workload(name, kind) for name, kind in sorted(registry().items())),

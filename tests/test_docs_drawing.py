@@ -1,4 +1,4 @@
-"""The drawn checkpoint: every phase is on it, nothing written lies on something else written, and it has a dark dress."""
+"""The drawn checkpoint: every phase is on it, no label lies on another, and it has a dark dress."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def test_every_page_is_reached_from_the_navigation(site: Path) -> None:
 
 
 def rows(page: str) -> dict[str, list[tuple[str, str, str]]]:
-    """Return what the reference says of each key: legal values, unit, default; a key of several workloads has several."""
+    """Return legal values, unit and default of each key; one that several workloads have has several."""
     cells = r"<tr>\s*<td><code>([\w.]+)</code></td>" + 3 * r"\s*<td>(.*?)</td>" + r"\s*</tr>"
     found: dict[str, list[tuple[str, str, str]]] = {}
     for key, *rest in re.findall(cells, page, re.DOTALL):
