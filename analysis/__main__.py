@@ -66,6 +66,7 @@ def report(words: Sequence[str]) -> int:
     parser.add_argument("--hypotheses", type=Path, metavar="FILE", help="YAML with other hypotheses: exploratory")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (report/ in the first folder)")
     parser.add_argument("--only", choices=("verdicts",), help="write verdicts.json and nothing else")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     # figure.style=acm is spelled like the measuring command's settings.
     given = parser.parse_args([word.replace("figure.style=", "--style=", 1) for word in words])
     try:
@@ -86,9 +87,11 @@ def _written(folders: Sequence[Path], given: argparse.Namespace, asked: Sequence
         from analysis.report.verdicts import write_verdicts  # noqa: PLC0415 - a second, of which figures take two more
 
         return write_verdicts(folders, asked=asked, out=given.out)
-    from analysis.report.build import build_report  # noqa: PLC0415 - what verdicts alone do without
+    from analysis.commands.terminal import progress  # noqa: PLC0415 - what verdicts alone do without
+    from analysis.report.build import build_report  # noqa: PLC0415 - the same
 
-    return build_report(folders, style=given.style, asked=asked, out=given.out)
+    with progress(quiet=given.quiet) as say:
+        return build_report(folders, style=given.style, asked=asked, out=given.out, say=say)
 
 
 def door() -> int:

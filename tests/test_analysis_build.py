@@ -57,6 +57,15 @@ def test_the_same_data_gives_the_same_bytes_elsewhere_and_again(built: Path, tmp
     assert _contents(copy) == _contents(built)
 
 
+def test_each_figure_is_told_of_and_changes_no_byte(built: Path, tmp_path: Path) -> None:
+    said: list[str] = []
+    build_report([built], out=tmp_path / "report", say=said.append)
+    assert _contents(tmp_path) == _contents(built)
+    drawn = [path.stem for path in (tmp_path / "report" / "figures").glob("*.csv")]
+    assert [figure for figure in drawn if not any(f" {figure} is done" in line for line in said)] == []
+    assert (said[0], said[-1]) == ("reading the runs", "making report.html")
+
+
 def test_the_table_of_cells_can_be_read_back(built: Path) -> None:
     table = pd.read_csv(built / "report" / "tables" / "cells.csv")
     assert list(table["cell"]) == ["512 MiB · 1 vCPU · idle · tcp", "512 MiB · 2 vCPUs · idle · tcp"]

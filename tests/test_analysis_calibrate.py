@@ -26,6 +26,7 @@ from analysis.calibrate.calibration import (
 from analysis.calibrate.layouts import assumed, layouts_of, told_apart
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES, Model, simulate_runs
+from analysis.commands import calibrate as command
 from analysis.compare.judging import judge_all
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
@@ -208,6 +209,25 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.
         main(["calibrate", "--seed", "-1"])
     assert ended.value.code == 2
     assert "argument --seed: '-1' must be a whole number of at least 0" in capsys.readouterr().err
+
+
+def test_each_question_is_told_of_and_changes_no_rate() -> None:
+    said: list[str] = []
+    asked = partial(rates, Model(), studies=50, seed=1, questions=("value", "failures"))
+    assert asked(say=said.append) == asked()
+    assert [line.partition(": ")[2] for line in said] == ["value, 1 of 2", "failures, 2 of 2"]
+
+
+def test_quiet_is_the_table_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(command, "rates", partial(rates, questions=("failures",)))
+    assert main(["calibrate", "--studies", "50"]) == 0
+    whole = capsys.readouterr().out
+    assert main(["calibrate", "--studies", "50", "--quiet"]) == 0
+    alone = capsys.readouterr().out
+    assert alone.split()[:3] == ["quantity", "method", "level"]
+    assert alone in whole
+    assert whole.count("\n\n") == 2
+    assert "\n\n" not in alone
 
 
 def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:

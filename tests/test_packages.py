@@ -6,6 +6,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -501,6 +502,21 @@ def test_the_command_says_cause_and_fix_when_it_cannot_provision(
     assert said.err.splitlines()[0] == f"colo-bench: qemu={absent}: {absent} does not exist"
     assert said.err.splitlines()[1].startswith("  fix: ")
     assert cache
+
+
+def test_quiet_says_what_there_is_and_nothing_on_the_way(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def asked(kind: str, say: Callable[[str], None]) -> tuple[tuple[()], tuple[()]]:
+        say(f"asking for {kind}")
+        return (), ()
+
+    monkeypatch.setattr("bench.provision.__main__.ask_archive", asked)
+    assert provision(["--list", "--quiet"]) == 0
+    answer = capsys.readouterr().out
+    assert provision(["--list"]) == 0
+    assert capsys.readouterr().out == f"asking for packages\nasking for sources\n{answer}"
+    assert answer.startswith("release")
 
 
 @pytest.mark.provisioned

@@ -99,7 +99,13 @@ def _model(results: Results | None) -> Model:
 
 
 def rates(
-    model: Model, *, studies: int, seed: int, questions: Collection[str] = QUESTIONS, layouts: Layouts | None = None
+    model: Model,
+    *,
+    studies: int,
+    seed: int,
+    questions: Collection[str] = QUESTIONS,
+    layouts: Layouts | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> list[Rate]:
     """Return the rates of every method for one model of a campaign.
 
@@ -109,6 +115,7 @@ def rates(
         seed: of the generators.
         questions: which of ``QUESTIONS``.
         layouts: which runs answer which hypothesis; None for one trend within the model's blocks, and families made up.
+        say: told which question is being asked.
     """
     asked: dict[str, Callable[[], Iterable[Rate]]] = {
         "type I error": lambda: (
@@ -125,7 +132,12 @@ def rates(
         "equivalence": lambda: (known_rates.equivalence_error(model, studies=studies, seed=seed),),
         **_beside_trends(model, layouts or assumed(model), studies, seed),
     }
-    return [rate for question in QUESTIONS if question in questions for rate in asked[question]()]
+    found: list[Rate] = []
+    chosen = [question for question in QUESTIONS if question in questions]
+    for place, question in enumerate(chosen, start=1):
+        say(f"simulating campaigns: {question}, {place} of {len(chosen)}")
+        found += asked[question]()
+    return found
 
 
 def _beside_trends(model: Model, of: Layouts, studies: int, seed: int) -> dict[str, Callable[[], Iterable[Rate]]]:

@@ -13,7 +13,7 @@ from analysis.calibrate.layouts import layouts_of
 from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
-from analysis.commands.terminal import console, print_table, reported
+from analysis.commands.terminal import console, print_table, progress, reported
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
 from analysis.stored.study import load_study
@@ -37,8 +37,7 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
         f"lost {100 * model.missing:.1f} % of runs and most of the longest {100 * model.missing_long:.1f} %"
     )
     out.print()
-    headings = ("quantity", "method", "level", "rate", "standard error", "claimed", "band", "studies", "inside")
-    print_table(out, headings, [_row(row) for row in found.to_dict("records")], words=3)
+    show_rates(found, out)
     out.print()
     outside = found[found["recommended"] & ~found["ok"]]
     if len(outside):
@@ -51,6 +50,12 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
         out.print("Every method that conclusions are drawn with is inside its band.")
     costs = (f"{cost_in_blocks(range(1, last + 1)):.1f} times at {last}" for last in (4, 8, 16, MOST_BLOCKS))
     out.print(f"Looking after every block takes more blocks than a single look for the same power: {', '.join(costs)}.")
+
+
+def show_rates(found: pd.DataFrame, out: Console) -> None:
+    """Print every rate beside its band."""
+    headings = ("quantity", "method", "level", "rate", "standard error", "claimed", "band", "studies", "inside")
+    print_table(out, headings, [_row(row) for row in found.to_dict("records")], words=3)
 
 
 def _row(row: dict[str, object]) -> tuple[str, ...]:
@@ -88,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
     parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, and print the table alone")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))
 
@@ -111,19 +117,23 @@ def _seed(text: str) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
-    campaign = None if options.campaign is None else load_study(options.campaign)
-    if campaign is None:
-        named = NOISES[options.noise]
-        model = replace(named, blocks=options.blocks or named.blocks)
-    else:
-        model = model_of(campaign)
-    layouts = None if campaign is None else layouts_of(campaign, model)
-    found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts))
+    with progress(quiet=options.quiet) as say:
+        campaign = None if options.campaign is None else load_study(options.campaign)
+        if campaign is None:
+            named = NOISES[options.noise]
+            model = replace(named, blocks=options.blocks or named.blocks)
+        else:
+            model = model_of(campaign)
+        layouts = None if campaign is None else layouts_of(campaign, model)
+        found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts, say=say))
     out = console()
-    show(model, found, out)
     stalled = "" if campaign is None else always_note(campaign.runs)
-    if stalled:
-        out.print(f"note: {stalled}")
+    if options.quiet:
+        show_rates(found, out)
+    else:
+        show(model, found, out)
+        if stalled:
+            out.print(f"note: {stalled}")
     if options.csv is not None:
         text: str = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
         options.csv.write_text(text, encoding="utf-8")

@@ -5,16 +5,17 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from analysis.errors import UNWRITABLE, AnalysisError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TextIO
 
 _WIDTH_OF_A_LOG = 160
@@ -36,6 +37,20 @@ def console(file: TextIO | None = None) -> Console:
     with suppress(OSError, ValueError, AttributeError):
         width = max(os.get_terminal_size(stream.fileno()).columns, _NARROWEST) if live else width
     return Console(file=stream, width=width, force_terminal=live, highlight=False, markup=False, emoji=False)
+
+
+@contextmanager
+def progress(*, quiet: bool = False) -> Iterator[Callable[[str], None]]:
+    """Give a function that says what is being done: on one changing line of standard error, where it is a terminal.
+
+    Elsewhere, and with ``quiet``, it says nothing.
+    """
+    screen = console(sys.stderr)
+    if quiet or not screen.is_terminal:
+        yield lambda _: None
+        return
+    with screen.status("reading the runs") as status:
+        yield lambda text: status.update(escape(text))
 
 
 def print_table(out: Console, headings: Sequence[str], rows: Sequence[Sequence[str]], *, words: int = 1) -> None:

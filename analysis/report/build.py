@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.calibrate.calibration import calibration
-from analysis.plots import figures
+from analysis.plots import NAMES, figures
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
 from analysis.report.page import Built
@@ -19,12 +19,12 @@ from analysis.stored.study import load_study
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     import pandas as pd
 
-    from analysis.plots import Skipped
+    from analysis.plots import Drawing, Skipped
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.results import Results
 
@@ -39,6 +39,7 @@ def build_report(
     asked: Sequence[Hypothesis] | None = None,
     out: Path | None = None,
     homes: Sequence[str] | None = None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> Path:
     """Write the report of one or more campaigns of one plan, and return the path of its page.
 
@@ -48,16 +49,20 @@ def build_report(
         asked: other hypotheses than those declared; their verdicts are exploratory.
         out: where to write; None: ``report/`` in the first folder.
         homes: how each folder is reached from where the page will lie; None: as it is now.
+        say: told what is being done.
 
     Raises:
         AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
         OSError: the report cannot be written.
     """
-    results = derive(load_study(folders), asked)
+    say("reading the runs")
+    study = load_study(folders)
+    say("judging the hypotheses")
+    results = derive(study, asked)
     target = out or folders[0] / REPORT
     found = tuple(homes or (reached(folder, target) for folder in folders))
     built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
-    for name, content in report_files(results, built).items():
+    for name, content in report_files(results, built, say).items():
         write(target / name, content)
     return target / "report.html"
 
@@ -67,20 +72,28 @@ def _seed(folder: Path) -> int | None:
     return Plan.model_validate_json(CampaignFolder(folder).plan.read_bytes()).seed
 
 
-def report_files(results: Results, built: Built) -> dict[str, bytes]:
-    """Return the files of the report by their names within its folder."""
+def report_files(results: Results, built: Built, say: Callable[[str], None]) -> dict[str, bytes]:
+    """Return the files of the report by their names within its folder; ``say`` is told of each step."""
     skipped: list[Skipped] = []
+    drawings: list[Drawing] = []
     rates = partial(_type_one_rates, results)
-    drawings = list(figures(results, built.style, calibration=rates, on_skip=skipped.append))
+    say("drawing the figures")
+    for drawing in figures(results, built.style, calibration=rates, on_skip=skipped.append):
+        drawings.append(drawing)
+        say(f"drawing the figures: {drawing.name} is done, {len(drawings)} of at most {len(NAMES)}")
     files: dict[str, bytes] = {}
     for drawing in drawings:
         files |= {f"figures/{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
         files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
         files[f"figures/{drawing.name}.csv"] = drawing.csv
+    say("making the tables")
     files |= tables(results, built.seeds)
+    say("making verdicts.json")
     files[VERDICTS] = verdicts_json(results).encode()
     if len(results.campaign.runs) <= MOST_RUNS:
+        say("making explore.html")
         files["explore.html"] = explore(results.campaign, results.cells, results.runs, built.homes).encode()
+    say("making report.html")
     files["report.html"] = render(results, drawings, skipped, built).encode()
     return files
 

@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--list", action="store_true", help="ask the archive which releases of QEMU it has, and stop")
     parser.add_argument("--source", metavar="RELEASE", help="build this release from the archive's source, and stop")
+    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, only what there is then")
     parser.add_argument(
         "--patch", metavar="FILE", type=Path, nargs="+", default=[], help="patches for --source, in their order"
     )
@@ -51,13 +52,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("--patch goes with --source")
     command = shlex.join(("python", "-m", "bench.provision", *(sys.argv[1:] if arguments is None else arguments)))
     if chosen.source:
-        return last_door(command, lambda: _build(chosen.source, chosen.patch))
-    return last_door(command, _list if chosen.list else lambda: _provision(chosen.qemu))
+        return last_door(command, lambda: _build(chosen.source, chosen.patch, quiet=chosen.quiet))
+    if chosen.list:
+        return last_door(command, lambda: _list(quiet=chosen.quiet))
+    return last_door(command, lambda: _provision(chosen.qemu, quiet=chosen.quiet))
 
 
-def _list() -> int:
+def _list(*, quiet: bool) -> int:
     terminal = make_console()
-    with progress_display(terminal) as progress:
+    with progress_display(terminal, quiet=quiet) as progress:
         packages, refused = ask_archive("packages", progress)
         sources, _ = ask_archive("sources", progress)
     for line in listing(packages, sources, refused):
@@ -76,9 +79,9 @@ def listing(packages: Sequence[Offer], sources: Sequence[Offer], refused: Sequen
     yield from (f"no packages from {one.suite}: {one.words}" for one in refused)
 
 
-def _build(release: str, patches: Sequence[Path]) -> int:
+def _build(release: str, patches: Sequence[Path], *, quiet: bool) -> int:
     terminal = make_console()
-    with progress_display(terminal) as progress:
+    with progress_display(terminal, quiet=quiet) as progress:
         built = build(release, patches, progress)
         binary = find_qemu(f"built:{built.name}", progress)
     for line in (f"qemu=built:{built.name}", f"  {binary.version}", f"  sha256 {binary.sha256}", f"  {binary.path}"):
@@ -86,9 +89,9 @@ def _build(release: str, patches: Sequence[Path]) -> int:
     return Exit.DONE
 
 
-def _provision(qemu: str) -> int:
+def _provision(qemu: str, *, quiet: bool) -> int:
     terminal = make_console()
-    with progress_display(terminal) as progress:
+    with progress_display(terminal, quiet=quiet) as progress:
         binary = find_qemu(qemu, progress)
         guest, bare = build_guest(progress), build_bare(progress)
         library = nodelay_library(progress)
@@ -98,8 +101,11 @@ def _provision(qemu: str) -> int:
 
 
 @contextmanager
-def progress_display(terminal: Console) -> Iterator[Callable[[str], None]]:
+def progress_display(terminal: Console, *, quiet: bool) -> Iterator[Callable[[str], None]]:
     """Give a function that shows what is being done: one changing line on a terminal, plain lines elsewhere."""
+    if quiet:
+        yield lambda _: None
+        return
     if not terminal.is_terminal:
         yield lambda text: terminal.print(text, soft_wrap=True)
         return

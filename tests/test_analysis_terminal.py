@@ -1,0 +1,68 @@
+"""What commands show beside their answer: one line that changes on a terminal, and nothing in a log."""
+
+from __future__ import annotations
+
+import io
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from analysis.__main__ import main
+from analysis.commands.terminal import progress
+
+
+class Screen(io.StringIO):
+    """A terminal, as far as programs ask."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+    found = Screen()
+    monkeypatch.setattr(sys, "stderr", found)
+    monkeypatch.setenv("TERM", "xterm")
+    return found
+
+
+def test_a_terminal_shows_what_is_done_and_is_left_empty(screen: Screen, capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as say:
+        say("drawing [one] of 2")
+    shown = screen.getvalue()
+    assert "drawing [one] of 2" in shown
+    assert shown.rstrip("\r").endswith("\x1b[2K")  # the line is erased
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.parametrize(("quiet", "term"), [(True, "xterm"), (False, "dumb")])
+def test_quiet_and_a_terminal_that_changes_no_line_see_nothing(
+    screen: Screen,
+    monkeypatch: pytest.MonkeyPatch,
+    quiet: bool,  # noqa: FBT001 - a column of the table above
+    term: str,
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    with progress(quiet=quiet) as say:
+        say("drawing")
+    assert screen.getvalue() == ""
+
+
+def test_a_log_has_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    with progress() as say:
+        say("drawing")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_report_shows_what_it_does_unless_it_is_to_be_quiet(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+    def built(folders: list[Path], *, say: Callable[[str], None], **_: object) -> Path:
+        say("drawing")
+        return folders[0] / "page"
+
+    monkeypatch.setattr("analysis.report.build.build_report", built)
+    assert main(["results/made_up", "-q"]) == 0
+    assert screen.getvalue() == ""
+    assert main(["results/made_up"]) == 0
+    assert "drawing" in screen.getvalue()
