@@ -6,12 +6,13 @@ A warning says that something is missing or may disturb a measurement; a failure
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shlex
 import shutil
 import sys
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -314,9 +315,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m bench.doctor", description=_ABOUT)
     parser.add_argument("--qemu", default=PROVISIONED, help="provisioned (default), system, or an executable's path")
     parser.add_argument("--quick", action="store_true", help="boot nothing: tell only what earlier probes found")
+    parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     chosen = parser.parse_args(arguments)
     command = shlex.join(("python", "-m", "bench.doctor", *(sys.argv[1:] if arguments is None else arguments)))
-    return last_door(command, lambda: _show(chosen.qemu, probe=not chosen.quick))
+    show = _show_json if chosen.json else _show
+    return last_door(command, lambda: show(chosen.qemu, probe=not chosen.quick))
 
 
 def _show(qemu: str, *, probe: bool) -> int:
@@ -327,6 +330,13 @@ def _show(qemu: str, *, probe: bool) -> int:
         failed += check.status == "fail"
     terminal.print(f"failed: {failed}; no pair can be measured here" if failed else "pairs can be measured here")
     return Exit.HOST if failed else Exit.DONE
+
+
+def _show_json(qemu: str, *, probe: bool) -> int:
+    found = list(checks(qemu, lambda _: None, probe=probe))
+    ok = all(check.status != "fail" for check in found)
+    sys.stdout.write(json.dumps({"ok": ok, "checks": [asdict(check) for check in found]}, indent=1) + "\n")
+    return Exit.DONE if ok else Exit.HOST
 
 
 def _say(terminal: Console, text: str) -> None:

@@ -110,6 +110,21 @@ def test_a_verdict_that_the_data_does_not_say_is_named(
     assert f"{first['id']} ({first['word']}, now " in capsys.readouterr().err
 
 
+def test_json_says_what_holds_and_what_does_not(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.check([str(archive), "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert (tree["whole"], list(tree["holds"]), tree["problem"]) == (True, ["hashes", "format", "verdicts"], None)
+    other = changed(archive, tmp_path / "other.tar.gz", "run.json", b"{}", listed=True)
+    assert command.check([str(other), "--json"]) == 1
+    said = capsys.readouterr()
+    tree = json.loads(said.out)
+    assert (tree["whole"], list(tree["holds"])) == (False, ["hashes"])
+    assert "cannot be used" in tree["problem"]
+    assert tree["problem"] in said.err
+
+
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00"])
 def test_what_is_no_archive_is_wrong_usage(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "x.tar.gz").write_bytes(content)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -228,6 +229,17 @@ def test_quiet_is_the_table_alone(monkeypatch: pytest.MonkeyPatch, capsys: pytes
     assert alone in whole
     assert whole.count("\n\n") == 2
     assert "\n\n" not in alone
+
+
+def test_json_holds_the_model_and_every_rate(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(command, "rates", partial(rates, questions=("value", "failures")))
+    assert main(["calibrate", "--studies", "50", "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
+    assert (tree["model"]["blocks"], tree["seed"], tree["notes"]) == (NOISES["assumed"].blocks, 1, [])
+    assert {row["quantity"] for row in tree["rates"]} == {"value", "failures"}
+    assert set(tree["rates"][0]) == set(table(rates(Model(), studies=50, seed=1, questions=("value",))))
 
 
 def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:

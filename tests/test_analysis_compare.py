@@ -244,6 +244,15 @@ def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: t
     assert json.loads(written.read_text())["exit_code"] == ended
 
 
+def test_a_dash_prints_the_document_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    written = tmp_path / "answer.json"
+    assert main(["compare", str(base), str(base), "--json", str(written)]) == 6
+    capsys.readouterr()
+    assert main(["compare", str(base), str(base), "--json", "-"]) == 6
+    assert json.loads(capsys.readouterr().out) == json.loads(written.read_text())
+
+
 def test_pauses_twice_as_long_end_the_command_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=6))
     new = write_campaign(tmp_path, Fake(name="new", links=("unix",), repeats=6))

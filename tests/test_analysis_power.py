@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from analysis import stats
 from analysis.__main__ import main
 from analysis.errors import NothingMeasuredError
 from analysis.planning.power import cell_power, pooled, power, run_costs
-from analysis.stored.load import Campaign, Run
+from analysis.stored.load import Campaign, Run, load_campaign
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
 from analysis.verdicts.designs import designs
 
@@ -211,3 +212,14 @@ def test_the_command_prints_the_answer(tmp_path: Path, capsys: pytest.CaptureFix
     assert main(["power", str(folder), "--effect", "3%"]) == 0
     assert capsys.readouterr().out == first
     assert main(["power", str(write_campaign(tmp_path, Fake(name="one", repeats=1)))]) == 1
+
+
+def test_json_is_the_answer_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_campaign(tmp_path, Fake(links=("unix",), repeats=4))
+    assert main(["power", str(folder), "--effect", "3%", "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    found = power(load_campaign(folder), effect=0.03)
+    assert (tree["effect"], tree["blocks"]) == (0.03, 4)
+    assert [cell["cell"] for cell in tree["cells"]] == [cell.cell for cell in found.cells]
+    assert [one["smallest"] for one in tree["reaches"]] == pytest.approx([one.smallest for one in found.reaches])
+    assert tree["overall"] == {"sd": pytest.approx(found.overall.sd), "df": found.overall.df}

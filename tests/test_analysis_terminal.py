@@ -1,16 +1,19 @@
-"""What commands show beside their answer: one line that changes on a terminal, and nothing in a log."""
+"""What commands print: one line that changes on a terminal and nothing of it in a log, and JSON that all can read."""
 
 from __future__ import annotations
 
 import io
+import json
+import math
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from analysis.__main__ import main
-from analysis.commands.terminal import progress
+from analysis.commands.terminal import print_json, progress
 
 
 class Screen(io.StringIO):
@@ -28,7 +31,7 @@ def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
     return found
 
 
-def test_a_terminal_shows_what_is_done_and_is_left_empty(screen: Screen, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_terminal_shows_what_is_done_and_is_left_empty(capsys: pytest.CaptureFixture[str], screen: Screen) -> None:
     with progress() as say:
         say("drawing [one] of 2")
     shown = screen.getvalue()
@@ -66,3 +69,11 @@ def test_a_report_shows_what_it_does_unless_it_is_to_be_quiet(screen: Screen, mo
     assert screen.getvalue() == ""
     assert main(["results/made_up"]) == 0
     assert "drawing" in screen.getvalue()
+
+
+def test_json_is_ascii_and_knows_no_nan(capsys: pytest.CaptureFixture[str]) -> None:
+    print_json({"a": math.nan, "b": (1 / 3, np.int64(2), np.True_), "c": [{"d": -math.inf}], "e": "\N{MIDDLE DOT}"})
+    said = capsys.readouterr().out
+    assert said.isascii()
+    tree = {"a": None, "b": [0.333333333, 2, True], "c": [{"d": None}], "e": "\N{MIDDLE DOT}"}
+    assert json.loads(said, parse_constant=pytest.fail) == tree

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -180,6 +181,18 @@ def test_a_qemu_that_is_not_there_fails_with_status_3(tmp_path: Path, capsys: py
     said = capsys.readouterr().out
     assert f"fail  QEMU          qemu={absent}: {absent} does not exist" in said
     assert said.splitlines()[-1] == "failed: 1; no pair can be measured here"
+
+
+@pytest.mark.usefixtures("bare")
+def test_json_holds_every_check_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--quick", "--json"]) == Exit.DONE
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["ok"] is True
+    assert [check["name"] for check in tree["checks"]] == NAMES
+    assert doctor.main(["--quick", "--json", "--qemu", str(tmp_path / "none")]) == Exit.HOST
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["ok"] is False
+    assert [check["name"] for check in tree["checks"] if check["status"] == "fail"] == ["QEMU"]
 
 
 @pytest.mark.usefixtures("bare")

@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands.terminal import reported
+from analysis.commands.terminal import print_json, reported
+from analysis.errors import AnalysisError
 from analysis.report.bundle import bundle, verify
 from analysis.report.files import write
 
@@ -43,11 +44,25 @@ def check(arguments: Sequence[str]) -> int:
         description="Check an archive that bundle made: hashes, format, and every verdict computed again.",
     )
     parser.add_argument("archive", type=Path)
+    parser.add_argument("--json", action="store_true", help="print what holds, and what does not, as JSON")
     options = parser.parse_args(arguments)
-    return reported(lambda: _verify(options.archive))
+    return reported(lambda: (_verify_as_json if options.json else _verify)(options.archive))
 
 
 def _verify(archive: Path) -> int:
     for line in verify(archive):
         sys.stdout.write(f"{line}\n")
+    return 0
+
+
+def _verify_as_json(archive: Path) -> int:
+    holds: dict[str, str] = {}
+    try:
+        for line in verify(archive):
+            what, _, words = line.partition(": ")
+            holds[what] = words
+    except AnalysisError as error:
+        print_json({"archive": str(archive), "whole": False, "holds": holds, "problem": str(error)})
+        raise
+    print_json({"archive": str(archive), "whole": True, "holds": holds, "problem": None})
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from analysis.calibrate.layouts import layouts_of
 from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
-from analysis.commands.terminal import console, print_table, progress, reported
+from analysis.commands.terminal import console, print_json, print_table, progress, reported
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
 from analysis.stored.study import load_study
@@ -93,6 +93,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
     parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
     parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
+    parser.add_argument("--json", action="store_true", help="print model and rates as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, and print the table alone")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))
@@ -128,7 +129,10 @@ def _run(options: argparse.Namespace) -> int:
         found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts, say=say))
     out = console()
     stalled = "" if campaign is None else always_note(campaign.runs)
-    if options.quiet:
+    if options.json:
+        rows = found.to_dict("records")
+        print_json({"model": asdict(model), "seed": options.seed, "rates": rows, "notes": [stalled] if stalled else []})
+    elif options.quiet:
         show_rates(found, out)
     else:
         show(model, found, out)

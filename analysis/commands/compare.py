@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.terminal import console, print_table, reported, share
+from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.format.outcomes import OUTCOMES
@@ -32,14 +32,21 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
 
+_STDOUT = Path("-")
+
 
 def to_json(comparison: Comparison) -> str:
     """Return the comparison as JSON, as ``docs/comparing.md`` describes."""
+    return json.dumps(rounded(to_tree(comparison)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_tree(comparison: Comparison) -> dict[str, Any]:
+    """Return the comparison for a program; a number that does not exist is null."""
     sides = {
         name: {**asdict(side), "qemu": [{"version": version, "sha256": sha256} for version, sha256 in side.qemu]}
         for name, side in (("base", comparison.base), ("new", comparison.new))
     }
-    document = {
+    return {
         "schema_version": SCHEMA_VERSION,
         "outcome": comparison.outcome,
         "unit": unit_of(comparison.outcome),
@@ -61,7 +68,6 @@ def to_json(comparison: Comparison) -> str:
         "only_in_new": comparison.only_in_new,
         "notes": comparison.notes,
     }
-    return json.dumps(rounded(document), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def unit_of(outcome: str) -> str:
@@ -180,7 +186,9 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument(
         "--each-cell", action="store_true", help="end with what the cells say, each by itself, not all of them as one"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="also write the answer there")
+    parser.add_argument(
+        "--json", type=Path, metavar="FILE", help="also write the answer there; - prints it, and nothing else"
+    )
     options = parser.parse_args(arguments)
     if (options.new is None) == (options.by is None):
         parser.error("give two campaigns, or one and --by FACTOR")
@@ -193,6 +201,9 @@ def _run(options: argparse.Namespace) -> int:
         comparison = compare_levels(load_campaign(options.base), options.by, **how)
     else:
         comparison = compare(load_campaign(options.base), load_campaign(options.new), **how)
+    if options.json == _STDOUT:
+        print_json(to_tree(comparison))
+        return comparison.exit_code
     show(comparison, console())
     if options.json is not None:
         write(options.json, to_json(comparison).encode())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import argparse
 import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.commands.terminal import console, print_table, reported, share
+from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.planning.power import power
 from analysis.stored.study import load_study
 from analysis.text import MISSING, accel_text, ms_text, plural
@@ -169,10 +170,15 @@ def main(arguments: Sequence[str]) -> int:
     )
     parser.add_argument("campaign", type=Path, nargs="+", help="a campaign folder, or several of one plan")
     parser.add_argument("--effect", type=share, default=0.05, help="the effect that should be seen (default: 5%%)")
+    parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:
-    show(power(load_study(options.campaign), effect=options.effect), console())
+    found = power(load_study(options.campaign), effect=options.effect)
+    if options.json:
+        print_json(asdict(found))
+    else:
+        show(found, console())
     return 0

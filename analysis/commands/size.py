@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
-import math
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import amounts
-from analysis.commands.terminal import console, reported
+from analysis.commands.terminal import console, print_json, reported
 from analysis.frames import read
 from analysis.text import accel_text, count_text, ms_text, size_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
@@ -47,7 +44,7 @@ def _run(options: argparse.Namespace) -> int:
     wanted = Wanted(int(options.ram), options.dirty_rate, options.link, options.interval)
     answer = sizing(costs(read(source).runs), wanted)
     if options.json:
-        sys.stdout.write(json.dumps(to_tree(answer), indent=1) + "\n")
+        print_json(to_tree(answer))
         return 0
     out = console()
     for line in lines(answer):
@@ -81,7 +78,7 @@ def lines(answer: Sizing) -> Iterator[str]:
 
 
 def to_tree(answer: Sizing) -> dict[str, Any]:
-    """Return the answer for a program: seconds, bytes and shares."""
+    """Return the answer for a program: seconds, bytes and shares; a number that does not exist is null."""
     wanted, known = answer.wanted, answer.costs
     return {
         "ram_bytes": wanted.ram_bytes,
@@ -101,6 +98,6 @@ def to_tree(answer: Sizing) -> dict[str, Any]:
         "shortest_interval_s": answer.shortest_s,
         "half_paused_interval_s": answer.half_s,
         "least_paused_share": answer.least_share,
-        "all_dirty_interval_s": answer.all_s if math.isfinite(answer.all_s) else None,
+        "all_dirty_interval_s": answer.all_s,
         "notes": list(answer.words),
     }

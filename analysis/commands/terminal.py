@@ -1,18 +1,21 @@
-"""What the commands beside the report share: plain tables on a terminal or in a log, and shares as people type them."""
+"""What the commands share: tables and JSON on standard output, progress on a terminal, shares as people type them."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import math
 import os
 import sys
 from contextlib import contextmanager, suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from analysis.errors import UNWRITABLE, AnalysisError
+from analysis.verdicts.digits import rounded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -63,6 +66,20 @@ def print_table(out: Console, headings: Sequence[str], rows: Sequence[Sequence[s
     for row in rows:
         table.add_row(*row)
     out.print(table)
+
+
+def print_json(tree: Any) -> None:
+    """Print one JSON document in ASCII: nine significant digits, null for what is no finite number."""
+    text = json.dumps(_finite(rounded(tree)), indent=1, allow_nan=False, default=lambda number: number.item())
+    sys.stdout.write(f"{text}\n")
+
+
+def _finite(tree: Any) -> Any:
+    if isinstance(tree, dict):
+        return {key: _finite(one) for key, one in tree.items()}
+    if isinstance(tree, list | tuple):
+        return [_finite(one) for one in tree]
+    return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
 def share(text: str) -> float:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 import math
-import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.terminal import console, print_table, reported, share
+from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.judging import EXIT_CODES
 from analysis.compare.tracking import track
 from analysis.format.outcomes import OUTCOMES
@@ -62,7 +60,7 @@ def _run(options: argparse.Namespace) -> int:
         )
         write(options.figure, drawn)
     if options.json:
-        sys.stdout.write(json.dumps(to_tree(found), indent=1) + "\n")
+        print_json(to_tree(found))
     else:
         show(found, console())
     return EXIT_CODES[found.word]
@@ -118,12 +116,8 @@ def to_tree(found: Track) -> dict[str, Any]:
                 "cell": series.cell,
                 "accel": series.accel,
                 "verdict": series.word,
-                "points": [_plain(asdict(point)) for point in series.points],
+                "points": [asdict(point) for point in series.points],
             }
             for series in found.cells
         ],
     }
-
-
-def _plain(tree: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(one, float) and math.isnan(one) else one for key, one in tree.items()}
