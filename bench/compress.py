@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.format.folder import CampaignFolder
 from bench.errors import BenchError
+from bench.format.folder import CampaignFolder
 from bench.plan.estimate import gib
 from bench.recover import require_campaign
 from bench.run.folder import locked

@@ -8,8 +8,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.format.folder import LEDGER, PLAN, RUNS
 from bench.errors import BenchError, ConfigError
+from bench.format.folder import LEDGER, PLAN, RUNS
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 from bench.system.exits import Exit, last_door, listening, told

@@ -59,6 +59,10 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _OUTWARD.sub(named, markdown)
 
 
+_ABOUT = (
+    "A unit is that of the stored value; beside it stands how one is typed. A default is what holds where nothing is "
+    "typed, by `config.yaml` and the choices that it names."
+)
 _TYPED = {
     "repeats": "`auto` or integer from 1 to 10000",
     "on_error": "`continue`, `stop` or `retry:N`",
@@ -76,8 +80,7 @@ def configuration() -> str:
     return "\n\n".join(
         (
             "# Configuration",
-            "A unit is that of the stored value; beside it stands how one is typed. A default is what holds where "
-            "nothing is typed, by `config.yaml` and the choices that it names.",
+            _ABOUT,
             "## Keys of a cell",
             _table(_keys(Cell, ""), defaults),
             *(_workload(name, kind) for name, kind in sorted(registry().items())),

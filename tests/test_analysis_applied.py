@@ -9,11 +9,11 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import SWEEP, write_campaign
 
+from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.outcomes import run_table, set_written
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
-from analysis.format.outcomes import NOT_WRITTEN
 from analysis.verdicts.applied import applied
 from analysis.verdicts.hypotheses import judge_all
 

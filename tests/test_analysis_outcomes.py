@@ -10,13 +10,13 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
+from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
 from analysis.runs.outcomes import FINER, run_table
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
-from analysis.format.factors import flatten
 from analysis.stored.factors import effective, parse_level, working_set_bytes
 from analysis.stored.load import Run, load_campaign
 from analysis.stored.records import RunRecord

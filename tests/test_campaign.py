@@ -24,8 +24,8 @@ from bench.config.model import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
-from bench.run.analysis import Said
 from bench.run import campaign, report
+from bench.run.analysis import Said
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
 from bench.run.report import write_report

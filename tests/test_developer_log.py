@@ -5,8 +5,8 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.host.host import HERE
 from bench.format.folder import HARNESS_LOG
+from bench.host.host import HERE
 from bench.system.developer_log import logging_into
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ import pytest
 from bench.config.model import Host, Link
 from bench.errors import HostError
 from bench.host import netns as host_module
-from bench.host.host import Here
 from bench.host.command import run
+from bench.host.host import Here
 from bench.host.topology import open_topology
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")

@@ -69,7 +69,9 @@ def test_what_an_antagonist_is_like_is_named_where_antagonists_differ() -> None:
         return Cell.model_validate(make_cell().model_dump() | {"cache": cache})
 
     plain, small, large = make_cell(), beside(kind="antagonist", buffer="32M"), beside(kind="antagonist")
-    assert [label.partition(" \N{MIDDLE DOT} cache.")[2] for label in labels([plain, large, beside(kind="control")])] == [
+    assert [
+        label.partition(" \N{MIDDLE DOT} cache.")[2] for label in labels([plain, large, beside(kind="control")])
+    ] == [
         "",
         "kind=antagonist",
         "kind=control",

@@ -63,7 +63,9 @@ def test_under_emulation_the_dirty_pages_are_the_set_and_the_guest_s_clock_agree
 
 def test_the_cache_antagonist_and_its_control_run_beside_a_pair(tmp_path: Path) -> None:
     asked = ("accel=tcg", "cache=antagonist,control", "hypotheses=none", "campaign=cache", "repeats=1")
-    done = subprocess.run(command(tmp_path, "-m", *BARE, *asked), capture_output=True, text=True, check=False, timeout=300)
+    done = subprocess.run(
+        command(tmp_path, "-m", *BARE, *asked), capture_output=True, text=True, check=False, timeout=300
+    )
     assert done.returncode in {0, 1}, done.stdout + done.stderr
     found = {record["cell"]["cache"]["kind"]: record for record in records(tmp_path / "cache")}
     assert set(found) == {"antagonist", "control"}

@@ -85,7 +85,9 @@ def test_qemu_img_comes_from_path_when_it_is_not_beside_the_binary(
 
 @pytest.mark.parametrize("apt", [True, False])
 def test_what_is_not_on_path_is_named_by_its_package_and_apt_only_where_it_is(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apt: bool  # noqa: FBT001 - a case
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    apt: bool,  # noqa: FBT001 - a case
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     if apt:
@@ -195,9 +197,7 @@ def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, 
 
 
 @pytest.mark.provisioned
-def test_what_a_second_script_or_a_file_that_one_reads_does_is_in_the_hash(
-    provisioned: Binary, tmp_path: Path
-) -> None:
+def test_what_a_second_script_or_a_file_that_one_reads_does_is_in_the_hash(provisioned: Binary, tmp_path: Path) -> None:
     inner, outer, settings = wrapper(tmp_path / "inner", provisioned, exec_=True), tmp_path / "outer", tmp_path / "conf"
     settings.write_text("")
     outer.write_text(f'#!/bin/sh\n. {settings}\nexec {inner} "$@"\n')

@@ -14,8 +14,8 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.config.questions import questions
-from bench.format.outcomes import NOT_WRITTEN
 from bench.errors import GuestError, PlanChangedError, StoreError
+from bench.format.outcomes import NOT_WRITTEN
 from bench.record.ledger import Entry
 from bench.run.campaign import run_campaign
 from bench.run.until import Question, Spent, Until, measuring_s, questions_of
@@ -202,7 +202,9 @@ def test_when_it_ends(needs: list[float | None], spent: Spent, why: str) -> None
 def test_what_no_number_of_blocks_decides_is_given_up_at_once() -> None:
     until = Until(3600, 24, Analysis())
     slow = {"label": NOT_WRITTEN, "more_blocks": "inf"}
-    until.questions = questions_of([verdict("REFUTED", id="ram_alone"), verdict("INCONCLUSIVE", id="ram_pages", **slow)])
+    until.questions = questions_of(
+        [verdict("REFUTED", id="ram_alone"), verdict("INCONCLUSIVE", id="ram_pages", **slow)]
+    )
     assert until.stop(Spent(1, 60)) == f"no number of blocks decides ram_pages: {NOT_WRITTEN}"
     assert until.standing(Spent(1, 60)) == f"block 1: ram_alone decided; ram_pages is open: {NOT_WRITTEN}"
     until.questions = (*until.questions, Question("vcpus", "", decided=False, more_blocks=None))

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.format.outcomes import OUTCOMES
 from analysis.format.factors import flatten
+from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.declared import declared

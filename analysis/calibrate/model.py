@@ -11,9 +11,9 @@ from scipy.stats import linregress
 from analysis import stats
 from analysis.calibrate.simulate import Model, fitted
 from analysis.errors import NothingMeasuredError
+from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
-from analysis.format.factors import flatten
 from analysis.verdicts.designs import designs
 
 if TYPE_CHECKING:

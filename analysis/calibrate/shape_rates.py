@@ -12,9 +12,9 @@ import pandas as pd
 from analysis.calibrate.rates import AT_MOST, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.question import Question
-from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -17,9 +17,9 @@ from pydantic import ValidationError
 
 from analysis import stats
 from analysis.errors import AnalysisError, NothingMeasuredError
+from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.stats.sequential import look_level
-from analysis.format.factors import flatten
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, Record
 from analysis.verdicts.designs import deviation
@@ -77,8 +77,8 @@ def main(arguments: Sequence[str]) -> int:
 def expected(asked: Asked, earlier: Path) -> dict[str, Any]:
     """Return ``campaigns`` whose noise is known, its ``sd`` (of logs, None without any), and what each trend ``sees``.
 
-    Only trends of the pause, under this accelerator: of nothing else is the noise known. Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
-    found with 80 % power.
+    Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
+    found with 80 % power: of trends of the pause under this accelerator, as of nothing else the noise is known.
     """
     transports = {flatten(cell).get("link.transport") for cell in asked.cells}
     names, found = [], []
@@ -149,7 +149,7 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
 
 
 def _asks(one: Hypothesis, accel: str) -> bool:
-    """Tell whether a hypothesis asks of pairs under this accelerator, whose noise is known; where it does not say, so."""
+    """Tell whether a hypothesis asks of pairs under this accelerator, by its name or for want of one."""
     return accel in one.where.get("accel", (accel,))
 
 

@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from analysis.format.folder import REPORT
 from analysis.commands.terminal import reported
+from analysis.format.folder import REPORT
 from analysis.report.explore import explore, reached
 from analysis.report.files import write
 from analysis.runs.outcomes import run_table

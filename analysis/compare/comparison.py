@@ -8,25 +8,18 @@ Worse is more, of a pause as of latency and pages; of a rate it is less, and fai
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis import stats
 from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
 from analysis.errors import NothingMeasuredError
+from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
-from analysis.format.factors import flatten
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text, plural
-from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
-from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
-from analysis.verdicts.finding import zeros_text
-from analysis.verdicts.settling import runs_to_settle
-from analysis.verdicts.trend import TOO_FEW, Edges, Sample, stages
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -37,7 +30,19 @@ if TYPE_CHECKING:
 
     Stratum = tuple[Level, ...]
 
-from analysis.compare.judging import EXIT_CODES, INCONCLUSIVE, NOT_REGRESSED, CellComparison, Ratio, Rule, judge_all, judge_cells, overall_passes_at, word_by_cell
+from analysis.compare.judging import (
+    EXIT_CODES,
+    INCONCLUSIVE,
+    NOT_REGRESSED,
+    CellComparison,
+    Ratio,
+    Rule,
+    judge_all,
+    judge_cells,
+    overall_passes_at,
+    word_by_cell,
+)
+
 
 @dataclass(frozen=True)
 class Comparison:
@@ -171,7 +176,8 @@ def _compare(
                 None,
                 (
                     tail_note((*base.runs, *new.runs), outcome),
-                    f"{plural(len(blank), 'cell')} without {OUTCOMES[outcome].words} on either side: left out" * bool(blank),
+                    f"{plural(len(blank), 'cell')} without {OUTCOMES[outcome].words} on either side: left out"
+                    * bool(blank),
                     *_notes(base, new, sides, cells, by),
                 ),
             )

@@ -4,8 +4,8 @@
 - *not regressed*: worse by less than the threshold for certain;
 - *inconclusive*: neither.
 
-Two campaigns are judged by their blocks: what happened to the host in the time of a block is in all of its runs, so that
-a block is one witness, by the median over its cells of how far each is from its own middle. Two levels within one
+Two campaigns are judged by their blocks: what happened to the host in the time of a block is in all of its runs, so
+that a block is one witness, by the median over its cells of how far each is from its own middle. Two levels within one
 campaign are judged block by block and cell by cell. The word of each cell is adjusted by Holm over the cells.
 """
 
@@ -18,13 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
-from analysis.errors import NothingMeasuredError
-from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import tail_note
-from analysis.format.factors import flatten
-from analysis.stored.factors import factor_text, level_text
-from analysis.text import accel_text, plural
+from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
 from analysis.verdicts.finding import zeros_text
@@ -32,11 +26,10 @@ from analysis.verdicts.settling import runs_to_settle
 from analysis.verdicts.trend import TOO_FEW, Edges, Sample, stages
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
-    from analysis.compare.sides import Key
+    from analysis.compare.sides import SideCell
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
 
     Stratum = tuple[Level, ...]
 
@@ -316,7 +309,7 @@ def overall_passes_at(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) ->
 
 
 def word_by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: Rule) -> tuple[str, str]:
-    """Return word and label that all cells together give, each by itself; ``missing`` are not measured on both sides."""
+    """Return word and label that all cells give, each by itself; ``missing`` are not measured on both sides."""
     by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
     counted = plural(len(cells), "cell")
     if by_word[REGRESSED]:
@@ -327,5 +320,3 @@ def word_by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: 
     if missing:
         return INCONCLUSIVE, f"{plural(len(missing), 'cell')} not measured on both sides"
     return NOT_REGRESSED, f"none of {counted}"
-
-

@@ -7,9 +7,9 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
+from analysis.format.factors import flatten
 from analysis.runs.outcomes import OF_CLIENTS, outcome_of, too_short
 from analysis.runs.stalls import free_cells
-from analysis.format.factors import flatten
 from analysis.stored.factors import level_text
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ import numpy as np
 
 from analysis import stats
 from analysis.errors import NothingMeasuredError
+from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import always_note
-from analysis.format.factors import flatten
 from analysis.text import plural
 from analysis.verdicts.declared import declared
 from analysis.verdicts.designs import Deviation, Reach, designs, deviation, reach

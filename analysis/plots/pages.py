@@ -110,7 +110,16 @@ def _runs(results: Results) -> list[_Run]:
             pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
             known = np.isfinite(pages)
             if known.sum() > 1:
-                found.append(_Run(place, run.record.run_id, alike[run.record.run_id], others[run.record.run_id], pages[known], pause[known]))
+                found.append(
+                    _Run(
+                        place,
+                        run.record.run_id,
+                        alike[run.record.run_id],
+                        others[run.record.run_id],
+                        pages[known],
+                        pause[known],
+                    )
+                )
     return found
 
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.calibrate.calibration import calibration
+from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.plots import NAMES, figures
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write

@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from analysis.format.folder import LEDGER, PLAN, RECORD, REPORT, RUNS, VERDICTS, CampaignFolder
 from analysis.errors import AnalysisError
+from analysis.format.folder import LEDGER, PLAN, RECORD, REPORT, RUNS, VERDICTS, CampaignFolder
 from analysis.report.build import build_report
 from analysis.report.disclosure import disclosure, environment, licence, readme
 from analysis.report.verdicts import verdicts_json

@@ -24,7 +24,6 @@ from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
-from analysis.format.factors import Level
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text
 from analysis.verdicts.amounts import shown_in
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analysis.format.factors import Level
     from analysis.format.outcomes import Outcome
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign

@@ -6,11 +6,11 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.format.factors import flatten
+from analysis.format.outcomes import NOT_WRITTEN
+from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
-from analysis.format.outcomes import NOT_WRITTEN
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory

@@ -19,8 +19,8 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.verdicts.hypotheses import declared_before
 from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
+from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

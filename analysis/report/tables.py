@@ -244,7 +244,10 @@ def _verdicts_tex(results: Results) -> str:
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
         "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
-        *(f"A dagger: {why}, exploratory." for why in dict.fromkeys(filter(None, map(why_exploratory, results.findings)))),
+        *(
+            f"A dagger: {why}, exploratory."
+            for why in dict.fromkeys(filter(None, map(why_exploratory, results.findings)))
+        ),
         *(escape(f"{finding.hypothesis.id}: {note}.") for finding in results.findings for note in finding.notes),
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
@@ -326,7 +329,13 @@ def _lower(name: str) -> str:
     return name[:1].lower() + name[1:] if name[1:2].islower() else name
 
 
-_VERSIONS = (("QEMU", "qemu"), ("QEMU of the secondary", "qemu_secondary"), ("guest kernel", "kernel"), ("colo-bench", "colo_bench"), ("Python", "python"))
+_VERSIONS = (
+    ("QEMU", "qemu"),
+    ("QEMU of the secondary", "qemu_secondary"),
+    ("guest kernel", "kernel"),
+    ("colo-bench", "colo_bench"),
+    ("Python", "python"),
+)
 _HASHES = (
     ("QEMU SHA-256", "qemu_sha256"),
     ("QEMU of the secondary, SHA-256", "qemu_secondary_sha256"),

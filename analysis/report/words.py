@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.format.outcomes import NOT_WRITTEN
 from analysis.text import MISSING
 from analysis.verdicts.amounts import amount, figures_of
-from analysis.format.outcomes import NOT_WRITTEN
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.sentences import percent_change
@@ -32,12 +32,12 @@ _MEANINGS = {
     "equivalent to none": "an effect that is large enough to matter is ruled out, either way",
     _OPPOSITE: "there is an effect, and it goes against the direction claimed",
     "no material growth": (
-        "growth that is large enough to matter is ruled out, and no more is said: of a decline, or of a step between two "
-        "sizes"
+        "growth that is large enough to matter is ruled out, and no more is said: of a decline, or of a step between "
+        "two sizes"
     ),
     "no material decline": (
-        "a decline that is large enough to matter is ruled out, and no more is said: of growth, or of a step between two "
-        "sizes"
+        "a decline that is large enough to matter is ruled out, and no more is said: of growth, or of a step between "
+        "two sizes"
     ),
     "equivalent": "a difference that is large enough to matter is ruled out, either way",
     "a material difference": "a difference that is large enough to matter is shown",
@@ -52,8 +52,8 @@ _MEANINGS = {
         "of them would hide it"
     ),
     A_STEP: (
-        "a step between two sizes may be larger than what matters, though the sizes may lie on a line: one number for all "
-        "of them would hide it"
+        "a step between two sizes may be larger than what matters, though the sizes may lie on a line: one number for "
+        "all of them would hide it"
     ),
     NOT_WRITTEN: (
         "the guests were too slow to write their working sets whole between checkpoints, so that dirty pages were not "
@@ -139,19 +139,15 @@ def _against(finding: Finding) -> str:
     hypothesis, size = finding.hypothesis, f"{100 * finding.sesoi:.1f}".removesuffix(".0") + " %"
     undecided, supported = finding.word == "INCONCLUSIVE", finding.word == "SUPPORTED"
     if hypothesis.kind == "value":
-        if undecided:
-            return "the smaller one of the tests against a median run outside, and inside, of the range"
-        return f"against a median run {'outside' if supported else 'inside'} of the range"
-    if hypothesis.direction == "none":
-        if undecided:
-            return f"the smaller one of the tests against a difference of at least, and of at most, {size} either way"
-        return f"against a difference of {'at least' if supported else 'at most'} {size} either way"
-    none = "what equal cells differ by" if finding.floor else "no effect"
+        ends, of = ("outside", "inside"), "a median run {} of the range"
+    elif hypothesis.direction == "none":
+        ends, of = ("at least", "at most"), f"a difference of {{}} {size} either way"
+    else:
+        none = "what equal cells differ by" if finding.floor else "no effect"
+        ends, of = (none, f"an effect of at least {size} in the direction claimed"), "{}"
     if undecided:
-        return f"the smaller one of the tests against {none} and against an effect that matters"
-    if supported:
-        return f"against {none}"
-    return f"against an effect of at least {size} in the direction claimed"
+        return f"the smaller one of the tests against {of.format(ends[0])} and against {of.format(ends[1])}"
+    return f"against {of.format(ends[0] if supported else ends[1])}"
 
 
 def equals(value: float) -> str:

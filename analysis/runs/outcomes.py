@@ -9,10 +9,10 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
+from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES, TRIGGERS
 from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
-from analysis.format.factors import flatten
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural
 
@@ -70,7 +70,7 @@ def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
 
 
 def too_short_for(run: Run, outcome: str) -> bool:
-    """Tell whether an outcome is a quantile that a run is too short for: then it is its largest value by another name."""
+    """Tell whether an outcome is a quantile that a run is too short for: then it is about its largest value."""
     one = OUTCOMES[outcome]
     if one.reducer not in _TAILS:
         return False

@@ -15,8 +15,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from analysis.format.version import upgrade_document
 from analysis.stored.factors import filled
@@ -116,7 +116,8 @@ def load_campaign(folder: Path) -> Campaign:
     unknown = {
         run.run_id
         for run in plan.runs
-        if _state(last, run) in {"planned", "started"} and RunFolder(CampaignFolder(folder).run(run.run_id)).record.is_file()
+        if _state(last, run) in {"planned", "started"}
+        and RunFolder(CampaignFolder(folder).run(run.run_id)).record.is_file()
     }
     if unknown:
         notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")

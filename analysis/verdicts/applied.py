@@ -23,12 +23,13 @@ _MOST_WITHOUT = 0.1
 def applied(hypothesis: Hypothesis, runs: pd.DataFrame) -> tuple[bool, tuple[str, ...]]:
     """Return whether the runs had the working sets that a hypothesis tells apart, and what a reader should know.
 
-    Whoever asks about a dirty working set, at the same one, or at one that grows with RAM, rests on guests that write it whole
-    between checkpoints. One that is too slow for it has the same few dirty pages at every size, and no size would show.
+    Whoever asks about a dirty working set, at the same one, or at one that grows with RAM, rests on guests that write
+    it whole between checkpoints. One that is too slow for it has the same few dirty pages at every size, and no size
+    would show.
 
     Args:
-        hypothesis: one of what checkpoints make that is about working sets, or asked where they are of one size or of one
-            arm; or any other, of which nothing is demanded: the way into COLO rests on no set.
+        hypothesis: one of what checkpoints make that is about working sets, or asked where they are of one size or of
+            one arm; or any other, of which nothing is demanded: the way into COLO rests on no set.
         runs: those that it is judged from, of :func:`analysis.runs.outcomes.run_table`.
     """
     of_run = OUTCOMES[hypothesis.outcome].table == "run"

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from analysis.format.folder import PLAN
 from analysis.errors import AnalysisError
-from analysis.format.outcomes import OUTCOMES
 from analysis.format.factors import flatten
+from analysis.format.folder import PLAN
+from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import parse_level
 from analysis.stored.records import Hypothesis
 

@@ -11,8 +11,8 @@ from scipy.stats import chi2
 
 from analysis import stats
 from analysis.errors import NothingMeasuredError
-from analysis.stats.groups import centred
 from analysis.format.factors import flatten
+from analysis.stats.groups import centred
 from analysis.stored.factors import factor_text, level_text
 from analysis.verdicts.claims import ALPHA
 

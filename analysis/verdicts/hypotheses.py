@@ -88,7 +88,7 @@ def declared_before(campaign: Campaign) -> bool:
 
 
 def _marked(finding: Finding, asked: Question, *, late: bool) -> Finding:
-    """Return a finding with why it is exploratory: asked late, or of a tail beyond which runs have too few checkpoints."""
+    """Return a finding with why it is exploratory: asked late, or of a tail that its runs are too short for."""
     enough = f"{asked.hypothesis.outcome}_enough"
     short = enough in asked.runs and not asked.runs[enough].all()
     return replace(finding, exploratory=late or short, too_short=short and not late)

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.format.factors import Level, flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import OF_CLIENTS
-from analysis.format.factors import Level, flatten
 from analysis.stored.factors import unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in

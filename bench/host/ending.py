@@ -5,9 +5,9 @@ from __future__ import annotations
 import signal
 from typing import TYPE_CHECKING, Protocol
 
-from bench.format.folder import SERIAL
 from bench.errors import BenchError, GuestError, LaunchError
 from bench.failures.words import Diagnosis, diagnose, distinct
+from bench.format.folder import SERIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -38,6 +38,7 @@ _CHANCE = random.SystemRandom()
 _PORTS = range(20000, 32000)
 _CHUNK = 1 << 16
 
+
 class Host(Protocol):
     """A machine that a part of the pair runs on. Paths are the host's own."""
 

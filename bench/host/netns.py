@@ -14,8 +14,8 @@ from ipaddress import ip_interface
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.format.folder import STDERR
 from bench.errors import HostError, LaunchError
+from bench.format.folder import STDERR
 from bench.host.process import Process, launch
 from bench.system.software import install_hint
 

@@ -11,8 +11,8 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.format.folder import SERIAL, STDERR
 from bench.errors import BenchError, LaunchError, TeardownError
+from bench.format.folder import SERIAL, STDERR
 from bench.host.ending import ended_error
 from bench.host.vitals import State, oom_counters, oom_proof, read_state
 from bench.system.environment import measured

@@ -185,7 +185,7 @@ def _own(qemu: str, progress: Callable[[str], None]) -> Binary:
 
 
 def _own_sha256(path: Path, real: Real) -> str:
-    """Return the hash of a program; of a wrapper that of what it says, of what it runs, and of what that gets from it."""
+    """Return the hash of a program; of a wrapper, of what it says, of what it runs, and of what that gets from it."""
     if real.program == path.resolve():
         return file_sha256(path)
     parts = (file_sha256(path), file_sha256(real.program))

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import StoreError
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.record.ledger import read_entries
 from bench.record.run import quality_ok
 from bench.record.table import read_checkpoints

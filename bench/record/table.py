@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from bench.errors import StoreError
 from bench.format.folder import CHECKPOINTS as CHECKPOINTS_NAME
 from bench.format.folder import RunFolder
-from bench.errors import StoreError
 from bench.format.phases import PARTS
 from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from bench.format.folder import CampaignFolder
 from bench.config.factors import identity
+from bench.format.folder import CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.estimate import estimate, require_fit
@@ -89,7 +89,11 @@ def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
         return str(settings.campaign or settings.experiment)
     asked = [identity(cell) for cell in cells]
     before = f"sweep-{digest([asked, settings.blocks, settings.seed], 8)}"  # of names that told the blocks
-    return before if is_there(CampaignFolder(settings.results / before).plan) else f"sweep-{digest([asked, settings.seed], 8)}"
+    return (
+        before
+        if is_there(CampaignFolder(settings.results / before).plan)
+        else f"sweep-{digest([asked, settings.seed], 8)}"
+    )
 
 
 def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools: Tools | None = None) -> Exit:

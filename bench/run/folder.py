@@ -9,8 +9,8 @@ from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
-from bench.format.folder import CampaignFolder
 from bench.errors import ConfigError, StoreError
+from bench.format.folder import CampaignFolder
 from bench.plan.compare import require_same
 from bench.plan.plan import parse_plan, plan_json
 from bench.provision.cache import cache_folder, text_sha256

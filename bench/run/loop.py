@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
-from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import BenchError, StoreError, printable
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
 from bench.plan.lengthen import looked, with_blocks
@@ -145,7 +145,9 @@ class Loop:
                 reached = phase_reached(CampaignFolder(self.folder).run(run.run_id))
                 self._take_back(last, BenchError(words, cause="interrupted", phase=reached))
                 continue
-            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(missing_ok=True)  # its table is written
+            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(
+                missing_ok=True
+            )  # its table is written
             doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"

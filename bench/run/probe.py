@@ -10,9 +10,9 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench.format.folder import RunFolder
 from bench.config.model import Cell, Checkpoint, Deadlines, Migration
 from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
+from bench.format.folder import RunFolder
 from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
 from bench.measure.driver import LAST_WORDS_S, CheckpointCounter

@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.format.folder import RunFolder
 from bench.errors import BenchError
+from bench.format.folder import RunFolder
 from bench.run.folder import locked
 from bench.system.family import end
 from bench.system.owner import SCRATCH, is_gone, parse_owner, temporary_places

@@ -11,9 +11,9 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.format.folder import CampaignFolder, RunFolder
 from bench.config.model import Cell, Checkpoint
 from bench.errors import BenchError, StoreError
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.format.steps import MEANT_OTHERWISE
 from bench.format.version import SCHEMA_VERSION
 from bench.measure.journal import NAME as JOURNAL

@@ -9,8 +9,8 @@ import signal
 import subprocess
 from typing import TYPE_CHECKING, Any
 
-from bench.format.folder import CampaignFolder
 from bench.errors import StoreError
+from bench.format.folder import CampaignFolder
 from bench.host.ending import how_ended
 from bench.run.analysis import PROGRAM, analyse
 from bench.system.environment import helping

@@ -10,9 +10,9 @@ import time
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.format.folder import RunFolder
 import bench
 from bench.errors import BenchError, StoreError
+from bench.format.folder import RunFolder
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
 from bench.host.limits import read_limits, throttled_s

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from bench.format.folder import CampaignFolder, RunFolder
 from bench.errors import StoreError
+from bench.format.folder import CampaignFolder, RunFolder
 from bench.plan.label import accel_text
 from bench.record.run import quality_ok, read_record
 from bench.record.table import read_checkpoints

@@ -8,8 +8,8 @@ import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from bench.format.folder import RunFolder
 from bench.errors import LaunchError, WorkloadError
+from bench.format.folder import RunFolder
 from bench.guest.protocol import start_line
 from bench.host.links import Link
 from bench.scenario.evidence import HTTP_ERROR

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.format.folder import RunFolder
 from bench.errors import StoreError
+from bench.format.folder import RunFolder
 from bench.format.phases import BEAT, DEVICES, PRIMARY, SECONDARY
 from bench.host.clock import SAME_CLOCK, Clocks
 from bench.measure.beats import Seen, read_beats, seen_by_guest

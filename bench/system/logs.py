@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
-from bench.format.folder import QMP_LOG, SERIAL, TRACE
 from bench.errors import StoreError
+from bench.format.folder import QMP_LOG, SERIAL, TRACE
 from bench.system.files import sync_folder
 
 if TYPE_CHECKING:

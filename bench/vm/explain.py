@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.format.folder import SERIAL
 from bench.errors import BenchError, HostError, LaunchError, MeasureError, QmpError
 from bench.failures.words import diagnose
+from bench.format.folder import SERIAL
 from bench.host.ending import panic_error, recognised
 from bench.host.process import last_lines
 

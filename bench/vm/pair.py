@@ -9,9 +9,9 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.format.folder import ARGV, RunFolder
 from bench.errors import BenchError, ColoError, LaunchError, QmpError
 from bench.failures.words import diagnose
+from bench.format.folder import ARGV, RunFolder
 from bench.format.version import SCHEMA_VERSION
 from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
 from bench.host.process import Process, stop_all, unless_any_exited
