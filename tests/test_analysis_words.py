@@ -73,7 +73,7 @@ def test_the_word_is_not_said_again_in_the_sentence() -> None:
         ("REFUTED", {"direction": "none"}, "against a difference of at most 12.8 % either way"),
         ("SUPPORTED", {"kind": "value", "low": 0, "high": 1}, "against a median run outside of the range"),
         ("REFUTED", {"kind": "value", "low": 0, "high": 1}, "against a median run inside of the range"),
-        ("INCONCLUSIVE", {}, "the smaller one of the tests against no effect and against one that matters"),
+        ("INCONCLUSIVE", {}, "and against an effect of at least 12.8 % in the direction claimed"),
     ],
 )
 def test_a_p_value_says_what_it_speaks_against(word: str, asked: dict[str, Any], against: str) -> None:

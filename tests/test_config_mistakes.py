@@ -158,7 +158,7 @@ LINES = [
     ("devices=nvme", "unknown choice devices=nvme; legal: e1000, rtl8139, virtio"),
     ("checkpoint=manual", "unknown choice checkpoint=manual; legal: demand, timer"),
     ("trace=all", "unknown choice trace=all; legal: devices, network, phases"),
-    ("experiment=Demo", "unknown choice experiment=Demo; did you mean demo? legal: accel, card_sweep, demo"),
+    ("experiment=Demo", "unknown choice experiment=Demo; did you mean demo? legal: accel, cache, card_sweep, demo"),
     ("results=~nobody/x", "cannot read 'results=~nobody/x'"),
     ("mem='4G", 'cannot read "mem=\'4G"'),
     ('mem="4G', "cannot read 'mem=\"4G'"),
