@@ -9,6 +9,7 @@ from fake_campaign import GIB, FakeBinary, FakeGuest, make_cell, make_settings
 
 from bench.config.model import Checkpoint
 from bench.host.virtual import this_kvm
+from bench.record.ledger import Ledger
 from bench.run import dryrun
 from bench.run.dryrun import Installed, render
 
@@ -31,6 +32,22 @@ def test_every_run_is_shown_in_order_with_what_it_takes(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
     assert all(re.search(r"run [0-9a-f]{12} +cell [0-9a-f]{8} .* s +memory .*iB +disk .*iB", line) for line in lines)
     assert [line.split("block ")[1][0] for line in lines] == ["1", "1", "2", "2"]
+
+
+def test_what_is_measured_already_is_said(tmp_path: Path) -> None:
+    settings = make_settings(tmp_path)
+    assert "measured already" not in render(settings, CELLS, "c", installed())
+    folder = tmp_path / "c"
+    folder.mkdir()
+    ledger = Ledger(folder / "ledger.jsonl")
+    for run_id, states in {
+        "0" * 12: ("started", "measured"),
+        "1" * 12: ("started", "failed"),
+        "2" * 12: ("started",),
+    }.items():
+        for state in states:
+            ledger.append(run_id, state, 0)  # type: ignore[arg-type]
+    assert "  there    1 run measured already: the same command" in render(settings, CELLS, "c", installed())
 
 
 def test_each_cell_shows_both_command_lines_in_full_and_the_qmp_steps(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
+from bench.format.folder import CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit
@@ -20,6 +21,7 @@ from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
 from bench.provision.programs import LIBRARY
 from bench.provision.qemu import installed_qemu
+from bench.record.ledger import read_entries
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
 from bench.scenario.registry import scenario_of
@@ -120,6 +122,12 @@ def render(
     return "\n\n".join("\n".join(section) for section in sections)
 
 
+def _measured(folder: Path) -> int:
+    """Return how many runs of a campaign are there already."""
+    last = {entry.run_id: entry.state for entry in read_entries(CampaignFolder(folder).ledger)[0]}
+    return sum(state == "measured" for state in last.values())
+
+
 def _resolved(cell: Cell, installed: Installed) -> Cell:
     """Return the cell as it would run where that is known without booting anything."""
     binary = installed.binaries[cell.qemu]
@@ -146,6 +154,10 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     yield f"  memory   up to {gib(largest)}, {available} available"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"
+    measured = _measured(settings.results / plan.campaign)
+    if measured:
+        there = f"{measured} run{'s' * (measured != 1)} measured already"
+        yield f"  there    {there}: the same command without dry_run continues it"
     yield f"  pairs    {under}"
     for name, binary in installed.binaries.items():
         yield f"  QEMU     {name}: {f'{binary.version}, {binary.path}' if binary else _NO_QEMU_TEXT}"
