@@ -23,15 +23,18 @@ class Screen(io.StringIO):
         return True
 
 
-@pytest.fixture
-def screen(monkeypatch: pytest.MonkeyPatch) -> Screen:
+def before(monkeypatch: pytest.MonkeyPatch, term: str = "xterm") -> Screen:
+    """Return the terminal that standard error is from now on."""
     found = Screen()
     monkeypatch.setattr(sys, "stderr", found)
-    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TERM", term)
     return found
 
 
-def test_a_terminal_shows_what_is_done_and_is_left_empty(capsys: pytest.CaptureFixture[str], screen: Screen) -> None:
+def test_a_terminal_shows_what_is_done_and_is_left_empty(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    screen = before(monkeypatch)
     with progress() as say:
         say("drawing [one] of 2")
     shown = screen.getvalue()
@@ -42,12 +45,11 @@ def test_a_terminal_shows_what_is_done_and_is_left_empty(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(("quiet", "term"), [(True, "xterm"), (False, "dumb")])
 def test_quiet_and_a_terminal_that_changes_no_line_see_nothing(
-    screen: Screen,
     monkeypatch: pytest.MonkeyPatch,
     quiet: bool,  # noqa: FBT001 - a column of the table above
     term: str,
 ) -> None:
-    monkeypatch.setenv("TERM", term)
+    screen = before(monkeypatch, term)
     with progress(quiet=quiet) as say:
         say("drawing")
     assert screen.getvalue() == ""
@@ -59,12 +61,13 @@ def test_a_log_has_no_progress(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_a_report_shows_what_it_does_unless_it_is_to_be_quiet(screen: Screen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_report_shows_what_it_does_unless_it_is_to_be_quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     def built(folders: list[Path], *, say: Callable[[str], None], **_: object) -> Path:
         say("drawing")
         return folders[0] / "page"
 
     monkeypatch.setattr("analysis.report.build.build_report", built)
+    screen = before(monkeypatch)
     assert main(["results/made_up", "-q"]) == 0
     assert screen.getvalue() == ""
     assert main(["results/made_up"]) == 0

@@ -13,6 +13,16 @@
     const dimension = runs.dimension((place) => factor.of[place]);
     return { ...factor, dimension, group: dimension.group(), kept: new Set(factor.levels.keys()), counts: [] };
   });
+  // Orders that no filter changes are found once: a filter only leaves runs out of them.
+  const sorted = (before) => [...data.run_id.keys()].sort(before);
+  const byTime = sorted((a, b) => data.started_at[a] - data.started_at[b]);
+  const ranked = {};
+  const byRank = (name) => (ranked[name] ??= sorted((a, b) => (data.outcomes[name].of[b] ?? -1) - (data.outcomes[name].of[a] ?? -1)));
+  const among = (kept) => {
+    const there = new Uint8Array(count);
+    for (const run of kept) there[run] = 1;
+    return (run) => there[run];
+  };
   let outcome = "pause", chosen = null;
 
   const state = () => {
@@ -41,27 +51,32 @@
   const plots = {};
   const wide = () => Math.max(280, $("strips").clientWidth - 2);
   const drawPoints = (plot, kept) => {
-    const xs = plot.data[0], ys = plot.data[1], context = plot.ctx, size = Math.max(2, devicePixelRatio * (count > 2000 ? 1.5 : 2.5));
+    const [xs, ys] = plot.data, context = plot.ctx, many = count > 2000, size = Math.max(2, devicePixelRatio * (many ? 1.5 : 2.5));
+    const circle = (x, y, radius) => {
+      context.beginPath();
+      context.arc(x, y, radius, 0, 7);
+      context.fill();
+    };
+    // A circle is a path of its own to fill: of thousands of points, small squares look the same.
+    const side = Math.round(1.8 * size), square = (x, y) => context.fillRect(Math.round(x - side / 2), Math.round(y - side / 2), side, side);
     context.save();
     for (let at = 0; at < xs.length; at += 1) {
       if (ys[at] === null) continue;
-      const run = kept[at], mine = run === chosen;
+      const run = kept[at], mine = run === chosen, x = plot.valToPos(xs[at], "x", true), y = plot.valToPos(ys[at], "y", true);
       context.fillStyle = mine ? (dark.matches ? "#fff" : "#000") : colours[cells.of[run] % colours.length];
-      context.beginPath();
-      context.arc(plot.valToPos(xs[at], "x", true), plot.valToPos(ys[at], "y", true), mine ? 2.5 * size : size, 0, 7);
-      context.fill();
+      if (many && !mine) square(x, y); else circle(x, y, mine ? 2.5 * size : size);
     }
     context.restore();
   };
   const cells = factors[0];
   const axisLabel = () => `${data.outcomes[outcome].words}${data.outcomes[outcome].unit && ` (${data.outcomes[outcome].unit})`}`;
-  const plotOf = (id, height, kept, xs, axis) => {
+  const plotOf = (id, width, height, kept, xs, axis) => {
     plots[id]?.destroy();
     const ink = getComputedStyle(document.body).color, grid = getComputedStyle(document.body).getPropertyValue("--line");
     const look = { stroke: ink, grid: { stroke: grid, width: 1 }, ticks: { stroke: grid, width: 1 }, font: "11px system-ui" };
     const values = data.outcomes[outcome].of, ys = kept.map((run) => values[run]);
     const plot = new uPlot({
-      width: wide(), height, cursor: { drag: { x: false, y: false, click: () => {} }, points: { show: false } },
+      width, height, cursor: { drag: { x: false, y: false, click: () => {} }, points: { show: false } },
       scales: { x: { time: false, ...axis.scale }, y: { range: (_, low, high) => [0, 1.08 * (high || 1)] } },
       axes: [{ ...look, ...axis.look }, { ...look, size: 62, label: axisLabel(), labelSize: 18, labelFont: "11px system-ui" }],
       series: [{}, { paths: () => null, points: { show: false } }],
@@ -82,24 +97,24 @@
   };
 
   const draw = (kept) => {
+    const width = wide();  // asked for once: each question lays the page out
     const present = cells.levels.map((_, place) => place).filter((place) => cells.kept.has(place) && cells.counts[place] > 0);
     const column = new Map(present.map((cell, place) => [cell, place]));
-    const seen = new Map();
-    const byCell = [...kept].sort((a, b) => column.get(cells.of[a]) - column.get(cells.of[b]) || a - b);
-    const xs = byCell.map((run) => {
-      const cell = cells.of[run], nth = seen.get(cell) ?? 0;
-      seen.set(cell, nth + 1);
+    const seen = cells.levels.map(() => 0);
+    const xs = kept.map((run) => {
+      const cell = cells.of[run], nth = seen[cell];
+      seen[cell] += 1;
       return column.get(cell) + 0.6 * ((nth * 0.618034) % 1) - 0.3;
     });
-    const sorted = xs.map((_, at) => at).sort((a, b) => xs[a] - xs[b]);
-    plotOf("strips", 300, sorted.map((at) => byCell[at]), sorted.map((at) => xs[at]), {
+    const order = xs.map((_, at) => at).sort((a, b) => xs[a] - xs[b]);
+    plotOf("strips", width, 300, order.map((at) => kept[at]), order.map((at) => xs[at]), {
       scale: { range: () => [-0.6, present.length - 0.4] },
       look: { splits: () => present.map((_, place) => place), values: (_, at) => at.map((place) => String(place + 1)) },
     });
     $("key").textContent = present.map((cell, place) => `${place + 1}: ${cells.levels[cell]}`).join("; ");
-    const start = Math.min(...data.started_at);
-    const inTime = [...kept].sort((a, b) => data.started_at[a] - data.started_at[b]);
-    plotOf("timeline", 220, inTime, inTime.map((run) => (data.started_at[run] - start) / 3600), {
+    const start = data.started_at[byTime[0]];
+    const inTime = byTime.filter(among(kept));
+    plotOf("timeline", width, 220, inTime, inTime.map((run) => (data.started_at[run] - start) / 3600), {
       look: { label: "hours since the first run", labelSize: 18, labelFont: "11px system-ui", size: 34 },
     });
   };
@@ -132,7 +147,7 @@
 
   const table = (kept) => {
     const values = data.outcomes[outcome].of;
-    const rows = [...kept].sort((a, b) => (values[b] ?? -1) - (values[a] ?? -1)).slice(0, MOST_ROWS);
+    const rows = byRank(outcome).filter(among(kept)).slice(0, MOST_ROWS);
     $("heads").replaceChildren(...["run", ...factors.map((one) => one.name)].map((name) => make("th", name)), make("th", data.outcomes[outcome].words, { className: "n" }));
     $("rows").replaceChildren(...rows.map((run) => {
       const row = make("tr", "", { tabIndex: 0 });
@@ -147,7 +162,11 @@
   const update = () => {
     const began = performance.now();
     delete document.body.dataset.took;
-    for (const factor of factors) factor.dimension.filter((place) => factor.kept.has(place));
+    for (const factor of factors) {
+      const wanted = [...factor.kept].sort().join();
+      if (wanted !== factor.filtered) factor.dimension.filter((place) => factor.kept.has(place));
+      factor.filtered = wanted;
+    }
     for (const factor of factors) {
       factor.counts = factor.levels.map(() => 0);
       for (const { key, value } of factor.group.all()) factor.counts[key] = value;
