@@ -15,7 +15,7 @@ from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, RE
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING, accel_text, plural, short_text
+from analysis.text import MISSING, plural, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
@@ -85,7 +85,7 @@ def show(comparison: Comparison, out: Console) -> None:
     for (name, side), level in zip(sides, comparison.levels or ("", ""), strict=True):
         qemu = ", ".join(f"{version or 'QEMU'} ({sha256[:12] or 'no hash'})" for version, sha256 in side.qemu)
         which = f", {comparison.within}={level}" if level else ""
-        out.print(f"{name:<5}{side.campaign}: {accel_text(side.accel)}, {plural(side.runs, 'run')}, {qemu}{which}")
+        out.print(f"{name:<5}{side.campaign}: {side.under}, {plural(side.runs, 'run')}, {qemu}{which}")
     out.print()
     headings = ("cell", "base", "new", "new / base", "90 % interval", "runs", "verdict")
     print_table(out, headings, [_row(cell, comparison.outcome) for cell in comparison.cells])

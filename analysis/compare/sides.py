@@ -11,6 +11,7 @@ from analysis.format.factors import flatten
 from analysis.runs.outcomes import OF_CLIENTS, outcome_of, too_short
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
+from analysis.stored.records import under_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
@@ -32,11 +33,12 @@ class NotComparableError(AnalysisError):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two campaigns: what ran, and how many of its runs count."""
+    """One of the two campaigns: what ran, ``under`` which accelerator in words, and how many of its runs count."""
 
     campaign: str
     plan_sha256: str
     accel: tuple[str, ...]
+    under: str
     qemu: tuple[tuple[str, str], ...]
     runs: int
     excluded: int
@@ -63,6 +65,7 @@ def side_of(campaign: Campaign) -> Side:
         campaign=campaign.plan.campaign,
         plan_sha256=campaign.plan_sha256,
         accel=tuple(sorted({record.accel for record in records})),
+        under=under_text(records),
         qemu=tuple(sorted(qemus)),
         runs=sum(record.quality.ok for record in records),
         excluded=sum(not run.record.quality.ok and not too_short(run) for run in campaign.runs),

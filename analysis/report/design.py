@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.factors import Level, flatten
 from analysis.stored.factors import factor_text, level_text
-from analysis.text import accel_text
+from analysis.stored.records import under_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -52,7 +52,6 @@ def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
     """Return the factors with their levels, then what was held fixed, as name and value."""
     cells = [flatten(cell.cell) for cell in campaign.plan.cells]
     cells = cells or [flatten(run.record.cell) for run in campaign.runs]
-    accels = sorted({run.record.accel for run in campaign.runs})
     varying = factors(cells)
     return [
         *((f"Factor: {factor_text(path)}", ", ".join(_levels(path, levels))) for path, levels in varying.items()),
@@ -60,7 +59,7 @@ def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
         *_workloads(cells, varying),
         ("Checkpoints", "; ".join(dict.fromkeys(_checkpoints(cell) for cell in cells))),
         *_fixed(cells, varying),
-        ("Pairs ran under", accel_text(accels)),
+        ("Pairs ran under", under_text(run.record for run in campaign.runs)),
     ]
 
 

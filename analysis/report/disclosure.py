@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
 from analysis.stored.factors import level_text
-from analysis.text import accel_text, plural
+from analysis.stored.records import under_text
+from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -108,16 +109,16 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
     spent_h = sum(run.record.finished_at - run.record.started_at for run in campaign.runs) / 3600
     host = campaign.runs[0].record.host.before
     build = f"colo-bench report {folder}"
+    under = under_text(run.record for run in campaign.runs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
     seconds = _REPORT_S + _CHECKPOINT_S * sum(len(run.checkpoints) for run in campaign.runs)
     took = f"takes some {math.ceil(seconds / 10) * 10} s on two cores"
-    accels = sorted({run.record.accel for run in campaign.runs})
     return "\n".join(
         (
             f"# {campaign.plan.campaign}",
             "",
             (
-                f"What QEMU COLO checkpoints cost, measured on real pairs under {accel_text(accels)} with colo-bench "
+                f"What QEMU COLO checkpoints cost, measured on real pairs under {under} with colo-bench "
                 f"{version(PROJECT)}. Unpacked this needs {size_bytes / 1e6:.1f} MB."
             ),
             "",

@@ -25,7 +25,6 @@ from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
 from analysis.stored.factors import factor_text, level_text
-from analysis.text import accel_text
 from analysis.verdicts.amounts import shown_in
 
 if TYPE_CHECKING:
@@ -71,7 +70,7 @@ def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
     """
     if len(campaign.runs) > MOST_RUNS:
         raise TooManyRunsError(f"{len(campaign.runs)} runs; the explorer holds {MOST_RUNS}: give fewer campaigns")
-    return page(payload(campaign, cells, runs, homes), accel_text(cells.accels))
+    return page(payload(campaign, cells, runs, homes), cells.under)
 
 
 def reached(folder: Path, page_folder: Path) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
 from analysis.stored.factors import part_text
-from analysis.text import ACCEL_TEXT, KVM_TEXT, plural, size_text
+from analysis.text import plural, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -108,7 +108,7 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
             mem_bytes=int(record.cell.get("mem", 0)),
             smp=int(record.cell.get("smp", 0)),
             accel=record.accel,
-            under=KVM_TEXT.get(record.kvm.kind) or ACCEL_TEXT[record.accel],
+            under=record.under,
         )
         for cell_id, record in by_id.items()
     ]

@@ -5,9 +5,14 @@ Keys that the report does not need are left alone, so that the writer may add so
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from analysis.text import ACCEL_TEXT, KVM_TEXT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A run's name, safe as a folder name: it never leads out of ``runs/``."""
@@ -172,8 +177,18 @@ class RunRecord(Record):
     quality: Quality
 
     @property
+    def under(self) -> str:
+        """What the pair ran under, in words: which KVM, too."""
+        return KVM_TEXT.get(self.kvm.kind) or ACCEL_TEXT[self.accel]
+
+    @property
     def binaries(self) -> tuple[tuple[str, str], ...]:
         """Version and hash of the QEMUs that the sides ran: one where it is the same, as in most campaigns."""
         names = ("qemu", "qemu_secondary")
         found = ((str(self.versions.get(name, "")), str(self.versions.get(f"{name}_sha256", ""))) for name in names)
         return tuple(dict.fromkeys(one for one in found if any(one)))
+
+
+def under_text(records: Iterable[RunRecord]) -> str:
+    """Return what pairs ran under, in words, each once: an emulated pause must never be taken for one under KVM."""
+    return " and ".join(dict.fromkeys(one.under for one in sorted(records, key=lambda one: one.accel)))

@@ -29,7 +29,7 @@ def planning_level(plan: Plan) -> float:
 
 def _continued(plan: Plan) -> tuple[int, ...]:
     """Return the looks of a plan and one after as many blocks again: who continues looks once more."""
-    return (*plan.looks, max(FIRST_BLOCKS, 2 * plan.looks[-1]))
+    return (*plan.looks, max(FIRST_BLOCKS + 1, 2 * plan.looks[-1]))
 
 
 def cost_of(plan: Plan) -> float:

@@ -51,7 +51,10 @@ def _one(path: str, level: Level) -> str:
     text = level_text(path, level)
     if path == "workload.scaling":
         return f"{factor_text(path)} {text}"
-    return text if path in {"mem", "smp", "link.transport", "accel"} else f"{path.rpartition('.')[2]}={text}"
+    if path in {"mem", "smp", "link.transport", "accel"}:
+        return text
+    last = path.rpartition(".")[2]
+    return f"{path if last == 'kind' else last}={text}"
 
 
 def finding_sentence(finding: Finding) -> str:
