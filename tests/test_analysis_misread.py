@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import DIRTY, IDLE, Fake, write_campaign
+from fixtures.fake_campaign import FIXED, IDLE, Fake, write_campaign
 from fixtures.simulated import GIB, Truth, cell, crossed, simulate
 
 from analysis.commands.expect import Asked, _sees
@@ -162,21 +162,19 @@ def test_who_continues_looks_a_second_time() -> None:
 
 
 def test_what_a_page_costs_is_told_for_each_binary(tmp_path: Path) -> None:
-    sets = tuple(DIRTY | {"working_set": size << 20} for size in (16, 64))
+    sets = tuple(FIXED | {"working_set": size << 20} for size in (16, 64))
     fake = Fake(mems=(GIB,), smps=(1,), workloads=sets, links=("unix",), repeats=4, count=20)
     campaign = load_campaign(write_campaign(tmp_path, fake))
     (page,) = derive(campaign).effects.pages
-    other = tuple(
+    two = tuple(
         replace(
             run,
-            record=run.record.model_copy(update={"cell": run.record.cell | {"qemu": "10.2"}}),
-            checkpoints=run.checkpoints.assign(pause_s=2 * run.checkpoints["pause_s"]),
+            record=run.record.model_copy(update={"cell": run.record.cell | {"qemu": f"10.{run.record.block % 2}"}}),
+            checkpoints=run.checkpoints.assign(pause_s=(1 + run.record.block % 2) * run.checkpoints["pause_s"]),
         )
         for run in campaign.runs
-        if run.record.block % 2
     )
-    half = tuple(run for run in campaign.runs if not run.record.block % 2)
-    pages = derive(replace(campaign, runs=(*half, *other))).effects.pages
+    pages = derive(replace(campaign, runs=two)).effects.pages
     assert len(pages) == 2
     assert all("qemu=" in one.where for one in pages)
     dear, cheap = sorted((one.across.estimate for one in pages), reverse=True)
