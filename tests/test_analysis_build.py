@@ -59,7 +59,7 @@ def test_the_same_data_gives_the_same_bytes_elsewhere_and_again(built: Path, tmp
 
 def test_each_figure_is_told_of_and_changes_no_byte(built: Path, tmp_path: Path) -> None:
     said: list[str] = []
-    build_report([built], out=tmp_path / "report", say=said.append)
+    build_report([built], out=tmp_path / "report", homes=[".."], say=said.append)
     assert _contents(tmp_path) == _contents(built)
     drawn = [path.stem for path in (tmp_path / "report" / "figures").glob("*.csv")]
     assert [figure for figure in drawn if not any(f" {figure} is done" in line for line in said)] == []

@@ -233,9 +233,12 @@ def test_the_verdict_on_a_transport_says_that_tcp_waits_for_acknowledgements(tmp
     other = {"id": "H2", "claim": "The pause grows with vCPUs.", "factor": "smp"}
     fake = Fake(links=("unix", "tcp"), hypotheses=({"id": "H1", "claim": "TCP is slower.", **asked}, other), repeats=6)
     results = derive(load_study([write_campaign(tmp_path, fake)]))
-    stalled = replace(results, diagnostics=replace(results.diagnostics, always_stalled=3, stalled=(3, 6)))
+    over_tcp = results.runs.index[results.runs["link.transport"] == "tcp"]
+    few = results.runs.assign(always_stalled=results.runs.index.isin(over_tcp[:3]))
+    stalled = replace(results, runs=few)
     first, second = (one["sentence"] for one in answer.context(stalled)["verdicts"])
-    assert "In 3 of 6 runs over TCP every checkpoint waits about 40 ms for a delayed acknowledgement" in first
+    told = f"In 3 of {len(over_tcp)} runs over TCP every checkpoint waits about 40 ms for a delayed acknowledgement"
+    assert told in first
     assert "acknowledgement" not in second
-    free = replace(results, diagnostics=replace(results.diagnostics, always_stalled=0))
+    free = replace(results, runs=results.runs.assign(always_stalled=False))
     assert "acknowledgement" not in answer.context(free)["verdicts"][0]["sentence"]

@@ -51,7 +51,7 @@ def called(line: str) -> tuple[str, list[str]]:
     """Return the module that a command runs, and the words that it gets."""
     for name, word in STANDS_FOR.items():
         line = line.replace(name, word)
-    words = shlex.split(line, comments=True)
+    words = shlex.split(line.partition(" | ")[0], comments=True)  # what reads the answer is another's command
     if words[0] == "python":
         return words[2], words[3:]
     command = COMMANDS[words[1]]

@@ -60,8 +60,6 @@ def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None
         ("format/version.py", ("SCHEMA_VERSION", "UPGRADES")),
         ("format/phases.py", ("PHASES", "PARTS")),
         ("bench/config/model.py", ("_known_qemu", "class Host", "scenario:", "LATER")),
-        ("bench/config/load.py", ("load_grid", 'scenario != "native"')),
-        ("bench/plan/estimate.py", ('scenario == "native"',)),
         ("analysis/report/first.py", ('!= "native"',)),
         ("bench/provision/guest.py", ("workload.c",)),
         ("bench/guest/protocol.py", ("BARE_WORKLOADS",)),

@@ -291,7 +291,7 @@ class TestPages:
         assert own.loc[pages.WITHIN_ALL, "us_per_page"] == pytest.approx(cost.estimate * 1e6)
         assert own.loc[pages.BOUND, "us_per_page"] == pytest.approx(1.0)
         assert own.loc[pages.BOUND, "to_ms"] == pytest.approx(own.loc[pages.BOUND, "to_pages"] / 1e3)
-        assert own.loc[pages.ACROSS, "low"] < own.loc[pages.ACROSS, "us_per_page"] < own.loc[pages.ACROSS, "high"]
+        assert pages.ACROSS not in own.index  # pages grow with RAM alone: what either costs cannot be told apart
 
     def test_equal_page_counts_give_no_slope_across_runs(self, sweep: Results) -> None:
         data = pages.frame(sweep)

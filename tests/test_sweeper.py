@@ -125,7 +125,7 @@ def test_help_lists_groups_keys_and_commands(bench: Bench) -> None:
     assert done.returncode == 0
     for wanted in (
         "workload: dirty, http, idle",
-        "experiment: accel, card_sweep, demo",
+        "experiment: accel, cache, card_sweep, demo",
         "on_error: retry:2",
         "dry_run=true",
     ):
