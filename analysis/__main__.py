@@ -7,6 +7,7 @@ with a path separator (``./compare``).
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -23,6 +24,7 @@ os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
 from analysis.errors import INTERRUPTED, UNWRITABLE, AnalysisError
+from analysis.format.folder import VERDICTS
 from analysis.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
@@ -78,6 +80,8 @@ def report(words: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
         return UNWRITABLE
+    for lost in json.loads((page.parent / VERDICTS).read_bytes())["unread"]:
+        sys.stderr.write(f"colo-bench: run {lost['run_id']} is left out: {lost['why']}\n")
     sys.stdout.write(f"{page}\n")
     return 0
 

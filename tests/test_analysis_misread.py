@@ -13,10 +13,13 @@ import pytest
 from fixtures.fake_campaign import FIXED, IDLE, Fake, write_campaign
 from fixtures.simulated import GIB, Truth, cell, crossed, simulate
 
+from analysis.__main__ import main
 from analysis.commands.expect import Asked, _sees
-from analysis.compare.comparison import compare
-from analysis.compare.sides import side_of
+from analysis.compare.comparison import compare, compare_levels
+from analysis.compare.sides import NotComparableError, side_of
+from analysis.errors import NotACampaignError
 from analysis.report.answer import _cause
+from analysis.report.bundle import NoArchiveError, verify
 from analysis.report.design import design_facts
 from analysis.report.disclosure import readme
 from analysis.report.explore import explore
@@ -220,3 +223,38 @@ def test_only_trends_of_the_pause_are_promised_by_its_noise() -> None:
     )
     asked = Asked(cells=cells, hypotheses=hypotheses, accel="kvm", machine={}, blocks=(6,))
     assert [one["id"] for one in _sees(asked, 0.05)] == ["pause"]
+
+
+def test_what_is_given_for_a_campaign_and_is_none_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to(tmp_path / "gone")
+    for name, said in {
+        "file": "a file",
+        "link": "a link to nowhere",
+        "nothing": "no such",
+        300 * "a": "File name too long",
+    }.items():
+        with pytest.raises(NotACampaignError, match=said):
+            load_campaign(tmp_path / name)
+    with pytest.raises(NoArchiveError, match="Is a directory; give an archive that bundle made"):
+        list(verify(tmp_path))
+
+
+def test_a_campaign_against_itself_and_a_factor_that_is_none_are_said_to_be_that() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, []), 1)
+    assert "both sides are the same runs" in compare(campaign, campaign).notes[0]
+    with pytest.raises(NotComparableError, match=r"--by nosuch: no such factor; legal: .*mem"):
+        compare_levels(campaign, "nosuch")
+
+
+def test_a_run_that_cannot_be_read_is_told_of_on_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=3, count=6)
+    folder = write_campaign(tmp_path, fake)
+    record = min(folder.glob("runs/*/run.json"))
+    record.write_text("{}")
+    assert main([str(folder), "--only", "verdicts"]) == 0
+    shown = capsys.readouterr()
+    assert f"colo-bench: run {record.parent.name} is left out: run.json" in shown.err
+    assert shown.out.endswith("verdicts.json\n")

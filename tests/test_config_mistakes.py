@@ -161,6 +161,7 @@ LINES = [
     ("experiment=Demo", "unknown choice experiment=Demo; did you mean demo? legal: accel, cache, card_sweep, demo"),
     ("results=~nobody/x", "cannot read 'results=~nobody/x'"),
     ("mem='4G", 'cannot read "mem=\'4G"'),
+    ("\N{EN DASH}m mem=64M", "cannot read '\N{EN DASH}m'"),
     ('mem="4G', "cannot read 'mem=\"4G'"),
     ("mem=[4G", "cannot read 'mem=[4G'"),
     ("mem={a:1", "cannot read 'mem={a:1'"),

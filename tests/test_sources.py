@@ -18,6 +18,9 @@ from bench.errors import ConfigError
 from bench.system.exits import Exit, exit_of
 
 GLOBAL = "# @package _global_\n"
+_ALIASES = zip("abcdef", ("x", "*a", "*b", "*c", "*d", "*e"), strict=True)
+BOMB = "".join(f"{key}: &{key} [{', '.join(9 * [of])}]\n" for key, of in _ALIASES)
+"""A few lines that stand for half a million values."""
 Refused = Callable[..., ConfigError]
 
 
@@ -89,6 +92,10 @@ def refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Refused:
         ("link: unix\n", ":2: link=unix: a choice is no value; write - override /link: unix", ""),
         ("workload: dirty\n", ":2: workload=dirty: a choice is no value; write - override /workload: dirty", ""),
         ("hypotheses:\n  - {id: H, claim: c, factor: memory}\n", ":3: hypothesis H: unknown factor memory", ""),
+        ("workload: &a\n  x: *a\n", ": an alias stands inside of what it is an alias of", "write out"),
+        (BOMB, ": written out, its aliases are more than 100,000 values", "use fewer"),
+        (f"mem: {3000 * '['}\n", ": it is nested too deeply", "quote a date"),
+        ("defaults:\n  - /experiment: x\n", "experiment=x: its defaults lead back to itself", "take that line out"),
     ],
 )  # fmt: skip
 def test_a_slip_in_an_experiment_is_refused_by_file_and_line(

@@ -205,7 +205,9 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
 def _notes(
     base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Sequence[CellComparison], by: str | None
 ) -> Iterable[str]:
-    if sides[0].qemu == sides[1].qemu and by in {None, "qemu"}:
+    if {run.sha256 for run in base.runs} == {run.sha256 for run in new.runs}:
+        yield "both sides are the same runs: this compares a campaign with itself"
+    elif sides[0].qemu == sides[1].qemu and by in {None, "qemu"}:
         yield "both sides ran the same QEMU: this compares two measurements of one binary"
     for name, side in zip(("BASE", "NEW"), sides, strict=True):
         if len(side.qemu) > 1:

@@ -81,6 +81,9 @@ def levels_of(campaign: Campaign, factor: str) -> tuple[Campaign, Campaign]:
     """
     of_cell = {cell.cell_id: flatten(cell.cell).get(factor) for cell in campaign.plan.cells}
     levels = list(dict.fromkeys(of_cell.values()))
+    known = dict.fromkeys(path for cell in campaign.plan.cells for path in flatten(cell.cell))
+    if factor not in known:
+        raise NotComparableError(f"--by {factor}: no such factor; legal: {', '.join(sorted(known))}")
     if len(levels) != _SIDES:
         has = ", ".join(level_text(factor, level) for level in levels) or "no cell"
         raise NotComparableError(f"{campaign.plan.campaign}: {factor} needs two levels to be compared and has {has}")

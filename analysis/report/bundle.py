@@ -139,7 +139,8 @@ def _unpacked(archive: Path, scratch: Path) -> Path:
         with tarfile.open(archive, mode="r:gz") as packed:
             packed.extractall(scratch, filter="data")
     except (OSError, EOFError, tarfile.TarError) as error:
-        raise NoArchiveError(f"{archive}: {error}") from error
+        why = getattr(error, "strerror", None) or error
+        raise NoArchiveError(f"{archive}: {why}; give an archive that bundle made") from error
     found = list(scratch.glob(f"*/{MANIFEST}"))
     if len(found) != 1:
         raise NoArchiveError(f"{archive}: it holds no {MANIFEST}, so it is no archive of ours")

@@ -60,6 +60,7 @@ def verdicts_json(judged: Judged) -> str:
         "noise_floor": noise_floor(looked_at(judged.campaign, judged.runs)[1]),
         "looks": list(plan.looks),
         "level": level_of(plan),
+        "unread": [{"run_id": one.planned.run_id, "why": one.why} for one in judged.campaign.unread],
         **_first(judged),
         "verdicts": [_verdict(finding) for finding in judged.findings],
     }

@@ -145,8 +145,9 @@ def load_campaign(folder: Path) -> Campaign:
 
 def _read_plan(folder: Path) -> tuple[Plan, str]:
     path = CampaignFolder(folder).plan
-    if not folder.is_dir():
-        raise NotACampaignError(f"{folder}: no such folder; give a campaign folder such as results/demo")
+    if not _is_folder(folder):
+        what = "a file" if folder.is_file() else "a link to nowhere" if folder.is_symlink() else "no such folder"
+        raise NotACampaignError(f"{folder}: {what}; give a campaign folder such as results/demo")
     if not path.is_file():
         kept = sum(1 for _ in folder.glob("runs/*/run.json"))
         words = (
@@ -159,6 +160,14 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
         raise NotACampaignError(f"{folder}: {error}") from error
     cells = tuple(one.model_copy(update={"cell": filled(one.cell, one.at_default)}) for one in plan.cells)
     return plan.model_copy(update={"cells": cells}), _sha256(path)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long
+        short = f"{str(path)[:60]}\N{HORIZONTAL ELLIPSIS}"
+        raise NotACampaignError(f"{short}: {error.strerror}; give a campaign folder such as results/demo") from error
 
 
 def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:

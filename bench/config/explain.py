@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 HELP = "python -m bench --help lists every group, key and default"
 _SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
+_DASHES = ("\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}", "\N{HYPHEN}")
+_HYPHEN = "that is no hyphen, as an editor or a page has put it there: write -m, or --cfg"
 _ASKED_BY = re.compile(r"In '(?!config')([^']+)':")
 """How Hydra says whose list of defaults asks for something."""
 
@@ -50,13 +52,14 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _missing(str(error.missing_cfg_file), _ASKED_BY.search(str(error)), error.options)
     if isinstance(error, OverrideParseException):
-        return ConfigError(f"cannot read {error.override!r}", hint=_SPELLING)
+        dash = str(error.override).startswith(_DASHES)
+        return ConfigError(f"cannot read {error.override!r}", hint=_HYPHEN if dash else _SPELLING)
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
         if legal:
             return unknown(str(cause.full_key), "key", legal)
-    said = " ".join(str(error).split()) or "Hydra does not understand it"
+    said = " ".join(str(error).partition("full_key:")[0].split()) or "Hydra does not understand it"
     for form, words in _OF_FILES.items():
         if found := re.search(form, said):
             return ConfigError(f"{found[1]}.yaml: {words}", hint="as the files of conf/ do")

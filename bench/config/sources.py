@@ -59,6 +59,9 @@ ConfigStore.instance().store(
     provider="colo-bench",
 )
 
+_MOST_VALUES = 100_000
+"""Of a file, its aliases written out: a few lines of them can stand for millions."""
+
 
 class Written(FileConfigSource):
     """A folder of configuration files, whose mistakes are refused by file and line."""
@@ -76,6 +79,7 @@ class Written(FileConfigSource):
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         with _read_as_written(path):
+            _require_plain(path)
             loaded: ConfigResult = super().load_config(config_path)
             # Hydra takes a byte order mark, which some editors write, for a part of the first line.
             loaded.header = self._get_header_dict(path.read_text(encoding="utf-8-sig"))
@@ -97,6 +101,29 @@ class Written(FileConfigSource):
         """
         with _read_as_written(Path(self.path, config_path)):
             return super().list(config_path, results_filter)
+
+
+def _require_plain(path: Path) -> None:
+    """Refuse a file whose aliases make it endless, or so large that reading it takes for ever."""
+    sizes: dict[int, int] = {}
+
+    def size(node: yaml.Node) -> int:
+        known = sizes.get(id(node))
+        if known == 0:
+            raise ConfigError(
+                f"{path}:{node.start_mark.line + 1}: an alias stands inside of what it is an alias of",
+                hint="write out what it should be",
+            )
+        if known is None:
+            sizes[id(node)] = 0
+            inside = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
+            parts = (one for each in inside for one in (each if isinstance(each, tuple) else (each,)))
+            known = sizes[id(node)] = 1 + sum(map(size, parts))
+        return known
+
+    tree = yaml.compose(path.read_text(encoding="utf-8-sig"), yaml.SafeLoader)
+    if tree is not None and size(tree) > _MOST_VALUES:
+        raise ConfigError(f"{path}: written out, its aliases are more than {_MOST_VALUES:,} values", hint="use fewer")
 
 
 def _require_sweeper(path: Path, config: DictConfig) -> None:
@@ -178,7 +205,8 @@ def _read_as_written(path: Path) -> Iterator[None]:
         raise ConfigError(f"{path}: {error.strerror or _one_line(error)}", hint="make it readable") from error
     except (OmegaConfBaseException, ValueError, TypeError, RecursionError) as error:
         hint = "write plain numbers, words, lists and KEY: VALUE; quote a date"
-        raise ConfigError(f"{path}: {_one_line(error)}", hint=hint) from error
+        what = "it is nested too deeply" if isinstance(error, RecursionError) else _one_line(error)
+        raise ConfigError(f"{path}: {what}", hint=hint) from error
 
 
 def _place(error: yaml.MarkedYAMLError) -> str:
@@ -195,7 +223,8 @@ def _mend(said: str) -> str:
 
 
 def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
+    said, _, _ = str(error).partition("full_key:")  # what OmegaConf adds is for who knows it
+    return " ".join(said.split()) or type(error).__name__
 
 
 def where(config: DictConfig, key: str, value: object = None) -> str:

@@ -60,6 +60,10 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
     except MissingConfigException as error:
         refuse_misnamed(str(error.missing_cfg_file), folder)
         raise explain_composition(error) from error
+    except RecursionError as error:
+        asked = next((word for word in words if word.startswith(f"{EXPERIMENT}=")), _CONFIG)
+        said = f"{asked}: its defaults lead back to itself"
+        raise ConfigError(said, hint="take that line out of the defaults of the file") from error
     except REFUSALS as error:
         raise explain_composition(error) from error
 
