@@ -29,7 +29,7 @@ from analysis.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from analysis.stored.records import Hypothesis
 
@@ -80,10 +80,17 @@ def report(words: Sequence[str]) -> int:
     except OSError as error:
         sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
         return UNWRITABLE
-    for lost in json.loads((page.parent / VERDICTS).read_bytes())["unread"]:
-        sys.stderr.write(f"colo-bench: run {lost['run_id']} is left out: {lost['why']}\n")
+    for line in _left_out(page.parent / VERDICTS):
+        sys.stderr.write(f"colo-bench: {line}\n")
     sys.stdout.write(f"{page}\n")
     return 0
+
+
+def _left_out(verdicts: Path) -> Iterator[str]:
+    """Yield a line for each run that the report could not use, as it says itself."""
+    if verdicts.is_file():
+        for run in json.loads(verdicts.read_bytes())["unread"]:
+            yield f"run {run['run_id']} is left out: {run['why']}"
 
 
 def _written(folders: Sequence[Path], given: argparse.Namespace, asked: Sequence[Hypothesis] | None) -> Path:
