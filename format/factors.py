@@ -12,6 +12,9 @@ Level = bool | int | float | str | None
 SIZES = frozenset(("buffer", "chase", "disk_size", "mem", "size", "working_set"))
 """What the last part of a path is called whose level is a number of bytes."""
 
+ALONE = "native"
+"""The scenario of a VM without a secondary: it takes no checkpoints."""
+
 DEADLINES = "deadlines"
 """What of a configuration is no factor: it only says when to give up."""
 

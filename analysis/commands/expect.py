@@ -17,7 +17,7 @@ from pydantic import ValidationError
 
 from analysis import stats
 from analysis.errors import AnalysisError, NothingMeasuredError
-from analysis.format.factors import flatten
+from analysis.format.factors import ALONE, flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.stats.sequential import look_level
 from analysis.stored.load import load_campaign
@@ -36,7 +36,6 @@ _MOST_CAMPAIGNS = 3
 _PAUSES = {"pause", "pause_mean"}
 """Outcomes whose noise is looked at."""
 
-_ALONE = "native"
 _USAGE = 2
 
 
@@ -157,7 +156,7 @@ def _design(cells: Sequence[Mapping[str, Level]], one: Hypothesis, accel: str) -
     """Return the sizes that a trend is over, and at how many combinations of the other factors they are compared."""
     strata: dict[str, set[float]] = {}
     for cell in cells:
-        if cell.get("scenario") == _ALONE or cell.get("accel", accel) != accel:
+        if cell.get("scenario") == ALONE or cell.get("accel", accel) != accel:
             continue
         size = cell.get(str(one.factor))
         if isinstance(size, int | float) and all(cell.get(path) in levels for path, levels in one.where.items()):

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import flatten
+from analysis.format.factors import ALONE, flatten
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
@@ -191,7 +191,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     if why:
         return f"The answers are exploratory: {'; '.join(why)}."
     judged_runs = sum(run.record.quality.ok and run.record.block < blocks for run in judged.campaign.runs)
-    taking = [one for one in plan.cells if flatten(one.cell).get("scenario") != "native"]
+    taking = [one for one in plan.cells if flatten(one.cell).get("scenario") != ALONE]
     whole = judged_runs == blocks * len(taking or judged.cells.names)
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:

@@ -7,14 +7,16 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from analysis.errors import NothingMeasuredError
 from analysis.text import plural
 from analysis.verdicts.designs import MANY_BLOCKS, blocks_to_decide, contrast_design, deviation, trend_design
+from analysis.verdicts.effects import levels_of
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from analysis.verdicts.designs import Design
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
@@ -57,21 +59,16 @@ def _compared(asked: Question) -> pd.DataFrame:
     """Return the runs that a finding is judged from, in blocks and at combinations of other factors that compare."""
     outcome = asked.runs[asked.hypothesis.outcome].astype(float)
     runs = asked.runs[np.isfinite(outcome) & (outcome > 0)]
-    in_block = runs.groupby([runs["block"], _others(runs, asked)])
+    in_block = runs.groupby([runs["block"], levels_of(runs, asked.others)])
     return runs[in_block[str(asked.hypothesis.factor)].transform("nunique") > 1]
 
 
 def _design(runs: pd.DataFrame, asked: Question) -> Design:
-    levels = runs.groupby(_others(runs, asked))[str(asked.hypothesis.factor)].unique().tolist()
+    levels = runs.groupby(levels_of(runs, asked.others))[str(asked.hypothesis.factor)].unique().tolist()
     if asked.hypothesis.kind == "contrast":
         return contrast_design(asked.hypothesis.id, len(levels))
     most: list[float] = max(levels, key=len)
     return trend_design(asked.hypothesis.id, most, len(levels))
-
-
-def _others(runs: pd.DataFrame, asked: Question) -> pd.Series[str]:
-    """Return the combination of the other factors of each run."""
-    return pd.Series([repr(row) for row in runs[list(asked.others)].to_numpy().tolist()], runs.index)
 
 
 def _text(finding: Finding, needed: int | None, blocks: int) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.format.factors import Level, flatten
+from analysis.format.factors import ALONE, Level, flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import OF_CLIENTS
 from analysis.stored.factors import unit
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 
     Factors = Mapping[str, Level]
 
-_ALONE = "native"  # takes no checkpoints: it lost none
 NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
 """What may differ between cells that are compared as one."""
 
@@ -98,7 +97,7 @@ def _lost(campaign: Campaign) -> Iterator[Factors]:
     cells = {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
         own = cells.get(planned.cell_id)
-        if own is not None and own.get("scenario") != _ALONE:
+        if own is not None and own.get("scenario") != ALONE:
             yield {**own, "accel": accels.get(planned.cell_id, own.get("accel")), "block": planned.block}
 
 

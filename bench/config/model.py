@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
 
 from bench.config.forms import written_as
+from bench.format.factors import ALONE
 from bench.format.phases import BEAT
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
@@ -88,7 +89,6 @@ Qemu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)]
 _SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
 _BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
-_ALONE = frozenset(("native",))
 
 
 _REPLICA = "up to 16 small letters and digits"
@@ -300,7 +300,7 @@ class Cell(Frozen):
     @property
     def paired(self) -> bool:
         """Whether the VM has a secondary and stands still for checkpoints, as in every scenario but the baseline."""
-        return self.scenario not in _ALONE
+        return self.scenario != ALONE
 
     @property
     def traced(self) -> Trace:

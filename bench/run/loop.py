@@ -145,9 +145,8 @@ class Loop:
                 reached = phase_reached(CampaignFolder(self.folder).run(run.run_id))
                 self._take_back(last, BenchError(words, cause="interrupted", phase=reached))
                 continue
-            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(
-                missing_ok=True
-            )  # its table is written
+            # Its table is written.
+            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(missing_ok=True)
             doubt = "; ".join(quality_failures(record))
             self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
             text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
