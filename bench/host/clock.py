@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _LARGEST_S = 1e11
+SLEW = 0.0005
+"""How fast a clock may part from another: the kernel slews by at most 500 parts per million."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,32 @@ class Clocks:
     def to_json(self) -> dict[str, Any]:
         """Return it as stored: seconds and uncertainty by node."""
         return {node: [offset.seconds, offset.uncertainty_s] for node, offset in self.offsets.items()}
+
+
+def settled(before: Clocks, after: Clocks, took_s: float) -> tuple[Clocks, tuple[str, ...]]:
+    """Return the clocks of a run by their offsets before and after it, and what is wrong with them, one line each.
+
+    A clock that went faster or slower than ours makes the offset as unsure as it has moved. One that moved by more than
+    two looks err and a kernel slews in that time was set, or runs wild: times by it are false.
+
+    Args:
+        before: asked before the run.
+        after: asked after it.
+        took_s: how long it took.
+    """
+    offsets, wrong = {}, []
+    for node, first in before.offsets.items():
+        last = after.of(node)
+        moved_s = last.seconds - first.seconds
+        allowed_s = first.uncertainty_s + last.uncertainty_s + SLEW * max(0.0, took_s)
+        if abs(moved_s) > allowed_s:
+            wrong.append(
+                f"the clock of the {node}'s host moved by {moved_s:+.6f} s against ours during the run; looking and "
+                f"slewing explain {allowed_s:.6f} s: times by it are false"
+            )
+        unsure_s = max(first.uncertainty_s, last.uncertainty_s) + abs(moved_s) / 2
+        offsets[node] = Offset((first.seconds + last.seconds) / 2, unsure_s)
+    return Clocks(offsets), tuple(wrong)
 
 
 def read_clocks(tree: object) -> Clocks:

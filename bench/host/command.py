@@ -57,15 +57,29 @@ async def run(
         async with asyncio.timeout(deadline_s):
             out, err = await child.communicate()
     except TimeoutError as error:
-        raise HostError(f"`{command}` took longer than {deadline_s:g} s", cause="command-slow") from error
+        raise late(command, deadline_s) from error
     finally:
         if child.returncode is None:
             signal_child(child, signal.SIGKILL)
             await child.wait()
         if family or child.returncode:
             end_family(ours)
-    if child.returncode:
-        said = tuple(err.decode(errors="replace").splitlines())
+    return printed(command, child.returncode or 0, out, err.decode(errors="replace"))
+
+
+def late(command: str, deadline_s: float) -> HostError:
+    """Return the error of a command that did not end in time."""
+    return HostError(f"`{command}` took longer than {deadline_s:g} s", cause="command-slow")
+
+
+def printed(command: str, status: int, out: bytes, err: str) -> str:
+    """Return what a command that has ended printed.
+
+    Raises:
+        HostError: it failed; the evidence is what it said.
+    """
+    if status:
+        said = tuple(err.splitlines())
         known = diagnose(said)
         raise HostError(f"`{command}` failed", cause=known.cause if known else "command-failed", evidence=said)
     return out.decode(errors="replace")

@@ -11,24 +11,26 @@ import logging
 import random
 import shlex
 import socket
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from bench.host.clock import SAME_CLOCK
 from bench.host.command import COMMAND_S, run
-from bench.host.process import STOP_S, launch
+from bench.host.process import launch
 from bench.host.snapshot import take_snapshot
-from bench.system.files import write_atomic
+from bench.system.files import has_locks, require_room, write_atomic
 from bench.system.sockets import unix_connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
+    from typing import Unpack
 
     from bench.host.clock import Offset
-    from bench.host.process import Process
+    from bench.host.process import Process, Starting
     from bench.host.snapshot import Snapshot
 
 Argv = tuple[str, ...]
@@ -40,22 +42,32 @@ _CHUNK = 1 << 16
 
 
 class Host(Protocol):
-    """A machine that a part of the pair runs on. Paths are the host's own."""
+    """A machine that a part of the pair runs on.
+
+    Paths are this machine's; where another host has a counterpart of one, its methods go by that.
+    """
+
+    def adopt(self, folder: Path, *, sockets: bool = False) -> None:
+        """Have a counterpart of a folder of this machine there, with what is below it; a short one for ``sockets``."""
+
+    async def provide(self, paths: Iterable[Path]) -> None:
+        """See to it that files and folders of this machine, whose names tell their content, are there too.
+
+        Raises:
+            HostError: they cannot be.
+        """
+
+    def module(self, name: str) -> Argv:
+        """Return what runs a module of ours there, one that uses nothing but the standard library."""
+
+    def there(self, text: str) -> str:
+        """Return a text with every path in it that has a counterpart there replaced by that."""
 
     def command(self, argv: Argv) -> Argv:
         """Return what a person types here to run ``argv`` there."""
 
     def start(
-        self,
-        name: str,
-        argv: Argv,
-        folder: Path,
-        *,
-        env: Mapping[str, str] | None = None,
-        grace_s: float = 0.0,
-        stop_s: float = STOP_S,
-        qemu: bool = True,
-        cpus: frozenset[int] = frozenset(),
+        self, name: str, argv: Argv, folder: Path, **how: Unpack[Starting]
     ) -> AbstractAsyncContextManager[Process]:
         """Start a process that is gone when the block ends; see :func:`bench.host.process.launch`."""
 
@@ -98,6 +110,16 @@ class Host(Protocol):
     def free_ports(self, addresses: Sequence[str], count: int) -> tuple[int, ...]:
         """Return TCP ports, all different, that are free on all of these addresses of the host now."""
 
+    def has_locks(self, folder: Path) -> bool:
+        """Return whether files in a folder can be locked as QEMU locks its images."""
+
+    def require_room(self, folder: Path) -> None:
+        """Return when the disk that holds a folder has room for a little more.
+
+        Raises:
+            StoreError: it is full.
+        """
+
     def snapshot(self) -> Snapshot:
         """Return the host's state."""
 
@@ -115,27 +137,30 @@ class Here:
 
     enter: Argv = ()
 
+    def there(self, text: str) -> str:
+        """Return it as it is."""
+        return text
+
     def command(self, argv: Argv) -> Argv:
         """Return the argv, behind what enters the namespace."""
         return (*self.enter, *argv)
 
+    def adopt(self, folder: Path, *, sockets: bool = False) -> None:
+        """Do nothing: it is here."""
+
+    async def provide(self, paths: Iterable[Path]) -> None:
+        """Do nothing: they are here."""
+
+    def module(self, name: str) -> Argv:
+        """Return this interpreter, which finds the module where this process does."""
+        return (sys.executable, "-P", "-m", name)
+
     def start(
-        self,
-        name: str,
-        argv: Argv,
-        folder: Path,
-        *,
-        env: Mapping[str, str] | None = None,
-        grace_s: float = 0.0,
-        stop_s: float = STOP_S,
-        qemu: bool = True,
-        cpus: frozenset[int] = frozenset(),
+        self, name: str, argv: Argv, folder: Path, **how: Unpack[Starting]
     ) -> AbstractAsyncContextManager[Process]:
         """Start a process in the folder; see :class:`Host`."""
         _LOG.debug("start the %s in %s: %s", name, folder, shlex.join(self.command(argv)))
-        return launch(
-            name, self.command(argv), folder=folder, env=env, grace_s=grace_s, stop_s=stop_s, qemu=qemu, cpus=cpus
-        )
+        return launch(name, self.command(argv), folder=folder, **how)
 
     async def run(
         self,
@@ -180,9 +205,17 @@ class Here:
 
         They lie below those that the kernel hands out, so that no outgoing connection takes one before QEMU does.
         """
-        candidates = _CHANCE.sample(_PORTS, len(_PORTS))
+        candidates = sampled_ports(len(_PORTS))
         free = (port for port in candidates if self.enter or all(_is_free(address, port) for address in addresses))
         return tuple(itertools.islice(free, count))
+
+    def has_locks(self, folder: Path) -> bool:
+        """Try it."""
+        return has_locks(folder)
+
+    def require_room(self, folder: Path) -> None:
+        """Ask the file system."""
+        require_room(folder)
 
     def snapshot(self) -> Snapshot:
         """Read ``/proc`` and ``/sys``."""
@@ -194,6 +227,11 @@ class Here:
 
 
 HERE = Here()
+
+
+def sampled_ports(count: int = 200) -> list[int]:
+    """Return different ports to try, in no order: below those that the kernel hands out."""
+    return _CHANCE.sample(_PORTS, count)
 
 
 def _is_free(address: str, port: int) -> bool:

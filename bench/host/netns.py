@@ -22,7 +22,7 @@ from bench.system.software import install_hint
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
-    from bench.config import model
+    from bench.config.links import ClientLink, Link
     from bench.host.host import Host
 
 _COMES_UP_S = 60.0
@@ -43,22 +43,22 @@ def entering(holder_pid: int) -> tuple[str, ...]:
     return ("nsenter", f"--net=/proc/{holder_pid}/ns/net", "--")
 
 
-def require_netns_privilege() -> None:
-    """Check that namespaces can be made here.
+def require_netns_privilege(kind: str = "netns") -> None:
+    """Check that namespaces can be made here, for hosts of that kind.
 
     Raises:
         HostError: not root, or the tools are missing.
     """
     if os.geteuid() != 0:
         raise HostError(
-            "host=netns needs root: it makes network namespaces and a veth pair",
+            f"host={kind} needs root: it makes network namespaces and a veth pair",
             cause="privilege-missing",
             hint=f"run it as root (sudo {sys.executable} -m bench ...), or use host=local",
         )
     for tool in ("ip", "tc", "nsenter", "unshare"):
         if shutil.which(tool) is None:
             hint = install_hint(*TOOLS)
-            raise HostError(f"host=netns needs `{tool}`", cause="tool-missing", hint=hint)
+            raise HostError(f"host={kind} needs `{tool}`", cause="tool-missing", hint=hint)
 
 
 async def _entered(pid: int) -> None:
@@ -114,21 +114,24 @@ async def join(hosts: Mapping[str, Host], addresses: Mapping[str, str], far_pid:
         await end.run(("ip", "link", "set", INTERFACE, "up"))
 
 
-async def shape(host: Host, address: str, link: model.Link) -> None:
-    """Give the sending direction of one end, which has that address, its bandwidth, delay and loss."""
-    if link.quickack:
-        network = str(ip_interface(f"{address}/24").network)
-        route = ("ip", "route", "change", network, "dev", INTERFACE, "scope", "link", "src", address)
-        await host.run((*route, "quickack", "1"))
+async def acknowledge_quickly(host: Host, address: str) -> None:
+    """Have one end of the cable, which has that address, acknowledge without delay what it gets."""
+    network = str(ip_interface(f"{address}/24").network)
+    route = ("ip", "route", "change", network, "dev", INTERFACE, "scope", "link", "src", address)
+    await host.run((*route, "quickack", "1"))
+
+
+async def shape(host: Host, link: Link | ClientLink, interface: str = INTERFACE) -> None:
+    """Give the sending direction of one end its bandwidth, delay and loss."""
     parent: tuple[str, ...] = ("root", "handle", "1:")
     if link.delay or link.loss_percent:
-        await _netem(host, link)
+        await _netem(host, link, interface)
         parent = ("parent", "1:", "handle", "2:")
     if link.bandwidth:
         burst = max(_TBF_BURST_MIN_BYTES, round(link.bandwidth / 8 * _TBF_BURST_S))
         rate = ("tbf", "rate", f"{link.bandwidth}bit", "burst", str(burst), "latency", _TBF_LATENCY)
         try:
-            await host.run(("tc", "qdisc", "add", "dev", INTERFACE, *parent, *rate))
+            await host.run(("tc", "qdisc", "add", "dev", interface, *parent, *rate))
         except HostError as error:
             hint = "modprobe sch_tbf, or leave link.bandwidth out"
             raise HostError(
@@ -136,12 +139,12 @@ async def shape(host: Host, address: str, link: model.Link) -> None:
             ) from error
 
 
-async def _netem(host: Host, link: model.Link) -> None:
+async def _netem(host: Host, link: Link | ClientLink, interface: str) -> None:
     options: tuple[str, ...] = ()
     options += ("delay", f"{round((link.delay or 0) * 1e6)}us") if link.delay else ()
     options += ("loss", f"{link.loss_percent}%") if link.loss_percent else ()
     try:
-        await host.run(("tc", "qdisc", "add", "dev", INTERFACE, "root", "handle", "1:", "netem", *options))
+        await host.run(("tc", "qdisc", "add", "dev", interface, "root", "handle", "1:", "netem", *options))
     except HostError as error:
         raise HostError(
             "link.delay and link.loss_percent need the kernel's netem, which this kernel does not have",

@@ -1,4 +1,4 @@
-"""A QEMU process that never outlives its owner."""
+"""A process that never outlives its owner: a QEMU mostly."""
 
 from __future__ import annotations
 
@@ -7,13 +7,15 @@ import errno
 import os
 import re
 import signal
+from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypedDict, TypeVar
 
-from bench.errors import BenchError, LaunchError, TeardownError
+from bench.errors import BenchError, HostError, LaunchError, TeardownError
 from bench.format.folder import SERIAL, STDERR
-from bench.host.ending import ended_error
+from bench.host.outlasting import unless_any_exited
+from bench.host.usage import Usage, read_usage
 from bench.host.vitals import State, oom_counters, oom_proof, read_state
 from bench.system.environment import measured
 from bench.system.family import end_family, signal_child
@@ -25,8 +27,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TAIL_LINES = 6
-_DYING_S = 1.0
-_FILTERED = "2"  # SECCOMP_MODE_FILTER
+FILTERED = "2"
+"""What ``/proc/PID/status`` calls SECCOMP_MODE_FILTER."""
+
 STOP_S = 10.0
 """How long the kernel may take to end a process after SIGKILL, where nothing else was said."""
 
@@ -34,8 +37,18 @@ _WORDS_BYTES = 65_536
 _NOT_EXECUTABLE = (errno.EACCES, errno.EPERM, errno.ENOEXEC)
 
 
-class Process:
-    """A running child in its own session, with its standard error in a file.
+class Starting(TypedDict, total=False):
+    """How a process is started, where it is not as by itself; see :func:`launch`."""
+
+    env: Mapping[str, str] | None
+    grace_s: float
+    stop_s: float
+    qemu: bool
+    cpus: frozenset[int]
+
+
+class Process(ABC):
+    """A process that was started, wherever it runs, with its standard error in a file.
 
     Attributes:
         name: what messages call it.
@@ -44,19 +57,22 @@ class Process:
         qemu: whether it is a QEMU, whose words and whose guest are looked at when it ends.
     """
 
-    def __init__(self, name: str, child: asyncio.subprocess.Process, folder: Path, *, qemu: bool = True) -> None:
+    def __init__(self, name: str, pid: int, folder: Path, *, qemu: bool = True) -> None:
         self.name = name
         self.qemu = qemu
-        self.pid = child.pid
+        self.pid = pid
         self.folder = folder
-        self._child = child
         self._given_up = False
-        self._oom_kills = oom_counters(child.pid)
 
     @property
     def stderr_path(self) -> Path:
         """Where its standard error goes."""
         return self.folder / STDERR
+
+    @property
+    def where(self) -> str:
+        """What a person finds it by."""
+        return f"process {self.pid}"
 
     def words(self) -> tuple[str, ...]:
         """Return the lines of its standard error, of a very long one the last."""
@@ -66,36 +82,37 @@ class Process:
         """Return the last lines of its standard error."""
         return self.words()[-_TAIL_LINES:]
 
+    @abstractmethod
     def alive(self) -> bool:
         """Return whether it has not ended, as far as is known."""
-        return self._child.returncode is None
 
+    @abstractmethod
     def state(self) -> State | None:
         """Return what state the kernel has it in; `None` when it is gone."""
-        return read_state(self.pid) if self.alive() else None
 
+    @abstractmethod
+    def usage(self) -> Usage | None:
+        """Return what it has used of its host so far; ``None`` when it has ended, or where that is not told."""
+
+    @abstractmethod
     def maps(self) -> str:
         """Return the files mapped into it, as the kernel lists them; empty when it has ended."""
-        with suppress(OSError):
-            return Path(f"/proc/{self.pid}/maps").read_text()
-        return ""
 
+    @abstractmethod
     def cpus(self) -> frozenset[int]:
         """Return the CPUs that it may use; empty when it has ended."""
-        with suppress(OSError):
-            return frozenset(os.sched_getaffinity(self.pid))
-        return frozenset()
 
+    @abstractmethod
     def sandboxed(self) -> bool | None:
         """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
-        with suppress(OSError):
-            match = re.search(r"^Seccomp:\s*(\d)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
-            return match[1] == _FILTERED if match else None
-        return None
 
+    @abstractmethod
     async def exited(self) -> int:
-        """Wait until it has ended and return its exit status (negative: the signal)."""
-        return await self._child.wait()
+        """Wait until it has ended and return its exit status (negative: the signal).
+
+        Raises:
+            HostError: nobody can tell any more.
+        """
 
     async def unless_exited(self, work: Coroutine[None, None, T]) -> T:
         """Return what the work returns.
@@ -108,22 +125,28 @@ class Process:
     def panic(self) -> tuple[str, ...]:
         """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""
         with suppress(OSError):
-            lines = (self.folder / SERIAL).read_text(errors="replace").splitlines()
-            said = [line.strip() for line in lines if "Oops: " in line or "Kernel panic" in line]
-            return tuple(said) if any("Kernel panic" in line for line in said) else ()
+            return panicked((self.folder / SERIAL).read_text(errors="replace"))
         return ()
 
+    @abstractmethod
     def oom_proof(self) -> tuple[str, ...]:
         """Return what shows that the kernel killed it for want of memory; empty when nothing does."""
-        return oom_proof(self.pid, self._oom_kills)
+
+    @abstractmethod
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it a signal, if it has not ended."""
 
     def terminate(self) -> None:
         """Ask it to end; a hung QEMU ignores this."""
-        signal_child(self._child, signal.SIGTERM)
+        self.send_signal(signal.SIGTERM)
 
     def kill(self) -> None:
         """End it at once."""
-        signal_child(self._child, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
+
+    def suspend(self) -> None:
+        """Let it run no more, and stay: SIGKILL ends it even so."""
+        self.send_signal(signal.SIGSTOP)
 
     async def stop(self, grace_s: float, deadline_s: float = STOP_S) -> None:
         """End it: politely first when a grace is given, with SIGKILL in any case.
@@ -131,7 +154,7 @@ class Process:
         Raises:
             TeardownError: it is still there ``deadline_s`` after SIGKILL; said once, it is not waited for again.
         """
-        if self._child.returncode is not None or self._given_up:
+        if not self.alive() or self._given_up:
             return
         if grace_s > 0:
             self.terminate()
@@ -140,19 +163,84 @@ class Process:
         self.kill()
         if not await self._ended_within(deadline_s):
             self._given_up = True
-            raise TeardownError(
-                f"the {self.name} (process {self.pid}) did not end within {deadline_s:g} s of SIGKILL",
-                hint=f"it waits in the kernel, for a disk or a device mostly: see `ps -o stat,wchan {self.pid}` and "
-                "`dmesg`; measure nothing else here while it is there",
-                logs=(self.stderr_path,),
-            )
+            words = f"the {self.name} ({self.where}) did not end within {deadline_s:g} s of SIGKILL"
+            raise TeardownError(words, hint=self._unending(), logs=(self.stderr_path,))
 
     async def _ended_within(self, seconds: float) -> bool:
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._child.wait()
+                with suppress(HostError):  # nobody can tell any more: the agent ends it
+                    await self.exited()
             return True
         return False
+
+    def _unending(self) -> str | None:
+        """Return what to do when SIGKILL does not end it; ``None``: what is known of such."""
+        return None
+
+
+class Child(Process):
+    """A running child of this process, in its own session."""
+
+    def __init__(self, name: str, child: asyncio.subprocess.Process, folder: Path, *, qemu: bool = True) -> None:
+        super().__init__(name, child.pid, folder, qemu=qemu)
+        self._child = child
+        self._oom_kills = oom_counters(child.pid)
+
+    def alive(self) -> bool:
+        """Return whether its end has not been seen."""
+        return self._child.returncode is None
+
+    def state(self) -> State | None:
+        """Read it."""
+        return read_state(self.pid) if self.alive() else None
+
+    def usage(self) -> Usage | None:
+        """Read it."""
+        return read_usage(self.pid) if self.alive() else None
+
+    def maps(self) -> str:
+        """Read them."""
+        with suppress(OSError):
+            return os.fsdecode(Path(f"/proc/{self.pid}/maps").read_bytes())  # paths as ours are written
+        return ""
+
+    def cpus(self) -> frozenset[int]:
+        """Ask the kernel."""
+        with suppress(OSError):
+            return frozenset(os.sched_getaffinity(self.pid))
+        return frozenset()
+
+    def sandboxed(self) -> bool | None:
+        """Ask the kernel."""
+        with suppress(OSError):
+            match = re.search(r"^Seccomp:\s*(\d)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
+            return match[1] == FILTERED if match else None
+        return None
+
+    async def exited(self) -> int:
+        """Wait for it."""
+        return await self._child.wait()
+
+    def oom_proof(self) -> tuple[str, ...]:
+        """Look at what the kernel has counted since it was started."""
+        return oom_proof(self.pid, self._oom_kills)
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send it, to this child and to no other that may have its number meanwhile."""
+        signal_child(self._child, number)
+
+    def _unending(self) -> str:
+        return (
+            f"it waits in the kernel, for a disk or a device mostly: see `ps -o stat,wchan {self.pid}` and `dmesg`; "
+            "measure nothing else here while it is there"
+        )
+
+
+def panicked(console: str) -> tuple[str, ...]:
+    """Return what a guest's kernel said of its end on its console; empty when it did not panic."""
+    said = [line.strip() for line in console.splitlines() if "Oops: " in line or "Kernel panic" in line]
+    return tuple(said) if any("Kernel panic" in line for line in said) else ()
 
 
 def last_lines(path: Path, count: int = 0) -> tuple[str, ...]:
@@ -180,6 +268,23 @@ async def stop_all(
         if isinstance(failure, BenchError):
             failure.evidence += (str(stuck).splitlines()[0],)
         failure.add_note(str(stuck))
+
+
+@asynccontextmanager
+async def stopped_after(process: Process, grace_s: float, stop_s: float) -> AsyncIterator[Process]:
+    """Give a process for the length of the block; then it has ``grace_s`` to end, and after SIGKILL ``stop_s``.
+
+    Raises:
+        TeardownError: it cannot be ended.
+    """
+    failure: BaseException | None = None
+    try:
+        yield process
+    except BaseException as error:
+        failure = error
+        raise
+    finally:
+        await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
 
 
 @asynccontextmanager
@@ -219,18 +324,11 @@ async def launch(
             )
         except OSError as error:
             raise start_error(argv[0], error, qemu=qemu) from error
-    process = Process(name, child, folder, qemu=qemu)
-    failure: BaseException | None = None
     try:
-        yield process
-    except BaseException as error:
-        failure = error
-        raise
+        async with stopped_after(Child(name, child, folder, qemu=qemu), grace_s, stop_s) as process:
+            yield process
     finally:
-        try:
-            await stop_all((process,), failure, grace_s=grace_s, deadline_s=stop_s)
-        finally:
-            end_family(ours)
+        end_family(ours)
 
 
 def start_error(program: str, error: OSError, *, qemu: bool) -> BenchError:
@@ -242,45 +340,3 @@ def start_error(program: str, error: OSError, *, qemu: bool) -> BenchError:
     else:
         cause = "qemu-not-executable" if error.errno in _NOT_EXECUTABLE else "qemu-missing"
     return LaunchError(f"cannot start {program}: {error.strerror}", cause=cause)
-
-
-async def unless_any_exited(processes: tuple[Process, ...], work: Coroutine[None, None, T]) -> T:
-    """Return what the work returns, or raise how the first process ended if one ends before that.
-
-    Raises:
-        LaunchError: a process ended first.
-    """
-    task = asyncio.create_task(work)
-    watchers = {asyncio.create_task(process.exited()): process for process in processes}
-    everything: set[asyncio.Future[Any]] = {task, *watchers}
-    try:
-        await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
-        if task.done() and not task.cancelled() and task.exception() is None:
-            return task.result()
-        # A dying QEMU closes its sockets before it can be waited for: its end explains the work's failure.
-        ended, _ = await asyncio.wait(watchers, timeout=_DYING_S, return_when=asyncio.FIRST_COMPLETED)
-        if ended:
-            # Of two that ended, the one that was killed took the other along.
-            first = min(ended, key=lambda watcher: watcher.result())
-            raise ended_error(watchers[first], first.result(), processes) from await _outcome(task)
-        return await task
-    finally:
-        await _end_all(everything)
-
-
-async def _outcome(task: asyncio.Task[T]) -> BaseException | None:
-    """Cancel the work and return the error it had, as the cause to keep."""
-    await _end_all({task})
-    outcome = None if task.cancelled() else task.exception()
-    return outcome if isinstance(outcome, BenchError) else None
-
-
-async def _end_all(tasks: set[asyncio.Future[Any]]) -> None:
-    """Cancel until every task has ended: one that was just being answered can miss a single cancellation."""
-    while pending := {task for task in tasks if not task.done()}:
-        for task in pending:
-            task.cancel()
-        await asyncio.wait(pending, timeout=1)
-    for task in tasks:
-        if not task.cancelled():
-            task.exception()

@@ -48,6 +48,8 @@ class Snapshot:
         thp_defrag: how hard the kernel works for one.
         temperature_c: the hottest thermal zone.
         throttled: how often the cores were throttled for heat since boot.
+        pressure_us: for how long since boot something waited for a CPU, memory or a disk (``cpu_some``), or everything
+            that could run did (``memory_full``), in microseconds: the kernel's pressure stall information.
     """
 
     t: float
@@ -67,6 +69,7 @@ class Snapshot:
     thp_defrag: str | None = None
     temperature_c: float | None = None
     throttled: int | None = None
+    pressure_us: dict[str, int] | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return it as stored in ``run.json``."""
@@ -101,6 +104,7 @@ def take_snapshot(root: Path = Path("/"), now: float | None = None) -> Snapshot:
         thp_defrag=_first(r"\[([\w+]+)\]", _text(thp / "defrag") or ""),
         temperature_c=_temperature(root),
         throttled=_sum(_texts(root, f"{_CPU}/cpu[0-9]*/thermal_throttle/core_throttle_count")),
+        pressure_us=_pressure(root),
     )
 
 
@@ -203,6 +207,15 @@ def _load(root: Path) -> tuple[float, float, float] | None:
 def _ticks(root: Path) -> dict[str, int] | None:
     line = _first(r"^cpu +(.*)$", _text(root / "proc/stat") or "")
     return dict(zip(_TICKS, map(int, _numbers((line or "").split())), strict=False)) or None
+
+
+def _pressure(root: Path) -> dict[str, int] | None:
+    found = {}
+    for what in ("cpu", "memory", "io"):
+        lines = _text(root / f"proc/pressure/{what}") or ""
+        for who, total in re.findall(r"^(some|full) .* total=([0-9]{1,18})$", lines, re.MULTILINE):
+            found[f"{what}_{who}"] = int(total)
+    return found or None
 
 
 def _memory(root: Path) -> dict[str, int]:

@@ -21,17 +21,26 @@ _PASSED = ("COLO_BENCH_*", "HOME", "LOGNAME", "PATH", "TMPDIR", "USER", "XDG_RUN
 _CHOOSING = ("GCONV_PATH", "GLIBC_TUNABLES", "LD_*", "MALLOC_*", "PYTHON*", "QEMU_*")
 """What changes what a program is or does while its command line stays the same."""
 
-_COMPILING = (
+_BESIDE = (
     "*_INCLUDE_PATH",
+    "BASH_ENV",
     "COMPILER_PATH",
     "CPATH",
     "DEPENDENCIES_OUTPUT",
+    "E2FSPROGS_*",
+    "ENV",
     "GCC_*",
     "LIBRARY_PATH",
     "MATPLOTLIBRC",
+    "MKE2FS_*",
     "MPLBACKEND",
+    "PERL5*",
+    "POSIXLY_CORRECT",
+    "SOURCE_DATE_EPOCH",
+    "TAR_OPTIONS",
+    "XZ_*",
 )
-"""What a compiler or a plot takes beside its command line; no hash knows of it."""
+"""What a compiler, a shell, a packer or a plot takes beside its command line; no hash knows of it."""
 
 _LOCALE = {"LC_ALL": "C"}
 """Messages are searched for known causes."""
@@ -54,7 +63,7 @@ def helping(ours: str, extra: Mapping[str, str]) -> dict[str, str]:
         ours: the mark (:func:`bench.system.owner.mark`).
         extra: what the program needs beside.
     """
-    choosing = {*choosing_names(), *_matching(_COMPILING)}
+    choosing = {*choosing_names(), *_matching(_BESIDE)}
     passed = {name: value for name, value in os.environ.items() if name not in choosing}
     return {**passed, **_LOCALE, **extra, VARIABLE: ours}
 

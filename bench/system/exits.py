@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform
 import sys
@@ -21,6 +22,18 @@ if TYPE_CHECKING:
 
 
 _SYSTEM = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+_NO_THREAD = "can't start new thread"
+_SCARCE = {
+    errno.EMFILE: "file-limit",
+    errno.ENFILE: "file-limit",
+    errno.EFBIG: "file-limit",
+    errno.ENOMEM: "address-limit",
+    errno.EAGAIN: "process-limit",
+}
+"""What the system has no more of, by its error numbers, in causes."""
+
+_CLOSED = frozenset((errno.EACCES, errno.EPERM))
+"""The error numbers by which a file, or the file system that it lies on, is closed to us."""
 
 
 class Exit(IntEnum):
@@ -87,12 +100,28 @@ def last_door(command: str, work: Callable[[], int]) -> int:
         tell(str(error))
         return exit_of(error)
     except Exception as error:  # noqa: BLE001 - the last door: whatever else arrives here is our bug
-        if isinstance(error, OSError) and error.errno in FULL_OR_READ_ONLY:
-            tell(str(store_error(error)))
+        if known := _refused(error):
+            tell(str(known))
             return Exit.HOST
         traceback.print_exc()
         tell(bug_report(command))
         return Exit.BUG
+
+
+def _refused(error: Exception) -> BenchError | None:
+    """Return what the system refused us, where an error is that and no bug: room, memory, a thread, another file."""
+    if isinstance(error, OSError) and error.errno in FULL_OR_READ_ONLY:
+        return store_error(error)
+    if isinstance(error, MemoryError):
+        return HostError("there is no memory left for this program", cause="address-limit")
+    if isinstance(error, RuntimeError) and str(error) == _NO_THREAD:
+        return HostError(f"another thread is refused: {error}", cause="process-limit")
+    if isinstance(error, OSError) and error.errno in _SCARCE:
+        where = f"{error.filename}: " if error.filename else ""
+        return HostError(f"{where}{error.strerror}", cause=_SCARCE[error.errno])
+    if isinstance(error, OSError) and error.errno in _CLOSED and error.filename:
+        return HostError(f"{error.filename}: {error.strerror}", cause="store-failed")
+    return None
 
 
 def _require_current_folder() -> None:

@@ -27,6 +27,9 @@ NO_LOCKS = frozenset((*_NOT_OFFERED, errno.ENOLCK))
 _FLOCK = struct.Struct("hhqqi4x")
 """``struct flock`` of fcntl(2) on 64-bit Linux: type, whence, start, length, process."""
 
+OFD_READ_LOCK = _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 100, 1, 0)
+"""A read lock of one byte, as QEMU asks for it with ``F_OFD_SETLK``."""
+
 _ROOM_BYTES = 64 * 1024
 
 FULL_OR_READ_ONLY = frozenset(_CAUSES)
@@ -88,7 +91,7 @@ def has_locks(folder: Path) -> bool:
     """
     with told(folder), tempfile.TemporaryFile(dir=folder, prefix=".lock.", suffix=".tmp") as file:
         try:
-            fcntl.fcntl(file, fcntl.F_OFD_SETLK, _FLOCK.pack(fcntl.F_RDLCK, os.SEEK_SET, 100, 1, 0))
+            fcntl.fcntl(file, fcntl.F_OFD_SETLK, OFD_READ_LOCK)
         except OSError as error:
             if error.errno not in NO_LOCKS:
                 raise
@@ -103,9 +106,17 @@ def require_room(folder: Path) -> None:
         StoreError: it is full.
     """
     status = os.statvfs(folder)
-    free_bytes = status.f_bavail * status.f_frsize
-    if free_bytes < _ROOM_BYTES or (status.f_files and not status.f_favail):
-        words = f"the disk of {folder} is full: {free_bytes} bytes free, {status.f_favail} files"
+    require_left(str(folder), status.f_bavail * status.f_frsize, status.f_favail if status.f_files else None)
+
+
+def require_left(place: str, free_bytes: int, free_files: int | None) -> None:
+    """Return when there is room for a little more in a place, by what its file system says.
+
+    Raises:
+        StoreError: it is full.
+    """
+    if free_bytes < _ROOM_BYTES or free_files == 0:
+        words = f"the disk of {place} is full: {free_bytes} bytes free, {free_files or 0} files"
         raise StoreError(words, cause="disk-full")
 
 

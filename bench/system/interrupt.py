@@ -31,11 +31,14 @@ _state = _State()
 
 def listen() -> None:
     """From now on a signal raises ``KeyboardInterrupt``, once: the end that is then under way is not cut short."""
-    for number in SIGNALS:
-        # A background job ignores SIGINT, and nohup SIGHUP: whoever started it means that.
-        if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN:
-            signal.signal(number, _interrupt)
+    for number in heard():
+        signal.signal(number, _interrupt)
     sys.unraisablehook = _again
+
+
+def heard() -> tuple[signal.Signals, ...]:
+    """Return what ends a command here: a background job ignores SIGINT, and nohup SIGHUP; who started it means that."""
+    return tuple(number for number in SIGNALS if number == signal.SIGTERM or signal.getsignal(number) != signal.SIG_IGN)
 
 
 @contextmanager

@@ -13,12 +13,12 @@ import itertools
 import os
 import re
 import signal
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.system.files import passing_folder
+from bench.system.files import is_folder, passing_folder, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -104,20 +104,31 @@ def temporary_folder() -> Path:
     ``tempfile`` finds that out with a trial file, which stays there for good when the process is killed meanwhile.
     """
     named = os.environ.get("TMPDIR", "")
-    return Path(named if os.access(named, os.W_OK | os.X_OK) else "/tmp").absolute()  # noqa: S108 - a folder is made in it
+    usable = is_folder(Path(named)) and os.access(named, os.W_OK | os.X_OK) if named else False
+    return Path(named if usable else "/tmp").absolute()  # noqa: S108 - a folder is made in it
 
 
 def temporary_places() -> tuple[Path, ...]:
     """Return every folder that temporary files may go to, the one that they go to first."""
     others = ("/tmp", os.environ.get("XDG_RUNTIME_DIR", ""), "/dev/shm", "/var/tmp")  # noqa: S108 - as above
-    usable = (Path(name) for name in others if os.access(name, os.W_OK | os.X_OK))
+    # A relative XDG_RUNTIME_DIR is none, by its specification; and a child in another folder would look elsewhere.
+    usable = (Path(name) for name in others if Path(name).is_absolute() and os.access(name, os.W_OK | os.X_OK))
     return tuple(dict.fromkeys((temporary_folder(), *usable)))
 
 
 @contextmanager
 def scratch_folder(purpose: str, place: Path | None = None) -> Iterator[Path]:
-    """Provide a private temporary folder whose name says whose it is: one left behind can be told from one in use."""
-    with passing_folder(place or temporary_folder(), f"{SCRATCH}{purpose}-", f"-{this_process()}") as folder:
+    """Provide a private temporary folder whose name says whose it is: one left behind can be told from one in use.
+
+    Raises:
+        StoreError: it cannot be made where no place was given.
+        OSError: it cannot be made in the place.
+    """
+    with ExitStack() as stack:
+        parent = place or temporary_folder()
+        with told(parent) if place is None else nullcontext():
+            made = passing_folder(parent, f"{SCRATCH}{purpose}-", f"-{this_process()}")
+            folder = stack.enter_context(made)
         yield folder
 
 

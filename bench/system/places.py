@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import sys
+import unicodedata
 from contextlib import suppress
 from pathlib import Path
 
@@ -67,3 +68,8 @@ def shadows() -> list[str]:
         return [] if here == PACKAGES else [name for name in names if (here / name).is_file()]
     except OSError:  # a current folder that is gone, or closed to us
         return []
+
+
+def has_controls(path: Path) -> bool:
+    """Return whether a path holds a line end, NUL or another control character, which no log or terminal shows."""
+    return any(unicodedata.category(letter) == "Cc" for letter in str(path))

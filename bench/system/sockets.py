@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError
 from bench.system.owner import scratch_folder, temporary_places
+from bench.system.places import has_controls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,8 @@ def socket_folder(purpose: str) -> Iterator[Path]:
 
 def _try_sockets(folder: Path) -> None:
     path = folder / _LONGEST_NAME.replace("/", "-")
+    if has_controls(path):
+        raise OSError(errno.EINVAL, "a line end or another control character in its name")
     if "," in str(path):
         raise OSError(errno.EINVAL, "a comma in its name, which separates options of QEMU's")
     with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as client:

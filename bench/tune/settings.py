@@ -14,15 +14,19 @@ from bench.provision import commands
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
 
-    from bench.config.model import Tune
+    from bench.config.tuning import Tuning
 
 _GOVERNORS = "sys/devices/system/cpu/cpu[0-9]*/cpufreq/scaling_governor"
 _THP = "sys/kernel/mm/transparent_hugepage/enabled"
 _SWAPS = "proc/swaps"
+_RESCTRL = "sys/fs/resctrl"
+_SCHEMATA = f"/{_RESCTRL}/schemata"
+_OWN_GROUP = "proc/self/cpu_resctrl_groups"
+_CACHE_LINE = re.compile(r"^\s*L3:(\S+)$", re.MULTILINE)
 _COMMAND_DEADLINE_S = 600.0  # what was swapped out has to be read back first
 OFF = "off"
 
-Kind = Literal["file", "swap"]
+Kind = Literal["file", "swap", "ways"]
 
 
 def _run(argv: tuple[str, ...]) -> None:
@@ -47,23 +51,25 @@ class Machine:
 
     def boot_id(self) -> str:
         """Return what tells this boot of the host from every other; empty where the kernel does not say."""
-        return self._text("proc/sys/kernel/random/boot_id")
+        return self.text("proc/sys/kernel/random/boot_id")
 
     def value(self, kind: Kind, what: str) -> str:
         """Return the present value of a setting; empty when it is not there.
 
         Of a file with a choice (``always [madvise] never``) that is the chosen word, of a swap device its priority or
-        ``off``.
+        ``off``, of cache ways the mask of each cache (``0=f;1=f``).
         """
         if kind == "swap":
             return self.swaps().get(what, OFF)
-        text = self._text(what.lstrip("/"))
+        text = self.text(what.lstrip("/"))
+        if kind == "ways":
+            return _masks(text)
         chosen = re.search(r"\[([^\]]+)\]", text)
         return chosen[1] if chosen else text
 
     def swaps(self) -> dict[str, str]:
         """Return the swap devices and files in use, each with its priority."""
-        rows = [line.split() for line in self._text(_SWAPS).splitlines()[1:]]
+        rows = [line.split() for line in self.text(_SWAPS).splitlines()[1:]]
         return {_unescaped(row[0]): row[-1] for row in rows if row}
 
     def put(self, kind: Kind, what: str, value: str) -> None:
@@ -75,16 +81,19 @@ class Machine:
         try:
             if kind == "file":
                 (self.root / what.lstrip("/")).write_text(value)
+            elif kind == "ways":
+                (self.root / what.lstrip("/")).write_text(f"L3:{value}\n")
             else:
                 self.run(swap_argv(what, value))
         except (OSError, ProvisionError) as error:
             said = (error.strerror or str(error)) if isinstance(error, OSError) else error.message
             raise HostError(f"{what} cannot be set to {value}: {said}", cause="tune-refused") from error
         now = self.value(kind, what)
-        if kind == "file" and now != value:
+        if kind != "swap" and now != value:
             raise HostError(f"{what} was set to {value} and is {now}", cause="tune-refused")
 
-    def _text(self, name: str) -> str:
+    def text(self, name: str) -> str:
+        """Return the text of a file of the host; empty when it cannot be read."""
         try:
             return (self.root / name).read_text(errors="replace").strip()
         except OSError:
@@ -109,17 +118,17 @@ def swap_argv(device: str, value: str) -> tuple[str, ...]:
     return ("swapon", *priority, "--", device)
 
 
-def changes(tune: Tune, machine: Machine) -> tuple[Change, ...]:
+def changes(tune: Tuning, machine: Machine) -> tuple[Change, ...]:
     """Return what has to be changed on this host; nothing where all is as it is asked for.
 
     Raises:
         HostError: the host does not have what is to be set, or not that value.
     """
-    found = [*_governor(tune, machine), *_thp(tune, machine), *_swap(tune, machine)]
+    found = [*_governor(tune, machine), *_thp(tune, machine), *_swap(tune, machine), *_ways(tune, machine)]
     return tuple(change for change in found if change.old != change.new)
 
 
-def _governor(tune: Tune, machine: Machine) -> Iterator[Change]:
+def _governor(tune: Tuning, machine: Machine) -> Iterator[Change]:
     if tune.governor is None:
         return
     paths = sorted(machine.root.glob(_GOVERNORS))
@@ -140,7 +149,7 @@ def _governor(tune: Tune, machine: Machine) -> Iterator[Change]:
         yield Change("file", name, machine.value("file", name), tune.governor)
 
 
-def _thp(tune: Tune, machine: Machine) -> Iterator[Change]:
+def _thp(tune: Tuning, machine: Machine) -> Iterator[Change]:
     if tune.thp is None:
         return
     if not (machine.root / _THP).exists():
@@ -152,9 +161,48 @@ def _thp(tune: Tune, machine: Machine) -> Iterator[Change]:
     yield Change("file", f"/{_THP}", machine.value("file", f"/{_THP}"), tune.thp)
 
 
-def _swap(tune: Tune, machine: Machine) -> Iterator[Change]:
+def _swap(tune: Tuning, machine: Machine) -> Iterator[Change]:
     for device, priority in machine.swaps().items() if tune.swap is False else ():
         yield Change("swap", device, priority, OFF)
+
+
+def _ways(tune: Tuning, machine: Machine) -> Iterator[Change]:
+    """Leave the host's own resctrl group, in which the pair runs, the lowest ways of each last cache."""
+    if tune.ways is None:
+        return
+    full = machine.text(f"{_RESCTRL}/info/L3/cbm_mask")
+    now = machine.value("ways", _SCHEMATA)
+    if not full or not now:
+        raise HostError(
+            f"cache.ways={tune.ways}: this host cannot set ways of its last cache aside (no L3 under /{_RESCTRL})",
+            hint=(
+                "cache=antagonist takes the caches on any host; with resctrl (`grep cat_l3 /proc/cpuinfo`): "
+                f"mount -t resctrl resctrl /{_RESCTRL}"
+            ),
+            cause="tune-missing",
+        )
+    ways, least = int(full, 16).bit_count(), int(machine.text(f"{_RESCTRL}/info/L3/min_cbm_bits") or 1)
+    if not least <= tune.ways <= ways:
+        raise HostError(
+            f"cache.ways={tune.ways}: the last cache of this host has {ways} ways; legal: {least} to {ways}",
+            cause="tune-missing",
+        )
+    group = machine.text(_OWN_GROUP).splitlines()
+    if any(line.startswith("res:") and line.removeprefix("res:").strip("/") for line in group):
+        raise HostError(
+            f"cache.ways={tune.ways}: this process is in a resctrl group of its own ({group[0]})",
+            hint="start it from the host's own group, whose ways are what is set",
+            cause="tune-missing",
+        )
+    mask = f"{(1 << tune.ways) - 1:x}"
+    yield Change("ways", _SCHEMATA, now, ";".join(f"{one.partition('=')[0]}={mask}" for one in now.split(";")))
+
+
+def _masks(schemata: str) -> str:
+    """Return the masks of the last caches, without the zeros that kernels write before them; empty without any."""
+    line = _CACHE_LINE.search(schemata)
+    pairs = [part.partition("=") for part in line[1].split(";")] if line else []
+    return ";".join(f"{cache}={int(mask, 16):x}" for cache, _, mask in pairs)
 
 
 def require_cpus(key: str, cpus: Collection[int], machine: Machine) -> None:

@@ -6,7 +6,7 @@ import sys
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
-from bench.config.model import Tune
+from bench.config.tuning import Tuning
 from bench.errors import BenchError, HostError
 from bench.system.interrupt import held_back
 from bench.tune.journal import UndoJournal, state_folder
@@ -18,9 +18,14 @@ if TYPE_CHECKING:
     from bench.tune.journal import Note
     from bench.tune.settings import Change
 
-_NONE = Tune()
+_NONE = Tuning()
 _RESTORE = f"{sys.executable} -m bench.restore"
 """For sudo, whose PATH knows nothing of an environment."""
+
+
+def _of_host(tune: Tuning) -> Tuning:
+    """Return what of it changes the host itself, and needs root."""
+    return tune.model_copy(update={"pinning": _NONE.pinning})
 
 
 class Tuner:
@@ -38,7 +43,7 @@ class Tuner:
         self._made: tuple[Change, ...] = ()
         self._said: list[str] = []
 
-    def prepare(self, tunes: Iterable[Tune]) -> None:
+    def prepare(self, tunes: Iterable[Tuning]) -> None:
         """Check everything that will be asked for, and take hold of the host if any of it changes that.
 
         Raises:
@@ -46,12 +51,12 @@ class Tuner:
         """
         wanted = list(dict.fromkeys(tunes))
         self.require_possible(wanted)
-        if any(tune.host != _NONE for tune in wanted) and not self._holding:
+        if any(_of_host(tune) != _NONE for tune in wanted) and not self._holding:
             self._stack.enter_context(self._journal.held())
             self._holding = True
             self._take_back()
 
-    def require_possible(self, tunes: Iterable[Tune]) -> None:
+    def require_possible(self, tunes: Iterable[Tuning]) -> None:
         """Return when this machine has all that will be asked for, and this user may set it.
 
         Raises:
@@ -63,14 +68,14 @@ class Tuner:
             if changes(tune, self._machine):
                 self._require_privilege()
 
-    def ensure(self, tune: Tune) -> tuple[Change, ...]:
+    def ensure(self, tune: Tuning) -> tuple[Change, ...]:
         """Bring the host into the state that a run asks for, and return what is changed for it; prepared before.
 
         Raises:
             HostError: a setting could not be made; what was made before it has been taken back.
             StoreError: an old value could not be written down; the same.
         """
-        if tune.host == self._current:
+        if _of_host(tune) == self._current:
             return self._made
         self._take_back()
         wanted = changes(tune, self._machine)
@@ -83,7 +88,7 @@ class Tuner:
         except BenchError:
             self._take_back()
             raise
-        self._current, self._made = tune.host, wanted
+        self._current, self._made = _of_host(tune), wanted
         return wanted
 
     def restore(self) -> list[str]:
@@ -105,7 +110,7 @@ class Tuner:
     def _require_privilege(self) -> None:
         if not self._machine.privileged():
             raise HostError(
-                "tune.governor, tune.thp and tune.swap change this host, which needs root",
+                "tune.governor, tune.thp, tune.swap and cache.ways change this host, which needs root",
                 cause="privilege-missing",
                 hint=f"run it as root (sudo {sys.executable} -m bench ...), or use tune=none; tune.pinning needs none",
             )

@@ -3,8 +3,8 @@
 Source: the COLO procedure (QEMU docs/COLO-FT.txt and the 2020 test note), grouped by topic. Paths but those of
 sockets are relative: each side runs in its own folder, so the same spec gives the same argv wherever the results are.
 
-The note's ``tap`` needs a bridge and a set-uid helper on the host; QEMU's user network, cut off from the world but for
-one forwarded port, stands in its place, and COLO's filters see the same packets.
+The note's ``tap`` needs a bridge, and root: ``host=bridged`` has it. Elsewhere QEMU's user network, cut off from the
+world but for one forwarded port, stands in its place, and COLO's filters see the same packets.
 """
 
 from __future__ import annotations
@@ -12,16 +12,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from bench.guest.loading import loading
-from bench.host.links import LOOPBACK, PRIMARY, SECONDARY, Link
+from bench.guest.loading import applications, loading
+from bench.host.links import LOOPBACK, PRIMARY, SECONDARY, TAP, Link
+from bench.vm.spec import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from bench.config.links import Compare
     from bench.config.model import Cell
     from bench.vm.spec import PairSpec
 
 Argv = tuple[str, ...]
+
+_COMPARE = "colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,iothread=iothread1"
 
 
 def primary_argv(spec: PairSpec) -> Argv:
@@ -33,6 +37,8 @@ def primary_argv(spec: PairSpec) -> Argv:
         *_netdev(spec, forward=True),
         *_primary_network(spec),
         *_primary_disk(spec),
+        *_key(spec, "primary", "client"),
+        *_beginning(spec),
     )
 
 
@@ -45,6 +51,7 @@ def secondary_argv(spec: PairSpec) -> Argv:
         *_netdev(spec, forward=False),
         *_secondary_network(spec),
         *_secondary_disk(spec),
+        *_key(spec, "secondary", "server"),
         *("-incoming", "defer"),
     )
 
@@ -57,7 +64,19 @@ def native_argv(spec: PairSpec) -> Argv:
         *_monitors(spec, "primary"),
         *_netdev(spec, forward=True),
         *("-drive", f"if={spec.cell.devices.disk},id=colo-disk0,{_image(spec, 'file', 'primary.qcow2')},driver=qcow2"),
+        *_beginning(spec),
     )
+
+
+def _key(spec: PairSpec, side: str, endpoint: str) -> Argv:
+    """Return the object that holds the key of the pair: the folder of it is the side's own, of its sockets."""
+    home = f"{spec.sockets}/{side}"
+    return ("-object", f"tls-creds-psk,id={TLS},dir={home},endpoint={endpoint}") if spec.cell.link.tls else ()
+
+
+def _beginning(spec: PairSpec) -> Argv:
+    """Return what makes a machine wait for the one that was saved."""
+    return ("-incoming", "defer") if spec.saved else ()
 
 
 @dataclass(frozen=True)
@@ -74,6 +93,9 @@ COLO: Mapping[str, Side] = {
 }
 """The two sides of a COLO pair."""
 
+DISKS = frozenset(("primary.qcow2", "primary-copy.qcow2"))
+"""The images that hold the guest's disk, which both sides begin with the same; the others are empty."""
+
 NATIVE: Mapping[str, Side] = {PRIMARY: Side(native_argv, ("primary.qcow2",))}
 """The primary's machine by itself."""
 
@@ -86,7 +108,7 @@ def machine_argv(spec: PairSpec) -> Argv:
         *_machine(spec, "primary"),
         *quiet,
         *("-qmp", "unix:qmp.sock,server=on,wait=off"),
-        *_netdev(spec, forward=False),
+        *_user_network(spec),
     )
 
 
@@ -110,12 +132,18 @@ def _machine(spec: PairSpec, side: str) -> Argv:
         *("-cpu", cpu_option(cell)),
         *("-m", f"{cell.mem >> 20}M"),
         *("-smp", str(cell.smp)),
-        *loading(spec.kernel, spec.initramfs, cell.devices.firmware),
+        *loading(spec.kernel, spec.initramfs, cell.devices.firmware, kernel_words(cell)),
+        *(applications(spec.approot) if spec.approot else ()),
         *usb,
         *(() if cell.devices.vga == "std" else ("-vga", cell.devices.vga)),
         *("-no-reboot", "-S", "-msg", "timestamp=on"),
         *(("-sandbox", sandbox) if sandbox else ()),
     )
+
+
+def kernel_words(cell: Cell) -> Argv:
+    """Return what a cell asks of the guest's kernel beside what every guest needs."""
+    return () if cell.tcp_timestamps else ("sysctl.net.ipv4.tcp_timestamps=0",)
 
 
 def _smp_caches(cell: Cell) -> Argv:
@@ -141,16 +169,25 @@ def _monitors(spec: PairSpec, side: str) -> Argv:
 
 
 def _netdev(spec: PairSpec, *, forward: bool) -> Argv:
+    if spec.cell.host.kind == "bridged":
+        # By default without that header: colo-compare reads a virtio card's packets as it does any other's.
+        header = "on" if spec.cell.compare.vnet_hdr else "off"
+        return (*("-netdev", f"tap,id=hn0,ifname={TAP},script=no,downscript=no,vnet_hdr={header}"), *_card(spec))
     guest_port = spec.cell.workload.guest_port()
     rule = (
         f",hostfwd=tcp:{spec.address(PRIMARY, Link.CLIENT)}:{spec.ports.forward}-:{guest_port}"
         if forward and guest_port
         else ""
     )
-    return (
-        *("-netdev", f"user,id=hn0,restrict=on{rule}"),
-        *("-device", f"{spec.cell.devices.nic},id=e0,netdev=hn0,romfile="),
-    )
+    return _user_network(spec, rule)
+
+
+def _user_network(spec: PairSpec, rule: str = "") -> Argv:
+    return (*("-netdev", f"user,id=hn0,restrict=on{rule}"), *_card(spec))
+
+
+def _card(spec: PairSpec) -> Argv:
+    return ("-device", f"{spec.cell.devices.nic},id=e0,netdev=hn0,romfile=")
 
 
 def _listener(name: str, address: str, port: int | str, wait: str = "off") -> Argv:
@@ -163,6 +200,7 @@ def _client(name: str, address: str, port: int | str, options: str = "") -> Argv
 
 def _primary_network(spec: PairSpec) -> Argv:
     ports, inside = spec.ports, spec.address(PRIMARY, Link.INSIDE)
+    header = _header(spec.cell.compare)
     return (
         *_listener("mirror0", spec.address(PRIMARY, Link.COMPARE), ports.mirror),
         *_listener("compare1", spec.address(PRIMARY, Link.COMPARE), ports.compare, wait="on"),
@@ -170,26 +208,40 @@ def _primary_network(spec: PairSpec) -> Argv:
         *_client("compare0-0", inside, ports.primary_in),
         *_listener("compare_out", inside, ports.compare_out),
         *_client("compare_out0", inside, ports.compare_out),
-        *("-object", "filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=mirror0"),
-        *("-object", "filter-redirector,id=redire0,netdev=hn0,queue=rx,indev=compare_out"),
-        *("-object", "filter-redirector,id=redire1,netdev=hn0,queue=rx,outdev=compare0"),
+        *("-object", f"filter-mirror,id=m0,netdev=hn0,queue=tx,outdev=mirror0{header}"),
+        *("-object", f"filter-redirector,id=redire0,netdev=hn0,queue=rx,indev=compare_out{header}"),
+        *("-object", f"filter-redirector,id=redire1,netdev=hn0,queue=rx,outdev=compare0{header}"),
         *("-object", "iothread,id=iothread1"),
         *(
             "-object",
-            "colo-compare,id=comp0,primary_in=compare0-0,secondary_in=compare1,outdev=compare_out0,iothread=iothread1",
+            f"{_COMPARE}{_compare_options(spec.cell.compare)}{header}",
         ),
     )
 
 
 def _secondary_network(spec: PairSpec) -> Argv:
     reconnect = f",{spec.understood('secondary').reconnect}"
+    header = _header(spec.cell.compare)
     return (
         *_client("red0", spec.address(PRIMARY, Link.COMPARE), spec.ports.mirror, reconnect),
         *_client("red1", spec.address(PRIMARY, Link.COMPARE), spec.ports.compare, reconnect),
-        *("-object", "filter-redirector,id=f1,netdev=hn0,queue=tx,indev=red0"),
-        *("-object", "filter-redirector,id=f2,netdev=hn0,queue=rx,outdev=red1"),
-        *("-object", "filter-rewriter,id=rew0,netdev=hn0,queue=all"),
+        *("-object", f"filter-redirector,id=f1,netdev=hn0,queue=tx,indev=red0{header}"),
+        *("-object", f"filter-redirector,id=f2,netdev=hn0,queue=rx,outdev=red1{header}"),
+        *("-object", f"filter-rewriter,id=rew0,netdev=hn0,queue=all{header}"),
     )
+
+
+def _header(compare: Compare) -> str:
+    """Return the option of every filter whose packets carry the virtio card's header."""
+    return ",vnet_hdr_support=on" if compare.vnet_hdr else ""
+
+
+def _compare_options(compare: Compare) -> str:
+    """Return what is set of colo-compare, in its own units: milliseconds and packets."""
+    waits = {"compare_timeout": compare.timeout, "expired_scan_cycle": compare.expired_scan_cycle}
+    asked = {name: round(seconds * 1000) for name, seconds in waits.items() if seconds is not None}
+    asked |= {"max_queue_size": compare.max_queue_size} if compare.max_queue_size else {}
+    return "".join(f",{name}={value}" for name, value in asked.items())
 
 
 def _quorum(cell: Cell) -> str:

@@ -1,13 +1,15 @@
-"""The primary guest's serial console: waits for its ready line, starts the workload, keeps its reports."""
+"""A guest's serial console: waits for its ready line, starts the workload, asks it questions, keeps its reports."""
 
 from __future__ import annotations
 
 import asyncio
+import itertools
+import time
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bench.errors import GuestError, WorkloadError
-from bench.guest.protocol import has_stopped, parse_line
+from bench.guest.protocol import ANSWERS, cause_of, has_stopped, parse_line, question
 from bench.host.host import HERE
 
 if TYPE_CHECKING:
@@ -17,15 +19,24 @@ if TYPE_CHECKING:
     from bench.host.host import Host
 
 
+_AGAIN_S = {"alive": 0.05, "check": 2.0}
+"""After how long a question is asked anew: one that is answered at once, and one that takes a look at all memory."""
+
+
 class Console:
     """A conversation with the guest over its serial line."""
 
+    # One count for all consoles: a question that a checkpoint carried to the other side is answered there too.
+    _numbers: ClassVar = itertools.count(1)
+
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reports: list[dict[str, Any]] = []
+        self.arrived: list[float] = []
         self._reader = reader
         self._writer = writer
         self._lines: asyncio.Queue[tuple[str, dict[str, Any]]] = asyncio.Queue()
         self._failure: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self._died: str | None = None
 
     async def read(self) -> None:
         """Read for as long as the line is open."""
@@ -39,6 +50,7 @@ class Console:
             word, fields = message
             if word == "report":
                 self.reports.append(fields)
+                self.arrived.append(time.monotonic())
             else:
                 self._lines.put_nowait(message)
 
@@ -66,16 +78,49 @@ class Console:
         Raises:
             WorkloadError: the guest says that it failed, or says nothing in time.
         """
-        try:
-            self._writer.write(f"{command}\n".encode())
-            await self._writer.drain()
-        except OSError as error:
-            raise WorkloadError(f"the guest's console is gone: {error.strerror}", cause="console-lost") from error
+        await self._send(command)
         try:
             return await self._expect("started", deadline_s)
         except TimeoutError as error:
             hint = "see primary/serial.log, or raise deadlines.workload"
             raise WorkloadError(f"the guest did not start `{command}` within {deadline_s:g} s", hint=hint) from error
+
+    async def _send(self, line: str) -> None:
+        try:
+            self._writer.write(f"{line}\n".encode())
+            await self._writer.drain()
+        except OSError as error:
+            raise WorkloadError(f"the guest's console is gone: {error.strerror}", cause="console-lost") from error
+
+    async def ask(self, word: str, deadline_s: float) -> dict[str, Any]:
+        """Ask ``alive`` or ``check`` again and again, and return the first answer to any of these.
+
+        A guest that is taken over may lose a line, or have half of one from before.
+
+        Raises:
+            WorkloadError: the console is gone.
+            GuestError: it panicked (cause ``guest-panic``), or did not answer in time (``guest-silent``).
+        """
+        give_up = time.monotonic() + deadline_s
+        asked: set[int] = set()
+        while (left_s := give_up - time.monotonic()) > 0:
+            number = next(self._numbers)
+            asked.add(number)
+            await self._send(question(word, number))
+            with suppress(TimeoutError):
+                async with asyncio.timeout(min(left_s, _AGAIN_S[word])):
+                    return await self._answer(ANSWERS[word], asked)
+        raise GuestError(f"the guest did not answer `{word}` within {deadline_s:g} s", cause="guest-silent")
+
+    async def _answer(self, word: str, asked: set[int]) -> dict[str, Any]:
+        while True:
+            said, fields = await self._next()
+            number = fields.get("asked")
+            if said == word and isinstance(number, int) and number in asked:
+                return fields
+            error = str(fields.get("error", "no reason given"))
+            if said == "failed" and not error.startswith("unknown command"):
+                self._died = self._died or error
 
     async def _expect(self, word: str, deadline_s: float) -> dict[str, Any]:
         async with asyncio.timeout(deadline_s):
@@ -84,9 +129,8 @@ class Console:
                 if said == word:
                     return fields
                 if said == "failed":
-                    raise WorkloadError(
-                        f"the guest's workload failed: {fields.get('error', 'no reason given')}", cause="workload-died"
-                    )
+                    reason = str(fields.get("error", "no reason given"))
+                    raise WorkloadError(f"the guest's workload failed: {reason}", cause=cause_of(reason))
 
     async def _next(self) -> tuple[str, dict[str, Any]]:
         line = asyncio.create_task(self._lines.get())
@@ -108,6 +152,8 @@ class Console:
 
     def died(self) -> str | None:
         """Return why the workload ended, if it did."""
+        if self._died:
+            return self._died
         while not self._lines.empty():
             word, fields = self._lines.get_nowait()
             if word == "failed":

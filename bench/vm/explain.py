@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, HostError, LaunchError, MeasureError, QmpError
+from bench.failures.cause import Trait
 from bench.failures.words import diagnose
 from bench.format.folder import SERIAL
 from bench.host.ending import panic_error, recognised
@@ -16,25 +17,6 @@ if TYPE_CHECKING:
     from bench.host.process import Process
     from bench.host.topology import Topology
     from bench.vm.qmp import Monitor
-
-_SILENCES = frozenset(
-    (
-        "checkpoint-stuck",
-        "client-silent",
-        "colo-stuck",
-        "colo-timeout",
-        "guest-not-ready",
-        "qmp-timeout",
-        "workload-failed",
-    )
-)
-"""Causes that say only that something did not come in time."""
-
-_BREAKS = frozenset(("client-refused", "colo-exit", "migration-failed", "qmp-lost"))
-"""Causes that say that something broke, while both QEMUs go on."""
-
-_OF_THE_GUEST = frozenset(("client-refused", "client-silent", "guest-not-ready", "workload-failed"))
-"""Causes whose proof is on the primary's serial console."""
 
 _CONSOLE_LINES = 4
 
@@ -60,10 +42,10 @@ async def explained(
         monitors: their monitors, as far as they are connected.
         topology: where they run.
     """
-    if error.cause not in _SILENCES | _BREAKS:
+    if not (error.has(Trait.SILENT) or error.has(Trait.BROKEN)):
         return error
     found = _by_words(error, processes.values()) or _by_panic(processes.values()) or _stopped(error, processes)
-    if found is None and error.cause in _SILENCES:
+    if found is None and error.has(Trait.SILENT):
         found = await _silent(error, processes, monitors)
     if found is None:
         found = await _network(error, topology)
@@ -129,6 +111,8 @@ async def _network(error: BenchError, topology: Topology) -> BenchError | None:
         try:
             seen = await node.host.run(("ip", "-o", "link", "show", "dev", node.interface), _LOOK_S)
         except HostError as failure:
+            if failure.has(Trait.GONE):  # the other side only noticed it first
+                return HostError(failure.message, cause=failure.cause, evidence=(error.message, *failure.evidence))
             if failure.cause != "command-failed":
                 return None
             gone = diagnose(failure.evidence)
@@ -151,7 +135,7 @@ def link_is_up(shown: str) -> bool:
 
 def _add_words(error: BenchError, processes: Iterable[Process]) -> None:
     sides = tuple(processes)
-    if error.cause in _OF_THE_GUEST and sides:
+    if error.has(Trait.CONSOLE) and sides:
         serial = sides[0].folder / SERIAL
         error.evidence = error.evidence or last_lines(serial, _CONSOLE_LINES)
         error.logs = error.logs or (serial,)

@@ -18,7 +18,7 @@ from bench.vm.scratch import probe_folder
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from bench.config.model import Trace
+    from bench.config.procedure import Trace
     from bench.host.host import Host
     from bench.provision.qemu import Binary
 
@@ -42,6 +42,8 @@ class Features:
         missing: what COLO needs and the binary lacks, in words.
         sandbox: the value of ``-sandbox``; empty where the binary was built without.
         machines: the names of its machines, the one that it calls ``pc`` first.
+        tls: whether it can encrypt what goes to the other side by a key that both have.
+        mapped_ram: whether it can save a machine so that each page has its place in the file.
     """
 
     reconnect: str
@@ -51,6 +53,8 @@ class Features:
     missing: tuple[str, ...] = ()
     sandbox: str = ""
     machines: tuple[str, ...] = ()
+    tls: bool = False
+    mapped_ram: bool = False
 
 
 MODERN = Features(
@@ -59,6 +63,8 @@ MODERN = Features(
     smp_cache=True,
     trace_events=frozenset(),
     sandbox="on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    tls=True,
+    mapped_ram=True,
 )
 """What a plan assumes of a binary that is not there to be asked."""
 
@@ -148,6 +154,7 @@ async def probe_features(binary: Binary, host: Host = HERE) -> Features:
         QmpError: it does not answer, or not as QEMU does.
     """
     with probe_folder("features") as folder:
+        host.adopt(folder)
         argv = (
             *binary.argv,
             "-machine",
@@ -181,6 +188,8 @@ async def _ask(execute: Any) -> Features:
         trace_events=frozenset(event["name"] for event in events if event["state"] != "unavailable"),
         missing=missing_parts(schema, objects, capabilities),
         sandbox=await _sandbox(execute),
+        tls=await _has_type(execute, "tls-creds-psk"),
+        mapped_ram="mapped-ram" in capabilities,
     )
 
 

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import json
+import secrets
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from bench.errors import BenchError, ColoError, LaunchError, QmpError
+from bench.errors import BenchError, ColoError, GuestError, LaunchError, QmpError
 from bench.failures.words import diagnose
 from bench.format.folder import ARGV, RunFolder
 from bench.format.version import SCHEMA_VERSION
+from bench.host.host import HERE
 from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
-from bench.host.process import Process, stop_all, unless_any_exited
+from bench.host.outlasting import unless_any_exited
+from bench.host.process import Process, stop_all
 from bench.host.topology import Topology, open_topology
-from bench.system.files import has_locks
 from bench.system.sockets import socket_folder
-from bench.vm.argv import COLO, Side
+from bench.vm.argv import COLO, DISKS, Side
 from bench.vm.console import Console, open_console
 from bench.vm.explain import explained
+from bench.vm.placed import binary_on, require_equal, ship, with_binary
 from bench.vm.procedure import colo_steps
 from bench.vm.qmp import Monitor, QmpLog, connect
-from bench.vm.spec import PairSpec, Ports, Second
+from bench.vm.spec import KEYS, SAVED_DISK, PairSpec, Ports, Second
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -37,6 +40,7 @@ if TYPE_CHECKING:
     from bench.vm.procedure import Step
 
 _POLL_S = 0.02
+_KEY_BYTES = 32
 
 
 @dataclass(frozen=True)
@@ -50,6 +54,7 @@ class Pair:
     topology: Topology
     processes: dict[str, Process]
     monitors: dict[str, Monitor]
+    binaries: Mapping[str, Binary] = field(default_factory=dict)
 
     def host(self, side: str) -> Host:
         """Return where a side runs."""
@@ -58,6 +63,15 @@ class Pair:
     def monitor(self, side: str) -> Monitor:
         """Return a side's monitor."""
         return self.monitors[side]
+
+    def require_room(self) -> None:
+        """Return when the disks that the run is written to have room for a little more.
+
+        Raises:
+            StoreError: one is full.
+        """
+        for host in (HERE, *self.topology.hosts):
+            host.require_room(self.folder)
 
     def console(self, side: str) -> AbstractAsyncContextManager[Console]:
         """Return what opens the console of a side's guest."""
@@ -104,6 +118,24 @@ class Pair:
             if entry.command == "human-monitor-command" and str(reply).strip():
                 said = f"the {entry.side} answered to {dict(entry.arguments)}: {str(reply).strip()}"
                 raise refused(said, "hmp-refused")
+
+    async def restored(self, deadline_s: float) -> None:
+        """Wait until the primary is the machine that was saved.
+
+        Raises:
+            GuestError: it cannot be brought in, or takes too long.
+        """
+        give_up = time.monotonic() + deadline_s
+        while (status := (await self.monitors["primary"].execute("query-migrate")).get("status")) != "completed":
+            if status == "failed" or time.monotonic() > give_up:
+                raise GuestError(
+                    f"the saved machine was not restored: its migration is `{status}`",
+                    cause="saved-broken",
+                    hint=f"rm -r {self.spec.saved}: it is then saved anew",
+                    evidence=tuple(self.processes["primary"].tail()),
+                    logs=(self.processes["primary"].stderr_path,),
+                )
+            await asyncio.sleep(_POLL_S)
 
     async def reach_colo(self, deadline_s: float) -> None:
         """Carry out the procedure and wait until both sides are in the COLO state.
@@ -158,7 +190,9 @@ async def open_pair(
     sides: Mapping[str, Side] = COLO,
     second: Second | None = None,
     watch: frozenset[str] = frozenset(),
+    saved: Path | None = None,
     announce: Callable[[str], None] = lambda _: None,
+    base: Path | None = None,
 ) -> AsyncIterator[Pair]:
     """Start a pair in its folder and connect to both monitors; end it all when the block ends, however it ends.
 
@@ -171,7 +205,9 @@ async def open_pair(
         sides: the QEMUs to start, each by the name of its node.
         second: the secondary's QEMU, where it is another one.
         watch: sides that open a VNC screen on loopback.
+        saved: the folder of the saved machine that the primary begins as, if it does not boot.
         announce: called with what is about to be started, before it is.
+        base: the image that the guest's disk begins with, on both sides; ``None``: an empty disk.
 
     Raises:
         HostError: a host cannot be provided.
@@ -180,21 +216,41 @@ async def open_pair(
         TeardownError: a QEMU could not be ended within the deadline for that.
     """
     async with AsyncExitStack() as stack:
-        topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder))
+        topology = await stack.enter_async_context(open_topology(cell.host, cell.link, folder, cell.client_link))
         sockets = stack.enter_context(socket_folder("pair"))
+        for host in topology.hosts:
+            host.adopt(folder)
+            host.adopt(sockets, sockets=True)
+        asked = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
+        binaries = {side: await binary_on(topology.nodes[side], asked[side]) for side in sides}
+        require_equal(binaries, asked_apart=second is not None)
+        for side in sides:
+            await ship(topology.nodes[side].host, binaries[side], guest)
         spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
-        spec = replace(spec, sockets=str(sockets), image_locks=has_locks(folder))
-        binaries = {PRIMARY: binary, SECONDARY: second.binary if second else binary}
+        locks = all(host.has_locks(folder) for host in topology.hosts)
+        begun = saved / SAVED_DISK if saved else base
+        spec = replace(
+            spec,
+            sockets=str(sockets),
+            image_locks=locks,
+            base=str(begun) if begun else None,
+            saved=str(saved) if saved else None,
+        )
         log = stack.enter_context(QmpLog(RunFolder(folder).qmp_log))
         announce(start_text(spec, binaries, folder, sides))
-        pair = Pair(spec, binary, folder, sockets, topology, {}, {})
+        pair = Pair(spec, binary, folder, sockets, topology, {}, {}, binaries)
+        # Made for this pair alone, and gone with the folder of its sockets.
+        key = f"qemu:{secrets.token_hex(_KEY_BYTES)}\n" if cell.link.tls else ""
         for side, machine in sides.items():
             home, host = folder / side, topology.nodes[side].host
             host.make_folder(home)
             host.make_folder(sockets / side)
             stack.callback(_remove_images, host, home, machine)
+            if key:
+                host.put(sockets / side / KEYS, key)
             await _create_images(host, binaries[side], spec, home, machine, sockets / side)
-            starting = _launch_side(side, machine, spec, host, binaries[side], home)
+            own = with_binary(spec, side, binaries[side])
+            starting = _launch_side(side, machine, own, host, binaries[side], home)
             pair.processes[side] = await stack.enter_async_context(starting)
         stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
         for side in sides:
@@ -227,6 +283,7 @@ def concrete_spec(
         qemu=binary.argv,
         kernel=str(guest.kernel),
         initramfs=None if guest.initramfs is None else str(guest.initramfs),
+        approot=None if guest.approot is None else str(guest.approot),
         features=features,
         ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
         addresses={name: node.addresses for name, node in topology.nodes.items()},
@@ -255,11 +312,11 @@ def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: B
     start = {
         "schema_version": SCHEMA_VERSION,
         "side": side,
-        "argv": argv,
-        "env": dict(binary.env),
-        "qemu": str(binary.path),
+        "argv": [host.there(word) for word in argv],
+        "env": {name: host.there(value) for name, value in binary.env},
+        "qemu": host.there(str(binary.path)),
         "host": spec.address(side, Link.COMPARE),
-        "images": [str(home / name) for name in machine.images],
+        "images": [host.there(str(home / name)) for name in machine.images],
     }
     host.put(home / ARGV, json.dumps(start, indent=1) + "\n")
     stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
@@ -280,7 +337,9 @@ async def _create_images(host: Host, binary: Binary, spec: PairSpec, home: Path,
     # qemu-img cannot be told to do without locks.
     place = home if spec.image_locks else aside
     for name in machine.images:
-        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", str(place / name), str(spec.cell.devices.disk_size))
+        over = ("-b", spec.base, "-F", "qcow2") if spec.base and name in DISKS else ()
+        size = str(spec.cell.devices.disk_size)
+        argv = (*binary.img_argv, "create", "-q", "-f", "qcow2", *over, str(place / name), size)
         await host.run(argv, env=dict(binary.env), family=True)
         if place != home:
             host.put(home / name, host.get(place / name))

@@ -28,7 +28,7 @@ _DEADLINE_S = 30.0
 
 def machine_key(cell: Cell) -> Hashable:
     """Return what of a cell decides its machine: cells with the same key need to be tried once."""
-    return cell.guest, cell.accel, cell.cpu, cell.devices, cell.smp
+    return cell.guest, cell.accel, cell.cpu, cell.devices, cell.smp, cell.host.primary
 
 
 def warnings_of(stderr: str) -> tuple[str, ...]:
@@ -47,13 +47,14 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
     small = cell.model_copy(update={"mem": _RAM_BYTES})
     argv = machine_argv(planned_spec(small, binary, guest, features))
     with probe_folder("machine") as folder:
+        host.adopt(folder)
         try:
             async with host.start("preflight", argv, folder, env=dict(binary.env)) as process:
                 monitor = await process.unless_exited(
                     connect("preflight", folder / "qmp.sock", None, _DEADLINE_S, host=host)
                 )
                 async with monitor:
-                    return warnings_of(process.stderr_path.read_text(errors="replace"))
+                    return warnings_of("\n".join(process.words()))
         except LaunchError as error:
             raise HostError(
                 "this QEMU refuses the machine that was asked for",

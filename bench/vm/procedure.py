@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from bench.host.links import SECONDARY, Link
+from bench.vm.spec import SAVED_RAM, TLS
 
 if TYPE_CHECKING:
     from bench.vm.spec import PairSpec
@@ -17,21 +18,23 @@ if TYPE_CHECKING:
 Side = Literal["primary", "secondary"]
 
 NO_TIMER_MS = 3_600_000
-"""The checkpoint delay under ``trigger=demand``: QEMU's own timer then never fires within a run."""
+"""The checkpoint delay on demand and of a pair that is only formed: QEMU's own timer then never fires within a run."""
 
 
 @dataclass(frozen=True)
 class Step:
-    """One QMP command to one side."""
+    """One QMP command to one side; out of band: not by QEMU's main loop, which may be the one that hangs."""
 
     side: Side
     command: str
     arguments: tuple[tuple[str, Any], ...] = ()
+    out_of_band: bool = False
 
     def text(self) -> str:
         """Return the step as a person would read it in a plan."""
         arguments = json.dumps(dict(self.arguments)) if self.arguments else ""
-        return f"{self.side:<9} {self.command} {arguments}".rstrip()
+        how = " (out of band)" if self.out_of_band else ""
+        return f"{self.side:<9} {self.command} {arguments}".rstrip() + how
 
 
 def step(side: Side, command: str, **arguments: Any) -> Step:
@@ -42,12 +45,34 @@ def step(side: Side, command: str, **arguments: Any) -> Step:
 def checkpoint_delay_ms(spec: PairSpec) -> int:
     """Return the period of QEMU's own checkpoint timer."""
     checkpoint = spec.cell.checkpoint
-    return round(checkpoint.interval * 1000) if checkpoint.trigger == "timer" else NO_TIMER_MS
+    by_timer = checkpoint.trigger == "timer" and spec.cell.takes_checkpoints
+    return round(checkpoint.interval * 1000) if by_timer else NO_TIMER_MS
 
 
 def boot_steps() -> tuple[Step, ...]:
     """Return the step that lets the primary's guest run; both sides start stopped."""
     return (step("primary", "cont"),)
+
+
+def parallel_ram(*, on: bool) -> tuple[Step, ...]:
+    """Return the step by which RAM goes to a file, or comes from one, in several threads, each page in its place."""
+    capabilities = [{"capability": name, "state": on} for name in ("mapped-ram", "multifd")]
+    return (step("primary", "migrate-set-capabilities", capabilities=capabilities),)
+
+
+def restore_steps(saved: str) -> tuple[Step, ...]:
+    """Return the steps that bring a saved machine in, from its folder."""
+    return (*parallel_ram(on=True), step("primary", "migrate-incoming", uri=f"file:{saved}/{SAVED_RAM}"))
+
+
+def restored_steps() -> tuple[Step, ...]:
+    """Return the steps that let a machine that is in run on: COLO's migration is none of mapped RAM."""
+    return (*boot_steps(), *parallel_ram(on=False))
+
+
+def begin_steps(spec: PairSpec) -> tuple[Step, ...]:
+    """Return the steps by which the guest comes to its ready line, as a plan shows them."""
+    return (*restore_steps(spec.saved), *restored_steps()) if spec.saved else boot_steps()
 
 
 def trace_steps(events: tuple[str, ...]) -> tuple[Step, ...]:
@@ -72,18 +97,20 @@ def colo_steps(spec: PairSpec) -> tuple[Step, ...]:
         "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
         f"file.host={far},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"
     )
-    channels = spec.cell.migration.multifd
-    spread = {"multifd-channels": channels} if channels else {}
+    channels, tls = spec.cell.migration.multifd, spec.cell.link.tls
+    carried = {**({"multifd-channels": channels} if channels else {}), **({"tls-creds": TLS} if tls else {})}
+    drive += f",file.tls-creds={TLS}" if tls else ""
+    keyed = {"tls-creds": TLS} if tls else {}
     return (
         step("secondary", "migrate-set-capabilities", capabilities=capabilities),
-        *((step("secondary", "migrate-set-parameters", **spread),) if spread else ()),
+        *((step("secondary", "migrate-set-parameters", **carried),) if carried else ()),
         step("secondary", "migrate-incoming", uri=spec.migration_uri),
-        step("secondary", "nbd-server-start", addr=nbd),
+        step("secondary", "nbd-server-start", addr=nbd, **keyed),
         step("secondary", "nbd-server-add", device="parent0", writable=True),
         step("primary", "human-monitor-command", command_line=drive),
         step("primary", "x-blockdev-change", parent="colo-disk0", node="replication0"),
         step("primary", "migrate-set-capabilities", capabilities=capabilities),
-        step("primary", "migrate-set-parameters", **spread, **{"x-checkpoint-delay": checkpoint_delay_ms(spec)}),
+        step("primary", "migrate-set-parameters", **carried, **{"x-checkpoint-delay": checkpoint_delay_ms(spec)}),
         step("primary", "migrate", uri=spec.migration_uri),
     )
 
@@ -97,7 +124,7 @@ def steps(spec: PairSpec) -> tuple[Step, ...]:
     """Return the whole procedure up to the COLO state, as a plan shows it."""
     return (
         *(step(side, "qmp_capabilities") for side in ("secondary", "primary")),
-        *boot_steps(),
+        *begin_steps(spec),
         *trace_steps((*spec.cell.traced.events, *spec.cell.traced.optional)),
         *colo_steps(spec),
     )

@@ -105,6 +105,8 @@ class Monitor:
         self._pump: asyncio.Task[None] | None = None
         self._unrecorded: StoreError | None = None
         self._subscribers: list[Callable[[Event], None]] = []
+        self._losing = asyncio.Lock()
+        self._is_lost = False
 
     async def __aenter__(self) -> Self:
         """Start recording events."""
@@ -137,9 +139,20 @@ class Monitor:
         self._subscribers.append(subscriber)
 
     async def execute(
-        self, command: str, arguments: dict[str, Any] | None = None, deadline_s: float | None = None
+        self,
+        command: str,
+        arguments: dict[str, Any] | None = None,
+        deadline_s: float | None = None,
+        *,
+        out_of_band: bool = False,
     ) -> Any:
         """Execute a command and return its reply.
+
+        Args:
+            command: which.
+            arguments: its arguments.
+            deadline_s: how long it may take; the monitor's own deadline where not given.
+            out_of_band: whether QEMU's main loop, which may hang, is passed over; few commands can be.
 
         Raises:
             QmpError: QEMU refused it (cause ``qmp-refused``, in its own words), it was not answered in time, or the
@@ -152,10 +165,11 @@ class Monitor:
             raise self._unrecorded  # events can no longer be recorded, on a full disk say: nothing may go on unseen
         deadline_s = deadline_s or self._deadline_s
         entry: dict[str, Any] = {"t": time.time(), "side": self.side, "command": command, "arguments": arguments or {}}
+        entry |= {"out_of_band": True} if out_of_band else {}
         started = time.monotonic()
         try:
             async with asyncio.timeout(deadline_s):
-                entry["reply"] = await self._client.execute(command, arguments)
+                entry["reply"] = await self._client.execute(command, arguments, oob=out_of_band)
         except ExecuteError as error:
             entry["error"] = str(error)
             message = f"the {self.side} refused `{command}`: {error}"
@@ -180,14 +194,17 @@ class Monitor:
 
     async def _lost(self, command: str) -> QmpError:
         """Return why the connection ended: the client keeps what its reader met until it is disconnected."""
-        try:
-            async with asyncio.timeout(_GOODBYE_S):
-                await self._client.disconnect()
-        except (ProtocolError, ValueError) as error:  # ValueError: bytes that are no text, a line without end
-            if not _cut_off(error):
-                return garbled(self.side, f"during `{command}`", error)
-        except (QMPError, EOFError, OSError, TimeoutError):
-            pass
+        async with self._losing:  # the client can be disconnected by one command only
+            if not self._is_lost:
+                self._is_lost = True
+                try:
+                    async with asyncio.timeout(_GOODBYE_S):
+                        await self._client.disconnect()
+                except (ProtocolError, ValueError) as error:  # ValueError: bytes that are no text, a line without end
+                    if not _cut_off(error):
+                        return garbled(self.side, f"during `{command}`", error)
+                except (QMPError, EOFError, OSError, TimeoutError):
+                    pass
         return QmpError(f"the {self.side}'s QMP connection died during `{command}`", cause="qmp-lost")
 
     async def hmp(self, line: str, deadline_s: float | None = None) -> str:

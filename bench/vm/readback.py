@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import QmpError, ReadbackError
 from bench.provision.programs import LIBRARY
 from bench.vm.qmp import well_formed
+from bench.vm.spec import TLS
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterable
@@ -79,6 +80,9 @@ def colo_mismatches(spec: PairSpec, side: str, seen: dict[str, Any]) -> list[str
     wrong += [f"{side}: capability {name} is off" for name in spec.capabilities if not states.get(name)]
     channels, running = spec.cell.migration.multifd, seen.get("query-migrate-parameters", {}).get("multifd-channels")
     wrong += [f"{side}: multifd-channels: asked {channels}, running {running}"] if channels not in (0, running) else []
+    asked = TLS if spec.cell.link.tls else ""
+    creds = seen.get("query-migrate-parameters", {}).get("tls-creds")
+    wrong += [f"{side}: tls-creds: asked {asked!r}, running {creds!r}"] if creds not in (None, asked) else []
     nodes = {node.get("node-name"): node for node in seen["query-named-block-nodes"]}
     drivers = {node["drv"] for node in nodes.values()}
     wrong += [

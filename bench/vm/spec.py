@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from bench.host.links import PRIMARY, SECONDARY, Link, planned_addresses
+from bench.host.links import PRIMARY, SECONDARY, Link, addresses_on, planned_addresses
 from bench.vm.features import MODERN, Features, common_machine
 
 if TYPE_CHECKING:
@@ -48,6 +48,14 @@ SYMBOLIC_SOCKETS = "<sockets>"
 """The folder of a pair's unix sockets in a plan, where none has been made yet."""
 
 
+SAVED_RAM, SAVED_DISK = "ram", "disk.qcow2"
+"""The files of a saved machine."""
+
+
+TLS, KEYS = "tls0", "keys.psk"
+"""What both sides call the key by which they encrypt, and the file that QEMU looks for it in."""
+
+
 @dataclass(frozen=True)
 class Second:
     """The secondary's QEMU where it is not the primary's, and what it understands."""
@@ -61,7 +69,9 @@ class PairSpec:
     """What the pure functions of :mod:`bench.vm.argv` and :mod:`bench.vm.procedure` need, and nothing else.
 
     ``sockets`` is the folder that holds ``primary/``, ``secondary/`` and in them the unix sockets; ``image_locks`` says
-    whether the file system of the images has the locks that QEMU asks for.
+    whether the file system of the images has the locks that QEMU asks for. ``saved`` is the folder of the saved machine
+    that the primary begins as; ``None``: it boots. ``approot`` is the applications' file system, ``base`` what the
+    guest's disk begins with, where they have them.
     """
 
     cell: Cell
@@ -75,6 +85,9 @@ class PairSpec:
     second: Second | None = None
     sockets: str = SYMBOLIC_SOCKETS
     image_locks: bool = True
+    saved: str | None = None
+    approot: str | None = None
+    base: str | None = None
 
     def program(self, side: str) -> tuple[str, ...]:
         """Return what runs a side's QEMU."""
@@ -102,6 +115,12 @@ class PairSpec:
         colo = dict.fromkeys(name for side in (PRIMARY, SECONDARY) for name in self.understood(side).colo_capabilities)
         return (*colo, *(("multifd",) if self.cell.migration.multifd else ()))
 
+    @property
+    def service_port(self) -> Port | None:
+        """Return the port on which a client reaches the workload: the guest's own or the forwarded one."""
+        own = self.cell.workload.guest_port()
+        return own if own is None or self.cell.host.kind == "bridged" else self.ports.forward
+
     def address(self, node: str, link: Link) -> str:
         """Return a node's address on a link."""
         return self.addresses[node][link]
@@ -120,6 +139,12 @@ def _initramfs(cell: Cell, guest: Guest | None) -> str | None:
     return None if guest.initramfs is None else str(guest.initramfs)
 
 
+def _approot(cell: Cell, guest: Guest | None) -> str | None:
+    if guest is None:
+        return "<applications>" if cell.guest == "apps" else None
+    return None if guest.approot is None else str(guest.approot)
+
+
 def planned_spec(
     cell: Cell,
     binary: Binary | None,
@@ -134,9 +159,11 @@ def planned_spec(
         qemu=binary.argv if binary else ("<qemu-system-x86_64 of the provisioned tree>",),
         kernel=str(guest.kernel) if guest else f"<{cell.guest} guest>",
         initramfs=_initramfs(cell, guest),
+        approot=_approot(cell, guest),
         features=features or MODERN,
         ports=SYMBOLIC_PORTS,
-        addresses=planned_addresses(cell.host.kind),
+        addresses=addresses_on(cell.host),
         watch=watch,
         second=second,
+        saved="<saved machine>" if cell.start == "restored" else None,
     )

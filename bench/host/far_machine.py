@@ -1,0 +1,70 @@
+"""What a far machine tells of itself: its ports, its state, its clock."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError
+from bench.host.clock import Offset
+from bench.host.far_end import FarEnd
+from bench.host.far_state import SURROUNDINGS, mirrored
+from bench.host.host import sampled_ports
+from bench.host.snapshot import take_snapshot
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from bench.host.snapshot import Snapshot
+
+_STAMPS = 20
+_STAMPS_S = 2.0
+
+
+class FarMachine(FarEnd):
+    """What is asked of the machine."""
+
+    def free_ports(self, addresses: Sequence[str], count: int) -> tuple[int, ...]:
+        """Return TCP ports, all different, that are free on all of these addresses of the host now.
+
+        Raises:
+            HostError: an address is not one of that host.
+        """
+        try:
+            ports = self.wire.call("ports", addresses=list(addresses), ports=sampled_ports(), count=count).value
+        except OSError as error:
+            words = f"the {self.name}'s host {self.reach.title} has no such address: {error.strerror}"
+            raise HostError(words, cause="far-address") from error
+        return tuple(ports)
+
+    def snapshot(self) -> Snapshot:
+        """Return the host's state, read there and made sense of here."""
+        texts = self.texts(SURROUNDINGS)
+        now = float(self.wire.call("clock").value)
+        with mirrored(texts) as root:
+            return take_snapshot(root, now)
+
+    def texts(self, globs: Sequence[str]) -> dict[str, str]:
+        """Return the content of small files of the host's kernel, by path; what cannot be read is left out."""
+        return dict(self.wire.call("texts", globs=list(globs)).value)
+
+    def usage_s(self) -> float:
+        """Return the CPU time that the agent and all that it started have used, in s."""
+        return float(self.wire.call("usage").value)
+
+    async def clock_offset(self) -> Offset:
+        """Return the host's wall clock minus this process's: of 20 exchanges, the one that took the shortest."""
+        give_up = time.monotonic() + _STAMPS_S
+        best = Offset(0.0, float("inf"))
+        for _ in range(_STAMPS):
+            before = time.time()
+            there = float(self.wire.call("clock").value)
+            after = time.time()
+            half = max(0.0, after - before) / 2
+            if half < best.uncertainty_s:
+                best = Offset(there - (before + after) / 2, half)
+            if time.monotonic() > give_up:
+                break
+            await asyncio.sleep(0)
+        return best

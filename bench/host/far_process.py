@@ -1,0 +1,153 @@
+"""A process on another host, as far as an agent there tells of it."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from bench.errors import HostError
+from bench.format.folder import SERIAL
+from bench.host.process import FILTERED, Process, panicked
+from bench.host.vitals import State
+from bench.system.units import parse_cpus
+
+if TYPE_CHECKING:
+    import signal
+    from pathlib import Path
+
+    from bench.host.usage import Usage
+    from bench.host.wire import Wire
+
+_WORDS_BYTES = 65_536
+_OOM = ("/proc/vmstat", "/sys/fs/cgroup/memory.events")
+
+
+class FarProcess(Process):
+    """A process that an agent has started; it ends with the agent at the latest.
+
+    Its folder is the near one: what it writes there comes after it, second by second and at the end of the run.
+    """
+
+    def __init__(self, name: str, number: int, wire: Wire, folder: Path, far: str, *, qemu: bool) -> None:
+        super().__init__(name, 0, folder, qemu=qemu)
+        self.number = number
+        self._wire = wire
+        self._far = far
+        self._state: State | None = None
+        self._end: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._last_words: bytes | None = None
+        self._struck: dict[str, str] = {}
+
+    @property
+    def where(self) -> str:
+        """What a person finds it by."""
+        return f"process {self.pid} on the {self._wire.name}'s host"
+
+    async def begun(self, pid: int) -> None:
+        """Take note of its id, and of how often the kernel has killed for want of memory until now."""
+        self.pid = pid
+        with suppress(HostError, OSError):
+            self._struck = (await self._wire.ask("texts", globs=list(_OOM))).value
+
+    def seen(self, state: list[Any] | None) -> None:
+        """Take note of its state, as the agent has it."""
+        self._state = State(*state) if state else None
+
+    def ended(self, status: int, words: bytes) -> None:
+        """Take note of its end and its last words."""
+        self._last_words = words
+        if not self._end.done():
+            self._end.set_result(status)
+
+    def cut(self, error: HostError) -> None:
+        """Take note that nobody will tell of its end any more."""
+        if not self._end.done():
+            self._end.set_exception(error)
+            self._end.exception()
+
+    def words(self) -> tuple[str, ...]:
+        """Return the lines of its standard error, of a very long one the last; nothing where they cannot be had."""
+        words = self._last_words
+        if words is None:
+            with suppress(HostError, OSError):
+                path = f"{self._far}/{self.stderr_path.name}"
+                words = self._wire.call("get", path=path, at=-_WORDS_BYTES, size=_WORDS_BYTES).data
+        return super().words() if words is None else tuple(words.decode(errors="replace").splitlines())
+
+    def alive(self) -> bool:
+        """Return whether it has not ended, as far as is known."""
+        return not self._end.done()
+
+    def state(self) -> State | None:
+        """Return the state that it was last seen in, a second ago at the most."""
+        return self._state if self.alive() else None
+
+    def usage(self) -> Usage | None:
+        """Return nothing: the agent is not asked for it."""
+        return None
+
+    def maps(self) -> str:
+        """Return the files mapped into it; empty when it has ended."""
+        return self._kernel_says("maps")
+
+    def cpus(self) -> frozenset[int]:
+        """Return the CPUs that it may use; empty when it has ended."""
+        listed = _field(self._kernel_says("status"), "Cpus_allowed_list")
+        return frozenset(parse_cpus(listed)) if listed else frozenset()
+
+    def sandboxed(self) -> bool | None:
+        """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
+        filtered = _field(self._kernel_says("status"), "Seccomp")
+        return filtered == FILTERED if filtered else None
+
+    def _kernel_says(self, name: str) -> str:
+        path = f"/proc/{self.pid}/{name}"
+        with suppress(HostError, OSError):
+            return str(self._wire.call("texts", globs=[path]).value.get(path, ""))
+        return ""
+
+    async def exited(self) -> int:
+        """Wait until it has ended and return its exit status (negative: the signal).
+
+        Raises:
+            HostError: the connection to its host is gone.
+        """
+        return await asyncio.shield(self._end)
+
+    def panic(self) -> tuple[str, ...]:
+        """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""
+        with suppress(HostError, OSError):
+            path = f"{self._far}/{SERIAL}"
+            return panicked(
+                self._wire.call("get", path=path, at=-_WORDS_BYTES, size=_WORDS_BYTES).data.decode(errors="replace")
+            )
+        return super().panic()
+
+    def oom_proof(self) -> tuple[str, ...]:
+        """Return what shows that the kernel killed it for want of memory; empty when nothing does."""
+        with suppress(HostError, OSError):
+            now = self._wire.call("texts", globs=list(_OOM)).value
+            risen = tuple(
+                f"{path}: oom_kill {before} -> {after}"
+                for path in now
+                if (before := _kills(self._struck.get(path, ""))) < (after := _kills(now[path]))
+            )
+            return (*self._wire.call("killed", pid=self.pid).value[-1:], *risen) if risen else ()
+        return ()
+
+    def send_signal(self, number: signal.Signals) -> None:
+        """Have the agent send it; where the connection is gone, the agent ends it when its lease has run out."""
+        if self.alive():
+            with suppress(HostError, OSError):
+                self._wire.call("signal", proc=self.number, number=int(number))
+
+
+def _field(status: str, name: str) -> str:
+    """Return a field of ``/proc/PID/status``; empty where it is not there."""
+    lines = (line.partition(":") for line in status.splitlines())
+    return next((value.strip() for key, _, value in lines if key == name), "")
+
+
+def _kills(text: str) -> int:
+    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))

@@ -1,0 +1,101 @@
+"""How a file or folder of this machine comes to an agent's host: as a stream, unpacked beside, put in its place."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import tarfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bench.errors import HostError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bench.host.remote import Remote
+
+_PIECE = 1 << 20
+_UNPACK_S = 600.0
+
+# What we packed may hold links that lead anywhere: newer versions of Python would refuse them.
+_UNPACK = (
+    "import sys, tarfile; tarfile.TarFile.extraction_filter = staticmethod(lambda member, path: member); "
+    "tarfile.open(sys.argv[1]).extractall(sys.argv[2])"
+)
+_MOVE = "import shutil, sys; shutil.rmtree(sys.argv[2], 1); shutil.move(sys.argv[1], sys.argv[2])"
+
+_LOG = logging.getLogger(__name__)
+
+
+async def ship(remote: Remote, path: Path, far: str) -> None:
+    """Put a file or folder in its place on a host, where it is not there yet whole.
+
+    Raises:
+        HostError: it cannot be written there.
+    """
+    try:
+        await _ship(remote, path, far)
+    except OSError as error:
+        cause = "far-disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "far-workdir"
+        words = f"{path.name} cannot be put into {far} on the {remote.name}'s host: {error.strerror}"
+        raise HostError(words, cause=cause) from error
+
+
+async def _ship(remote: Remote, path: Path, far: str) -> None:
+    wire, run = remote.wire, remote.run_folder
+    python = (str(remote.facts["executable"]), "-I", "-c")
+    part, folder = f"{run}/.part", f"{run}/.unpacked"
+    if (await wire.ask("texts", globs=[f"{far}.complete"])).value:
+        return
+    _LOG.info("ship %s to the %s's host", path, remote.name)
+    await wire.ask("mkdir", path=str(Path(far).parent), parents=True, again=True)
+    await wire.ask("mkdir", path=folder, again=True)
+    try:
+        for piece in pack(path, _PIECE):
+            await wire.ask("put", piece, path=part, append=True)
+        await remote.run((*python, _UNPACK, part, folder), _UNPACK_S)
+        await remote.run((*python, _MOVE, f"{folder}/{path.name}", far), _UNPACK_S)
+        await wire.ask("put", b"1\n", path=f"{far}.complete")
+    except HostError as error:
+        if any("No space left" in line for line in error.evidence):
+            raise OSError(errno.ENOSPC, "No space left on device") from error
+        raise
+    finally:
+        if not wire.lost:
+            await wire.ask("remove", path=part)
+
+
+class _Buffer:
+    def __init__(self) -> None:
+        self.held = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self.held += data
+        return len(data)
+
+    def pieces(self, size: int) -> Iterator[bytes]:
+        while len(self.held) >= size:
+            yield bytes(self.held[:size])
+            del self.held[:size]
+
+
+def pack(path: Path, size: int) -> Iterator[bytes]:
+    """Yield a tar archive of a file, or of a folder with all that is in it, in pieces of ``size`` bytes.
+
+    Its one top entry has the path's own name; links stay links. Owners are nobody's: who unpacks it owns it.
+    """
+    buffer = _Buffer()
+    with tarfile.open(mode="w|", fileobj=buffer) as tar:  # type: ignore[call-overload]
+        for one in (path, *sorted(path.rglob("*"))):
+            tar.add(one, arcname=str(one.relative_to(path.parent)), recursive=False, filter=_nobodys)
+            yield from buffer.pieces(size)
+    yield from buffer.pieces(size)
+    if buffer.held:
+        yield bytes(buffer.held)
+
+
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+    entry.uid = entry.gid = 0
+    entry.uname = entry.gname = ""
+    return entry
