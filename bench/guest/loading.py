@@ -18,15 +18,25 @@ _FIRMWARE = "qboot.rom"
 emulates protected mode, most of it checksums of itself; this one takes less than one."""
 
 
-def loading(kernel: str, initramfs: str | None, firmware: str = "guest") -> tuple[str, ...]:
+def loading(kernel: str, initramfs: str | None, firmware: str = "guest", more: tuple[str, ...] = ()) -> tuple[str, ...]:
     """Return the options that load a guest: the Linux one with its initramfs, the bare one, which has none.
 
     Args:
         kernel: path of the kernel, or of the bare guest.
         initramfs: path of the Linux guest's initramfs.
         firmware: ``seabios``, QEMU's own, or ``guest``: the one that suits this guest.
+        more: words for the kernel's command line beside those that it needs.
     """
     if initramfs is None:
         small = ("-bios", _FIRMWARE) if firmware == "guest" else ()
         return (*small, "-kernel", kernel)
-    return ("-kernel", kernel, "-initrd", initramfs, "-append", " ".join(KERNEL_ARGUMENTS))
+    return ("-kernel", kernel, "-initrd", initramfs, "-append", " ".join((*KERNEL_ARGUMENTS, *more)))
+
+
+def applications(image: str) -> tuple[str, ...]:
+    """Return the options that give a guest the applications' file system: read-only, shared by both sides.
+
+    It is no part of the replicated disk, and has a place of its own behind all that the machine has anyway.
+    """
+    node = f"driver=raw,node-name=approot,read-only=on,file.driver=file,file.filename={image}"
+    return ("-blockdev", node, "-device", "virtio-blk-pci,drive=approot,addr=0x10")

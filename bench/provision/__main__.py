@@ -11,15 +11,16 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from bench.provision.apps import build_apps
 from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.bare import build_bare
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
 from bench.provision.programs import nodelay_library
-from bench.provision.qemu import find_qemu
+from bench.provision.qemu import RELEASE, find_qemu
 from bench.provision.source import build
 from bench.system.exits import Exit, last_door, listening
-from bench.system.streams import make_console
+from bench.system.streams import make_console, require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,8 +42,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         default="provisioned",
         help="provisioned (default), a release as 10.0, system, or an executable's path",
     )
+    parser.add_argument("--apps", action="store_true", help="the guest with applications too (guest=apps)")
     parser.add_argument("--list", action="store_true", help="ask the archive which releases of QEMU it has, and stop")
-    parser.add_argument("--source", metavar="RELEASE", help="build this release from the archive's source, and stop")
+    build_it = "build this release from the archive's source, and stop"
+    parser.add_argument("--source", type=_release, metavar="RELEASE", help=build_it)
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, only what there is then")
     parser.add_argument(
         "--patch", metavar="FILE", type=Path, nargs="+", default=[], help="patches for --source, in their order"
@@ -55,7 +58,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return last_door(command, lambda: _build(chosen.source, chosen.patch, quiet=chosen.quiet))
     if chosen.list:
         return last_door(command, lambda: _list(quiet=chosen.quiet))
-    return last_door(command, lambda: _provision(chosen.qemu, quiet=chosen.quiet))
+    return last_door(command, lambda: _provision(chosen.qemu, apps=chosen.apps, quiet=chosen.quiet))
+
+
+def _release(text: str) -> str:
+    if not RELEASE.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no release; write 10.2, as --list shows")
+    return text
 
 
 def _list(*, quiet: bool) -> int:
@@ -65,6 +74,7 @@ def _list(*, quiet: bool) -> int:
         sources, _ = ask_archive("sources", progress)
     for line in listing(packages, sources, refused):
         terminal.print(line, soft_wrap=True)
+    require_whole()
     return Exit.DONE
 
 
@@ -89,13 +99,14 @@ def _build(release: str, patches: Sequence[Path], *, quiet: bool) -> int:
     return Exit.DONE
 
 
-def _provision(qemu: str, *, quiet: bool) -> int:
+def _provision(qemu: str, *, apps: bool, quiet: bool) -> int:
     terminal = make_console()
     with progress_display(terminal, quiet=quiet) as progress:
         binary = find_qemu(qemu, progress)
         guest, bare = build_guest(progress), build_bare(progress)
         library = nodelay_library(progress)
-    for line in summary(binary, guest, bare, library):
+        applications = build_apps(progress).guest if apps else None
+    for line in (*summary(binary, guest, bare, library), *(applications_summary(applications) if applications else ())):
         terminal.print(line, soft_wrap=True)
     return Exit.DONE
 
@@ -128,6 +139,16 @@ def summary(binary: Binary, guest: Guest, bare: Guest, library: Path) -> tuple[s
         f"nodelay    {library.name}",
         f"           sha256 {file_sha256(library)}",
         f"folder     {cache_folder()}",
+    )
+
+
+def applications_summary(guest: Guest) -> tuple[str, ...]:
+    """Return what the guest with applications has in it."""
+    inside = dict(guest.packages)
+    servers = ("valkey-server", "postgresql-17", "nginx", "fio")
+    return (
+        "applications " + ", ".join(f"{name} {inside.get(name, '')}" for name in servers),
+        f"           sha256 {guest.approot_sha256}",
     )
 
 

@@ -84,7 +84,8 @@ class Solo:
             raise LaunchError("the guest's console was not opened")
         with selectors.DefaultSelector() as selector:
             selector.register(output, selectors.EVENT_READ)
-            if not selector.select(max(0.0, end - time.monotonic())):
+            # Where this process was suspended (Ctrl-Z) the time is over, and what is waited for may have come.
+            if not (selector.select(max(0.0, end - time.monotonic())) or selector.select(0)):
                 raise GuestError(late, cause="guest-not-ready", evidence=tuple(self.lines[-4:]))
         chunk = os.read(output.fileno(), _CHUNK_BYTES)
         if not chunk:

@@ -12,7 +12,7 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 from bench.errors import ProvisionError
 from bench.system.files import NO_LOCKS, passing_folder
@@ -98,12 +98,12 @@ def locked(name: str, progress: Callable[[str], None], deadline_s: float = 1800)
     """Hold the named lock of the cache folder, so that two processes do not make the same thing at once.
 
     Raises:
-        ProvisionError: another process held it for ``deadline_s`` seconds.
+        ProvisionError: it cannot be made, or another process held it for ``deadline_s`` seconds.
     """
     path = cache_folder() / f"{name}.lock"
     end = time.monotonic() + deadline_s
     told = False
-    with path.open("a") as file:
+    with _opened(path) as file:
         while not _try_lock(file.fileno()):
             if time.monotonic() > end:
                 raise ProvisionError(
@@ -115,6 +115,15 @@ def locked(name: str, progress: Callable[[str], None], deadline_s: float = 1800)
                 told = True
             time.sleep(_LOCK_POLL_S)
         yield
+
+
+def _opened(path: Path) -> IO[str]:
+    try:
+        return path.open("a")
+    except OSError as error:
+        raise ProvisionError(
+            f"{path} cannot be written: {error.strerror}", hint="set COLO_BENCH_CACHE to a folder that you may write to"
+        ) from error
 
 
 def _try_lock(descriptor: int) -> bool:

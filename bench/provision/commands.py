@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -18,6 +19,10 @@ from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+
+_STEP_S = 0.5
+"""In what steps a deadline is waited for: one in which this process was suspended counts as one, however long."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +51,8 @@ def run(
     Messages come in the C locale, since they are searched for known causes.
 
     Raises:
-        ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds.
+        ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds in which this process ran
+            (Ctrl-Z stops it, and not the program).
     """
     ours = mark(cwd or Path("/"))
     try:
@@ -64,9 +70,9 @@ def run(
         )
     except OSError as error:
         raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
-    late = threading.Event()
-    timer = threading.Timer(deadline_s, _kill_late, (process, late))
-    timer.start()
+    ended, late = threading.Event(), threading.Event()
+    watch = threading.Thread(target=_kill_late, args=(process, deadline_s, ended, late), daemon=True)
+    watch.start()
     lines: list[str] = []
     try:
         for line in process.stdout or ():
@@ -75,7 +81,8 @@ def run(
                 on_line(lines[-1])
         process.wait()
     finally:
-        timer.cancel()
+        ended.set()
+        watch.join()
         if process.poll() is None:
             _kill_group(process)
         if process.stdout:
@@ -100,6 +107,8 @@ def check(
     Raises:
         ProvisionError: it cannot be started, is late, or ends with another status than 0; ``what`` begins the message.
     """
+    if hint and shutil.which(argv[0]) is None:
+        raise ProvisionError(f"{what}: {argv[0]} is not installed", hint=hint, cause="tools-missing")
     finished = run(argv, deadline_s=deadline_s, cwd=cwd, env=env)
     if finished.status != 0:
         raise ProvisionError(
@@ -110,7 +119,15 @@ def check(
     return finished.text
 
 
-def _kill_late(process: subprocess.Popen[str], late: threading.Event) -> None:
+def _kill_late(
+    process: subprocess.Popen[str], deadline_s: float, ended: threading.Event, late: threading.Event
+) -> None:
+    left_s = deadline_s
+    while left_s > 0:
+        step_s = min(left_s, _STEP_S)
+        if ended.wait(step_s):
+            return
+        left_s -= step_s
     late.set()
     _kill_group(process)
 

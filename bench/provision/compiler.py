@@ -36,7 +36,7 @@ def fingerprint(sources: Sequence[Path], *flags: str) -> str:
     version = commands.check([_COMPILER, "--version"], what="the C compiler", deadline_s=_DEADLINE_S, hint=_hint())
     library = commands.check([_COMPILER, "-print-file-name=libc.a"], what="the C compiler", deadline_s=_DEADLINE_S)
     path = Path(library.strip())
-    texts = (source.read_text() for source in sources)
+    texts = (source.read_text(encoding="utf-8") for source in sources)
     return text_sha256(version, file_sha256(path) if path.is_file() else "", *flags, *texts)
 
 

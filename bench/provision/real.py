@@ -25,8 +25,10 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 _ARGUMENTS = ("-machine", "none", "-nodefaults", "-display", "none", "-qmp", "unix:qmp.sock,server=on,wait=off")
-_DEADLINE_S = 20.0
 _POLL_S = 0.005
+_LOOKS = 4000
+"""How often it is looked for: 20 s, without the time in which we were suspended (Ctrl-Z), as what it is decides ids."""
+
 _CREDENTIALS = struct.Struct("3i")
 _OF_SHELLS = {"_", "OLDPWD", "PWD", "SHLVL"}
 
@@ -90,8 +92,9 @@ def real_program(path: Path) -> Real | None:
 
 def _listener(child: subprocess.Popen[bytes], ours: str, path: Path) -> int | None:
     """Return the id of the process that listens on the socket, once one does; it may have left its parent behind."""
-    give_up = time.monotonic() + _DEADLINE_S
-    while time.monotonic() < give_up and (child.poll() is None or any(one.mark == ours for one in marked())):
+    for _ in range(_LOOKS):
+        if child.poll() is not None and not any(one.mark == ours for one in marked()):
+            break
         with suppress(OSError), unix_connect(path) as probe:
             credentials = probe.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)
             pid: int = _CREDENTIALS.unpack(credentials)[0]

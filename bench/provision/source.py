@@ -300,7 +300,7 @@ class _Inside:
             return finished.text
         log = cache_folder() / "failed-build" / f"{self.name}.log"
         log.parent.mkdir(mode=0o700, exist_ok=True)
-        log.write_text(f"{finished.text}\n")
+        log.write_text(f"{finished.text}\n", encoding="utf-8")
         raise ProvisionError(
             f"building {self.name} failed: {argv[0]} ended with status {finished.status}",
             evidence=finished.lines[-12:],

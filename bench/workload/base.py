@@ -14,10 +14,12 @@ from bench.system.frozen import Frozen
 class Workload(Frozen):
     """What the guest does while checkpoints are measured. Subclasses live one to a module of this package.
 
-    The class attribute ``name`` is the configuration's word for it; the fields are its parameters.
+    The class attribute ``kind`` is the configuration's word for it, ``guests`` those that can run it; the fields are
+    its parameters.
     """
 
     kind: ClassVar[str]
+    guests: ClassVar[tuple[str, ...]] = ("linux",)
     name: str
 
     def guest_command(self, mem_bytes: int) -> str:
@@ -47,6 +49,22 @@ class Workload(Frozen):
     def guest_port(self) -> int | None:
         """Return the guest TCP port that the client needs forwarded, if any."""
         return None
+
+    def guest_state(self) -> str:
+        """Return what the replicated disk of ``guest=apps`` begins with (empty: an empty file system)."""
+        return ""
+
+    def client_program(self) -> str:
+        """Return the packaged program that the client runs, by its place in the applications' tree (empty: none)."""
+        return ""
+
+    def verify_argv(self) -> tuple[str, ...]:
+        """Return what has the client look, at its end, for what was acknowledged (empty: it cannot)."""
+        return ()
+
+    def tells_each_request(self) -> bool:
+        """Return whether its client, if it has one, writes a row for each request, or totals alone."""
+        return True
 
 
 def registry() -> dict[str, type[Workload]]:

@@ -27,6 +27,7 @@ class Dirty(Workload):
     """
 
     kind: ClassVar[str] = "dirty"
+    guests: ClassVar[tuple[str, ...]] = ("linux", "bare", "apps")
     name: Literal["dirty"] = "dirty"
     working_set: Annotated[int, BeforeValidator(parse_size), Unit("bytes", "64M"), Field(ge=4096)] = 64 << 20
     scaling: Literal["fixed", "mem"] = "fixed"

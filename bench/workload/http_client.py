@@ -2,6 +2,7 @@
 
 Every request is one line of JSON, written when it was answered, so that nothing answered is lost. Latency is monotonic
 and, in the open loop, counted from the scheduled time: a request that had to wait for its turn waited for the service.
+Beside it stands how long the answer took from when the request was really sent.
 """
 
 from __future__ import annotations
@@ -33,13 +34,25 @@ _CLOSED_LOOP_POLL_S = 0.001
 
 @dataclass(frozen=True)
 class Answer:
-    """One request: when it was due (Unix s), how long it took (s), and what came back."""
+    """One request.
+
+    Attributes:
+        t_send: when it was due, in Unix s.
+        latency_s: from then to the whole answer: the response time.
+        status: as HTTP has them; 0 without an answer.
+        error: why there was none.
+        bytes: of the answer.
+        service_s: from when it was really sent to the whole answer; ``None`` where it never was, or has no answer yet.
+        connection: which of the client's connections it went over, where that carries more than one request.
+    """
 
     t_send: float
     latency_s: float
     status: int
     error: str | None
     bytes: int
+    service_s: float | None = None
+    connection: int | None = None
 
 
 def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] = time.monotonic) -> Answer:
@@ -53,7 +66,8 @@ def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] 
         clock: a monotonic clock.
     """
     status, size, error = 0, 0, None
-    sent_at = time.time() - (clock() - due)
+    sent = clock()
+    due_at = time.time() - (sent - due)
     connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
     try:
         connection.request("GET", path)
@@ -63,7 +77,8 @@ def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] 
         error = f"{type(failure).__name__}: {failure}"
     finally:
         connection.close()
-    return Answer(sent_at, clock() - due, status, error, size)
+    now = clock()
+    return Answer(due_at, now - due, status, error, size, now - sent)
 
 
 def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[float], bool]) -> None:

@@ -11,4 +11,5 @@ class Idle(Workload):
     """An idle guest."""
 
     kind: ClassVar[str] = "idle"
+    guests: ClassVar[tuple[str, ...]] = ("linux", "bare", "apps")
     name: Literal["idle"] = "idle"

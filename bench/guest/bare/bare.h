@@ -30,7 +30,7 @@ struct worker {
 };
 
 struct settings {
-    uint32_t bytes, threads, random, beat_us;
+    uint32_t bytes, threads, random, beat_us, poll_ms;
     uint64_t seed, rate; /* rate in bytes a second, 0: as fast as can be */
 };
 
@@ -77,6 +77,7 @@ void say_number(uint64_t value, uint32_t digits);
 void say_thousandths(uint64_t value);
 int read_line(char *line, uint32_t size);
 void fail(const char *what, const char *detail);
+int64_t number(const char *text, uint32_t places);
 int parse_settings(char *text, struct settings *settings);
 
 /* clock.c */
@@ -92,6 +93,8 @@ extern uint32_t volatile cpus_here;
 uint32_t start_cpus(void);
 void give_work(uint32_t cpu, struct worker *worker);
 struct worker *work_of(uint32_t cpu);
+int hold_others(void);
+void release_others(void);
 void begin_work(void);
 void faulted(void) __attribute__((noreturn));
 
@@ -108,6 +111,7 @@ extern struct worker workers[];
 uint32_t pages_written(void);
 uint32_t ms_run(void);
 int share_out(const struct settings *settings, uint32_t ram_end, uint32_t cpus);
+void check_set(uint32_t *pages, uint32_t *wrong);
 int work(struct worker *first, uint64_t elapsed);
 #endif
 #endif

@@ -101,7 +101,7 @@ static int same(const char *one, const char *other)
 }
 
 /* A decimal number times 10 to the `places`; -1 where it is none, or does not fit. */
-static int64_t number(const char *text, uint32_t places)
+int64_t number(const char *text, uint32_t places)
 {
     uint64_t value = 0;
     int dot = 0;
@@ -166,13 +166,17 @@ static int set(struct settings *s, const char *key, const char *value)
         s->beat_us = (uint32_t)found * 1000;
         return 1;
     }
+    if (same(key, "poll") && whole(value, 1, 1000, &found)) {
+        s->poll_ms = (uint32_t)found;
+        return 1;
+    }
     return 0;
 }
 
 /* The word as we write it ourselves, so that what came in never gets into a line of ours; 0 for an unknown one. */
 static const char *known(const char *word)
 {
-    static const char *const keys[] = { "bytes", "rate", "pattern", "threads", "seed", "beat" };
+    static const char *const keys[] = { "bytes", "rate", "pattern", "threads", "seed", "beat", "poll" };
 
     for (uint32_t i = 0; i < sizeof keys / sizeof *keys; i++)
         if (same(word, keys[i]))
@@ -194,7 +198,7 @@ int parse_settings(char *text, struct settings *settings)
             if (known(word))
                 fail("illegal value for ", known(word));
             else
-                fail("unknown key; legal: ", "bytes rate pattern threads seed beat");
+                fail("unknown key; legal: ", "bytes rate pattern threads seed beat poll");
             return 0;
         }
     }

@@ -10,6 +10,7 @@
 #define START_US 10000000u
 #define WAITING_US 10000
 #define TICK_US 1000
+#define HOLD_US 1000000u
 
 struct block {
     struct worker *volatile first;
@@ -24,7 +25,7 @@ struct block cpus[MAX_CPUS] __attribute__((aligned(PAGE)));
 uint32_t volatile cpus_here = 1; /* also the number of the next one to come */
 
 static struct gate gates[256];
-static uint32_t volatile cpus_ready = 1, begun;
+static uint32_t volatile cpus_ready = 1, begun, hold, cpus_held;
 
 extern const unsigned char trampoline[], trampoline_end[];
 void on_tick(void), on_fault(void), on_spurious(void);
@@ -100,6 +101,34 @@ void give_work(uint32_t cpu, struct worker *worker)
 
 struct worker *work_of(uint32_t cpu) { return cpus[cpu].first; }
 
+/* Whether so many vCPUs stand still before long. */
+static int held(uint32_t count)
+{
+    uint64_t begin = ticks();
+
+    while (cpus_held != count)
+        if (micros(ticks() - begin) > HOLD_US)
+            return 0;
+    return 1;
+}
+
+/* Makes the other vCPUs that write stand still; 0 where one of them does not. */
+int hold_others(void)
+{
+    uint32_t writing = 0;
+
+    for (uint32_t i = 1; i < cpus_here; i++)
+        writing += cpus[i].first != 0;
+    hold = 1;
+    return held(writing);
+}
+
+void release_others(void)
+{
+    hold = 0;
+    held(0);
+}
+
 void other_cpu(uint32_t number)
 {
     struct block *own = &cpus[number];
@@ -113,8 +142,15 @@ void other_cpu(uint32_t number)
     set_timer(own->first ? TICK_US : 0);
     last = ticks();
     FOREVER {
-        uint64_t now = ticks();
+        uint64_t now;
 
+        if (hold) {
+            __asm__ volatile("lock incl %0" : "+m"(cpus_held));
+            while (hold)
+                wait_for_tick();
+            __asm__ volatile("lock decl %0" : "+m"(cpus_held));
+        }
+        now = ticks();
         if (!work(own->first, now - last))
             wait_for_tick();
         last = now;

@@ -12,7 +12,8 @@
 struct worker workers[MAX_THREADS];
 static uint64_t rate; /* of each worker, bytes a second; 0: as fast as can be */
 
-static void write_page(struct worker *w)
+/* The page whose turn it is; the next one's comes then. */
+static uint32_t next_page(struct worker *w)
 {
     uint32_t page = w->position;
 
@@ -25,7 +26,12 @@ static void write_page(struct worker *w)
             w->position = (w->position * 1664525u + w->step) & w->mask;
         while (w->position >= w->pages);
     }
-    *(volatile uint32_t *)(w->base + page * PAGE) = ++w->word;
+    return page;
+}
+
+static void write_page(struct worker *w)
+{
+    *(volatile uint32_t *)(w->base + next_page(w) * PAGE) = ++w->word;
 }
 
 static void write_pages(struct worker *w, uint32_t count)
@@ -99,6 +105,33 @@ uint32_t pages_written(void)
     for (uint32_t i = 0; i < MAX_THREADS; i++)
         sum += workers[i].written;
     return sum;
+}
+
+/*
+ * How many pages of a share do not hold what its worker's own counters say they must; nobody may write to it meanwhile.
+ * The page whose turn is next was written longest ago: so many writes back as the share has pages, less one.
+ */
+static uint32_t wrong_pages(const struct worker *w)
+{
+    struct worker walk = *w;
+    uint32_t wrong = 0;
+
+    for (uint32_t ago = w->pages; ago--;) {
+        uint32_t page = next_page(&walk), since = ago < w->written ? ago : w->written;
+
+        wrong += *(volatile uint32_t *)(w->base + page * PAGE) != w->word - since;
+    }
+    return wrong;
+}
+
+/* Looks at the whole working set, and says how many pages it has and how many of them are wrong. */
+void check_set(uint32_t *pages, uint32_t *wrong)
+{
+    *pages = *wrong = 0;
+    for (uint32_t i = 0; i < MAX_THREADS; i++) {
+        *pages += workers[i].pages;
+        *wrong += wrong_pages(&workers[i]);
+    }
 }
 
 /* Milliseconds that the workers ran since the last call, on the average. */

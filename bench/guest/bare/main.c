@@ -11,7 +11,7 @@
 #define MOST_RAM 0xc0000000u /* from 3 GiB on lie devices, and RAM beyond 4 GiB is out of reach without paging */
 
 static const char *running;
-static uint32_t ram_end, cpu_count;
+static uint32_t ram_end, cpu_count, poll_ms = POLL_MS;
 
 /* Milliseconds are seconds with three places, and bytes a millisecond are MB/s with three places. */
 static void report(void)
@@ -50,7 +50,8 @@ static int takes(char **text, const char *word)
 
 static void start(char *text)
 {
-    struct settings settings = { .bytes = 64 * MIB, .threads = 1, .seed = 1, .rate = 20000000, .beat_us = 10000 };
+    struct settings settings = { .bytes = 64 * MIB, .threads = 1, .seed = 1, .rate = 20000000, .beat_us = 10000,
+                                 .poll_ms = POLL_MS };
     const char *workload = takes(&text, "idle") ? "idle" : takes(&text, "dirty") ? "dirty" : 0;
 
     if (running) {
@@ -60,6 +61,7 @@ static void start(char *text)
     } else if (parse_settings(text, &settings) &&
                (*workload == 'i' || share_out(&settings, ram_end, cpu_count))) {
         running = workload;
+        poll_ms = settings.poll_ms;
         say("colo-bench: started {\"workload\":\"");
         say(workload);
         say("\"}\n");
@@ -68,16 +70,60 @@ static void start(char *text)
     }
 }
 
+/* Begins an answer with the number that was asked, by which it is told from the answer to another question. */
+static void answer(const char *word, const char *asked)
+{
+    int64_t found = number(asked, 0);
+
+    say("colo-bench: ");
+    say(word);
+    say(" {\"asked\":");
+    say_number(found < 0 ? 0 : (uint64_t)found, 1);
+}
+
+/* That it lives, and how far it has come. */
+static void tell_alive(const char *asked)
+{
+    answer("alive", asked);
+    say(",\"clock_us\":");
+    say_number(micros(ticks()), 1);
+    say(",\"pages\":");
+    say_number(pages_written(), 1);
+    say("}\n");
+}
+
+/* Whether memory holds what the workers' counters say, all of them standing still; `held`: whether they did. */
+static void tell_checked(const char *asked)
+{
+    uint32_t pages, wrong;
+    int held = hold_others();
+
+    check_set(&pages, &wrong);
+    release_others();
+    answer("checked", asked);
+    say(",\"pages\":");
+    say_number(pages, 1);
+    say(",\"wrong\":");
+    say_number(wrong, 1);
+    say(held ? ",\"held\":true}\n" : ",\"held\":false}\n");
+}
+
 static void listen(void)
 {
     static char line[LINE_BYTES];
-    char *text = line;
 
-    while (read_line(line, sizeof line))
+    while (read_line(line, sizeof line)) {
+        char *text = line;
+
         if (takes(&text, "start"))
             start(text);
+        else if (takes(&text, "alive"))
+            tell_alive(text);
+        else if (takes(&text, "check"))
+            tell_checked(text);
         else if (*line)
-            fail("unknown command; legal: ", "start WORKLOAD key=value...");
+            fail("unknown command; legal: ", "start WORKLOAD key=value..., alive N, check N");
+    }
 }
 
 static void serve(void)
@@ -100,7 +146,7 @@ static void serve(void)
             reported = now;
             report();
         }
-        if (now - polled >= (uint64_t)POLL_MS * ticks_per_ms) {
+        if (now - polled >= (uint64_t)poll_ms * ticks_per_ms) {
             polled = now;
             listen();
         }
