@@ -40,11 +40,17 @@ _LONGEST = 80
 _WRITABLE = 1 << 256
 
 
-def unknown(key: str, what: str, legal: Collection[str]) -> ConfigError:
-    """Return the refusal of a name that is not one of the legal ones."""
-    near = difflib.get_close_matches(key.rpartition("=")[2].rpartition(".")[2], list(legal), n=1)
-    guess = f"did you mean {near[0]}? " if near else ""
+def unknown(key: str, what: str, legal: Collection[str], inside: Collection[str] = ()) -> ConfigError:
+    """Return the refusal of a name that is not one of the legal ones; ``inside``: where it is one, by dotted path."""
+    near = sorted(inside) or difflib.get_close_matches(key.rpartition("=")[2].rpartition(".")[2], list(legal), n=1)
+    guess = f"did you mean {' or '.join(near)}? " if near else ""
     return ConfigError(f"unknown {what} {key}; {guess}legal: {', '.join(sorted(legal))}", hint=HELP)
+
+
+def _inside(tree: DictConfig, key: str) -> list[str]:
+    """Return the paths of a key in the groups of a configuration: who types ``interval`` means that of checkpoints."""
+    groups = {str(name): one for name, one in tree.items_ex(resolve=False) if isinstance(one, DictConfig)}
+    return [f"{name}.{key}" for name, one in groups.items() if name != "hydra" and key in one]
 
 
 def explain_composition(error: Exception, place: str = "") -> ConfigError:
@@ -58,7 +64,8 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
         if legal:
-            return unknown(str(cause.full_key), "key", legal)
+            key = str(cause.full_key)
+            return unknown(key, "key", legal, () if "." in key else _inside(cause.parent_node, key))
     said = " ".join(str(error).partition("full_key:")[0].split()) or "Hydra does not understand it"
     for form, words in _OF_FILES.items():
         if found := re.search(form, said):
@@ -91,6 +98,7 @@ def explain_values(
     tree: Mapping[str, Any],
     prefix: tuple[str, ...] = (),
     place: Callable[[str, Any], str] = lambda _key, _value: "",
+    typed: Callable[[str, Any], str] = lambda _key, _value: "",
 ) -> ConfigError:
     """Return the refusal of illegal values: one line per value, with the file and line that it stands in, if in one.
 
@@ -99,32 +107,39 @@ def explain_values(
         tree: the whole configuration that was validated, for the legal keys beside an unknown one.
         prefix: where in the tree the validated part stands.
         place: gives the file and line of a key with its value; empty for what was typed.
+        typed: gives a key's value as it was written, where it is read as something else; empty where it is not known.
     """
     lines = []
     for detail in error.errors():
-        message = _explain_one(detail, tree, prefix).message
-        written = place(".".join((*prefix, *map(str, detail["loc"]))), detail["input"])
+        key = ".".join((*prefix, *map(str, detail["loc"])))
+        message = _explain_one(detail, tree, prefix, typed).message
+        written = place(key, typed(key, detail["input"]) or detail["input"])
         lines.append(f"{written}: {message}" if written else message)
     return ConfigError("\n".join(lines), hint=HELP)
 
 
-def _explain_one(detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[str, ...]) -> ConfigError:
+def _explain_one(
+    detail: ErrorDetails, tree: Mapping[str, Any], prefix: tuple[str, ...], typed: Callable[[str, Any], str]
+) -> ConfigError:
     where = (*prefix, *(str(part) for part in detail["loc"]))
-    key = ".".join(where)
+    key, value = ".".join(where), detail["input"]
     nested = detail.get("ctx", {}).get("error")
     if isinstance(nested, ValidationError):
-        return explain_values(nested, tree, where)
+        return explain_values(nested, tree, where, typed=typed)
     if detail["type"] == "extra_forbidden":
         legal = Hypothesis.model_fields if where[0] == "hypotheses" else _beside(tree, where[:-1])
         return unknown(key, "key", {str(one) for one in legal} - {where[-1]})
-    if len(where) == 1 and isinstance(detail["input"], str) and is_folder(CONF / key):
-        choice = _shown(detail["input"])
+    if len(where) == 1 and isinstance(value, str) and is_folder(CONF / key):
+        choice = _shown(value)
         fix = f"write - override /{key}: {choice} under defaults, or {key}: {choice} in hydra.sweeper.params"
         return ConfigError(f"{key}={choice}: a choice is no value; {fix}")
-    message = _MESSAGES.get(detail["type"], _as_it_is)(detail)
-    if isinstance(detail["input"], dict | list):
-        return ConfigError(f"{key}: {_sentence(message)}" if key else message)
-    return ConfigError(f"{key}={_shown(detail['input'])}: {_sentence(message)}")
+    message = _sentence(_MESSAGES.get(detail["type"], _as_it_is)(detail))
+    if isinstance(value, dict | list):
+        return ConfigError(f"{key}: {message}" if key else message)
+    text = typed(key, value)
+    if text and message.startswith(repr(value)):
+        message = f"{text}{message.removeprefix(repr(value))}"
+    return ConfigError(f"{key}={_shown(text or value)}: {message}")
 
 
 def _as_it_is(detail: ErrorDetails) -> str:
@@ -140,11 +155,16 @@ def _list(detail: ErrorDetails) -> str:
     return f"should be a list: write [{_shown(detail['input'])}], or [A,B]"
 
 
+def _keys_of_its_own(detail: ErrorDetails) -> str:
+    return f"it has keys of its own: write {'.'.join(map(str, detail['loc']))}.NAME=VALUE"
+
+
 _MESSAGES: Mapping[str, Callable[[ErrorDetails], str]] = {
     "greater_than_equal": _at_least,
     "less_than_equal": lambda detail: f"should be at most {detail['ctx']['le']}",
     "literal_error": lambda detail: _as_it_is(detail).replace("False", "false"),
     "tuple_type": _list,
+    "model_type": _keys_of_its_own,
 }
 """What pydantic says as its library would, said as it is typed here."""
 

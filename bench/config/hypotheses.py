@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from bench.config.factors import factor_levels, levels_left_out
 from bench.config.forms import written_as
 from bench.errors import ConfigError
+from bench.format.factors import Level
+from bench.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind
 from bench.format.outcomes import OUTCOMES
 from bench.system.frozen import Frozen
 from bench.system.units import parse_size, refuse_bool
@@ -25,7 +27,6 @@ def _known_outcome(name: str) -> str:
     return name
 
 
-Level: TypeAlias = bool | int | float | str | None
 Number = Annotated[float, BeforeValidator(refuse_bool)]
 
 
@@ -55,15 +56,15 @@ class Hypothesis(Frozen):
 
     id: Annotated[str, written_as(r"[A-Za-z][A-Za-z0-9_]{0,31}", "letters, then also digits and _, up to 32 of them")]
     claim: Annotated[str, Field(min_length=1, max_length=200)]
-    kind: Literal["trend", "contrast", "value"] = "trend"
+    kind: Kind = "trend"
     outcome: Annotated[str, AfterValidator(_known_outcome)] = "pause"
     factor: str | None = None
     levels: tuple[Level, ...] = ()
     where: dict[str, Annotated[tuple[Level, ...], BeforeValidator(_listed)]] = Field(default_factory=dict)
-    direction: Literal["increasing", "decreasing", "none"] = "increasing"
-    family: Literal["primary", "secondary"] = "primary"
-    sesoi: Annotated[Number, Field(gt=0, lt=10)] = 0.05
-    sesoi_ms: Annotated[Number, Field(ge=0)] = 0.5
+    direction: Direction = "increasing"
+    family: Family = "primary"
+    sesoi: Annotated[Number, Field(gt=0, lt=10)] = SESOI
+    sesoi_ms: Annotated[Number, Field(ge=0)] = SESOI_MS
     low: Number | None = None
     high: Number | None = None
 

@@ -13,17 +13,26 @@ from pydantic import BeforeValidator, Field, ValidationError, model_validator
 from bench.config.explain import explain_composition, explain_values
 from bench.config.forms import written_as
 from bench.config.hypotheses import Hypothesis, settle
-from bench.config.model import Cell, Duration, Positive, Whole, absolute_path
+from bench.config.inventory import place_in, with_inventory
+from bench.config.launcher import Launcher
+from bench.config.model import Cell
+from bench.config.quantities import Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
-from bench.config.sources import given, where
+from bench.config.sources import as_typed, given, where
 from bench.errors import ConfigError
 from bench.system.frozen import Frozen
-from bench.system.places import results_folder
+from bench.system.places import has_controls, results_folder
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _MOST_BLOCKS = 10_000
+_NAMES = (
+    *("campaign", "qemu", "qemu_secondary", "replica", "results"),
+    *("launcher.account", "launcher.partition", "launcher.workdir"),
+)
+"""The keys whose values are words even where they look like numbers."""
+
 _ON_ERROR = re.compile(r"(?P<mode>continue|stop)|retry:(?P<retries>[1-9][0-9]{0,2})", re.ASCII)
 
 
@@ -64,13 +73,12 @@ def parse_on_error(value: object) -> OnError:
 
 
 def _results_folder(value: object) -> Path:
-    if value is None:
-        return results_folder()
-    if not isinstance(value, str | Path) or not str(value).strip():
+    if value is not None and (not isinstance(value, str | Path) or not str(value).strip()):
         raise ValueError("legal: the path of a folder, or null for results/")
-    if not str(value).isprintable():
-        raise ValueError("a folder whose name holds line ends, NUL or other control characters")
-    return absolute_path(str(value))
+    folder = results_folder() if value is None else absolute_path(str(value))
+    if has_controls(folder):
+        raise ValueError(f"{str(folder)!r} holds a line end or another control character")
+    return folder
 
 
 def _campaign_name(value: object) -> object:
@@ -98,6 +106,7 @@ class Settings(Frozen):
         dry_run: print the plan and start nothing.
         report: build the report when the last run has ended.
         watch: which side gets a VNC screen on loopback.
+        launcher: where the blocks are measured: here, or as jobs of a cluster.
         hypotheses: what the campaign is to decide.
         by_size: whether the hypotheses follow from the sizes that are swept (``hypotheses=auto``).
         experiment: the experiment file that was asked for, if any.
@@ -113,6 +122,7 @@ class Settings(Frozen):
     dry_run: bool = False
     report: bool = True
     watch: Literal["primary", "secondary", "both"] | None = None
+    launcher: Launcher = Launcher()
     hypotheses: tuple[Hypothesis, ...] = ()
     by_size: bool = False
     experiment: Name | None = None
@@ -152,7 +162,9 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
     Raises:
         ConfigError: a key is unknown or a value illegal; the message names it and what is legal.
     """
-    tree = _plain(config)
+    tree = _with_names(config, _plain(config))
+    job = isinstance(launcher := tree.get("launcher"), dict) and launcher.get("kind") == "slurm"
+    tree |= {"host": with_inventory(tree["host"], of_a_job=job)} if "host" in tree else {}
     experiment = OmegaConf.select(config, "hydra.runtime.choices.experiment", default=None)
     settings = {key: value for key, value in tree.items() if key in CAMPAIGN_KEYS}
     try:
@@ -161,7 +173,25 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
             Cell.model_validate({key: value for key, value in tree.items() if key not in CAMPAIGN_KEYS}),
         )
     except ValidationError as error:
-        raise explain_values(error, tree, place=lambda key, value: where(config, key, value)) from error
+        raise explain_values(
+            error,
+            tree,
+            place=lambda key, value: place_in(config, key) or where(config, key, value),
+            typed=lambda key, value: as_typed(config, key, value),
+        ) from error
+
+
+def _with_names(config: DictConfig, tree: dict[str, Any]) -> dict[str, Any]:
+    """Return a tree whose names are as they were written: QEMU 2.10 is no 2.1, and an account may be a number."""
+    named = dict(tree)
+    for key in _NAMES:
+        group, _, name = key.rpartition(".")
+        inside = named.get(group) if group else named
+        value = inside.get(name) if isinstance(inside, dict) else None
+        text = as_typed(config, key, value) if isinstance(value, int | float) and not isinstance(value, bool) else ""
+        if text:
+            named |= {group: {**inside, name: text}} if group and isinstance(inside, dict) else {name: text}
+    return named
 
 
 def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]]:
@@ -174,7 +204,7 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:
         _refuse_swept(settings, other)
-    paused = [cell for cell in cells if cell.paired]  # nothing of the others grows
+    paused = [cell for cell in cells if cell.takes_checkpoints]  # nothing of the others grows
     asked = questions(paused) if settings.by_size else settings.hypotheses
     typed = any(word.lstrip("+~").partition("=")[0].partition(".")[0] == "hypotheses" for word in given(configs[0]))
     own = settings.by_size or typed

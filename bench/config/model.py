@@ -2,270 +2,28 @@
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, SerializeAsAny, ValidationError, model_validator
 
 from bench.config.forms import written_as
-from bench.format.factors import ALONE
-from bench.format.phases import BEAT
+from bench.config.hosts import Host
+from bench.config.links import ClientLink, Compare, Link, Migration
+from bench.config.machine import Cpu, Devices, Qemu
+from bench.config.procedure import Checkpoint, Deadlines, Failover, Trace
+from bench.config.quantities import Size, Whole, as_text, whole_mib
+from bench.config.tuning import HostCache, Pinning, Tune, Tuning
+from bench.format.factors import ALONE, APART, BASELINES
+from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
-from bench.system.places import expanded
-from bench.system.units import Unit, parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 from bench.workload.base import Workload, build_workload
 
-Size = Annotated[int, BeforeValidator(parse_size), Unit("bytes", "512M")]
-"""Bytes; accepts ``4G``, ``512M`` or a whole number of bytes."""
-
-Duration = Annotated[float, BeforeValidator(parse_duration_s), Unit("s", "500ms")]
-"""Seconds; accepts ``20``, ``500ms``, ``20s``."""
-
-Rate = Annotated[int, BeforeValidator(parse_rate_bit_s), Unit("bit/s", "100mbit")]
-"""Bits per second; accepts ``1gbit``, ``100mbit``."""
-
-Cpus = Annotated[tuple[int, ...], BeforeValidator(parse_cpus), Unit("CPU numbers", "0-3,6")]
-"""CPU numbers of the host; accepts ``3``, ``0-3,6`` or a list."""
-
-Whole = Annotated[int, BeforeValidator(refuse_bool)]
-Positive = Annotated[Whole, Field(ge=1)]
-Deadline = Annotated[Duration, Field(gt=0)]
-
-
-def _whole_mib(size_bytes: int) -> int:
-    if size_bytes % (1 << 20):
-        raise ValueError(f"{size_bytes} bytes is not a whole number of MiB; write 512M or 4G")
-    return size_bytes
-
-
-def absolute_path(text: str) -> Path:
-    """Return a path with its ``~`` replaced, from the root.
-
-    Raises:
-        ValueError: there is no such user, or it cannot be a path.
-    """
-    if "\0" in text:
-        raise ValueError("a path holds no NUL")
-    try:
-        return expanded(Path(text))
-    except (RuntimeError, OSError) as error:
-        raise ValueError(f"{text!r} is no path here: {error}") from error
-
-
-def _as_text(value: object) -> object:
-    """Return a name as it was typed: ``10.0`` is read as a number."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
-
-
-def _no_number(value: object) -> object:
-    """Refuse 0, which Python takes for ``False``."""
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        raise ValueError("should be false")  # noqa: TRY004 - validation wants ValueError
-    return value
-
-
-def _known_qemu(value: str) -> str:
-    if value in {"provisioned", "system"} or _QEMU_NAME.fullmatch(value):
-        return value
-    kind = "built:" if value.startswith("built:") else ""
-    if "/" not in value:
-        raise ValueError(
-            f"{value!r} names no QEMU; legal: provisioned, a release as 10.0, system, built:10.2+PATCH, "
-            "or the path of a binary"
-        )
-    return f"{kind}{absolute_path(value.removeprefix(kind))}"
-
-
-_QEMU_NAME = re.compile(
-    r"[0-9]{1,3}(\.[0-9]{1,3}){0,2}|built:[0-9A-Za-z][0-9A-Za-z.+_-]{0,63}|[0-9][0-9A-Za-z.~+-]*-[0-9a-f]{8}", re.ASCII
-)
-"""A release, a build from source, or what a plan calls a binary that was given by its path: version and hash."""
-
-Qemu = Annotated[str, BeforeValidator(_as_text), AfterValidator(_known_qemu)]
-"""What the configuration calls a QEMU."""
-
-_SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20}
+_SYSTEM_BYTES = {"linux": 64 << 20, "bare": 16 << 20, "apps": 96 << 20}
 _BARE_REACHES = 3 << 30  # from there on lie devices, and RAM beyond 4 GiB is out of reach without paging
 _LONGEST_DEMAND_S = 3000.0
-
-
+_STATE_BYTES = 2 << 30  # the file system on the disk of guest=apps
 _REPLICA = "up to 16 small letters and digits"
-
-
-class CacheLevel(Frozen):
-    """One emulated CPU cache: what shares it and, where the binary knows sizes, how large it is."""
-
-    topology: Literal["thread", "core", "module", "die", "socket"] | None = None
-    size: Size | None = None
-
-    @model_validator(mode="after")
-    def _size_needs_topology(self) -> CacheLevel:
-        if self.size is not None and self.topology is None:
-            raise ValueError("QEMU's smp-cache wants a topology level with a cache size; set topology too")
-        return self
-
-
-class Cache(Frozen):
-    """The emulated CPU caches, for binaries that have ``-machine smp-cache``."""
-
-    l1d: CacheLevel = CacheLevel()
-    l1i: CacheLevel = CacheLevel()
-    l2: CacheLevel = CacheLevel()
-    l3: CacheLevel = CacheLevel()
-
-    def set_levels(self) -> dict[str, CacheLevel]:
-        """Return the levels that were asked for, by QEMU's name of the cache."""
-        levels = {"l1d": self.l1d, "l1i": self.l1i, "l2": self.l2, "l3": self.l3}
-        return {name: level for name, level in levels.items() if level.topology}
-
-
-class Cpu(Frozen):
-    """The emulated CPU: ``-cpu MODEL,FEATURES`` plus the caches the guest is told of."""
-
-    model: Annotated[str, written_as(r"[A-Za-z0-9._-]+", "a name that `qemu-system-x86_64 -cpu help` lists")] = "qemu64"
-    features: tuple[Annotated[str, written_as(r"[+-]?[A-Za-z0-9._=-]+", "+NAME, -NAME or NAME=VALUE")], ...] = ()
-    l3_cache: bool | None = None
-    cache: Cache = Cache()
-
-
-class Devices(Frozen):
-    """The emulated devices of both sides.
-
-    ``firmware=guest`` is what suits the guest: SeaBIOS, QEMU's own, for Linux, and a small one that sets up no graphics
-    card for the bare guest.
-    """
-
-    nic: Literal["rtl8139", "e1000", "virtio-net-pci"] = "rtl8139"
-    disk: Literal["ide", "virtio"] = "ide"
-    disk_size: Annotated[Size, AfterValidator(_whole_mib)] = 10 << 30
-    usb_tablet: bool = True
-    vga: Annotated[Literal["std", "cirrus", "none"], LATER] = "std"
-    firmware: Annotated[Literal["guest", "seabios"], LATER] = "guest"
-
-
-class Link(Frozen):
-    """The migration transport and, under ``host=netns``, the shape of the link between the two hosts."""
-
-    transport: Literal["tcp", "unix", "nodelay"] = "tcp"
-    bandwidth: Rate | None = None
-    delay: Duration | None = None
-    loss_percent: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, lt=100), Unit("%")] | None = None
-    quickack: bool = False
-
-    @property
-    def shaped(self) -> bool:
-        """Whether the link differs from what the kernel gives by itself."""
-        return bool(self.bandwidth or self.delay or self.loss_percent or self.quickack)
-
-
-def _off(value: object) -> object:
-    return 0 if value in ("off", None) or value is False else refuse_bool(value)
-
-
-class Migration(Frozen):
-    """How the stream from primary to secondary is carried.
-
-    Attributes:
-        multifd: how many connections carry pages beside the one that carries everything else; 0 (``off``): none.
-    """
-
-    multifd: Annotated[int, BeforeValidator(_off), Field(ge=0, le=255)] = 0
-
-
-class Host(Frozen):
-    """Where the processes of the pair run."""
-
-    kind: Literal["local", "netns"] = "local"
-
-
-class Checkpoint(Frozen):
-    """When checkpoints are taken and how many."""
-
-    trigger: Literal["demand", "timer"] = "demand"
-    interval: Annotated[Duration, Field(ge=0.001, le=86400)] = 0.5
-    count: Positive = 30
-    warmup: Annotated[Whole, Field(ge=0)] = 3
-
-
-EventGlob = Annotated[str, written_as(r"[A-Za-z0-9_*?]+", "an event's name; * and ? stand for others' letters")]
-
-
-class Trace(Frozen):
-    """QEMU trace events to switch on, as globs (``*`` and ``?``).
-
-    Attributes:
-        events: must exist in the binary.
-        optional: switched on where the binary has them; what is missing is put on record.
-    """
-
-    events: tuple[EventGlob, ...] = ()
-    optional: tuple[EventGlob, ...] = ()
-
-
-class Pinning(Frozen):
-    """The CPUs of this host that each side's process, with all its threads, may use; ``None``: all that there are."""
-
-    primary: Cpus | None = None
-    secondary: Cpus | None = None
-
-    def side(self, side: str) -> frozenset[int]:
-        """Return a side's CPUs; empty for all."""
-        return frozenset((self.primary if side == "primary" else self.secondary) or ())
-
-
-class Tune(Frozen):
-    """What is changed on this host while a run is measured, and put back after it. ``None`` leaves a thing alone.
-
-    Attributes:
-        governor: the CPUs' frequency governor, ``performance`` mostly (root).
-        thp: transparent huge pages (root).
-        swap: ``False`` takes all swap out of use (root).
-        pinning: which CPUs each side may use (any user).
-    """
-
-    governor: (
-        Annotated[str, written_as(r"[a-z_]{1,32}", "a governor's name in small letters, as performance")] | None
-    ) = None
-    thp: Literal["always", "madvise", "never"] | None = None
-    swap: Annotated[Literal[False], BeforeValidator(_no_number)] | None = None
-    pinning: Pinning = Pinning()
-
-    @property
-    def host(self) -> Tune:
-        """Return what of it changes the host itself, and needs root."""
-        return self.model_copy(update={"pinning": Pinning()})
-
-
-class HostCache(Frozen):
-    """What else uses the host's caches while a run is measured: a program of ours, or nothing.
-
-    Attributes:
-        kind: ``antagonist`` sweeps a buffer; ``control`` takes the same CPU time and touches no memory.
-        buffer: what is swept.
-        share: of the time of each CPU that it runs on.
-        cpus: those; ``None``: all that there are.
-        chase: the set whose lines are reached one after the other, in no order, before and while it runs.
-    """
-
-    kind: Literal["none", "antagonist", "control"] = "none"
-    buffer: Annotated[Size, Field(ge=1 << 20, le=16 << 30)] = 64 << 20
-    share: Annotated[float, BeforeValidator(refuse_bool), Field(gt=0, le=1), Unit("share of time")] = 0.5
-    cpus: Cpus | None = None
-    chase: Annotated[Size, Field(ge=64 << 10, le=1 << 30)] = 512 << 10
-
-
-class Deadlines(Frozen):
-    """How long each stage of a run may take, in seconds."""
-
-    launch: Deadline = 30
-    qmp: Deadline = 30
-    boot: Deadline = 180
-    colo: Deadline = 300
-    workload: Deadline = 60
-    checkpoint: Deadline = 120
-    teardown: Deadline = 10
 
 
 class Cell(Frozen):
@@ -274,10 +32,12 @@ class Cell(Frozen):
     ``qemu_secondary`` is the secondary's binary where it is not the primary's: a rolling upgrade.
     ``accel`` may be ``auto`` here; the plan holds what it was resolved to. ``replica`` is a name that changes nothing:
     cells that differ in it alone are measured as two, which shows how far apart equals come out (an A/A control).
-    ``scenario`` is what happens in a run, one of :mod:`bench.scenario`.
+    ``scenario`` is what happens in a run, one of :mod:`bench.scenario`; ``failover``: how one ends in that.
+    ``start`` is how its guest comes to be ready.
+    ``tcp_timestamps`` is the switch of the guest's kernel: the two guests' clocks differ, and with them what they send.
     """
 
-    mem: Annotated[Size, AfterValidator(_whole_mib), Field(ge=64 << 20)]
+    mem: Annotated[Size, AfterValidator(whole_mib), Field(ge=64 << 20)]
     smp: Annotated[Whole, Field(ge=1, le=255)]
     guest: Annotated[Kind, LATER] = "linux"
     accel: Literal["auto", "kvm", "tcg"] = "auto"
@@ -289,29 +49,84 @@ class Cell(Frozen):
     link: Link = Link()
     migration: Annotated[Migration, LATER] = Migration()
     host: Host = Host()
+    client_link: Annotated[ClientLink, LATER] = ClientLink()
     checkpoint: Checkpoint = Checkpoint()
     trace: Trace = Trace()
     tune: Annotated[Tune, LATER] = Tune()
     cache: Annotated[HostCache, LATER] = HostCache()
-    scenario: Annotated[Literal["colo", "native"], LATER] = "colo"
-    replica: Annotated[str, BeforeValidator(_as_text), written_as(r"[a-z0-9]{1,16}", _REPLICA)] = "a"
+    start: Annotated[Literal["booted", "restored"], LATER] = "booted"
+    scenario: Annotated[Literal["colo", "formed", "native", "failover"], LATER] = "colo"
+    failover: Annotated[Failover | None, LATER] = None
+    compare: Annotated[Compare, LATER] = Compare()
+    tcp_timestamps: Annotated[bool, LATER] = True
+    replica: Annotated[str, BeforeValidator(as_text), written_as(r"[a-z0-9]{1,16}", _REPLICA)] = "a"
     deadlines: Deadlines = Deadlines()
 
     @property
     def paired(self) -> bool:
-        """Whether the VM has a secondary and stands still for checkpoints, as in every scenario but the baseline."""
+        """Whether the VM has a secondary."""
         return self.scenario != ALONE
 
     @property
+    def takes_checkpoints(self) -> bool:
+        """Whether checkpoints are asked for; of a pair that is only formed, output that differs may make some."""
+        return self.scenario not in BASELINES
+
+    @property
+    def taken(self) -> Checkpoint:
+        """Return the checkpoints that a run takes: before a failover, those that it is to come after."""
+        if self.failover is None:
+            return self.checkpoint
+        return self.checkpoint.model_copy(update={"count": self.failover.after})
+
+    @property
     def traced(self) -> Trace:
-        """Return the events to switch on: those asked for, and the one that shows the bare guest's beats."""
-        beats = (BEAT.name,) if self.guest == "bare" else ()
-        return Trace(events=self.trace.events, optional=(*self.trace.optional, *beats))
+        """Return the events to switch on: those asked for, and those that a guest needs to be believed."""
+        more = {"bare": (BEAT.name,), "apps": (COMPARED, DROPPED, OLD_PACKET)}.get(self.guest, ())
+        return Trace(events=self.trace.events, optional=(*self.trace.optional, *more))
+
+    @property
+    def tuning(self) -> Tuning:
+        """Return all that is changed on this host for a run of it."""
+        return Tuning(**{**dict(self.tune), "ways": self.cache.ways})
 
     @property
     def binaries(self) -> tuple[str, ...]:
         """Return what the configuration calls the pair's binaries, the primary's first, each once."""
         return tuple(dict.fromkeys(filter(None, (self.qemu, self.qemu_secondary))))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _failover_belongs_to_its_scenario(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        said = tree.get("failover")
+        if tree.get("scenario") == "failover":
+            return tree if said is not None else tree | {"failover": {}}
+        try:
+            idle = said is None or Failover.model_validate(said) == Failover()
+        except ValidationError:
+            return tree  # refused with its key, as any other value
+        if not idle:
+            raise ValueError("failover.* tells how a run of scenario=failover ends; set that, or leave failover.* out")
+        return tree | {"failover": None}
+
+    @model_validator(mode="after")
+    def _failover_can_be(self) -> Cell:
+        if self.failover is None:
+            return self
+        if self.failover.how == "cut" and (self.host.kind != "netns" or self.link.transport == "unix"):
+            raise ValueError(
+                "failover.how=cut takes the veth link down: it needs host=netns, and link=tcp or link=nodelay"
+            )
+        if self.failover.victim == "primary" and self.workload.guest_port() and self.host.kind != "bridged":
+            raise ValueError(
+                f"the client of workload={self.workload.kind} reaches the guest through the primary's QEMU and is lost "
+                "with it; choose host=bridged, failover.victim=secondary, or a workload without a client"
+            )
+        if not self.workload.tells_each_request():
+            raise ValueError("scenario=failover looks at single requests; choose workload.client=own with it")
+        return self
 
     @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:
@@ -323,6 +138,9 @@ class Cell(Frozen):
             raise ValueError(
                 f"the working set and the bare guest itself need {needed >> 20}M; it reaches only the RAM below 3 GiB"
             )
+        if self.guest != "bare" and self.guest not in self.workload.guests:
+            runs_in = " or ".join(f"guest={guest}" for guest in self.workload.guests)
+            raise ValueError(f"guest={self.guest} has no {self.workload.kind}; it runs in {runs_in}")
         if needed > self.mem:
             raise ValueError(
                 f"the workload and the guest's own system need {needed >> 20}M of RAM, mem is {self.mem >> 20}M"
@@ -336,11 +154,44 @@ class Cell(Frozen):
         return self
 
     @model_validator(mode="after")
-    def _shaped_link_needs_netns(self) -> Cell:
-        if self.link.shaped and self.host.kind != "netns":
+    def _far_hosts_take_what_crosses_a_network(self) -> Cell:
+        if self.host.far and self.link.transport == "unix":
+            raise ValueError("a unix socket does not reach another host; choose link=tcp or link=nodelay")
+        if self.host.far and self.tune.model_copy(update={"pinning": Pinning()}) != Tune():
+            raise ValueError("tune.governor, thp and swap change this machine, not those of host=ssh: set them there")
+        if self.host.far and self.cache.kind != "none":
+            raise ValueError("cache= is of this machine, not of those of host=ssh")
+        if self.host.far and self.start == "restored":
+            raise ValueError("start=restored brings in a machine that was saved here; with host=ssh use start=booted")
+        if self.host.far and self.guest == "apps":
+            raise ValueError("guest=apps has images that are not shipped to other hosts; with host=ssh use guest=linux")
+        return self
+
+    @model_validator(mode="after")
+    def _network_and_disk_fit_the_guest(self) -> Cell:
+        if self.compare.vnet_hdr and self.devices.nic != "virtio-net-pci":
+            raise ValueError(f"compare.vnet_hdr goes with devices.nic=virtio-net-pci; this one is {self.devices.nic}")
+        if not self.tcp_timestamps and self.guest == "bare":
+            raise ValueError("guest=bare sends nothing over TCP; tcp_timestamps=false goes with the other guests")
+        if self.guest == "apps" and self.devices.disk_size < _STATE_BYTES:
             raise ValueError(
-                "link.bandwidth, delay, loss_percent and quickack shape the veth link: they need host=netns"
+                "guest=apps keeps a file system of 2G on its disk; devices.disk_size is at least 2G with it"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _shaped_link_needs_netns(self) -> Cell:
+        if self.link.shaped and self.host.kind not in APART:
+            raise ValueError(
+                "link.bandwidth, delay, loss_percent and quickack shape the veth link: they need host=netns or "
+                "host=bridged"
+            )
+        if self.link.tls and self.link.transport == "unix":
+            raise ValueError(
+                "link.tls encrypts what crosses a network; a unix socket does not: choose link=tcp or nodelay"
+            )
+        if self.client_link != ClientLink() and self.host.kind != "bridged":
+            raise ValueError("client_link shapes the way between the client and the guest's tap: it needs host=bridged")
         if self.link.shaped and self.link.transport == "unix":
             raise ValueError(
                 "a unix socket does not cross the veth link that is shaped; choose link=tcp or link=nodelay"

@@ -11,8 +11,8 @@ from bench.config.hypotheses import Hypothesis
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from bench.config.hypotheses import Level
     from bench.config.model import Cell
+    from bench.format.factors import Level
 
     Factors = Mapping[str, Level]
 

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+import io
 import os
 import re
 from contextlib import contextmanager
+from functools import lru_cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -15,8 +19,10 @@ from hydra._internal.core_plugins.file_config_source import FileConfigSource
 from hydra._internal.sources_registry import SourcesRegistry
 from hydra.core.config_store import ConfigStore
 from hydra.core.plugins import Plugins
+from hydra.plugins.config_source import ConfigResult, ConfigSource
 from hydra.version import setbase
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.errors import ConfigError
@@ -28,7 +34,7 @@ if TYPE_CHECKING:
 
     from hydra.core.config_loader import ConfigLoader
     from hydra.core.object_type import ObjectType
-    from hydra.plugins.config_source import ConfigResult
+    from omegaconf import Container
 
 _Names: TypeAlias = "list[str]"
 
@@ -62,6 +68,18 @@ ConfigStore.instance().store(
 _MOST_VALUES = 100_000
 """Of a file, its aliases written out: a few lines of them can stand for millions."""
 
+_MOST_BYTES = 1 << 20
+"""Of a file that a person writes: a log or a disk image, named by mistake, takes hours to be parsed."""
+
+_TAG = "tag:yaml.org,2002:"
+_READ_AS: Mapping[str, str] = {
+    "bool": "true or false",
+    "null": "nothing",
+    "int": "a number",
+    "float": "a number",
+}
+"""What YAML takes a plain word for, by its tag: ``on`` and ``no`` are not the words that they look like."""
+
 
 class Written(FileConfigSource):
     """A folder of configuration files, whose mistakes are refused by file and line."""
@@ -79,10 +97,13 @@ class Written(FileConfigSource):
         """
         path = Path(self.path, self._normalize_file_name(config_path))
         with _read_as_written(path):
-            _require_plain(path)
-            loaded: ConfigResult = super().load_config(config_path)
-            # Hydra takes a byte order mark, which some editors write, for a part of the first line.
-            loaded.header = self._get_header_dict(path.read_text(encoding="utf-8-sig"))
+            config, header = _parsed(path, _text(path))
+        loaded = ConfigResult(
+            provider=self.provider,
+            path=f"{self.scheme()}://{self.path}",
+            config=copy.deepcopy(config),  # composing changes it
+            header=dict(header),
+        )
         if not isinstance(loaded.config, DictConfig):
             raise ConfigError(f"{path}: it holds a list and no keys", hint="write KEY: VALUE on each line")
         if config_path.startswith(f"{EXPERIMENT}/") and loaded.header["package"] != "_global_":
@@ -103,8 +124,40 @@ class Written(FileConfigSource):
             return super().list(config_path, results_filter)
 
 
-def _require_plain(path: Path) -> None:
-    """Refuse a file whose aliases make it endless, or so large that reading it takes for ever."""
+def read_plain(path: Path) -> Any:
+    """Return what a file of the user's holds: plain values, read as the files of a configuration are.
+
+    It is read once, so that it may be a pipe.
+
+    Raises:
+        ConfigError: it cannot be read; the message has the line.
+    """
+    with _read_as_written(path):
+        text = _text(path)
+        _require_plain(path, text)
+        return yaml.load(text, get_yaml_loader())  # noqa: S506 - a safe loader, which takes no key twice
+
+
+def _text(path: Path) -> str:
+    with path.open("rb") as file:
+        content = file.read(_MOST_BYTES + 1)
+    if len(content) > _MOST_BYTES:
+        raise ConfigError(
+            f"{path}: it is larger than {_MOST_BYTES >> 20} MiB, which no file of a configuration is",
+            hint="name the file that was meant",
+        )
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
+@lru_cache(maxsize=256)
+def _parsed(path: Path, text: str) -> tuple[Container, dict[str, str | None]]:
+    """Return what a file's text says and its header: read once for all cells, as reading is most of composing."""
+    _require_plain(path, text)
+    return OmegaConf.load(io.StringIO(text)), ConfigSource._get_header_dict(text)  # noqa: SLF001 - as Hydra's own source does
+
+
+def _require_plain(path: Path, text: str) -> None:
+    """Refuse a file whose aliases make it endless or very large, and one whose keys are no words."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:
@@ -116,14 +169,27 @@ def _require_plain(path: Path) -> None:
             )
         if known is None:
             sizes[id(node)] = 0
+            _require_words(path, node)
             inside = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
             parts = (one for each in inside for one in (each if isinstance(each, tuple) else (each,)))
             known = sizes[id(node)] = 1 + sum(map(size, parts))
         return known
 
-    tree = yaml.compose(path.read_text(encoding="utf-8-sig"), yaml.SafeLoader)
+    tree = yaml.compose(text, get_yaml_loader())
     if tree is not None and size(tree) > _MOST_VALUES:
         raise ConfigError(f"{path}: written out, its aliases are more than {_MOST_VALUES:,} values", hint="use fewer")
+
+
+def _require_words(path: Path, node: yaml.Node) -> None:
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        kind = str(key.tag).removeprefix(_TAG)
+        if isinstance(key, yaml.ScalarNode) and kind in _READ_AS:
+            raise ConfigError(
+                f"{path}:{key.start_mark.line + 1}: the key {key.value or '(none)'} is read as {_READ_AS[kind]}",
+                hint=f'put it into quotes, "{key.value}":, if it is meant'
+                if key.value
+                else "write a word before the :",
+            )
 
 
 def _require_sweeper(path: Path, config: DictConfig) -> None:
@@ -145,7 +211,7 @@ def make_loader(folder: str | None = None) -> ConfigLoader:
     Plugins.instance()  # registers Hydra's own sources first
     SourcesRegistry.instance().register(Written)
     search = ConfigSearchPathImpl()
-    search.append("hydra", "pkg://hydra.conf")
+    search.append("hydra", f"{_SCHEME}://{files('hydra.conf')}")
     search.append("main", f"{_SCHEME}://{CONF}")
     if folder is not None:
         _require_folder(folder)
@@ -232,6 +298,38 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
 
     A key that was given as an override is looked for among the sweeps of the experiment.
     """
+    found = _source(config, key, value)
+    return f"{found[0]}:{found[1].start_mark.line + 1}" if found else ""
+
+
+def as_typed(config: DictConfig, key: str, value: object) -> str:
+    """Return a number or a truth value of a configuration as a person has written it: ``1e9``, ``2.10``, ``on``.
+
+    Empty where that is not known, and for anything else, which is kept as it was written.
+    """
+    if value is not None and not isinstance(value, int | float):
+        return ""
+    words = [word.partition("=")[2].strip() for word in given(config) if word.lstrip("+~").partition("=")[0] == key]
+    if words:
+        return words[-1]
+    found = _source(config, key, value)
+    return str(found[1].value) if found and _reads_as(found[1], value) else ""
+
+
+def swept_as_typed(config: DictConfig, key: str, value: float) -> str:
+    """Return the one number that an experiment gives a key of its sweep, as it is written there; empty without one."""
+    path = _file_of(config, EXPERIMENT, OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}"))
+    return next((str(node.value) for node in (_swept(path, key) if path else ()) if _reads_as(node, value)), "")
+
+
+def _reads_as(node: yaml.Node, value: object) -> bool:
+    """Return whether YAML takes a plain word for a value that is no text."""
+    plain = isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}str"
+    return plain and yaml.load(node.value, get_yaml_loader()) == value  # noqa: S506 - a safe loader
+
+
+def _source(config: DictConfig, key: str, value: object) -> tuple[Path, yaml.Node] | None:
+    """Return the file that gives a key its value, and what stands there."""
     choices = OmegaConf.select(config, "hydra.runtime.choices", default={}) or {}
     overridden = any(word.lstrip("+~").partition("=")[0] == key for word in given(config))
     # An experiment is the last to be read: what it says wins over a group's file.
@@ -244,17 +342,17 @@ def where(config: DictConfig, key: str, value: object = None) -> str:
         else:
             parts = key.split(".")
             inner = parts if group == EXPERIMENT else parts[1:] if parts[0] == group else []
-            found = _line_of(path, inner) if inner else None
+            found = _node_of(path, inner) if inner else None
         if found is not None:
-            return f"{path}:{found}"
-    return ""
+            return path, found
+    return None
 
 
 def sweeps(config: DictConfig, key: str) -> str:
     """Return the file and the line of the experiment that sweep a key; empty where none does."""
     path = _file_of(config, EXPERIMENT, OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}"))
-    line = _swept_in(path, key, None) if path else None
-    return f"{path}:{line}" if line else ""
+    node = _swept_in(path, key, None) if path else None
+    return f"{path}:{node.start_mark.line + 1}" if node else ""
 
 
 def _file_of(config: DictConfig, group: str, choice: object) -> Path | None:
@@ -270,29 +368,39 @@ def given(config: DictConfig) -> list[str]:
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def _swept_in(path: Path, key: str, value: object) -> int | None:
-    """Return the line of an experiment that sweeps a key over a value."""
-    root = _tree(path)
-    sweeper = _child(_child(root, "hydra"), "sweeper")
+def _swept_in(path: Path, key: str, value: object) -> yaml.ScalarNode | None:
+    """Return what an experiment sweeps a key over, where a value is in it."""
+    return next((node for node in _swept(path, key) if value is None or str(value) in node.value), None)
+
+
+def _swept(path: Path, key: str) -> Iterator[yaml.ScalarNode]:
+    """Yield what each set of an experiment's sweep gives a key."""
+    sweeper = _child(_child(_tree(path), "hydra"), "sweeper")
     grids = _child(sweeper, "grids")
-    sets = [_child(sweeper, "params"), *(grids.value if isinstance(grids, yaml.SequenceNode) else ())]
-    for one in sets:
+    for one in (_child(sweeper, "params"), *(grids.value if isinstance(grids, yaml.SequenceNode) else ())):
         swept = _child(one, key)
-        if isinstance(swept, yaml.ScalarNode) and (value is None or str(value) in swept.value):
-            return int(swept.start_mark.line) + 1
-    return None
+        if isinstance(swept, yaml.ScalarNode):
+            yield swept
 
 
-def _line_of(path: Path, parts: Sequence[str]) -> int | None:
-    node = _tree(path)
-    for part in parts:
-        node = _child(node, part)
+def line_of(path: Path, parts: Sequence[str]) -> int | None:
+    """Return the line of a key of a file, given by its parts; None where it is not there."""
+    node = _node_of(path, parts)
     return None if node is None else int(node.start_mark.line) + 1
 
 
+def _node_of(path: Path, parts: Sequence[str]) -> yaml.Node | None:
+    node = _tree(path)
+    for part in parts:
+        node = _child(node, part)
+    return node
+
+
 def _tree(path: Path) -> yaml.Node | None:
+    if not is_file(path):  # a pipe was read already
+        return None
     try:
-        return yaml.compose(path.read_text(encoding="utf-8"), yaml.SafeLoader)
+        return yaml.compose(path.read_text(encoding="utf-8"), get_yaml_loader())
     except (OSError, ValueError, yaml.YAMLError):
         return None
 

@@ -13,18 +13,18 @@ import re
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from hydra.core.override_parser.overrides_parser import OverridesParser
-from hydra.core.override_parser.types import RangeSweep
+from hydra.core.override_parser.types import ChoiceSweep, QuotedString, RangeSweep, ValueType
 from hydra.errors import HydraException, MissingConfigException
 from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import HELP, explain_composition, unknown
-from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, sweeps, where
+from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, sweeps, swept_as_typed, where
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from hydra.core.config_loader import ConfigLoader
     from hydra.core.override_parser.types import Override
@@ -42,6 +42,7 @@ _CULPRIT = re.compile(r"(?:cannot read ['\"]|unknown (?:key|choice) )?[+~]*(?P<k
 
 _SIZE = re.compile(r"mem|smp|cpu\.l3_cache|cpu\.cache\..*\.size")
 _CONFIG = "config"
+_PLAIN = re.compile(r"[A-Za-z0-9_.,+/@ -]+", re.ASCII)
 
 
 def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]:
@@ -78,7 +79,9 @@ def _refuse_idle(words: Iterable[str], place: str = "") -> None:
 
 def _compose(words: Sequence[str], loader: ConfigLoader, folder: str | None) -> list[DictConfig]:
     parser = OverridesParser.create(config_loader=loader)
-    chosen = [one for one in parser.parse_overrides(list(words)) if one.key_or_group == EXPERIMENT]
+    typed = parser.parse_overrides(list(words))
+    _require_choices(typed, loader)
+    chosen = [one for one in typed if one.key_or_group == EXPERIMENT]
     if any(one.is_sweep_override() for one in chosen):
         raise ConfigError(
             f"{chosen[0].input_line}: an experiment is a whole campaign and cannot be swept",
@@ -95,6 +98,20 @@ def _compose(words: Sequence[str], loader: ConfigLoader, folder: str | None) -> 
         if not place:
             raise
         raise ConfigError(f"{place}: {refusal.message}", hint=refusal.hint) from error
+
+
+def _require_choices(overrides: Iterable[Override], loader: ConfigLoader) -> None:
+    """Refuse what no file of a group can be called: a number, nan, true or null; Hydra's words name nothing typed."""
+    groups = {*loader.list_groups("")}
+    for one in overrides:
+        swept = one.value()
+        for value in swept.list if isinstance(swept, ChoiceSweep) else (swept,):
+            other = value is swept and one.is_sweep_override()  # a range or a glob, whose values come later
+            named = other or isinstance(value, str | QuotedString | list | dict)
+            if not named and one.key_or_group in groups and not one.is_delete():
+                text = "null" if value is None else str(value).lower()
+                typed = one.input_line if value is swept else f"{one.key_or_group}={text}"
+                raise unknown(str(typed), "choice", loader.get_group_options(one.key_or_group))
 
 
 def _sweep_of(message: str, words: Sequence[str], master: DictConfig) -> str:
@@ -115,7 +132,9 @@ def _cells(
         guest: {arm: axes(parser.parse_overrides(one)) for arm, one in each.items()} for guest, each in arms.items()
     }
     for overrides in brought:
-        given = axes(parser.parse_overrides([*overrides, *words]))
+        parsed_words = parser.parse_overrides([*overrides, *words])
+        _require_choices(parsed_words, loader)
+        given = axes(parsed_words)
         measured = with_arms(given, parsed, str(master.guest))
         _require_few("this sweep", len(asked) + sum(math.prod(map(len, arm.values())) for arm in measured), "cells")
         asked += [cell for arm in measured for cell in grid(arm)]
@@ -144,9 +163,19 @@ def _brought(master: DictConfig) -> tuple[list[list[str]], dict[str, dict[str, l
     ):
         raise ConfigError(f"{place}: each set of hydra.sweeper holds KEY: VALUES", hint="as conf/experiment shows")
     return (
-        [_written(one, place) for one in sets],
+        [_written(_as_in_the_file(one, master), place) for one in sets],
         {guest: {name: _written(arm, place) for name, arm in own.items()} for guest, own in arms.items()},
     )
+
+
+def _as_in_the_file(overrides: Mapping[str, Any], master: DictConfig) -> dict[str, Any]:
+    """Return what an experiment sweeps, with its numbers as they are written: YAML takes QEMU 2.10 for 2.1."""
+    numbers = {
+        key: swept_as_typed(master, key, value)
+        for key, value in overrides.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    return {**overrides, **{key: text for key, text in numbers.items() if text}}
 
 
 def _written(overrides: Mapping[str, Any], place: str) -> list[str]:
@@ -219,7 +248,17 @@ def _choices(override: Override) -> list[str]:
     swept = override.value()
     if isinstance(swept, RangeSweep) and swept.start is not None and swept.stop is not None and swept.step:
         _require_few(str(override.input_line), -((swept.start - swept.stop) // swept.step), "values")
-    return [f"{override.get_key_element()}={value}" for value in override.sweep_string_iterator()]
+    values = _as_typed(override) or override.sweep_string_iterator()
+    return [f"{override.get_key_element()}={value}" for value in values]
+
+
+def _as_typed(override: Override) -> list[str]:
+    """Return the values of a plain list as they stand there, since 2.10 is no 2.1; empty where they are not plain."""
+    swept, text = override.value(), str(override.input_line).partition("=")[2]
+    if override.value_type is not ValueType.SIMPLE_CHOICE_SWEEP or not _PLAIN.fullmatch(text):
+        return []
+    values = [value.strip() for value in text.split(",")]
+    return values if isinstance(swept, ChoiceSweep) and len(values) == len(swept.list) else []
 
 
 def _require_few(what: str, count: float, things: str) -> None:
@@ -239,23 +278,20 @@ def _applied(cells: list[list[str]], parser: OverridesParser, loader: ConfigLoad
     Raises:
         ConfigError: no choice has a key.
     """
-    parsed = {word: parser.parse_override(word) for cell in cells for word in cell}
+    parsed = {word: parser.parse_override(word) for word in dict.fromkeys(itertools.chain(*cells))}
+    known = frozenset(loader.list_groups(""))
+    keys = {word for word, override in parsed.items() if _sets_a_key(override, known)}
     groups: dict[str, set[str]] = {}
-    for word, override in parsed.items():
-        if not _sets_a_key(override, loader):
-            groups.setdefault(override.get_key_element(), set()).add(word)
+    for word in parsed.keys() - keys:
+        groups.setdefault(parsed[word].get_key_element(), set()).add(word)
     swept = {group for group, choices in groups.items() if len(choices) > 1}
-    inside = {
-        word: override.key_or_group
-        for word, override in parsed.items()
-        if _sets_a_key(override, loader) and override.key_or_group.partition(".")[0] in swept
-    }
+    inside = {word: parsed[word].key_or_group for word in keys if parsed[word].key_or_group.partition(".")[0] in swept}
     if not inside:
         return cells
     has: dict[tuple[str, ...], DictConfig] = {}
     absent: dict[int, set[str]] = {}
     for number, cell in enumerate(cells):
-        chosen = tuple(word for word in cell if not _sets_a_key(parsed[word], loader))
+        chosen = tuple(word for word in cell if word not in keys)
         if chosen not in has:
             has[chosen] = loader.load_configuration(_CONFIG, list(chosen), RunMode.RUN)
         absent[number] = {inside[word] for word in cell if word in inside and not _exists(has[chosen], inside[word])}
@@ -265,10 +301,10 @@ def _applied(cells: list[list[str]], parser: OverridesParser, loader: ConfigLoad
     return [[word for word in cell if inside.get(word) not in absent[number]] for number, cell in enumerate(cells)]
 
 
-def _sets_a_key(override: Override, loader: ConfigLoader) -> bool:
+def _sets_a_key(override: Override, groups: Collection[str]) -> bool:
     """Return whether an override gives a key that is there a value, rather than choosing, adding or taking away."""
     plain = not (override.is_add() or override.is_force_add() or override.is_delete())
-    return plain and override.key_or_group not in loader.list_groups("")
+    return plain and override.key_or_group not in groups
 
 
 def _exists(config: DictConfig, key: str) -> bool:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.config.hypotheses import Hypothesis, Level
+    from bench.config.hypotheses import Hypothesis
     from bench.config.model import Cell
+    from bench.format.factors import Level
     from bench.plan.plan import QemuBuild
 
 _DIGITS = 8

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bench.config.factors import identity
 from bench.errors import PlanChangedError, StoreError
-from bench.plan.label import flatten
+from bench.plan.label import factor_texts
 from bench.plan.lengthen import first_blocks
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def differences(stored: Plan, asked: Plan) -> Iterator[str]:
     if {run.run_id for run in stored.runs} == {run.run_id for run in asked.runs}:
         return
     named = [f"seed: {stored.seed} -> {asked.seed}"] if stored.seed != asked.seed else []
-    named += [*_factor_differences(stored, asked), *_build_differences(stored, asked)]
+    named += [*_factor_differences(stored, asked), *build_differences(stored, asked)]
     # Other run ids are another experiment, even where nobody can say which of their inputs changed.
     yield from named or ["the run ids differ, and no setting, factor or hash of the two plans tells why"]
 
@@ -79,12 +79,13 @@ def _values(plan: Plan) -> dict[str, tuple[str, ...]]:
     """Return the values that each factor takes over the plan, in order of appearance."""
     values: dict[str, dict[str, None]] = {}
     for one in plan.cells:
-        for path, text in flatten(one.cell).items():
+        for path, text in factor_texts(one.cell).items():
             values.setdefault(path, {})[text] = None
     return {path: tuple(texts) for path, texts in values.items()}
 
 
-def _build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
+def build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
+    """Yield one line per program whose content differs: a QEMU, the guest's kernel and image, the library."""
     for name in sorted(stored.qemu.keys() | asked.qemu.keys()):
         old, new = stored.qemu.get(name), asked.qemu.get(name)
         if (old and old.sha256) != (new and new.sha256):
@@ -95,6 +96,8 @@ def _build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
             yield f"guest {key.removesuffix('_sha256')}: {before[:12]} -> {after[:12]}"
     if stored.bare_sha256 != asked.bare_sha256:
         yield f"bare guest: {(stored.bare_sha256 or '-')[:12]} -> {(asked.bare_sha256 or '-')[:12]}"
+    if stored.apps_sha256 != asked.apps_sha256:
+        yield f"guest with applications: {(stored.apps_sha256 or '-')[:12]} -> {(asked.apps_sha256 or '-')[:12]}"
     if stored.nodelay_sha256 != asked.nodelay_sha256:
         yield f"nodelay library: {(stored.nodelay_sha256 or '-')[:12]} -> {(asked.nodelay_sha256 or '-')[:12]}"
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _MIB = 1 << 20
 _GIB = 1 << 30
 
-_GUEST_TOUCHES = {"linux": 200 * _MIB, "bare": 2 * _MIB}  # what the booted guest has written to
+_GUEST_TOUCHES = {"linux": 200 * _MIB, "bare": 2 * _MIB, "apps": 260 * _MIB}  # what the booted guest has written to
 _QEMU_OVERHEAD = 150 * _MIB  # one QEMU process beside its guest's RAM
 _BOOT_S = 6.0  # at 1 vCPU; 12 s at 8 vCPUs and 4 GiB
 _BARE_BOOT_S = 1.0  # whatever its size
@@ -25,6 +25,7 @@ _BOOT_S_PER_VCPU = 0.8
 _BOOT_S_PER_GIB = 0.3
 _COLO_S_PER_GIB = 3.0  # the secondary handles every page once and copies it into its cache, touched or not
 _HANDSHAKE_S = 1.5  # both QEMUs up, disks joined, traces on, and everything down again
+_TAKEOVER_S = 0.8
 _PAUSE_S = 0.06
 _PAUSE_S_PER_PAGE = 2.3e-6
 _PAGE = 4096
@@ -54,7 +55,7 @@ def estimate(cell: Cell) -> Estimate:
 
 def primary_bytes(cell: Cell) -> int:
     """Return the primary's host memory: what its guest touched, QEMU itself, and what sweeps the cache beside it."""
-    swept = cell.cache.buffer + cell.cache.chase if cell.cache.kind != "none" else 0
+    swept = cell.cache.buffer + cell.cache.chase if cell.cache.beside else 0
     return _touched(cell) + _QEMU_OVERHEAD + swept
 
 
@@ -89,7 +90,7 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: s
     """
     if available_bytes is None:
         return
-    for planned in cells:
+    for planned in (one for one in cells if not one.cell.host.far):  # what other hosts have is asked there
         primary, secondary = primary_bytes(planned.cell), secondary_bytes(planned.cell)
         cold = cold_bytes(planned.cell)
         if primary + secondary - (0 if by else min(cold, swap_bytes)) > available_bytes:
@@ -157,16 +158,17 @@ def _touched(cell: Cell) -> int:
 def _seconds(cell: Cell) -> float:
     size_gib = cell.mem / _GIB
     linux_boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
-    boot = linux_boot if cell.guest == "linux" else _BARE_BOOT_S
+    boot = linux_boot if cell.guest == "linux" and cell.start == "booted" else _BARE_BOOT_S
     pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
-    checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
+    checkpoints = cell.taken.count + cell.taken.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
-    if not cell.paired:
-        return boot + _HANDSHAKE_S + checkpoints * cell.checkpoint.interval
-    return boot + _COLO_S_PER_GIB * size_gib + _HANDSHAKE_S + checkpoints * max(apart, pause)
+    started = boot + _HANDSHAKE_S + (_COLO_S_PER_GIB * size_gib if cell.paired else 0)
+    took_over = _TAKEOVER_S + cell.failover.heartbeat + cell.failover.timeout if cell.failover else 0
+    each = max(apart, pause) if cell.takes_checkpoints else cell.checkpoint.interval
+    return started + checkpoints * each + took_over
 
 
 def _disk_bytes(cell: Cell) -> int:
     names = sum(8 if "*" in glob or "?" in glob else 1 for glob in (*cell.traced.events, *cell.traced.optional))
-    checkpoints = cell.checkpoint.count + cell.checkpoint.warmup
+    checkpoints = cell.taken.count + cell.taken.warmup
     return _RUN_FOLDER + checkpoints * names * _TRACE_BYTES_PER_EVENT_NAME

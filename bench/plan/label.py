@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
-from bench.format.factors import SIZES
+from bench.format.factors import HEADS, SIZES
 from bench.host.virtual import this_kvm
 from bench.system.units import size_text
 
@@ -17,21 +17,18 @@ if TYPE_CHECKING:
     from bench.config.model import Cell
 
 _NAMED = {"mem", "smp", "guest", "workload.name", "link.transport", "host.kind"}
-_HEADS = {"workload": "workload.name", "cache": "cache.kind"}
-"""What the other keys of a group belong to: they vary among the cells that have the same of it."""
-
 _LONGEST = 40
 
 
 def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
     """Return one label per cell: memory, vCPUs, workload, link, and every other factor that varies over these cells."""
-    factors = [flatten(cell) for cell in cells]
+    factors = [factor_texts(cell) for cell in cells]
     varying = _varying(factors)
     return tuple(" · ".join(_parts(one, varying)) for one in factors)
 
 
-def flatten(cell: Cell) -> dict[str, str]:
-    """Return a cell's factors as text by dotted path."""
+def factor_texts(cell: Cell) -> dict[str, str]:
+    """Return a cell's factors as text, by dotted path."""
     return {path: _text(path.rpartition(".")[2], level) for path, level in factor_levels(cell).items()}
 
 
@@ -64,7 +61,7 @@ def _group(factors: Mapping[str, str], path: str) -> tuple[str, str]:
 
 def _head(path: str) -> str:
     """Return the path that this one is a parameter of; empty where it stands by itself."""
-    head = _HEADS.get(path.partition(".")[0], "")
+    head = HEADS.get(path.partition(".")[0], "")
     return "" if path == head else head
 
 

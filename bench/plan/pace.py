@@ -19,8 +19,11 @@ class Pace:
     @property
     def left_s(self) -> float:
         """The seconds still to go."""
-        scale = self._took_s / self._expected_s if self._expected_s else 1.0
-        return scale * max(self._ahead_s, 0.0)
+        return self.scaled(max(self._ahead_s, 0.0))
+
+    def scaled(self, estimate_s: float) -> float:
+        """Return how long a run of this estimate will take, by how those before it turned out."""
+        return estimate_s * (self._took_s / self._expected_s if self._expected_s else 1.0)
 
     def more(self, estimates_s: Iterable[float]) -> None:
         """Put further runs ahead."""

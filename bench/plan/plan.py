@@ -8,11 +8,11 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError, model_validator
+from pydantic import BaseModel, Field, ValidationError, ValidationInfo, model_validator
 
 from bench.config.factors import identity, levels_left_out
-from bench.config.hypotheses import Hypothesis  # noqa: TC001 - pydantic reads the annotations
-from bench.config.model import Cell  # noqa: TC001
+from bench.config.hypotheses import Hypothesis
+from bench.config.model import Cell  # noqa: TC001 - pydantic reads the annotations
 from bench.errors import ConfigError, StoreError
 from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.guest.loading import KERNEL_ARGUMENTS
@@ -110,6 +110,7 @@ class Plan:
     looks: tuple[int, ...] = ()
     until_known: bool = False
     bare_sha256: str | None = None
+    apps_sha256: str | None = None
 
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
@@ -145,6 +146,7 @@ def make_plan(
     guest: GuestBuild,
     nodelay_sha256: str | None = None,
     bare_sha256: str | None = None,
+    apps_sha256: str | None = None,
     command: str = "",
     experiment: str | None = None,
     hypotheses: Sequence[Hypothesis] = (),
@@ -155,7 +157,7 @@ def make_plan(
         ConfigError: two cells are the same configuration.
     """
     planned = plan_cells(cells)
-    identities = _Identities(seed, guest, nodelay_sha256, bare_sha256)
+    identities = _Identities(seed, guest, nodelay_sha256, {"bare": bare_sha256, "apps": apps_sha256})
     run_ids = [identities.of_cell(one.cell, qemu) for one in planned]
     order = [(block, index) for block, row in enumerate(blocks(len(planned), repeats, seed)) for index in row]
     runs = tuple(
@@ -182,6 +184,7 @@ def make_plan(
         nodelay_sha256,
         tuple(hypotheses),
         bare_sha256=bare_sha256,
+        apps_sha256=apps_sha256,
     )
 
 
@@ -211,14 +214,18 @@ class _Identities:
     A cell is written out once, not once for every block: that is most of a long plan's time.
     """
 
-    def __init__(self, seed: int, guest: GuestBuild, nodelay_sha256: str | None, bare_sha256: str | None) -> None:
+    def __init__(
+        self, seed: int, guest: GuestBuild, nodelay_sha256: str | None, others: Mapping[str, str | None]
+    ) -> None:
         self._shared = {"schema_version": _IDENTITY_VERSION, "seed": seed}
         linux = {
             "kernel_sha256": guest.kernel_sha256,
             "initramfs_sha256": guest.initramfs_sha256,
             "kernel_arguments": list(KERNEL_ARGUMENTS),
         }
-        self._guests: dict[str, dict[str, Any]] = {"linux": linux, "bare": {"kernel_sha256": bare_sha256}}
+        apps = {"apps_sha256": others["apps"], "kernel_arguments": list(KERNEL_ARGUMENTS)}
+        bare = {"kernel_sha256": others["bare"]}
+        self._guests: dict[str, dict[str, Any]] = {"linux": linux, "bare": bare, "apps": apps}
         self._nodelay_sha256 = nodelay_sha256
 
     def of_cell(self, cell: Cell, qemu: Mapping[str, QemuBuild]) -> Callable[[int], str]:
@@ -236,7 +243,8 @@ class _Identities:
 
 def extent(plan: Plan) -> str:
     """Return how large a plan is: ``8 cells x 2 blocks = 16 runs``."""
-    counts = (len(plan.cells), "cell"), (plan.repeats, "block"), (len(plan.runs), "run")
+    held = len({run.block for run in plan.runs}) or plan.repeats  # of a plan of one block, that one
+    counts = (len(plan.cells), "cell"), (held, "block"), (len(plan.runs), "run")
     cells, blocks_, runs = (f"{count} {noun}{'' if count == 1 else 's'}" for count, noun in counts)
     return f"{cells} x {blocks_} = {runs}"
 
@@ -271,6 +279,7 @@ def plan_json(plan: Plan) -> str:
         "guest": asdict(plan.guest),
         "nodelay_sha256": plan.nodelay_sha256,
         **({"bare_sha256": plan.bare_sha256} if plan.bare_sha256 else {}),
+        **({"apps_sha256": plan.apps_sha256} if plan.apps_sha256 else {}),
         "hypotheses": declared(plan.hypotheses),
         "hypotheses_sha256": hypotheses_sha256(plan.hypotheses),
         "cells": [
@@ -284,6 +293,9 @@ def plan_json(plan: Plan) -> str:
         ],
     }
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+_PART = "part"
 
 
 class _Stored(BaseModel):
@@ -303,10 +315,12 @@ class _Stored(BaseModel):
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
     until_known: bool = False
     bare_sha256: str | None = None
+    apps_sha256: str | None = None
 
     @model_validator(mode="after")
-    def _whole(self) -> _Stored:
-        if [run.order for run in self.runs] != list(range(len(self.runs))):
+    def _whole(self, info: ValidationInfo) -> _Stored:
+        orders = [run.order for run in self.runs]
+        if orders != (sorted(set(orders)) if info.context == _PART else list(range(len(orders)))):
             raise ValueError("the runs are not in their order")
         if len({run.run_id for run in self.runs}) != len(self.runs):
             raise ValueError("two runs are the same one")
@@ -315,8 +329,8 @@ class _Stored(BaseModel):
         return self
 
 
-def parse_plan(content: str | bytes) -> Plan:
-    """Return the plan that a ``plan.json`` holds.
+def parse_plan(content: str | bytes, *, part: bool = False) -> Plan:
+    """Return the plan that a ``plan.json`` holds; where ``part``, one of some of a campaign's runs.
 
     Raises:
         StoreError: the content is not a plan, or one of another schema.
@@ -324,7 +338,7 @@ def parse_plan(content: str | bytes) -> Plan:
     try:
         tree = upgrade_document("plan", parse_json(content))
         runs = [{**run, "campaign": tree["campaign"]} for run in tree["runs"]]
-        stored = _Stored.model_validate({**tree, "runs": runs})
+        stored = _Stored.model_validate({**tree, "runs": runs}, context=_PART if part else None)
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"plan.json cannot be read: {_why(error)}",

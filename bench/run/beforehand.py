@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from bench.config.model import Tune
+from bench.config.tuning import Tuning
 from bench.errors import BenchError, HostError, Phase, StoreError
 from bench.failures.catalogue import CATALOGUE
 from bench.host.limits import MACHINE, Limits, free_swap, read_limits
 from bench.plan.estimate import cold_bytes, estimate, gib, largest_mem
+from bench.run.needs import needs
 from bench.system.environment import choosing_names
 from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
@@ -27,6 +28,7 @@ from bench.tune.tuner import Tuner
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from bench.config.launcher import Launcher
     from bench.config.model import Cell
 
 _ARCHITECTURE = "x86_64"
@@ -65,19 +67,40 @@ class Check:
     cause: str = ""
 
 
-def checks(cells: Sequence[Cell], results: Path, limits: Limits | None = None) -> Iterator[Check]:
-    """Look at everything that can be known without starting anything, for these cells and this place of results."""
+def checks(
+    cells: Sequence[Cell], results: Path, limits: Limits | None = None, launcher: Launcher | None = None
+) -> Iterator[Check]:
+    """Look at everything that can be known without starting anything, for these cells and this place of results.
+
+    Where a cluster measures them, each node looks at itself (:mod:`bench.run.part`), and this machine only submits.
+    """
+    if launcher and launcher.kind == "slurm":
+        yield from submitting(results)
+        return
     limits = limits or read_limits()
+    here = [cell for cell in cells if not cell.host.far]  # what other hosts have, the doctor asks there
     yield check_architecture(platform.machine())
     yield _tried("loopback", _try_loopback)
     yield _tried("sockets", _try_sockets)
     yield check_results(results)
-    yield check_memory(cells, limits)
-    yield check_cpus(cells, limits)
-    yield check_processes(cells, limits)
+    if here:
+        yield check_memory(here, limits)
+        yield check_cpus(here, limits)
+        yield check_processes(here, limits)
     yield check_files(limits)
-    yield _tried("tuning", lambda: _try_tuning(cells))
+    yield _tried("tuning", lambda: _try_tuning(here))
+    yield from (_tried(name, attempt) for name, attempt in needs(cells))
     yield check_environment(choosing_names())
+
+
+def submitting(results: Path) -> Iterator[Check]:
+    """Look at what a machine needs that submits jobs, fetches what they measure with, and gathers what they leave.
+
+    What the cluster has is another list (:mod:`bench.run.cluster_checks`).
+    """
+    yield check_architecture(platform.machine())
+    yield check_results(results)
+    yield check_files(read_limits())
 
 
 def require(found: Sequence[Check]) -> None:
@@ -114,10 +137,10 @@ def check_results(results: Path) -> Check:
     except StoreError as error:
         fix = error.hint if "results=DIR" in error.hint else f"{error.hint}, or choose another results=DIR"
         return Check("results", "fail", error.message, fix, error.cause)
-    kind = _file_system(place)
+    kind = file_system(place)
     said = f"{results} ({kind})" if kind else str(results)
     said += "" if locks else ", without locks: images are used unlocked"
-    if kind and _NETWORK.fullmatch(kind):
+    if is_network(kind):
         fix = "choose results=DIR on a disk of this machine, and copy from there"
         return Check("results", "warn", f"{said}: every trace line crosses it while a pause is measured", fix)
     return Check("results", "ok", said)
@@ -218,14 +241,19 @@ def _try_sockets() -> str:
 
 
 def _try_tuning(cells: Sequence[Cell]) -> str:
-    wanted = [tune for tune in dict.fromkeys(cell.tune for cell in cells) if tune != Tune()]
+    wanted = [one for one in dict.fromkeys(cell.tuning for cell in cells) if one != Tuning()]
     Tuner().require_possible(wanted)
     for cell in cells:
         require_cpus("cache.cpus", cell.cache.cpus or (), Machine())
     return "all that is asked for can be set" if wanted else "nothing of this host is changed"
 
 
-def _file_system(place: Path) -> str:
+def is_network(kind: str) -> bool:
+    """Return whether a type of file systems is one over a network, or of a machine below."""
+    return _NETWORK.fullmatch(kind) is not None
+
+
+def file_system(place: Path) -> str:
     """Return the type of the file system that holds a folder, by the kernel's table of mounts; empty if unknown."""
     found: tuple[int, str] = (-1, "")
     with suppress(OSError):

@@ -5,7 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from bench.cluster.room import require_possible
+from bench.cluster.submissions import Submissions
 from bench.config.factors import identity
+from bench.errors import ConfigError
 from bench.format.folder import CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
@@ -18,6 +21,7 @@ from bench.record.ledger import Ledger
 from bench.run.beforehand import checks as beforehand
 from bench.run.beforehand import require
 from bench.run.dryrun import dry_run
+from bench.run.failovers import failover_table, read_failovers
 from bench.run.folder import agree_on_plan, keep_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.preview import preview
@@ -28,7 +32,7 @@ from bench.run.until import Until
 from bench.scenario.registry import scenario_of
 from bench.system.exits import Exit, bug_report, tell
 from bench.system.files import is_there
-from bench.system.streams import make_console
+from bench.system.streams import make_console, require_whole
 from bench.tune.tuner import Tuner, undo_leftovers
 
 if TYPE_CHECKING:
@@ -40,13 +44,13 @@ if TYPE_CHECKING:
 
     from bench.config.load import Settings
     from bench.config.model import Cell
-    from bench.plan.plan import Plan
+    from bench.plan.plan import Plan, PlannedCell
     from bench.run.beforehand import Check
     from bench.run.loop import Measure
     from bench.run.prepare import Prepared
     from bench.scenario.progress import Assets
 
-_HYPOTHESES_CHANGED = (
+HYPOTHESES_CHANGED = (
     "the hypotheses are not those that this campaign was started with, which stand; "
     "whatever is measured from here on is on record as measured under others, and its verdicts are exploratory"
 )
@@ -70,14 +74,16 @@ class Tools:
     tuner: Callable[[], Tuner] = Tuner
     verdicts: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]] = verdicts_so_far
     preview: Callable[[Settings, Sequence[Cell], float], Sequence[str]] = preview
+    fetch: Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared] | None = None
+    """What prepares only so far that a plan can be made; None: as ``prepare`` does."""
 
 
 def real_tools() -> Tools:
     """Return the tools that measure real pairs."""
-    from bench.run.prepare import prepare  # noqa: PLC0415 - a refused or dry run needs none of it
+    from bench.run.prepare import fetch, prepare  # noqa: PLC0415 - a refused or dry run needs none of it
     from bench.run.session import measure_run  # noqa: PLC0415
 
-    return Tools(prepare, measure_run, write_report, lambda: available_memory()[0])
+    return Tools(prepare, measure_run, write_report, lambda: available_memory()[0], fetch=fetch)
 
 
 def campaign_name(settings: Settings, cells: Sequence[Cell]) -> str:
@@ -105,10 +111,24 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     console = make_console()
     name = campaign_name(settings, cells)
     planned = plan_cells(cells)
+    if settings.launcher.kind == "slurm":
+        require_possible(settings, cells)
     if settings.dry_run:
         console.out(dry_run(settings, cells, name, preview), highlight=False)
+        require_whole()
         return Exit.DONE
     tools = tools or real_tools()
+    if settings.launcher.kind == "slurm":
+        from bench.run.cluster import run_on_cluster  # noqa: PLC0415 - it stands on this module
+
+        return run_on_cluster(settings, cells, name, command, console, tools)
+    return _run_here(settings, planned, name, command, console, tools)
+
+
+def _run_here(
+    settings: Settings, planned: Sequence[PlannedCell], name: str, command: str, console: Console, tools: Tools
+) -> Exit:
+    cells = tuple(one.cell for one in planned)
     known = is_there(CampaignFolder(settings.results / name).plan)
     for line in tools.tidy(settings.results):
         console.print(line, soft_wrap=True)
@@ -123,14 +143,15 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         require_fit(planned, tools.available_bytes(), by, free_swap())
     folder = settings.results / name
     with locked(folder):
+        _require_no_jobs(folder)
         stored = stored_plan(folder)
         if settings.by_size and stored:  # what was declared stands where nobody asked for others
             settings = settings.model_copy(update={"hypotheses": stored.hypotheses})
         prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, soft_wrap=True))
-        settings, prepared = _by_content(settings, prepared, stored.qemu if stored else {})
-        plan = agree_on_plan(folder, _plan(settings, prepared, name, command))
+        settings, prepared = by_content(settings, prepared, stored.qemu if stored else {})
+        plan = agree_on_plan(folder, campaign_plan(settings, prepared, name, command))
         if plan.hypotheses != settings.hypotheses:
-            console.print(_HYPOTHESES_CHANGED, soft_wrap=True)
+            console.print(HYPOTHESES_CHANGED, soft_wrap=True)
         ledger = Ledger(CampaignFolder(folder).ledger)
         until = Until(settings.budget, settings.max_blocks, tools.verdicts) if settings.until_known else None
         wanted = settings.repeats or plan.repeats
@@ -143,11 +164,21 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
         if until and not any(loop.done(run.run_id) for run in plan.runs):
             for line in tools.preview(settings, prepared.cells, sum(estimate(cell).seconds for cell in prepared.cells)):
                 console.print(f"sees: {line}", soft_wrap=True)
-        loop.tuner.prepare(one.cell.tune for one in plan.cells if one.cell_id in left)
-        return _finish(loop, loop.run(), tools.report if settings.report else _report_later)
+        loop.tuner.prepare(one.cell.tuning for one in plan.cells if one.cell_id in left)
+        return finish(loop, loop.run(), tools.report if settings.report else report_later)
 
 
-def _by_content(settings: Settings, prepared: Prepared, known: Mapping[str, QemuBuild]) -> tuple[Settings, Prepared]:
+def _require_no_jobs(folder: Path) -> None:
+    out = Submissions(folder).open
+    if out:
+        raise ConfigError(
+            f"jobs of this campaign are out: {len(out)} blocks were submitted and not merged yet",
+            hint="repeat the command with launcher=slurm, which takes over what they have measured",
+            cause="campaign-locked",
+        )
+
+
+def by_content(settings: Settings, prepared: Prepared, known: Mapping[str, QemuBuild]) -> tuple[Settings, Prepared]:
     """Return both with every binary called by what it is instead of by its path.
 
     Args:
@@ -169,7 +200,8 @@ def _build(assets: Assets) -> QemuBuild:
     return QemuBuild(assets.binary.version, assets.binary.sha256, assets.binary.source)
 
 
-def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
+def campaign_plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Plan:
+    """Return the plan of what was asked for, with what it is measured with."""
     first = next(iter(prepared.assets.values()))
     return make_plan(
         name,
@@ -177,8 +209,9 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
         repeats=settings.blocks,
         seed=settings.seed,
         qemu={name: _build(assets) for name, assets in prepared.assets.items()},
-        guest=guest_build(None if first.guest.kind == "bare" else first.guest),
+        guest=guest_build(first.guest if first.guest.kind == "linux" else None),
         bare_sha256=first.bare.kernel_sha256 if first.bare else None,
+        apps_sha256=first.apps.guest.digest if first.apps else None,
         nodelay_sha256=file_sha256(first.nodelay) if first.nodelay else None,
         command=command,
         experiment=settings.experiment,
@@ -186,7 +219,8 @@ def _plan(settings: Settings, prepared: Prepared, name: str, command: str) -> Pl
     )
 
 
-def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
+def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
+    """Show what came of a campaign, have its report written, and return the exit status of the command."""
     write_index(loop.folder)
     measured = sum(loop.done(run.run_id) for run in loop.plan.runs)
     if status == Exit.INTERRUPTED:
@@ -196,9 +230,11 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
         return status
     if not measured:
         return status
-    if loop.plan.hypotheses and report is not _report_later and loop.tried():
+    if loop.plan.hypotheses and report is not report_later and loop.tried():
         keep_plan(loop.folder, looked(loop.plan, loop.plan.repeats))
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
+    if failovers := read_failovers(loop.plan, loop.folder, loop.done):
+        loop.console.print(failover_table(loop.plan.campaign, failovers))
     if not any(scenario_of(one.cell).checkpoints for one in loop.plan.cells):
         loop.console.print(
             f"no report, as no run takes checkpoints: run.json has what was seen, {loop.folder}/runs", soft_wrap=True
@@ -210,6 +246,7 @@ def _finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -
     return status
 
 
-def _report_later(folder: Path, console: Console) -> bool:
+def report_later(folder: Path, console: Console) -> bool:
+    """Say that there is no report, and what builds it."""
     console.print(f"no report, as report=false asks; python -m analysis {folder} builds it", soft_wrap=True)
     return True

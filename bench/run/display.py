@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from bisect import bisect_left
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -48,6 +49,7 @@ class Status:
         remaining_s: the estimate of what is still to go when this run began.
         began: when it began, on the display's clock.
         grows: whether further blocks may follow: then what is to go is that of the block under way.
+        orders: the places of these runs in the campaign, where they are only some of its runs.
     """
 
     campaign: str
@@ -64,10 +66,12 @@ class Status:
     remaining_s: float = 0.0
     began: float = 0.0
     grows: bool = False
+    orders: tuple[int, ...] = ()
 
     def begin(self, run: PlannedRun, accel: str, remaining_s: float, now: float) -> Status:
         """Return the status when a run begins."""
-        fresh = Status(self.campaign, self.runs, self.blocks, self.finished, self.failed, grows=self.grows)
+        counts = (self.campaign, self.runs, self.blocks, self.finished, self.failed)
+        fresh = Status(*counts, grows=self.grows, orders=self.orders)
         return replace(fresh, run=run, accel=accel_text(accel), remaining_s=remaining_s, began=now)
 
     def advance(self, news: Progress) -> Status:
@@ -85,7 +89,8 @@ def position(status: Status) -> str:
     """Return which run of how many: ``[ 3/16] block 1/2 · 512 MiB · 1 vCPU · idle · tcp · emulation (TCG)``."""
     if status.run is None:
         return f"[{status.finished}/{status.runs}]"
-    number = f"{status.run.order + 1:>{len(str(status.runs))}}"
+    place = bisect_left(status.orders, status.run.order) if status.orders else status.run.order
+    number = f"{place + 1:>{len(str(status.runs))}}"
     again = f" · attempt {status.run.attempt + 1}" if status.run.attempt else ""
     block = f"block {status.run.block + 1}" + ("" if status.grows else f"/{status.blocks}")
     return f"[{number}/{status.runs}] {block} · {status.run.label} · {status.accel}{again}"
@@ -195,5 +200,7 @@ class LiveDisplay(Display):
 
 def make_display(console: Console, plan: Plan, finished: int, *, grows: bool = False) -> Display:
     """Return the live display on a terminal, plain lines elsewhere."""
-    status = Status(plan.campaign, len(plan.runs), plan.repeats, finished, grows=grows)
+    orders = tuple(run.order for run in plan.runs)
+    orders = orders if orders and orders[-1] >= len(orders) else ()  # of a whole plan, a run's place is its order
+    status = Status(plan.campaign, len(plan.runs), plan.repeats, finished, grows=grows, orders=orders)
     return (LiveDisplay if console.is_terminal else Display)(console, status)

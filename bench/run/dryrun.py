@@ -9,32 +9,41 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.cluster.room import jobs_text
 from bench.errors import HostError
+from bench.format.factors import APART
 from bench.format.folder import CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit
-from bench.plan.label import accel_text, flatten
+from bench.plan.label import accel_text, factor_texts
 from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
+from bench.provision.apps import installed_apps
 from bench.provision.bare import installed_bare
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
+from bench.provision.mirror import missing_tools, tools_hint
 from bench.provision.programs import LIBRARY
 from bench.provision.qemu import installed_qemu
 from bench.record.ledger import read_entries
 from bench.run.beforehand import Check
 from bench.run.beforehand import checks as beforehand
+from bench.run.binary_checks import event_checks, remembered_checks
+from bench.run.cluster_checks import checks as cluster_checks
+from bench.run.cluster_checks import wanted_by
 from bench.scenario.registry import scenario_of
 from bench.system.files import nearest
 from bench.vm.features import MODERN
 from bench.vm.procedure import poke
 from bench.vm.spec import Second, planned_spec
+from bench.vm.takeover import planned_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from bench.config.load import Settings
     from bench.config.model import Cell
+    from bench.guest.protocol import Kind
     from bench.plan.plan import Plan, PlannedCell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -54,6 +63,7 @@ class Installed:
         binaries: by what the configuration calls the QEMU; None where it is not there.
         guest: the Linux guest's kernel and initramfs, where they are built.
         bare: the bare guest, where it is compiled.
+        apps: the guest with applications, where it is built.
         available_bytes: host memory; None where the system does not say.
         free_bytes: disk under the results folder.
         available_by: what limits the memory, where it is not the machine.
@@ -67,10 +77,15 @@ class Installed:
     available_by: str = ""
     checks: tuple[Check, ...] = ()
     bare: Guest | None = None
+    apps: Guest | None = None
 
     def guest_of(self, cell: Cell) -> Guest | None:
         """Return what a cell's pair boots, where it is there."""
-        return self.bare if cell.guest == "bare" else self.guest
+        return self.of_kind(cell.guest)
+
+    def of_kind(self, kind: Kind) -> Guest | None:
+        """Return the guest of a kind, where it is there."""
+        return {"linux": self.guest, "bare": self.bare, "apps": self.apps}[kind]
 
     def settles(self, plan: Plan) -> bool:
         """Return whether the ids of a plan's runs are known: they follow from QEMU, guest and accelerator."""
@@ -82,16 +97,39 @@ class Installed:
 def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
     names = dict.fromkeys(name for cell in cells for name in cell.binaries)
-    available_bytes, available_by = available_memory()
-    return Installed(
+    # The nodes of a cluster have memory of their own, which each looks at.
+    available_bytes, available_by = (None, "") if settings.launcher.kind == "slurm" else available_memory()
+    found = Installed(
         binaries={name: installed_qemu(name) for name in names},
         guest=installed_guest(),
         available_bytes=available_bytes,
         available_by=available_by,
         free_bytes=shutil.disk_usage(nearest(settings.results)).free,
         bare=installed_bare(),
-        checks=tuple(beforehand(cells, settings.results / campaign)),
+        apps=installed_apps() if any(cell.guest == "apps" for cell in cells) else None,
+        checks=(
+            *beforehand(cells, settings.results / campaign, launcher=settings.launcher),
+            *_on_cluster(settings, cells, campaign),
+        ),
     )
+    remembered = () if settings.launcher.kind == "slurm" else remembered_checks(cells, found.binaries, found.guest_of)
+    known = (*_making(found, cells), *event_checks(cells, found.binaries), *remembered)
+    return replace(found, checks=(*found.checks, *known))
+
+
+def _making(found: Installed, cells: Sequence[Cell]) -> Iterator[Check]:
+    """Yield what is wrong with this machine where something has to be fetched or built first; nothing where it is."""
+    absent = [f"qemu={name}" for name, binary in found.binaries.items() if binary is None]
+    absent += [f"guest={cell.guest}" for cell in cells if cell.guest != "bare" and found.guest_of(cell) is None]
+    missing = missing_tools() if absent else ()
+    if missing:
+        text = f"{', '.join(dict.fromkeys(absent))} cannot be made: {', '.join(missing)} missing"
+        yield Check("provision", "fail", text, tools_hint(missing), cause="tools-missing")
+
+
+def _on_cluster(settings: Settings, cells: Sequence[Cell], campaign: str) -> Iterator[Check]:
+    if settings.launcher.kind == "slurm":
+        yield from cluster_checks(wanted_by(settings, cells, campaign))
 
 
 def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str, foresee: Foresee) -> str:
@@ -114,6 +152,7 @@ def render(
         qemu={name: _build(binary) for name, binary in installed.binaries.items()},
         guest=guest_build(installed.guest),
         bare_sha256=installed.bare.kernel_sha256 if installed.bare else None,
+        apps_sha256=installed.apps.digest if installed.apps else None,
     )
     block_s = sum(estimate(cell).seconds for cell in resolved)
     foreseen = foresee(settings, resolved, block_s) if foresee else ()
@@ -149,9 +188,12 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         most = f"{duration_text(settings.budget)} of measuring (budget) and {settings.max_blocks} blocks (max_blocks)"
         yield f"  blocks   further ones like this until all that is asked is decided, at most {most}"
     yield from (f"  sees     {line}" for line in foreseen)
+    if settings.launcher.kind == "slurm":
+        yield f"  jobs     {jobs_text(settings.launcher, sum(one.seconds for one in estimates) / plan.repeats)}"
     largest = max(one.memory_bytes for one in estimates)
     available = "unknown" if installed.available_bytes is None else gib(installed.available_bytes)
-    yield f"  memory   up to {gib(largest)}, {available} available"
+    room = "on a node" if settings.launcher.kind == "slurm" else f"{available} available"
+    yield f"  memory   up to {gib(largest)}, {room}"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"
     measured = _measured(settings.results / plan.campaign)
@@ -162,7 +204,7 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     for name, binary in installed.binaries.items():
         yield f"  QEMU     {name}: {f'{binary.version}, {binary.path}' if binary else _NO_QEMU_TEXT}"
     for one in dict.fromkeys(planned.cell.guest for planned in plan.cells):
-        yield f"  guest    {_guest_text(installed.bare if one == 'bare' else installed.guest)}"
+        yield f"  guest    {_guest_text(installed.of_kind(one))}"
     for check in installed.checks:
         if check.status != "ok" and check.cause != "host-memory":
             fix = f"; fix: {check.fix}" if check.fix else ""
@@ -202,26 +244,53 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     second = Second(other, MODERN) if other and cell.qemu_secondary else None
     spec = planned_spec(shown, binary, installed.guest_of(cell), watch=watch, second=second)
     yield f"cell {planned.cell_id}: {planned.label}"
-    tuned = [(path, text) for path, text in flatten(cell).items() if path.startswith("tune.") and text != str(None)]
+    tuned = [
+        (path, text) for path, text in factor_texts(cell).items() if path.startswith("tune.") and text != str(None)
+    ]
     if tuned:
         yield f"  tune: {', '.join(f'{path}={text}' for path, text in tuned)}; put back afterwards"
-    if cell.cache.kind != "none":
-        asked = [f"{path}={text}" for path, text in flatten(cell).items() if path.startswith("cache.")]
+    if cell.cache.ways:
+        yield f"  tune: cache.ways={cell.cache.ways}; put back afterwards"
+    if cell.cache.beside:
+        asked = [f"{path}={text}" for path, text in factor_texts(cell).items() if path.startswith("cache.")]
         yield f"  beside the pair: {', '.join(asked)}"
-    crowded = crowding(cell, len(os.sched_getaffinity(0)))
+    crowded = "" if cell.host.far else crowding(cell, len(os.sched_getaffinity(0)))
     if crowded:
         yield f"  note: {crowded}"
     if undecided:
         yield "  accel=auto: shown for emulation (TCG); KVM is used if the guest boots under it"
     scenario = scenario_of(cell)
     for side, argv in ((name, machine.argv(spec)) for name, machine in scenario.sides.items()):
-        yield f"  {side}{' in a network namespace of its own' if cell.host.kind == 'netns' else ''}"
+        yield f"  {side}{_place(cell, side)}"
         runs = second.binary if second and side == "secondary" else binary
         yield from (f"    {name}={shlex.quote(value)} \\" for name, value in (runs.env if runs else ()))
         yield from (f"    {line}" for line in _shell_lines(spec.program(side), argv))
     yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
     yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(scenario.steps(spec), start=1))
     yield f"  then {_checkpoints(cell)}"
+    yield from _takeover(cell)
+
+
+def _takeover(cell: Cell) -> Iterator[str]:
+    asked = cell.failover
+    if asked is None:
+        return
+    does = {"kill": "is killed (SIGKILL)", "stop": "is stopped (SIGSTOP)", "cut": "loses its link"}[asked.how]
+    when = "between two checkpoints" if asked.when == "between" else f"when {asked.when} of the next one begins"
+    yield f"  then the {asked.victim} {does}, {when}"
+    yield f"  a heartbeat each {asked.heartbeat:g} s, given up after {asked.timeout:g} s"
+    yield f"  then the {asked.survivor} takes over"
+    shown = planned_texts(asked.survivor, switched=cell.host.kind == "bridged")
+    yield from (f"    {number:>2}. {one}" for number, one in enumerate(shown, start=1))
+    yield "  and its guest is asked over its console whether it lives, and what its memory holds"
+
+
+def _place(cell: Cell, side: str) -> str:
+    """Return where a side runs, where that is not simply here."""
+    if cell.host.kind in APART:
+        return " in a network namespace of its own"
+    far = getattr(cell.host, side)
+    return f" on {far.title}, with our paths, where it has its own" if far else ""
 
 
 def _shell_lines(program: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
@@ -237,9 +306,11 @@ def _shell_lines(program: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
 
 
 def _checkpoints(cell: Cell) -> str:
-    checkpoint = cell.checkpoint
+    checkpoint = cell.taken
     if not scenario_of(cell).checkpoints:
-        return f"{(checkpoint.warmup + checkpoint.count) * checkpoint.interval:g} s of its workload, and no checkpoint"
+        seconds = (checkpoint.warmup + checkpoint.count) * checkpoint.interval
+        own = ", but those that differing output makes" if cell.paired else ""
+        return f"{seconds:g} s of its workload, and no checkpoint{own}"
     wanted = f"{checkpoint.warmup} + {checkpoint.count} checkpoints"
     if checkpoint.trigger == "timer":
         return f"{wanted} by QEMU's own timer, {checkpoint.interval:g} s from request to request"
@@ -253,4 +324,7 @@ def _build(binary: Binary | None) -> QemuBuild:
 def _guest_text(guest: Guest | None) -> str:
     if guest is None:
         return _NO_GUEST_TEXT
-    return f"bare, {guest.kernel}" if guest.kind == "bare" else f"Linux {guest.kernel_version}, {guest.initramfs}"
+    if guest.kind == "bare":
+        return f"bare, {guest.kernel}"
+    more = f", applications {guest.approot}" if guest.approot else ""
+    return f"Linux {guest.kernel_version}, {guest.initramfs}{more}"

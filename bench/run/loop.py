@@ -7,11 +7,10 @@ import shutil
 import signal
 import time
 from dataclasses import dataclass, field, replace
-from functools import cached_property
-from typing import TYPE_CHECKING, Any, Protocol
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol
 
 from bench.errors import BenchError, StoreError, printable
-from bench.format.folder import CampaignFolder, RunFolder
 from bench.plan.estimate import Estimate, duration_text, estimate, gib, require_disk
 from bench.plan.label import accel_text
 from bench.plan.lengthen import looked, with_blocks
@@ -19,17 +18,14 @@ from bench.plan.pace import Pace
 from bench.plan.plan import asks, extent, plan_cells
 from bench.record.index import Index
 from bench.record.ledger import read_entries
-from bench.record.run import is_recorded, quality_failures, read_record
-from bench.record.table import has_whole_tables
 from bench.run.display import make_display
 from bench.run.folder import aside, fresh_run_folder, keep_plan, set_aside
+from bench.run.records import Records
 from bench.run.until import Spent, measuring_s
-from bench.run.witness import last_words, logs_left, phase_reached
 from bench.scenario.progress import phase_of
 from bench.system.exits import Exit
 from bench.system.files import store_error
-from bench.system.interrupt import SIGNALS
-from bench.system.units import is_count
+from bench.system.interrupt import SIGNALS, heard
 from bench.tune.tuner import Tuner
 
 if TYPE_CHECKING:
@@ -42,14 +38,11 @@ if TYPE_CHECKING:
     from bench.config.model import Cell
     from bench.errors import Phase
     from bench.plan.plan import Plan, PlannedRun
-    from bench.record.ledger import Entry, Ledger
+    from bench.record.ledger import Ledger
     from bench.run.display import Display
     from bench.run.prepare import Prepared
     from bench.run.until import Until
     from bench.scenario.progress import Assets, Progress, RunOutcome
-
-_MOST_EVIDENCE = 20
-_LONGEST_EVIDENCE = 500
 
 
 class Measure(Protocol):
@@ -76,6 +69,8 @@ class Loop:
     Attributes:
         wanted: how many of its blocks are asked for; None for all.
         until: adds blocks until what was declared is decided; None for a plan that is as long as it is.
+        in_time: returns whether a run of so many seconds may still begin.
+        cut_short: whether one was not begun for that reason.
     """
 
     plan: Plan
@@ -88,10 +83,11 @@ class Loop:
     tuner: Tuner = field(default_factory=Tuner)
     wanted: int | None = None
     until: Until | None = None
+    in_time: Callable[[float], bool] = lambda _: True
+    cut_short: bool = False
     interrupted: bool = False
     _cells: dict[str, Cell] = field(init=False)
     _estimates: dict[str, Estimate] = field(init=False)
-    _whole: set[str] = field(init=False, default_factory=set)
 
     def __post_init__(self) -> None:
         # The deadlines of this command, not those the plan was first made with.
@@ -102,84 +98,17 @@ class Loop:
     def _index(self) -> Index:
         return Index(self.folder, self.ledger.last)
 
+    @cached_property
+    def _records(self) -> Records:
+        return Records(self.folder, self.ledger, partial(self.console.print, soft_wrap=True))
+
     def done(self, run_id: str) -> bool:
         """Return whether a run is measured and its record is there."""
-        if not self.ledger.done(run_id):
-            return False
-        # Read once by each command: to read every record at every look would make a long campaign slow.
-        if run_id not in self._whole and is_recorded(CampaignFolder(self.folder).run(run_id), run_id):
-            self._whole.add(run_id)
-        return run_id in self._whole
+        return self._records.done(run_id)
 
-    def _record(self, run_id: str) -> dict[str, Any] | None:
-        return read_record(CampaignFolder(self.folder).run(run_id), run_id)
-
-    def recover(self) -> None:
-        """Take what a kill left with its whole record, but without its line in the ledger, for measured.
-
-        What it left without one is on record as broken off, and what has lost its table or its record since as failed:
-        both are measured again, and their raw traces kept. What a ledger that is gone or older than the folder does not
-        know is taken from the records.
-        """
-        known = self._take_from_records()
-        for run in self.plan.runs:
-            if run.run_id in known:
-                continue
-            last = self.ledger.last(run.run_id)
-            if (
-                last is not None
-                and last.state == "measured"
-                and not has_whole_tables(CampaignFolder(self.folder).run(run.run_id))
-            ):
-                lost = StoreError("its table is damaged or gone", cause="store-failed")
-                self._take_back(last, lost)
-                continue
-            if last is not None and last.state == "measured" and not self.done(run.run_id):
-                self._take_back(last, StoreError("its record is damaged or gone", cause="store-failed"))
-                continue
-            if last is None or last.state != "started":
-                continue
-            record = self._record(run.run_id)
-            if record is None:
-                words = "it never ended: the harness was killed or the machine went down"
-                reached = phase_reached(CampaignFolder(self.folder).run(run.run_id))
-                self._take_back(last, BenchError(words, cause="interrupted", phase=reached))
-                continue
-            # Its table is written.
-            RunFolder(CampaignFolder(self.folder).run(run.run_id)).client_log.unlink(missing_ok=True)
-            doubt = "; ".join(quality_failures(record))
-            self.ledger.append(run.run_id, "measured", last.attempt, message=doubt or None)
-            text = f"run {run.run_id} had been measured when the campaign was killed: its record is whole"
-            self.console.print(text, soft_wrap=True)
-
-    def _take_from_records(self) -> set[str]:
-        """Write down as measured what has a whole record and whole tables, but of which the ledger says otherwise."""
-        found: set[str] = set()
-        for run in self.plan.runs:
-            home, last = CampaignFolder(self.folder).run(run.run_id), self.ledger.last(run.run_id)
-            if last is not None and last.state in ("started", "measured"):
-                continue
-            record = self._record(run.run_id)
-            if record is None or not has_whole_tables(home):
-                continue
-            doubt = "; ".join(quality_failures(record))
-            attempt: int = record["attempt"] if is_count(record.get("attempt")) else 0
-            self.ledger.append(run.run_id, "measured", attempt, message=doubt or None)
-            found.add(run.run_id)
-        if found:
-            text = f"ledger.jsonl did not know of {len(found)} measured runs: taken from their whole records"
-            self.console.print(text, soft_wrap=True)
-        return found
-
-    def _take_back(self, last: Entry, error: BenchError) -> None:
-        self._put_on_record(last.run_id, last.attempt, error)
-        text = f"run {last.run_id} is measured again: {error.message}"
-        home = CampaignFolder(self.folder).run(last.run_id)
-        if last.state == "measured" and self._record(last.run_id) is not None:  # it would say that the tables are whole
-            RunFolder(home).record.rename(home / "run-without-tables.json")
-        if home.exists():
-            text = f"{text}; kept: {set_aside(self.folder, last.run_id)}"
-        self.console.print(text, soft_wrap=True)
+    def recover(self, runs: Sequence[PlannedRun] | None = None) -> None:
+        """Settle what a kill left, of these runs or of all; see :meth:`bench.run.records.Records.recover`."""
+        self._records.recover(self.plan.runs if runs is None else runs)
 
     def remaining(self) -> list[PlannedRun]:
         """Return the runs that are asked for and still to be measured, in order."""
@@ -200,7 +129,7 @@ class Loop:
         with make_display(self.console, self.plan, finished, grows=self.until is not None) as display:
             handlers = {number: signal.getsignal(number) for number in SIGNALS}
             try:
-                asyncio.run(self._interruptible(self._measure_all(remaining, display)))
+                asyncio.run(self._interruptible(self._measure_all(remaining, display)), debug=False)
             finally:
                 for number, handler in handlers.items():  # asyncio leaves the default ones behind
                     signal.signal(number, handler)
@@ -231,8 +160,7 @@ class Loop:
                 self.interrupted = True
                 task.cancel()
 
-        hangup = () if signal.getsignal(signal.SIGHUP) == signal.SIG_IGN else (signal.SIGHUP,)  # nohup means it
-        for number in (signal.SIGINT, signal.SIGTERM, *hangup):
+        for number in heard():
             loop.add_signal_handler(number, interrupt)
         try:
             await task
@@ -255,6 +183,10 @@ class Loop:
         for run in runs:
             if self.interrupted:
                 return False
+            if not self.in_time(pace.scaled(self._estimate(run).seconds)):
+                self.cut_short = True
+                display.say("no further run is begun: it would not end in time")
+                return False
             began = time.monotonic()
             measured = await self._until_measured(run, display, pace.left_s)
             pace.over(self._estimate(run).seconds, time.monotonic() - began if measured else None)
@@ -271,12 +203,13 @@ class Loop:
             return []
         # Before it is asked: a look counts, whatever becomes of it.
         self._keep(looked(self.plan, blocks, until_known=True))
+        spent = Spent(blocks, measuring_s(read_entries(self.ledger.path)[0]))
         try:
             await until.look(self.folder, blocks)
         except StoreError as error:
             display.say(f"what is decided so far is not known: {error.message}")
-        spent = Spent(blocks, measuring_s(read_entries(self.ledger.path)[0]))
-        display.say(until.standing(spent))
+        else:
+            display.say(until.standing(spent))
         why = until.stop(spent)
         if why:
             display.say(why)
@@ -324,7 +257,7 @@ class Loop:
             self._failed(run, understood, display)
             return understood
         except Exception as error:
-            self._put_on_record(
+            self._records.fail(
                 run.run_id, run.attempt, BenchError(repr(error), cause="bug", phase=_phase(display), transient=False)
             )
             set_aside(self.folder, run.run_id)
@@ -338,19 +271,19 @@ class Loop:
     def _assets(self, cell: Cell) -> Assets:
         """Return what a run of the cell is made with, once the host is as the cell asks for."""
         assets = self.prepared.assets_of(cell)
-        tuned = self.tuner.ensure(cell.tune)
+        tuned = self.tuner.ensure(cell.tuning)
         return replace(assets, tuned=tuned) if tuned else assets
 
     def _give_up(self, run: PlannedRun, display: Display) -> None:
         signalled = BenchError("interrupted by a signal", cause="interrupted", phase=_phase(display))
-        self._put_on_record(run.run_id, run.attempt, signalled)
+        self._records.fail(run.run_id, run.attempt, signalled)
         set_aside(self.folder, run.run_id)
         display.end("interrupted", failed=True)
 
     def _failed(self, run: PlannedRun, error: BenchError, display: Display) -> None:
         kept = aside(self.folder, run.run_id)
         try:
-            self._put_on_record(run.run_id, run.attempt, error)
+            self._records.fail(run.run_id, run.attempt, error)
         except StoreError as refusal:
             refusal.evidence = (f"the run had failed before that: {error.message}",)
             raise
@@ -358,25 +291,6 @@ class Loop:
         set_aside(self.folder, run.run_id)
         display.end(f"failed in {error.phase}", failed=True)
         display.say(f"{error}\n  kept: {kept}")
-
-    def _put_on_record(self, run_id: str, attempt: int, error: BenchError) -> None:
-        """Write a failure into the ledger; what it brings no proof of, the attempt's own logs say."""
-        home, kept = CampaignFolder(self.folder).run(run_id), aside(self.folder, run_id)
-        error.evidence = error.evidence or last_words(home)
-        own = error.logs or logs_left(home)
-        error.logs = tuple(kept / log.relative_to(home) if log.is_relative_to(home) else log for log in own)
-        logs = [log.relative_to(self.folder) if log.is_relative_to(self.folder) else log for log in error.logs]
-        self.ledger.append(
-            run_id,
-            "failed",
-            attempt,
-            error.phase,
-            error.cause,
-            error.message,
-            hint=error.hint,
-            evidence=[line[:_LONGEST_EVIDENCE] for line in error.evidence[:_MOST_EVIDENCE]],
-            logs=map(str, logs),
-        )
 
     def _estimate(self, run: PlannedRun) -> Estimate:
         return self._estimates[run.cell_id]

@@ -22,6 +22,7 @@ _DEADLINE_S = 120
 _USUAL = 6
 """Blocks of which it is told what they see, beside as many as the budget has room for."""
 
+_ACCELS = {"kvm": "KVM", "tcg": "emulation (TCG)"}
 _MACHINE = ("cpu_model", "cpus", "memory_total_bytes")
 _NOTHING = "not known before the first blocks: "
 
@@ -31,13 +32,23 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
 
     Args:
         settings: of the campaign.
-        cells: whose accelerator is resolved.
+        cells: to be measured.
         block_s: the estimate of a block.
     """
     if not settings.hypotheses:
         return []
-    if cells[0].accel == "auto":
-        return [f"{_NOTHING}whether KVM works is found out at the start"]
+    if cells[0].accel != "auto":
+        return _foreseen(settings, cells, block_s)
+    # Which it will be is found out at the start: what is known of either is told.
+    found = [
+        (words, _foreseen(settings, [cell.model_copy(update={"accel": accel}) for cell in cells], block_s))
+        for accel, words in _ACCELS.items()
+    ]
+    known = [(words, lines) for words, lines in found if not lines or not lines[-1].startswith(_NOTHING)]
+    return [f"under {words}: {line}" for words, lines in known for line in lines] or found[0][1]
+
+
+def _foreseen(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[str]:
     now = take_snapshot()
     room = min(max(int(settings.budget // block_s), 1), settings.max_blocks)
     blocks = sorted({min(_USUAL, room), room}) if settings.until_known else [settings.blocks]
@@ -60,14 +71,24 @@ def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[s
 
 
 def _lines(told: dict[str, Any], block_s: float) -> Iterator[str]:
+    for one in told["short"]:
+        together = f" with the {one['family'] - 1} decided together with it" if one["family"] > 1 else ""
+        yield f"{one['id']}: so few blocks cannot decide it{together}, whatever they show; repeats={one['blocks']} can"
     if not told["sees"]:
         if not told["campaigns"]:
-            yield f"{_NOTHING}no earlier campaign on this machine, under this accelerator and transport, repeats a cell"
+            like = "under this accelerator, with this guest and transport"
+            yield f"{_NOTHING}no earlier campaign on this machine, {like}, repeats a cell"
         return
     by_id: dict[str, list[str]] = {}
+    blind: dict[str, list[str]] = {}
     for one in told["sees"]:
-        took = duration_text(one["blocks"] * block_s)
-        by_id.setdefault(one["id"], []).append(f"{100 * one['smallest']:.1f} % in {one['blocks']} blocks ({took})")
-    for name, seen in by_id.items():
-        yield f"{name}: effects per doubling above {', '.join(seen)}"
+        took = f"in {one['blocks']} block{'s' * (one['blocks'] != 1)} ({duration_text(one['blocks'] * block_s)})"
+        if one["smallest"] is None:
+            blind.setdefault(one["id"], []).append(took)
+        else:
+            by_id.setdefault(one["id"], []).append(f"{100 * one['smallest']:.1f} % {took}")
+    for name in dict.fromkeys(one["id"] for one in told["sees"]):
+        said = [f"effects per doubling above {', '.join(by_id[name])}"] if name in by_id else []
+        said += [f"nothing {', '.join(blind[name])}: too few for any word"] if name in blind else []
+        yield f"{name}: {'; '.join(said)}"
     yield f"by the noise of {', '.join(told['campaigns'])}: runs of a cell differ by {100 * told['sd']:.1f} %"

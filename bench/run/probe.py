@@ -10,8 +10,11 @@ import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bench.config.model import Cell, Checkpoint, Deadlines, Migration
-from bench.errors import BenchError, ColoError, MeasureError, QmpError, StoreError
+from bench.config.hosts import Host
+from bench.config.links import Migration
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint, Deadlines
+from bench.errors import BenchError, ColoError, HostError, MeasureError, QmpError, StoreError
 from bench.format.folder import RunFolder
 from bench.format.phases import NEEDED
 from bench.measure.checkpoints import assemble
@@ -19,7 +22,7 @@ from bench.measure.driver import LAST_WORDS_S, CheckpointCounter
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import SUSPENDED_S, Pulse
 from bench.measure.trace import read_trace
-from bench.provision.cache import cache_folder
+from bench.provision.cache import cache_folder, text_sha256
 from bench.provision.kvm import Verdict, parse_answer
 from bench.system.files import write_atomic
 from bench.vm.features import probe_features
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
     from bench.provision.qemu import Binary
     from bench.vm.spec import Second
 
+LOCAL = Host()
 _CHECKPOINTS = 2
 _HUNG_S = 10.0
 _HANG = (
@@ -45,11 +49,11 @@ _HANG = (
 
 
 def cached_colo(
-    binary: Binary, guest: Guest, accel: str, second: Second | None = None, channels: int = 0
+    binary: Binary, guest: Guest, accel: str, second: Second | None = None, channels: int = 0, host: Host = LOCAL
 ) -> Verdict | None:
     """Return the stored verdict for this binary (or two), guest and accelerator, if there is one."""
     try:
-        answer = parse_answer(_cache_path(binary, guest, accel, second, channels).read_bytes())
+        answer = parse_answer(_cache_path(binary, guest, accel, second, channels, host).read_bytes())
     except OSError:
         return None
     return answer[0] if answer else None
@@ -67,6 +71,7 @@ def probe_colo(
     progress: Callable[[str], None],
     second: Second | None = None,
     channels: int = 0,
+    host: Host = LOCAL,
 ) -> Verdict:
     """Return whether a pair of the binary can do COLO under this accelerator, from the store or by a real pair.
 
@@ -77,30 +82,41 @@ def probe_colo(
         progress: told what is being done.
         second: the secondary's QEMU, where it is another one.
         channels: of multifd, where pages go over connections of their own.
+        host: what kind of hosts, and which.
     """
-    known = cached_colo(binary, guest, accel, second, channels)
+    known = cached_colo(binary, guest, accel, second, channels, host)
     if known:
         return known
     task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints" + (" with multifd" if channels else "")
     progress(f"probing COLO with {pair_text(binary, second)} under {accel}: {task}")
-    verdict, sure = asyncio.run(_probe(binary, guest, accel, second, channels))
+    verdict, sure = asyncio.run(_probe(binary, guest, accel, second, channels, host))
     if sure:
-        write_atomic(_cache_path(binary, guest, accel, second, channels), json.dumps(asdict(verdict)) + "\n")
+        write_atomic(_cache_path(binary, guest, accel, second, channels, host), json.dumps(asdict(verdict)) + "\n")
     return verdict
 
 
-def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int) -> Path:
+def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int, host: Host) -> Path:
     binaries = "-".join((binary.sha256[:16], *((second.binary.sha256[:16],) if second else ())))
     # "traced": the answers from before the traces were looked at say less.
     spread = "-multifd" if channels else ""
-    name = f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}{spread}-traced.json"
+    name = (
+        f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}{spread}{_where(host)}-traced.json"
+    )
     folder = cache_folder() / "colo-probe"
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     return folder / name
 
 
+def _where(host: Host) -> str:
+    """Return what of the answer's name tells the hosts apart: of those of an inventory each pair is asked."""
+    if not host.far:
+        return ""
+    far = (one for one in (host.primary, host.secondary) if one is not None)
+    return f"-{text_sha256(*(one.model_dump_json() for one in far))[:16]}"
+
+
 async def _probe(
-    binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int
+    binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int, host: Host
 ) -> tuple[Verdict, bool]:
     """Return the verdict, and whether it speaks of the binary for sure: a busy host can fail a probe too."""
     features = await probe_features(binary)
@@ -117,6 +133,7 @@ async def _probe(
         accel=accel,
         workload=Idle(),
         migration=Migration(multifd=channels),
+        host=host,
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )
@@ -127,6 +144,8 @@ async def _probe(
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
             lost = untraced(folder)
     except BenchError as error:
+        if host.far and isinstance(error, HostError):  # of a host of the inventory, not of the binary
+            raise
         known, lost_s = known_cause(error), pulse.lost_since(0.0)
         if known is None and lost_s > SUSPENDED_S:
             reason = f"the harness itself did not run for {lost_s:.1f} s, and a deadline passed meanwhile: repeat it"

@@ -11,7 +11,8 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from bench.config.model import Cell, Checkpoint
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint
 from bench.errors import BenchError, StoreError
 from bench.format.folder import CampaignFolder, RunFolder
 from bench.format.steps import MEANT_OTHERWISE
@@ -22,7 +23,8 @@ from bench.plan.plan import parse_plan
 from bench.record.ledger import Entry, parse_entry
 from bench.record.run import read_record
 from bench.record.table import checkpoint_table, is_older, read_checkpoints
-from bench.scenario.evidence import Evidence, gather, read_json_lines
+from bench.scenario.answers import read_json_lines
+from bench.scenario.evidence import Evidence, gather
 from bench.system.files import write_atomic
 from bench.system.logs import log_exists
 from bench.workload.idle import Idle
@@ -100,7 +102,7 @@ def read_known(campaign: Path) -> Known:
     """Return what is known of a campaign's runs, however little."""
     cells: dict[str, PlannedCell] = {}
     try:
-        plan = parse_plan(CampaignFolder(campaign).plan.read_text(errors="replace"))
+        plan = parse_plan(CampaignFolder(campaign).plan.read_bytes().decode(errors="replace"))
         by_id = {one.cell_id: one for one in plan.cells}
         cells = {run.run_id: by_id[run.cell_id] for run in plan.runs if run.cell_id in by_id}
     except (OSError, BenchError):
@@ -212,6 +214,7 @@ def _gather(attempt: Attempt, cell: Cell, kept: Kept, *, early: int) -> Evidence
         gaps=kept.gaps,
         one_sided=True,
         clocks=kept.clocks,
+        struck_at=kept.struck,
     )
 
 

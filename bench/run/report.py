@@ -41,7 +41,7 @@ def write_report(folder: Path, console: Console) -> bool:
         words = f"the report took longer than {_REPORT_DEADLINE_S} s"
         raise StoreError(words, cause="report-unfinished", hint=later) from None
     if done.status == Exit.HOST:
-        raise StoreError(done.err.strip().removeprefix("colo-bench: "), hint=f"make room or access; {later}")
+        raise StoreError(_what(done.err), hint=f"make room or access; {later}")
     if done.status < 0:
         raise StoreError(f"building the report {how_ended(done.status)}", cause="report-unfinished", hint=later)
     if done.status:
@@ -51,6 +51,11 @@ def write_report(folder: Path, console: Console) -> bool:
         console.print(line, soft_wrap=True)
     console.print(f"report: {folder / 'report' / 'report.html'}", soft_wrap=True)
     return True
+
+
+def _what(said: str) -> str:
+    """Return what is wrong, of what the analysis says: its other lines are what would mend it for who called it."""
+    return said.strip().partition("\n")[0].removeprefix("colo-bench: ")
 
 
 def _told(folder: Path) -> dict[str, Any]:
@@ -63,6 +68,7 @@ def _told(folder: Path) -> dict[str, Any]:
 
 def _first_screen(told: Mapping[str, Any]) -> Iterator[str]:
     """Yield what the page says first, in the same words; each verdict where nothing was asked of the pause."""
+    yield from told.get("overhead", {}).get("said", [])
     if not told.get("question"):
         yield from (f"{one['id']}: {one['sentence']}" for one in told.get("verdicts", []))
         return
@@ -96,6 +102,6 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
             await child.wait()
         end_family(ours)
     if child.returncode:
-        words = said.decode(errors="replace").strip().removeprefix("colo-bench: ") or how_ended(child.returncode)
+        words = _what(said.decode(errors="replace")) or how_ended(child.returncode)
         raise StoreError(f"no verdicts: {words}", cause="report-unfinished")
     return list(_told(folder).get("verdicts", []))

@@ -8,10 +8,12 @@ import os
 import platform
 import time
 from contextlib import AsyncExitStack
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import bench
 from bench.errors import BenchError, StoreError
+from bench.failures.cause import Trait
 from bench.format.folder import RunFolder
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
@@ -25,15 +27,16 @@ from bench.scenario.base import Notes, Running, Stages
 from bench.scenario.client import shortfall
 from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.scenario.registry import scenario_of
+from bench.scenario.surroundings import Surroundings
 from bench.system.developer_log import logging_into
 from bench.system.files import require_room, write_atomic
 from bench.vm.pair import open_pair
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.host.snapshot import Snapshot
     from bench.measure.clock import ClockWatch
     from bench.plan.plan import PlannedRun
     from bench.provision.guest import Guest
@@ -46,22 +49,6 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _JUST_NOW_S, _LONGEST_S = 30.0, 600.0
 """How far back at least, and at most, a harness that did not run explains a deadline that its stage has missed."""
-
-_LATE_CAUSES = frozenset(
-    (
-        "checkpoint-stuck",
-        "client-hung",
-        "client-silent",
-        "colo-stuck",
-        "colo-timeout",
-        "command-slow",
-        "guest-not-ready",
-        "qemu-hung",
-        "qmp-timeout",
-        "workload-failed",
-    )
-)
-"""Causes by which a deadline passed: they say nothing of the pair when the harness slept through it."""
 
 
 async def measure_run(
@@ -96,7 +83,7 @@ async def _measured(
     notes = Notes()
     stages = Stages(_looking(notes.clock, on_event), notes.timings)
     try:
-        notes.transport = transport_bound(cell.link)
+        notes.transport = {} if cell.host.far else transport_bound(cell.link)
         before, cpu_before_s, throttled_before_s = HERE.snapshot(), _cpu_s(), throttled_s()
         async with notes.pulse.beating():
             await _live(cell, assets, folder, notes, stages, _looking(notes.clock, on_event))
@@ -104,7 +91,7 @@ async def _measured(
         notes.clock.require_steady()
         after, own_cpu_s = HERE.snapshot(), _cpu_s() - cpu_before_s
         async with stages.stage("store"):
-            changed = [*drift(before, after, own_cpu_s), *notes.clock.drift()]
+            changed = [*_drift(before, after, own_cpu_s, notes), *notes.clock.drift()]
             changed += quota_drift(throttled_before_s, throttled_s(), after.t - before.t)
             host = {
                 "before": before.to_json(),
@@ -121,7 +108,7 @@ async def _measured(
         notes.pulse.look()
         now = time.time()
         lost_s = notes.pulse.lost_since(max(min(stages.began, now - _JUST_NOW_S), now - _LONGEST_S))
-        if error.cause in _LATE_CAUSES and lost_s > SUSPENDED_S:
+        if error.has(Trait.LATE) and lost_s > SUSPENDED_S:
             raise BenchError(
                 f"the harness itself did not run for {lost_s:.1f} s, and a deadline passed meanwhile",
                 cause="harness-suspended",
@@ -167,24 +154,31 @@ def _store(
         "label": run.label,
         "cell": cell.model_dump(mode="json"),
         "accel": cell.accel,
+        **({"nodes": dict(assets.nodes)} if assets.nodes else {}),
         **({} if scenario_of(cell).checkpoints else {"takes_checkpoints": False}),
-        **({"kvm": this_kvm().to_json()} if cell.accel == "kvm" else {}),
+        **({"kvm": _kvm(notes)} if cell.accel == "kvm" else {}),
         "started_at": notes.started_at,
         "finished_at": time.time(),
         "watch": sorted(assets.watch),
         "sandbox": (assets.features.sandbox or None) if assets.features else None,
         "tuned": [{"what": one.what, "was": one.old, "is": one.new} for one in assets.tuned],
+        **({"saved": assets.saved[cell].name} if cell in assets.saved else {}),
         "versions": _versions(assets, assets.guest_of(cell)),
         "readback": notes.readback,
         "host": host,
         "clocks": notes.clocks.to_json(),
+        **({"hosts": notes.hosts} if notes.hosts else {}),
         "transport": notes.transport,
         "workload": {"name": cell.workload.name, **notes.workload},
         **({"cache": notes.cache} if notes.cache else {}),
+        **({"costs": notes.costs} if notes.costs else {}),
         **({"devices": evidence.devices} if evidence.devices else {}),
         **({"client": evidence.client} if evidence.client is not None else {}),
         "timings": notes.timings,
         **({"entry": evidence.entry} if evidence.entry else {}),
+        **({"triggers": evidence.triggers} if evidence.triggers else {}),
+        **({"compare": evidence.compare} if evidence.compare else {}),
+        **({"failover": evidence.failover} if evidence.failover else {}),
         "early_checkpoints": notes.early,
         "quality": evidence.quality.to_json(),
     }
@@ -208,11 +202,15 @@ async def _live(cell: Cell, assets: Assets, folder: Path, notes: Notes, stages: 
                 sides=scenario.sides,
                 second=assets.pair_second(cell),
                 watch=assets.watch,
+                saved=assets.saved.get(cell),
+                base=assets.state_of(cell),
                 announce=lambda text: on_event(Progress(stage="launch", note=text)),
             )
             pair = await stack.enter_async_context(opening)
+        surroundings = Surroundings(pair)
         await scenario.carry_out(Running(pair, cell, assets, notes, stages, on_event))
         async with stages.stage("teardown"):
+            await surroundings.note(notes)
             await stack.aclose()
 
 
@@ -232,9 +230,29 @@ def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:
         "kernel": guest.kernel_version,
         "kernel_sha256": guest.kernel_sha256,
         "initramfs_sha256": guest.initramfs_sha256,
+        **({"applications_sha256": guest.approot_sha256} if guest.approot else {}),
         "nodelay_sha256": file_sha256(assets.nodelay) if assets.nodelay else None,
         **({"antagonist_sha256": file_sha256(assets.antagonist)} if assets.antagonist else {}),
     }
+
+
+def _drift(before: Snapshot, after: Snapshot, own_cpu_s: float, notes: Notes) -> list[str]:
+    """Return what changed on this host and on every other one of the run, each machine told of once.
+
+    Stand-in hosts on this machine are no others: what their agents started counts as ours.
+    """
+    here = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip() if notes.hosts else ""
+    ours = [one for one in notes.hosts.values() if one["boot"] == here]
+    found = drift(before, after, own_cpu_s + sum(one["used_s"] for one in ours))
+    for name, one in notes.hosts.items():
+        if one["boot"] != here:
+            found += [f"{name}'s host: {line}" for line in one["drift"]]
+    return found
+
+
+def _kvm(notes: Notes) -> dict[str, Any]:
+    """Return what lies under the primary's guest: its host's KVM, this machine's where nothing else is said."""
+    return dict(notes.hosts.get("primary", {}).get("kvm") or this_kvm().to_json())
 
 
 def _second(binary: Binary) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bench.errors import Phase, printable
 from bench.format.folder import QMP_LOG, SERIAL, STDERR, RunFolder
 from bench.measure.log_lines import is_qmp_entry
-from bench.scenario.evidence import read_json_lines
+from bench.scenario.answers import read_json_lines
 from bench.system.logs import packed_path, read_log
 
 if TYPE_CHECKING:
