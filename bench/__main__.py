@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import shlex
-import signal
 import sys
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun yet: Ctrl-C ends it without a traceback
 
 from bench.config.commandline import parse
 from bench.config.load import load_grid
@@ -17,6 +13,7 @@ from bench.run.campaign import run_campaign
 from bench.system.developer_log import log_to_terminal
 from bench.system.exits import Exit, last_door, listening, tell
 from bench.system.places import shadows
+from bench.system.streams import require_whole
 
 
 def main() -> int:
@@ -31,6 +28,7 @@ def main() -> int:
         text = shown(asked)
         if text is not None:
             sys.stdout.write(text)
+            require_whole()
             return Exit.DONE
         if found := shadows():
             tell(f"note: `python -m` would run {', '.join(found)} of this folder; colo-bench runs ours anywhere")

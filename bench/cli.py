@@ -46,6 +46,8 @@ COMMANDS: Mapping[str, Command] = {
     "calibrate": Command("analysis", "the error rates of every method on known truths", before=("calibrate",)),
     "explore": Command("analysis", "every run on one page, to filter and look at", before=("explore",)),
     "size": Command("analysis", "what COLO would cost a machine that you describe", before=("size",)),
+    "timeline": Command("analysis", "one run on a time axis: requests, pauses, pages", before=("timeline",)),
+    "overhead": Command("analysis", "COLO against the same machine without it", before=("overhead",)),
     "track": Command("analysis", "many campaigns as a series, and where it changed", before=("track",)),
     "bundle": Command("analysis", "one archive of a campaign for others to check", before=("bundle",)),
     "verify": Command("analysis", "check such an archive, verdicts included", before=("verify",)),
@@ -65,8 +67,8 @@ def help_text() -> str:
     lines = "\n".join(f"  {name:<11} {command.about}" for name, command in COMMANDS.items())
     return (
         "usage: colo-bench COMMAND ...    (colo-bench COMMAND --help tells the rest)\n"
-        "What does a QEMU COLO checkpoint cost? Measured on real pairs.\n\n"
-        f"{lines}\n\n"
+        "What does a QEMU COLO checkpoint cost? Measured on real pairs.\n"
+        f"{lines}\n"
         "Exit status: 0 done, 1 some runs failed, 2 wrong usage, 3 this machine cannot,\n"
         "4 a bug of ours, 130 interrupted; compare and track: 0, 5 or 6\n"
         "Also: --version, --bibtex\n"

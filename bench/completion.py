@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from bench.cli import COMMANDS
 from bench.errors import ConfigError
 from bench.system.exits import last_door, listening
+from bench.system.streams import require_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -107,6 +108,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         else:
             program = Path(sys.executable).with_name("colo-bench")
             sys.stdout.write(_SHELLS[chosen.shell].format(program=shlex.quote(str(program))))
+        require_whole()
         return 0
 
     return last_door("colo-bench completion", work)

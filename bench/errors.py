@@ -13,6 +13,8 @@ from bench.failures.cause import Phase
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bench.failures.cause import Trait
+
 __all__ = [
     "BenchError",
     "ColoError",
@@ -78,6 +80,11 @@ class BenchError(Exception):
         self.transient = (known is not None and known.transient) if transient is None else transient
         self.evidence = tuple(map(printable, evidence))
         self.logs = logs
+
+    def has(self, trait: Trait) -> bool:
+        """Return whether that is so of its cause."""
+        known = CATALOGUE.get(self.cause)
+        return known is not None and trait in known.traits
 
     def __str__(self) -> str:
         """Return the cause and the fix, one line each, and the lines that prove it."""

@@ -8,12 +8,25 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 Level = bool | int | float | str | None
+"""One value of a factor."""
 
-SIZES = frozenset(("buffer", "chase", "disk_size", "mem", "size", "working_set"))
+SIZES = frozenset(("block", "buffer", "chase", "disk_size", "mem", "size", "value_size", "working_set"))
 """What the last part of a path is called whose level is a number of bytes."""
 
-ALONE = "native"
-"""The scenario of a VM without a secondary: it takes no checkpoints."""
+COLO, FORMED, NATIVE = "colo", "formed", "native"
+"""Scenarios that are held against each other: with checkpoints, joined without any being asked for, and not joined."""
+
+ALONE = NATIVE
+"""The scenario of a VM without a secondary."""
+
+BASELINES = frozenset((FORMED, NATIVE))
+"""Scenarios that ask for no checkpoints: what COLO costs is told from them, and no pause is."""
+
+APART = frozenset({"netns", "bridged"})
+"""The kinds of hosts on which each side has a network namespace of its own."""
+
+HEADS = {"workload": "workload.name", "cache": "cache.kind"}
+"""What the other keys of a group are settings of: they are compared among the cells that have the same of it."""
 
 DEADLINES = "deadlines"
 """What of a configuration is no factor: it only says when to give up."""

@@ -49,6 +49,37 @@ def _latency(name: str, words: str, reducer: str) -> Outcome:
     return Outcome(f"client_{name}", said, "client", "latency_s", reducer, "s", "of answered requests")
 
 
+def _service(name: str, words: str, reducer: str) -> Outcome:
+    said = f"the {words} service time of a client's requests"
+    meaning = "of answered requests, from when they were really sent: without the wait for a free connection"
+    return Outcome(f"client_service_{name}", said, "client", "service_s", reducer, "s", meaning)
+
+
+def _packets(name: str, words: str) -> Outcome:
+    said = f"the packets {words} per second"
+    return Outcome(f"packets_{name}", said, "run", f"compare.{name}_per_s", "value", "1/s", "under trace=network")
+
+
+def _cost(side: str, what: str, words: str, unit: str) -> Outcome:
+    column = {"cpus": "cpus", "memory": "rss_bytes"}[what]
+    said = f"the {words} that the {side} used"
+    return Outcome(f"{side}_{what}", said, "run", f"costs.{side}.{column}", "value", unit, _COSTS_MEANING[what])
+
+
+_COSTS = (("cpus", "CPUs", "CPUs"), ("memory", "memory", "bytes"))
+_COSTS_MEANING = {"cpus": "CPU time by time, while it was measured", "memory": "of its host, at the end"}
+
+_PACKETS = (
+    ("compared", "compared"),
+    ("held", "held for too long"),
+    ("dropped", "dropped as a queue was full"),
+)
+
+
+def _step(name: str, words: str, meaning: str) -> Outcome:
+    return Outcome(name, words, "run", f"failover.{name}_s", "value", "s", meaning)
+
+
 TRIGGERS = ("demand", "timer", "mismatch")
 
 _ALL = (
@@ -90,6 +121,15 @@ _ALL = (
     _share("timer", "that the timer caused"),
     _share("mismatch", "that a mismatch caused"),
     Outcome(
+        "mismatch_rate",
+        "the rate of checkpoints that a mismatch caused",
+        "checkpoints",
+        "trigger",
+        "rate of mismatch",
+        "1/s",
+        "over the time from the first request to the last end",
+    ),
+    Outcome(
         "joined_share",
         "the share of checkpoints that the secondary took part in",
         "checkpoints",
@@ -110,6 +150,57 @@ _ALL = (
         "of the primary, after the live copy",
     ),
     Outcome(
+        "outage",
+        "the outage at a failover",
+        "run",
+        "failover.outage_s",
+        "value",
+        "s",
+        "from the blow to the survivor's first answer",
+    ),
+    _step("detect", "the time to notice that a side is gone", "from the blow to the heartbeat that was missed"),
+    _step("decide", "the time to decide on a takeover", "until the survivor has said that it lives"),
+    _step("takeover", "the time that a takeover takes", "from the decision to the last step's reply"),
+    _step("first_answer", "the time to the survivor's first answer", "from the last step's reply on"),
+    Outcome(
+        "client_gap",
+        "the longest time without an answer at a failover",
+        "run",
+        "failover.client.gap_s",
+        "value",
+        "s",
+        "as a client outside saw it: of those that the blow or the takeover falls into",
+    ),
+    Outcome(
+        "connections_survived",
+        "the share of a client's connections that a failover left open",
+        "run",
+        "failover.client.survived_share",
+        "value",
+        "share",
+        "answered before the blow and after the takeover",
+        less_is_worse=True,
+    ),
+    Outcome(
+        "writes_lost",
+        "the acknowledged writes that a failover lost",
+        "run",
+        "failover.client.lost",
+        "value",
+        "writes",
+        "0 is what COLO promises",
+    ),
+    Outcome(
+        "survived",
+        "the share of failovers survived",
+        "run",
+        "failover.success",
+        "value",
+        "share",
+        "1 or 0 in a run; the report gives n of N with its exact interval",
+        less_is_worse=True,
+    ),
+    Outcome(
         "reach",
         "the time to reach a line of the host's caches",
         "run",
@@ -128,6 +219,27 @@ _ALL = (
         "as the workload reports it",
         less_is_worse=True,
     ),
+    *(_packets(name, words) for name, words in _PACKETS),
+    Outcome(
+        "hold_time",
+        "the time that colo-compare held an old packet",
+        "run",
+        "compare.hold_median_s",
+        "value",
+        "s",
+        "of packets that waited longer than compare_timeout; under trace=network",
+    ),
+    *(_cost(side, what, words, unit) for side in ("primary", "secondary") for what, words, unit in _COSTS),
+    Outcome(
+        "done_per_s",
+        "the work that the guest got done per second",
+        "run",
+        "workload.per_second",
+        "value",
+        "1/s",
+        "of `build`, `cpu`, `stream` and `fio`, by the harness's clock",
+        less_is_worse=True,
+    ),
     Outcome(
         "requests_per_s",
         "the requests answered per second",
@@ -141,6 +253,9 @@ _ALL = (
     _latency("p95", "p95", "p95"),
     _latency("p99", "p99", "p99"),
     _latency("max", "largest", "max"),
+    _service("p50", "median", "median"),
+    _service("p95", "p95", "p95"),
+    _service("p99", "p99", "p99"),
 )
 
 OUTCOMES = {one.name: one for one in _ALL}
@@ -148,6 +263,9 @@ OUTCOMES = {one.name: one for one in _ALL}
 
 NOT_WRITTEN = "the guests did not write the working sets that it is about"
 """The label of a verdict that no number of blocks decides: whoever measures need not go on for its sake."""
+
+PAUSES_IN_DOUBT = "its pauses are not to be relied on"
+"""How a note of a run begins whose record is sound, but for its pauses: a failover's times are the harness's own."""
 
 _BEGIN, _END = "<!-- outcomes -->", "<!-- end of outcomes -->"
 

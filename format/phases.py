@@ -50,6 +50,7 @@ SENT, GOT, CHANGED = "colo_send_message", "colo_receive_message", "colo_vm_state
 SYNC_BEGINS, SYNC_ENDS = "migration_bitmap_sync_start", "migration_bitmap_sync_end"
 FLUSH_BEGINS, FLUSH_ENDS = "colo_flush_ram_cache_begin", "colo_flush_ram_cache_end"
 RUNSTATE, COMPARED, OLD_PACKET = "runstate_set", "colo_compare_main", "colo_old_packet_check_found"
+DROPPED = "colo_compare_drop_packet"
 
 EVENTS = (
     Event(SENT, r" Send '([a-z-]+)' message", needed=True),
@@ -77,6 +78,15 @@ DEVICES = (
     Event(LOADS_NEXT, r" [0-9]{1,10}"),
 )
 """A device's state saved on the primary and loaded on the secondary; read where ``trace=devices`` asked for it."""
+
+DROPPED, COMPARISON, ALIKE = "colo_compare_drop_packet", "colo_compare_ip_info", "colo_compare_tcp_info"
+PACKETS = (
+    Event(DROPPED, r" : ([a-z]{1,16}): .*"),
+    Event(COMPARISON, r" .*"),
+    Event(ALIKE, r" (pri|sec): .*"),
+)
+"""What colo-compare says of single packets, beside ``COMPARED`` and ``OLD_PACKET``; read where ``trace=network`` asked
+for it (``net/colo-compare.c``)."""
 
 NEEDED = tuple(event.name for event in EVENTS if event.needed)
 """The events without which nothing is measured."""

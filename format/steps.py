@@ -14,3 +14,9 @@ def add_what_the_guest_saw(table: pa.Table) -> pa.Table:
     standstill = pa.nulls(len(table), pa.float64())
     rewritten = pa.nulls(len(table), pa.bool_())
     return table.append_column("guest_standstill_s", standstill).append_column("set_rewritten", rewritten)
+
+
+def add_how_it_was_served(table: pa.Table) -> pa.Table:
+    """Version 3 of ``client``: how long a request took once it was sent, and over which connection it went."""
+    service, connection = pa.nulls(len(table), pa.float64()), pa.nulls(len(table), pa.int32())
+    return table.append_column("service_s", service).append_column("connection", connection)

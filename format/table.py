@@ -54,6 +54,8 @@ CLIENT = pa.schema(
         _required("status", pa.int32()),
         pa.field("error", pa.string()),
         _required("bytes", pa.int64()),
+        pa.field("service_s", pa.float64()),
+        pa.field("connection", pa.int32()),
     ],
 )
 """One row per request of a workload's client, in the order of sending."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from .steps import add_what_the_guest_saw
+from .steps import add_how_it_was_served, add_what_the_guest_saw
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 VERSION_KEY = b"colo_bench_schema_version"
 """The key of a parquet file's metadata that holds the version, as text."""
 
@@ -17,6 +17,7 @@ Content = TypeVar("Content")
 
 UPGRADES: Mapping[tuple[str, int], Callable[[Any], Any]] = {
     ("checkpoints", 1): add_what_the_guest_saw,
+    ("client", 2): add_how_it_was_served,
 }
 """What turns a document or table of a version into one of the next; where nothing is named, nothing has changed.
 

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.failures.cause import LIVE, Cause, Phase
+from bench.failures.cause import LIVE, Cause, Phase, Trait
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -17,7 +17,8 @@ _LIVE = "live"
 def _causes(text: str) -> Iterator[Cause]:
     for entry in tomllib.loads(text)["cause"]:
         tree: dict[str, Any] = dict(entry)
-        yield Cause(**tree | {"phases": _phases(tree["phases"])})
+        traits = frozenset(map(Trait, tree.get("traits", ())))
+        yield Cause(**tree | {"phases": _phases(tree["phases"]), "traits": traits})
 
 
 def _phases(names: Sequence[str]) -> tuple[Phase, ...]:

@@ -8,7 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from bench.config.model import Link
+    from bench.config.links import Link
 
 _VOLUME = 64 << 20
 _CHUNK = 32 << 10  # what QEMU hands to the kernel at once (IO_BUF_SIZE in migration/qemu-file.c)

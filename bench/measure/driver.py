@@ -79,13 +79,21 @@ class CheckpointCounter:
         """
         await self._wait(lambda: not self.under_way, deadline_s)
 
+    def require_colo(self) -> None:
+        """Return when COLO has not ended.
+
+        Raises:
+            ColoError: it has.
+        """
+        if self._exit_reason:
+            cause = f"COLO ended during the run (COLO_EXIT, reason {self._exit_reason})"
+            raise ColoError(cause, cause="colo-exit", hint="one side lost the other: see both stderr.log")
+
     async def _wait(self, come: Callable[[], bool], deadline_s: float) -> None:
         try:
             async with asyncio.timeout(deadline_s):
                 while not come():
-                    if self._exit_reason:
-                        cause = f"COLO ended during the run (COLO_EXIT, reason {self._exit_reason})"
-                        raise ColoError(cause, cause="colo-exit", hint="one side lost the other: see both stderr.log")
+                    self.require_colo()
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError as error:

@@ -1,9 +1,9 @@
 """``measure.jsonl``: what the harness itself learns while it measures, kept as it comes: a kill loses none of it.
 
 One line when the measurement begins, ``{"early_checkpoints": n}``, one with the nodes' clocks, then one for each
-reading of the link's byte counter, ``{"before": ..., "after": ..., "sent": ...}``, and for each time in which somebody
-did not run, ``{"gap": who, "begin": ..., "end": ...}``. Nothing else of a run's record is known to the harness alone:
-the rest is in QEMU's traces and in ``qmp.jsonl``.
+reading of the link's byte counter, ``{"before": ..., "after": ..., "sent": ...}``, for each time in which somebody did
+not run, ``{"gap": who, "begin": ..., "end": ...}``, and for when a side was struck, ``{"struck": t}``. Nothing else of
+a run's record is known to the harness alone: the rest is in QEMU's traces and in ``qmp.jsonl``.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 NAME = "measure.jsonl"
+_LATEST_S = 1e11
 
 
 class Journal:
@@ -47,6 +48,10 @@ class Journal:
         """Write down that somebody did not run."""
         self._write({"gap": gap.who, "begin": gap.begin, "end": gap.end})
 
+    def struck(self, at: float) -> None:
+        """Write down that a side was struck."""
+        self._write({"struck": at})
+
     def _write(self, entry: dict[str, Any]) -> None:
         self._file.write(json.dumps(entry, separators=(",", ":")) + "\n")
 
@@ -68,27 +73,32 @@ class Kept:
         samples: of the link's byte counter, in order.
         gaps: when the harness or a side did not run.
         clocks: of the nodes.
+        struck: when (Unix s) a side was struck, if one was.
     """
 
     early: int | None
     samples: tuple[Sample, ...]
     gaps: tuple[Gap, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
+    struck: float | None = None
 
 
 def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
     """Return what the entries of a ``measure.jsonl`` say; one that is none of ours is left alone."""
     early: int | None = None
+    struck: float | None = None
     clocks = Clocks()
     samples = []
     gaps = []
     for entry in entries:
         if is_count(entry.get("early_checkpoints")):
             early = entry["early_checkpoints"]
+        elif is_amount(entry.get("struck"), _LATEST_S):
+            struck = entry["struck"]
         elif "clocks" in entry:
             clocks = read_clocks(entry["clocks"])
         elif is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
             samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
         elif isinstance(entry.get("gap"), str) and all(is_amount(entry.get(key)) for key in ("begin", "end")):
             gaps.append(Gap(entry["gap"], entry["begin"], entry["end"]))
-    return Kept(early, tuple(samples), tuple(gaps), clocks)
+    return Kept(early, tuple(samples), tuple(gaps), clocks, struck)

@@ -17,7 +17,7 @@ from bench.measure.sequence import P
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from bench.config.model import Checkpoint as Asked
+    from bench.config.procedure import Checkpoint as Asked
     from bench.measure.checkpoints import Assembly, Checkpoint
     from bench.measure.pulse import Gap
     from bench.measure.quality import StopResume
@@ -135,7 +135,12 @@ def _still(checkpoints: Sequence[Checkpoint], gaps: Sequence[Gap]) -> Iterator[M
         before_us = one.running_us
 
 
-def _stopped_between(assembly: Assembly, stops: Sequence[StopResume]) -> Iterator[Mark]:
+def stray_stops(assembly: Assembly, stops: Sequence[StopResume]) -> int:
+    """Return how many STOP events since COLO began belong to no checkpoint."""
+    return sum(1 for _ in _stray(assembly, stops))
+
+
+def _stray(assembly: Assembly, stops: Sequence[StopResume]) -> Iterator[StopResume]:
     """Find the STOP events of no checkpoint: somebody, or QEMU itself after an error, stopped the guest."""
     if assembly.running_us is None:
         return
@@ -143,8 +148,12 @@ def _stopped_between(assembly: Assembly, stops: Sequence[StopResume]) -> Iterato
     for stop in stops:
         if stop.name != "STOP" or stop.time_us <= assembly.running_us + WINDOW_US:
             continue
-        if any(begin <= stop.time_us <= end for begin, end in spans):
-            continue
+        if not any(begin <= stop.time_us <= end for begin, end in spans):
+            yield stop
+
+
+def _stopped_between(assembly: Assembly, stops: Sequence[StopResume]) -> Iterator[Mark]:
+    for stop in _stray(assembly, stops):
         later = [one.number for one in assembly.checkpoints if one.request_us > stop.time_us]
         if later:
             yield Mark(later[0], "the primary's guest was stopped before it, by no checkpoint", gross=True)

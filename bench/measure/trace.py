@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bench.errors import StoreError
-from bench.format.phases import BEAT, DEVICES, EVENTS, Kind
+from bench.format.phases import BEAT, DEVICES, EVENTS, PACKETS, Kind
 from bench.system.logs import open_log
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ _CHUNK = 1 << 16
 _EXAMPLE = 200
 _FEW = 16
 
-_ARGUMENTS = {event.name: re.compile(event.arguments, re.ASCII) for event in (*EVENTS, *DEVICES, BEAT)}
+_ARGUMENTS = {event.name: re.compile(event.arguments, re.ASCII) for event in (*EVENTS, *DEVICES, *PACKETS, BEAT)}
 """The arguments of the events that measuring rests on; any other event keeps its arguments as they are."""
 
 _ANY = re.compile(r"(?: (.*))?")

@@ -185,3 +185,63 @@ def _before(one: Checkpoint, assembly: Assembly, pacing: Pacing) -> _Cause | Non
         if poke.sent_us > armed_us:
             first_us, last_us = poke.sent_us, max(last_us, poke.answered_us)
     return _Cause((first_us, last_us), delay_us, reset_us, free_us)
+
+
+@dataclass(frozen=True)
+class Causes:
+    """Of how many checkpoints of a measurement what was the cause, over how many seconds.
+
+    Attributes:
+        seconds: of the measurement; ``None`` where it was not told.
+        counts: by trigger, and of those that a mismatch made by evidence: ``old_packet`` (one waited too long),
+            ``different`` (a comparison found that output differs), ``unseen`` (neither was traced).
+    """
+
+    seconds: float | None
+    counts: Mapping[str, int]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it as stored in ``run.json``."""
+        return {"seconds": self.seconds, **self.counts}
+
+
+def count_causes(
+    assembly: Assembly,
+    pacing: Pacing,
+    triggers: Sequence[Trigger],
+    evidence: Mapping[str, Sequence[int]],
+    *,
+    early: int = 0,
+    seconds: float | None = None,
+) -> Causes:
+    """Count the checkpoints of a measurement by their cause.
+
+    Args:
+        assembly: the run's checkpoints.
+        pacing: what the run told QEMU's timer.
+        triggers: the label of each complete one, as :func:`label_triggers` gives them.
+        evidence: when colo-compare was seen asking for a checkpoint, in microseconds since the epoch, by why.
+        early: how many checkpoints, counted from the start of COLO, came before the measurement.
+        seconds: how long it took.
+    """
+    counts = dict.fromkeys(("demand", "timer", "mismatch", *evidence, "unseen"), 0)
+    for one, trigger in zip(assembly.checkpoints, triggers, strict=True):
+        if one.number < early:
+            continue
+        counts[trigger] += 1
+        if trigger == "mismatch":
+            counts[_evidence_of(one, _before(one, assembly, pacing), evidence)] += 1
+    return Causes(seconds, counts)
+
+
+def _evidence_of(one: Checkpoint, cause: _Cause | None, evidence: Mapping[str, Sequence[int]]) -> str:
+    """Return by what a mismatch was seen, of several the earliest; ``unseen`` by nothing."""
+    if cause is None:
+        return "unseen"
+    seen = [
+        (time_us, why)
+        for why, times_us in evidence.items()
+        for time_us in times_us
+        if _explains(time_us, time_us, cause, one.request_us)
+    ]
+    return min(seen)[1] if seen else "unseen"

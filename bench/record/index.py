@@ -18,7 +18,7 @@ from bench.system.documents import parse_json
 from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     from bench.record.ledger import Entry
@@ -107,19 +107,12 @@ def write_index(folder: Path) -> None:
     Index(folder, last.get).write()
 
 
-def index_text(rows: Iterable[Mapping[str, Any]]) -> str:
-    """Return the file's content: a heading, rows in the plan's order, nothing where nothing is known.
-
-    Quoted as RFC 4180 has it; lines end in a mere line feed, as all other files here.
-    """
-    return _heading() + "".join(_line(row) for row in sorted(rows, key=lambda row: row["order"]))
-
-
 def _heading() -> str:
     return ",".join(COLUMNS) + "\n"
 
 
 def _line(row: Mapping[str, Any]) -> str:
+    """Return a row, quoted as RFC 4180 has it; it ends in a mere line feed, as those of all other files here."""
     out = io.StringIO()
     csv.writer(out, lineterminator="\n").writerow([_field(row.get(name)) for name in COLUMNS])
     return out.getvalue()

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
-    from bench.config.model import HostCache
+    from bench.config.tuning import HostCache
     from bench.host.host import Host
     from bench.host.process import Process
     from bench.scenario.base import Running
@@ -40,11 +40,12 @@ async def antagonist(run: Running) -> AsyncIterator[None]:
         WorkloadError: it did not start, did not last, or did not say what it did.
     """
     cache, program, host = run.cell.cache, run.assets.antagonist, run.pair.host("primary")
-    if cache.kind == "none":
+    if not cache.beside:
         yield
         return
     if program is None:
         raise LaunchError("the cache antagonist was not compiled")
+    await host.provide((program.parent,))
     home = run.pair.folder / "antagonist"
     host.make_folder(home)
     argv = (str(program), _DOES[cache.kind], str(cache.buffer), str(cache.share))

@@ -9,11 +9,12 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from bench.guest.protocol import start_line
 from bench.host.clock import Clocks
 from bench.measure.clock import ClockWatch
 from bench.measure.pulse import Pulse
 from bench.scenario.progress import Progress, phase_of
-from bench.vm.procedure import boot_steps
+from bench.vm.procedure import boot_steps, restore_steps, restored_steps
 from bench.vm.readback import read_machines
 
 if TYPE_CHECKING:
@@ -47,11 +48,15 @@ class Notes:
     readback: dict[str, Any] = field(default_factory=dict)
     workload: dict[str, Any] = field(default_factory=dict)
     cache: dict[str, Any] = field(default_factory=dict)
+    costs: dict[str, Any] = field(default_factory=dict)
+    failover: dict[str, Any] = field(default_factory=dict)
     transport: dict[str, Any] = field(default_factory=dict)
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
     clocks: Clocks = field(default_factory=Clocks)
+    clock_faults: tuple[str, ...] = ()
+    hosts: dict[str, Any] = field(default_factory=dict)
     clock: ClockWatch = field(default_factory=ClockWatch)
     pulse: Pulse = field(default_factory=Pulse)
 
@@ -141,10 +146,29 @@ async def handshake(run: Running) -> None:
 
 
 async def boot(run: Running, console: Console) -> None:
-    """Let the guest boot to its ready line."""
+    """Let the guest boot to its ready line, or bring it in as it was saved there; start the applications it has."""
+    pair, deadline_s = run.pair, run.cell.deadlines.boot
     async with run.stages.stage("boot"):
-        await run.pair.carry_out(boot_steps())
-        await console.ready(run.cell.deadlines.boot)
+        if pair.spec.saved:
+            await pair.carry_out(restore_steps(pair.spec.saved))
+            await pair.restored(deadline_s)
+            await pair.carry_out(restored_steps())
+        else:
+            await pair.carry_out(boot_steps())
+            await console.ready(deadline_s)
+    await serve(run, console)
+
+
+async def serve(run: Running, console: Console) -> None:
+    """Start what runs in the guest with applications, before there is a second guest: both sides begin with it.
+
+    What is started over the console under COLO runs on the primary alone until the next checkpoint.
+    """
+    cell = run.cell
+    command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval)
+    if cell.guest == "apps" and command:
+        async with run.stages.stage("serve"):
+            await console.start(command, cell.deadlines.workload)
 
 
 def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import json
-import sys
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import LaunchError, WorkloadError
 from bench.format.folder import RunFolder
-from bench.guest.protocol import start_line
+from bench.guest.protocol import cause_of, start_line
+from bench.host.host import HERE
 from bench.host.links import Link
-from bench.scenario.evidence import HTTP_ERROR
+from bench.measure.gap import HTTP_ERROR
+from bench.measure.progress_lines import progress_figures
 from bench.system.places import same_modules
 from bench.system.units import is_amount
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
     from pathlib import Path
 
+    from bench.host.host import Host
     from bench.host.process import Process
     from bench.host.vitals import State
     from bench.scenario.base import Running
@@ -28,6 +30,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _POLL_S = 0.02
+_LOOK_S, _LATEST = 0.1, 500
+_LISTENS_MS = 2  # how often a guest whose answers are timed looks at its console
 _REFUSALS_SHOWN = 3
 _SHORTEST_S = 1e-6  # the resolution that seconds are stored with
 _KEPT_UP = 0.9
@@ -35,19 +39,33 @@ _KEPT_UP = 0.9
 
 
 @asynccontextmanager
-async def workload(run: Running, console: Console) -> AsyncIterator[Process | None]:
+async def workload(
+    run: Running, console: Console, *, over: Callable[[], bool] = lambda: False
+) -> AsyncIterator[Process | None]:
     """Start what runs in the guest and the client outside, if any; at the end of the block both have to be well.
+
+    Args:
+        run: whose.
+        console: of the guest.
+        over: tells at the end of the block whether a side was struck: then a client that is not well is put on record.
 
     Raises:
         WorkloadError: it did not start, or did not last.
     """
     pair, cell = run.pair, run.cell
-    command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval)
+    poll_ms = _LISTENS_MS if cell.failover else 0
+    command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval, poll_ms)
     output = RunFolder(pair.folder).client_log
     node = pair.topology.client
-    argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.ports.forward), output)
+    argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.service_port or 0), output)
+    if cell.failover:
+        argv = (*argv, *cell.workload.verify_argv())
+    program = cell.workload.client_program()
+    if program:
+        argv = (*argv, "--", *run.assets.client_program(program))
+    watched, ended = len(console.reports), ""
     async with run.stages.stage("workload"):
-        if command:
+        if command and cell.guest != "apps":  # that one's was started before COLO
             await console.start(command, cell.deadlines.workload)
     if not argv:
         yield None
@@ -55,15 +73,17 @@ async def workload(run: Running, console: Console) -> AsyncIterator[Process | No
     else:
         home = pair.folder / "client"
         node.host.make_folder(home)
-        client = (sys.executable, "-P", "-m", *argv)
+        client = (*node.host.module(argv[0]), *argv[1:])
         async with node.host.start(
             "client", client, home, env=same_modules(), grace_s=cell.deadlines.teardown, qemu=False
         ) as process:
-            await unless_client_ended(process, _first_answer(output, cell.deadlines.workload))
+            await unless_client_ended(process, _first_answer(output, cell.deadlines.workload, node.host))
             yield process
             _require_alive(run, console)
-            await _finish_client(process, cell.deadlines.teardown)
-    run.notes.workload = workload_figures(console.reports)
+            ended = await _ended_badly(process, cell.deadlines.teardown, forgive=over())
+    progress = progress_figures(console.reports[watched:], console.arrived[watched:])
+    client_end = {"client_ended": ended} if ended else {}
+    run.notes.workload = {**workload_figures(console.reports[watched:]), **progress, **client_end}
 
 
 def states_of(sides: Mapping[str, Process], client: Process | None) -> dict[str, Callable[[], State | None]]:
@@ -76,7 +96,7 @@ def _require_alive(run: Running, console: Console) -> None:
     died = console.died()
     if died:
         logs = (RunFolder(run.pair.folder).serial("primary"),)
-        raise WorkloadError(f"the guest's workload died: {died}", cause="workload-died", logs=logs)
+        raise WorkloadError(f"the guest's workload died: {died}", cause=cause_of(died), logs=logs)
 
 
 async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
@@ -94,14 +114,14 @@ async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -
         raise WorkloadError(words, cause="client-failed", evidence=error.evidence, logs=error.logs) from error
 
 
-async def _first_answer(output: Path, deadline_s: float) -> None:
+async def _first_answer(output: Path, deadline_s: float, host: Host = HERE) -> None:
     """Wait until the client has had an answer: from then on it is at work, and SIGTERM ends it in order."""
     try:
         async with asyncio.timeout(deadline_s):
-            while not any(is_answer(line) for line in _lines(output)):
+            while not any(is_answer(line) for line in _lines(host, output)):
                 await asyncio.sleep(_POLL_S)
     except TimeoutError as error:
-        refusals = [line for line in _lines(output) if line.strip()]
+        refusals = [line for line in _lines(host, output) if line.strip()]
         if not refusals:
             raise WorkloadError(f"the client got no answer within {deadline_s:g} s", cause="client-silent") from error
         raise WorkloadError(
@@ -111,17 +131,52 @@ async def _first_answer(output: Path, deadline_s: float) -> None:
         ) from error
 
 
-def _lines(path: Path) -> list[str]:
-    return path.read_text(errors="replace").splitlines() if path.exists() else []
+def _lines(host: Host, path: Path) -> list[str]:
+    try:
+        return host.get(path).decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
 
 
 def is_answer(line: str) -> bool:
-    """Return whether a line of the client's log tells of a request that was answered well."""
+    """Return whether a line of the client's log tells of a request that was answered well, or that a server is up."""
     try:
         entry = json.loads(line)
+        if "program" in entry:
+            return entry.get("up") is True
         return bool(entry["error"] is None and entry["status"] < HTTP_ERROR)
     except (ValueError, KeyError, TypeError):
         return False  # the line that is being written
+
+
+async def answered_since(output: Path, moment: float, deadline_s: float, host: Host) -> bool:
+    """Wait until a request of the client was answered well later than at a time (Unix s); return whether one was."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(deadline_s):
+            while not any(_ended_at(line) > moment for line in _lines(host, output)[-_LATEST:] if is_answer(line)):
+                await asyncio.sleep(_LOOK_S)
+            return True
+    return False
+
+
+def _ended_at(line: str) -> float:
+    entry = json.loads(line)
+    return float(entry.get("t_send", 0.0)) + float(entry.get("latency_s", 0.0))
+
+
+async def _ended_badly(client: Process, deadline_s: float, *, forgive: bool) -> str:
+    """End the client; return how it failed, where that is forgiven.
+
+    Raises:
+        WorkloadError: it failed, and is not forgiven.
+    """
+    try:
+        await _finish_client(client, deadline_s)
+    except WorkloadError as error:
+        if not forgive:
+            raise
+        return " ".join((error.message, *error.evidence))
+    return ""
 
 
 async def _finish_client(client: Process, deadline_s: float) -> None:

@@ -9,9 +9,9 @@ from bench.measure.journal import Journal
 from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import states_of, unless_client_ended, workload
+from bench.scenario.costs import costing
 from bench.scenario.evidence import Evidence, gather
 from bench.scenario.progress import Progress
-from bench.system.files import require_room
 from bench.vm import procedure
 from bench.vm.argv import COLO
 from bench.vm.features import known_events
@@ -19,7 +19,7 @@ from bench.vm.procedure import checkpoint_delay_ms, trace_steps
 from bench.vm.readback import read_colo
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Awaitable, Callable, Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from bench.vm.argv import Side
     from bench.vm.procedure import Step
     from bench.vm.spec import PairSpec
+
+    Drive = Callable[[Running, CheckpointCounter, Process | None], Awaitable[None]]
 
 
 class Colo:
@@ -44,7 +46,7 @@ class Colo:
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair into COLO and through its checkpoints."""
-        await run.pair.guarded(_measure(run))
+        await run.pair.guarded(measure(run, _drive))
 
     def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
         """Read the checkpoints from both traces; the record is sound when trace and QMP agree on them."""
@@ -56,27 +58,42 @@ class Colo:
             notes.events_missing,
             early=notes.early,
             remarks=remarks,
-            failures=unapplied(cell.cache, notes.cache),
+            failures=(*unapplied(cell.cache, notes.cache), *notes.clock_faults),
             gaps=notes.pulse.gaps,
             clocks=notes.clocks,
+            measured_s=notes.timings.get("measure_s"),
         )
 
 
-async def _measure(run: Running) -> None:
-    pair, cell, notes, stages = run.pair, run.cell, run.notes, run.stages
+async def measure(run: Running, drive_it: Drive) -> None:
+    """Take the pair into COLO, start its workload, and let ``drive_it`` measure.
+
+    Raises:
+        BenchError: it did not come to its end.
+    """
     counter = CheckpointCounter()
     await handshake(run)
-    async with pair.console("primary") as console:
+    async with run.pair.console("primary") as console:
         await boot(run, console)
-        async with stages.stage("colo-start"):
-            events, notes.events_missing = known_events(cell.traced, run.assets.side_features)
-            await pair.carry_out(trace_steps(events))
-            await pair.reach_colo(cell.deadlines.colo)
-            pair.monitor("primary").subscribe(counter.observe)
-            notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
-        async with workload(run, console) as client, antagonist(run), stages.stage("measure"):
-            notes.early = counter.done
-            await _drive(run, counter, client)
+        await form(run, counter)
+        async with workload(run, console) as client, antagonist(run), costing(run), run.stages.stage("measure"):
+            run.notes.early = counter.done
+            await drive_it(run, counter, client)
+
+
+async def form(run: Running, counter: CheckpointCounter) -> None:
+    """Take both machines into COLO, traced, and count their checkpoints from then on.
+
+    Raises:
+        BenchError: they did not come there.
+    """
+    pair, cell, notes = run.pair, run.cell, run.notes
+    async with run.stages.stage("colo-start"):
+        events, notes.events_missing = known_events(cell.traced, run.assets.side_features)
+        await pair.carry_out(trace_steps(events))
+        await pair.reach_colo(cell.deadlines.colo)
+        pair.monitor("primary").subscribe(counter.observe)
+        notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
 
 
 async def _drive(run: Running, counter: CheckpointCounter, client: Process | None) -> None:
@@ -93,4 +110,4 @@ async def _drive(run: Running, counter: CheckpointCounter, client: Process | Non
             driving = drive(pair, run.cell, counter, told, journal.sample)
             notes.samples = await (unless_client_ended(client, driving) if client else driving)
     # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
-    require_room(pair.folder)
+    pair.require_room()

@@ -6,43 +6,47 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.errors import StoreError
 from bench.format.folder import RunFolder
-from bench.format.phases import BEAT, DEVICES, PRIMARY, SECONDARY
-from bench.host.clock import SAME_CLOCK, Clocks
+from bench.format.phases import BEAT, DEVICES, DROPPED, PACKETS, PRIMARY, SECONDARY
+from bench.host.clock import Clocks
 from bench.measure.beats import Seen, read_beats, seen_by_guest
 from bench.measure.checkpoints import Assembly, assemble
+from bench.measure.compared import comparison_failures
 from bench.measure.devices import DEVICE_EVENTS, device_figures
 from bench.measure.entry import read_entry
-from bench.measure.log_lines import ANSWER, is_answer, is_qmp_entry
+from bench.measure.log_lines import is_qmp_entry
+from bench.measure.packets import PACKET_EVENTS, Packets, read_packets
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import HARNESS, Gap
-from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
-from bench.measure.timing import judge_timing
+from bench.measure.quality import Quality, StopResume, assess, qmp_pauses_us, read_stops
+from bench.measure.strike import until
+from bench.measure.timing import judge_timing, stray_stops
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
 from bench.measure.transfer import Sample, bytes_sent
-from bench.measure.triggers import NETWORK_EVENTS, label_triggers, read_mismatches, read_pacing, uncertain_triggers
+from bench.measure.triggers import (
+    NETWORK_EVENTS,
+    count_causes,
+    label_triggers,
+    read_mismatches,
+    read_pacing,
+    uncertain_triggers,
+)
 from bench.record.table import checkpoint_columns, write_checkpoints, write_client
-from bench.system.documents import lines_of, parse_json
-from bench.system.logs import log_exists, read_log
+from bench.scenario.answers import client_answers, client_figures, read_json_lines, with_program
+from bench.system.logs import log_exists
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bench.config.model import Cell
     from bench.host.clock import Offset
 
-HTTP_ERROR = 400
-"""The lowest HTTP status that is no good answer."""
-
 _DAMAGE = frozenset(
     (Unusable.TORN, Unusable.NUL, Unusable.LONG, Unusable.FORMAT, Unusable.ARGUMENTS, Unusable.DISORDER)
 )
 _SAME_CLOCKS = Clocks()
-_QUANTILES = (("p50_s", 0.5), ("p95_s", 0.95), ("p99_s", 0.99))
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,9 @@ class Evidence:
         quality: the verdict.
         devices: what each device's state cost, where that was traced.
         entry: how long the primary stood still on entering COLO, where its trace shows it.
+        triggers: how many checkpoints had which cause.
+        compare: what became of the guests' packets, where that was traced.
+        failover: what became of one, where the run ended in one.
     """
 
     columns: dict[str, list[Any]]
@@ -64,6 +71,9 @@ class Evidence:
     quality: Quality
     devices: dict[str, Any] = field(default_factory=dict)
     entry: dict[str, Any] = field(default_factory=dict)
+    triggers: dict[str, Any] = field(default_factory=dict)
+    compare: dict[str, Any] = field(default_factory=dict)
+    failover: dict[str, Any] = field(default_factory=dict)
 
     @property
     def measured(self) -> int:
@@ -94,6 +104,8 @@ def gather(
     gaps: Sequence[Gap] = (),
     one_sided: bool = False,
     clocks: Clocks = _SAME_CLOCKS,
+    measured_s: float | None = None,
+    struck_at: float | None = None,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -108,17 +120,23 @@ def gather(
         failures: what was not there of what the cell asks for.
         gaps: when the harness or a side did not run.
         clocks: of the nodes: what the harness or a client stamped is compared with the primary's trace by its clock.
+        measured_s: how long the measurement took.
         one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
                 then, and with a trace that shows no checkpoint.
+        struck_at: when (Unix s) a side was struck, if one was: what the traces tell of later is no checkpoint's.
 
     Raises:
         StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
     """
-    warmup = early + cell.checkpoint.warmup
+    asked = cell.taken if cell.takes_checkpoints else None
+    warmup = early + (asked.warmup if asked else 0)
     entries, torn = read_json_lines(RunFolder(folder).qmp_log, is_qmp_entry)
-    primary = read_trace(RunFolder(folder).trace("primary"), EVENTS[PRIMARY] | NETWORK_EVENTS)
+    primary = read_trace(RunFolder(folder).trace("primary"), EVENTS[PRIMARY] | NETWORK_EVENTS | {DROPPED})
     theirs = RunFolder(folder).trace("secondary")
     secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, EVENTS[SECONDARY])
+    if struck_at is not None:
+        primary = until(primary, struck_us(clocks, PRIMARY, struck_at))
+        secondary = None if secondary is None else until(secondary, struck_us(clocks, SECONDARY, struck_at))
     assembly = assemble(primary, secondary)
     if not assembly.checkpoints and not one_sided:
         require_sound(primary, RunFolder(folder).trace("primary"))
@@ -129,21 +147,27 @@ def gather(
     there = [Sample(*clock.span(one.before, one.after), one.sent) for one in samples]
     sent = bytes_sent(assembly.spans_us(), there)
     seen = _seen(folder, cell, assembly)
+    triggers = label_triggers(assembly, pacing, read_mismatches(primary))
+    packets = _packets(folder, cell, assembly)
+    causes = count_causes(assembly, pacing, triggers, _evidence(packets), early=early, seconds=measured_s)
     columns = checkpoint_columns(
         run_id,
         assembly.checkpoints,
-        label_triggers(assembly, pacing, read_mismatches(primary)),
+        triggers,
         warmup=warmup,
         qmp_pauses_us=pauses_us,
         bytes_sent=[sent[one.number] for one in assembly.checkpoints],
         seen=seen,
     )
-    answers, client_torn = client_answers(RunFolder(folder).client_log)
-    figures = client_figures(answers, assembly, clocks.between("client", "primary"))
+    log, apart_by = RunFolder(folder).client_log, clocks.between("client", "primary")
+    answers, client_torn = client_answers(log)
+    figures = with_program(log, client_figures(answers, assembly, apart_by), assembly, apart_by)
+    apart = [_by(clock, gap) for gap in gaps]
+    undisturbed, remarked = ([], []) if asked else _undisturbed(assembly, stops, gaps)
     quality = assess(
         assembly,
         pauses_us,
-        count=cell.checkpoint.count,
+        count=asked.count if asked else 0,
         warmup=warmup,
         problems=(
             *_side_problems(primary, secondary),
@@ -151,19 +175,51 @@ def gather(
             *client_torn,
             *uncertain_triggers(assembly, pacing),
         ),
-        failures=(*failures, *_unanswered(figures)),
-        notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks],
-        timing=judge_timing(assembly, cell.checkpoint, [_by(clock, gap) for gap in gaps], stops, warmup=warmup),
+        failures=(*failures, *undisturbed, *_unanswered(figures), *comparison_failures(primary, cell)),
+        notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks, *remarked],
+        timing=judge_timing(assembly, asked, apart, stops, warmup=warmup) if asked else None,
         seen=seen,
     )
     entry = read_entry(primary, stops)
-    return Evidence(columns, answers, figures, quality, _devices(folder, cell), entry.to_json() if entry else {})
+    return Evidence(
+        columns,
+        answers,
+        figures,
+        quality,
+        _devices(folder, cell),
+        entry.to_json() if entry else {},
+        causes.to_json(),
+        packets.to_json() if packets else {},
+    )
+
+
+def _asked(cell: Cell, names: Iterable[str]) -> bool:
+    """Return whether a cell asked for any of these trace events."""
+    globs = (*cell.trace.events, *cell.trace.optional)
+    return any(fnmatchcase(name, glob) for name in names for glob in globs)
+
+
+def _packets(folder: Path, cell: Cell, assembly: Assembly) -> Packets | None:
+    """Return what became of the guests' packets, where the cell asked for their events."""
+    if not _asked(cell, (event.name for event in PACKETS)):
+        return None
+    # Read apart, as of devices: a packet's damaged line must cost no checkpoint.
+    trace = read_trace(RunFolder(folder).trace(PRIMARY), EVENTS[PRIMARY] | PACKET_EVENTS)
+    return read_packets(trace, assembly.checkpoints, assembly.running_us)
+
+
+def _evidence(packets: Packets | None) -> dict[str, Sequence[int]]:
+    return {"old_packet": packets.old_us, "different": packets.differing_us} if packets else {}
+
+
+def struck_us(clocks: Clocks, side: str, struck_at: float) -> int:
+    """Return a time of the harness by the clock of a side, in microseconds."""
+    return round(clocks.of(side).span(struck_at, struck_at)[1] * 1e6)
 
 
 def _devices(folder: Path, cell: Cell) -> dict[str, Any]:
     """Return what single devices cost, where the cell asked for their events."""
-    globs = (*cell.trace.events, *cell.trace.optional)
-    if not any(fnmatchcase(event.name, glob) for event in DEVICES for glob in globs):
+    if not _asked(cell, (event.name for event in DEVICES)):
         return {}
     # Read apart from what checkpoints are assembled from: a damaged line of a device must cost no checkpoint.
     traces = {}
@@ -192,16 +248,32 @@ def gather_undisturbed(
     """
     entries, torn = read_json_lines(RunFolder(folder).qmp_log, is_qmp_entry)
     answers, client_torn = client_answers(RunFolder(folder).client_log)
-    figures = client_figures(answers, Assembly((), (), None, ()))
+    none = Assembly((), (), None, ())
+    figures = with_program(RunFolder(folder).client_log, client_figures(answers, none), none)
     stops = sum(one.name == "STOP" for one in read_stops(entries))
     found = [f"the VM was stopped {stops} times"] if stops else []
     found += [*failures, *_unanswered(figures)]
-    # The harness only waits here; a machine or a client that stood still is no baseline.
-    late = [(gap.who, f"the {gap.who} did not run for {gap.seconds:.2f} s") for gap in gaps]
-    found += [words for who, words in late if who != HARNESS]
-    notes = ("no checkpoints: no COLO", *(words for who, words in late if who == HARNESS), *remarks)
+    late, noted = _late(gaps)
+    found += late
+    notes = ("no checkpoints: no COLO", *noted, *remarks)
     quality = Quality(tuple(found), 0, 0, (*torn, *client_torn), None, None, notes)
     return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
+
+
+def _undisturbed(assembly: Assembly, stops: Sequence[StopResume], gaps: Sequence[Gap]) -> tuple[list[str], list[str]]:
+    """Return why a formed pair of which no checkpoint was asked for is no baseline, and what its reader should know."""
+    late, noted = _late(gaps)
+    stray, made = stray_stops(assembly, stops), len(assembly.checkpoints)
+    if stray:
+        late.append(f"the primary's guest was stopped {stray} times by no checkpoint")
+    noted.append(f"no checkpoint was asked for; differing output made {made}")
+    return late, noted
+
+
+def _late(gaps: Sequence[Gap]) -> tuple[list[str], list[str]]:
+    """Return who stood still: a machine or a client that did is no baseline; the harness only waits, and is noted."""
+    said = [(gap.who, f"the {gap.who} did not run for {gap.seconds:.2f} s") for gap in gaps]
+    return [words for who, words in said if who != HARNESS], [words for who, words in said if who == HARNESS]
 
 
 def _unanswered(figures: Mapping[str, Any] | None) -> tuple[str, ...]:
@@ -230,76 +302,6 @@ def _side_problems(primary: Trace, secondary: Trace | None) -> Iterable[Problem]
             yield Problem(f"{side}: {problem.what}", problem.count, problem.example)
 
 
-def read_json_lines(
-    path: Path, is_sound: Callable[[Mapping[str, Any]], bool] = lambda _: True
-) -> tuple[list[dict[str, Any]], list[Problem]]:
-    """Return the sound objects of a file of JSON lines, compressed or not, and an account of the lines that are none.
-
-    Raises:
-        StoreError: the file is there and cannot be read.
-    """
-    entries, torn = [], []
-    for line in lines_of(_content(path)):
-        try:
-            entry = parse_json(line)
-        except ValueError:
-            entry = None
-        if isinstance(entry, dict) and is_sound(entry):
-            entries.append(entry)
-        else:
-            torn.append(line.decode(errors="replace")[:200])
-    return entries, [Problem(f"{path.name}: torn line", len(torn), torn[0])] if torn else []
-
-
-def _content(path: Path) -> bytes:
-    try:
-        return read_log(path)
-    except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror or error}", logs=(path,)) from error
-
-
-def client_answers(path: Path) -> tuple[dict[str, list[Any]] | None, list[Problem]]:
-    """Return the client's answers as columns, in the order of sending, and torn lines; ``None`` where no client ran."""
-    if not path.exists():
-        return None, []
-    entries, torn = read_json_lines(path, is_answer)
-    entries.sort(key=lambda one: one["t_send"])
-    return {name: [entry[name] for entry in entries] for name in ANSWER}, torn
-
-
 def _by(clock: Offset, gap: Gap) -> Gap:
     begin, end = clock.span(gap.begin, gap.end)
     return Gap(gap.who, begin, end)
-
-
-def client_figures(
-    answers: dict[str, list[Any]] | None, assembly: Assembly, clock: Offset = SAME_CLOCK
-) -> dict[str, Any] | None:
-    """Return a client's figures: requests, errors, rate, and quantiles of the answered requests' latency in seconds.
-
-    ``clock`` is the primary's by the client's.
-    """
-    if answers is None:
-        return None
-    times, latencies = np.array(answers["t_send"]), np.array(answers["latency_s"])
-    outcomes = zip(answers["error"], answers["status"], strict=True)
-    answered = np.array([error is None and status < HTTP_ERROR for error, status in outcomes], dtype=bool)
-    figures: dict[str, Any] = {
-        "requests": len(times),
-        "errors": int((~answered).sum()) if len(times) else 0,
-        "checkpoints_during": _checkpoints_during(times, assembly, clock),
-    }
-    if not len(times) or not answered.any():
-        return figures
-    span_s = float((times + latencies).max() - times.min())
-    good = latencies[answered]
-    figures["requests_per_s"] = round(int(answered.sum()) / span_s, 6) if span_s > 0 else None
-    figures |= {name: float(np.quantile(good, share)) for name, share in _QUANTILES}
-    return figures | {"max_s": float(good.max())}
-
-
-def _checkpoints_during(times: np.ndarray[Any, np.dtype[np.float64]], assembly: Assembly, clock: Offset) -> int:
-    if not len(times):
-        return 0
-    first, last = (t * 1e6 for t in clock.span(times.min(), times.max()))
-    return sum(bool(first <= one.request_us <= last) for one in assembly.checkpoints)

@@ -9,11 +9,11 @@ from bench.measure.journal import Journal
 from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import states_of, unless_client_ended, workload
+from bench.scenario.costs import costing
 from bench.scenario.evidence import Evidence, gather_undisturbed
 from bench.scenario.progress import Progress
-from bench.system.files import require_room
 from bench.vm.argv import NATIVE
-from bench.vm.procedure import boot_steps, step
+from bench.vm.procedure import begin_steps, step
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -36,8 +36,7 @@ class Native:
 
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return that the VM is started, and nothing else."""
-        del spec
-        return (step("primary", "qmp_capabilities"), *boot_steps())
+        return (step("primary", "qmp_capabilities"), *begin_steps(spec))
 
     async def carry_out(self, run: Running) -> None:
         """Let the workload run for as long as the checkpoints of a pair would take."""
@@ -45,7 +44,7 @@ class Native:
 
     def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
         """Read what the client saw; the record is sound when the VM never stood still."""
-        failures = unapplied(cell.cache, notes.cache)
+        failures = (*unapplied(cell.cache, notes.cache), *notes.clock_faults)
         return gather_undisturbed(folder, run_id, remarks=remarks, failures=failures, gaps=notes.pulse.gaps)
 
 
@@ -54,13 +53,13 @@ async def _measure(run: Running) -> None:
     await handshake(run)
     async with pair.console("primary") as console:
         await boot(run, console)
-        async with workload(run, console) as client, antagonist(run), stages.stage("measure"):
+        async with workload(run, console) as client, antagonist(run), costing(run), stages.stage("measure"):
             states = states_of(pair.processes, client)
             with Journal(pair.folder) as journal:
                 journal.begin(0)
                 async with notes.pulse.watching(states, journal.gap):
                     await (unless_client_ended(client, _wait(run)) if client else _wait(run))
-            require_room(pair.folder)
+            pair.require_room()
 
 
 async def _wait(run: Running) -> None:

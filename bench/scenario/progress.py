@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.provision.apps import Apps
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
     from bench.tune.settings import Change
@@ -26,9 +27,11 @@ STAGES = {
     "launch": Phase.LAUNCH,
     "handshake": Phase.HANDSHAKE,
     "boot": Phase.GUEST,
+    "serve": Phase.WORKLOAD,
     "colo-start": Phase.COLO_START,
     "workload": Phase.WORKLOAD,
     "measure": Phase.MEASURE,
+    "failover": Phase.MEASURE,
     "teardown": Phase.TEARDOWN,
     "store": Phase.STORE,
 }
@@ -82,7 +85,7 @@ class Assets:
 
     Attributes:
         binary: the QEMU.
-        guest: the Linux guest; where no cell runs it, the bare one.
+        guest: the Linux guest; where no cell runs it, one that a cell does run.
         features: what that QEMU understands.
         campaign: the campaign it belongs to.
         nodelay: the library that sets TCP_NODELAY, where a cell of the campaign asks for it.
@@ -93,6 +96,10 @@ class Assets:
         bare: the bare guest, where a cell of the campaign runs it.
         second: the secondary's QEMU, where it is not the primary's.
         antagonist: what uses the host's caches meanwhile, where a cell of the campaign asks for it.
+        saved: the folder of the machine that a run begins as, by cell, where it is not to boot.
+        nodes: of a cluster, by what of a pair is on each; empty where the machine has no name of that kind.
+        apps: the guest with applications, where a cell of the campaign runs it.
+        states: what that guest's disk begins with, by what its workloads ask for.
     """
 
     binary: Binary
@@ -107,18 +114,37 @@ class Assets:
     bare: Guest | None = None
     second: Second | None = None
     antagonist: Path | None = None
+    saved: Mapping[Cell, Path] = field(default_factory=dict)
+    nodes: Mapping[str, str] = field(default_factory=dict)
+    apps: Apps | None = None
+    states: Mapping[str, Path] = field(default_factory=dict)
 
     def guest_of(self, cell: Cell) -> Guest:
         """Return what a cell's pair boots.
 
         Raises:
-            ProvisionError: the cell asks for a bare guest that was not compiled.
+            ProvisionError: the cell asks for a guest that was not built.
         """
         if cell.guest == "linux":
             return self.guest
-        if self.bare is None:
-            raise ProvisionError("the bare guest was not compiled")
-        return self.bare
+        built = self.bare if cell.guest == "bare" else self.apps.guest if self.apps else None
+        if built is None:
+            raise ProvisionError(f"the {cell.guest} guest was not built")
+        return built
+
+    def state_of(self, cell: Cell) -> Path | None:
+        """Return what a cell's disk begins with; ``None``: it is empty."""
+        return self.states[cell.workload.guest_state()] if cell.guest == "apps" else None
+
+    def client_program(self, relative: str) -> tuple[str, ...]:
+        """Return what runs a packaged program of the applications outside of the guest.
+
+        Raises:
+            ProvisionError: no cell of the campaign runs the applications' guest.
+        """
+        if self.apps is None:
+            raise ProvisionError(f"{relative} comes with guest=apps, which was not built")
+        return self.apps.tree.program(relative)
 
     @property
     def side_features(self) -> Features:
@@ -139,7 +165,7 @@ class Assets:
     def remarks(self, cell: Cell) -> tuple[str, ...]:
         """Return what a reader of this cell's runs should know of how they were made, one line each."""
         screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
-        crowded = crowding(cell, len(os.sched_getaffinity(0)))
+        crowded = "" if cell.host.far else crowding(cell, len(os.sched_getaffinity(0)))
         warned = (f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ()))
         return (*warned, *screens, *filter(None, (crowded,)))
 

@@ -1,0 +1,308 @@
+"""Failover: a COLO pair takes its checkpoints, then one side is struck, and the other takes over."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from contextlib import AsyncExitStack, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from bench.errors import GuestError, MeasureError, QmpError
+from bench.format.folder import TRACE, RunFolder
+from bench.format.outcomes import PAUSES_IN_DOUBT
+from bench.format.phases import PRIMARY
+from bench.host.echo import echoing
+from bench.host.links import CLIENT, SIDES, Link
+from bench.host.strike import blow_of, strike, strike_at
+from bench.measure.driver import CheckpointCounter, drive
+from bench.measure.gap import client_course
+from bench.measure.journal import Journal
+from bench.measure.parts import EVENTS
+from bench.measure.pulse import HARNESS
+from bench.measure.strike import BETWEEN, beginning_of, hit, until
+from bench.measure.trace import read_trace
+from bench.scenario.answers import kept_by_server
+from bench.scenario.antagonist import antagonist, unapplied
+from bench.scenario.base import boot, handshake
+from bench.scenario.client import answered_since, states_of, unless_client_ended, workload
+from bench.scenario.colo import form
+from bench.scenario.evidence import Evidence, gather, struck_us
+from bench.scenario.heart import Heart
+from bench.scenario.progress import Progress
+from bench.scenario.takeover import Course, take_over
+from bench.system.files import require_room
+from bench.vm import procedure
+from bench.vm.argv import COLO
+from bench.vm.procedure import poke
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Mapping
+    from pathlib import Path
+
+    from bench.config.model import Cell
+    from bench.config.procedure import Failover
+    from bench.host.process import Process
+    from bench.host.strike import Blow
+    from bench.measure.pulse import Gap
+    from bench.scenario.base import Notes, Running
+    from bench.vm.argv import Side
+    from bench.vm.console import Console
+    from bench.vm.procedure import Step
+    from bench.vm.qmp import Event
+    from bench.vm.spec import PairSpec
+
+_CHANCE = random.SystemRandom()
+_LAST_LOOK_S = 0.2
+"""For what the survivor's trace and QMP still have to say: it is killed next."""
+
+_CLIENT_GOES_ON_S = 2.0
+"""For what every connection of a client still has to send again: after an outage of half a second within one."""
+
+
+class FailoverRun:
+    """The scenario ``failover``."""
+
+    name: ClassVar[str] = "failover"
+    sides: ClassVar[Mapping[str, Side]] = COLO
+    checkpoints: ClassVar[bool] = True
+    under_colo: ClassVar[bool] = True
+
+    def steps(self, spec: PairSpec) -> tuple[Step, ...]:
+        """Return the procedure; what follows the blow is in :func:`bench.vm.takeover.planned_steps`."""
+        return procedure.steps(spec)
+
+    async def carry_out(self, run: Running) -> None:
+        """Take the pair through its checkpoints, strike one side, and let the other take over.
+
+        Raises:
+            BenchError: it did not come to the blow. What a survivor does not manage is no error but put on record.
+        """
+        asked = run.cell.failover
+        if asked is None:
+            raise MeasureError("this cell has no failover", cause="bug")
+        async with AsyncExitStack() as stack:
+            scene = await run.pair.guarded(_until_the_blow(run, asked, stack))
+            async with run.stages.stage("failover"):
+                course = await _fail(run, asked, scene)
+                if scene.client and course.success:
+                    await _serve_again(run, course)
+                await asyncio.sleep(_LAST_LOOK_S)
+            course.noticed_s = scene.noticed_s(course, run.notes)
+            run.notes.failover = course.to_json()
+            # One that is stopped would keep its monitor's farewell waiting.
+            run.pair.processes[asked.victim].kill()
+            require_room(run.pair.folder)
+        if not course.success:
+            words = f"the {course.survivor} did not take over: {course.reason} ({course.cause})"
+            run.on_event(Progress(stage="failover", note=words))
+
+    def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
+        """Read the checkpoints up to the blow, and where by the trace it fell.
+
+        The record is sound when every checkpoint before the blow is there, and the harness ran from it to the answer.
+        What speaks against the pauses alone, on a busy host say, says nothing of the failover: it is a note.
+        """
+        course = dict(notes.failover)
+        at_us = struck_us(notes.clocks, PRIMARY, course["struck_at"][1])
+        found = hit(until(read_trace(RunFolder(folder).trace(PRIMARY), EVENTS[PRIMARY]), at_us), at_us)
+        own = (*unapplied(cell.cache, notes.cache), *_failures(course, found.unfinished, notes.pulse.gaps))
+        evidence = gather(
+            folder,
+            run_id,
+            cell,
+            notes.samples,
+            notes.events_missing,
+            early=notes.early,
+            remarks=(*remarks, *_remarks(cell, course, found.phase)),
+            gaps=[gap for gap in notes.pulse.gaps if gap.begin < course["struck_at"][0]],
+            clocks=notes.clocks,
+            struck_at=course["struck_at"][1],
+        )
+        if evidence.measured < cell.taken.count:
+            own = (*own, f"{evidence.measured} usable checkpoints before the blow, {cell.taken.count} were asked for")
+        of_pauses = (f"{PAUSES_IN_DOUBT}: {one}" for one in evidence.quality.failures)
+        client = _seen_by_client(evidence.client_columns, course, notes, kept_by_server(RunFolder(folder).client_log))
+        quality = replace(evidence.quality, failures=own, notes=(*_losses(client), *evidence.quality.notes, *of_pauses))
+        seen = {"client": client} if client else {}
+        return replace(evidence, quality=quality, failover={**course, "hit": found.to_json(), **seen})
+
+
+def _seen_by_client(
+    columns: dict[str, list[Any]] | None, course: Mapping[str, Any], notes: Notes, kept: dict[str, Any] | None
+) -> dict[str, Any]:
+    if columns is None:
+        return {}
+    struck_at = notes.clocks.of(CLIENT).span(*course["struck_at"])[1]
+    took_s = [course[part] for part in ("detect_s", "decide_s", "takeover_s")]
+    taken_at = struck_at + sum(took_s) if course["success"] else None
+    return client_course(columns, struck_at, taken_at, kept)
+
+
+def _losses(client: Mapping[str, Any]) -> tuple[str, ...]:
+    if not client.get("lost"):
+        return ()
+    examples = "; ".join(client.get("examples", ()))
+    return (f"{client['lost']} of {client['checked']} acknowledged writes are lost: {examples}",)
+
+
+def _remarks(cell: Cell, course: Mapping[str, Any], phase: str) -> tuple[str, ...]:
+    wanted = cell.failover.when if cell.failover else phase
+    missed = (f"the blow was meant for {wanted} and fell {_place(phase)}",) if phase != wanted else ()
+    failed = () if course["success"] else (f"the {course['survivor']} did not take over: {course['reason']}",)
+    return (*missed, *failed)
+
+
+def _place(phase: str) -> str:
+    return "between checkpoints" if phase == BETWEEN else f"into {phase}"
+
+
+def _failures(course: Mapping[str, Any], unfinished: int, gaps: list[Gap]) -> tuple[str, ...]:
+    """Return why the times of a failover are none: the harness, which takes them, did not run; or a trace has holes."""
+    begin = course["struck_at"][0]
+    end = begin + (course["outage_s"] or math.inf)
+    late_s = sum(gap.seconds for gap in gaps if gap.who == HARNESS and gap.begin < end and gap.end > begin)
+    late = (f"the harness did not run for {late_s:.2f} s between the blow and the first answer",) if late_s else ()
+    holes = (f"{unfinished} checkpoints before the blow are not whole in the trace",) if unfinished else ()
+    return (*late, *holes)
+
+
+@dataclass
+class _Scene:
+    """What is there when the blow is due."""
+
+    consoles: dict[str, Console]
+    counter: CheckpointCounter
+    journal: Journal
+    before: dict[str, Any] | None
+    exits: list[Event]
+    client: Process | None
+
+    def noticed_s(self, course: Course, notes: Notes) -> float | None:
+        """Return after how long the survivor's own QEMU noticed; None where it did not say so."""
+        clock = notes.clocks.of(course.survivor)
+        times = [event.t - clock.seconds - course.struck_at[1] for event in self.exits]
+        return round(times[0], 6) if times else None
+
+
+async def _until_the_blow(run: Running, asked: Failover, stack: AsyncExitStack) -> _Scene:
+    pair, notes = run.pair, run.notes
+    counter, exits = CheckpointCounter(), list[Any]()
+    await handshake(run)
+    consoles = {side: await stack.enter_async_context(pair.console(side)) for side in SIDES}
+    await boot(run, consoles[PRIMARY])
+    await form(run, counter)
+    pair.monitor(asked.survivor).subscribe(lambda event: exits.append(event) if event.name == "COLO_EXIT" else None)
+    struck = lambda: bool(notes.failover)  # noqa: E731
+    client = await stack.enter_async_context(workload(run, consoles[PRIMARY], over=struck))
+    await stack.enter_async_context(antagonist(run))
+    journal = stack.enter_context(Journal(pair.folder))
+    async with run.stages.stage("measure"):
+        notes.early = counter.done
+        journal.begin(notes.early)
+        journal.clocks(notes.clocks)
+        async with notes.pulse.watching(states_of(pair.processes, client), journal.gap):
+            driving = _drive(run, counter, consoles[PRIMARY], journal)
+            before = await (unless_client_ended(client, driving) if client else driving)
+    return _Scene(consoles, counter, journal, before, exits, client)
+
+
+async def _drive(run: Running, counter: CheckpointCounter, console: Console, journal: Journal) -> dict[str, Any] | None:
+    """Take the checkpoints; return what the guest said of itself before the last of them began."""
+    cell = run.cell.model_copy(update={"checkpoint": run.cell.taken})
+    total = cell.checkpoint.warmup + cell.checkpoint.count
+    asking: list[asyncio.Task[tuple[float, dict[str, Any]]]] = []
+
+    def ask() -> None:
+        asking.append(asyncio.create_task(_ask(console, cell.deadlines.failover)))
+
+    def told(done: int, total: int, pause_s: float) -> None:
+        run.on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
+        if done == total - 1:
+            ask()
+
+    try:
+        if total == 1:
+            ask()
+            await asyncio.wait(asking)
+        run.notes.samples = await drive(run.pair, cell, counter, told, journal.sample)
+        when, said = await asking[0]
+    finally:
+        for task in asking:
+            task.cancel()
+        await asyncio.gather(*asking, return_exceptions=True)
+    return said if counter.stops and when < counter.stops[-1] else None
+
+
+async def _ask(console: Console, deadline_s: float) -> tuple[float, dict[str, Any]]:
+    said = await console.ask("alive", deadline_s)
+    return time.time(), said
+
+
+async def _serve_again(run: Running, course: Course) -> None:
+    """Wait until the client is answered by the survivor, and let it go on for a while; without an answer, it failed."""
+    deadline_s, taken_at = run.cell.deadlines.failover, course.taken_at
+    log, node = RunFolder(run.pair.folder).client_log, run.pair.topology.client
+    since = run.notes.clocks.of(CLIENT).span(taken_at, taken_at)[1]
+    if await answered_since(log, since, deadline_s, node.host):
+        await asyncio.sleep(_CLIENT_GOES_ON_S)
+        return
+    words = f"the {course.survivor} took over, and its service answered no request within {deadline_s:g} s"
+    course.fail(GuestError(words, cause="survivor-unreachable"))
+
+
+async def _fail(run: Running, asked: Failover, scene: _Scene) -> Course:
+    pair = run.pair
+    victim, holder = pair.processes[asked.victim], _holders(run).get(asked.victim)
+    async with AsyncExitStack() as stack:
+        beat = await _beat(run, asked, stack)
+        heart = await stack.enter_async_context(Heart(beat, asked.heartbeat, asked.timeout))
+        await heart.heard()
+        # Where in the heartbeat's period the blow falls is left to chance.
+        await asyncio.sleep(_CHANCE.uniform(0, asked.heartbeat))
+        struck = await _strike(run, asked, scene, blow_of(asked.how, victim, holder))
+        scene.journal.struck(struck.after)
+        course = Course(asked.survivor, (struck.before, struck.after))
+        if scene.before:
+            course.guest["before"] = scene.before
+        detected = await heart.lost(run.cell.deadlines.failover)
+        if detected < struck.moment:
+            heart.require()
+        await take_over(run, course, struck, detected, scene.consoles[asked.survivor])
+    return course
+
+
+def _holders(run: Running) -> dict[str, Any]:
+    return dict(zip(SIDES, run.pair.topology.holders, strict=False))
+
+
+async def _beat(run: Running, asked: Failover, stack: AsyncExitStack) -> Callable[[], Awaitable[object]]:
+    """Return what one heartbeat is: a question over QMP, which no link carries; over the link where that is cut."""
+    if asked.how == "cut":
+        nodes, holders = run.pair.topology.nodes, _holders(run)
+        ends = [(holders[side].pid, nodes[side].address(Link.MIGRATION)) for side in (asked.survivor, asked.victim)]
+        return await stack.enter_async_context(echoing(*ends))
+    return partial(run.pair.monitor(asked.victim).execute, "query-status", deadline_s=asked.timeout)
+
+
+async def _strike(run: Running, asked: Failover, scene: _Scene, blow: Callable[[], None]) -> Blow:
+    checkpoint = run.cell.checkpoint
+    if asked.when == BETWEEN:
+        await scene.counter.idle(run.cell.deadlines.checkpoint)
+        return strike(blow)
+    on_demand = checkpoint.trigger == "demand"
+    deadline_s = run.cell.deadlines.checkpoint + (0 if on_demand else checkpoint.interval)
+    with (run.pair.folder / PRIMARY / TRACE).open("rb") as log:
+        log.seek(0, 2)
+        striking = asyncio.create_task(asyncio.to_thread(strike_at, log, beginning_of(asked.when), blow, deadline_s))
+        if on_demand:
+            with suppress(QmpError):  # the primary may be struck before it has answered
+                await run.pair.carry_out((poke(),))
+        struck = await striking
+    if struck is None:
+        words = f"no checkpoint came to its phase {asked.when} within {deadline_s:g} s"
+        raise MeasureError(words, cause="strike-missed")
+    return struck

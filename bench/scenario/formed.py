@@ -1,0 +1,57 @@
+"""COLO formed, and no checkpoint asked for: what being a pair costs by itself, beside what checkpoints cost.
+
+QEMU's timer is set so far away that it never fires within a run. Output that differs asks for a checkpoint all the
+same: such checkpoints are in the run's table and counted on its record, and they fail nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, ClassVar
+
+from bench.measure.driver import LAST_WORDS_S
+from bench.measure.journal import Journal
+from bench.scenario.client import states_of, unless_client_ended
+from bench.scenario.colo import Colo, measure
+from bench.scenario.progress import Progress
+from bench.system.files import require_room
+
+if TYPE_CHECKING:
+    from bench.host.process import Process
+    from bench.measure.driver import CheckpointCounter
+    from bench.scenario.base import Running
+
+
+class Formed(Colo):
+    """The scenario ``formed``: the pair, its procedure and its evidence are those of ``colo``."""
+
+    name: ClassVar[str] = "formed"
+    checkpoints: ClassVar[bool] = False
+
+    async def carry_out(self, run: Running) -> None:
+        """Take the pair into COLO, and let the workload run for as long as the native machine has it."""
+        await run.pair.guarded(measure(run, _let_run))
+
+
+async def _let_run(run: Running, counter: CheckpointCounter, client: Process | None) -> None:
+    pair, notes = run.pair, run.notes
+    states = states_of(pair.processes, client)
+    with Journal(pair.folder) as journal:
+        journal.begin(notes.early)
+        journal.clocks(notes.clocks)
+        async with notes.pulse.watching(states, journal.gap):
+            waiting = _wait(run, counter)
+            await (unless_client_ended(client, waiting) if client else waiting)
+    require_room(pair.folder)
+
+
+async def _wait(run: Running, counter: CheckpointCounter) -> None:
+    checkpoint = run.cell.checkpoint
+    total = checkpoint.warmup + checkpoint.count
+    for done in range(total):
+        await asyncio.sleep(checkpoint.interval)
+        counter.require_colo()
+        run.on_event(Progress(stage="measure", done=done + 1, total=total))
+    # One that output has just begun is let to its end: half of it would be in the traces.
+    await counter.idle(run.cell.deadlines.checkpoint)
+    await asyncio.sleep(LAST_WORDS_S)
