@@ -9,12 +9,10 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
+import platform
+import shlex
 import sys
-
-if __name__ == "__main__" and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # nothing is begun yet: Ctrl-C ends it without a traceback
-
+import traceback
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,8 +21,9 @@ from typing import TYPE_CHECKING
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
-from analysis.errors import INTERRUPTED, UNWRITABLE, AnalysisError
+from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, mends, told
 from analysis.format.folder import VERDICTS
+from analysis.interrupt import ignore, listen
 from analysis.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
@@ -33,7 +32,7 @@ if TYPE_CHECKING:
 
     from analysis.stored.records import Hypothesis
 
-_MODULES = ("bundle", "calibrate", "compare", "expect", "explore", "power", "size", "track")
+_MODULES = ("bundle", "calibrate", "compare", "expect", "explore", "overhead", "power", "size", "timeline", "track")
 COMMANDS = {**{name: (name, "main") for name in _MODULES}, "verify": ("bundle", "check")}
 """What the first word may be instead of a campaign: a function of a module of ``analysis.commands``."""
 
@@ -75,10 +74,10 @@ def report(words: Sequence[str]) -> int:
         asked = read_hypotheses(given.hypotheses) if given.hypotheses else None
         page = _written([Path(one) for one in given.campaign], given, asked)
     except AnalysisError as error:
-        sys.stderr.write(f"colo-bench: {error}\n")
+        sys.stderr.write(error.told())
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"colo-bench: the report cannot be written: {error}\n")
+        sys.stderr.write(told(f"the report cannot be written: {error}", mends(error)))
         return UNWRITABLE
     for line in _left_out(page.parent / VERDICTS):
         sys.stderr.write(f"colo-bench: {line}\n")
@@ -106,19 +105,36 @@ def _written(folders: Sequence[Path], given: argparse.Namespace, asked: Sequence
 
 
 def door() -> int:
-    """Return what :func:`main` returns; a signal ends it in one line, with everything half made removed."""
+    """Return what :func:`main` returns; a signal ends it in one line, with everything half made removed.
 
-    def end(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is not signal.SIG_IGN:
-            signal.signal(number, end)
+    A second signal changes nothing, nor does one that comes when the status is settled.
+    """
     try:
-        return main()
+        listen()
+        try:
+            return main()
+        finally:
+            ignore()
+    except MemoryError:
+        sys.stderr.write(told("there is no memory left for this program", "ulimit -v unlimited"))
+        return UNWRITABLE
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        sys.stderr.write("colo-bench: interrupted\n")
         return INTERRUPTED
+    except Exception:  # noqa: BLE001 - the last door: whatever else arrives here is our bug
+        traceback.print_exc()
+        sys.stderr.write(_bug_report())
+        return BUG
+
+
+def _bug_report() -> str:
+    command = shlex.join(("python", "-m", "analysis", *sys.argv[1:]))
+    return (
+        "colo-bench: this is a bug in colo-bench; please report it with the traceback above and these lines:\n"
+        f"  command:  {command}\n"
+        f"  Python:   {platform.python_implementation()} {platform.python_version()}\n"
+        f"  platform: {platform.platform()}\n"
+    )
 
 
 if __name__ == "__main__":

@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+import errno
+
 INTERRUPTED = 130
 """The exit status when a signal ended it."""
 
+BUG = 4
+"""The exit status of a mistake of ours, the only one with a traceback."""
+
 UNWRITABLE = 3
 """The exit status when this machine does not let a file be written: a full disk, a folder of somebody else."""
+
+
+_NO_ROOM = "see that the folder is yours to write to, and that the disk has room"
+_LIMITS = {errno.EMFILE: "ulimit -n 1024", errno.EFBIG: "ulimit -f unlimited", errno.ENOMEM: "ulimit -v unlimited"}
+
+MORE_BLOCKS = "measure it in more blocks: the same command with a larger repeats="
+"""What mends a campaign that tells too little of how runs differ."""
 
 
 class AnalysisError(Exception):
@@ -14,24 +26,47 @@ class AnalysisError(Exception):
 
     Attributes:
         exit_code: what ``python -m analysis`` ends with.
+        fix: what mends it, in one line.
     """
 
     exit_code = 2
+    fix = ""
+
+    def __init__(self, message: str, *, fix: str = "") -> None:
+        super().__init__(message)
+        self.fix = fix or self.fix
+
+    def told(self) -> str:
+        """Return what a person sees of it: what is wrong, and what mends it."""
+        return told(str(self), self.fix)
+
+
+def mends(error: OSError) -> str:
+    """Return what mends a file that cannot be opened or written."""
+    return _LIMITS.get(error.errno or 0, _NO_ROOM)
+
+
+def told(what: str, fix: str) -> str:
+    """Return the lines that say what is wrong and what mends it."""
+    return f"colo-bench: {what}\n" + (f"  fix: {fix}\n" if fix else "")
 
 
 class NotACampaignError(AnalysisError):
     """The path holds no campaign that this version can read."""
 
     exit_code = 2
+    fix = "give the folder of a campaign, such as results/demo"
 
 
 class DifferentPlansError(AnalysisError):
     """Campaigns that do not measure the same cells were to be combined."""
 
     exit_code = 2
+    fix = "give campaigns that one and the same command has measured, each once"
 
 
 class NothingMeasuredError(AnalysisError):
     """The campaign holds no run whose checkpoints can be read."""
 
     exit_code = 1
+    fix = "its ledger.jsonl says why runs failed, docs/failures.md what to do; the command that made it goes on with it"

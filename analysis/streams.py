@@ -9,24 +9,31 @@ from contextlib import suppress
 
 
 class Sturdy(io.TextIOWrapper):
-    """A text stream that drops what nobody can read any more, from the first refused write on."""
+    """A text stream that drops what nobody can read any more, from the first refused write on.
+
+    Attributes:
+        refused: why nothing more is written; None as long as something is.
+    """
+
+    refused: OSError | None = None
 
     def write(self, text: str, /) -> int:
         """Write, or drop."""
         try:
             return super().write(text)
-        except OSError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
             return len(text)
 
     def flush(self) -> None:
         """Hand over what was written, or drop it."""
         try:
             super().flush()
-        except OSError:
-            self._drop()
+        except OSError as error:
+            self._drop(error)
 
-    def _drop(self) -> None:
+    def _drop(self, error: OSError) -> None:
+        self.refused = error
         # What is still in the buffers would be refused again, at the interpreter's end too, which then ends with 120.
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self.fileno())
@@ -35,6 +42,7 @@ class Sturdy(io.TextIOWrapper):
 
 def outlive_readers() -> None:
     """Make standard output and error sturdy: one that is closed goes nowhere, a slow one is waited for."""
+    _fill_gaps()
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         with suppress(OSError, ValueError, AttributeError):
@@ -45,3 +53,12 @@ def outlive_readers() -> None:
             # A path that is no UTF-8, or a sign that the locale lacks, is written as escapes.
             by_line = stream.line_buffering
             setattr(sys, name, Sturdy(stream.detach(), stream.encoding, "backslashreplace", line_buffering=by_line))
+
+
+def _fill_gaps() -> None:
+    """Let no file of ours take the number of a stream that was closed: whatever writes there would write into it."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free

@@ -17,7 +17,7 @@ MISSING = "\N{EN DASH}"
 EXPLORATORY = "\N{DAGGER}"
 """The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
 
-_WHOLE_FROM_MS, _TENTHS_FROM_MS = 100, 10
+_WHOLE_FROM_MS, _TENTHS_FROM_MS, _HUNDREDTH_MS = 100, 10, 0.005
 _THOUSANDS_FROM, _WHOLE_FROM_PERCENT = 999.5, 100
 _LEAST_PERCENT, _TENTH = 0.005, 0.05
 """Percents that one decimal would round to 0, and two do not."""
@@ -53,6 +53,8 @@ def ms_text(milliseconds: float) -> str:
     """Return milliseconds with about three digits: ``7.20``, ``46.1``, ``1,204``; a dash for a missing value."""
     if math.isnan(milliseconds):
         return MISSING
+    if 0 < milliseconds < _HUNDREDTH_MS:
+        return f"{milliseconds:.{1 - math.floor(math.log10(milliseconds))}f}"  # which is not 0
     if milliseconds >= _WHOLE_FROM_MS:
         return f"{milliseconds:,.0f}"
     return f"{milliseconds:.1f}" if milliseconds >= _TENTHS_FROM_MS else f"{milliseconds:.2f}"
@@ -97,6 +99,11 @@ def percent_text(share: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def strata_text(number: int) -> str:
+    """Return ``1 stratum``, ``2 strata``."""
+    return f"{number:,} {'stratum' if number == 1 else 'strata'}"
 
 
 def listed(parts: Sequence[str]) -> str:

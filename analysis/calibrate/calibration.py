@@ -127,6 +127,7 @@ def rates(
             *_trends(known_rates.coverage, model, layouts, studies, seed),
             *phase_means(model, studies=studies, seed=seed),
             *known_rates.slow_coverage(model, studies=_slow_studies(model, studies), seed=seed),
+            *run_rates.tails(model, studies=_slow_studies(model, studies), seed=seed),
         ),
         "verdict": lambda: _trends(partial(known_rates.verdict_errors, sesoi=SESOI), model, layouts, studies, seed),
         "equivalence": lambda: (known_rates.equivalence_error(model, studies=studies, seed=seed),),

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import math
 from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from analysis.calibrate.rates import AT_MOST, SLACK, Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
-from analysis.compare.judging import NOT_REGRESSED, REGRESSED, Rule, judge_all, judge_cells
+from analysis.compare.judging import (
+    NOT_REGRESSED,
+    PASSING,
+    REGRESSED,
+    Rule,
+    judge_all,
+    judge_cells,
+    overall_passes_at,
+)
 from analysis.compare.sides import SideCell
 from analysis.verdicts.claims import ALPHA
 
@@ -27,6 +36,10 @@ if TYPE_CHECKING:
 THRESHOLD = 0.05
 _COVERED = 0.90
 _MOST_CELLS = 6
+_DEALT = 10
+"""Comparisons whose noise is asked for a threshold, by dealing their sides anew."""
+
+_PASSING_BAND = (0.65, 0.95)
 
 
 def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THRESHOLD) -> list[Rate]:
@@ -57,6 +70,7 @@ def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THR
             *_words(f"{said}: not regressed at {shown} slower", [one for one, _ in at_edge], NOT_REGRESSED),
             *_words(f"{said}: not regressed without a difference", overall, NOT_REGRESSED, claimed=False),
             *_words(f"{said}: regressed at {far} slower", [one for one, _ in twice], REGRESSED, claimed=False),
+            *_passing(said, model, overall, studies, seed, Rule(threshold, within)),
         ]
         said = f"cell by cell, {between}"
         rates += [
@@ -68,6 +82,17 @@ def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THR
     return rates
 
 
+def _passing(said: str, model: Model, same: list[Ratio], studies: int, seed: int, rule: Rule) -> list[Rate]:
+    """Return how often equals pass the threshold that the noise of other equals says 80 % of them do."""
+    dealt = islice(_pairs(model, 0.0, studies, seed, within=rule.within), _DEALT)
+    thresholds = [overall_passes_at(pairs, rule) for pairs in dealt]
+    others = [thresholds[(place + 1) % len(thresholds)] for place in range(len(same))]
+    hits = [one.high < 1 + other for one, other in zip(same, others, strict=True) if not math.isnan(other)]
+    if not hits:
+        return []
+    return [as_rate("comparison", f"{said}: pass what 80 % of equals do", hits, PASSING, _PASSING_BAND)]
+
+
 def _words(method: str, found: list[Ratio], word: str, *, claimed: bool = True) -> list[Rate]:
     hits = [one.verdict == word for one in found]
     return [as_rate("comparison", method, hits, *((ALPHA, AT_MOST) if claimed else (math.nan, (0.0, 1.0))))]
@@ -77,6 +102,15 @@ def _answers(
     model: Model, slope: float, studies: int, seed: int, threshold: float, *, within: bool
 ) -> Iterator[tuple[Ratio, list[str]]]:
     """Yield the answer over all cells and the words of each, for every study."""
+    rule = Rule(threshold, within)
+    for pairs in _pairs(model, slope, studies, seed, within=within):
+        yield judge_all(pairs, rule), [cell.verdict for cell in judge_cells(pairs, rule)]
+
+
+def _pairs(
+    model: Model, slope: float, studies: int, seed: int, *, within: bool
+) -> Iterator[list[tuple[SideCell, SideCell]]]:
+    """Yield base and new of each cell, for every study."""
     cells = min(len(model.sizes) * model.combinations, _MOST_CELLS)
     still = replace(model, slope=0.0, drift=0.0, wander=0.0)
     wide, long = (2 * cells, model.blocks) if within else (cells, 2 * model.blocks)
@@ -84,9 +118,7 @@ def _answers(
     base = logs[:, : model.blocks, :cells]
     new = (logs[:, :, cells:] if within else logs[:, model.blocks :]) + slope
     for one, other in zip(base, new, strict=True):
-        pairs = [(_side(one[:, cell]), _side(other[:, cell])) for cell in range(cells)]
-        rule = Rule(threshold, within)
-        yield judge_all(pairs, rule), [cell.verdict for cell in judge_cells(pairs, rule)]
+        yield [(_side(one[:, cell]), _side(other[:, cell])) for cell in range(cells)]
 
 
 def _side(logs: Floats) -> SideCell:

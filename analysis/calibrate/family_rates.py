@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+from scipy.stats import binom
 
 from analysis import stats
 from analysis.calibrate.layouts import told_apart
@@ -239,9 +240,9 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
 def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
     """Return how often a value at the edge of its range is said to lie inside, and how often outside.
 
-    Of one cell, where both have the level of the sign test; of many in blocks that differ, where all have to lie
-    inside, so that each false word is rarer; and of many cells of which one lies beyond. Empty where the blocks are too
-    few for an interval.
+    Of one cell, where both have the level of the sign test, once where its median lies at one end, once where half of
+    its runs lie beyond either end; of many in blocks that differ, where all have to lie inside, so that each false word
+    is rarer; and of many cells of which one lies beyond. Empty where the blocks are too few for an interval.
 
     Args:
         model: the campaign, all cells alike; host drift is left out.
@@ -255,16 +256,21 @@ def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
         return []
     edge = {"low": model.base_s / 10, "high": model.base_s}
     asked = Hypothesis.model_validate({"id": "value", "claim": "It lies within.", "kind": "value", **edge})
-    claimed = (1 - interval.coverage) / 2
-    band = (max(claimed - SLACK, 0.0), claimed + SLACK)
+    of_one_end, of_two = (1 - interval.coverage) / 2, _attained(model.blocks, ALPHA / 2)
     one = [_word(asked, study[:, :1]) for study in runs]
+    halves = np.random.default_rng(seed + 1).random((len(runs), model.blocks, 1)) < 0.5  # noqa: PLR2004 - one half
+    apart = [_word(asked, study) for study in np.where(halves, edge["low"] / _BEYOND, edge["high"] * _BEYOND)]
     inside, beyond = np.full(_CELLS, 0.5), np.full(_CELLS, 0.5)
     beyond[0] = _BEYOND
     fewer = runs[: max(studies // _FEWER, 50)]
     at_edge = [_word(asked, study) for study in fewer]
     rates = [
-        as_rate("value", f"{word} at the edge of the range", [said == word for said in one], claimed, band)
-        for word in ("SUPPORTED", "REFUTED")
+        as_rate("value", f"{word} {where}", [each == word for each in said], level, _around(level))
+        for word, where, said, level in (
+            ("SUPPORTED", "at the edge of the range", one, of_one_end),
+            ("REFUTED", "at the edge of the range", one, of_two),
+            ("REFUTED", "with half of the runs beyond either end", apart, 2 * of_two),
+        )
     ]
     for said, words, false in (
         (f"all of {_CELLS} cells at the edge", at_edge, "SUPPORTED"),
@@ -274,6 +280,16 @@ def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
     ):
         rates.append(as_rate("value", f"{false} with {said}", [word == false for word in words], ALPHA, AT_MOST))
     return rates
+
+
+def _around(level: float) -> tuple[float, float]:
+    return max(level - SLACK, 0.0), level + SLACK
+
+
+def _attained(runs: int, level: float) -> float:
+    """Return the chance that the sign test of so many runs comes out below a level which few signs cannot meet."""
+    tails = binom.sf(np.arange(-1, runs), runs, 0.5)
+    return float(tails[tails <= level].max(initial=0.0))
 
 
 def _word(asked: Hypothesis, pauses: Floats) -> str:

@@ -14,6 +14,7 @@ from analysis.calibrate.simulate import simulate_runs
 from analysis.stats import kendall
 from analysis.stats.sequential import look_level
 from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.looks import shared_among
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,9 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
     """
     long = replace(model, blocks=MOST_BLOCKS, sizes=(0.0,) * max(layouts.cells, 2), slope=0.0)
     troubled = replace(long, drift=_DRIFT, wander=max(long.wander, _WANDER), missing=max(long.missing, _LOST))
-    levels = np.array([look_level(range(1, last + 1), series=True) for last in range(1, MOST_BLOCKS + 1)])
+    tests = shared_among([(one.hypothesis.family, one.hypothesis.kind) for one in layouts.primary], layouts.cells)
+    every_look = (range(1, last + 1) for last in range(1, MOST_BLOCKS + 1))
+    levels = np.array([look_level(looks, series=True, tests=tests) for looks in every_look])
     rates = []
     for host, own in (("", long), (f", {_DRIFT:.0%} drift and {_LOST:.0%} of runs lost", troubled)):
         logs = simulate_runs(own, np.random.default_rng(seed), studies)

@@ -10,7 +10,7 @@ from scipy.stats import linregress
 
 from analysis import stats
 from analysis.calibrate.simulate import Model, fitted
-from analysis.errors import NothingMeasuredError
+from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
@@ -48,7 +48,8 @@ def model_of(campaign: Campaign) -> Model:
     if not usable:
         raise NothingMeasuredError(
             f"{campaign.plan.campaign}: no cell has two runs of {_FEWEST_CHECKPOINTS} checkpoints, "
-            "so nothing tells how they vary"
+            "so nothing tells how they vary",
+            fix=MORE_BLOCKS,
         )
     cells = [_stalls_of(runs) for runs in usable]
     trends = [design for design in designs(runs[0] for runs in usable) if design.per == "per doubling"]

@@ -10,7 +10,7 @@ import numpy as np
 from analysis.calibrate.rates import AT_MOST, SLACK, Rate, as_rate
 from analysis.calibrate.simulate import simulate_checkpoints, simulate_runs
 from analysis.stats.failures import clopper_pearson
-from analysis.stats.intervals import hodges_lehmann
+from analysis.stats.intervals import hodges_lehmann, median_interval
 from analysis.stats.modality import modes, slow_mode_share
 from analysis.verdicts.claims import ALPHA
 
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 _SHARES = (0.05, 0.30)
 _FEWEST_FOR_MODES = 10
+_P95 = 0.95
+_MANY, _FEWEST_MANY = 400_000, 1_000
+"""Checkpoints, and runs at least, by which the p95 of the median run is known."""
 
 
 def equals(
@@ -91,3 +94,27 @@ def false_modes(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[R
         several = [len(modes(run).locations) > 1 for run in runs[:studies]]
         rates.append(as_rate("modes", "several modes said of a run with one", several, ALPHA, AT_MOST))
     return tuple(rates)
+
+
+def tails(model: Model, *, studies: int, seed: int) -> list[Rate]:
+    """Return how often the interval of a cell's p95, of the median over runs of each run's own, holds it.
+
+    Empty where the blocks are too few for an interval.
+
+    Args:
+        model: the campaign, of which one cell is looked at; host drift and lost runs are left out.
+        studies: how many cells.
+        seed: of the generator.
+    """
+    cell = replace(model, sizes=(0.0, 0.0), drift=0.0, wander=0.0, missing=0.0, missing_long=0.0)
+    rng = np.random.default_rng(seed)
+    many = simulate_checkpoints(replace(cell, blocks=1), rng, max(_MANY // cell.checkpoints, _FEWEST_MANY))
+    truth = float(np.median(np.quantile(many[:, 0, 0], _P95, axis=-1)))
+    found = [
+        median_interval(np.quantile(pauses[:, 0], _P95, axis=-1)) for pauses in simulate_checkpoints(cell, rng, studies)
+    ]
+    held = [one.low <= truth <= one.high for one in found if one.low is not None and one.high is not None]
+    if not held:
+        return []
+    attained = found[0].coverage
+    return [as_rate("coverage", "order statistics of run p95s", held, attained, (attained - SLACK, 1.0))]

@@ -26,7 +26,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: NAME-artifact.tar.gz in the current folder")
     parser.add_argument("--raw", action="store_true", help="with every log and trace: large")
     options = parser.parse_args(arguments)
-    return reported(lambda: _pack(options))
+    return reported(lambda: _pack(options), in_files=True)
 
 
 def _pack(options: argparse.Namespace) -> int:

@@ -14,6 +14,7 @@ from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_json, print_table, progress, reported
+from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
 from analysis.stored.study import load_study
@@ -25,6 +26,14 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.calibrate.simulate import Model
+
+
+_MOST_STUDIES = 1_000_000
+_MOST_SIMULATED = 1000
+"""Blocks of a simulated campaign: more of them are more memory than a machine has."""
+
+_DIGITS = 100
+"""Of a number that anybody types; Python refuses to read thousands of them."""
 
 
 def show(model: Model, found: pd.DataFrame, out: Console) -> None:
@@ -100,19 +109,21 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _studies(text: str) -> int:
-    if not text.isdecimal() or int(text) < FEWEST_STUDIES:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a number of at least {FEWEST_STUDIES}")
-    return int(text)
+    return _counted(text, FEWEST_STUDIES, _MOST_STUDIES)
 
 
 def _blocks(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 1")
+    return _counted(text, 1, _MOST_SIMULATED)
+
+
+def _counted(text: str, least: int, most: int) -> int:
+    if not (text.isdecimal() and len(text) < _DIGITS and least <= int(text) <= most):
+        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from {least} to {most}")
     return int(text)
 
 
 def _seed(text: str) -> int:
-    if not text.isdecimal():
+    if not text.isdecimal() or len(text) >= _DIGITS:
         raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
     return int(text)
 
@@ -140,5 +151,5 @@ def _run(options: argparse.Namespace) -> int:
             out.print(f"note: {stalled}")
     if options.csv is not None:
         text: str = found.to_csv(index=False, float_format="%.6f", lineterminator="\n")
-        options.csv.write_text(text, encoding="utf-8")
+        write(options.csv, text.encode())
     return 0

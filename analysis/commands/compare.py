@@ -117,7 +117,9 @@ def _show_overall(comparison: Comparison, out: Console) -> None:
         interval = (
             "no interval" if math.isnan(overall.low) else f"90 % interval {overall.low:.3f} to {overall.high:.3f}"
         )
-        out.print(f"Over all cells: new / base {overall.ratio:.3f}, {interval}: {overall.verdict}, {overall.label}")
+        whole = comparison.compared == len(comparison.cells) and not comparison.missing
+        over = "all cells" if whole else f"the {plural(comparison.compared, 'cell')} that can be compared"
+        out.print(f"Over {over}: new / base {overall.ratio:.3f}, {interval}: {overall.verdict}, {overall.label}")
     out.print(f"Each cell by itself: {comparison.by_cell[0]}, {comparison.by_cell[1]}")
 
 

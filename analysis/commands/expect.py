@@ -9,25 +9,31 @@ import argparse
 import json
 import math
 import sys
+from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from analysis import stats
 from analysis.errors import AnalysisError, NothingMeasuredError
-from analysis.format.factors import ALONE, flatten
-from analysis.runs.outcomes import used_pauses
+from analysis.format.factors import BASELINES, flatten
+from analysis.planning.undecidable import asks, strata_of, undecidable
+from analysis.runs.outcomes import pauses_told, used_pauses
+from analysis.stats.exact_power import smallest_slope
 from analysis.stats.sequential import look_level
+from analysis.stored.factors import effective
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, Record
 from analysis.verdicts.designs import deviation
+from analysis.verdicts.looks import shared_among
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from analysis.format.factors import Level
+    from analysis.planning.undecidable import Short
     from analysis.stored.load import Campaign, Run
 
 _MOST_CAMPAIGNS = 3
@@ -77,12 +83,14 @@ def expected(asked: Asked, earlier: Path) -> dict[str, Any]:
     """Return ``campaigns`` whose noise is known, its ``sd`` (of logs, None without any), and what each trend ``sees``.
 
     Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
-    found with 80 % power: of trends of the pause under this accelerator, as of nothing else the noise is known.
+    found with 80 % power, None where the exact test of so many blocks can find none: of trends of the pause under this
+    accelerator, as of nothing else the noise is known. ``short`` are the hypotheses that the planned blocks cannot
+    decide whatever they show, with how many ``blocks`` can, of a ``family`` of so many.
     """
-    transports = {flatten(cell).get("link.transport") for cell in asked.cells}
+    kinds = {_kind(flatten(cell)) for cell in asked.cells}
     names, found = [], []
     for campaign in _campaigns(earlier):
-        runs = [run for run in campaign.runs if _alike(run, asked, transports)]
+        runs = [run for run in campaign.runs if _alike(run, asked, kinds)]
         try:
             found.append(_noise(runs))
         except NothingMeasuredError:
@@ -90,11 +98,18 @@ def expected(asked: Asked, earlier: Path) -> dict[str, Any]:
         names.append(campaign.plan.campaign)
         if len(names) == _MOST_CAMPAIGNS:
             break
+    short = [asdict(one) for one in _short(asked)]
     if not found:
-        return {"campaigns": [], "sd": None, "sees": []}
+        return {"campaigns": [], "sd": None, "sees": [], "short": short}
     df = sum(own for _, own in found)
     sd = math.sqrt(sum(own * sd**2 for sd, own in found) / df)
-    return {"campaigns": names, "sd": sd, "sees": list(_sees(asked, sd)) if sd else []}
+    return {"campaigns": names, "sd": sd, "sees": list(_sees(asked, sd)) if sd else [], "short": short}
+
+
+def _short(asked: Asked) -> list[Short]:
+    """Return what cannot be decided; with a look after every block there are as many as it takes."""
+    cells = [flatten(cell) for cell in asked.cells]
+    return [] if asked.every else undecidable(cells, asked.hypotheses, asked.accel, min(asked.blocks))
 
 
 def _campaigns(results: Path) -> Iterator[Campaign]:
@@ -106,10 +121,16 @@ def _campaigns(results: Path) -> Iterator[Campaign]:
             continue
 
 
-def _alike(run: Run, asked: Asked, transports: set[Level]) -> bool:
+def _alike(run: Run, asked: Asked, kinds: set[tuple[Level, ...]]) -> bool:
     record = run.record
     same = all(record.host.before.get(name) == value for name, value in asked.machine.items())
-    return same and record.accel == asked.accel and flatten(record.cell).get("link.transport") in transports
+    sound = record.quality.ok and pauses_told(run)
+    return same and sound and record.accel == asked.accel and _kind(flatten(record.cell)) in kinds
+
+
+def _kind(cell: Mapping[str, Level]) -> tuple[Level, ...]:
+    """Return what makes noise another one: the transport, the guest, what happens in a run."""
+    return cell.get("link.transport"), cell.get("guest") or "linux", cell.get("scenario") or "colo"
 
 
 def _noise(runs: Sequence[Run]) -> tuple[float, int]:
@@ -128,40 +149,23 @@ def _noise(runs: Sequence[Run]) -> tuple[float, int]:
 
 def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
     cells = [flatten(cell) for cell in asked.cells]
+    pairs = _equals(cells)
+    tests = shared_among([(one.family, one.kind) for one in asked.hypotheses], len(cells))
     for one in asked.hypotheses:
-        if one.kind != "trend" or one.outcome not in _PAUSES or not _asks(one, asked.accel):
+        if one.kind != "trend" or one.outcome not in _PAUSES or not asks(one, asked.accel):
             continue
         family = sum(other.family == one.family for other in asked.hypotheses)
-        sizes, combinations = _design(cells, one, asked.accel)
-        for blocks in asked.blocks:
-            alpha = look_level(range(1, blocks + 1), series=True) if asked.every else look_level([blocks])
-            if not alpha or not combinations or blocks * combinations * len(sizes) <= len(sizes):
-                continue
-            seen = stats.detectable_effect(
-                sd,
-                blocks * combinations,
-                np.log2(sizes),
-                alpha=alpha / family,  # as Holm leaves an effect that is alone
-                efficiency=stats.rank_efficiency(len(sizes), blocked=True),
-            )
-            yield {"id": one.id, "blocks": blocks, "smallest": math.expm1(seen.estimate)}
+        strata = [np.log2(sizes) for sizes in strata_of(cells, one, asked.accel)]
+        for blocks in asked.blocks if strata else ():
+            looks = range(1, blocks + 1) if asked.every else [blocks]
+            alpha = look_level(looks, series=asked.every, tests=tests)
+            # The level that Holm leaves an effect that is alone; of the first looks it is none at all.
+            slope = smallest_slope(strata, sd, blocks, alpha=alpha / family, pairs=pairs) if alpha else math.inf
+            yield {"id": one.id, "blocks": blocks, "smallest": math.expm1(slope) if math.isfinite(slope) else None}
 
 
-def _asks(one: Hypothesis, accel: str) -> bool:
-    """Tell whether a hypothesis asks of pairs under this accelerator, by its name or for want of one."""
-    return accel in one.where.get("accel", (accel,))
-
-
-def _design(cells: Sequence[Mapping[str, Level]], one: Hypothesis, accel: str) -> tuple[list[float], int]:
-    """Return the sizes that a trend is over, and at how many combinations of the other factors they are compared."""
-    strata: dict[str, set[float]] = {}
-    for cell in cells:
-        if cell.get("scenario") == ALONE or cell.get("accel", accel) != accel:
-            continue
-        size = cell.get(str(one.factor))
-        if isinstance(size, int | float) and all(cell.get(path) in levels for path, levels in one.where.items()):
-            rest = repr(sorted((path, repr(level)) for path, level in cell.items() if path != one.factor))
-            strata.setdefault(rest, set()).add(float(size))
-    comparing = [sizes for sizes in strata.values() if len(sizes) > 1]
-    most: set[float] = max(comparing, key=len, default=set())
-    return sorted(most), len(comparing)
+def _equals(cells: Sequence[Mapping[str, Level]]) -> int:
+    """Return how many pairs of cells are the same machine: an effect has to be told from what these differ by."""
+    taking = (cell for cell in cells if cell.get("scenario") not in BASELINES)
+    alike = Counter(repr(sorted(effective(cell).items())) for cell in taking)
+    return sum(count // 2 for count in alike.values())

@@ -28,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("campaign", type=Path, nargs="+", help="campaign folders")
     parser.add_argument("--out", type=Path, metavar="FILE", help="default: report/explore.html in the first folder")
     options = parser.parse_args(arguments)
-    return reported(lambda: _run(options))
+    return reported(lambda: _run(options), in_files=True)
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -36,7 +36,8 @@ def _run(options: argparse.Namespace) -> int:
     cells = name_cells(run.record for run in campaign.runs)
     out = options.out or options.campaign[0] / REPORT / "explore.html"
     homes = [reached(folder, out.parent) for folder in options.campaign]
-    page = explore(campaign, cells, run_table(campaign.runs, cells), homes)
+    report = reached(options.campaign[0] / REPORT / "report.html", out.parent)
+    page = explore(campaign, cells, run_table(campaign.runs, cells), homes, report)
     write(out, page.encode())
     sys.stdout.write(f"{out}\n")
     return 0

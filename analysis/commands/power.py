@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.planning.power import power
 from analysis.stored.study import load_study
-from analysis.text import MISSING, accel_text, ms_text, plural
+from analysis.text import MISSING, accel_text, ms_text, plural, strata_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -91,7 +91,7 @@ def _show_promises(result: Power, out: Console) -> None:
     effect = f"{100 * result.effect:g} %"
     headings = (
         "hypothesis",
-        "run medians differ by",
+        "runs differ by",
         "SUPPORTED with 80 % power",
         f"blocks to support {effect}",
         f"blocks to refute {effect}",
@@ -99,9 +99,10 @@ def _show_promises(result: Power, out: Console) -> None:
     print_table(out, headings, [_promise_row(one) for one in result.promises])
     out.print()
     out.print(
-        "Each declared hypothesis as it is judged: its strata, its exact test at the level that its family leaves an "
+        "Each of these hypotheses as it is judged: its strata, its exact test at the level that its family leaves an "
         "effect that is alone, told from what equal cells differ by; blocks are planned with the upper 80 % bound of "
-        f"the deviation. One block takes {_duration(result.block_s)}."
+        f"the deviation. Runs differ: in the outcome that is asked about, within cell and block. One block takes "
+        f"{_duration(result.block_s)}."
     )
 
 
@@ -110,7 +111,7 @@ def _promise_row(one: Promise) -> tuple[str, ...]:
     if math.isfinite(one.smallest):
         smallest = f"{_percent(one.smallest)} {one.per} at {plural(one.blocks, 'block')}"
     return (
-        f"{one.hypothesis}, {one.strata} strata a block, {one.family} in its family",
+        f"{one.hypothesis}, {strata_text(one.strata)} a block, {one.family} in its family",
         f"{_percent(one.deviation.sd)} ({one.deviation.df} df)",
         smallest,
         _blocks(one.blocks_to_support, one.blocks),

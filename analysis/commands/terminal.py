@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import math
 import os
@@ -14,7 +15,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.errors import UNWRITABLE, AnalysisError
+from analysis.errors import UNWRITABLE, AnalysisError, mends, told
 from analysis.verdicts.digits import rounded
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ NOT_LIVE = frozenset({"", "dumb", "unknown"})
 """Values of ``TERM`` that promise no cursor and no colours."""
 
 _LARGEST_SHARE = 10.0
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -101,13 +103,27 @@ def share(text: str) -> float:
     return value
 
 
-def reported(work: Callable[[], int]) -> int:
-    """Return what ``work`` returns; an error of the analysis is one line on stderr and its exit code."""
+def reported(work: Callable[[], int], *, in_files: bool = False) -> int:
+    """Return what ``work`` returns; an error of the analysis is one line on stderr and its exit code.
+
+    Args:
+        work: the command's.
+        in_files: what it makes lies in files, so that a full disk below standard output loses nothing. A reader that
+            has gone (``| head``) has read what it wanted.
+    """
     try:
-        return work()
+        return work() if in_files else _whole(work())
     except AnalysisError as error:
-        sys.stderr.write(f"colo-bench: {error}\n")
+        sys.stderr.write(error.told())
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(f"colo-bench: a file cannot be written: {error}\n")
+        sys.stderr.write(told(f"a file cannot be written: {error}", mends(error)))
         return UNWRITABLE
+
+
+def _whole(status: int) -> int:
+    sys.stdout.flush()
+    refused: OSError | None = getattr(sys.stdout, "refused", None)
+    if refused is not None and refused.errno in _FULL:
+        raise OSError(refused.errno, refused.strerror, "standard output")
+    return status

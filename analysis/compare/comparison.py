@@ -13,20 +13,30 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.compare.sides import NotComparableError, Side, SideCell, conditions, levels_of, side_cells, side_of
+from analysis.compare.sides import (
+    NotComparableError,
+    Side,
+    SideCell,
+    conditions,
+    levels_of,
+    runs_with,
+    side_cells,
+    side_of,
+)
 from analysis.errors import NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import accel_text, plural
+from analysis.verdicts.finding import NO_RATIO, no_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analysis.compare.sides import Key
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
+    from analysis.stored.load import Campaign, Run
 
     Stratum = tuple[Level, ...]
 
@@ -37,6 +47,7 @@ from analysis.compare.judging import (
     CellComparison,
     Ratio,
     Rule,
+    is_usable,
     judge_all,
     judge_cells,
     overall_passes_at,
@@ -49,6 +60,7 @@ class Comparison:
     """The answer: one ratio over all cells with its verdict, and each cell's.
 
     Attributes:
+        compared: how many cells ``overall`` is of: those measured on both sides that have a ratio.
         passes_at: the smallest threshold that 80 % of comparisons of equals with this noise pass; NaN where it cannot
             be told.
         by_cell: verdict and label that all cells together give, each by itself.
@@ -72,6 +84,7 @@ class Comparison:
     notes: tuple[str, ...]
     seconds_per_run: float
     within: str | None
+    compared: int
     levels: tuple[str, str] | None = None
 
     @property
@@ -128,14 +141,19 @@ def compare_levels(
     """
     base, new = levels_of(campaign, by)
     found = _compare(base, new, by, threshold, outcome, each_cell=each_cell)
-    old, other = (level_text(by, flatten(side.runs[0].record.cell).get(by)) for side in (base, new))
+    old, other = (_level_of(runs_with(side, outcome)[0], by) for side in (base, new))
     return replace(found, levels=(old, other))
+
+
+def _level_of(run: Run, by: str) -> str:
+    return level_text(by, flatten(run.record.cell).get(by))
 
 
 def _compare(
     base: Campaign, new: Campaign, by: str | None, threshold: float, outcome: str, *, each_cell: bool
 ) -> Comparison:
-    sides = side_of(base), side_of(new)
+    sides = side_of(base, outcome), side_of(new, outcome)
+    runs = (*runs_with(base, outcome), *runs_with(new, outcome))
     _refuse_other_accelerator(*sides)
     before, after = side_cells(base, outcome, by), side_cells(new, outcome, by)
     blank = {key for key in (*before, *after) if not any(_known(side.get(key)) for side in (before, after))}
@@ -151,9 +169,9 @@ def _compare(
         *(after[key].label for key in after if key in before and not before[key].values and after[key].values),
     )
     overall = judge_all(pairs, rule)
-    zeros = sum(0 in before.values + after.values for before, after in pairs)
+    zeros = sum(bool(no_ratio([*before.values, *after.values])) for before, after in pairs)
     if zeros and overall.verdict == NOT_REGRESSED:
-        label = f"{plural(zeros, 'cell')} with a 0, of which no ratio can be told"
+        label = f"{plural(zeros, 'cell')} with a run of 0 or less, {NO_RATIO}"
         overall = replace(overall, verdict=INCONCLUSIVE, label=label)
     if missing and overall.verdict == NOT_REGRESSED:
         counted = f"{plural(len(missing), 'cell')} of {len(before)}"
@@ -162,6 +180,7 @@ def _compare(
         outcome=outcome,
         threshold=threshold,
         overall=overall,
+        compared=sum(map(is_usable, pairs)),
         passes_at=overall_passes_at(pairs, rule),
         base=sides[0],
         new=sides[1],
@@ -175,16 +194,14 @@ def _compare(
             filter(
                 None,
                 (
-                    tail_note((*base.runs, *new.runs), outcome),
+                    tail_note(runs, outcome),
                     f"{plural(len(blank), 'cell')} without {OUTCOMES[outcome].words} on either side: left out"
                     * bool(blank),
-                    *_notes(base, new, sides, cells, by),
+                    *_notes(base, new, sides, cells, by, outcome),
                 ),
             )
         ),
-        seconds_per_run=float(
-            np.mean([run.record.finished_at - run.record.started_at for run in (*new.runs, *base.runs)])
-        ),
+        seconds_per_run=float(np.mean([run.record.finished_at - run.record.started_at for run in runs])),
         within=by,
     )
 
@@ -203,7 +220,12 @@ def _refuse_other_accelerator(base: Side, new: Side) -> None:
 
 
 def _notes(
-    base: Campaign, new: Campaign, sides: tuple[Side, Side], cells: Sequence[CellComparison], by: str | None
+    base: Campaign,
+    new: Campaign,
+    sides: tuple[Side, Side],
+    cells: Sequence[CellComparison],
+    by: str | None,
+    outcome: str,
 ) -> Iterable[str]:
     if {run.sha256 for run in base.runs} == {run.sha256 for run in new.runs}:
         yield "both sides are the same runs: this compares a campaign with itself"
@@ -214,7 +236,7 @@ def _notes(
             yield f"{name} ran {len(side.qemu)} different QEMUs"
         if side.excluded:
             yield f"{name}: {plural(side.excluded, 'run')} left out, their own quality check failed"
-    for what, differing in conditions(base, new):
+    for what, differing in conditions(base, new, outcome):
         yield f"{what} differs too: {differing}"
     failed = [sum(getattr(cell, f"failed_{name}") for cell in cells) for name in ("base", "new")]
     if any(failed):

@@ -21,7 +21,7 @@ from analysis import stats
 from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
-from analysis.verdicts.finding import zeros_text
+from analysis.verdicts.finding import no_ratio
 from analysis.verdicts.settling import runs_to_settle
 from analysis.verdicts.trend import TOO_FEW, Edges, Sample, stages
 
@@ -50,7 +50,10 @@ _LABELS = {
     "trivially negative": "worse, by less than the threshold",
     "no material decline": "not worse by the threshold",
 }
-_EQUALS, _PASSING, _SEED = 200, 0.80, 1
+PASSING = 0.80
+"""The share of comparisons of equals that is to pass a threshold."""
+
+_EQUALS, _SEED = 200, 1
 
 
 @dataclass(frozen=True)
@@ -197,8 +200,8 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
         if not cell.values
     ]:
         return None, f"never measured in {' and '.join(unmeasured)}"
-    if zeros := before.values.count(0) + after.values.count(0):
-        return None, zeros_text(zeros, len(before.values) + len(after.values))
+    if why := no_ratio([*before.values, *after.values]):
+        return None, why
     if min(len(before.values), len(after.values)) < FEWEST:
         return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
     points: list[tuple[int, float, Stratum]] = []
@@ -208,6 +211,12 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
         points += [(side, math.log(value), stratum) for value, stratum in zip(cell.values, strata, strict=True)]
         failed += [(side, (block if rule.within else 0,)) for block in cell.failed]
     return _sample(points, failed, rule)
+
+
+def is_usable(pair: tuple[SideCell, SideCell]) -> bool:
+    """Tell whether a cell was measured on both sides, and has a ratio."""
+    both = [*pair[0].values, *pair[1].values]
+    return bool(pair[0].values and pair[1].values) and not no_ratio(both)
 
 
 def _overall_sample(
@@ -220,7 +229,7 @@ def _overall_sample(
         rule: how.
         failures: whether the middle of a block of two campaigns is that with its failed runs ranked worst.
     """
-    usable = [pair for pair in pairs if pair[0].values and pair[1].values and 0 not in pair[0].values + pair[1].values]
+    usable = [pair for pair in pairs if is_usable(pair)]
     if not usable:
         return None, "no cell can be compared"
     points: list[tuple[int, float, Stratum]] = []
@@ -304,7 +313,7 @@ def overall_passes_at(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) ->
         dealt[places] = rest[np.lexsort((rng.random(len(rest)), codes))]
         slope = stats.stratified_theil_sen(sample.x, dealt, sample.strata, CONFIDENCE)
         highs.append(-slope.low if rule.less_is_worse else slope.high)
-    level = float(np.quantile(highs, _PASSING))
+    level = float(np.quantile(highs, PASSING))
     return max(-math.expm1(-level) if rule.less_is_worse else math.expm1(level), 0.0)
 
 

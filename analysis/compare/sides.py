@@ -7,8 +7,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
-from analysis.format.factors import flatten
-from analysis.runs.outcomes import OF_CLIENTS, outcome_of, too_short
+from analysis.format.factors import BASELINES, flatten
+from analysis.format.outcomes import OUTCOMES
+from analysis.runs.outcomes import (
+    OF_CLIENTS,
+    OF_FAILOVERS,
+    YES_OR_NO,
+    outcome_of,
+    pauses_told,
+    too_short,
+    unanswered,
+)
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
@@ -29,6 +38,7 @@ class NotComparableError(AnalysisError):
     """Two campaigns whose numbers must not be set against each other."""
 
     exit_code = 2
+    fix = "docs/comparing.md says what can be compared"
 
 
 @dataclass(frozen=True)
@@ -57,9 +67,31 @@ class SideCell:
     failed: list[int] = field(default_factory=list)
 
 
-def side_of(campaign: Campaign) -> Side:
-    """Return what ran in a campaign, and how many of its runs count."""
-    records = [run.record for run in campaign.runs]
+def runs_with(campaign: Campaign, outcome: str) -> tuple[Run, ...]:
+    """Return the runs that an outcome can be of: one that checkpoints make is of none that is asked for no checkpoint.
+
+    Raises:
+        NotComparableError: the outcome is a yes or a no in each run, of which no ratio can be told.
+    """
+    if outcome in YES_OR_NO:
+        raise NotComparableError(
+            f"{outcome} is a yes or a no in each run, and has no ratio: the report gives n of N with its exact "
+            "interval, and a hypothesis of kind value can hold the share against a range"
+        )
+    if OUTCOMES[outcome].table == "checkpoints":
+        return campaign.runs
+    return (*campaign.runs, *campaign.without)
+
+
+def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
+    """Return what ran in a campaign, and how many of its runs count for an outcome.
+
+    Raises:
+        NotComparableError: as :func:`runs_with`.
+    """
+    runs = runs_with(campaign, outcome)
+    records = [run.record for run in runs]
+    counting = [_counts(run, outcome) for run in runs]
     qemus = {one for r in records for one in r.binaries}
     return Side(
         campaign=campaign.plan.campaign,
@@ -67,10 +99,36 @@ def side_of(campaign: Campaign) -> Side:
         accel=tuple(sorted({record.accel for record in records})),
         under=under_text(records),
         qemu=tuple(sorted(qemus)),
-        runs=sum(record.quality.ok for record in records),
-        excluded=sum(not run.record.quality.ok and not too_short(run) for run in campaign.runs),
-        failed=len(campaign.failures) + sum(not run.record.quality.ok and too_short(run) for run in campaign.runs),
+        runs=sum(counting),
+        excluded=sum(not counts and not too_short(run) for run, counts in zip(runs, counting, strict=True)),
+        failed=len([one for one in campaign.failures if one.planned.cell_id in _can_fail(campaign, outcome)])
+        + sum(not counts and too_short(run) for run, counts in zip(runs, counting, strict=True)),
     )
+
+
+def _counts(run: Run, outcome: str) -> bool:
+    return run.record.quality.ok and (OUTCOMES[outcome].table != "checkpoints" or pauses_told(run))
+
+
+def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
+    """Return the cells whose failed runs lack an outcome.
+
+    One that takes no checkpoints has no pause to fail at, and one that nobody asks anything no requests.
+    """
+    planned = {one.cell_id: one.cell for one in campaign.plan.cells}
+    cells = {run.record.cell_id: run.record.cell for run in runs_with(campaign, outcome)} | planned
+    if OUTCOMES[outcome].table == "checkpoints":
+        return {name for name, cell in cells.items() if cell.get("scenario") not in BASELINES}
+    counting = [run for run in runs_with(campaign, outcome) if _counts(run, outcome) and not _unanswered(run, outcome)]
+    having = {_kind(run.record.cell) for run in counting if math.isfinite(outcome_of(run, outcome))}
+    without = {_kind(run.record.cell) for run in counting} - having
+    return {name for name, cell in cells.items() if _kind(cell) not in without}
+
+
+def _kind(cell: Mapping[str, Any]) -> tuple[Level, Level]:
+    """Return what decides which outcomes a run can have."""
+    factors = flatten(cell)
+    return factors.get("scenario"), factors.get("workload.name")
 
 
 def levels_of(campaign: Campaign, factor: str) -> tuple[Campaign, Campaign]:
@@ -103,6 +161,7 @@ def _at(campaign: Campaign, cells: Collection[str]) -> Campaign:
         campaign,
         plan=kept,
         runs=tuple(run for run in campaign.runs if run.record.cell_id in cells),
+        without=tuple(run for run in campaign.without if run.record.cell_id in cells),
         failures=tuple(one for one in campaign.failures if one.planned.cell_id in cells),
         unread=tuple(one for one in campaign.unread if one.planned.cell_id in cells),
     )
@@ -115,14 +174,18 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
         campaign: one side.
         outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
         by: the factor in which the sides differ; None for two campaigns.
+
+    Raises:
+        NotComparableError: as :func:`runs_with`, or several cells differ in what is ignored only.
     """
+    runs = runs_with(campaign, outcome)
     ignored = _IGNORED | {by}
     found: dict[Key, SideCell] = {}
     keys: dict[str, Key] = {}
     known = {cell.cell_id: (cell.label, cell.cell) for cell in campaign.plan.cells}
     left_out = {cell.cell_id: cell.at_default for cell in campaign.plan.cells}
-    accels = {run.record.cell_id: run.record.accel for run in campaign.runs}
-    known |= {run.record.cell_id: (run.record.label, run.record.cell) for run in campaign.runs}
+    accels = {run.record.cell_id: run.record.accel for run in runs}
+    known |= {run.record.cell_id: (run.record.label, run.record.cell) for run in runs}
     for cell_id, (label, cell) in known.items():
         factors = flatten(cell)
         factors["accel"] = accels.get(cell_id, factors.get("accel"))
@@ -132,24 +195,26 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    free = free_cells(campaign.runs) if outcome == "slow_share" else [None] * len(campaign.runs)
-    for run, without in zip(campaign.runs, free, strict=True):
-        own, record = found[keys[run.record.cell_id]], run.record
-        value = outcome_of(run, outcome, without) if record.quality.ok else math.nan
+    free = free_cells(runs) if outcome == "slow_share" else [None] * len(runs)
+    for run, without in zip(runs, free, strict=True):
+        own, record, counts = found[keys[run.record.cell_id]], run.record, _counts(run, outcome)
+        value = outcome_of(run, outcome, without) if counts else math.nan
         if math.isfinite(value):
             own.values.append(value)
             own.blocks.append(record.block)
-        elif (not record.quality.ok and too_short(run)) or _unanswered(run, outcome):
+        elif (not counts and too_short(run)) or _unanswered(run, outcome):
             own.failed.append(record.block)
+    failing = _can_fail(campaign, outcome)
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
-        if planned.cell_id in keys:
+        if planned.cell_id in keys and planned.cell_id in failing:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found
 
 
 def _unanswered(run: Run, outcome: str) -> bool:
-    """Return whether a client without an answer is what is asked about: to it that is what a failure looks like."""
-    return outcome in OF_CLIENTS and run.record.client is not None and not math.isfinite(outcome_of(run, outcome))
+    """Return whether a client without an answer, or a failover that nobody survived, is what is asked about."""
+    asked = (outcome in OF_CLIENTS and unanswered(run)) or (outcome in OF_FAILOVERS and run.record.failover is not None)
+    return asked and not math.isfinite(outcome_of(run, outcome))
 
 
 def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Mapping[str, tuple[str, Any]]) -> None:
@@ -163,10 +228,10 @@ def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Ma
             )
 
 
-def conditions(base: Campaign, new: Campaign) -> Iterable[tuple[str, str]]:
+def conditions(base: Campaign, new: Campaign, outcome: str = "pause") -> Iterable[tuple[str, str]]:
     """Yield what else differs between the two, and how."""
-    old, now = ([_condition(run) for run in campaign.runs] for campaign in (base, new))
-    for what in _condition(base.runs[0]):
+    old, now = ([_condition(run) for run in runs_with(campaign, outcome)] for campaign in (base, new))
+    for what in old[0] if old and now else ():
         sides = [sorted({condition[what] for condition in side}) for side in (old, now)]
         if sides[0] != sides[1]:
             yield what, " against ".join(", ".join(side) for side in sides)
@@ -175,13 +240,17 @@ def conditions(base: Campaign, new: Campaign) -> Iterable[tuple[str, str]]:
 _LATER = "when the disks are drained too (version 1; some 0.6 ms later under emulation)"
 
 
+def _of_machines(run: Run, name: str) -> str:
+    return " and ".join(dict.fromkeys(str(machine.get(name, "")) for machine in run.record.machines))
+
+
 def _condition(run: Run) -> dict[str, str]:
     factors = flatten(run.record.cell)
     return {
         "the guest's kernel": str(run.record.versions.get("kernel_sha256", ""))[:12],
         "the guest's initramfs": str(run.record.versions.get("initramfs_sha256", ""))[:12],
-        "the host's CPU": str(run.record.host.before.get("cpu_model", "")),
-        "the host's kernel": str(run.record.host.before.get("kernel", "")),
+        "the host's CPU": _of_machines(run, "cpu_model"),
+        "the host's kernel": _of_machines(run, "kernel"),
         "the number of checkpoints": str(factors.get("checkpoint.count", "")),
         "the warm-up": str(factors.get("checkpoint.warmup", "")),
         "where a pause begins": "when the run state changes" if run.record.schema_version > 1 else _LATER,

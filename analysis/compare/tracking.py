@@ -20,7 +20,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED, Rule, judge_cells
-from analysis.compare.sides import NotComparableError, SideCell, side_cells, side_of
+from analysis.compare.sides import NotComparableError, SideCell, runs_with, side_cells, side_of
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
@@ -43,6 +43,7 @@ class TooFewError(AnalysisError):
     """A series takes two campaigns."""
 
     exit_code = 2
+    fix = "give two campaigns or more, in the order of the series"
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     """
     if len(campaigns) < _FEWEST:
         raise TooFewError("a series takes two campaigns or more")
-    sides = [side_of(campaign) for campaign in campaigns]
+    sides = [side_of(campaign, outcome) for campaign in campaigns]
     for one, other in pairwise(sides):
         if not set(one.accel) & set(other.accel):
             raise NotComparableError(
@@ -131,7 +132,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}
     keys = [key for key in times if key in earlier]
     cells = _walk(keys, measured, Rule(threshold, less_is_worse=OUTCOMES[outcome].less_is_worse))
-    note = tail_note((run for campaign in campaigns for run in campaign.runs), outcome)
+    note = tail_note((run for campaign in campaigns for run in runs_with(campaign, outcome)), outcome)
     return Track(outcome, threshold, tuple(sides), tuple(names), tuple(cells), note)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.errors import NothingMeasuredError
+from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import always_note
@@ -124,12 +124,14 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
     """
     by_cell: dict[str, list[Run]] = {}
     for run in campaign.runs:
-        if run.record.quality.ok:
+        if run.record.quality.ok and (used_pauses(run) > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     planned = [cell.cell_id for cell in campaign.plan.cells] or list(by_cell)
     order = [cell_id for cell_id in planned if len(by_cell.get(cell_id, ())) >= _FEWEST_RUNS]
     if not order:
-        raise NothingMeasuredError(f"{campaign.plan.campaign}: no cell has two runs, so nothing tells how runs differ")
+        raise NothingMeasuredError(
+            f"{campaign.plan.campaign}: no cell has two runs, so nothing tells how runs differ", fix=MORE_BLOCKS
+        )
     cells = tuple(cell_power(by_cell[cell_id]) for cell_id in order)
     blocks = len({run.record.block for run in campaign.runs})
     known = {cell_id: run_costs(runs) for cell_id, runs in by_cell.items()}
@@ -140,6 +142,9 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         for design in designs(by_cell[cell_id][0] for cell_id in order)
     ]
     alike = [design.question for design, own in asked if own.sd == 0]
+    hypotheses = declared(campaign)
+    promised = tuple(promises(campaign, hypotheses, effect))
+    unplanned = [one.id for one in hypotheses if one.id not in {each.hypothesis for each in promised}]
     return Power(
         campaign=campaign.plan.campaign,
         accel=tuple(sorted({run.record.accel for run in campaign.runs})),
@@ -152,8 +157,8 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         best_checkpoints=_best_overall(cells),
         cells=cells,
         reaches=tuple(reach(design, own, blocks, effect, block_s) for design, own in asked if own.sd > 0),
-        notes=tuple(_notes(campaign, cells, len(planned) - len(order), alike)),
-        promises=tuple(promises(campaign, declared(campaign), effect)),
+        notes=tuple(_notes(campaign, cells, len(planned) - len(order), alike, unplanned)),
+        promises=promised,
     )
 
 
@@ -257,13 +262,23 @@ def _best_overall(cells: Sequence[CellPower]) -> int | None:
     return max(round(math.sqrt(price * within / between)), 1) if between > 0 and price > 0 else None
 
 
-def _notes(campaign: Campaign, cells: Sequence[CellPower], left_out: int, alike: Sequence[str]) -> list[str]:
+def _notes(
+    campaign: Campaign, cells: Sequence[CellPower], left_out: int, alike: Sequence[str], unplanned: Sequence[str]
+) -> list[str]:
     notes = [f"{cell.cell}: no best N, {cell.note}" for cell in cells if cell.note]
+    if unplanned:
+        notes.append(
+            f"not planned: {', '.join(unplanned)}: a range is judged by the sign test of each cell's runs, and of what "
+            "cannot be compared, or does not differ, no number of blocks is told"
+        )
     if left_out:
         notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs left out")
     excluded = sum(not run.record.quality.ok for run in campaign.runs)
     if excluded:
         notes.append(f"{plural(excluded, 'run')} left out, their own quality check failed")
+    zeros = sum(run.record.quality.ok and not (used_pauses(run) > 0).all() for run in campaign.runs)
+    if zeros:
+        notes.append(f"{plural(zeros, 'run')} with a pause of 0 left out, of which no ratio can be told")
     clipped = sum(cell.clipped for cell in cells)
     if clipped:
         notes.append(f"in {plural(clipped, 'cell')} runs differ less than their checkpoints explain: taken as 0")

@@ -11,7 +11,7 @@ from multiprocessing import get_context
 from typing import TYPE_CHECKING
 
 from analysis import surroundings as surroundings  # before anything imports matplotlib
-from analysis.parent import end_with_parent
+from analysis.parent import end_with_parent, without_ctrl_c
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -22,9 +22,12 @@ from analysis.plots import (
     gantt,
     heatmap,
     interaction,
+    overhead,
     pages,
     phases,
     pooling,
+    timelines,
+    triggers,
     violin,
 )
 from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw
@@ -55,12 +58,15 @@ __all__ = [
 
 _FIGURES: dict[str, Callable[[Results], Sketch]] = {
     forest.NAME: forest.sketch,
+    overhead.NAME: overhead.sketch,
     interaction.MEMORY.name: partial(interaction.sketch, axis=interaction.MEMORY),
     interaction.VCPUS.name: partial(interaction.sketch, axis=interaction.VCPUS),
     ecdf.NAME: ecdf.sketch,
     heatmap.NAME: heatmap.sketch,
     phases.NAME: phases.sketch,
     gantt.NAME: gantt.sketch,
+    timelines.NAME: timelines.sketch,
+    triggers.NAME: triggers.sketch,
     pages.NAME: pages.sketch,
     violin.NAME: violin.sketch,
     failures.NAME: failures.sketch,
@@ -115,11 +121,14 @@ def _drawing(style: Style) -> Iterator[Callable[[Sequence[Sketch]], list[Callabl
     def start(some: Sequence[Sketch]) -> list[Callable[[], Drawing]]:
         # The figure with most to draw first: begun last, it would keep one processor busy and the others idle.
         longest = sorted(range(len(some)), key=lambda place: -len(some[place].data))
-        futures = {place: _submitted(pool, some[place], style) for place in longest}
+        with without_ctrl_c():  # the first of them has all workers begun
+            futures = {place: _submitted(pool, some[place], style) for place in longest}
         return [partial(_drawn, futures[place], some[place], style) for place in range(len(some))]
 
-    with pool:
+    try:
         yield start
+    finally:
+        pool.shutdown(cancel_futures=True)  # who is interrupted does not wait for what nobody will see
 
 
 def _pool() -> ProcessPoolExecutor | None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.stats.checks import FloatArray
+    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 NAME = "autocorrelation"
@@ -58,18 +60,18 @@ def frame(results: Results) -> pd.DataFrame:
     Raises:
         NoFigureError: every run is too short or constant.
     """
-    series = {}
+    # Runs by how many checkpoints they have, not the checkpoints: those are looked at one run after another.
+    lengths: dict[int, list[tuple[Run, int]]] = {}
     for place, runs in runs_by_cell(results).items():
-        every = [column(run, "pause_s") for run in runs]
-        if varied := [values for values in every if len(values) >= _FEWEST and np.ptp(values) > 0]:
-            series[place] = varied
-    if not series:
+        if varied := [(run, count) for run in runs if (count := _varied(run)) >= _FEWEST]:
+            lengths[place] = varied
+    if not lengths:
         raise NoFigureError(f"no run has {_FEWEST} checkpoints that differ")
-    lags = min(MOST_LAGS, min(len(values) for every in series.values() for values in every) // 2)
+    lags = min(MOST_LAGS, min(count for every in lengths.values() for _, count in every) // 2)
     parts = []
-    for place, every in series.items():
-        found = np.array([stats.autocorrelation(values, lags=lags).values for values in every])  # noqa: PD011 - a field
-        length = float(np.mean([len(values) for values in every]))
+    for place, every in lengths.items():
+        found = np.array([_correlation(run, lags) for run, _ in every])
+        length = float(np.mean([count for _, count in every]))
         expected, band, mean = -1 / length, _BAND / np.sqrt(length * len(every)), found.mean(axis=0)
         numbers = {
             "runs": len(every),
@@ -81,6 +83,16 @@ def frame(results: Results) -> pd.DataFrame:
         }
         parts.append(pd.DataFrame({**cell_columns(results.cells, place), **numbers}))
     return pd.concat(parts, ignore_index=True)
+
+
+def _varied(run: Run) -> int:
+    """Return how many pauses a run has; 0 when they are all equal."""
+    values = column(run, "pause_s")
+    return len(values) if len(values) and np.ptp(values) > 0 else 0
+
+
+def _correlation(run: Run, lags: int) -> FloatArray:
+    return np.array(stats.autocorrelation(column(run, "pause_s"), lags=lags).values)
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -37,6 +38,21 @@ def column(run: Run, name: str) -> NDArray[np.float64]:
 def evenly(count: int, most: int) -> NDArray[np.int64]:
     """Return at most ``most`` places out of ``count``, evenly spaced, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))
+
+
+def sampled(values: NDArray[np.float64], keep: int, run: Run) -> NDArray[np.float64]:
+    """Return so many of a run's values in their order, drawn by chance: always the same ones, as the run's id has it.
+
+    Args:
+        values: of the run.
+        keep: how many at most.
+        run: whose they are.
+    """
+    if keep >= len(values):
+        return values
+    seed = int.from_bytes(hashlib.sha256(run.record.run_id.encode()).digest()[:8], "big")
+    drawn = np.random.default_rng(seed).choice(len(values), size=max(keep, 1), replace=False, shuffle=False)
+    return values[np.sort(drawn)]
 
 
 def cell_columns(cells: Cells, place: int) -> dict[str, Any]:

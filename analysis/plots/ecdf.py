@@ -17,7 +17,7 @@ from analysis.plots.words import MS, design_text, few_runs, full_name, where_tex
 from analysis.text import ms_text, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -61,7 +61,7 @@ def frame(results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for place, runs in by_cell.items():
         said = {**cell_columns(results.cells, place), "runs": len(runs)}
-        pauses = [np.sort(column(run, "pause_s")) * MS for run in runs]
+        pauses = (np.sort(column(run, "pause_s")) * MS for run in runs)  # one run's at a time
         if together:
             steps = [_of_cell(results.cells.names[place].cell_id, pauses)]
         else:
@@ -82,7 +82,7 @@ def _of_run(run_id: str, ordered: FloatArray) -> dict[str, Any]:
     }
 
 
-def _of_cell(cell_id: str, runs: Sequence[FloatArray]) -> dict[str, Any]:
+def _of_cell(cell_id: str, runs: Iterable[FloatArray]) -> dict[str, Any]:
     shares = np.linspace(0, 1, MOST_STEPS + 1)
     each = np.array([np.quantile(ordered, shares, method="inverted_cdf") for ordered in runs])
     return {

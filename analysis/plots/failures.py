@@ -48,7 +48,7 @@ def frame(results: Results) -> pd.DataFrame:
     names = {name.cell_id: name for name in (*results.cells.names, *unmeasured(results))}
     labels = {run.cell_id: run.label for run in campaign.plan.runs}
     failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
-    measured = (*(run.record for run in campaign.runs), *campaign.without)
+    measured = tuple(run.record for run in (*campaign.runs, *campaign.without))
     ended = failed + Counter(record.cell_id for record in measured)
     if failed:
         own = [cell for cell in dict.fromkeys([*names, *labels]) if ended[cell]]

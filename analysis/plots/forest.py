@@ -313,7 +313,12 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         for word, text in zip(_LOOKS, ("supported", "refuted", "inconclusive"), strict=True)
     }
     said = ", ".join(f"{count} {'is' if count == 1 else 'are'} {text}" for text, count in counts.items() if count)
-    heading = f"Of {len(own)} hypotheses {said}" if len(own) > 1 else f"The hypothesis is {_only(counts)}"
+    late = int(own["exploratory"].sum())
+    mark = "exploratory " if late == len(own) else ""
+    some = f", {late} of them exploratory," if 0 < late < len(own) else ""
+    heading = (
+        f"Of {len(own)} {mark}hypotheses{some} {said}" if len(own) > 1 else f"The {mark}hypothesis is {_only(counts)}"
+    )
     excluded = max((one.excluded for one in results.findings), default=0)
     left = (
         f" Up to {plural(excluded, 'run')} per hypothesis not used for a failed check of its own." if excluded else ""
@@ -328,7 +333,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     percent = " and ".join(f"{100 * level:g}{SPACE}%" for level in sorted({one.confidence for one in results.findings}))
     interval = (
         f"Lines: two-sided {percent} intervals, by stratified Theil-Sen for effects and by order statistics for "
-        "values; none where the text says so."
+        "values (of cells, from the lowest end to the highest; of a share of runs by Clopper and Pearson); none where "
+        "the text says so."
     )
     caption = (
         "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.stats.checks import FloatArray
+    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 NAME = "pause_by_pages"
@@ -53,8 +54,29 @@ class _Run:
     run_id: str
     alike: str
     beside: str
-    pages: FloatArray
-    pause_ms: FloatArray
+    run: Run
+    count: int
+
+    @property
+    def pages(self) -> FloatArray:
+        """The dirty pages of the checkpoints whose pages were counted: read when they are looked at, and not held."""
+        return self._counted[0]
+
+    @property
+    def pause_ms(self) -> FloatArray:
+        """The pauses of these checkpoints."""
+        return self._counted[1]
+
+    @property
+    def _counted(self) -> tuple[FloatArray, FloatArray]:
+        return counted(self.run)
+
+
+def counted(run: Run) -> tuple[FloatArray, FloatArray]:
+    """Return dirty pages and pauses in ms of the checkpoints whose pages were counted."""
+    pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
+    known = np.isfinite(pages)
+    return pages[known], pause[known]
 
 
 def sketch(results: Results) -> Sketch:
@@ -85,7 +107,7 @@ def frame(results: Results) -> pd.DataFrame:
     runs = _runs(results)
     if not runs:
         raise NoFigureError("no run has counted dirty pages")
-    step = -(-sum(len(run.pages) for run in runs) // MOST_POINTS)
+    step = -(-sum(run.count for run in runs) // MOST_POINTS)
     parts: list[pd.DataFrame] = []
     for run in runs:
         said = {**cell_columns(results.cells, run.place), "run_id": run.run_id, "of": "checkpoint"}
@@ -107,19 +129,9 @@ def _runs(results: Results) -> list[_Run]:
     others = dict(zip(table["run_id"], levels_of(table, beside(table)), strict=True))
     for place, runs in runs_by_cell(results).items():
         for run in (one for one in runs if one.record.quality.ok):
-            pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
-            known = np.isfinite(pages)
-            if known.sum() > 1:
-                found.append(
-                    _Run(
-                        place,
-                        run.record.run_id,
-                        alike[run.record.run_id],
-                        others[run.record.run_id],
-                        pages[known],
-                        pause[known],
-                    )
-                )
+            run_id, count = run.record.run_id, len(counted(run)[0])
+            if count > 1:
+                found.append(_Run(place, run_id, alike[run_id], others[run_id], run, count))
     return found
 
 
@@ -140,12 +152,17 @@ def _lines(results: Results, runs: Sequence[_Run], rates: Sequence[float]) -> li
 
 
 def _within(runs: Sequence[_Run], of: str) -> list[dict[str, Any]]:
-    cost = within_runs([run.pages for run in runs], [run.pause_ms / MS for run in runs], [run.place for run in runs])
+    cost = within_runs((run.pages for run in runs), (run.pause_ms / MS for run in runs), [run.place for run in runs])
     if np.isnan(cost.estimate):
         return []
-    pages, pause = (np.concatenate(each) for each in zip(*((run.pages, run.pause_ms) for run in runs), strict=True))
-    reach = (float(pages.min()), float(pages.max()))
-    return [_line(of, reach, cost, (float(pages.mean()), float(pause.mean())), len(runs))]
+    ends = [(float(pages.min()), float(pages.max())) for pages in (run.pages for run in runs)]
+    reach = (min(low for low, _ in ends), max(high for _, high in ends))
+    weights = [run.count for run in runs]
+    middle = (
+        float(np.average([run.pages.mean() for run in runs], weights=weights)),
+        float(np.average([run.pause_ms.mean() for run in runs], weights=weights)),
+    )
+    return [_line(of, reach, cost, middle, len(runs))]
 
 
 def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:

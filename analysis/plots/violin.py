@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, evenly, places, runs_by_cell
+from analysis.plots.data import cell_columns, column, evenly, places, runs_by_cell, sampled
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import (
@@ -30,11 +30,16 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.stats.checks import FloatArray
+    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 NAME = "pause_violin"
 MOST_RANKS = 500
 """Checkpoints that stand for a cell's distribution: evenly spaced ranks of all of them."""
+
+MOST_POOLED = 100_000
+"""Checkpoints of a cell that are looked at for its shape; of more, a sample of each run's."""
 
 _ROW_IN = 0.29
 _LABELS_IN = 1.15
@@ -63,7 +68,8 @@ def frame(results: Results) -> pd.DataFrame:
     for _, row in results.per_cell.iterrows():
         place = where[row["cell_id"]]
         said = cell_columns(results.cells, place)
-        every = np.sort(np.concatenate([column(run, "pause_s") for run in runs[place]])) * MS
+        share = min(1.0, MOST_POOLED / max(_pooled(results)[place], 1))
+        every = np.sort(np.concatenate([_some(run, share) for run in runs[place]])) * MS
         own = results.runs.loc[results.runs["cell"] == place, ["run_id", "pause", "modes"]]
         low, high, kind = spread(row)
         cell = {"pause_ms": [row["pause"] * MS], "low_ms": low, "high_ms": high, "whisker": kind}
@@ -75,6 +81,16 @@ def frame(results: Results) -> pd.DataFrame:
             pd.DataFrame({**said, "of": "cell", **cell}),
         ]
     return pd.concat(parts, ignore_index=True)
+
+
+def _pooled(results: Results) -> dict[int, int]:
+    """Return how many checkpoints each cell has, by its place."""
+    return {int(place): int(count) for place, count in results.runs.groupby("cell")["checkpoints"].sum().items()}
+
+
+def _some(run: Run, share: float) -> FloatArray:
+    pauses = column(run, "pause_s")
+    return sampled(pauses, round(share * len(pauses)), run)
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
@@ -168,10 +184,16 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading = f"No second mode of the pause is told apart within {where}, which does not rule one out"
     heading = "; ".join([heading, *_stalled(results.runs)])
     whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
+    sample = (
+        f" Cells with more than {MOST_POOLED:,} checkpoints: a sample of so many, of each run its share, drawn with "
+        "the run's id as seed; runs and cells themselves are of all checkpoints."
+        if max(_pooled(results).values()) > MOST_POOLED
+        else ""
+    )
     caption = (
         "Grey: shape of the distribution of all checkpoints of a cell (kernel density cut at the extremes, half the "
         f"usual bandwidth, equal widths, from at most {MOST_RANKS} evenly spaced ranks); nothing is inferred from "
-        "it. Dots: run medians, open where a run shows more than one mode; diamond: their median. "
+        f"it.{sample} Dots: run medians, open where a run shows more than one mode; diamond: their median. "
         f"{design_text(results, whiskers)}"
     )
     alt = f"Violins of the pause of {plural(len(results.per_cell), 'cell')} with run medians as points. {heading}."

@@ -42,6 +42,12 @@ def span(numbers: Iterable[float]) -> str:
     return low if low == high else f"{low} to {high}"
 
 
+def spans(numbers: Iterable[float], noun: str) -> str:
+    """Return ``1 run``, ``6 runs``, or ``2 to 6 runs`` where they differ."""
+    said = span(numbers)
+    return f"{said} {noun}{'' if said == '1' else 's'}"
+
+
 def few_runs(results: Results) -> str:
     """Return what a heading adds when there are too few runs for an interval; empty when there are enough."""
     runs = results.runs.groupby("cell").size()
@@ -58,8 +64,8 @@ def design_text(results: Results, interval: str, *, doubted: str = "kept") -> st
         interval: the sentence on intervals.
         doubted: what became of runs whose own check failed; a figure of an estimate does not have them.
     """
-    runs = span(results.runs.groupby("cell").size())
-    design = f"R = {runs} runs per cell, N = {span(results.runs['checkpoints'])} checkpoints per run."
+    runs, checkpoints = results.runs.groupby("cell").size(), results.runs["checkpoints"]
+    design = f"R = {spans(runs, 'run')} per cell, N = {spans(checkpoints, 'checkpoint')} per run."
     return " ".join([design, interval, left_out(results, doubted), f"{emulated(results.cells)}."])
 
 

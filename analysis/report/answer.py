@@ -6,9 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.report import words
+from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural
+from analysis.runs.failovers import failover_table
+from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, smallest_text, why_exploratory
 
@@ -39,7 +41,15 @@ def context(results: Results) -> dict[str, Any]:
 
 
 def headline(results: Results) -> str:
-    """Say in one line what came out: the primary hypotheses that come first; the pause where none was asked."""
+    """Say in one line what came out: the primary hypotheses that come first; the pause where none was asked.
+
+    What was acknowledged and lost at a failover comes before all.
+    """
+    lost = loss(failover_table(results.campaign, results.cells))
+    return f"{lost}; {_answer(results)}" if lost else _answer(results)
+
+
+def _answer(results: Results) -> str:
     primary = [finding for finding in results.findings if finding.hypothesis.family == "primary"]
     if not primary:
         low, high = (ms_text(1e3 * float(results.per_cell["pause"].agg(which))) for which in ("min", "max"))
@@ -85,20 +95,24 @@ def tally(findings: Sequence[Finding]) -> str:
 
 def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
     """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM."""
+    emulation, software = accel_text(["tcg"]), KVM_TEXT["software"]
     title = f"Every pair ran under {under}"
     emulated = (
         "An emulated pause is a real pause of an emulated pair. Signs, ratios between cells and mechanisms can be "
         "studied with it; do not quote its times as those of KVM."
     )
+    without_hardware = (
+        "Its ioctls, its dirty log and its devices are the real ones, but guest code is emulated, and there are no "
+        "hardware page tables or exits: do not quote these times as those of a server's KVM."
+    )
     if len(accels) > 1:
-        return f"Some pairs ran under KVM, some under {accel_text(['tcg'])}", emulated + " The table says which."
+        some = " and ".join(part for part in under.split(" and ") if part != emulation)
+        said = f"{emulated} The table says which." + (f" {some}: {without_hardware}" if software in some else "")
+        return f"Some pairs ran under {some}, some under {emulation}", said
     if "tcg" in accels:
         return title, emulated
-    if KVM_TEXT["software"] in under:
-        return title, (
-            "Its ioctls, its dirty log and its devices are the real ones, but guest code is emulated, and there are no "
-            "hardware page tables or exits: do not quote these times as those of a server's KVM."
-        )
+    if software in under:
+        return title, without_hardware
     return title, "The virtual CPUs ran on the host's own; times are those of this host."
 
 
@@ -122,9 +136,10 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
     hypothesis = finding.hypothesis
     detail = [f"R = {plural(finding.runs, 'run')}"]
     if finding.strata:
-        detail.append(f"{finding.strata} strata (block and other factors)")
+        detail.append(f"{strata_text(finding.strata)} (block and other factors)")
     if not math.isnan(finding.effect.low):
-        detail.append("90 % interval")
+        several = hypothesis.kind == "value" and finding.levels
+        detail.append("from the lowest end of a cell's 90 % interval to the highest" if several else "90 % interval")
     detail += filter(None, [smallest_text(finding), words.pvalue_text(finding)])
     detail += [f"{finding.excluded} left out by their quality check"] if finding.excluded else []
     detail += [f"{finding.failed} failed"] if finding.failed else []
@@ -248,8 +263,10 @@ def _without_accel(results: Results, where: str) -> str:
 
 
 def _devices_table(results: Results) -> Table | None:
+    where = any(device.where for device in results.effects.devices)
     rows = [
         (
+            *([text(device.where)] if where else []),
             number(device.smp, str(device.smp)),
             number(device.bytes_median, f"{device.bytes_median:,.0f}"),
             number(device.checkpoints, str(device.checkpoints)),
@@ -257,6 +274,7 @@ def _devices_table(results: Results) -> Table | None:
         for device in results.effects.devices
     ]
     columns = (
+        *([Column("Where")] if where else []),
         Column("vCPUs", numeric=True),
         Column("Bytes sent without any dirty page, median", numeric=True),
         Column("Checkpoints", numeric=True),

@@ -12,6 +12,7 @@ from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
 from analysis.report.page import Built
 from analysis.report.render import render
+from analysis.report.service import service_files
 from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.records import Plan
@@ -87,7 +88,7 @@ def report_files(results: Results, built: Built, say: Callable[[str], None]) -> 
         files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
         files[f"figures/{drawing.name}.csv"] = drawing.csv
     say("making the tables")
-    files |= tables(results, built.seeds)
+    files |= tables(results, built.seeds) | service_files(results)
     say("making verdicts.json")
     files[VERDICTS] = verdicts_json(results).encode()
     if len(results.campaign.runs) <= MOST_RUNS:

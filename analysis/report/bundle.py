@@ -8,6 +8,7 @@ import io
 import json
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -33,12 +34,14 @@ class NotWholeError(AnalysisError):
     """An archive is not what was packed, or does not say what its data says."""
 
     exit_code = 1
+    fix = "get it once more from whoever made it, or have it made anew"
 
 
 class NoArchiveError(AnalysisError):
     """The file is no archive of ours."""
 
     exit_code = 2
+    fix = "give an archive that bundle made"
 
 
 def bundle(folder: Path, *, raw: bool = False) -> bytes:
@@ -127,7 +130,10 @@ def verify(archive: Path) -> Iterator[str]:
             first = campaign.unread[0]
             raise NotWholeError(f"{archive}: run {first.planned.run_id} cannot be used: {first.why}")
         yield f"format: {len(campaign.runs)} runs of {campaign.plan.campaign} can be read"
-        stored = CampaignFolder(folders[0]).verdicts.read_text(encoding="utf-8")
+        try:
+            stored = CampaignFolder(folders[0]).verdicts.read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise NotWholeError(f"{archive}: it holds no {VERDICTS}") from error
         again = verdicts_json(derive(campaign))
         if stored != again:
             raise NotWholeError(f"{archive}: computed again, the verdicts differ: {_differing(stored, again)}")
@@ -138,9 +144,9 @@ def _unpacked(archive: Path, scratch: Path) -> Path:
     try:
         with tarfile.open(archive, mode="r:gz") as packed:
             packed.extractall(scratch, filter="data")
-    except (OSError, EOFError, tarfile.TarError) as error:
+    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
         why = getattr(error, "strerror", None) or error
-        raise NoArchiveError(f"{archive}: {why}; give an archive that bundle made") from error
+        raise NoArchiveError(f"{archive}: {why}") from error
     found = list(scratch.glob(f"*/{MANIFEST}"))
     if len(found) != 1:
         raise NoArchiveError(f"{archive}: it holds no {MANIFEST}, so it is no archive of ours")

@@ -51,8 +51,8 @@ def describe_versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
 
 
 def describe_host(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return what the runs saw of the host before they began."""
-    return _described([run.record.host.before for run in runs], _HOST_LABELS)
+    """Return what the runs saw, before they began, of the hosts that their sides were on."""
+    return _described([machine for run in runs for machine in run.record.machines], _HOST_LABELS)
 
 
 def _described(trees: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> list[tuple[str, str]]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import Level, flatten
+from analysis.format.factors import BASELINES, COLO, HEADS, Level, flatten
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import under_text
 
@@ -24,6 +24,7 @@ _GROUPS = {
     "host": "Hosts",
     "tune": "Host settings",
     "cache": "Host's caches",
+    "failover": "Failover",
 }
 _NAMES = {
     "cpu.model": "{}",
@@ -37,12 +38,16 @@ _NAMES = {
     "link.transport": "{}",
     "link.quickack": "quick acknowledgements {}",
     "workload.working_set": "working set {}",
-    "workload.rate": "at {} MB/s",
     "workload.pattern": "{}",
     "workload.threads": "threads: {}",
 }
-_HOSTS = {"local": "both VMs on one host", "netns": "both VMs on one host, each in a network namespace"}
-_HEADS = {"cache": "cache.kind", "workload": "workload.name", "checkpoint": "checkpoint.trigger"}
+_HOSTS = {
+    "local": "both VMs on one host",
+    "netns": "both VMs on one host, each in a network namespace",
+    "bridged": "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges",
+    "ssh": "each VM on a host of its own",
+}
+_HEADS = HEADS | {"checkpoint": "checkpoint.trigger"}
 """What is a setting of one workload or trigger alone is a factor only where it differs within that one."""
 
 _SCALING = {"fixed": "the same at every size", "mem": "for each GiB of RAM"}
@@ -52,15 +57,33 @@ def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
     """Return the factors with their levels, then what was held fixed, as name and value."""
     cells = [flatten(cell.cell) for cell in campaign.plan.cells]
     cells = cells or [flatten(run.record.cell) for run in campaign.runs]
+    if any("scenario" in cell for cell in cells):
+        cells = [{"scenario": COLO, **cell} for cell in cells]
     varying = factors(cells)
     return [
         *((f"Factor: {factor_text(path)}", ", ".join(_levels(path, levels))) for path, levels in varying.items()),
         ("Cells", _cells(len({cell.cell_id for cell in campaign.plan.runs}), varying)),
+        *_nodes(campaign),
         *_workloads(cells, varying),
         ("Checkpoints", "; ".join(dict.fromkeys(_checkpoints(cell) for cell in cells))),
         *_fixed(cells, varying),
         ("Pairs ran under", under_text(run.record for run in campaign.runs)),
     ]
+
+
+def _nodes(campaign: Campaign) -> Iterator[tuple[str, str]]:
+    """Yield the nodes of a cluster, a factor of blocks and of no cell, with the blocks that each holds."""
+    held: dict[str, set[int]] = {}
+    for run in campaign.runs:
+        if run.record.node:
+            held.setdefault(run.record.node, set()).add(run.record.block)
+    if held:
+        said = (f"{node} (block {_listed(blocks)})" for node, blocks in sorted(held.items()))
+        yield "Nodes, a factor of blocks", "; ".join(said)
+
+
+def _listed(blocks: Iterable[int]) -> str:
+    return ", ".join(map(str, sorted(blocks)))
 
 
 def factors(cells: Sequence[Factors]) -> dict[str, list[Level]]:
@@ -93,24 +116,38 @@ def _levels(path: str, levels: Iterable[Level]) -> Iterator[str]:
         elif path == "smp":
             yield str(level)
         else:
-            yield level_text(path, level) + (" s" if path == "checkpoint.interval" else "")
+            yield level_text(path, level)
 
 
 def _cells(count: int, varying: Mapping[str, Sequence[Level]]) -> str:
     combinations = math.prod(len(levels) for levels in varying.values())
-    return f"{count}" if combinations == count else f"{count} of the {combinations} combinations of these levels"
+    return f"{count}" if combinations <= count else f"{count} of the {combinations} combinations of these levels"
 
 
 def _workloads(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> Iterator[tuple[str, str]]:
     said: dict[str, None] = {}
     for cell in cells:
         own = {path: level for path, level in cell.items() if path.startswith("workload.") and path not in varying}
-        parts = [_part(path, level) for path, level in own.items() if path not in {"workload.name", "workload.scaling"}]
+        parts = [
+            _rate(str(cell.get("workload.name")), level) if path == "workload.rate" else _part(path, level)
+            for path, level in own.items()
+            if path not in {"workload.name", "workload.scaling"}
+        ]
         if "workload.working_set" in own and "workload.scaling" in own:
             parts.append(f"the working set {_SCALING.get(str(own['workload.scaling']), own['workload.scaling'])}")
         said[": ".join(filter(None, [str(cell.get("workload.name", "")), ", ".join(filter(None, parts))]))] = None
     if said:
         yield ("Workload" if len(said) == 1 else "Workloads"), "; ".join(said)
+
+
+def _rate(workload: str, level: Level) -> str:
+    """Return at what rate memory is dirtied, or requests are sent; 0 is no rate, but as many as can be."""
+    if level is None:
+        return ""
+    if workload == "dirty":
+        return f"at {level_text('workload.rate', level)} MB/s" if level else "as fast as it can"
+    what = "transaction" if workload == "postgres" else "request"
+    return f"at {level_text('workload.rate', level)} {what}s/s" if level else f"each {what} after an answer"
 
 
 def _part(path: str, level: Level) -> str:
@@ -123,6 +160,9 @@ def _part(path: str, level: Level) -> str:
 
 
 def _checkpoints(cell: Factors) -> str:
+    scenario = cell.get("scenario")
+    if scenario in BASELINES:
+        return f"none asked for where {factor_text('scenario')} is {scenario}"
     trigger, every = cell.get("checkpoint.trigger"), cell.get("checkpoint.interval")
     seconds = f"{every:g} s" if isinstance(every, int | float) else str(every)
     began = {
@@ -130,7 +170,8 @@ def _checkpoints(cell: Factors) -> str:
         "timer": f"by QEMU's timer, every {seconds} from request to request",
     }.get(str(trigger), str(trigger))
     count, warmup = (int(cell.get(f"checkpoint.{name}") or 0) for name in ("count", "warmup"))
-    return f"{began}: {count} after {f'{warmup} of warm-up' if warmup else 'no warm-up'}"
+    count, then = int(cell.get("failover.after") or count), ", then the blow" if "failover.after" in cell else ""
+    return f"{began}: {count} after {f'{warmup} of warm-up' if warmup else 'no warm-up'}{then}"
 
 
 def _fixed(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> Iterator[tuple[str, str]]:

@@ -52,13 +52,14 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         campaign: as it was read.
         documents: each ``run.json`` whole, for what the report does not need.
     """
-    cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in campaign.runs]
+    runs = (*campaign.runs, *campaign.without)
+    cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in runs]
     paths = sorted({path for cell in cells for path in cell if not path.startswith("deadlines.")})
     values = {
         path: sorted({_level(path, cell[path]) if path in cell else _LACKING for cell in cells}) for path in paths
     }
     tuned = sorted({_tuning(one) for document in documents for one in document.get("tuned") or ()})
-    hosts = [run.record.host.before for run in campaign.runs]
+    hosts = [machine for run in runs for machine in run.record.machines]
     watched = sorted({side for document in documents for side in document.get("watch") or ()})
     sandboxes = sorted({str(document.get("sandbox")) for document in documents})
     lines = [
@@ -89,7 +90,7 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         (
             f"{plural(len(campaign.attempts), 'attempt')} failed, {plural(len(campaign.failures), 'run')} for good; "
             f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
-            f"{plural(sum(not run.record.quality.ok for run in campaign.runs), 'run')} failed the quality check: in "
+            f"{plural(sum(not run.record.quality.ok for run in runs), 'run')} failed the quality check: in "
             "no verdict, effect or comparison; tables and figures of single cells keep them."
         ),
         "",
@@ -106,8 +107,8 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
         figures: the names of the report's figures.
         size_bytes: of the files, unpacked.
     """
-    spent_h = sum(run.record.finished_at - run.record.started_at for run in campaign.runs) / 3600
-    host = campaign.runs[0].record.host.before
+    spent_h = sum(run.record.finished_at - run.record.started_at for run in (*campaign.runs, *campaign.without)) / 3600
+    host = campaign.runs[0].record.machines[0]
     build = f"colo-bench report {folder}"
     under = under_text(run.record for run in campaign.runs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
@@ -135,7 +136,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             "",
             (
                 f"To measure it again: `{campaign.plan.command}`. Here that took {spent_h:.1f} h for "
-                f"{plural(len(campaign.runs), 'run')} on {host.get('cpu_model')}, {host.get('cpus')} CPUs, "
+                f"{plural(campaign.measured, 'run')} on {host.get('cpu_model')}, {host.get('cpus')} CPUs, "
                 f"{int(host.get('memory_total_bytes') or 0) / 2**30:.1f} GiB of memory."
             ),
             "",

@@ -15,6 +15,7 @@ import re
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 import numpy as np
 
@@ -43,20 +44,32 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 _PHASES = {*MEANS, *(part.name for part in PARTS)}
 
-SHOWN = tuple(one for one in OUTCOMES.values() if one.name not in _PHASES)
-"""What the strips and the timeline can show, one number per run; the phases are in the panel of a run."""
+_IN_TABLES = ("compare.", "costs.")
+_STEPS = {"detect", "decide", "takeover", "first_answer", "survived"}
+
+SHOWN = tuple(
+    one for one in OUTCOMES.values() if one.name not in _PHASES | _STEPS and not str(one.column).startswith(_IN_TABLES)
+)
+"""What the strips and the timeline can show, one number per run; the phases are in the panel of a run.
+
+Packets, what hosts were used for and the steps of takeovers are in the report's tables: a page is to stay small.
+"""
 
 _VENDOR, _TEMPLATES = Path(__file__).parent / "vendor", Path(__file__).parent / "templates"
-_DIGITS = 4
+_DIGITS = 3
+"""As many as the page shows."""
 
 
 class TooManyRunsError(AnalysisError):
     """A page of so many runs would be slow to use."""
 
     exit_code = 2
+    fix = "give fewer campaigns"
 
 
-def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequence[str]) -> str:
+def explore(
+    campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequence[str], report: str = "report.html"
+) -> str:
     """Return the page.
 
     Args:
@@ -64,27 +77,29 @@ def explore(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
         cells: :func:`analysis.stored.cells.name_cells` of its runs.
         runs: :func:`analysis.runs.outcomes.run_table` of both.
         homes: how each campaign's folder is reached from that of the page.
+        report: how the report is.
 
     Raises:
         TooManyRunsError: the campaign has more than ``MOST_RUNS`` runs.
     """
     if len(campaign.runs) > MOST_RUNS:
-        raise TooManyRunsError(f"{len(campaign.runs)} runs; the explorer holds {MOST_RUNS}: give fewer campaigns")
-    return page(payload(campaign, cells, runs, homes), cells.under)
+        raise TooManyRunsError(f"{len(campaign.runs)} runs; the explorer holds {MOST_RUNS}")
+    return page(payload(campaign, cells, runs, homes), cells.under, report)
 
 
-def reached(folder: Path, page_folder: Path) -> str:
-    """Return how a campaign's folder is reached from that of a page: ``..`` from ``report/`` in it."""
-    return Path(os.path.relpath(folder.resolve(), page_folder.resolve())).as_posix()
+def reached(path: Path, page_folder: Path) -> str:
+    """Return how a campaign's folder, or a file, is reached from that of a page: ``..`` from ``report/`` in it."""
+    return Path(os.path.relpath(path.resolve(), page_folder.resolve())).as_posix()
 
 
-def page(data: Mapping[str, Any], accels: str) -> str:
+def page(data: Mapping[str, Any], accels: str, report: str = "report.html") -> str:
     """Return the page of a payload."""
     scripts = (_VENDOR / "uPlot.min.js", _VENDOR / "crossfilter.min.js", _TEMPLATES / "explore.js")
     code = "\n".join(path.read_text(encoding="utf-8").rstrip() for path in scripts)
     parts = {
         "CAMPAIGN": escape(str(data["campaign"])),
         "ACCEL": escape(accels),
+        "REPORT": escape(quote(os.fsencode(report))),
         "HASH": base64.b64encode(hashlib.sha256(code.encode()).digest()).decode(),
         "STYLE": (_VENDOR / "uPlot.min.css").read_text(encoding="utf-8").strip(),
         # Nothing in the data may end the element that holds it.
@@ -96,14 +111,14 @@ def page(data: Mapping[str, Any], accels: str) -> str:
 
 
 def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequence[str] = ("..",)) -> dict[str, Any]:
-    """Return what the page is made of, by columns: texts as places in a list of the different ones, times in s."""
+    """Return what the page is made of, by columns: texts as places in a list of the different ones, pauses in ms."""
     sketches = np.array([np.quantile(used_pauses(run), QUANTILES) for run in campaign.runs])
     return {
         "campaign": campaign.plan.campaign,
         "outcomes": {one.name: _outcome(one, runs[one.name]) for one in SHOWN if runs[one.name].nunique() > 0},
-        "phases": {name: _numbers(runs[name]) for name in (phase.removesuffix("_s") for phase in PHASES)},
+        "phases": {name: _numbers(1e3 * runs[name]) for name in (phase.removesuffix("_s") for phase in PHASES)},
         "quantiles": list(QUANTILES),
-        "sketch": [_numbers(column) for column in sketches.T],
+        "sketch": [_numbers(1e3 * column) for column in sketches.T],
         "factors": list(_factors(runs, cells)),
         "run_id": runs["run_id"].tolist(),
         "homes": list(homes),
@@ -116,7 +131,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
 
 def _outcome(one: Outcome, values: pd.Series) -> dict[str, Any]:
     scale, unit = shown_in(one.name)
-    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values, 3)}
+    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values)}
 
 
 def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
@@ -129,6 +144,8 @@ def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
         if len(set(texts)) > 1:
             yield _factor(factor_text(path), [_text(path, level) for level in runs[path]], texts)
     yield _factor("block", [str(block) for block in runs["block"]], [str(one) for one in sorted(set(runs["block"]))])
+    if "node" in runs:
+        yield _factor("node", list(runs["node"]), sorted(set(runs["node"])))
     quality = ["ok" if ok else "failed" for ok in runs["quality_ok"]]
     if len(set(quality)) > 1:
         yield _factor("quality", quality, ("ok", "failed"))
@@ -150,6 +167,6 @@ def _factor(name: str, values: Sequence[str], levels: Sequence[str]) -> dict[str
     return {"name": name, "levels": list(places), "of": [places[value] for value in values]}
 
 
-def _numbers(values: Iterable[float], digits: int = _DIGITS) -> list[float | None]:
-    """Return numbers with so many significant digits; a missing one is null."""
-    return [None if not math.isfinite(one) else float(f"{one:.{digits}g}") for one in map(float, values)]
+def _numbers(values: Iterable[float]) -> list[float | None]:
+    """Return numbers with the digits that are shown; a missing one is null."""
+    return [None if not math.isfinite(one) else float(f"{one:.{_DIGITS}g}") for one in map(float, values)]

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 def write(path: Path, content: bytes) -> Path:
     """Write a file with whatever folders it needs, and return its path.
 
+    What is there and is no file (``/dev/stdout``, ``/dev/null``, a pipe) is written to, and not replaced by one.
+
     Raises:
         OSError: it cannot be written.
     """
@@ -22,6 +24,9 @@ def write(path: Path, content: bytes) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        if path.exists() and not path.is_file():
+            path.write_bytes(content)
+            return path
         temporary.write_bytes(content)
         return temporary.replace(path)
     except OSError as error:

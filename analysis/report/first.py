@@ -6,17 +6,20 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import ALONE, flatten
+from analysis.format.factors import BASELINES, flatten
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
+from analysis.verdicts.designs import MANY_BLOCKS
+from analysis.verdicts.finding import NO_RATIO
+from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterator, Sequence
 
     from analysis.runs.parts import Parts
     from analysis.verdicts.finding import Finding
@@ -24,15 +27,16 @@ if TYPE_CHECKING:
 
 _PAUSES = {"pause", "pause_mean"}
 _TRANSPORT = PARTS[-1]
+_WHOLE = 1.005
+"""Beyond it a share is printed as more than 100 %."""
+
 _MUCH, _MOSTLY = 0.25, 0.5
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
 _SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs"}
-_ARMS: Mapping[tuple[str, ...], str] = {
-    ("fixed",): "by itself (the same pages dirtied)",
-    ("mem",): "together with the pages that a larger guest dirties",
-}
+_SAME_PAGES = "by itself (the same pages dirtied)"
+_WITH_PAGES = "together with the pages that a larger guest dirties"
 _VERBS = {
     ("increasing", "SUPPORTED"): "lengthens the pause",
     ("increasing", "REFUTED"): "does not lengthen the pause by as much as matters ({matters})",
@@ -126,7 +130,7 @@ def _clause(finding: Finding) -> str:
     """Return what a factor does in one case: verb, size and interval, per doubling and in units."""
     hypothesis = finding.hypothesis
     where = dict(hypothesis.where)
-    arm = _ARMS.get(tuple(map(str, where.get("workload.scaling", ()))), "") if hypothesis.kind == "trend" else ""
+    arm = _arm(finding)
     if arm:
         where.pop("workload.scaling")
     others = where_text(where)
@@ -134,9 +138,20 @@ def _clause(finding: Finding) -> str:
     per = " per doubling" if hypothesis.kind == "trend" else ""
     verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{short_text(100 * finding.sesoi)} %{per}")
     if math.isnan(finding.effect.estimate):
-        why = finding.label if finding.label == NOT_WRITTEN else "nothing can be compared yet"
+        why = "nothing can be compared yet" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
         return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
     return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
+
+
+def _arm(finding: Finding) -> str:
+    """Return which arm a size is asked in, as a part of the sentence; only RAM brings the pages that go with it."""
+    hypothesis = finding.hypothesis
+    scaling = tuple(map(str, hypothesis.where.get("workload.scaling", ())))
+    if hypothesis.kind != "trend" or scaling not in {("fixed",), ("mem",)}:
+        return ""
+    if scaling == ("fixed",):
+        return _SAME_PAGES
+    return _WITH_PAGES if hypothesis.factor == "mem" else ""
 
 
 def _units(finding: Finding) -> str:
@@ -154,7 +169,8 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     whole = pause_parts(runs)
     if whole is None:
         return
-    yield f"A pause of {ms_text(1e3 * whole.whole_s)} ms (mean over all cells) is {_listed_parts(whole)}."
+    cells = _of_cells(runs["cell"].nunique(), judged)
+    yield f"A pause of {ms_text(1e3 * whole.whole_s)} ms (mean over {cells}) is {_listed_parts(whole)}."
     for finding in asked:
         if finding.hypothesis.kind != "trend" or finding.word != "SUPPORTED" or finding.hypothesis.direction == "none":
             continue
@@ -168,7 +184,7 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     over_tcp = runs[runs["link.transport"] == "tcp"]
     stalls = over_tcp["slow_share"].fillna(0.0).clip(lower=over_tcp["always_stalled"].astype(float))
     stalled = bool(len(stalls)) and stalls.median() >= _MOSTLY
-    if whole.share(_TRANSPORT) >= _MUCH and stalled:
+    if _MUCH <= whole.share(_TRANSPORT) <= _WHOLE and stalled:
         yield (
             f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport, most of it no matter "
             "of size: over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
@@ -176,7 +192,22 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         )
 
 
+def _of_cells(count: int, judged: Judged) -> str:
+    """Return over how many cells a mean is, of those that take checkpoints."""
+    planned = len(_taking(judged))
+    return "all cells" if count >= planned else f"{count} of {planned} cells"
+
+
+def _taking(judged: Judged) -> Sequence[object]:
+    """Return the planned cells that take checkpoints; those measured, where a plan names none."""
+    taking = [one for one in judged.campaign.plan.cells if flatten(one.cell).get("scenario") not in BASELINES]
+    return taking or judged.cells.names
+
+
 def _listed_parts(parts: Parts) -> str:
+    """Return the parts with their shares; where one is more than the whole, which others take back, none is a share."""
+    if any(own > _WHOLE * parts.whole_s for _, own in parts.parts):
+        return listed([f"{figures_text(1e3 * own, signed=True)} ms {name}" for name, own in parts.parts])
     return listed([f"{percent_text(own / parts.whole_s)} {name} ({_ms(own)})" for name, own in parts.parts])
 
 
@@ -186,13 +217,13 @@ def _ms(seconds: float) -> str:
 
 def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     plan = judged.campaign.plan
-    blocks = plan.looks[-1] if plan.looks else len({run.record.block for run in judged.campaign.runs})
+    seen = {run.record.block for run in judged.campaign.runs if not plan.looks or run.record.block < plan.looks[-1]}
+    blocks = plan.looks[-1] if plan.looks else len(seen)
     why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
     if why:
         return f"The answers are exploratory: {'; '.join(why)}."
-    judged_runs = sum(run.record.quality.ok and run.record.block < blocks for run in judged.campaign.runs)
-    taking = [one for one in plan.cells if flatten(one.cell).get("scenario") != ALONE]
-    whole = judged_runs == blocks * len(taking or judged.cells.names)
+    sound = (run.record for run in judged.campaign.runs if run.record.quality.ok and run.record.block in seen)
+    whole = len({(record.block, record.cell_id) for record in sound}) == blocks * len(_taking(judged))
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
@@ -208,22 +239,30 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
 def _continues(judged: Judged) -> str:
     """Return what adds blocks: a budget does where they are added until it is known, and nothing otherwise."""
     plan = judged.campaign.plan
-    return f"a larger {'budget' if plan.until_known or len(plan.looks) > 1 else 'repeats=N'} continues"
+    # An older plan does not say so, but was looked at after its first block and its second.
+    after_each = plan.until_known or plan.looks[:2] == (1, 2)
+    return f"a larger {'budget' if after_each else 'repeats=N'} continues"
 
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    blank = [one for one in asked if one.label == "nothing to compare"]
+    blank = [one for one in asked if one.label == NOTHING_TO_COMPARE]
     if any(one.failed or one.excluded for one in blank):
         yield "Where nothing can be compared, runs failed or were left out."
     elif blank:
         yield "Where nothing can be compared, the cells do not cross what was asked with the other factors."
     if any(one.label == NOT_WRITTEN for one in asked):
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
-    beyond = ("nothing to compare", NOT_WRITTEN)
-    still = [one for one in asked if one.word == "INCONCLUSIVE" and one.label not in beyond]
+    if any(NO_RATIO in one.label for one in asked):
+        yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
+    beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN)
+    still = [
+        one for one in asked if one.word == "INCONCLUSIVE" and one.label not in beyond and NO_RATIO not in one.label
+    ]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: {_continues(judged)}."
+    elif still and needs and all(map(math.isinf, needs)) and len(needs) == len(still):
+        yield f"More than {MANY_BLOCKS:,} blocks would be needed for what is open."
     elif still:
         yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
     elif any(not math.isnan(one.effect.low) for one in asked):

@@ -14,12 +14,12 @@ from markupsafe import Markup, escape
 
 from analysis.format.outcomes import TRIGGERS
 from analysis.plots.forest import NAME as FOREST
-from analysis.report import answer, trust
+from analysis.report import answer, failovers, service, trust
 from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import ACCEL_TEXT, EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
+from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
@@ -59,10 +59,12 @@ def render(
         "skipped": [(one.name.replace("_", " "), one.why) for one in skipped],
         **_opening(results),
         **answer.context(results),
+        **service.context(results),
         **_design(results, built.seeds),
         "cells_heading": _cells_heading(results),
         "cells": cells_table(results),
         "cell_note": _cell_note(results),
+        **failovers.context(results),
         **trust.context(results),
         **_reproduce(results.campaign, built),
     }
@@ -108,7 +110,7 @@ def _scope(results: Results) -> str:
     records = [run.record for run in campaign.runs]
     first, last = (utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records)))
     planned_cells = len({run.cell_id for run in campaign.plan.runs})
-    cells = len(results.cells.names) + len({record.cell_id for record in campaign.without})
+    cells = len(results.cells.names) + len({run.record.cell_id for run in campaign.without})
     return (
         f"{campaign.measured} of {plural(len(campaign.plan.runs), 'planned run')} measured{_again(campaign)}, "
         f"{cells} of {plural(planned_cells, 'cell')}, "
@@ -123,7 +125,7 @@ def _again(campaign: Campaign) -> str:
 
 
 def _alerts(campaign: Campaign) -> list[str]:
-    bad = sum(not run.record.quality.ok for run in campaign.runs)
+    bad = sum(not run.record.quality.ok for run in (*campaign.runs, *campaign.without))
     counts = (
         (len(campaign.failures), "run", "failed"),
         (len(campaign.unread), "run", "cannot be read"),
@@ -147,19 +149,23 @@ def cells_table(results: Results) -> Table:
         Column("Ran under"),
         Column("Triggers"),
     )
-    return Table("Pause per cell", columns, tuple(_cell_row(row) for row in results.per_cell.to_dict("records")))
+    under = {name.cell_id: name.under for name in results.cells.names}
+    rows = (_cell_row(row, under[row["cell_id"]]) for row in results.per_cell.to_dict("records"))
+    return Table("Pause per cell", columns, tuple(rows))
 
 
 def _cells_heading(results: Results) -> str:
     cells = results.per_cell
     if len(cells) == 1:
-        return f"The median pause of the only cell is {ms_text(1e3 * float(cells['pause'].iloc[0]))} ms"
+        planned = len({run.cell_id for run in results.campaign.plan.runs})
+        only = "the only cell" if planned == 1 else "the only cell that was measured"
+        return f"The median pause of {only} is {ms_text(1e3 * float(cells['pause'].iloc[0]))} ms"
     low, high = (cells.loc[cells["pause"].agg(which)] for which in ("idxmin", "idxmax"))
     ends = [f"{ms_text(1e3 * float(one['pause']))} ms ({one['cell']})" for one in (low, high)]
     return f"Median pauses go from {ends[0]} to {ends[1]}"
 
 
-def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
+def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
     ends = [row["pause_low"], row["pause_high"]]
     middle = ms_text(1e3 * row["pause"])
     if not any(np.isnan(ends)):
@@ -176,7 +182,7 @@ def _cell_row(row: dict[str, Any]) -> tuple[Cell, ...]:
         number(row["dirty_pages"], count_text(row["dirty_pages"])),
         number(row["runs"], f"{row['runs']} of {row['planned']}"),
         number(row["checkpoints"], f"{row['checkpoints']:,}"),
-        text(ACCEL_TEXT[row["accel"]]),
+        text(under),
         text(", ".join(shares) or MISSING),
     )
 

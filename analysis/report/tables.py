@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.format.outcomes import OUTCOMES
+from analysis.report import failovers
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import badge, case
 from analysis.runs.cell_table import MEANS
+from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING
+from analysis.text import EXPLORATORY, MISSING, plural
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.sentences import why_exploratory
 
@@ -36,7 +38,8 @@ def tables(results: Results, seeds: Sequence[int | None] = ()) -> dict[str, byte
     """Return every table of the report by its file name, ``tables/<name>.csv`` and ``tables/<name>.tex``.
 
     Names: ``cells`` (the pause per cell with its interval), ``phases`` (mean phases per cell), ``verdicts`` (one row
-    per hypothesis), ``design`` (what was measured, in which versions, on what).
+    per hypothesis), ``design`` (what was measured, in which versions, on what); and ``failovers``, where runs end in
+    one.
     """
     made = {
         "cells": (results.per_cell, _cells_tex(results)),
@@ -44,6 +47,9 @@ def tables(results: Results, seeds: Sequence[int | None] = ()) -> dict[str, byte
         "verdicts": (_verdicts(results), _verdicts_tex(results)),
         "design": (_design(results, seeds), _design_tex(results, seeds)),
     }
+    found = failover_table(results.campaign, results.cells)
+    if not found.empty:
+        made["failovers"] = (found, failovers.tex(found))
     files: dict[str, bytes] = {}
     for name, (table, tex) in made.items():
         files[f"tables/{name}.csv"] = _csv(table)
@@ -132,8 +138,9 @@ def _cells_tex(results: Results) -> str:
 
 def _counts(results: Results) -> str:
     runs = results.per_cell["runs"]
-    spread = f"{runs.min()}" if runs.min() == runs.max() else f"{runs.min()} to {runs.max()}"
-    return f"R = {spread} runs per cell, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all."
+    few, many = int(runs.min()), int(runs.max())
+    spread = plural(few, "run") if few == many else f"{few} to {plural(many, 'run')}"
+    return f"R = {spread} per cell, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all."
 
 
 def _phases(results: Results) -> pd.DataFrame:
@@ -237,12 +244,14 @@ def _verdicts_tex(results: Results) -> str:
         Column("verdict", align="p{4.8cm}"),
     )
     runs = sorted({finding.runs for finding in results.findings})
-    spread = " to ".join(dict.fromkeys(str(end) for end in (*runs[:1], *runs[-1:]))) or "0"
+    few, many = (runs[0], runs[-1]) if runs else (0, 0)
+    spread = plural(many, "run") if few == many else f"{few} to {plural(many, 'run')}"
     remarks = (
-        "Caption: Hypotheses declared before the data: effect with its two-sided 90 % interval, and verdict.",
-        f"R = {spread} runs per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
+        f"Caption: Hypotheses{_declared(results)}: effect with its two-sided 90 % interval, and verdict.",
+        f"R = {spread} per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
-        "p adj.: one-sided, of the verdict (support: against no effect; refutation: against one of delta or more),",
+        "p adj.: one-sided, of the verdict (support: against no effect, or what equal cells differ by; refutation:",
+        "against one of delta or more; of no difference and of a range: against the other case),",
         "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
         *(
             f"A dagger: {why}, exploratory."
@@ -251,6 +260,11 @@ def _verdicts_tex(results: Results) -> str:
         *(escape(f"{finding.hypothesis.id}: {note}.") for finding in results.findings for note in finding.notes),
     )
     return tabular(columns, [_verdict_row(finding) for finding in results.findings], remarks)
+
+
+def _declared(results: Results) -> str:
+    late = any(finding.exploratory and not finding.too_short for finding in results.findings)
+    return "" if late else " declared before the data"
 
 
 def _verdict_row(finding: Finding) -> tuple[str, ...]:
@@ -301,7 +315,7 @@ def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tupl
     campaign, plan = results.campaign, results.campaign.plan
     records = [run.record for run in campaign.runs]
     versions = [record.versions for record in records]
-    before = [record.host.before for record in records]
+    before = [machine for record in records for machine in record.machines]
     return [
         ("campaign", plan.campaign),
         ("experiment", plan.experiment or MISSING),

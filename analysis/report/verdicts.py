@@ -14,6 +14,7 @@ from analysis.stored.study import load_study
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.looks import level_of, looked_at
+from analysis.verdicts.overhead import left_out, overheads, sentences, to_tree
 from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def verdicts_json(judged: Judged) -> str:
         "level": level_of(plan),
         "unread": [{"run_id": one.planned.run_id, "why": one.why} for one in judged.campaign.unread],
         **_first(judged),
+        **_overhead(judged),
         "verdicts": [_verdict(finding) for finding in judged.findings],
     }
     return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
@@ -71,6 +73,13 @@ def _first(judged: Judged) -> dict[str, Any]:
     """Return the first screen, which a terminal shows too."""
     first = first_screen(judged)
     return {name: list(said) if isinstance(said, tuple) else said for name, said in asdict(first).items()}
+
+
+def _overhead(judged: Judged) -> dict[str, Any]:
+    """Return what COLO costs beside the same machine without it; nothing where no such machine was measured."""
+    found = overheads(judged.campaign)
+    said = [*sentences(found), *filter(None, [left_out(judged.campaign)])]
+    return {"overhead": {"said": said, "compared": to_tree(found)}} if said else {}
 
 
 def _verdict(finding: Finding) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import NOT_WRITTEN
+from analysis.runs.outcomes import YES_OR_NO
 from analysis.text import MISSING
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.finding import ADJUSTED_BY
@@ -13,6 +14,7 @@ from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.sentences import percent_change
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
+from analysis.verdicts.values import UNSURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,8 +43,16 @@ _MEANINGS = {
     ),
     "equivalent": "a difference that is large enough to matter is ruled out, either way",
     "a material difference": "a difference that is large enough to matter is shown",
-    "within the range": "the median run lies within the declared range, in every cell",
-    "outside the range": "the median run lies beyond the declared range, in some cell at least",
+    "within the range": (
+        "the median run (of a yes or no: the share of runs) lies within the declared range, in every cell"
+    ),
+    "outside the range": (
+        "the median run (of a yes or no: the share of runs) lies beyond the declared range, in some cell at least"
+    ),
+    UNSURE: (
+        "the 90 % interval of a cell lies beyond the declared range, which is no proof yet: a run may lie beyond "
+        "either end, and in any cell"
+    ),
     DISAGREE: (
         "the effect seems to differ between levels of another factor by more than the smallest effect of interest, and "
         "the word does not hold at every level"
@@ -139,7 +149,8 @@ def _against(finding: Finding) -> str:
     hypothesis, size = finding.hypothesis, f"{100 * finding.sesoi:.1f}".removesuffix(".0") + " %"
     undecided, supported = finding.word == "INCONCLUSIVE", finding.word == "SUPPORTED"
     if hypothesis.kind == "value":
-        ends, of = ("outside", "inside"), "a median run {} of the range"
+        what = "share" if hypothesis.outcome in YES_OR_NO else "median run"
+        ends, of = ("outside", "inside"), f"a {what} {{}} of the range"
     elif hypothesis.direction == "none":
         ends, of = ("at least", "at most"), f"a difference of {{}} {size} either way"
     else:

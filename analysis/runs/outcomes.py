@@ -10,14 +10,14 @@ import pandas as pd
 
 from analysis import stats
 from analysis.format.factors import flatten
-from analysis.format.outcomes import OUTCOMES, TRIGGERS
+from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
 from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -30,6 +30,8 @@ FINER = tuple(part.name for part in PARTS)
 _TAILS = {"p95": 0.95, "p99": 0.99}
 _PAGE, _NEARLY = 4096, 0.9
 _FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
+_MOST_AT_ONCE = 200_000
+"""Checkpoints whose steadiness is told at once: the more the faster, and the more memory it takes."""
 
 
 def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> pd.DataFrame:
@@ -37,11 +39,13 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
     ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``short``: fewer
-    checkpoints than were asked for, ``with_client``, ``quality_ok``), every factor by its dotted path,
-    ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal for cells that are the same
-    machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured), ``slow_base_s`` and ``always_stalled``
-    (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False), ``pause_p95_enough`` and
-    ``pause_p99_enough``, and the same of a client's answers. With ``behaviours`` also how the series behaved:
+    checkpoints than were asked for, ``unanswered``: with a client that was never answered, ``with_failover``,
+    ``failover_seen``: by a client, ``pauses_ok``: nothing speaks against its pauses alone, ``quality_ok``), every
+    factor by its dotted path, ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal
+    for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
+    ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
+    ``pause_p95_enough`` and ``pause_p99_enough``, and the same of a client's answers; ``node`` where a record names
+    one of a cluster. With ``behaviours`` also how the series behaved:
     ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
     places = {name.cell_id: place for place, name in enumerate(cells.names)}
@@ -51,22 +55,39 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
         _row(run, places[run.record.cell_id], free, paths) for run, free in zip(every, free_cells(every), strict=True)
     ]
     table = pd.DataFrame(rows)
+    if any(run.record.nodes for run in every):
+        table = table.assign(node=[run.record.node for run in every])
     return table.join(behaviour_table(every)) if behaviours else table
 
 
 def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
     """Return how the pauses of each run behaved over time; no verdict looks at it."""
-    classes = steadiness_classes([used_pauses(run) for run in runs])
-    return pd.DataFrame(
-        [
+    rows: list[dict[str, Any]] = []
+    for some in _some_at_a_time(runs):
+        classes = steadiness_classes([used_pauses(run) for run in some])
+        rows += [
             {
                 **behaviour(run.checkpoints["pause_s"].to_numpy(), used_pauses(run)),
                 "steadiness": kind,
                 "steady_from": steady_from,
             }
-            for run, (kind, steady_from) in zip(runs, classes, strict=True)
+            for run, (kind, steady_from) in zip(some, classes, strict=True)
         ]
-    )
+    return pd.DataFrame(rows)
+
+
+def _some_at_a_time(runs: Sequence[Run]) -> Iterator[list[Run]]:
+    """Yield the runs in groups of so many checkpoints that what is computed for all of them at once is bounded."""
+    some: list[Run] = []
+    count = 0
+    for run in runs:
+        some.append(run)
+        count += len(run.checkpoints)
+        if count >= _MOST_AT_ONCE:
+            yield some
+            some, count = [], 0
+    if some:
+        yield some
 
 
 def too_short_for(run: Run, outcome: str) -> bool:
@@ -79,8 +100,8 @@ def too_short_for(run: Run, outcome: str) -> bool:
 
 
 def tail_note(runs: Iterable[Run], outcome: str) -> str:
-    """Say how many runs are too short for a quantile; empty where none is."""
-    runs = list(runs)
+    """Say how many of the runs that have a quantile are too short for it; empty where none is."""
+    runs = [run for run in runs if OUTCOMES[outcome].table != "client" or len(run.latencies)]
     short = sum(too_short_for(run, outcome) for run in runs)
     said = f"{short} of {plural(len(runs), 'run')} {'is' if short == 1 else 'are'} too short for {outcome}"
     return f"exploratory: {said}, which takes five or more beyond it" if short else ""
@@ -123,7 +144,10 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
         "checkpoints": len(kept),
         "warmup": len(run.checkpoints) - len(kept),
         "short": too_short(run),
-        "with_client": record.client is not None,
+        "unanswered": unanswered(run),
+        "with_failover": record.failover is not None,
+        "failover_seen": record.failover is not None and "client" in record.failover,
+        "pauses_ok": pauses_told(run),
         "quality_ok": record.quality.ok,
         **{path: factors.get(path) for path in dict.fromkeys((*paths, *factors))},
         "working_set_bytes": working_set_bytes(factors),
@@ -132,6 +156,12 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
         **outcomes(run, free),
         "transport_bytes_per_s": float(record.transport.get("bytes_per_s", np.nan)),
     }
+
+
+def unanswered(run: Run) -> bool:
+    """Tell whether a run has a client of which no request was answered, by the requests or by its own totals."""
+    told = run.record.client
+    return told is not None and not len(run.latencies) and not told.get("requests_per_s")
 
 
 def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
@@ -153,12 +183,35 @@ def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
 OF_CLIENTS = frozenset(
     one.name for one in OUTCOMES.values() if one.table == "client" or one.column.startswith("client.")
 )
-"""Outcomes that a client has to be answered for."""
+"""Outcomes that a client has to be answered for: without an answer, that is what a failure looks like to them."""
+
+SEEN_OF_FAILOVERS = frozenset(("client_gap",))
+"""Outcomes that a client, where there is one, has to be answered for by the survivor."""
+
+OF_FAILOVERS = frozenset(
+    one.name
+    for one in OUTCOMES.values()
+    if one.column.startswith("failover.") and not one.column.startswith("failover.client.")
+)
+"""Outcomes that a survivor has to take over for."""
+
+
+def pauses_told(run: Run) -> bool:
+    """Tell whether nothing speaks against a run's pauses alone, where its record is sound without them."""
+    return not any(note.startswith(PAUSES_IN_DOUBT) for note in run.record.quality.notes)
+
+
+YES_OR_NO = frozenset(("survived",))
+"""Outcomes that are 1 or 0 in a run: what is told of them is a share of runs, and of no run a size."""
 
 
 def too_short(run: Run) -> bool:
     """Tell whether a run has fewer checkpoints that can be used than it was asked for: then it failed."""
-    asked = flatten(run.record.cell).get("checkpoint.count")
+    if not run.record.takes_checkpoints:
+        return False
+    factors = flatten(run.record.cell)
+    # Before a failover a run takes as many as that is to come after.
+    asked = factors.get("failover.after", factors.get("checkpoint.count"))
     return isinstance(asked, int) and len(used_pauses(run)) < asked
 
 
@@ -202,14 +255,16 @@ def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame
         return _recorded(run, one.column)
     if one.reducer in OF_TABLE:
         return OF_TABLE[one.reducer](kept)
-    values = run.latencies if one.table == "client" else _known(kept[one.column])
+    values = run.requests.values(one.column) if one.table == "client" else _known(kept[one.column])
     return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
 
 
 def _recorded(run: Run, path: str) -> float:
     """Return a number of ``run.json``; NaN where it has none."""
-    part, _, name = path.partition(".")
-    value = (getattr(run.record, part) or {}).get(name)
+    part, *names = path.split(".")
+    value = getattr(run.record, part)
+    for name in names:
+        value = value.get(name) if isinstance(value, dict) else None
     return float(value) if isinstance(value, int | float) else np.nan
 
 
@@ -229,13 +284,23 @@ def _period(kept: pd.DataFrame) -> float:
 
 
 def _paused(kept: pd.DataFrame) -> float:
-    began = kept["t_request"].to_numpy()
-    wall = float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0])
+    wall = _wall_s(kept)
     return float(kept["pause_s"].to_numpy().sum()) / wall if wall > 0 else np.nan
+
+
+def _wall_s(kept: pd.DataFrame) -> float:
+    """Return the time from the first request to the last end."""
+    began = kept["t_request"].to_numpy()
+    return float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0]) if len(kept) else 0.0
 
 
 def _share_of(trigger: str, kept: pd.DataFrame) -> float:
     return float((kept["trigger"] == trigger).mean())
+
+
+def _rate_of(trigger: str, kept: pd.DataFrame) -> float:
+    wall = _wall_s(kept)
+    return float((kept["trigger"] == trigger).sum()) / wall if wall > 0 else np.nan
 
 
 OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
@@ -243,6 +308,7 @@ OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
     "paused": _paused,
     "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
     **{f"share of {name}": partial(_share_of, name) for name in TRIGGERS},
+    **{f"rate of {name}": partial(_rate_of, name) for name in TRIGGERS},
 }
 """Reducers of the whole table of checkpoints."""
 

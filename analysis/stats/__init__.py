@@ -5,7 +5,6 @@ Nothing here knows of files or tables: arrays go in, small frozen results come o
 
 from analysis.stats.bootstrap import BootstrapResult, hierarchical_bootstrap
 from analysis.stats.failures import Proportion, clopper_pearson
-from analysis.stats.hartigan import DipResult, dip, dip_statistic
 from analysis.stats.intervals import (
     RankInterval,
     ShiftInterval,
@@ -54,7 +53,6 @@ __all__ = [
     "BootstrapResult",
     "ChangePoints",
     "DetectableEffect",
-    "DipResult",
     "EquivalenceResult",
     "FTest",
     "InteractionTest",
@@ -81,8 +79,6 @@ __all__ = [
     "changepoints",
     "clopper_pearson",
     "detectable_effect",
-    "dip",
-    "dip_statistic",
     "direct_effect",
     "equivalence",
     "hierarchical_bootstrap",

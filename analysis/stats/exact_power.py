@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
+from functools import lru_cache
 from math import sqrt
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -15,7 +16,7 @@ from analysis.stats.intervals import hodges_lehmann
 from analysis.stats.slopes import critical_score
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.stats.checks import FloatArray
 
@@ -59,7 +60,10 @@ def exact_power(
         raise ValueError("no stratum holds two different x")
     rng = np.random.default_rng(seed)
     span = float(np.median([np.ptp(x) for x in kept]))  # as verdicts have it
-    floors = _floors(sd, blocks * pairs, rng) / span if pairs else np.zeros(1)
+    floors = np.zeros(1)
+    if pairs:
+        unit, rng.bit_generator.state = _floors(blocks * pairs, seed)
+        floors = sd * unit / span
     draws = [sd * rng.standard_normal((_DRAWS, len(x))) for x in kept]
     return float(np.mean([_found(kept, draws, slope - floor, blocks, alpha) for floor in floors]))
 
@@ -118,14 +122,20 @@ def _found(strata: Sequence[FloatArray], draws: Sequence[FloatArray], slope: flo
     return float(total[limit + len(total) // 2 :].sum())
 
 
-def _floors(sd: float, count: int, rng: np.random.Generator) -> FloatArray:
-    """Return a few quantiles of what equals are found to differ by, of logs."""
+@lru_cache(maxsize=64)
+def _floors(count: int, seed: int) -> tuple[FloatArray, Mapping[str, Any]]:
+    """Return a few quantiles of what equals are found to differ by, in deviations; and how the generator goes on."""
+    rng = np.random.default_rng(seed)
+    return _floor_quantiles(count, rng), rng.bit_generator.state
+
+
+def _floor_quantiles(count: int, rng: np.random.Generator) -> FloatArray:
     if count > _MANY_EQUALS:  # the estimate is as good as normal, and the exact test of so many takes minutes
-        error = sd * sqrt(2 / (_WALSH * count))
+        error = sqrt(2 / (_WALSH * count))
         reaches = np.abs(error * rng.standard_normal(_MANY_DRAWS)) + float(ndtri(0.975)) * error
         return np.asarray(np.quantile(reaches, (np.arange(_FLOORS) + 0.5) / _FLOORS))
     found = []
-    for differences in sd * np.sqrt(2) * rng.standard_normal((_FLOOR_DRAWS, count)):
+    for differences in np.sqrt(2) * rng.standard_normal((_FLOOR_DRAWS, count)):
         shift = hodges_lehmann(differences, np.zeros(count))
         ends = [abs(end) for end in (shift.low, shift.high) if end is not None]
         found.append(max(ends) if ends else float(np.abs(differences).max()))

@@ -45,14 +45,26 @@ def pairs_of(n: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     return np.triu_indices(n, 1)
 
 
-def score(x: FloatArray, y: FloatArray) -> int:
-    """Return ``S`` of two vectors of the same length."""
-    return int(_signs(x) @ _signs(y))
+@lru_cache(maxsize=16)
+def _pairs_within(lengths: tuple[int, ...]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return the same of every pair within vectors of these lengths that stand one after another."""
+    if len(lengths) == 1:
+        return pairs_of(lengths[0])
+    starts = np.cumsum((0, *lengths[:-1]))
+    both = zip(*(pairs_of(length) for length in lengths), strict=True)
+    first, second = (np.concatenate([own + start for own, start in zip(each, starts, strict=True)]) for each in both)
+    return first, second
 
 
-def _signs(values: FloatArray) -> NDArray[np.int64]:
+def score(*strata: tuple[FloatArray, FloatArray]) -> int:
+    """Return ``S``, summed over pairs of vectors ``x`` and ``y`` of the same length."""
+    pairs = _pairs_within(tuple(len(x) for x, _ in strata))
+    x, y = (np.concatenate(own) for own in zip(*strata, strict=True))
+    return int(_signs(x, *pairs) @ _signs(y, *pairs))
+
+
+def _signs(values: FloatArray, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.int64]:
     """Return the sign of second minus first for every pair, by comparison so that two infinities are equal."""
-    first, second = pairs_of(len(values))
     a, b = values[first], values[second]
     return (b > a).astype(np.int64) - (b < a)
 
@@ -70,6 +82,7 @@ def variance(x_ties: Counts, y_ties: Counts) -> float:
     return total
 
 
+@lru_cache(maxsize=512)
 def affordable(x_ties: Counts, y_ties: Counts) -> bool:
     """Tell whether ``null_mass`` answers within about a second."""
     if max(x_ties) == 1 or max(y_ties) == 1:
@@ -104,6 +117,15 @@ def null_mass(x_ties: Counts, y_ties: Counts) -> FloatArray:
         mass = _tied(*sorted((x_ties, y_ties), key=_states))
     mass.setflags(write=False)
     return mass
+
+
+@lru_cache(maxsize=64)
+def smallest_tail(strata: tuple[tuple[tuple[Counts, Counts], int], ...], alternative: str) -> float:
+    """Return the probability of the most extreme sum of ``S`` over independent strata, told as :func:`summed_mass`."""
+    mass = summed_mass(strata)
+    possible = np.flatnonzero(mass) - len(mass) // 2
+    ends = {"increasing": [possible[-1]], "decreasing": [possible[0]]}.get(alternative, [possible[0], possible[-1]])
+    return min(tail(mass, int(end), alternative) for end in ends)
 
 
 @lru_cache(maxsize=64)

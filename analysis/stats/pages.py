@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import zip_longest
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.stats.checks import as_codes, as_runs, as_vector, same_length
+from analysis.stats.checks import as_codes, as_vector, same_length
 from analysis.stats.groups import half_width, spread_of_sum
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Iterable
+    from collections.abc import Hashable, Iterable, Iterator
 
     from numpy.typing import ArrayLike
 
     from analysis.stats.checks import FloatArray, IntArray
+
+
+_FEWEST_RUNS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,21 +111,33 @@ def direct_effect(
 
 
 def _sums(dirty_pages: Iterable[ArrayLike], pause_s: Iterable[ArrayLike]) -> _Sums:
-    pages, pauses = as_runs(dirty_pages, "dirty_pages"), as_runs(pause_s, "pause_s")
-    same_length(dirty_pages=pages, pause_s=pauses)
-    for place, (d, y) in enumerate(zip(pages, pauses, strict=True)):
-        if len(d) != len(y):
-            raise ValueError(f"run {place} has {len(d)} page counts and {len(y)} pauses")
-    deviations = [(d - d.mean(), y - y.mean()) for d, y in zip(pages, pauses, strict=True)]
-    dd = np.array([float(d @ d) for d, _ in deviations])
+    """Return what the runs contribute; each is looked at once, and given up before the next one."""
+    found = [_sums_of(place, *both) for place, both in enumerate(_in_step(dirty_pages, pause_s))]
+    if len(found) < _FEWEST_RUNS:
+        raise ValueError(f"dirty_pages needs at least {_FEWEST_RUNS} runs and has {len(found)}")
+    dd, dy, pages, pause = (np.array(each) for each in zip(*found, strict=True))
     if dd.sum() == 0:
         raise ValueError("dirty_pages never varies within a run: there is no cost per page to see")
-    return _Sums(
-        dd=dd,
-        dy=np.array([float(d @ y) for d, y in deviations]),
-        pages=np.array([d.mean() for d in pages]),
-        pause=np.array([y.mean() for y in pauses]),
-    )
+    return _Sums(dd=dd, dy=dy, pages=pages, pause=pause)
+
+
+def _in_step(dirty_pages: Iterable[ArrayLike], pause_s: Iterable[ArrayLike]) -> Iterator[tuple[ArrayLike, ArrayLike]]:
+    counts = [0, 0]
+    for d, y in zip_longest(dirty_pages, pause_s):
+        counts = [count + (one is not None) for count, one in zip(counts, (d, y), strict=True)]
+        if d is not None and y is not None:
+            yield d, y
+    if counts[0] != counts[1]:
+        raise ValueError(f"lengths differ: dirty_pages has {counts[0]}, pause_s has {counts[1]}")
+
+
+def _sums_of(place: int, dirty_pages: ArrayLike, pause_s: ArrayLike) -> tuple[float, float, float, float]:
+    pages = as_vector(dirty_pages, f"dirty_pages[{place}]", least=2)
+    pause = as_vector(pause_s, f"pause_s[{place}]", least=2)
+    if len(pages) != len(pause):
+        raise ValueError(f"run {place} has {len(pages)} page counts and {len(pause)} pauses")
+    d, y = pages - pages.mean(), pause - pause.mean()
+    return float(d @ d), float(d @ y), float(pages.mean()), float(pause.mean())
 
 
 def _ratio(sums: _Sums) -> tuple[float, FloatArray]:

@@ -16,7 +16,7 @@ import numpy as np
 from scipy.signal import fftconvolve
 from scipy.special import ndtr, ndtri
 
-from analysis.stats.checks import as_share
+from analysis.stats.checks import as_share, at_least
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -29,11 +29,12 @@ FIRST_BLOCKS = 2
 HALF_SPENT_IN = 5
 """Further blocks in which half of what is left is spent: there is no last look, and more blocks may always follow."""
 
-_SMALLEST = 0.25
-"""The share of the error rate that levels are worked out for.
+FEWEST_TESTS = 4
+"""Tests among which a level is shared, at least.
 
-The rarer the errors of neighbouring looks are, the less they overlap. A family adjusted by Holm tests at shares of the
-level: worked out for a quarter of it, a level is right for families of up to four, and a little small for one alone.
+The rarer the errors of neighbouring looks are, the less they overlap, and the more of them there are in all. Tests that
+share the level (a family adjusted by Holm, both ways of a two-sided one) test at parts of it: a level is worked out for
+the smallest part, for which it is right, and a little small for a larger one.
 """
 
 _STEP = 0.02
@@ -45,7 +46,7 @@ def spent(blocks: int) -> float:
     return float(1.0 - 0.5 ** (max(blocks - FIRST_BLOCKS, 0) / HALF_SPENT_IN))
 
 
-def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = False) -> float:
+def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = False, tests: int = 1) -> float:
     """Return the one-sided level of the last look, so that all of them together are wrong at a rate of ``alpha``.
 
     A single look has all of it: nobody looked before, and nobody was to look again. With others every look has its
@@ -55,18 +56,22 @@ def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = Fals
         looks: after how many blocks, in rising order.
         alpha: of all looks together.
         series: whether the first look was to be followed by others, so that it is no single one.
+        tests: among which the level is shared; what each of them has may be as little as its ``tests``-th part.
 
     Raises:
-        ValueError: no look, looks that do not rise from 1 on, or ``alpha`` outside (0, 1).
+        ValueError: no look, looks that do not rise from 1 on, no test, or ``alpha`` outside (0, 1).
     """
     as_share(alpha, "alpha")
+    at_least(tests, "tests", 1)
     after = tuple(looks)
     if not after or after[0] < 1 or any(late <= early for early, late in pairwise(after)):
         raise ValueError(f"looks are numbers of blocks that rise from 1 on, not {list(after)}")
-    return alpha if len(after) == 1 and not series else _levels(after, alpha)[-1]
+    return alpha if len(after) == 1 and not series else _levels(after, alpha, max(tests, FEWEST_TESTS))[-1]
 
 
-def cost_in_blocks(looks: Sequence[int], alpha: float = 0.05, power: float = 0.80, *, series: bool = False) -> float:
+def cost_in_blocks(
+    looks: Sequence[int], alpha: float = 0.05, power: float = 0.80, *, series: bool = False, tests: int = 1
+) -> float:
     """Return how many times the blocks the last look needs for what a single look finds with ``power``.
 
     Args:
@@ -74,18 +79,19 @@ def cost_in_blocks(looks: Sequence[int], alpha: float = 0.05, power: float = 0.8
         alpha: of all looks together.
         power: of the test.
         series: as in :func:`look_level`.
+        tests: likewise.
     """
-    once, again = (ndtri(1 - level) for level in (alpha, look_level(looks, alpha, series=series)))
+    once, again = (ndtri(1 - level) for level in (alpha, look_level(looks, alpha, series=series, tests=tests)))
     return float(((again + ndtri(power)) / (once + ndtri(power))) ** 2)  # infinite before anything is spent
 
 
 @lru_cache(maxsize=256)
-def _levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
-    """Return the level of every look.
+def _levels(looks: tuple[int, ...], alpha: float, tests: int) -> tuple[float, ...]:
+    """Return the level of every look, for tests at a ``tests``-th part of it.
 
     The sum over blocks of independent standard normal increments, of which those go that have crossed before.
     """
-    small = alpha * _SMALLEST
+    small = alpha / tests
     shares = np.diff([0.0, *(small * spent(look) for look in looks)])
     grid = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)  # in deviations of the sum at each look
     density: FloatArray | None = None
@@ -94,7 +100,7 @@ def _levels(looks: tuple[int, ...], alpha: float) -> tuple[float, ...]:
         density = _moved(density, grid, before, look)
         crossing = np.cumsum((density * _STEP)[::-1])[::-1]  # at or beyond each point
         bound = float(np.interp(-share, -crossing, grid)) if share else np.inf
-        levels.append(float(ndtr(-bound)) / _SMALLEST)
+        levels.append(float(ndtr(-bound)) * tests)
         density = np.where(grid < bound, density, 0.0)
         before = look
     return tuple(min(level, alpha) for level in levels)

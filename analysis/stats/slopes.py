@@ -82,7 +82,7 @@ def stratified_theil_sen(
         low=nan if below is None else float(slopes[below]),
         high=nan if below is None else float(slopes[len(slopes) - 1 - below]),
         confidence=confidence,
-        statistic=sum(kendall.score(a, b) for a, b in parts),
+        statistic=kendall.score(*parts),
         pairs=len(slopes),
         n=sum(len(a) for a, _ in parts),
         strata=len(parts),
@@ -123,14 +123,15 @@ def critical_score(mass: FloatArray, alpha: float) -> int | None:
     return int(rejected[0]) - len(mass) // 2 if len(rejected) else None
 
 
-def fewest_blocks(per_block: Sequence[Counts], alpha: float = 0.05) -> int:
+def fewest_blocks(strata: Sequence[Counts], blocks: int = 1, alpha: float = 0.05) -> int:
     """Return how many blocks it takes until the most extreme order is significant at ``alpha``, one-sided.
 
     Args:
-        per_block: of each stratum of one block, how many runs each ``x`` has.
+        strata: of each stratum of so many ``blocks``, how many runs each ``x`` has.
+        blocks: others are taken to be as these are on average.
         alpha: level of the test.
     """
-    least = sum(log(_extreme(ties)) for ties in per_block)
+    least = sum(log(_extreme(ties)) for ties in strata) / blocks
     return max(ceil(log(alpha) / least - _SLACK), 1)
 
 

@@ -21,7 +21,7 @@ _FIRST = ("workload", "link", "host", "accel")
 _ALWAYS = {"workload", "link", "accel"}
 """Keys that are said of every cell once they differ; of the others, what most cells have goes without saying."""
 
-_HEADS = ("name", "transport", "kind", "model", "trigger", "nic")
+_NAMING = ("name", "transport", "kind", "model", "trigger", "nic")
 _SEPARATOR = " · "
 
 
@@ -164,7 +164,7 @@ def _say(key: str, value: Any, others: Sequence[Any], shared: str) -> str:
 
 
 def _head(value: Any) -> str:
-    return next((str(value[name]) for name in _HEADS if value.get(name)), "") if isinstance(value, dict) else ""
+    return next((str(value[name]) for name in _NAMING if value.get(name)), "") if isinstance(value, dict) else ""
 
 
 def _canonical(value: Any) -> str:

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from analysis.format.factors import Level
 
 _GIB = 1 << 30
+_INTERVAL = "checkpoint.interval"
 _PAGE = 4096
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _LONGEST = 40
 _PARTS = {
     "checkpoint": "checkpoints {}",
-    "checkpoint.interval": "{} s apart",
+    "checkpoint.interval": "{} apart",
     "checkpoint.count": "{} checkpoints",
     "checkpoint.warmup": "warm-up {}",
     "cpu.l3_cache": "L3 cache {}",
@@ -37,8 +38,16 @@ _PLAIN = {
     ("checkpoint", "timer"): "by timer",
     ("workload.scaling", "fixed"): "fixed",
 }
+_LEVELS = {
+    "accel": ACCEL_TEXT,
+    "workload.scaling": {"fixed": "the same at every size", "mem": "growing with RAM"},
+}
 _WORDS = {
     "mem": "RAM",
+    "qemu": "QEMU",
+    "checkpoint.interval": "the time between checkpoints",
+    "devices.vga": "graphics card",
+    "migration.multifd": "multifd connections",
     "smp": "vCPUs",
     "workload.working_set": "working set",
     "link.transport": "transport",
@@ -47,6 +56,7 @@ _WORDS = {
     "workload.scaling": "dirty working set",
     "workload.name": "workload",
     "checkpoint.trigger": "checkpoints by",
+    "start": "the guest",
 }
 
 
@@ -88,10 +98,10 @@ def level_text(path: str, level: Level) -> str:
         return plural(int(level or 0), "vCPU")
     if isinstance(level, bool):
         return "on" if level else "off"
-    if path == "accel":
-        return ACCEL_TEXT.get(str(level), str(level))
-    if path == "workload.scaling":
-        return {"fixed": "the same at every size", "mem": "growing with RAM"}.get(str(level), str(level))
+    if path == _INTERVAL and isinstance(level, int | float):
+        return f"{level:g} s"
+    if path in _LEVELS:
+        return _LEVELS[path].get(str(level), str(level))
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
@@ -110,7 +120,9 @@ def part_text(path: str, level: Level) -> str:
 
 def unit(path: str) -> tuple[float, str]:
     """Return by what a numeric level is divided, and the name of the unit: bytes to GiB, else as it is."""
-    return (float(_GIB), "GiB") if path.rpartition(".")[2] in SIZES else (1.0, "vCPU" if path == "smp" else "unit")
+    if path.rpartition(".")[2] in SIZES:
+        return float(_GIB), "GiB"
+    return 1.0, {"smp": "vCPU", _INTERVAL: "s"}.get(path, "unit")
 
 
 def parse_level(path: str, level: Level) -> Level:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
@@ -20,11 +20,13 @@ from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from analysis.format.version import upgrade_document
 from analysis.stored.factors import filled
+from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
+from analysis.stored.requests import Requests, read_requests
 from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 COLUMNS = tuple(CHECKPOINTS.names)
 
 _ROUNDING_S = 1e-9
-_HTTP_ERROR = 400
+NO_REQUESTS = Requests()
 _KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
 
@@ -41,16 +43,27 @@ AnyRecord = TypeVar("AnyRecord", bound=Record)
 class Run:
     """One measured run: its record, and its checkpoints in the columns of ``COLUMNS``.
 
+    Beyond some millions of checkpoints in a campaign, those of a run are read anew each time they are asked for.
+
     Attributes:
         folder: which of the folders of a study it comes from, counted from 0; two may hold campaigns of one name.
-        latencies: in seconds, of the answered requests of its client; empty without a client.
+        requests: of its client; none without one.
     """
 
     record: RunRecord
-    checkpoints: pd.DataFrame
-    sha256: str
+    checkpoints: Reading[pd.DataFrame] = Reading()  # noqa: RUF009 - a descriptor, one for the class
+    sha256: str = ""
     folder: int = 0
-    latencies: NDArray[np.float64] = field(default_factory=lambda: np.empty(0))
+    requests: Reading[Requests] = Reading(NO_REQUESTS)  # noqa: RUF009 - as above
+
+    def of_study(self, record: RunRecord, folder: int) -> Run:
+        """Return the run as part of a study, its tables where they are."""
+        return Run(record, unread(self, "checkpoints"), self.sha256, folder, unread(self, "requests"))
+
+    @property
+    def latencies(self) -> NDArray[np.float64]:
+        """Return the latencies of the answered requests in seconds; none without a client."""
+        return self.requests.latencies
 
 
 @dataclass(frozen=True)
@@ -78,7 +91,8 @@ class Campaign:
 
     Attributes:
         failures: runs whose last attempt failed.
-        without: the records of runs that take no checkpoints, such as those of ``scenario=native``.
+        without: runs that are asked for no checkpoints: those of ``scenario=native`` and ``formed``. The table of one
+            may be empty, or hold the checkpoints that its output made.
         attempts: every attempt that failed, those of runs that were measured later included; interrupts are none.
     """
 
@@ -90,7 +104,7 @@ class Campaign:
     unfinished: tuple[PlannedRun, ...]
     notes: tuple[str, ...]
     attempts: tuple[Failure, ...] = ()
-    without: tuple[RunRecord, ...] = ()
+    without: tuple[Run, ...] = ()
 
     @property
     def measured(self) -> int:
@@ -102,8 +116,12 @@ class _UnusableError(Exception):
     """A stored file says something that the format does not allow."""
 
 
-def load_campaign(folder: Path) -> Campaign:
+def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
     """Read ``plan.json``, ``ledger.jsonl`` and the files of every measured run.
+
+    Args:
+        folder: the campaign's.
+        most_bytes: how much of its tables is held in memory; the rest is read again when it is asked for.
 
     Raises:
         NotACampaignError: the folder or its plan is missing, broken, or of another schema version.
@@ -123,7 +141,10 @@ def load_campaign(folder: Path) -> Campaign:
         notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")
     cells = {one.cell_id: one for one in plan.cells}
     runs, without, unread = _read_runs(
-        folder, (run for run in plan.runs if run.run_id in unknown or _state(last, run) == "measured"), cells
+        folder,
+        (run for run in plan.runs if run.run_id in unknown or _state(last, run) == "measured"),
+        cells,
+        Room(most_bytes),
     )
     failures = tuple(_failure(run, last[run.run_id]) for run in plan.runs if _state(last, run) == "failed")
     unfinished = tuple(
@@ -143,17 +164,21 @@ def load_campaign(folder: Path) -> Campaign:
     return campaign
 
 
+_AGAIN = "give the command again"
+
+
 def _read_plan(folder: Path) -> tuple[Plan, str]:
     path = CampaignFolder(folder).plan
     if not _is_folder(folder):
         what = "a file" if folder.is_file() else "a link to nowhere" if folder.is_symlink() else "no such folder"
-        raise NotACampaignError(f"{folder}: {what}; give a campaign folder such as results/demo")
+        raise NotACampaignError(f"{folder}: {what}")
     if not path.is_file():
         kept = sum(1 for _ in folder.glob("runs/*/run.json"))
         words = (
             f"; its {kept} records are kept: the bench command that made them writes plan.json again" if kept else ""
         )
-        raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json{words}")
+        fix = "give the command that made it once more" if kept else ""
+        raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json{words}", fix=fix)
     try:
         plan = _read_document(path, Plan)
     except _UnusableError as error:
@@ -162,12 +187,24 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
     return plan.model_copy(update={"cells": cells}), _sha256(path)
 
 
+def load_run(folder: Path) -> Run:
+    """Read one run by its own folder, wherever that lies: no plan is needed.
+
+    Raises:
+        NotACampaignError: it holds no record or no tables that this version can read.
+    """
+    try:
+        return _read_tables(folder, _read_document(RunFolder(folder).record, RunRecord), Room())
+    except _UnusableError as error:
+        raise NotACampaignError(f"{folder}: {error}") from error
+
+
 def _is_folder(path: Path) -> bool:
     try:
         return path.is_dir()
     except OSError as error:  # a name that is too long
         short = f"{str(path)[:60]}\N{HORIZONTAL ELLIPSIS}"
-        raise NotACampaignError(f"{short}: {error.strerror}; give a campaign folder such as results/demo") from error
+        raise NotACampaignError(f"{short}: {error.strerror}") from error
 
 
 def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
@@ -186,21 +223,19 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
 
 
 def _read_runs(
-    folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, PlannedCell]
-) -> tuple[tuple[Run, ...], tuple[RunRecord, ...], tuple[Unread, ...]]:
-    runs, without, unread = [], [], []
+    folder: Path, measured: Iterable[PlannedRun], cells: Mapping[str, PlannedCell], room: Room
+) -> tuple[tuple[Run, ...], tuple[Run, ...], tuple[Unread, ...]]:
+    runs: list[Run] = []
+    without: list[Run] = []
+    unread: list[Unread] = []
     for planned in measured:
         home = CampaignFolder(folder).run(planned.run_id)
         try:
             record = _read_record(home, planned, cells.get(planned.cell_id))
-            if record.takes_checkpoints:
-                rows, sha256 = _read_checkpoints(RunFolder(home).checkpoints, planned.run_id)
-                runs.append(Run(record, rows, sha256, latencies=_read_latencies(RunFolder(home).client)))
-            else:
-                without.append(record)
+            (runs if record.takes_checkpoints else without).append(_read_tables(home, record, room))
         except _UnusableError as error:
             unread.append(Unread(planned, str(error)))
-    return in_order_measured(runs), tuple(without), tuple(unread)
+    return in_order_measured(runs), in_order_measured(without), tuple(unread)
 
 
 def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
@@ -227,21 +262,41 @@ def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in cell.items() if key != "deadlines"}
 
 
-def _read_latencies(path: Path) -> NDArray[np.float64]:
-    """Return the latencies of a client's answered requests; none where there was no client."""
-    if not path.exists():
-        return np.empty(0)
+def _read_tables(home: Path, record: RunRecord, room: Room) -> Run:
+    """Return a run with its checkpoints and the requests of its client, on the clock of its primary."""
+    files, shift_s = RunFolder(home), record.clock_between("client", "primary")
+    read = partial(_read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
+    rows, sha256 = read()
     try:
-        table = pq.read_table(path, columns=["latency_s", "status", "error"], use_threads=False)
-        answered = pc.and_(pc.is_null(table["error"]), pc.less(table["status"], _HTTP_ERROR))
-        values: NDArray[np.float64] = table["latency_s"].filter(answered).to_numpy()
+        requests = read_requests(files.client, shift_s)
     except (pa.ArrowException, OSError) as error:
-        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
-    return values
+        raise _UnusableError(f"{files.client.name} is not readable: {_one_line(error)}") from error
+    checkpoints = Stored(rows, _size_bytes(rows), partial(_read_again, read, sha256), room)
+    asked = Stored(requests, requests.size_bytes, partial(read_requests, files.client, shift_s), room)
+    return Run(record, checkpoints, sha256, requests=asked)
 
 
-def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
-    """Return the checkpoints of a run, and the hash of their file."""
+def _size_bytes(rows: pd.DataFrame) -> int:
+    return int(rows.memory_usage(index=False).sum())
+
+
+def _read_again(read: Callable[[], tuple[pd.DataFrame, str]], sha256: str) -> pd.DataFrame:
+    """Return a run's checkpoints as they were when the campaign was read.
+
+    Raises:
+        NotACampaignError: they are others, or gone.
+    """
+    try:
+        rows, now = read()
+    except _UnusableError as error:
+        raise NotACampaignError(f"a table changed while it was looked at: {error}", fix=_AGAIN) from error
+    if now != sha256:
+        raise NotACampaignError("a table changed while it was looked at", fix=_AGAIN)
+    return rows
+
+
+def _read_checkpoints(path: Path, run_id: str, *, needed: bool) -> tuple[pd.DataFrame, str]:
+    """Return the checkpoints of a run, and the hash of their file; ``needed``: whether there have to be any."""
     try:
         content = path.read_bytes()
         # Columns of a single run are small: threads would cost more than they save.
@@ -260,7 +315,7 @@ def _read_checkpoints(path: Path, run_id: str) -> tuple[pd.DataFrame, str]:
     except ValueError as error:
         raise _UnusableError(f"{path.name} {error}") from error
     table = _typed(table, path.name)
-    _check_rows(table, path.name, run_id)
+    _check_rows(table, path.name, run_id, needed=needed)
     frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False)
     return frame, hashlib.sha256(content).hexdigest()
 
@@ -282,10 +337,10 @@ def _typed(table: pa.Table, name: str) -> pa.Table:
     return table
 
 
-def _check_rows(table: pa.Table, name: str, run_id: str) -> None:
+def _check_rows(table: pa.Table, name: str, run_id: str, *, needed: bool) -> None:
     if set(table["run_id"].unique().to_pylist()) - {run_id}:
         raise _UnusableError(f"{name} holds checkpoints of another run")
-    if table["warmup"].to_numpy().all():
+    if needed and table["warmup"].to_numpy().all():
         raise _UnusableError(f"{name} holds no checkpoint after the warm-up")
     times = {column: table[column].to_numpy() for column in ("t_request", "pause_s", "total_s", *PHASES)}
     if not all(np.isfinite(values).all() for values in times.values()):

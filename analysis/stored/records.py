@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from analysis.format.factors import Level
+from analysis.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind
 from analysis.text import ACCEL_TEXT, KVM_TEXT
 
 if TYPE_CHECKING:
@@ -16,9 +18,6 @@ if TYPE_CHECKING:
 
 RunId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 """A run's name, safe as a folder name: it never leads out of ``runs/``."""
-
-Level = bool | int | float | str | None
-"""One value of a factor."""
 
 
 def _written_out(value: Any) -> Any:
@@ -63,15 +62,15 @@ class Hypothesis(Record):
 
     id: str
     claim: str
-    kind: Literal["trend", "contrast", "value"] = "trend"
+    kind: Kind = "trend"
     outcome: str = "pause"
     factor: str | None = None
     levels: tuple[Level, ...] = ()
     where: dict[str, tuple[Level, ...]] = {}
-    direction: Literal["increasing", "decreasing", "none"] = "increasing"
-    family: Literal["primary", "secondary"] = "primary"
-    sesoi: Annotated[float, Field(gt=0, lt=10)] = 0.05
-    sesoi_ms: Annotated[float, Field(ge=0)] = 0.5
+    direction: Direction = "increasing"
+    family: Family = "primary"
+    sesoi: Annotated[float, Field(gt=0, lt=10)] = SESOI
+    sesoi_ms: Annotated[float, Field(ge=0)] = SESOI_MS
     low: float | None = None
     high: float | None = None
 
@@ -136,9 +135,10 @@ class Quality(Record):
 
 
 class HostRecord(Record):
-    """The host before the run, and what drifted during it."""
+    """The host before and after the run, and what drifted during it."""
 
     before: dict[str, Any] = {}
+    after: dict[str, Any] = {}
     drift: tuple[Any, ...] = ()
 
 
@@ -146,6 +146,9 @@ class KvmRecord(Record):
     """Which KVM a pair ran under: ``hardware``, ``nested`` or ``software``; empty where it was not asked."""
 
     kind: str = ""
+
+
+_SIDES = ("primary", "secondary")
 
 
 class RunRecord(Record):
@@ -164,17 +167,44 @@ class RunRecord(Record):
     finished_at: float
     schema_version: int = 1
     accel: Literal["tcg", "kvm"]
+    nodes: dict[str, str] = {}
     kvm: KvmRecord = KvmRecord()
     versions: dict[str, Any] = {}
     timings: dict[str, float] = {}
     entry: dict[str, float | None] = {}
+    failover: dict[str, Any] | None = None
     cache: dict[str, float] = {}
+    clocks: dict[str, tuple[float, float]] = {}
+    triggers: dict[str, float | None] = {}
+    compare: dict[str, float | None] = {}
+    costs: dict[str, Any] = {}
     transport: dict[str, Any] = {}
     workload: dict[str, Any] = {}
     client: dict[str, Any] | None = None
     hypotheses_sha256: str = ""
     host: HostRecord = HostRecord()
+    hosts: dict[str, Any] = {}
     quality: Quality
+
+    def clock_between(self, node: str, other: str) -> float:
+        """Return the clock of ``other`` minus that of ``node``, in seconds; one that is not named is the harness's."""
+        return self.clocks.get(other, (0.0, 0.0))[0] - self.clocks.get(node, (0.0, 0.0))[0]
+
+    @property
+    def node(self) -> str:
+        """The node of a cluster that the pair was on, or the two; empty where the record names none."""
+        return ", ".join(dict.fromkeys(self.nodes[side] for side in ("primary", "secondary") if side in self.nodes))
+
+    def host_of(self, side: str) -> HostRecord:
+        """Return what is known of the machine that a side was on: the harness's own, where no other one is named."""
+        own = self.hosts.get(side)
+        return HostRecord.model_validate(own) if isinstance(own, dict) and "before" in own else self.host
+
+    @property
+    def machines(self) -> tuple[dict[str, Any], ...]:
+        """What is known, from before the run, of each machine that a side was on, and its name as ``node``."""
+        far = [(self.host_of(side).before, self.hosts[side].get("node")) for side in _SIDES if side in self.hosts]
+        return tuple({**before, "node": node} for before, node in far or [(self.host.before, self.node)])
 
     @property
     def under(self) -> str:

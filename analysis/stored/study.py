@@ -46,7 +46,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
             + "; ".join(changed)
         )
     if {run.sha256 for run in one.runs} & {run.sha256 for run in other.runs}:
-        raise DifferentPlansError(f"{one.plan.campaign} and {other.plan.campaign} hold the same data: give each once")
+        raise DifferentPlansError(f"{one.plan.campaign} and {other.plan.campaign} hold the same data")
     blocks = 1 + max(run.block for run in one.plan.runs)
     folders = 1 + max((run.folder for run in one.runs), default=0)
     order = len(one.plan.runs)
@@ -65,7 +65,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
                 "campaign": f"{one.plan.campaign} + {other.plan.campaign}",
                 "command": "\n".join(dict.fromkeys((one.plan.command, other.plan.command))),
                 "runs": (*one.plan.runs, *map(later, other.plan.runs)),
-                "looks": _looks(one.plan, other.plan, blocks),
+                "looks": _looks(one, other, blocks),
                 "until_known": one.plan.until_known,
             }
         ),
@@ -75,21 +75,33 @@ def join(one: Campaign, other: Campaign) -> Campaign:
         failures=(*one.failures, *moved(other.failures)),
         attempts=(*one.attempts, *moved(other.attempts)),
         unfinished=(*one.unfinished, *map(later, other.unfinished)),
-        without=(*one.without, *(_record_later(record, blocks, order) for record in other.without)),
+        without=in_order_measured((*one.without, *(_later(run, blocks, order, folders) for run in other.without))),
         notes=(*one.notes, *other.notes),
     )
 
 
-def _looks(one: Plan, other: Plan, blocks: int) -> tuple[int, ...]:
-    """Return the looks at both: who looked at one and then measured the other has looked before."""
-    if not one.looks and not other.looks:
+def _looks(one: Campaign, other: Campaign, blocks: int) -> tuple[int, ...]:
+    """Return the looks at both: who looked at one and then measured the other has looked before.
+
+    Campaigns that were measured side by side, as on several nodes, and that nobody looked at, are one look.
+    """
+    if not one.plan.looks and not other.plan.looks and not _apart(one, other):
         return ()
-    last = 1 + max(run.block for run in other.runs)
-    return (*(one.looks or (blocks,)), *(blocks + look for look in other.looks or (last,)))
+    last = 1 + max(run.block for run in other.plan.runs)
+    return (*(one.plan.looks or (blocks,)), *(blocks + look for look in other.plan.looks or (last,)))
+
+
+def _apart(one: Campaign, other: Campaign) -> bool:
+    """Tell whether one campaign was over when the other began, so that its results could have been known."""
+    (began, ended), (began_later, ended_later) = (
+        (min(run.record.started_at for run in each.runs), max(run.record.finished_at for run in each.runs))
+        for each in (one, other)
+    )
+    return ended <= began_later or ended_later <= began
 
 
 def _later(run: Run, blocks: int, order: int, folders: int) -> Run:
-    return replace(run, record=_record_later(run.record, blocks, order), folder=run.folder + folders)
+    return run.of_study(_record_later(run.record, blocks, order), run.folder + folders)
 
 
 def _record_later(record: RunRecord, blocks: int, order: int) -> RunRecord:

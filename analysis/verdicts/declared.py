@@ -24,10 +24,14 @@ if TYPE_CHECKING:
     Factors = Mapping[str, Level]
 
 _COMPARED = 2
+_LONGEST = 1 << 20
+"""Of a file of hypotheses, in letters: a log that was named by mistake takes hours to be parsed."""
 
 
 class BadHypothesesError(AnalysisError):
     """Hypotheses of a file or a plan cannot be answered as they stand."""
+
+    fix = "docs/hypotheses.md shows what a hypothesis is made of"
 
 
 def declared(campaign: Campaign) -> tuple[Hypothesis, ...]:
@@ -124,7 +128,11 @@ def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
         BadHypothesesError: the file cannot be read, or holds none, or one that is not whole.
     """
     try:
-        tree = yaml.load(path.read_text(encoding="utf-8-sig"), _EachKeyOnce)  # noqa: S506 - a safe loader
+        with path.open(encoding="utf-8-sig") as file:
+            text = file.read(_LONGEST + 1)
+        if len(text) > _LONGEST:
+            raise BadHypothesesError(f"{path}: it is larger than 1 MiB, which no file of hypotheses is")
+        tree = yaml.load(text, _EachKeyOnce)  # noqa: S506 - a safe loader
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise BadHypothesesError(f"{path}: {' '.join(str(error).split())}") from error
     listed = tree.get("hypotheses") if isinstance(tree, dict) else None

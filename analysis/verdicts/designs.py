@@ -10,7 +10,7 @@ import numpy as np
 from scipy.stats import chi2
 
 from analysis import stats
-from analysis.errors import NothingMeasuredError
+from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.stats.groups import centred
 from analysis.stored.factors import factor_text, level_text
@@ -187,7 +187,7 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
             rest = y - design @ found
             variance = float(rest @ rest) / df
             return Deviation(math.sqrt(variance) if variance > _NO_VARIANCE else 0.0, df)
-    raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ")
+    raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ", fix=MORE_BLOCKS)
 
 
 def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s: float) -> Reach:

@@ -17,6 +17,7 @@ from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.looks import looked_at
+from analysis.verdicts.nodes import Nodes, nodes_of, without_each
 from analysis.verdicts.question import question
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class Diagnostics:
         outside_block: runs that were measured when a later block had begun, see :func:`outside_block`.
         drifting_hosts: runs whose host drifted.
         sensitivity: the primary hypotheses under other choices.
+        nodes: where the blocks were measured; None where no record names a node.
     """
 
     controls: tuple[Control, ...]
@@ -98,6 +100,7 @@ class Diagnostics:
     outside_block: int
     drifting_hosts: int
     sensitivity: tuple[Sensitivity, ...]
+    nodes: Nodes | None = None
 
 
 def diagnose(
@@ -126,6 +129,7 @@ def diagnose(
         outside_block=int(outside_block(runs).sum()),
         drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
         sensitivity=tuple(_sensitivity(campaign, runs, declared(campaign) if asked is None else asked)),
+        nodes=nodes_of(runs),
     )
 
 
@@ -155,31 +159,30 @@ def _sensitivity(campaign: Campaign, runs: pd.DataFrame, hypotheses: Sequence[Hy
     asked = [one for one in hypotheses if one.family == "primary" and one.outcome in _BY_WARMUP]
     choices = _choices(campaign, runs) if asked else ()
     found = []
-    for hypothesis, (choice, table) in product(asked, choices):
-        finding = judge(question(*looked_at(campaign, table), hypothesis))
+    for hypothesis, (choice, kept, table) in product(asked, choices):
+        finding = judge(question(*looked_at(kept, table), hypothesis))
         found.append(Sensitivity(hypothesis.id, choice, finding.effect, finding.word))
     return found
 
 
-def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, pd.DataFrame]]:
+def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, Campaign, pd.DataFrame]]:
     others = ((AS_DECLARED, 1.0), ("no warm-up left out", 0.0), ("half the warm-up", 0.5), ("twice the warm-up", 2.0))
     tables = [(name, runs.assign(**_pauses(campaign, share))) for name, share in others]
     quiet = np.array([not run.record.host.drift for run in campaign.runs])
     inside = ~outside_block(runs)
     whole = runs.assign(quality_ok=True)
-    return [
-        *tables,
-        *([("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []),
-        *([("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []),
-        *([] if inside.all() else [("without runs measured outside their block's time", runs[inside])]),
-    ]
+    tables += [("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []
+    tables += [("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []
+    tables += [] if inside.all() else [("without runs measured outside their block's time", runs[inside])]
+    return [*((name, campaign, table) for name, table in tables), *without_each(campaign, runs)]
 
 
 def _pauses(campaign: Campaign, share: float) -> dict[str, list[float]]:
     """Return the medians and means of the runs with ``share`` times the declared warm-up left out."""
-    kept = []
+    found: dict[str, list[float]] = {name: [] for name in _BY_WARMUP}
     for run in campaign.runs:
         pause = run.checkpoints["pause_s"].to_numpy()
         cut = min(round(share * int(run.checkpoints["warmup"].sum())), len(pause) - 1)
-        kept.append(pause[cut:])
-    return {name: [float(middle(each)) for each in kept] for name, middle in _BY_WARMUP.items()}
+        for name, middle in _BY_WARMUP.items():
+            found[name].append(float(middle(pause[cut:])))
+    return found

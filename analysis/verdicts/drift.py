@@ -64,8 +64,8 @@ def drift(runs: pd.DataFrame) -> Drift | None:
 
 
 def residuals(runs: pd.DataFrame) -> pd.Series:
-    """Return the log of each run's median pause over its cell's; NaN in cells with a single run."""
-    logs = np.log(runs["pause"])
+    """Return the log of each run's median pause over its cell's; NaN in cells with a single run, and of a 0."""
+    logs = np.log(runs["pause"].where(runs["pause"] > 0))
     centre = logs.groupby(runs["cell"]).transform("median")
     alone = logs.groupby(runs["cell"]).transform("size") < _SHARED
     return (logs - centre).mask(alone)
@@ -75,10 +75,12 @@ def outside_block(runs: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which runs started after the first run of a later block of their folder: those measured again.
 
     A block holds what happened to the host in its time; it does not hold what happened to such a run. Folders of one
-    study may have been measured in any order, and campaigns in them may have one name.
+    study may have been measured in any order, and campaigns in them may have one name. On a cluster blocks are measured
+    side by side: a later one is one of the same node.
     """
-    first = runs.groupby(["folder", "block"])["started_at"].min().astype(float).sort_index(ascending=False)
-    of_later = first.groupby("folder").transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
-    own = pd.MultiIndex.from_frame(runs[["folder", "block"]])
+    place = ["folder", *(["node"] if "node" in runs else [])]
+    first = runs.groupby([*place, "block"])["started_at"].min().astype(float).sort_index(ascending=False)
+    of_later = first.groupby(level=place).transform(lambda starts: starts.cummin().shift(1, fill_value=np.inf))
+    own = pd.MultiIndex.from_frame(runs[[*place, "block"]])
     outside: NDArray[np.bool_] = runs["started_at"].to_numpy() > of_later.reindex(own).to_numpy()
     return outside

@@ -17,7 +17,7 @@ from analysis.verdicts.question import column
 from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
@@ -90,11 +90,15 @@ class PageRow:
 
 @dataclass(frozen=True)
 class DeviceRow:
-    """Bytes sent by checkpoints without any dirty page: the device state and COLO's own messages."""
+    """Bytes sent by checkpoints without any dirty page: the device state and COLO's own messages.
+
+    ``where``: under which accelerator and at which level of whatever else varies but RAM; empty where nothing does.
+    """
 
     smp: int
     bytes_median: float
     checkpoints: int
+    where: str = ""
 
 
 @dataclass(frozen=True)
@@ -137,7 +141,7 @@ def splits(runs: pd.DataFrame) -> list[Split]:
         both = sorted(total.keys() & direct.keys())
         if both:
             columns = np.array([[total[block], direct[block]] for block in both]).T
-            where = level_words(by, levels)
+            where = level_words(by, tuple(map(known_level, levels)))
             arms_ = (_over_blocks(columns[0]), _over_blocks(columns[1]), _over_blocks(columns[0] - columns[1]))
             found.append(Split(where, *arms_, blocks=len(both)))
     return found
@@ -184,20 +188,20 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
     found, alike = [], page_strata(runs)
     names, others = ("accel", "link.transport", "workload.name"), beside(runs)
     for (accel, transport, workload, *levels), rows in runs.groupby([*names, *others], sort=True, dropna=False):
-        counted = [(place, *_counted(used(records[place]))) for place in rows.index]
-        kept = [(place, *both) for place, *both in counted if len(both[0]) >= _FEWEST_RUNS]
+        means = [(place, *_means(records[place])) for place in rows.index]
+        kept = [one for one in means if one[1] >= _FEWEST_RUNS]
         if len(kept) < _FEWEST_RUNS:
             continue
-        places, pages, pauses = (list(each) for each in zip(*kept, strict=True))
+        places = [place for place, *_ in kept]
         cells = [str(rows.loc[place, "cell"]) for place in places]
-        page_means, pause_means = (np.array([one.mean() for one in each]) for each in (pages, pauses))
+        page_means, pause_means = (np.array([one[at] for one in kept]) for at in (2, 3))
         across = across_runs(page_means, pause_means, cells, [alike[place] for place in places])
         several = len(set(runs["workload.name"])) > 1
         found.append(
             PageRow(
                 where=level_words((*names[:2], *others), (accel, transport, *map(known_level, levels)))
                 + (f", {workload}" if several else ""),
-                within=within_runs(pages, pauses, cells),
+                within=within_runs(*_in_step([records[place] for place in places]), cells),
                 across=across or _NONE,
                 apart=across is not None,
                 bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
@@ -278,8 +282,19 @@ def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float6
     return pages[known], rows["pause_s"].to_numpy()[known]
 
 
+def _in_step(runs: Sequence[Run]) -> tuple[Iterable[NDArray[np.float64]], Iterable[NDArray[np.float64]]]:
+    """Return the pages and the pauses of the runs, each read when it is its turn."""
+    return (_counted(used(run))[0] for run in runs), (_counted(used(run))[1] for run in runs)
+
+
+def _means(run: Run) -> tuple[int, float, float]:
+    """Return how many checkpoints of a run have their pages counted, and the means of their pages and pauses."""
+    pages, pauses = _counted(used(run))
+    return (len(pages), float(pages.mean()), float(pauses.mean())) if len(pages) else (0, np.nan, np.nan)
+
+
 def within_runs(
-    pages: Sequence[NDArray[np.float64]], pauses: Sequence[NDArray[np.float64]], cells: Sequence[Hashable]
+    pages: Iterable[NDArray[np.float64]], pauses: Iterable[NDArray[np.float64]], cells: Sequence[Hashable]
 ) -> Effect:
     """Return what a page costs in microseconds from the variation within runs, with a 95 % interval over runs.
 
@@ -300,10 +315,12 @@ def within_runs(
 
 def _devices(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[DeviceRow]:
     found = []
-    for smp, rows in runs.groupby("smp", sort=True):
+    names = (*(name for name in ("accel", "link.transport") if len(set(runs[name])) > 1), *beside(runs))
+    for (smp, *levels), rows in runs.groupby(["smp", *names], sort=True, dropna=False):
         bare = np.concatenate([_bare_bytes(records[place]) for place in rows.index])
         if len(bare):
-            found.append(DeviceRow(int(str(smp)), float(np.median(bare)), len(bare)))
+            where = level_words(names, tuple(map(known_level, levels))) if names else ""
+            found.append(DeviceRow(int(str(smp)), float(np.median(bare)), len(bare), where))
     return found
 
 

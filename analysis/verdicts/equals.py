@@ -29,9 +29,9 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     It is the far end of the 95 % interval (Hodges-Lehmann, over blocks and pairs) of the difference between equals: the
     same comparison, of as many blocks, cannot tell less from nothing. The spread of single runs would be no measure of
     it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
-    (``tests/test_analysis_noise.py`` simulates both). Which of two equals comes first is arbitrary, so that pairs that
-    differ the opposite way must not cancel: it is never below the middle difference of a pair whose own interval holds
-    no 0.
+    (``tests/verdicts/test_analysis_noise.py`` simulates both). Which of two equals comes first is arbitrary, so that
+    pairs that differ the opposite way must not cancel: it is never below the middle difference of a pair whose own
+    interval holds no 0.
     """
     every = [np.array(aa_logs(runs, pair, outcome)) for pair in equals(runs)]
     return floor_of([logs for logs in every if len(logs)])

@@ -10,6 +10,8 @@ from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, NOTHING, Claims
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.claims import Stage
     from analysis.verdicts.shape import Shape
@@ -18,11 +20,16 @@ ADJUSTED_BY = {"primary": "Holm", "secondary": "Benjamini-Hochberg"}
 """By whom the p-values of each family are adjusted."""
 
 NO_RATIO = "of which no ratio can be told"
+YES_OR_NO_TEXT = f"a yes or a no in each run, {NO_RATIO}: a range of their share can be declared (kind: value)"
 
 
-def zeros_text(zeros: int, runs: int) -> str:
-    """Return why runs are not compared: some of them measured 0, and leaving those out would be another question."""
-    return f"{zeros} of {plural(runs, 'run')} {'is' if zeros == 1 else 'are'} 0, {NO_RATIO}"
+def no_ratio(values: Sequence[float]) -> str:
+    """Return why runs are not compared: some measured 0, or less, and leaving those out would be another question."""
+    without = [value for value in values if value <= 0]
+    if not without:
+        return ""
+    what = "0 or less" if min(without) < 0 else "0"
+    return f"{len(without)} of {plural(len(values), 'run')} {'is' if len(without) == 1 else 'are'} {what}, {NO_RATIO}"
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
+from analysis.runs.outcomes import YES_OR_NO
 from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.text import plural
@@ -25,12 +26,12 @@ from analysis.verdicts.applied import applied
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Claims, Stage, weakest, word_of
 from analysis.verdicts.declared import checked, declared
 from analysis.verdicts.families import adjust, decided
-from analysis.verdicts.finding import Finding, LevelFinding, nothing, zeros_text
+from analysis.verdicts.finding import YES_OR_NO_TEXT, Finding, LevelFinding, no_ratio, nothing
 from analysis.verdicts.looks import cost_of, level_of, looked_at
 from analysis.verdicts.needed import with_needed_blocks
 from analysis.verdicts.question import Question, make_sample, measured_rows, others_of, question
 from analysis.verdicts.sentences import finding_sentence, level_words
-from analysis.verdicts.shape import A_STEP, NO_LINE, shape_of
+from analysis.verdicts.shape import shape_of
 from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, stages
 from analysis.verdicts.values import judge_value
 
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     Others = tuple[Level, ...]
 
 DISAGREE = "levels disagree, no pooled verdict"
+NOTHING_TO_COMPARE = "nothing to compare"
 
 
 def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None) -> tuple[Finding, ...]:
@@ -89,8 +91,8 @@ def declared_before(campaign: Campaign) -> bool:
 
 def _marked(finding: Finding, asked: Question, *, late: bool) -> Finding:
     """Return a finding with why it is exploratory: asked late, or of a tail that its runs are too short for."""
-    enough = f"{asked.hypothesis.outcome}_enough"
-    short = enough in asked.runs and not asked.runs[enough].all()
+    enough, told = f"{asked.hypothesis.outcome}_enough", asked.runs[asked.runs[asked.hypothesis.outcome].notna()]
+    short = enough in told and not told[enough].all()
     return replace(finding, exploratory=late or short, too_short=short and not late)
 
 
@@ -107,15 +109,17 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
     blank = nothing(hypothesis, asked.excluded, len(asked.failed), asked.notes)
     if hypothesis.kind == "value":
         return decided(judge_value(asked, measured, blank, alpha), ALPHA)
-    if zeros := int((measured[outcome] == 0).sum()):
-        return replace(blank, label=zeros_text(zeros, len(measured)))
+    if outcome in YES_OR_NO:
+        return replace(blank, label=YES_OR_NO_TEXT, more_blocks=math.inf)
+    if why := no_ratio(measured[outcome].tolist()):
+        return replace(blank, label=why, more_blocks=math.inf)
     there, notes = applied(hypothesis, measured)
     blank = replace(blank, notes=(*blank.notes, *notes))
     if not there:
         return replace(blank, label=NOT_WRITTEN, more_blocks=math.inf)
     sample = make_sample(asked, measured) if len(measured) else None
     if sample is None:
-        return replace(blank, label="nothing to compare")
+        return replace(blank, label=NOTHING_TO_COMPARE)
     return decided(_judged(asked, measured, sample, blank, alpha), ALPHA)
 
 
@@ -166,18 +170,18 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Sta
         found.append(Stage(replace(everywhere, bends=beside.bends, differs=beside.differs), DISAGREE))
     if shape is not None:
         held = shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi)
-        found.append(Stage(held, NO_LINE if shape.pvalue <= ALPHA else A_STEP))
+        found.append(Stage(held, shape.why))
     return found
 
 
 def _blocks_for_interval(sample: Sample) -> str:
     """Say how many blocks like those there are would give an interval."""
-    by_block: dict[Level, dict[tuple[Level, ...], list[float]]] = {}
+    strata: dict[tuple[Level, ...], list[float]] = {}
     for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
-        by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
-    fullest = max(by_block.values(), key=lambda strata: sum(len(set(x)) > 1 for x in strata.values()))
-    sizes = [tie_counts(np.array(x)) for x in fullest.values() if len(set(x)) > 1]
-    return f"{plural(fewest_blocks(sizes), 'block')} like these give an interval of 90 %"
+        strata.setdefault(stratum, []).append(x)
+    sizes = [tie_counts(np.array(x)) for x in strata.values() if len(set(x)) > 1]
+    blocks = len({stratum[0] for stratum in strata})
+    return f"{plural(fewest_blocks(sizes, blocks), 'block')} like these give an interval of 90 %"
 
 
 def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
@@ -218,18 +222,31 @@ def _strictest(asked: Question, sample: Sample, by_level: Mapping[Others, Sample
 
 def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) -> tuple[LevelFinding, ...]:
     """Return the same question at each combination of the other factors that compares anything, Holm over them."""
-    found = []
+    found, bare, direction = [], [], asked.hypothesis.direction
     for level, own in by_level.items():
         effect, runs, _ = estimate(own)
-        claims = stages(own, _edges(asked, own), asked.hypothesis.direction)[-1].claims
-        found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, "", runs, claims))
+        edges, shape = _edges(asked, own), shape_of(own, asked.hypothesis)
+        claims = stages(own, edges, direction)[-1].claims
+        # One number stands for the steps of a level no better than for those of all.
+        held = claims if shape is None else shape.withheld(claims, direction, edges.sesoi)
+        lost = UNDECIDED if shape is None else shape.why
+        bare.append(claims)
+        found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, lost, runs, held))
     if len(found) <= 1:
         return ()
-    raised = {name: stats.holm([getattr(one.claims, name) for one in found]) for name in Claims.names()}
-    adjusted = [Claims(**{name: float(each[place]) for name, each in raised.items()}) for place in range(len(found))]
-    words = [word_of(one, asked.hypothesis.direction, alpha) for one in adjusted]
-    said = [replace(one, word=word, label=case or UNDECIDED) for one, (word, case) in zip(found, words, strict=True)]
+    said = []
+    adjusted = zip(_over_levels([one.claims for one in found]), _over_levels(bare), strict=True)
+    for one, (own_claims, without_shape) in zip(found, adjusted, strict=True):
+        word, case = word_of(own_claims, direction, alpha)
+        by_shape = word == INCONCLUSIVE and word_of(without_shape, direction, alpha)[0] != INCONCLUSIVE
+        said.append(replace(one, word=word, label=case or (one.label if by_shape else UNDECIDED)))
     return tuple(sorted(said, key=lambda one: one.level))
+
+
+def _over_levels(claims: Sequence[Claims]) -> list[Claims]:
+    """Return what may be said at each level, adjusted by Holm over all of them."""
+    raised = {name: stats.holm([getattr(one, name) for one in claims]) for name in Claims.names()}
+    return [Claims(**{name: float(each[place]) for name, each in raised.items()}) for place in range(len(claims))]
 
 
 def _interaction(asked: Question, measured: pd.DataFrame, sample: Sample) -> float:

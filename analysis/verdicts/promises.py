@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.errors import NothingMeasuredError
-from analysis.runs.outcomes import run_table
+from analysis.runs.outcomes import YES_OR_NO, run_table
+from analysis.stats import kendall
 from analysis.stats.exact_power import exact_power, smallest_slope
 from analysis.stored.cells import name_cells
 from analysis.verdicts.applied import applied
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.designs import Deviation
+    from analysis.verdicts.trend import Sample
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Promise:
 
     Attributes:
         hypothesis: its id; ``per``: ``per doubling``, or ``of the base``.
-        strata: of a block; ``family``: members; ``deviation``: of its runs within cell and block.
+        strata: of a block, the middle one by what they tell; ``family``: members; ``deviation``: of its runs within
+            cell and block.
         blocks: at present.
         smallest: relative effect that is SUPPORTED with 80 % power; infinite where these blocks can support none, NaN
             for a claim of no difference, which no effect supports.
@@ -70,11 +73,11 @@ def promises(campaign: Campaign, hypotheses: Sequence[Hypothesis], effect: float
 
 
 def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: int, effect: float) -> Promise | None:
-    if one.kind == "value":
+    if one.kind == "value" or one.outcome in YES_OR_NO:
         return None
     asked = question(campaign, runs, one)
-    known = asked.runs[asked.runs[one.outcome].astype(float) > 0]
-    if not applied(one, known)[0]:
+    known = asked.runs[asked.runs[one.outcome].notna()]
+    if not applied(one, known)[0] or not (known[one.outcome].astype(float) > 0).all():
         return None  # no number of blocks like these answers it
     sample = make_sample(asked, known) if len(known) else None
     if sample is None:
@@ -85,12 +88,8 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         return None
     if shown.sd == 0:
         return None
-    by_block: dict[object, dict[object, list[float]]] = {}
-    for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
-        by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
-    fullest = max(by_block.values(), key=lambda own: sum(len(set(xs)) > 1 for xs in own.values()))
-    strata = [np.array(xs) for xs in fullest.values() if len(set(xs)) > 1]
-    blocks = len({stratum[0] for stratum in sample.spans})
+    of_blocks = _by_block(sample)
+    strata, blocks = of_blocks[(len(of_blocks) - 1) // 2], len(of_blocks)
     alpha, pairs = planning_level(campaign.plan) / family, len(equals(runs))
     target, none = math.log1p(effect), one.direction == "none"
     # No difference is supported by two tests, both of which have to hold where there is none.
@@ -107,6 +106,20 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
         blocks_to_refute=_blocks(strata, shown.upper, target, alpha / 2, 0, POWER) if none else rest,
     )
+
+
+def _by_block(sample: Sample) -> list[list[np.ndarray]]:
+    """Return the strata of every block that compares anything, those that tell least first."""
+    by_block: dict[object, dict[object, list[float]]] = {}
+    for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
+        if stratum in sample.spans:
+            by_block.setdefault(stratum[0], {}).setdefault(stratum[1:], []).append(x)
+    found = [[np.array(xs) for xs in own.values()] for own in by_block.values()]
+
+    def told(strata: list[np.ndarray]) -> float:
+        return sum(kendall.variance(kendall.tie_counts(x), (1,) * len(x)) for x in strata)
+
+    return sorted(found, key=told)
 
 
 def _blocks(

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.format.factors import ALONE, Level, flatten
+from analysis.format.factors import BASELINES, Level, flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import OF_CLIENTS
+from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS
 from analysis.stored.factors import unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Factors = Mapping[str, Level]
 
-NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup"})
+NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup", "failover.after"})
 """What may differ between cells that are compared as one."""
 
 
@@ -43,6 +43,7 @@ class Question:
         others: factors that vary beside that of the hypothesis.
         floor: what equal cells differ by, relative.
         notes: what is known before anything is judged.
+        never: factors of planned cells of which no run counts, and none failed: a claim on every cell lacks them.
     """
 
     hypothesis: Hypothesis
@@ -52,6 +53,7 @@ class Question:
     others: tuple[str, ...]
     floor: float
     notes: tuple[str, ...] = ()
+    never: tuple[Factors, ...] = ()
 
 
 def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> Question:
@@ -64,26 +66,47 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     """
     meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
     sound = meant["quality_ok"].to_numpy(dtype=bool)
+    if OUTCOMES[hypothesis.outcome].table == "checkpoints" and "pauses_ok" in meant:
+        sound = sound & meant["pauses_ok"].to_numpy(dtype=bool)
     short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
     unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
-    if hypothesis.outcome in OF_CLIENTS and "with_client" in meant:
-        short |= unknown & meant["with_client"].to_numpy(
-            dtype=bool
-        )  # a client without an answer is what a failure looks like to it
-    planned = dict.fromkeys(path for cell in campaign.plan.cells for path in flatten(cell.cell))
-    paths = [path for path in (*planned, "accel") if path in runs]
-    lost = [one for one in _lost(campaign) if _meant(hypothesis, lambda path, one=one: [one.get(path)], 1)[0]]  # type: ignore[misc]
-    failed = (*lost, *_rows(meant[short], paths))
-    measured = _rows(meant[~short], paths)
+    if hypothesis.outcome in OF_CLIENTS and "unanswered" in meant:
+        short |= unknown & meant["unanswered"].to_numpy(dtype=bool)
+    if hypothesis.outcome in OF_FAILOVERS and "with_failover" in meant:
+        short |= unknown & meant["with_failover"].to_numpy(dtype=bool)  # nobody took over: an outage without end
+    if hypothesis.outcome in SEEN_OF_FAILOVERS and "failover_seen" in meant:
+        short |= unknown & meant["failover_seen"].to_numpy(dtype=bool)
+    cells = _cells_of(campaign)
+    paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
+    without = _kinds(meant[sound & ~short & unknown]) - _kinds(meant[~unknown])
+    lost = [one for one in _lost(campaign, cells) if _is_meant(hypothesis, one)]
+    failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if _kind(one) not in without)
+    measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
+    never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
+    notes = (
+        *_untested(measured, failed, str(hypothesis.factor)),
+        *_absent(cells, hypothesis, [*_rows(counted, paths), *failed]),
+        *_without(hypothesis, unknown & sound & ~short),
+    )
     return Question(
         hypothesis,
-        meant[sound & ~short],
+        counted,
         int((~sound & ~short).sum()),
         failed,
-        _varying([*measured, *failed], hypothesis, paths),
+        _varying([*measured, *failed, *never], hypothesis, paths),
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
-        (*_untested(measured, failed, str(hypothesis.factor)), *_without(hypothesis, unknown & sound & ~short)),
+        notes,
+        never,
     )
+
+
+def _kind(own: Factors) -> tuple[Level, Level]:
+    """Return what decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
+    return own.get("scenario"), own.get("workload.name")
+
+
+def _kinds(runs: pd.DataFrame) -> set[tuple[Level, Level]]:
+    return set(map(_kind, _rows(runs, ("scenario", "workload.name"))))
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
@@ -91,14 +114,64 @@ def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
         yield f"{plural(int(unknown.sum()), 'run')} without {OUTCOMES[hypothesis.outcome].words}: left out"
 
 
-def _lost(campaign: Campaign) -> Iterator[Factors]:
+def _lost(campaign: Campaign, cells: Mapping[str, Factors]) -> Iterator[Factors]:
     """Yield block and factors of every run that was never measured, or of which nothing can be read."""
-    accels = {run.record.cell_id: run.record.accel for run in campaign.runs}
-    cells = {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
         own = cells.get(planned.cell_id)
-        if own is not None and own.get("scenario") != ALONE:
-            yield {**own, "accel": accels.get(planned.cell_id, own.get("accel")), "block": planned.block}
+        if own is not None and own.get("scenario") not in BASELINES:
+            yield {**own, "block": planned.block}
+
+
+def _cells_of(campaign: Campaign) -> dict[str, Factors]:
+    """Return the factors of every cell, its accelerator as it was measured; of none that was, that of all others."""
+    records = {run.record.cell_id: run.record for run in campaign.runs}
+    accels: set[str] = {record.accel for record in records.values()}
+    only = accels.pop() if len(accels) == 1 else None
+    trees = {one.cell_id: one.cell for one in campaign.plan.cells}
+    # A plan from before plans held their cells has these in its runs.
+    trees |= {name: record.cell for name, record in records.items() if name not in trees}
+    cells: dict[str, Factors] = {}
+    for name, tree in trees.items():
+        own = flatten(tree)
+        cells[name] = {**own, "accel": records[name].accel if name in records else own.get("accel") or only}
+    return cells
+
+
+def _absent(cells: Mapping[str, Factors], hypothesis: Hypothesis, there: Sequence[Factors]) -> Iterator[str]:
+    """Say which levels that are asked about no run has: an answer is about the others alone."""
+    if hypothesis.kind == "value":
+        return
+    factor, found = str(hypothesis.factor), {row.get(str(hypothesis.factor)) for row in there}
+    asked: dict[Level, None] = dict.fromkeys(hypothesis.levels)
+    if hypothesis.kind == "trend":
+        meant = [own for own in cells.values() if _is_meant(hypothesis, own) and own.get("scenario") not in BASELINES]
+        asked = dict.fromkeys(own.get(factor) for own in meant)
+    for level in asked:
+        if level not in found:
+            planned = any(own.get(factor) == level for own in cells.values())
+            words = level_words((factor,), level)
+            yield f"no run with {words} counts: nothing is said of it" if planned else f"no cell has {words}"
+
+
+def _never(
+    campaign: Campaign,
+    cells: Mapping[str, Factors],
+    hypothesis: Hypothesis,
+    counted: pd.DataFrame,
+    failed: pd.DataFrame,
+) -> Iterator[Factors]:
+    """Yield planned cells of which no run counts, where others of their kind have the outcome."""
+    kinds = _kinds(counted[counted[hypothesis.outcome].notna()])
+    lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
+    there = {*counted["cell_id"], *failed["cell_id"], *lost} if "cell_id" in counted else None
+    for cell_id, own in cells.items():
+        alike = _kind(own) in kinds
+        if there is not None and cell_id not in there and alike and _is_meant(hypothesis, own):
+            yield own
+
+
+def _is_meant(hypothesis: Hypothesis, own: Factors) -> bool:
+    return bool(_meant(hypothesis, lambda path: [own.get(path)], 1)[0])
 
 
 def column(runs: pd.DataFrame, path: str) -> list[Level]:

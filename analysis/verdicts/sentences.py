@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import OUTCOMES
@@ -41,11 +42,16 @@ def _levels(path: str, levels: Sequence[Level]) -> str:
 def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
     """Return one combination of levels in words."""
     values = levels if isinstance(levels, tuple) else (levels,)
-    said = [_one(path, value) for path, value in zip(paths, values, strict=True) if value is not None]
+    names = Counter(path.rpartition(".")[2] for path in paths)
+    said = [
+        _one(path, value, whole=names[path.rpartition(".")[2]] > 1)
+        for path, value in zip(paths, values, strict=True)
+        if value is not None
+    ]
     return ", ".join(said) or "none"
 
 
-def _one(path: str, level: Level) -> str:
+def _one(path: str, level: Level, *, whole: bool) -> str:
     if isinstance(level, float) and level.is_integer():
         level = int(level)
     text = level_text(path, level)
@@ -54,7 +60,7 @@ def _one(path: str, level: Level) -> str:
     if path in {"mem", "smp", "link.transport", "accel"}:
         return text
     last = path.rpartition(".")[2]
-    return f"{path if last == 'kind' else last}={text}"
+    return f"{path if whole or last == 'kind' else last}={text}"
 
 
 def finding_sentence(finding: Finding) -> str:
@@ -91,7 +97,8 @@ def smallest_text(finding: Finding) -> str:
 def why_exploratory(finding: Finding) -> str:
     """Return why a verdict is exploratory, empty where it is not."""
     if finding.too_short:
-        return "its runs have too few checkpoints beyond the quantile that it is about"
+        what = "requests" if OUTCOMES[finding.hypothesis.outcome].table == "client" else "checkpoints"
+        return f"its runs have too few {what} beyond the quantile that it is about"
     return "not declared in this form before the data" if finding.exploratory else ""
 
 

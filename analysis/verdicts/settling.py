@@ -31,7 +31,7 @@ def runs_to_settle(
         among: cells over which the word is adjusted.
         within: whether sides are compared block by block (sign test), or run against run (rank sum).
     """
-    if 0 in (*before, *after):
+    if any(value <= 0 for value in (*before, *after)):
         return None
     sides = [np.log(values) for values in (before, after) if len(values) > 1]
     df = sum(len(side) - 1 for side in sides)

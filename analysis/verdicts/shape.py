@@ -45,6 +45,11 @@ class Shape:
     pvalue: float
     pvalue_per_unit: float
 
+    @property
+    def why(self) -> str:
+        """Return why there is no word where it is withheld."""
+        return NO_LINE if self.pvalue <= ALPHA else A_STEP
+
     def withheld(self, claims: Claims, direction: str, sesoi: float) -> Claims:
         """Return what can still be said where one number stands for steps that are not alike.
 

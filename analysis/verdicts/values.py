@@ -9,6 +9,8 @@ import numpy as np
 from scipy.stats import binom
 
 from analysis import stats
+from analysis.format.outcomes import OUTCOMES
+from analysis.runs.outcomes import YES_OR_NO
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, weakest, word_of
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
@@ -22,10 +24,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.format.factors import Level
+    from analysis.stored.records import Hypothesis
     from analysis.verdicts.question import Question
 
 _NAN = float("nan")
 NOT_EVERYWHERE = "not measured in every cell"
+UNSURE = "outside the range, but not surely"
+"""Where the interval of a cell lies beyond the range, and the test of both ends, over all cells, does not show it."""
 
 
 def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: float = ALPHA) -> Finding:
@@ -33,14 +38,18 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
 
     Runs of one block share what happened to the host, so that cells are no witnesses for one another: each is judged
     by the sign test over its own blocks. All have to lie inside (an intersection-union test, which needs no
-    adjustment); that some cell does not is adjusted over the cells by Holm. Failed runs lie beyond either end.
+    adjustment); that some cell does not is adjusted over the cells by Holm. Of a range with two ends either may be
+    passed, so that the p-value of lying outside is twice that of the nearer side. Failed runs lie beyond either end.
+
+    Of what is yes or no in a run the median would say yes of one half and one run more: the share of runs is held
+    against the range, by the exact binomial test.
     """
     if not len(measured):
         return replace(blank, label="never measured")
-    low, high = float(asked.hypothesis.low or 0.0), float(asked.hypothesis.high or 0.0)
+    low, high = _range(asked.hypothesis)
     cells = _cells(asked, measured)
-    levels = _adjusted([_level(asked, level, values, low, high) for level, (values, _) in cells.items()], alpha)
-    worst = [_claims(values, failed, low, high) for values, failed in cells.values()]
+    levels = _adjusted([_level(asked, level, values) for level, (values, _) in cells.items()], alpha)
+    worst = [_claims(asked.hypothesis, values, failed) for values, failed in cells.values()]
     ends = [one.effect for one in levels if one.runs]
     never = [one.level for one in levels if not one.runs]
     known = all(np.isfinite([end.low, end.high]).all() for end in ends)
@@ -50,8 +59,9 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
         max(end.high for end in ends) if known else _NAN,
     )
     bare = _over([one.claims for one in levels])
-    lost = "reaches beyond the range" if known else "too few blocks for an interval"
-    lost = NOT_EVERYWHERE if never else lost
+    outside = any(end.high < low or end.low > high for end in ends)
+    reaches = UNSURE if outside else "reaches beyond the range"
+    lost = NOT_EVERYWHERE if never else reaches if known else "too few blocks for an interval"
     fewest = min(one.runs for one in levels if one.runs)
     short = f"5 runs of a cell give an interval of 90 %, and one has {fewest}"
     notes = blank.notes if known else (*blank.notes, short)
@@ -70,19 +80,25 @@ def _cells(asked: Question, measured: pd.DataFrame) -> dict[tuple[Level, ...], t
     values = measured[asked.hypothesis.outcome].to_numpy(dtype=np.float64)
     levels = [others_of(asked, row) for row in measured_rows(asked, measured)]
     lost = [others_of(asked, row) for row in asked.failed]
+    never = [others_of(asked, row) for row in asked.never]
     return {
         level: (values[[one == level for one in levels]], lost.count(level))
-        for level in dict.fromkeys([*levels, *lost])
+        for level in dict.fromkeys([*levels, *lost, *never])
     }
 
 
-def _level(
-    asked: Question, level: tuple[Level, ...], values: NDArray[np.float64], low: float, high: float
-) -> LevelFinding:
-    claims = _claims(values, 0, low, high)
-    interval = stats.median_interval(values, confidence=0.90) if len(values) else None
+def _range(hypothesis: Hypothesis) -> tuple[float, float]:
+    return float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+
+
+def _level(asked: Question, level: tuple[Level, ...], values: NDArray[np.float64]) -> LevelFinding:
+    claims = _claims(asked.hypothesis, values, 0)
     effect = Effect(_NAN, _NAN, _NAN)
-    if interval is not None:
+    if asked.hypothesis.outcome in YES_OR_NO and len(values):
+        share = stats.clopper_pearson(int(values.sum()), len(values), confidence=0.90)
+        effect = Effect(share.estimate, share.low, share.high)
+    elif len(values):
+        interval = stats.median_interval(values, confidence=0.90)
         low, high = (_NAN if end is None else end for end in (interval.low, interval.high))
         effect = Effect(interval.estimate, low, high)
     return LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, UNDECIDED, len(values), claims)
@@ -98,19 +114,42 @@ def _adjusted(levels: Sequence[LevelFinding], alpha: float) -> tuple[LevelFindin
     return tuple(found)
 
 
-def _claims(values: NDArray[np.float64], failed: int, low: float, high: float) -> Claims:
-    """Return the p-values of the median run lying inside, and outside; failed runs count against either."""
-    runs = len(values) + failed
-    if not runs:
+def _claims(hypothesis: Hypothesis, values: NDArray[np.float64], failed: int) -> Claims:
+    """Return the p-values of lying inside the range, and outside; failed runs count against either."""
+    if not len(values) + failed:
         return Claims()
-    above, below = int((values >= low).sum()), int((values <= high).sum())
-    beyond = max(int((values < low).sum()), int((values > high).sum()))
-    return Claims(supports=max(_sign(above, runs), _sign(below, runs)), refutes=_sign(beyond, runs))
+    tested = _of_shares if hypothesis.outcome in YES_OR_NO else _of_medians
+    inside, outside = tested(*_range(hypothesis), values, failed)
+    # No share lies above 1, and nothing that is measured below 0: such an end is none to be passed.
+    low, high = _range(hypothesis)
+    below = low > 0 or bool((values < 0).any())
+    above = high < 1 or OUTCOMES[hypothesis.outcome].unit != "share"
+    beyond = [pvalue for pvalue, can in zip(outside, (below, above), strict=True) if can]
+    return Claims(supports=max(inside), refutes=min(1.0, len(beyond) * min(beyond)) if beyond else 1.0)
 
 
-def _sign(there: int, runs: int) -> float:
+_Two = tuple[float, float]
+
+
+def _of_medians(low: float, high: float, values: NDArray[np.float64], failed: int) -> tuple[_Two, _Two]:
+    """Return for each end the p-value of the median run on this side of it, and those of one beyond."""
+    runs = len(values) + failed
+    inside, outside = ((values >= low).sum(), (values <= high).sum()), ((values < low).sum(), (values > high).sum())
+    return (_sign(inside[0], runs), _sign(inside[1], runs)), (_sign(outside[0], runs), _sign(outside[1], runs))
+
+
+def _of_shares(low: float, high: float, values: NDArray[np.float64], failed: int) -> tuple[_Two, _Two]:
+    """Return the same of the share of runs that are a yes; a failed run may have been either."""
+    runs, yes = len(values) + failed, int(values.sum())
+    low, high = min(max(low, 0.0), 1.0), min(max(high, 0.0), 1.0)
+    at_least, at_most = float(binom.sf(yes - 1, runs, low)), float(binom.cdf(yes + failed, runs, high))
+    beyond = float(binom.cdf(yes + failed, runs, low)), float(binom.sf(yes - 1, runs, high))
+    return (at_least if low > 0 else 0.0, at_most if high < 1 else 0.0), beyond
+
+
+def _sign(there: np.int64, runs: int) -> float:
     """Return the chance of so many runs on one side of a bound, were the median run on the other."""
-    return float(binom.sf(there - 1, runs, 0.5))
+    return float(binom.sf(int(there) - 1, runs, 0.5))
 
 
 def _over(cells: list[Claims]) -> Claims:

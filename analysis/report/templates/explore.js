@@ -23,27 +23,35 @@
     for (const run of kept) there[run] = 1;
     return (run) => there[run];
   };
-  let outcome = "pause", chosen = null;
+  // Campaigns of one seed hold runs of one id: then the campaign's place tells them apart.
+  const twice = new Set(data.run_id).size < count;
+  const named = (run) => twice ? `${data.run_id[run]}.${data.home[run]}` : data.run_id[run];
+  const places = new Map([...data.run_id.keys()].map((run) => [named(run), run]));
+  let outcome = "pause", chosen = null, drawn = 0;
 
   const state = () => {
     const words = factors.filter((factor) => factor.kept.size < factor.levels.length)
       .map((factor) => `${encodeURIComponent(factor.name)}=${[...factor.kept].sort((a, b) => a - b).join(".")}`);
     if (outcome !== "pause") words.push(`show=${outcome}`);
-    if (chosen !== null) words.push(`run=${data.run_id[chosen]}`);
+    if (chosen !== null) words.push(`run=${named(chosen)}`);
     return words.join("&");
+  };
+  // An address that was cut or mistyped is no reason for an empty page.
+  const decoded = (word) => {
+    try { return decodeURIComponent(word); } catch { return word; }
   };
   const restore = (text) => {
     const given = new Map(text.split("&").filter(Boolean).map((word) => {
       const at = word.indexOf("=");
-      return [decodeURIComponent(word.slice(0, at)), word.slice(at + 1)];
+      return [decoded(word.slice(0, at)), word.slice(at + 1)];
     }));
     for (const factor of factors) {
       const kept = (given.get(factor.name) ?? "").split(".").filter(Boolean).map(Number).filter((place) => place in factor.levels);
       factor.kept = new Set(given.has(factor.name) ? kept : factor.levels.keys());
     }
-    if (given.get("show") in data.outcomes) outcome = given.get("show"); else outcome = "pause";
-    const place = data.run_id.indexOf(given.get("run"));
-    chosen = place < 0 ? null : place;
+    const show = given.get("show") ?? "";
+    outcome = Object.hasOwn(data.outcomes, show) ? show : "pause";
+    chosen = places.get(given.get("run")) ?? null;
   };
 
   const colours = ["#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9"];
@@ -97,7 +105,7 @@
   };
 
   const draw = (kept) => {
-    const width = wide();  // asked for once: each question lays the page out
+    const width = drawn = wide();  // asked for once: each question lays the page out
     const present = cells.levels.map((_, place) => place).filter((place) => cells.kept.has(place) && cells.counts[place] > 0);
     const column = new Map(present.map((cell, place) => [cell, place]));
     const seen = cells.levels.map(() => 0);
@@ -106,10 +114,11 @@
       seen[cell] += 1;
       return column.get(cell) + 0.6 * ((nth * 0.618034) % 1) - 0.3;
     });
+    const every = Math.max(1, Math.ceil(30 * present.length / (width - 80)));  // no number lies on its neighbour
     const order = xs.map((_, at) => at).sort((a, b) => xs[a] - xs[b]);
     plotOf("strips", width, 300, order.map((at) => kept[at]), order.map((at) => xs[at]), {
       scale: { range: () => [-0.6, present.length - 0.4] },
-      look: { splits: () => present.map((_, place) => place), values: (_, at) => at.map((place) => String(place + 1)) },
+      look: { splits: () => present.map((_, place) => place), values: (_, at) => at.map((place) => place % every ? "" : String(place + 1)) },
     });
     $("key").textContent = present.map((cell, place) => `${place + 1}: ${cells.levels[cell]}`).join("; ");
     const start = data.started_at[byTime[0]];
@@ -126,7 +135,7 @@
       bar.style.width = `${100 * (value ?? 0) / most}%`;
       const cell = make("div");
       cell.append(bar);
-      box.append(make("div", name), cell, make("div", value === null ? "\u2013" : `${(1e3 * value).toPrecision(3)} ms`));
+      box.append(make("div", name), cell, make("div", value === null ? "\u2013" : `${value.toPrecision(3)} ms`));
     }
     return [make("h2", title), box];
   };
@@ -152,6 +161,7 @@
     $("rows").replaceChildren(...rows.map((run) => {
       const row = make("tr", "", { tabIndex: 0 });
       row.dataset.run = data.run_id[run];
+      row.dataset.place = run;
       row.setAttribute("aria-selected", String(run === chosen));
       row.append(make("td", data.run_id[run]), ...factors.map((one) => make("td", one.levels[one.of[run]])), make("td", shown(outcome, values[run]), { className: "n" }));
       return row;
@@ -207,12 +217,16 @@
   $("reset").addEventListener("click", () => { restore(""); update(); });
   const choose = (event) => {
     const row = event.target.closest("tr[data-run]");
-    if (row && (event.type === "click" || event.key === "Enter")) { chosen = data.run_id.indexOf(row.dataset.run); update(); }
+    if (!row || (event.type !== "click" && event.key !== "Enter")) return;
+    chosen = Number(row.dataset.place);
+    update();
+    $("rows").querySelector("[aria-selected=true]")?.focus({ preventScroll: true });  // the row is a new one
   };
   $("rows").addEventListener("click", choose);
   $("rows").addEventListener("keydown", choose);
   addEventListener("hashchange", () => { restore(location.hash.slice(1)); update(); });
-  addEventListener("resize", () => draw(runs.allFiltered()));
+  // A phone's bars come and go as one scrolls: only another width is another drawing.
+  addEventListener("resize", () => { if (wide() !== drawn) draw(runs.allFiltered()); });
   dark.addEventListener("change", () => draw(runs.allFiltered()));
   restore(location.hash.slice(1));
   update();

@@ -1,0 +1,68 @@
+"""``python -m analysis overhead CAMPAIGN``: what COLO leaves of a service, against the same machine without it."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import console, print_json, print_table, reported
+from analysis.errors import NothingMeasuredError
+from analysis.report.service import compared_text
+from analysis.stored.study import load_study
+from analysis.text import EXPLORATORY, MISSING, percent_text
+from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text, to_tree
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.verdicts.overhead import Overhead
+
+HEADINGS = ("cell", "compared", "throughput", *LATENCY, "lost", "paused", "blocks")
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 with the ratios printed, 1 when no machine was measured with and without COLO, 2 on wrong usage."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis overhead",
+        description="Hold what was measured under COLO against the same machine without it, block by block: "
+        "throughput, latency, and what share of the difference the pauses explain.",
+    )
+    parser.add_argument("campaign", type=Path, nargs="+", help="a campaign with scenario=native,colo, or several")
+    parser.add_argument("--json", action="store_true", help="print the ratios as JSON")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
+    study = load_study(options.campaign)
+    found = overheads(study)
+    if not found:
+        why = left_out(study) or "-m scenario=native,colo (or native,formed,colo) measures both in every block"
+        raise NothingMeasuredError(
+            f"{study.plan.campaign}: no machine has a throughput or a latency both with COLO and without (a rate by "
+            f"the guest's own clock, which stands still in a pause, is none); {why}",
+            fix="measure both in every block: -m scenario=native,colo",
+        )
+    if options.json:
+        print_json({"campaign": study.plan.campaign, "compared": to_tree(found), "left_out": left_out(study)})
+        return 0
+    out = console()
+    for line in (*sentences(found), *filter(None, [left_out(study)])):
+        out.print(line, soft_wrap=True)
+    out.print()
+    print_table(out, HEADINGS, [_row(one) for one in found], words=2)
+    return 0
+
+
+def _row(one: Overhead) -> tuple[str, ...]:
+    known = one.explained
+    ratios = (one.throughput, *(one.of(name) for name in LATENCY))
+    return (
+        one.label,
+        compared_text(one),
+        *(MISSING if ratio is None else times_text(ratio.ratio) + EXPLORATORY * ratio.exploratory for ratio in ratios),
+        *(MISSING if math.isnan(share) else percent_text(share) for share in (known.lost, known.paused)),
+        one.blocks_text,
+    )

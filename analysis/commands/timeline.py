@@ -1,0 +1,97 @@
+"""``python -m analysis timeline RUN``: one run on one time axis, as files for a paper and a page."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.commands.terminal import print_json, reported
+from analysis.errors import NotACampaignError
+from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
+from analysis.plots.drawing import draw
+from analysis.plots.style import STYLES
+from analysis.plots.timeline import sketch, told
+from analysis.report.files import write
+from analysis.stored.load import load_run
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from analysis.plots.drawing import Drawing
+
+FOLDER = "timelines"
+"""Where in a campaign's report they are written."""
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Return 0 with the paths printed, 2 on wrong usage or where there is no such run, 3 when it is not writable."""
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis timeline",
+        description="Draw one run on one time axis: pauses as bands with their phases, requests as dots, throughput, "
+        "dirty pages; over a page and in a column, as SVG, PDF, PNG and CSV.",
+    )
+    parser.add_argument("run", type=Path, help="a run's folder, or a campaign's with the id of a run behind it")
+    parser.add_argument("run_id", nargs="?", default="", help="the id of a run of the campaign, or how it begins")
+    parser.add_argument("--style", choices=tuple(STYLES), default="screen", help="of the figure (screen)")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="default: report/timelines in the campaign's folder")
+    parser.add_argument("--json", action="store_true", help="print paths and figures as JSON")
+    options = parser.parse_args(arguments)
+    return reported(lambda: _run(options), in_files=not options.json)
+
+
+def _run(options: argparse.Namespace) -> int:
+    home = run_folder(options.run, options.run_id)
+    run = load_run(home)
+    drawing = draw(sketch(run), STYLES[options.style])
+    out = options.out or _beside(home)
+    paths = [write(out / name, content) for name, content in files(drawing).items()]
+    if options.json:
+        print_json({"run_id": run.record.run_id, **told(run), "files": [str(path) for path in paths]})
+        return 0
+    sys.stdout.write(f"{drawing.heading}\n")
+    sys.stdout.write("".join(f"{path}\n" for path in paths))
+    return 0
+
+
+def files(drawing: Drawing) -> dict[str, bytes]:
+    """Return the files of a figure by name: over the page, in a column, and its data."""
+    named = {f"{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
+    named |= {f"{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
+    return named | {f"{drawing.name}.csv": drawing.csv}
+
+
+def run_folder(given: Path, run_id: str = "") -> Path:
+    """Return the folder of the run that is meant.
+
+    Args:
+        given: a run's folder, or a campaign's.
+        run_id: which run of the campaign, or how its id begins.
+
+    Raises:
+        NotACampaignError: there is none, or more than one.
+    """
+    if not run_id:
+        if (given / PLAN).is_file():
+            raise NotACampaignError(f"{given} is a campaign: name one of its runs behind it{_some(given)}")
+        if not (given / RECORD).is_file():
+            raise NotACampaignError(f"{given}: not the folder of a measured run, it holds no {RECORD}")
+        return given
+    found = sorted(path for path in (given / RUNS).glob("*") if path.name.startswith(run_id))
+    if len(found) != 1:
+        how = f"{len(found)} runs begin with" if found else "no run is called"
+        raise NotACampaignError(f"{given}: {how} {run_id}{_some(given)}")
+    return found[0]
+
+
+def _some(campaign: Path) -> str:
+    names = sorted(path.parent.name for path in CampaignFolder(campaign).runs.glob(f"*/{RECORD}"))
+    shown = ", ".join(names[:3])
+    return f"; it has {shown}{' and others' if len(names) > 3 else ''}" if names else "; it has none"  # noqa: PLR2004
+
+
+def _beside(home: Path) -> Path:
+    """Return where the figure is written: in the report of the campaign that the run lies in, else here."""
+    campaign = home.resolve().parent.parent
+    return campaign / REPORT / FOLDER if (campaign / PLAN).is_file() else Path()

@@ -1,0 +1,162 @@
+"""What COLO leaves of a service: throughput and latency by those of the same machine without it."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+
+from analysis.format.factors import COLO, FORMED
+from analysis.format.outcomes import OUTCOMES
+from analysis.plots import axes
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
+from analysis.plots.words import SPACE, emulated, spans, where_text
+from analysis.text import figures_text, plural
+from analysis.verdicts.overhead import LATENCY, THROUGHPUT, overheads, times_text
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from analysis.verdicts.overhead import Overhead
+    from analysis.verdicts.results import Results
+
+NAME = "overhead"
+_ROW_IN, _LABELS_IN = 0.36, 1.5
+_LOOKS: dict[str, Look] = {
+    COLO: {"color": CATEGORIES[3], "marker": MARKERS[0]},
+    FORMED: {"color": CATEGORIES[0], "marker": MARKERS[1]},
+}
+_SAID = {COLO: "COLO / native", FORMED: "formed, no checkpoint asked for / native"}
+_APART = 0.42
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no machine was measured with and without COLO.
+    """
+    found = overheads(results.campaign)
+    data = frame(found)
+    return Sketch(NAME, data, _words(results, found, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
+    """Return one row per machine, scenario and outcome: ``ratio`` by native with ``low``/``high``, and both values.
+
+    Raises:
+        NoFigureError: no machine was measured with and without COLO.
+    """
+    rows = [
+        {
+            "cell": one.label,
+            "scenario": one.scenario,
+            "base": one.base,
+            "panel": panel_text(ratio.outcome),
+            **ratio.row(),
+        }
+        for one in found
+        for ratio in one.ratios
+    ]
+    if not rows:
+        raise NoFigureError("no machine was measured both with COLO and without (scenario=native,colo)")
+    return pd.DataFrame(rows)
+
+
+def panel_text(outcome: str) -> str:
+    """Return the title of an outcome's panel."""
+    if outcome in LATENCY:
+        return f"{outcome.removeprefix('client_')} latency"
+    return OUTCOMES[outcome].words.removeprefix("the ")
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw a panel per outcome, a row per machine, a mark per scenario; the line at 1 is the machine without COLO."""
+    order = [panel_text(name) for name in (*THROUGHPUT, *LATENCY)]
+    names = [name for name in order if name in set(data["panel"])]
+    cells = list(dict.fromkeys(data["cell"]))
+    columns = axes.columns_beside(width_in, names)
+    shown = [scenario for scenario in _LOOKS if scenario in set(data["scenario"])]
+    entries = [Line2D([], [], linestyle="none", markersize=4.5, label=_SAID[one], **_LOOKS[one]) for one in shown]
+    panels = axes.Panels(
+        names,
+        width_in,
+        [_ROW_IN * len(cells) + 0.15] * len(names),
+        where=where,
+        entries=entries,
+        columns=columns,
+        labels_in=_LABELS_IN / columns if columns > 1 else _LABELS_IN,
+        share="y",
+    )
+    for name, ax in panels.by_name.items():
+        _draw(ax, data[data["panel"] == name], cells, shown, panels.room_in)
+    first = panels.axes[0]
+    first.set_ylim(len(cells) - 0.5, -0.5)
+    first.set_yticks(range(len(cells)), [axes.fitting(cell, _LABELS_IN) for cell in cells], fontsize=SMALL_PT)
+    panels.label("by that without COLO (1: the same)")
+    return panels.figure
+
+
+def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room_in: float) -> None:
+    for scenario in shown:
+        own = data[data["scenario"] == scenario]
+        shift = _APART * (shown.index(scenario) - (len(shown) - 1) / 2)
+        rows = np.array([cells.index(cell) for cell in own["cell"]], dtype=float) + shift
+        ratio, low, high = (own[name].to_numpy() for name in ("ratio", "low", "high"))
+        ends = np.nan_to_num(np.maximum([ratio - low, high - ratio], 0.0))
+        look: Any = {"elinewidth": 0.9, "capsize": 1.8, "markersize": 4.0, "linestyle": "none"}
+        ax.errorbar(ratio, rows, xerr=ends, zorder=3, **look, **_LOOKS[scenario])
+        for row, value in zip(rows, ratio, strict=True):
+            words = figures_text(value)
+            ax.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+    reach = data[["ratio", "low", "high"]].to_numpy().ravel()
+    known = np.append(reach[np.isfinite(reach) & (reach > 0)], 1.0)
+    axes.ms_axis(ax, "x", known, room=room_in, head=0.02)
+    ax.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
+    ax.grid(visible=False, axis="y")
+
+
+def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) -> Words:
+    heading = _heading(found)
+    blocks, checkpoints = spans(data["blocks"], "block"), spans(results.runs["checkpoints"], "checkpoint")
+    interval = (
+        f"Whiskers: 95{SPACE}% interval of the geometric mean over blocks of the ratio within each (Student's t of the "
+        "logs); none from fewer than three blocks. At the right the ratio."
+    )
+    short = int(data["exploratory"].sum())
+    doubt = f" {plural(short, 'tail')} of runs too short for it, exploratory." if short else ""
+    caption = (
+        "Throughput and latency of a run by those of the native run of the same block: the same machine, workload and "
+        f"client, without COLO. R = {blocks} with both, N = {checkpoints} per run under COLO. "
+        f"{interval}{doubt} Left out: runs whose own check failed, and blocks in which one of the two is missing. "
+        f"{emulated(results.cells)}."
+    )
+    cells, panels = (plural(data[name].nunique(), name) for name in ("cell", "panel"))
+    alt = f"Ratios with intervals for {cells}, {panels}."
+    return Words(heading, caption, f"{alt} {heading}.")
+
+
+def _heading(found: tuple[Overhead, ...]) -> str:
+    with_colo = [one for one in found if one.scenario == COLO] or list(found)
+    rates = [ratio for one in with_colo if (ratio := one.throughput) is not None]
+    tails = [
+        ratio.ratio.estimate
+        for one in with_colo
+        if (ratio := one.of("client_p99")) is not None and not ratio.exploratory
+    ]
+    parts = []
+    what = "COLO" if with_colo[0].scenario == COLO else "A pair that is only formed"
+    if rates:
+        worst = min(rates, key=lambda one: one.ratio.estimate)
+        parts.append(f"leaves {times_text(worst.ratio)} of native's {panel_text(worst.outcome)}")
+    if tails:
+        parts.append(f"makes p99 latency {figures_text(max(tails))} times as long")
+    at_worst = " at worst" if len({one.label for one in with_colo}) > 1 else ""
+    if not parts:
+        return f"{what}: what a service feels, against native"
+    return f"{what} {' and '.join(parts)}{at_worst}"

@@ -1,0 +1,180 @@
+"""The worst run of each cell on its time axis: what a client felt, and where the pauses were."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from analysis.plots import axes
+from analysis.plots.data import cell_columns, runs_by_cell, sampled
+from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.style import BAND_EDGE, INK
+from analysis.plots.timeline import CROSS, DOT, bands, requests_of, seconds_axis
+from analysis.plots.timeline_rows import PAUSE, REQUEST
+from analysis.plots.timeline_rows import frame as one_run
+from analysis.plots.words import MS, emulated, span, where_text
+from analysis.runs.outcomes import used_pauses
+from analysis.text import ms_text, plural
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.figure import Figure
+
+    from analysis.stored.load import Run
+    from analysis.verdicts.results import Results
+
+NAME = "timelines"
+MOST_CELLS = 12
+"""Cells that are drawn: those with the worst runs."""
+
+MOST_DOTS = 1000
+"""More requests than this are drawn as pixels: in a vector file each would be an object of its own."""
+
+MOST_PAUSES, _LONGEST = 2000, 400
+"""Pauses of a run that are drawn, the longest among them: a panel has fewer points across."""
+
+_PANEL_IN = 0.72
+_TAIL = 0.99
+
+
+def sketch(results: Results) -> Sketch:
+    """Return the figure before it is drawn.
+
+    Raises:
+        NoFigureError: no run has passed its check.
+    """
+    data = frame(results)
+    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+
+
+def frame(results: Results) -> pd.DataFrame:
+    """Return requests and pauses of the worst run of each cell, as :func:`analysis.plots.timeline_rows.frame` has them.
+
+    The worst run is that with the largest p99 of its client's latency; without a client that with the longest pause.
+
+    Raises:
+        NoFigureError: no run has passed its check.
+    """
+    found: list[tuple[float, int, Run]] = []
+    for place, runs in runs_by_cell(results).items():
+        sound = [(badness(run), run) for run in runs if run.record.quality.ok]
+        if sound:
+            bad, worst = max(sound, key=lambda one: one[0])
+            found.append((bad, place, worst))
+    if not found:
+        raise NoFigureError("no run has passed its check")
+    kept = sorted(sorted(found, key=lambda one: -one[0])[:MOST_CELLS], key=lambda one: one[1])
+    drawn = (_shown(run, cell_columns(results.cells, place), bad) for bad, place, run in kept)
+    return pd.concat(drawn, ignore_index=True)
+
+
+def _shown(run: Run, cell: dict[str, Any], bad: float) -> pd.DataFrame:
+    """Return the requests and pauses of a run that are drawn: of many pauses the longest, and some of the others."""
+    data = one_run(run)
+    shown = data[data["of"].isin((REQUEST, PAUSE))]
+    pauses = shown[shown["of"] == PAUSE]
+    if len(pauses) > MOST_PAUSES:
+        order = pauses.index.to_numpy()[np.argsort(pauses["value"].to_numpy(), kind="stable")]
+        others = order[:-_LONGEST]
+        kept = sampled(others.astype(np.float64), MOST_PAUSES - _LONGEST, run).astype(np.int64)
+        shown = shown.drop(index=np.setdiff1d(others, kept))
+    return shown.assign(**cell, run_id=run.record.run_id, worst_ms=bad * MS)
+
+
+def badness(run: Run) -> float:
+    """Return by what the runs of a cell are ranked, in seconds."""
+    if len(run.requests.latencies):
+        return float(np.quantile(run.requests.latencies, _TAIL))
+    return float(used_pauses(run).max()) if len(used_pauses(run)) else 0.0
+
+
+def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
+    """Draw a panel per cell: requests as dots over time, pauses as bands; without a client pauses as stems."""
+    names = list(dict.fromkeys(data["cell"]))
+    columns = axes.columns_beside(width_in, names)
+    height_in = axes.height_of_rows(_PANEL_IN, -(-len(names) // columns))
+    panels = axes.Panels(
+        names,
+        width_in,
+        [height_in] * len(names),
+        where=where,
+        entries=_entries(data),
+        columns=columns,
+        labels_in=0.5,
+        share="y",
+        extra_in=0.5,
+    )
+    values = data["value"].to_numpy()
+    axes.ms_axis(panels.axes[0], "y", np.maximum(values, 1e-3), room=height_in)
+    floor = panels.axes[0].get_ylim()[0]
+    for name, ax in panels.by_name.items():
+        own = data[data["cell"] == name]
+        pauses, (answered, failed) = own[own["of"] == PAUSE], requests_of(own)
+        reach = max(float(own["to_s"].max()), 1e-3)
+        bands(ax, pauses, reach, panels.room_in)
+        if len(answered) or len(failed):
+            ax.plot(answered["from_s"], answered["value"], rasterized=len(answered) > MOST_DOTS, **DOT)
+            ax.plot(failed["from_s"], failed["value"], **CROSS)
+        else:
+            ax.vlines(pauses["from_s"], floor, pauses["value"], colors=INK, linewidth=0.8, zorder=2)
+            ax.plot(pauses["from_s"], pauses["value"], linestyle="none", marker=".", markersize=3, color=INK)
+        seconds_axis(ax, reach, panels.room_in)
+    panels.label(
+        "time since the first request or checkpoint [s]",
+        "latency [ms]" if len(data[data["of"] == REQUEST]) else "pause [ms]",
+    )
+    return panels.figure
+
+
+def _entries(data: pd.DataFrame) -> list[Line2D | Patch]:
+    answered, failed = requests_of(data)
+    entries: list[Line2D | Patch] = [Patch(label="pause", facecolor=BAND_EDGE, alpha=0.55)]
+    if len(answered):
+        entries.append(Line2D([], [], label="request, when due", **DOT | {"markersize": 5}))
+    if len(failed):
+        entries.append(Line2D([], [], label="not answered", **CROSS))
+    if _without_client(data):
+        entries.append(
+            Line2D([], [], label="length of a pause, without a client", marker=".", color=INK, linewidth=0.8)
+        )
+    return entries
+
+
+def _without_client(data: pd.DataFrame) -> Sequence[str]:
+    asked = set(data.loc[data["of"] == REQUEST, "cell"])
+    return [cell for cell in dict.fromkeys(data["cell"]) if cell not in asked]
+
+
+def _words(results: Results, data: pd.DataFrame) -> Words:
+    asked = data[data["of"] == REQUEST]
+    worst = data.loc[(asked if len(asked) else data)["worst_ms"].idxmax()]
+    what = "the p99 latency is" if len(asked) else "the longest pause is"
+    cells = data["cell"].nunique()
+    heading = f"In the worst run of {worst['cell']}, {what} {ms_text(worst['worst_ms'])} ms"
+    drawn = data[data["of"] == PAUSE].groupby("cell").size()
+    own = results.runs[results.runs["run_id"].isin(set(data["run_id"]))]
+    pauses = own["checkpoints"] + own["warmup"]
+    thinned = (
+        f" Of a run with more than {MOST_PAUSES:,} pauses the {_LONGEST} longest are drawn, and of the others a sample "
+        "with the run's id as seed."
+        if len(drawn) and drawn.max() < pauses.max()
+        else ""
+    )
+    runs = ", ".join(dict.fromkeys(data["run_id"]))
+    more = len(results.cells.names) - cells
+    others = f" {plural(more, 'cell')} with better ones or none are not drawn." if more else ""
+    caption = (
+        f"Of each cell the run with the largest p99 latency (without a client: with the longest pause): {runs}. "
+        f"Examples without an interval, R = 1 run each, N = {span(pauses)} checkpoints, warm-up included. Requests at "
+        "the moment when they were due, with their latency; bands are pauses, at least half a point wide."
+        f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run with everything. Left out: the "
+        f"other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
+    )
+    alt = f"Time lines of the worst runs of {plural(cells, 'cell')}. {heading}."
+    return Words(heading, caption, alt)

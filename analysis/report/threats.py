@@ -1,0 +1,83 @@
+"""What the page may not be believed in: each doubt that its data leave, in a sentence."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from analysis.report.checks import by_itself, without_controls
+from analysis.text import plural
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from analysis.stored.load import Run
+    from analysis.verdicts.results import Results
+
+_FEW_CHECKPOINTS = 20
+_ON_ONE_HOST = {"local", "netns", "bridged"}
+
+
+def threats(results: Results) -> Iterator[str]:
+    """Yield them."""
+    if "tcg" in results.cells.accels:
+        yield (
+            "Emulation: vCPUs, device models and the copying of pages share the same host CPUs, and a vCPU is far "
+            "slower than under KVM. Absolute times do not carry over; the effect of vCPUs may not either."
+        )
+    hosts = {str(run.record.cell.get("host", {}).get("kind", "local")) for run in results.campaign.runs}
+    if hosts & _ON_ONE_HOST:
+        yield "Both virtual machines ran on one host and competed for it; two hosts take that away and add a network."
+    found = results.diagnostics
+    if found.drifting_hosts:
+        yield f"{plural(found.drifting_hosts, 'run')} saw the host change while measured; a table above says how."
+    if not found.controls:
+        yield (
+            f"The noise floor is unknown: {without_controls(results)}, so nothing here shows how far "
+            "apart equals come out, and an effect may be called material that equals could have as well."
+        )
+    yield from _unsettled(results)
+    few = int(results.per_cell["runs"].min())
+    if few < 6:  # noqa: PLR2004 - the first R with a 95 % interval
+        yield f"Only {plural(few, 'run')} in some cells: too few for a 95 % interval of a cell."
+    short = int(results.runs["checkpoints"].min())
+    if short < _FEW_CHECKPOINTS:
+        yield (
+            f"Few checkpoints per run, {short} in the shortest: tails (p95, p99), second modes and dependence hardly "
+            "show in so few, and nothing says what a longer run would have come to."
+        )
+    if results.campaign.attempts:
+        failing = {attempt.planned.run_id for attempt in results.campaign.attempts}
+        measured = (*results.campaign.runs, *results.campaign.without)
+        retried = len(failing & {run.record.run_id for run in measured})
+        again = f", and {plural(retried, 'run')} was measured on a later attempt" if retried else ""
+        again = again.replace("runs was", "runs were")
+        failed = plural(len(results.campaign.attempts), "attempt")
+        yield f"{failed} failed{again}; where a verdict hangs on lost runs it says so."
+    if not results.campaign.plan.hypotheses:
+        yield "No hypothesis was declared before the data: differences between cells are descriptions, not tests."
+    yield f"{_measured_on(results.campaign.runs)}: others may differ by more than any interval here says."
+
+
+def _measured_on(runs: Sequence[Run]) -> str:
+    records = [run.record for run in runs]
+    counted = (
+        ("machine", {tuple(map(each.get, _MACHINE)) for one in records for each in one.machines}),
+        ("guest", {one.versions.get("kernel_sha256") for one in records}),
+        ("binary", {sha256 for one in records for _, sha256 in one.binaries}),
+    )
+    said = [f"{len(found)} {_PLURALS[name]}" if len(found) > 1 else f"one {name}" for name, found in counted]
+    return f"{said[0][:1].upper()}{said[0][1:]}, {said[1]}, {said[2]}"
+
+
+_MACHINE = ("cpu_model", "kernel", "node")
+_PLURALS = {"machine": "machines", "guest": "guests", "binary": "binaries"}
+
+
+def _unsettled(results: Results) -> Iterator[str]:
+    """Say which verdicts hang on a choice."""
+    for name, word in by_itself(results).items():
+        others = [one for one in results.diagnostics.sensitivity if one.hypothesis == name and one.word != word]
+        if others:
+            yield (
+                f"{name} is {word} by itself, but " + ", ".join(f"{one.word} with {one.choice}" for one in others) + "."
+            )

@@ -1,0 +1,123 @@
+"""From runs to cells, of failovers: how many were survived, how long the outages were, why the others were not."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from analysis import stats
+from analysis.text import MISSING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
+
+    Told = Mapping[str, Any]
+
+STEPS = ("detect", "decide", "takeover", "first_answer")
+"""What an outage is made of, in time order."""
+
+
+def failover_table(campaign: Campaign, cells: Cells) -> pd.DataFrame:
+    """Return one row per cell whose runs end in a failover, in the order of ``cells.names``; empty without any.
+
+    Columns: ``cell_id``, ``cell`` (its label); ``struck``: how many runs came to the blow and whose record is sound;
+    ``doubtful``: how many more failed their own check, which are in nothing else here; ``survived`` of those struck,
+    with ``share`` and its exact interval ``low``/``high`` (Clopper-Pearson, 95 %); ``outage_s``: the median of those
+    survived with its order-statistic interval ``outage_low_s``/``outage_high_s`` (95 %, NaN below six) and
+    ``outage_max_s``; the median of each of :data:`STEPS`, as ``*_s``; ``hit``: which phases were hit, and how often
+    each was survived; ``reasons``: why the others were not, each cause with its number. Where clients looked on also
+    ``gap_s`` and ``gap_max_s``: the median and the longest time that one got no answer; and, summed over the runs, the
+    ``connections`` that they had, ``kept_open`` of them, the ``checked`` acknowledged writes and those ``lost``.
+    """
+    places = {name.cell_id: place for place, name in enumerate(cells.names)}
+    told: dict[int, list[tuple[bool, Told]]] = {}
+    for run in campaign.runs:
+        if run.record.failover is not None:
+            told.setdefault(places[run.record.cell_id], []).append((run.record.quality.ok, run.record.failover))
+    rows = [
+        {"cell_id": cells.names[place].cell_id, "cell": cells.names[place].label, **_row(told[place])}
+        for place in sorted(told)
+    ]
+    return pd.DataFrame([row for row in rows if row["struck"]])
+
+
+def _row(told: Sequence[tuple[bool, Told]]) -> dict[str, Any]:
+    sound = [one for ok, one in told if ok]
+    if not sound:
+        return {"struck": 0}
+    alive = [one for one in sound if one.get("success") is True]
+    share = stats.clopper_pearson(len(alive), len(sound))
+    return {
+        "struck": len(sound),
+        "doubtful": len(told) - len(sound),
+        "survived": len(alive),
+        "share": share.estimate,
+        "low": share.low,
+        "high": share.high,
+        **_outages(_known(alive, "outage_s")),
+        **{f"{name}_s": _median(_known(sound, f"{name}_s")) for name in STEPS},
+        **_seen([one["client"] for one in sound if isinstance(one.get("client"), dict)]),
+        "hit": _hits(sound),
+        "reasons": ", ".join(
+            f"{count} {cause}"
+            for cause, count in Counter(_cause(one) for one in sound if one not in alive).most_common()
+        ),
+    }
+
+
+def _outages(outages_s: NDArray[np.float64]) -> dict[str, float]:
+    names = ("outage_s", "outage_low_s", "outage_high_s", "outage_max_s")
+    if not len(outages_s):
+        return dict.fromkeys(names, np.nan)
+    interval = stats.median_interval(outages_s)
+    low, high = (np.nan if end is None else end for end in (interval.low, interval.high))
+    return dict(zip(names, (interval.estimate, low, high, float(outages_s.max())), strict=True))
+
+
+def _seen(told: Sequence[Told]) -> dict[str, float]:
+    """Return what clients saw; empty where none looked on."""
+    if not told:
+        return {}
+    gaps_s = _known(told, "gap_s")
+    sums = {"connections": "connections", "kept_open": "survived", "checked": "checked", "lost": "lost"}
+    return {
+        "gap_s": _median(gaps_s),
+        "gap_max_s": float(gaps_s.max()) if len(gaps_s) else np.nan,
+        **{name: float(_known(told, stored).sum()) for name, stored in sums.items()},
+    }
+
+
+def _known(told: Iterable[Told], name: str) -> NDArray[np.float64]:
+    values = [one.get(name) for one in told]
+    return np.array([value for value in values if isinstance(value, int | float)], dtype=np.float64)
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    return float(np.median(values)) if len(values) else np.nan
+
+
+def _hits(told: Iterable[Told]) -> str:
+    struck: Counter[str] = Counter()
+    alive: Counter[str] = Counter()
+    for one in told:
+        phase = _phase(one)
+        struck[phase] += 1
+        alive[phase] += one.get("success") is True
+    return ", ".join(f"{phase} {alive[phase]}/{count}" for phase, count in struck.most_common())
+
+
+def _phase(one: Told) -> str:
+    hit = one.get("hit")
+    return str(hit.get("phase", MISSING)) if isinstance(hit, dict) else MISSING
+
+
+def _cause(one: Told) -> str:
+    return str(one.get("cause") or "unknown")

@@ -1,0 +1,388 @@
+"""What COLO leaves of a service: the same machine with and without it, block by block, and what its pauses explain."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from analysis.format.factors import BASELINES, COLO, DEADLINES, FORMED, NATIVE, flatten
+from analysis.format.outcomes import OUTCOMES
+from analysis.runs.cell_table import t_interval
+from analysis.runs.outcomes import outcome_of, too_short_for
+from analysis.runs.standing import stood_still_s
+from analysis.text import EXPLORATORY, figures_text, listed, percent_text, plural
+from analysis.verdicts.finding import Effect
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from analysis.stored.load import Campaign, Run
+
+_BY_GUEST_CLOCK = frozenset(("achieved_mb_s",))
+"""Rates by a clock that stands still in a pause: they tell nothing of what pauses cost (docs/workloads.md)."""
+
+THROUGHPUT = tuple(
+    one.name
+    for one in OUTCOMES.values()
+    if one.less_is_worse and one.unit != "share" and one.name not in _BY_GUEST_CLOCK
+)
+"""Outcomes that are a rate of work done, by a clock outside of the guest: more is better."""
+
+_ASKED_AT_A_RATE = "requests_per_s"
+
+LATENCY = ("client_p50", "client_p95", "client_p99")
+
+COMPARED = ((COLO, NATIVE), (FORMED, NATIVE))
+"""Which scenario is held against which: the first by the second."""
+
+_FEWEST_PAIRS = 3
+"""Blocks for an interval: from two, Student's is so wide that it says nothing."""
+_PAUSED = "paused_share"
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One outcome of one scenario by that of another.
+
+    Attributes:
+        outcome: one of :data:`THROUGHPUT` or :data:`LATENCY`.
+        ratio: geometric mean over blocks with its 95 % interval (Student's t of the logs); none from fewer than three.
+        blocks: in which both were measured.
+        value: the median over blocks of the first scenario's; ``base``: of the second's; as stored.
+        exploratory: whether a run is too short for this quantile.
+        one_sided: blocks with sound runs of both in which one of them has none of it, or 0: they are in no ratio.
+    """
+
+    outcome: str
+    ratio: Effect
+    blocks: int
+    value: float
+    base: float
+    exploratory: bool = False
+    one_sided: int = 0
+
+    def row(self) -> dict[str, Any]:
+        """Return it as a table's columns."""
+        return {
+            "outcome": self.outcome,
+            "ratio": self.ratio.estimate,
+            "low": self.ratio.low,
+            "high": self.ratio.high,
+            "blocks": self.blocks,
+            "value": self.value,
+            "base_value": self.base,
+            "exploratory": self.exploratory,
+            "one_sided": self.one_sided,
+        }
+
+
+@dataclass(frozen=True)
+class Explained:
+    """How much of what COLO costs its pauses explain, as means over runs; NaN where it is not known.
+
+    Attributes:
+        lost: share of the throughput without COLO that is gone.
+        paused: share of time paused.
+        of_throughput: ``paused`` by ``lost``; NaN where the interval of the ratio holds 1, as where nothing is lost no
+            share of it can be told.
+        added_s: by how much the mean latency of answered requests is longer.
+        in_pauses_s: how much of the mean request's life lay in pauses.
+        of_latency: ``in_pauses_s`` by ``added_s``; NaN where the 95 % interval of what was added over blocks reaches
+            down to 0, as where there are fewer than three.
+        unanswered: share of the requests that got no good answer, and are in no latency; ``base_unanswered``: of the
+            other scenario's.
+    """
+
+    lost: float = math.nan
+    paused: float = math.nan
+    of_throughput: float = math.nan
+    added_s: float = math.nan
+    in_pauses_s: float = math.nan
+    of_latency: float = math.nan
+    unanswered: float = math.nan
+    base_unanswered: float = math.nan
+
+    def row(self) -> dict[str, float]:
+        """Return it as a table's columns."""
+        return {
+            "lost_share": self.lost,
+            "paused_share": self.paused,
+            "of_throughput": self.of_throughput,
+            "added_latency_s": self.added_s,
+            "in_pauses_s": self.in_pauses_s,
+            "of_latency": self.of_latency,
+            "unanswered_share": self.unanswered,
+            "base_unanswered_share": self.base_unanswered,
+        }
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """One machine and workload: a scenario against another one.
+
+    Attributes:
+        cell_id: of the cell of the first scenario.
+        label: the cell's, without the scenario.
+        scenario: what is compared; ``base``: with what.
+        ratios: of every outcome that both have.
+        explained: by pauses; those that differing output makes of a pair of which none is asked for, too.
+        asked_per_s: at what rate the client sent its requests, whether or not they were answered; None where it waited
+            for answers, or had no such rate.
+    """
+
+    cell_id: str
+    label: str
+    scenario: str
+    base: str
+    ratios: tuple[Ratio, ...]
+    explained: Explained
+    asked_per_s: float | None = None
+
+    def of(self, outcome: str) -> Ratio | None:
+        """Return the ratio of an outcome, where both have it."""
+        return next((one for one in self.ratios if one.outcome == outcome), None)
+
+    @property
+    def throughput(self) -> Ratio | None:
+        """Return the ratio of the first throughput that there is."""
+        return next((one for one in self.ratios if one.outcome in THROUGHPUT), None)
+
+    @property
+    def blocks_text(self) -> str:
+        """Return how many blocks the ratios are of: the fewest and the most."""
+        few, many = (which(ratio.blocks for ratio in self.ratios) for which in (min, max))
+        return f"{few}" if few == many else f"{few} to {many}"
+
+
+def overheads(campaign: Campaign) -> tuple[Overhead, ...]:
+    """Return every machine and workload that was measured in two scenarios, in the order planned.
+
+    Cells are compared that differ in nothing but their scenario; runs that did not pass their check are left out.
+    """
+    every = [run for run in (*campaign.runs, *campaign.without) if run.record.quality.ok]
+    groups: dict[str, dict[str, list[Run]]] = {}
+    for run in every:
+        groups.setdefault(_machine(run), {}).setdefault(scenario_of(run), []).append(run)
+    order = {cell.cell_id: place for place, cell in enumerate(campaign.plan.cells)}
+    found = [
+        one
+        for group in groups.values()
+        for scenario, base in COMPARED
+        if scenario in group and base in group
+        for one in [_overhead(scenario, base, group[scenario], group[base])]
+        if one.ratios
+    ]
+    return tuple(sorted(found, key=lambda one: (order.get(one.cell_id, len(order)), one.scenario)))
+
+
+def left_out(campaign: Campaign) -> str:
+    """Return which runs are in no ratio, by scenario: their own check failed, or they did; empty where none did."""
+    planned = {cell.cell_id: str(flatten(cell.cell).get("scenario") or COLO) for cell in campaign.plan.cells}
+    runs = [*campaign.runs, *campaign.without]
+    counts = {
+        scenario: [run.record.quality.ok for run in runs if scenario_of(run) == scenario]
+        for scenario in (COLO, FORMED, NATIVE)
+    }
+    if not any(counts[scenario] for scenario in BASELINES) and BASELINES.isdisjoint(planned.values()):
+        return ""
+    told = []
+    if said := [f"{oks.count(False)} of {len(oks)} {scenario}" for scenario, oks in counts.items() if False in oks]:
+        told.append(f"Left out, as their own check failed: {listed(said)}.")
+    never = [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]
+    gone = [planned.get(one.cell_id) for one in never]
+    if lost := [f"{gone.count(scenario)} {scenario}" for scenario in counts if scenario in gone]:
+        why = "In no ratio, as they failed or cannot be read"
+        told.append(f"{why}: {listed(lost)}; the others may be the better ones.")
+    return " ".join(told)
+
+
+def scenario_of(run: Run) -> str:
+    """Return the configuration's word for what happened in a run."""
+    return str(run.record.cell.get("scenario") or COLO)
+
+
+def _machine(run: Run) -> str:
+    same = {key: value for key, value in run.record.cell.items() if key not in {"scenario", DEADLINES}}
+    return json.dumps({**same, "accel": run.record.accel}, sort_keys=True)
+
+
+def _overhead(scenario: str, base: str, runs: Sequence[Run], others: Sequence[Run]) -> Overhead:
+    first = runs[0].record
+    pairs = _pairs(runs, others)
+    ratios = tuple(one for name in (*THROUGHPUT, *LATENCY) if (one := _ratio(name, pairs)) is not None)
+    label = _plain(first.label, scenario)
+    return Overhead(first.cell_id, label, scenario, base, ratios, _explained(pairs, ratios), _asked_per_s(runs[0]))
+
+
+def _asked_per_s(run: Run) -> float | None:
+    rate = flatten(run.record.cell).get("workload.rate")
+    return float(rate) if run.record.client is not None and isinstance(rate, int | float) and rate > 0 else None
+
+
+def _plain(label: str, scenario: str) -> str:
+    """Return a label without what names its scenario."""
+    return " · ".join(part for part in label.split(" · ") if part not in {scenario, f"scenario={scenario}"})
+
+
+def _pairs(runs: Sequence[Run], others: Sequence[Run]) -> list[tuple[Run, Run]]:
+    """Return the runs of both in each block that has both; of a block measured twice the last one counts."""
+    by_block = {run.record.block: run for run in others}
+    own = {run.record.block: run for run in runs}
+    return [(own[block], by_block[block]) for block in sorted(own.keys() & by_block.keys())]
+
+
+def _ratio(name: str, pairs: Sequence[tuple[Run, Run]]) -> Ratio | None:
+    values = [(outcome_of(run, name), outcome_of(other, name)) for run, other in pairs]
+    known = [place for place, (value, base) in enumerate(values) if value > 0 and base > 0]
+    if not known:
+        return None
+    one_sided = sum(value > 0 or base > 0 for value, base in values) - len(known)
+    kept = np.array([values[place] for place in known])
+    logs = np.log(kept[:, 0] / kept[:, 1])
+    low, high = t_interval(logs) if len(logs) >= _FEWEST_PAIRS else (math.nan, math.nan)
+    ends = (float(np.exp(end)) for end in (logs.mean(), low, high))
+    short = any(too_short_for(run, name) for place in known for run in pairs[place])
+    middle = np.median(kept, axis=0)
+    return Ratio(name, Effect(*ends), len(known), float(middle[0]), float(middle[1]), short, one_sided)
+
+
+def _explained(pairs: Sequence[tuple[Run, Run]], ratios: Sequence[Ratio]) -> Explained:
+    throughput = next((one for one in ratios if one.outcome in THROUGHPUT), None)
+    lost = 1 - throughput.ratio.estimate if throughput else math.nan
+    sure = throughput is not None and throughput.ratio.high < 1 and not throughput.one_sided
+    paused = _mean([_paused(run) for run, _ in pairs])
+    with_client = [
+        (run, other) for run, other in pairs if len(run.requests.latencies) and len(other.requests.latencies)
+    ]
+    longer = np.array(
+        [float(run.requests.latencies.mean() - other.requests.latencies.mean()) for run, other in with_client]
+    )
+    added, inside = (
+        _mean(values)
+        for values in (
+            longer.tolist(),
+            [float(stood_still_s(run)[run.requests.answered].mean()) for run, _ in with_client],
+        )
+    )
+    added_for_sure = len(longer) >= _FEWEST_PAIRS and t_interval(longer)[0] > 0
+    return Explained(
+        lost=lost,
+        paused=paused,
+        of_throughput=paused / lost if sure else math.nan,
+        added_s=added,
+        in_pauses_s=inside,
+        of_latency=inside / added if added_for_sure else math.nan,
+        unanswered=_mean([_unanswered(run) for run, _ in pairs]),
+        base_unanswered=_mean([_unanswered(other) for _, other in pairs]),
+    )
+
+
+def _unanswered(run: Run) -> float:
+    return float(1 - run.requests.answered.mean()) if len(run.requests) else math.nan
+
+
+def _paused(run: Run) -> float:
+    """Return the share of time paused; of a run that is asked for no checkpoint that of the whole measurement."""
+    if run.record.takes_checkpoints:
+        return outcome_of(run, _PAUSED)
+    seconds = run.record.triggers.get("seconds")
+    return float(run.checkpoints["pause_s"].sum()) / seconds if seconds else math.nan
+
+
+def _mean(values: Sequence[float]) -> float:
+    known = [value for value in values if math.isfinite(value)]
+    return float(np.mean(known)) if known else math.nan
+
+
+SAID = {COLO: "COLO", FORMED: "COLO formed, no checkpoint asked for,", NATIVE: "native"}
+"""Scenarios for people; a sentence begins with the first."""
+
+
+def times_text(effect: Effect) -> str:
+    """Return a ratio with its interval: ``0.63 [0.60, 0.66]``."""
+    if math.isnan(effect.low):
+        return figures_text(effect.estimate)
+    return f"{figures_text(effect.estimate)} [{figures_text(effect.low)}, {figures_text(effect.high)}]"
+
+
+def sentences(found: Sequence[Overhead]) -> Iterator[str]:
+    """Yield one sentence for each machine and workload, as a terminal and a page say it first."""
+    for one in found:
+        parts = []
+        if one.throughput is not None:
+            words = OUTCOMES[one.throughput.outcome].words
+            parts.append(f"leaves {times_text(one.throughput.ratio)} of {words}")
+        latencies = [(name.removeprefix("client_"), one.of(name)) for name in LATENCY]
+        times = [
+            f"{name} {times_text(ratio.ratio)}{EXPLORATORY * ratio.exploratory}"
+            for name, ratio in latencies
+            if ratio is not None
+        ]
+        if times:
+            parts.append(f"multiplies the latency of a client's requests by {listed(times)}")
+        yield (
+            f"{one.label}: {SAID[one.scenario]} {' and '.join(parts)}, against {SAID[one.base]} "
+            f"({_sure(one)}){'; '.join(['', *_why(one)])}."
+        )
+
+
+def _sure(one: Overhead) -> str:
+    """Return how many blocks the ratios of a sentence are of, and whether they have intervals."""
+    few, many = (which(ratio.blocks for ratio in one.ratios) for which in (min, max))
+    blocks = plural(many, "block") if few == many else f"{one.blocks_text} blocks"
+    if many < _FEWEST_PAIRS:
+        return f"{blocks}, no interval"
+    return f"{blocks}, 95 % intervals" + (" from three on" if few < _FEWEST_PAIRS else "")
+
+
+def _why(one: Overhead) -> Iterator[str]:
+    """Yield what the pauses explain, and what a reader could take the ratios for and they are not."""
+    known, throughput = one.explained, one.throughput
+    if throughput is not None and throughput.outcome == _ASKED_AT_A_RATE and one.asked_per_s:
+        yield f"{one.asked_per_s:g} a second were asked for, and no more can be answered"
+    if math.isfinite(known.of_throughput):
+        share, lost = percent_text(known.paused), percent_text(known.lost)
+        yield f"{share} of the time is paused, {lost} of the throughput lost"
+    if math.isfinite(known.of_latency):
+        ms = [figures_text(1e3 * value) for value in (known.in_pauses_s, known.added_s)]
+        if known.of_latency <= 1:
+            yield f"of {ms[1]} ms that a mean request takes longer, {ms[0]} ms lie in pauses"
+        else:
+            yield f"a mean request takes {ms[1]} ms longer, and {ms[0]} ms of its life lie in pauses"
+    if known.unanswered > known.base_unanswered:
+        shares = [f"{100 * share:.2g} %" for share in (known.unanswered, known.base_unanswered)]
+        yield f"{shares[0]} of its requests got no answer ({SAID[one.base]} {shares[1]}), and are in no latency"
+    for ratio in one.ratios:
+        if ratio.one_sided:
+            both = ratio.blocks + ratio.one_sided
+            words = OUTCOMES[ratio.outcome].words
+            yield f"in {ratio.one_sided} of {both} blocks one of the two has none of {words}: in no ratio"
+    if any(ratio.exploratory for ratio in one.ratios):
+        yield f"{EXPLORATORY} exploratory: a run has too few requests for it"
+
+
+def to_tree(found: Sequence[Overhead]) -> list[Mapping[str, object]]:
+    """Return them for a program: ratios, values as stored, shares, seconds; a number that does not exist is NaN."""
+    return [
+        {
+            "cell_id": one.cell_id,
+            "label": one.label,
+            "scenario": one.scenario,
+            "base": one.base,
+            "ratios": {
+                ratio.outcome: {
+                    **{name: getattr(ratio.ratio, name) for name in ("estimate", "low", "high")},
+                    "confidence": 0.95,
+                    **{name: getattr(ratio, name) for name in ("blocks", "value", "base", "exploratory", "one_sided")},
+                }
+                for ratio in one.ratios
+            },
+            "explained": one.explained.row(),
+            "asked_per_s": one.asked_per_s,
+        }
+        for one in found
+    ]
