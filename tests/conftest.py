@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -15,6 +16,8 @@ _SLOW = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_to
 
 settings.register_profile("fast", max_examples=75, derandomize=True, deadline=None, suppress_health_check=_SLOW)
 settings.register_profile("long", max_examples=1000, deadline=None, print_blob=True, suppress_health_check=_SLOW)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # as in a shell's background: the tests interrupt themselves
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 find_system_programs()  # as every command of ours does: `su` without a dash leaves ip and tc out
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
@@ -27,6 +30,14 @@ def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
         if request.module.__name__.startswith("test_fuzz_"):
             patch.setattr(os, "fsync", lambda _: None)
         yield
+
+
+@pytest.fixture
+def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw one figure of a report, which takes longer to draw than all else, where a test is not about figures."""
+    from analysis import plots
+
+    monkeypatch.setattr(plots, "_FIGURES", {plots.forest.NAME: plots.forest.sketch})
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.config.links import Link
 from bench.config.load import Settings
-from bench.config.model import Cell, Checkpoint, Link
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint
 from bench.plan.plan import GuestBuild, QemuBuild
 from bench.record.table import CHECKPOINTS, write_checkpoints
 from bench.run.campaign import Tools
@@ -58,6 +60,7 @@ class FakeGuest:
     initramfs_sha256: str = "c" * 64
     kernel: Path = Path("/nowhere/vmlinuz")
     initramfs: Path = Path("/nowhere/initramfs")
+    approot: Path | None = None
     kind: str = "linux"
 
 

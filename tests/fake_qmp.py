@@ -26,7 +26,8 @@ async def fake_qmp(
         clients.append(writer)
         send(writer, GREETING)
         async for message in messages(reader):
-            command, reference = message["execute"], {"id": message["id"]} if "id" in message else {}
+            command = message.get("execute") or message["exec-oob"]
+            reference = {"id": message["id"]} if "id" in message else {}
             try:
                 reply = {} if command == "qmp_capabilities" else answer(command, message.get("arguments", {}))
             except ValueError as error:

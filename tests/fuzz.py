@@ -46,7 +46,7 @@ def main() -> int:
     import pytest
 
     began = time.monotonic()
-    files = sorted(map(str, HERE.glob("test_fuzz_*.py")))
+    files = sorted(map(str, HERE.rglob("test_fuzz_*.py")))
     status = int(
         pytest.main(["-q", "-p", "no:cacheprovider", "--timeout=7200", f"--hypothesis-seed={options.seed}", *files])
     )

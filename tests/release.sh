@@ -7,7 +7,7 @@ python3 -m venv .venv-release
 .venv-release/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-release.txt
 .venv/bin/python -m build -q --no-isolation
 .venv-release/bin/python -m twine check --strict dist/*
-.venv/bin/python -m pytest -q tests/test_wheel.py -m "not pair"
+.venv/bin/python -m pytest -q tests/whole/test_wheel.py -m "not pair"
 .venv/bin/python -m tools.runtime > dist/requirements.txt
 .venv-release/bin/cyclonedx-py requirements dist/requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 rm -rf .venv-release build

@@ -1,0 +1,168 @@
+"""The artifact of a real campaign: whole, the same each time, and no change of it goes unseen."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+import subprocess
+import tarfile
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+from fixtures.fake_campaign import SINGLE, write_campaign
+
+from analysis.commands import bundle as command
+from analysis.report.bundle import bundle
+
+REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
+
+
+@pytest.fixture(scope="module")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("out") / "claims.tar.gz"
+    before = sorted(REFERENCE.rglob("*"))
+    assert command.main([str(REFERENCE), "--out", str(out)]) == 0
+    assert sorted(REFERENCE.rglob("*")) == before
+    return out
+
+
+def test_it_verifies_line_by_line(archive: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.check([str(archive)]) == 0
+    kinds = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert kinds == ["hashes", "format", "verdicts"]
+
+
+def test_it_holds_the_data_and_what_evaluators_ask_for(archive: Path, tmp_path: Path) -> None:
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    [top] = tmp_path.iterdir()
+    stored = {path.relative_to(REFERENCE) for path in REFERENCE.rglob("*.parquet")}
+    assert {path.relative_to(top / REFERENCE.name) for path in top.rglob("*.parquet")} == stored
+    text = (top / "README.md").read_text()
+    assert f"pip install colo-bench=={version('colo-bench')} " in text  # another version may judge otherwise
+    for figure in (top / REFERENCE.name / "report" / "figures").glob("*.csv"):
+        assert f"figures/{figure.stem}" in text
+    disclosed = (top / "DISCLOSURE.md").read_text()
+    record = json.loads(next(REFERENCE.glob("runs/*/run.json")).read_text())
+    for fact in (record["versions"]["qemu_sha256"], record["versions"]["kernel_sha256"], "| mem |", "link.transport"):
+        assert fact in disclosed
+    assert json.loads((top / "environment.json").read_text())["numpy"]
+    assert "MIT" in (top / "LICENSE").read_text()
+    subprocess.run(("sha256sum", "--quiet", "-c", "MANIFEST.sha256"), cwd=top, check=True, timeout=60)
+
+
+def changed(archive: Path, out: Path, ending: str, content: bytes | None, *, listed: bool = False) -> Path:
+    """Write the archive with one file changed, or left out; ``listed``: and the manifest changed with it."""
+    import hashlib
+
+    with tarfile.open(archive) as packed:
+        files = {entry.name: packed.extractfile(entry).read() for entry in packed.getmembers()}  # type: ignore[union-attr]
+    name = min(one for one in files if one.endswith(ending))
+    if content is None:
+        del files[name]
+    else:
+        files[name] = content
+    if listed:
+        manifest = next(one for one in files if one.endswith("MANIFEST.sha256"))
+        inner = name.partition("/")[2]
+        lines = [line for line in files[manifest].decode().splitlines() if not line.endswith(f"  {inner}")]
+        lines += [f"{hashlib.sha256(content).hexdigest()}  {inner}"] if content is not None else []
+        files[manifest] = "\n".join(lines).encode()
+    with tarfile.open(out, "w:gz") as packed:
+        for each, data in files.items():
+            entry = tarfile.TarInfo(each)
+            entry.size = len(data)
+            packed.addfile(entry, io.BytesIO(data))
+    return out
+
+
+@pytest.mark.parametrize(
+    ("ending", "content", "listed", "said"),
+    [
+        ("run.json", b"{}", False, "changed, such as"),
+        ("checkpoints.parquet", None, False, "missing, such as"),
+        ("run.json", b"{}", True, "cannot be used"),
+    ],
+)
+def test_a_change_is_seen(
+    archive: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    ending: str,
+    content: bytes | None,
+    listed: bool,  # noqa: FBT001 - a column of the table above
+    said: str,
+) -> None:
+    other = changed(archive, tmp_path / "other.tar.gz", ending, content, listed=listed)
+    assert command.check([str(other)]) == 1
+    assert said in capsys.readouterr().err
+
+
+def test_a_verdict_that_the_data_does_not_say_is_named(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = json.loads((REFERENCE / "verdicts.json").read_text())
+    first = tree["verdicts"][0]
+    first["word"] = "REFUTED" if first["word"] != "REFUTED" else "SUPPORTED"
+    other = changed(archive, tmp_path / "other.tar.gz", "verdicts.json", json.dumps(tree).encode(), listed=True)
+    assert command.check([str(other)]) == 1
+    assert f"{first['id']} ({first['word']}, now " in capsys.readouterr().err
+
+
+def test_json_says_what_holds_and_what_does_not(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert command.check([str(archive), "--json"]) == 0
+    tree = json.loads(capsys.readouterr().out)
+    assert (tree["whole"], list(tree["holds"]), tree["problem"]) == (True, ["hashes", "format", "verdicts"], None)
+    other = changed(archive, tmp_path / "other.tar.gz", "run.json", b"{}", listed=True)
+    assert command.check([str(other), "--json"]) == 1
+    said = capsys.readouterr()
+    tree = json.loads(said.out)
+    assert (tree["whole"], list(tree["holds"])) == (False, ["hashes"])
+    assert "cannot be used" in tree["problem"]
+    assert tree["problem"] in said.err
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"\x1f\x8b\x08\x00"])
+def test_what_is_no_archive_is_wrong_usage(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.tar.gz").write_bytes(content)
+    assert command.check([str(tmp_path / "x.tar.gz")]) == 2
+    assert command.check([str(tmp_path / "absent")]) == 2
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_the_same_campaign_gives_the_same_bytes_and_raw_takes_everything(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SINGLE)
+    (folder / "report").mkdir()
+    (folder / "report" / "report.html").write_text("a FAKE page")
+    (folder / "failed").mkdir()
+    (folder / "failed" / "trace.log").write_text("a FAKE trace")
+    (folder / "elsewhere").symlink_to("/etc/hostname")
+    once = bundle(folder)
+    assert once == bundle(folder)
+    with tarfile.open(fileobj=io.BytesIO(bundle(folder, raw=True))) as packed:
+        names = packed.getnames()
+    assert any(name.endswith("failed/trace.log") for name in names)
+    assert not any("elsewhere" in name for name in names)
+    shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
+def test_an_archive_that_was_damaged_on_its_way_is_refused_in_two_lines(
+    archive: Path, tmp_path: Path, share: float, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = bytearray(archive.read_bytes())
+    content[int(share * len(content))] ^= 0xFF
+    damaged = tmp_path / "damaged.tar.gz"
+    damaged.write_bytes(content)
+    assert command.check([str(damaged)]) in {1, 2}
+    _, fix = capsys.readouterr().err.splitlines()
+    assert fix.startswith("  fix: ")
+
+
+def test_an_archive_without_verdicts_says_so(archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.check([str(changed(archive, tmp_path / "x.tar.gz", "verdicts.json", None, listed=True))]) == 1
+    assert "it holds no verdicts.json" in capsys.readouterr().err

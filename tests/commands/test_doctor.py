@@ -1,0 +1,258 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from bench import doctor
+from bench.config.model import Cell
+from bench.errors import ProvisionError
+from bench.host import host
+from bench.host.snapshot import Snapshot
+from bench.provision.guest import Guest
+from bench.provision.kvm import Verdict
+from bench.provision.qemu import Binary
+from bench.run import machine_checks
+from bench.run.beforehand import Check
+from bench.run.needs import FEATURES, Feature, try_feature
+from bench.system.exits import Exit
+from bench.workload.idle import Idle
+
+QUIET = Snapshot(
+    t=0.0,
+    cpus=4,
+    governors=("performance",),
+    clock_source="tsc",
+    load=(0.1, 0.2, 0.3),
+    memory_available_bytes=8 << 30,
+    swap_used_bytes=0,
+    thp="madvise",
+)
+SMALL = Cell(mem=512 << 20, smp=1, workload=Idle())
+BINARY = Binary(("/q",), ("/img",), (), Path("/q"), "a" * 64, "11.1.3", "path")
+GUEST = Guest(Path("/g/kernel"), Path("/g/initramfs"), "1" * 64, "2" * 64, "9.9", ())
+CHECKS = (
+    machine_checks.check_clock,
+    machine_checks.check_thp,
+    machine_checks.check_governor,
+    machine_checks.check_swap,
+)
+
+
+@pytest.mark.parametrize("check", CHECKS)
+def test_a_quiet_machine_passes(check: object) -> None:
+    assert callable(check)
+    assert check(QUIET).status == "ok"
+    assert check(Snapshot(t=0.0)).status == "ok"
+
+
+def test_what_disturbs_a_measurement_is_a_warning_with_its_fix() -> None:
+    disturbed = replace(
+        QUIET, clock_source="hpet", governors=("ondemand", "powersave"), swap_used_bytes=1 << 30, load=(3.0, 0.0, 0.0)
+    )
+    found = [
+        machine_checks.check_clock(disturbed),
+        machine_checks.check_governor(disturbed),
+        machine_checks.check_swap(disturbed),
+        machine_checks.check_load(disturbed, ()),
+    ]
+    assert [check.status for check in found] == ["warn"] * 4
+    assert all(check.fix for check in found)
+
+
+def test_another_qemu_is_named_by_its_process() -> None:
+    check = machine_checks.check_load(QUIET, (41, 42))
+    assert (check.status, check.text) == ("warn", "2 other QEMU running (process 41,42)")
+    assert "ps -fp 41,42" in check.fix
+    assert machine_checks.check_load(QUIET, ()).status == "ok"
+
+
+@pytest.mark.parametrize(("free_gib", "status"), [(50, "ok"), (2, "warn"), (0.1, "fail")])
+def test_the_fuller_disk_decides(free_gib: float, status: str) -> None:
+    check = machine_checks.check_disk({"the cache": int(free_gib * 2**30), "the results": 500 << 30})
+    assert check.status == status
+    assert "the cache" in check.text
+
+
+def test_a_missing_qemu_or_guest_is_fetched_later_unless_a_tool_is_missing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "apt-get").touch(mode=0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert machine_checks.check_qemu(None, ()).status == "warn"
+    assert machine_checks.check_guest(None, ()).fix == "python -m bench.provision"
+    for check in (machine_checks.check_qemu(None, ("mmdebstrap",)), machine_checks.check_guest(None, ("mmdebstrap",))):
+        assert check.status == "fail"
+        assert check.fix == "sudo apt-get update && sudo apt-get install -y mmdebstrap"
+    assert machine_checks.check_qemu(BINARY, ("mmdebstrap",)).status == "ok"
+    assert machine_checks.check_guest(GUEST, ("mmdebstrap",)).status == "ok"
+
+
+def test_kvm_that_does_not_work_is_no_failure() -> None:
+    assert machine_checks.check_kvm(None).status == "warn"
+    assert machine_checks.check_kvm(Verdict(ok=True, reason="boots")).status == "ok"
+    check = machine_checks.check_kvm(Verdict(ok=False, reason="/dev/kvm may not be opened by you (the group kvm may)"))
+    assert check.status == "warn"
+    assert "usermod" in check.fix
+
+
+def test_a_binary_without_colo_is_a_failure_that_names_the_way_out() -> None:
+    check = machine_checks.check_colo(Verdict(ok=False, reason="it hangs"), "tcg")
+    assert check == Check("COLO probe", "fail", "not under tcg: it hangs", "use qemu=provisioned")
+    assert machine_checks.check_colo(Verdict(ok=True, reason="2 checkpoints"), "kvm").status == "ok"
+    assert machine_checks.check_colo(None, "tcg").status == "warn"
+
+
+@pytest.mark.parametrize("feature", FEATURES)
+def test_a_kernel_feature_is_never_needed_for_the_main_job(feature: Feature) -> None:
+    assert machine_checks.check_feature(feature, privileged=False, said=None).status == "warn"
+    assert machine_checks.check_feature(feature, privileged=True, said=None).status == "ok"
+    missing = machine_checks.check_feature(feature, privileged=True, said="qdisc kind is unknown")
+    assert (missing.status, missing.fix) == ("warn", feature.fix)
+    tool = machine_checks.check_feature(feature, privileged=True, said="unshare cannot be started")
+    assert "iproute2" in tool.fix
+
+
+def test_an_old_python_fails() -> None:
+    assert machine_checks.check_python((3, 10, 9)).status == "fail"
+    assert machine_checks.check_python((3, 11, 0)).status == "ok"
+
+
+def test_a_line_shows_status_name_finding_and_fix() -> None:
+    assert doctor.line_text(Check("swap", "ok", "none in use")).plain == "ok    swap          none in use"
+    shown = doctor.line_text(Check("swap", "warn", "[1] in use", "swapoff -a")).plain
+    assert shown.splitlines() == ["warn  swap          [1] in use", "                    fix: swapoff -a"]
+
+
+@pytest.fixture
+def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A machine on which nothing was fetched and no kernel is asked."""
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(host, "take_snapshot", lambda: QUIET)
+    monkeypatch.setattr(doctor, "_other_qemus", lambda: iter(()))
+    monkeypatch.setattr(doctor, "try_feature", lambda _feature: None)
+    monkeypatch.setattr(doctor, "_free_bytes", lambda: {"the cache": 50 << 30})
+    monkeypatch.setattr(doctor, "missing_tools", lambda: ())
+
+
+NAMES = [
+    "Python",
+    "QEMU",
+    "guest image",
+    "KVM probe",
+    "COLO probe",
+    "architecture",
+    "loopback",
+    "sockets",
+    "results",
+    "memory",
+    "CPUs",
+    "processes",
+    "files",
+    "tuning",
+    "environment",
+    "disk",
+    "namespaces",
+    "tap",
+    "tc tbf",
+    "tc netem",
+    "clock source",
+    "THP",
+    "CPU governor",
+    "swap",
+    "other load",
+]
+
+
+@pytest.mark.usefixtures("bare")
+def test_there_is_one_line_per_check_in_a_fixed_order() -> None:
+    found = list(doctor.checks("provisioned", lambda _text: None, probe=False))
+    assert [check.name for check in found] == NAMES
+    assert all(check.fix for check in found if check.status == "fail")
+
+
+@pytest.mark.usefixtures("bare")
+def test_warnings_do_not_fail(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--quick"]) == Exit.DONE
+    said = capsys.readouterr().out
+    assert "fix: python -m bench.provision" in said
+    assert said.splitlines()[-1] == "pairs can be measured here"
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_qemu_that_is_not_there_fails_with_status_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    absent = tmp_path / "none" / "qemu"
+    assert doctor.main(["--quick", "--qemu", str(absent)]) == 3
+    said = capsys.readouterr().out
+    assert f"fail  QEMU          qemu={absent}: {absent} does not exist" in said
+    assert said.splitlines()[-1] == "failed: 1; no pair can be measured here"
+
+
+@pytest.mark.usefixtures("bare")
+def test_json_holds_every_check_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--quick", "--json"]) == Exit.DONE
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["ok"] is True
+    assert [check["name"] for check in tree["checks"]] == NAMES
+    assert doctor.main(["--quick", "--json", "--qemu", str(tmp_path / "none")]) == Exit.HOST
+    tree = json.loads(capsys.readouterr().out)
+    assert tree["ok"] is False
+    assert [check["name"] for check in tree["checks"] if check["status"] == "fail"] == ["QEMU"]
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_probes_run_when_qemu_and_guest_are_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.run import probe
+
+    monkeypatch.setattr(doctor, "installed_qemu", lambda _qemu: BINARY)
+    monkeypatch.setattr(doctor, "installed_guest", lambda: GUEST)
+    monkeypatch.setattr(doctor, "probe_kvm", lambda *_, **__: Verdict(ok=True, reason="the guest boots"))
+    monkeypatch.setattr(doctor, "cached_kvm", lambda *_: None)
+    monkeypatch.setattr(probe, "probe_colo", lambda *words: Verdict(ok=True, reason=f"asked under {words[2]}"))
+    monkeypatch.setattr(probe, "cached_colo", lambda *_: None)
+    found = {check.name: check for check in doctor.checks("provisioned", lambda _text: None, probe=True)}
+    assert found["COLO probe"].text == "under kvm: asked under kvm"
+    quick = {check.name: check for check in doctor.checks("provisioned", lambda _text: None, probe=False)}
+    assert (quick["KVM probe"].status, quick["COLO probe"].text) == ("warn", "not probed yet under tcg")
+
+
+@pytest.mark.usefixtures("bare")
+def test_a_failing_probe_is_a_line_and_the_other_checks_go_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    from bench.run import probe
+
+    def broken(*_words: object) -> Verdict:
+        raise ProvisionError("no room", hint="free some")
+
+    monkeypatch.setattr(doctor, "installed_qemu", lambda _qemu: BINARY)
+    monkeypatch.setattr(doctor, "installed_guest", lambda: GUEST)
+    monkeypatch.setattr(doctor, "probe_kvm", lambda *_, **__: Verdict(ok=False, reason="it hangs"))
+    monkeypatch.setattr(probe, "probe_colo", broken)
+    found = list(doctor.checks("provisioned", lambda _text: None, probe=True))
+    assert Check("COLO probe", "fail", "no room", "free some") in found
+    assert [check.name for check in found] == NAMES
+
+
+def test_a_feature_that_cannot_be_tried_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    said = try_feature(FEATURES[0])
+    assert said is not None
+    assert "cannot be started" in said
+
+
+def test_an_empty_proc_shows_no_other_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nothing(_wanted: object) -> None:
+        raise IndexError("list index out of range")
+
+    monkeypatch.setattr(doctor.psutil, "process_iter", nothing)
+    assert list(doctor._other_qemus()) == []
+
+
+@pytest.mark.usefixtures("bare")
+def test_what_the_words_ask_for_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    assert doctor.main(["--quick", "mem=900T", "tune.pinning.primary=4090"]) == Exit.HOST
+    said = capsys.readouterr().out
+    assert "a pair of 900 TiB needs" in said
+    assert "tune.pinning.primary: this process has no CPU 4090" in said
+    assert doctor.main(["--quick", "mem=1X"]) == Exit.USAGE

@@ -1,0 +1,251 @@
+"""``compare``: two campaigns made by hand, so that the right verdict is known."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from fixtures.comparable import GIB, around, made
+from fixtures.fake_campaign import Fake, write_campaign
+
+from analysis.__main__ import main
+from analysis.commands.compare import settles, show, to_json
+from analysis.commands.terminal import console
+from analysis.compare.comparison import compare
+from analysis.compare.sides import NotComparableError
+from analysis.errors import NothingMeasuredError
+from analysis.format.table import PHASES
+from analysis.stored.load import Campaign, Run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_a_slower_cell_has_regressed() -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(22, 6)}))
+    assert (found.verdict, found.exit_code) == ("regressed", 5)
+    (cell,) = found.cells
+    assert cell.ratio == pytest.approx(1.1, rel=1e-3)
+    assert 1.05 < cell.low < cell.ratio < cell.high
+    assert cell.label == "by the threshold or more"
+    assert cell.pvalue == pytest.approx(1 / 924)
+
+
+def test_equal_cells_have_not() -> None:
+    found = compare(
+        made("old", {1: around(20, 6), 2: around(30, 6)}), made("new", {1: around(20.01, 6), 2: around(29, 6)})
+    )
+    assert (found.verdict, found.exit_code) == ("not regressed", 0)
+    assert [cell.label for cell in found.cells] == ["no difference that matters", "better"]
+    assert [cell.needed_runs for cell in found.cells] == [None, None]
+
+
+def test_wide_spread_is_inconclusive_and_says_what_would_settle_it() -> None:
+    found = compare(
+        made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(20.1, 6, spread=0.4)}), threshold=0.05
+    )
+    assert (found.verdict, found.exit_code) == ("inconclusive", 6)
+    (cell,) = found.cells
+    assert cell.low < 1
+    assert cell.high > 1.05
+    assert cell.needed_runs is not None
+    assert cell.needed_runs > 50
+    assert f"{cell.needed_runs} in all" in settles(found)
+
+
+def test_two_runs_have_no_interval() -> None:
+    found = compare(made("old", {1: around(20, 2)}), made("new", {1: around(40, 2)}))
+    assert found.verdict == "inconclusive"
+    assert found.cells[0].label == "three runs a side are the least, and there are 2 and 2"
+    assert compare(made("old", {1: around(20, 6)}), made("new", {1: around(40, 2)})).exit_code == 6
+    assert found.cells[0].needed_runs is not None
+
+
+def test_the_threshold_decides() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: around(20.6, 6)})
+    assert compare(old, new, threshold=0.05).verdict == "not regressed"
+    assert compare(old, new, threshold=0.02).verdict == "regressed"
+
+
+def test_many_cells_ask_for_more_than_one_of_them_would() -> None:
+    cells = {mem: around(20, 4) for mem in range(1, 9)}
+    slower = compare(made("old", cells), made("new", {**cells, 1: around(30, 4)}), each_cell=True)
+    assert slower.cells[0].pvalue == pytest.approx(1 / 70)
+    assert slower.cells[0].adjusted == pytest.approx(8 / 70)
+    assert (slower.verdict, slower.cells[0].verdict) == ("inconclusive", "inconclusive")
+    assert slower.cells[0].label == "not after Holm's adjustment over 8 cells"
+    assert slower.cells[0].needed_runs == 5  # 1 / C(10, 5) is the first below 0.05 / 8
+
+
+def test_a_word_does_not_hang_on_leaving_failed_runs_out() -> None:
+    old = made("old", {1: around(20, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6)}, failed=5))
+    assert (found.verdict, found.cells[0].label) == ("inconclusive", "depends on the failed runs")
+    assert "failed runs of 1 cell again" in settles(found)
+    assert any("0 in BASE, 5 in NEW" in note for note in found.notes)
+    assert compare(old, made("new", {1: around(24, 6)}, failed=5)).verdict == "regressed"
+
+
+def test_a_cell_that_only_fails_is_not_passed_over() -> None:
+    old = made("old", {1: around(20, 6), 2: around(30, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6), 2: []}, failed=3))
+    assert (found.exit_code, found.by_cell[0]) == (6, "inconclusive")
+    assert found.verdict == "inconclusive"
+    assert found.cells[1].label == "never measured in NEW (3 runs failed)"
+
+
+def test_runs_that_failed_their_own_check_do_not_count() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: [*around(20.01, 6), 900.0]})
+    bad = new.runs[-1].record.model_copy(
+        update={"quality": new.runs[-1].record.quality.model_copy(update={"ok": False})}
+    )
+    new = Campaign(new.plan, "", (*new.runs[:-1], Run(bad, new.runs[-1].checkpoints, "")), (), (), (), ())
+    found = compare(old, new)
+    assert found.cells[0].runs_new == 6
+    assert found.new.excluded == 1
+
+
+def test_a_cell_with_runs_that_measured_0_is_inconclusive_and_says_so() -> None:
+    old = made("old", {1: around(20, 6), 2: around(20, 6)})
+    found = compare(old, made("new", {1: around(20.01, 6), 2: [0.0, 0.0, *around(30, 4)]}), each_cell=True)
+    assert (found.verdict, found.exit_code) == ("inconclusive", 6)
+    assert found.cells[0].verdict == "not regressed"
+    assert found.cells[1].label == "2 of 12 runs are 0, of which no ratio can be told"
+    assert (found.cells[1].runs_new, found.cells[1].needed_runs) == (6, None)
+    assert settles(found).startswith("No number of runs would settle it")
+    nothing = {1: [0.0] * 6}
+    assert compare(made("old", nothing), made("new", nothing)).exit_code == 6
+
+
+def test_cells_match_whatever_the_qemu_is_called() -> None:
+    old = made("old", {1: around(20, 6), 2: around(30, 6)}, qemu="system")
+    new = made("new", {1: around(20.01, 6), 4: around(30, 6)}, qemu="/opt/qemu")
+    found = compare(old, new)
+    assert [cell.cell for cell in found.cells] == ["1 GiB"]
+    assert (found.only_in_base, found.only_in_new) == (("2 GiB",), ("4 GiB",))
+    assert not any("same QEMU" in note for note in found.notes)
+
+
+def test_the_number_of_checkpoints_is_no_factor_but_is_said() -> None:
+    old = made("old", {1: around(20, 6)}, checkpoint={"count": 20, "warmup": 3})
+    new = made("new", {1: around(20.01, 6)}, checkpoint={"count": 40, "warmup": 3})
+    assert "the number of checkpoints differs too: 20 against 40" in compare(old, new).notes
+
+
+def test_emulation_is_not_compared_with_kvm() -> None:
+    with pytest.raises(NotComparableError, match=r"emulation.*KVM"):
+        compare(made("old", {1: around(20, 6)}), made("new", {1: around(20, 6)}, accel="kvm"))
+
+
+def test_nothing_in_common_says_what_differs() -> None:
+    with pytest.raises(NothingMeasuredError, match="RAM: 1 GiB against 2 GiB"):
+        compare(made("old", {1: around(20, 6)}), made("new", {2: around(20, 6)}))
+    with pytest.raises(NothingMeasuredError, match="measured on both sides"):
+        compare(made("old", {1: around(20, 6)}), made("new", {1: []}, failed=2))
+
+
+def test_two_binaries_in_one_campaign_are_refused() -> None:
+    both = made("both", {1: around(20, 6)}, qemu="a")
+    other = made("both", {1: around(20, 6)}, qemu="b")
+    joined = Campaign(
+        both.plan.model_copy(update={"cells": (*both.plan.cells, *other.plan.cells)}), "", both.runs, (), (), (), ()
+    )
+    with pytest.raises(NotComparableError, match="differ in qemu only"):
+        compare(joined, made("new", {1: around(20, 6)}))
+
+
+def test_another_outcome_can_be_compared() -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(40, 6)}), outcome="colo_start")
+    assert found.cells[0].ratio == 1
+    assert found.verdict == "not regressed"
+
+
+def test_the_json_is_complete_and_the_same_again() -> None:
+    old, new = made("old", {1: around(20, 6), 2: around(20, 2)}), made("new", {1: around(22, 6), 2: around(20, 2)})
+    text = to_json(compare(old, new))
+    assert text == to_json(compare(old, new))
+    document = json.loads(text)
+    assert document["schema_version"] == 1
+    assert (document["verdict"], document["exit_code"], document["unit"]) == ("regressed", 5, "s")
+    assert document["base"]["qemu"] == [{"version": "QEMU old", "sha256": "oldoldoldold"}]
+    first, second = document["cells"]
+    assert first["base"] == pytest.approx(0.020)
+    assert second["low"] is None
+    assert first["factors"]["mem"] == GIB
+
+
+def test_the_terminal_shows_each_cell_and_how_it_ran(capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(22, 6)}))
+    show(found, console())
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "BASE old: emulation (TCG), 6 runs, QEMU old (oldoldoldold)"
+    assert any("20.0 ms" in line or "20 ms" in line for line in lines if line.startswith("1 GiB"))
+    assert lines[-1].startswith("REGRESSED at a threshold of 5 %: by the threshold or more")
+
+
+@pytest.mark.parametrize(("repeats", "code"), [(6, (0, 6)), (1, (6,))])
+def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: tuple[int, ...]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=repeats))
+    new = write_campaign(tmp_path, Fake(name="new", links=("unix",), repeats=repeats))
+    written = tmp_path / "answer.json"
+    ended = main(["compare", str(base), str(new), "--threshold", "20%", "--json", str(written)])
+    assert ended in code
+    assert json.loads(written.read_text())["exit_code"] == ended
+
+
+def test_a_dash_prints_the_document_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    written = tmp_path / "answer.json"
+    assert main(["compare", str(base), str(base), "--json", str(written)]) == 6
+    capsys.readouterr()
+    assert main(["compare", str(base), str(base), "--json", "-"]) == 6
+    assert json.loads(capsys.readouterr().out) == json.loads(written.read_text())
+
+
+def test_pauses_twice_as_long_end_the_command_with_5(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=6))
+    new = write_campaign(tmp_path, Fake(name="new", links=("unix",), repeats=6))
+    for path in new.glob("runs/*/checkpoints.parquet"):
+        table = pq.read_table(path)
+        for name in ("pause_s", "total_s", *PHASES):
+            place = table.schema.get_field_index(name)
+            table = table.set_column(place, table.schema.field(name), pc.multiply(table[name], 2.0))
+        pq.write_table(table, path)
+    assert main(["compare", str(base), str(new)]) == 5
+    assert capsys.readouterr().out.splitlines()[-1].startswith("REGRESSED at a threshold of 5 %")
+
+
+def test_an_answer_that_cannot_be_written_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    nowhere = str(base / "plan.json" / "answer")
+    assert main(["compare", str(base), str(base), "--json", nowhere]) == 3
+    assert main(["calibrate", "--from", str(base), "--studies", "50", "--csv", nowhere]) == 3
+    assert capsys.readouterr().err.count("a file cannot be written") == 2
+
+
+def test_wrong_usage_is_2_and_nothing_measured_is_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", repeats=2))
+    empty = write_campaign(tmp_path, Fake(name="empty", repeats=2, failed=16))
+    assert main(["compare", str(base), str(tmp_path / "none")]) == 2
+    assert main(["compare", str(base), str(empty)]) == 1
+    assert "nothing was measured" in capsys.readouterr().err
+    for wrong in (["compare", str(base)], ["compare", str(base), str(base), "--threshold", "5"]):
+        with pytest.raises(SystemExit) as ended:
+            main(wrong)
+        assert ended.value.code == 2
+
+
+def test_a_folder_named_like_a_command_is_given_with_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["./compare"]) == 2
+
+
+def test_a_pause_that_version_1_measured_from_a_later_moment_is_said_to_be_so() -> None:
+    old, new = made("old", {1: around(20, 6)}), made("new", {1: around(20.01, 6)})
+    for run in new.runs:
+        object.__setattr__(run.record, "schema_version", 2)
+    (note,) = (note for note in compare(old, new).notes if note.startswith("where a pause begins"))
+    assert "drained too (version 1; some 0.6 ms later under emulation) against when the run state changes" in note

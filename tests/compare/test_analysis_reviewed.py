@@ -1,0 +1,226 @@
+"""What a reviewer made the pages say falsely: each fault with the smallest data, INVENTED, that brought it out."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.comparable import around, made
+from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
+from fixtures.simulated import GIB, Truth, crossed, judged, simulate
+
+from analysis.commands.compare import settles
+from analysis.compare.comparison import compare
+from analysis.compare.judging import INCONCLUSIVE
+from analysis.compare.tracking import UNMEASURED, track
+from analysis.report.bundle import bundle
+from analysis.report.disclosure import disclosure
+from analysis.report.explore import payload
+from analysis.report.first import first_screen
+from analysis.runs.stalls import stalls
+from analysis.stored.cells import name_cells
+from analysis.stored.load import load_campaign
+from analysis.stored.records import Hypothesis
+from analysis.verdicts.amounts import amount, figures_apart
+from analysis.verdicts.declared import BadHypothesesError, checked
+from analysis.verdicts.equals import floor_of
+from analysis.verdicts.results import Results, derive
+from analysis.verdicts.sizing import NotCarriedError, costs
+from analysis.verdicts.trend import HANGS_ON_FAILURES, Edges, Sample, claims
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
+
+
+def sample(x: list[float], y: list[float], strata: list[int]) -> Sample:
+    levels = np.array(x)
+    return Sample(levels, levels, np.array(y), tuple((one,) for one in strata), np.empty(0))
+
+
+def test_what_is_compared_with_nothing_sets_no_edge() -> None:
+    # A lone cell of 1 ms at another size: it neither halves what matters nor stretches the span of the factor.
+    lone = sample([0, 1, 0, 1, 9], [0.1, 0.11, 0.1, 0.11, 0.001], [1, 1, 2, 2, 3])
+    without = sample([0, 1, 0, 1], [0.1, 0.11, 0.1, 0.11], [1, 1, 2, 2])
+    asked = Hypothesis.model_validate({**RAM, "sesoi_ms": 0.5})
+    edges = [Edges.of(asked, one, 0.1, in_seconds=True) for one in (lone, without)]
+    assert edges[0] == edges[1]
+    assert edges[0].floor == pytest.approx(0.1)
+
+
+def test_pairs_of_equals_that_differ_the_opposite_way_do_not_cancel() -> None:
+    up, down = np.full(6, np.log(1.1)), np.full(6, -np.log(1.1))
+    assert floor_of([up, down]) == pytest.approx(0.1)
+    assert floor_of([]) == 0.0
+
+
+def test_a_fall_of_less_than_a_half_is_no_fall_of_a_half() -> None:
+    x, strata = [float(place % 2) for place in range(40)], [place // 2 for place in range(40)]
+    falls = sample(x, [1.0 if place % 2 == 0 else 0.62 for place in range(40)], strata)
+    by_half = claims(falls, Edges(0.5, "sesoi", 0.0), "decreasing", failures=False)
+    assert by_half.refutes < 0.05
+    assert by_half.material > 0.9
+
+
+def test_a_cell_that_the_last_campaign_lost_is_no_pass(tmp_path: Path) -> None:
+    fake = Fake(mems=(GIB,), smps=(1, 2), workloads=(IDLE,), links=("unix",), repeats=8, count=20)
+    whole = load_campaign(write_campaign(tmp_path, fake))
+    lost = replace(whole, runs=tuple(run for run in whole.runs if run.record.cell["smp"] == 1))
+    found = track([whole, lost], ["a", "b"], threshold=0.2, outcome="pause")
+    assert found.word == INCONCLUSIVE
+    assert UNMEASURED in [one.word for one in found.cells]
+
+
+def test_failed_runs_of_the_base_make_no_new_campaign_look_better() -> None:
+    slower = {1: around(23, 8), 2: around(23.1, 8), 3: around(23.2, 8)}
+    steady = {1: around(20, 8), 2: around(20.1, 8), 3: around(20.2, 8)}
+    base, failing = made("old", steady), made("old", steady, failed=6).failures
+    # Six of the base's blocks have failed runs beside those that were measured.
+    same = tuple(
+        replace(one, planned=one.planned.model_copy(update={"block": one.planned.block - 8})) for one in failing
+    )
+    found = compare(replace(base, failures=same), made("new", slower))
+    assert found.overall.ratio == pytest.approx(1.15, rel=0.01)
+    assert found.verdict != "not regressed"
+    assert found.label in {HANGS_ON_FAILURES, "by the threshold or more"} or "failed" in found.label
+
+
+def test_a_larger_threshold_is_offered_only_where_it_is_larger() -> None:
+    found = compare(
+        made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(20.1, 6, spread=0.4)}), threshold=0.05
+    )
+    assert f"a larger threshold of {100 * (found.overall.high - 1):.3g} %" in settles(replace(found, passes_at=0.01))
+    assert "a larger threshold of 90 %" in settles(replace(found, passes_at=0.9))
+    low = replace(found.overall, high=1.01)
+    assert "a larger threshold of " not in settles(replace(found, passes_at=0.01, overall=low))
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return derive(load_campaign(write_campaign(tmp_path_factory.mktemp("reviewed"), SWEEP)))
+
+
+def test_a_cell_that_never_was_measured_is_missing_from_every_block(results: Results) -> None:
+    plan = results.campaign.plan
+    more = plan.model_copy(update={"cells": (*plan.cells, plan.cells[0].model_copy(update={"cell_id": "lost"}))})
+    wanting = replace(results, campaign=replace(results.campaign, plan=more))
+    assert "every cell once in each" in first_screen(results).sure
+    assert "not every cell in each" in first_screen(wanting).sure
+
+
+def test_what_is_shown_to_make_no_difference_is_not_explained_as_growth(results: Results) -> None:
+    grown = [line for line in first_screen(results).explained if line.startswith("From ")]
+    as_none = tuple(
+        replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": "none"})) for one in results.findings
+    )
+    assert grown
+    assert not [line for line in first_screen(replace(results, findings=as_none)).explained if line.startswith("From ")]
+
+
+def test_a_size_whose_runs_all_failed_is_no_fault_of_the_design(results: Results) -> None:
+    blank = tuple(replace(one, word="INCONCLUSIVE", label="nothing to compare", failed=6) for one in results.findings)
+    assert "runs failed or were left out" in " ".join(first_screen(replace(results, findings=blank)).surer)
+    crossed_badly = tuple(replace(one, failed=0, excluded=0) for one in blank)
+    assert "do not cross" in " ".join(first_screen(replace(results, findings=crossed_badly)).surer)
+
+
+def test_other_warm_ups_are_tried_on_the_mean_pause_too(tmp_path: Path) -> None:
+    mean = tuple({**one, "outcome": "pause_mean"} for one in SWEEP.hypotheses if one.get("kind") != "value")
+    found = derive(load_campaign(write_campaign(tmp_path, replace(SWEEP, hypotheses=mean))))
+    assert {one.hypothesis for one in found.diagnostics.sensitivity} == {str(one["id"]) for one in mean}
+
+
+def test_a_number_is_not_printed_as_the_bound_that_it_lies_beyond() -> None:
+    figures = figures_apart([0.1004], [0.1], "pause")
+    assert amount(0.1004, "pause") == amount(0.1, "pause") == "100 ms"
+    assert (amount(0.1004, "pause", figures), amount(0.1, "pause", figures)) == ("100.4 ms", "100 ms")
+    assert figures_apart([0.1, 0.15], [0.1], "pause") == 3
+    assert amount(0.99949, "joined_share", figures_apart([0.99949], [0.9994], "joined_share")) == "99.95 %"
+
+
+def test_pages_that_grow_with_ram_alone_tell_the_cost_of_neither() -> None:
+    rng = np.random.default_rng(1)
+    ram = np.repeat([1.0, 2.0, 4.0], 8)
+
+    def invented(pages: Any) -> pd.DataFrame:
+        noise = 1e-4 * rng.standard_normal(len(ram))
+        rows = {"campaign": "invented", "accel": "kvm", "link.transport": "tcp", "quality_ok": True, "mem": ram * GIB}
+        pause = 0.01 + 2e-6 * pages + 0.005 * ram + noise
+        return pd.DataFrame({**rows, "dirty_pages": pages, "pause_mean": pause, "transport_bytes_per_s": 2.5e9})
+
+    found = costs(invented(8192 * ram * rng.uniform(0.98, 1.02, len(ram)) + 10_000 * np.tile([0.0, 1.0], 12)))
+    assert found.ram_s == pytest.approx(0.005, rel=0.1)
+    with pytest.raises(NotCarriedError, match="dirty pages grow with RAM and nothing else"):
+        costs(invented(8192 * ram))
+
+
+def test_pauses_that_spread_are_no_stalls_and_a_long_flush_is_none() -> None:
+    rng = np.random.default_rng(2)
+    spread = 0.2 * rng.uniform(0.6, 1.4, 200)
+    assert np.isnan(stalls(spread, np.full(200, 0.004)).share)
+    load = np.full(50, 0.120)
+    assert stalls(np.full(50, 0.15), load).always
+    assert not stalls(np.full(50, 0.15), load, work=np.full(50, 0.115)).always
+    assert stalls(np.full(50, 0.15), load, work=np.full(50, 0.005)).always
+
+
+def test_a_contrast_with_a_level_that_no_cell_has_is_refused(results: Results) -> None:
+    asked = Hypothesis.model_validate({"id": "H", "claim": "c", "kind": "contrast", "factor": "smp", "levels": [1, 8]})
+    with pytest.raises(BadHypothesesError, match=r"levels: 8 is no level of any cell; legal: 1, 4"):
+        checked([asked], results.campaign)
+
+
+def test_a_factor_that_some_cells_lack_is_told_as_such(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(workloads=(IDLE, DIRTY), links=("unix",), count=6)))
+    found = derive(campaign)
+    tree = payload(campaign, name_cells(run.record for run in campaign.runs), found.runs)
+    levels = {one["name"]: one["levels"] for one in tree["factors"]}
+    assert levels["working set"] == ["64 MiB", "none"]
+    swept, _, same = disclosure(campaign, []).partition("## The same in every run")
+    assert "workload.working_set" in swept
+    assert "workload.working_set" not in same
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_a_report_that_is_older_than_its_verdicts_is_not_packed(tmp_path: Path) -> None:
+    from analysis.report.build import build_report
+
+    folder = write_campaign(tmp_path, replace(SWEEP, repeats=2))
+    page = build_report([folder])
+    page.write_text("what an earlier version said")
+    os.utime(page, ns=(1, 1))
+    assert b"what an earlier version said" not in _unpacked(bundle(folder))
+
+
+def _unpacked(archive: bytes) -> bytes:
+    import gzip
+
+    return gzip.decompress(archive)
+
+
+def ram_doublings(own: Mapping[str, Any]) -> float:
+    return float(np.log2(own["mem"] / GIB))
+
+
+def test_what_would_settle_it_counts_the_blocks_that_compare() -> None:
+    asked = [Hypothesis.model_validate({**RAM, "sesoi_ms": 0.0}).model_dump(mode="json")]
+    truth = Truth(crossed(mem=(GIB, 4 * GIB), smp=(1,)), lambda own: 0.05 * ram_doublings(own), asked, blocks=12)
+    campaign = simulate(truth, 3)
+    few = tuple(run for run in campaign.runs if run.record.block < 3 or run.record.cell["mem"] == GIB)
+    (whole,), (part,) = judged(truth, 3), _verdicts(replace(campaign, runs=few))
+    assert part.strata == 3
+    assert part.more_blocks is None or whole.more_blocks is None or part.more_blocks >= whole.more_blocks
+
+
+def _verdicts(campaign: Any) -> Any:
+    from analysis.runs.outcomes import run_table
+    from analysis.verdicts.hypotheses import judge_all
+
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    return judge_all(campaign, table)

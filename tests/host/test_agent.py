@@ -1,0 +1,542 @@
+"""The agent and its near end, on this machine: the real program at the other end of two pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fake_hosts import agent_pid, on_agent, plain
+
+from bench.errors import BenchError, HostError, LaunchError
+from bench.host import booting
+from bench.host.booting import boot_argv, packed
+from bench.host.reach import Reach, cut_error, refused_error
+from bench.host.remote import Remote, open_remotes
+from bench.host.usage import read_usage
+from tools.lab.hosts import gone_within, marked_below
+
+DAEMON = "setsid sh -c 'sleep 600 & sleep 600' & sleep 600"
+"""A program that starts others, one in a session of its own and one below that."""
+
+
+@pytest.fixture
+def work(tmp_path: Path) -> Any:
+    folder = tmp_path / "work"
+    yield folder
+    left = marked_below(folder)
+    for pid in left:
+        os.kill(pid, signal.SIGKILL)
+    assert not left
+
+
+def test_a_command_runs_there_and_a_failing_one_is_quoted(work: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        with pytest.raises(HostError, match="failed") as caught:
+            await host.run(("ls", str(work / "nonexistent")))
+        assert "nonexistent" in caught.value.evidence[0]
+        with pytest.raises(HostError) as missing:
+            await host.run(("no-such-program",))
+        assert missing.value.cause == "command-failed"
+        with pytest.raises(HostError) as slow:
+            await host.run(("sleep", "600"), 0.2)
+        assert slow.value.cause == "command-slow"
+        return await host.run(("sh", "-c", "echo $WORD $LC_ALL"), env={"WORD": "said"})
+
+    assert on_agent(work, scenario) == "said C\n"
+
+
+def test_many_commands_at_once_and_a_long_answer_come_back_whole(work: Path) -> None:
+    async def scenario(host: Remote) -> list[str]:
+        long = host.run(("head", "-c", "3000000", "/dev/zero"))
+        several = [host.run(("echo", str(number))) for number in range(20)]
+        return list(await asyncio.gather(long, *several))
+
+    long, *several = on_agent(work, scenario)
+    assert len(long) == 3_000_000
+    assert several == [f"{number}\n" for number in range(20)]
+
+
+def test_a_process_tells_its_end_and_its_words_and_its_files_follow(work: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+
+    async def scenario(host: Remote) -> int:
+        host.adopt(near)
+        home = near / "primary"
+        host.make_folder(home)
+        code = "echo last words >&2; mkdir deeper; echo traced > deeper/trace.log; echo x > disk.qcow2; exit 7"
+        async with host.start("program", ("sh", "-c", code), home, qemu=False) as process:
+            status = await process.exited()
+            assert process.words() == ("last words",)
+            assert not process.alive()
+            return status
+
+    assert on_agent(work, scenario) == 7
+    assert (near / "primary/deeper/trace.log").read_text() == "traced\n"
+    assert (near / "primary/stderr.log").read_text() == "last words\n"
+    assert not (near / "primary/disk.qcow2").exists()
+    assert not any((work / "runs").iterdir())
+
+
+def test_what_is_written_comes_while_it_is_written(work: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+
+    async def scenario(host: Remote) -> None:
+        host.adopt(near)
+        async with host.start("writer", ("sh", "-c", "echo one > trace.log; sleep 600"), near, qemu=False):
+            async with asyncio.timeout(20):
+                while not (near / "trace.log").exists() or not (near / "trace.log").read_text():
+                    await asyncio.sleep(0.05)
+
+    on_agent(work, scenario)
+    assert (near / "trace.log").read_text() == "one\n"
+
+
+def test_a_process_that_does_not_start_says_why(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        host.adopt(tmp_path)
+        with pytest.raises(LaunchError) as caught:
+            async with host.start("side", (str(tmp_path / "absent" / "qemu"),), tmp_path):
+                pass
+        return caught.value.cause
+
+    assert on_agent(work, scenario) == "qemu-missing"
+
+
+def test_at_the_end_of_its_block_all_that_a_process_started_is_gone(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> None:
+        host.adopt(tmp_path)
+        async with host.start("daemon", ("sh", "-c", DAEMON), tmp_path, qemu=False):
+            async with asyncio.timeout(20):
+                while len(marked_below(work)) < 4:
+                    await asyncio.sleep(0.02)
+        assert marked_below(work) == set()
+
+    on_agent(work, scenario)
+
+
+def test_a_process_that_stands_still_is_seen(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        host.adopt(tmp_path)
+        async with host.start("sleeper", ("sleep", "600"), tmp_path, qemu=False) as process:
+            os.kill(process.pid, signal.SIGSTOP)
+            async with asyncio.timeout(20):
+                while (state := process.state()) is None or not state.still:
+                    await asyncio.sleep(0.02)
+            return state.text()
+
+    assert "state T" in on_agent(work, scenario)
+
+
+def test_what_a_far_process_has_used_is_not_read_of_whatever_has_its_number_here(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> Any:
+        host.adopt(tmp_path)
+        async with host.start("sleeper", ("sleep", "600"), tmp_path, qemu=False) as process:
+            assert read_usage(process.pid)
+            return process.usage()
+
+    assert on_agent(work, scenario) is None
+
+
+async def held(host: Remote, folder: Path) -> asyncio.Task[None]:
+    """Let a daemon run on a host until the task is cancelled."""
+    host.adopt(folder)
+
+    async def run() -> None:
+        async with host.start("daemon", ("sh", "-c", DAEMON), folder, qemu=False) as process:
+            await process.exited()
+
+    task = asyncio.create_task(run())
+    async with asyncio.timeout(20):
+        while len(marked_below(Path(host.facts["work"]))) < 4:
+            await asyncio.sleep(0.02)
+    return task
+
+
+def test_a_killed_agent_is_named_and_the_next_one_removes_what_it_left(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> None:
+        task = await held(host, tmp_path)
+        os.kill(agent_pid(host), signal.SIGKILL)
+        with pytest.raises(HostError) as caught:
+            await task
+        assert caught.value.cause == "agent-killed"
+        assert caught.value.transient
+
+    on_agent(work, scenario)
+    assert any((work / "runs").iterdir())
+
+    async def next_one(host: Remote) -> tuple[str, ...]:
+        return host.left
+
+    (said,) = on_agent(work, next_one)
+    assert "processes" in said
+    assert gone_within(10, work)
+
+
+def test_an_agent_that_lives_keeps_its_folder_when_another_comes(work: Path) -> None:
+    async def main() -> tuple[str, ...]:
+        reach = plain(work)
+        async with open_remotes({"primary": reach, "secondary": reach}) as remotes:
+            assert len(list((work / "runs").iterdir())) == 2
+            return (*remotes["primary"].left, *remotes["secondary"].left)
+
+    assert asyncio.run(main()) == ()
+
+
+def test_at_the_end_of_its_input_nothing_is_left(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> None:
+        task = await held(host, tmp_path)
+        host.wire._sock.shutdown(socket.SHUT_WR)  # as when the harness is killed
+        with pytest.raises(BenchError):
+            await task
+        assert gone_within(10, work)
+
+    on_agent(work, scenario)
+
+
+def test_without_a_beat_nothing_is_left_when_the_lease_is_over(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> None:
+        task = await held(host, tmp_path)
+        assert host._beating
+        host._beating.cancel()  # as when a link is cut and no end of it comes
+        with pytest.raises(BenchError) as caught:
+            await task
+        assert caught.value.cause == "connection-cut"
+        assert "no sign of life" in caught.value.evidence[-1]
+        assert gone_within(10, work)
+
+    on_agent(work, scenario, lease_s=1.5)
+
+
+def test_an_interrupt_takes_everything_down_in_order(work: Path, tmp_path: Path) -> None:
+    async def main() -> None:
+        async with open_remotes({"primary": plain(work)}) as remotes:
+            task = await held(remotes["primary"], tmp_path)
+            task.cancel()
+            await asyncio.wait((task,))
+            raise asyncio.CancelledError
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(main())
+    assert gone_within(5, work)
+
+
+def test_files_are_put_got_streamed_and_removed(work: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+    long = os.urandom(2_500_000)
+
+    async def scenario(host: Remote) -> None:
+        host.adopt(near)
+        host.make_folder(near / "primary")
+        far = Path(host.there(str(near / "primary")))
+        assert stat.S_IMODE(os.stat(far).st_mode) == 0o700  # noqa: PTH116
+        host.put(near / "primary/a", "text")
+        host.put(near / "primary/b", long)
+        assert host.get(near / "primary/a") == b"text"
+        pieces = list(host.stream(near / "primary/b"))
+        assert len(pieces) > 1
+        assert b"".join(pieces) == long
+        assert [one.name for one in os.scandir(far) if one.name.startswith(".")] == []
+        host.remove(near / "primary/a")
+        host.remove(near / "primary/a")
+        with pytest.raises(FileNotFoundError):
+            host.get(near / "primary/a")
+        host.require_room(near)
+        assert host.has_locks(near)
+
+    on_agent(work, scenario)
+
+
+def test_paths_of_folders_that_have_a_counterpart_are_replaced_and_no_others(work: Path, tmp_path: Path) -> None:
+    run, sockets = tmp_path / "run", tmp_path / "s"
+    run.mkdir()
+
+    async def scenario(host: Remote) -> None:
+        host.adopt(run)
+        host.adopt(sockets, sockets=True)
+        far, short = host.there(str(run)), host.there(str(sockets))
+        assert host.there(f"file={run}/primary/a.qcow2,id=x") == f"file={far}/primary/a.qcow2,id=x"
+        assert host.there(f"unix:{sockets}/primary/qmp.sock,server=on") == f"unix:{short}/primary/qmp.sock,server=on"
+        assert host.there(f"{run}:{sockets}") == f"{far}:{short}"
+        for other in (f"{run}ning", f"{run}.old/x", "/usr/bin/qemu"):
+            assert host.there(other) == other
+        assert len(f"{short}/secondary/migration.sock") < 107
+
+    on_agent(work, scenario)
+
+
+def test_what_is_provided_is_shipped_once_and_found_by_its_own_path(work: Path, tmp_path: Path) -> None:
+    entry = tmp_path / "packages-0123456789ab"
+    (entry / "bin").mkdir(parents=True)
+    (entry / "bin/tool").write_text("#!/bin/sh\necho shipped $0\n")
+    (entry / "bin/tool").chmod(0o755)
+    (entry / "bin/link").symlink_to("tool")
+
+    async def scenario(host: Remote) -> str:
+        await host.provide((entry,))
+        return await host.run((str(entry / "bin/link"),))
+
+    far = work / "cache" / entry.name
+    assert on_agent(work, scenario) == f"shipped {far}/bin/link\n"
+    first = (far / "bin/tool").stat()
+    assert on_agent(work, scenario) == f"shipped {far}/bin/link\n"
+    assert (far / "bin/tool").stat().st_ino == first.st_ino
+    assert sorted(path.name for path in (work / "cache").iterdir()) == [entry.name, f"{entry.name}.complete"]
+
+
+def serve(path: Path) -> threading.Thread:
+    """Answer one connection on a unix socket with what it sends, in capitals, until it ends."""
+    server = socket.socket(socket.AF_UNIX)
+    here = os.open(path.parent, os.O_PATH)
+    server.bind(f"/proc/self/fd/{here}/{path.name}")
+    server.listen()
+
+    def answer() -> None:
+        with server, server.accept()[0] as peer:
+            while got := peer.recv(65536):
+                peer.sendall(got.upper())
+        os.close(here)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+    return thread
+
+
+def test_a_unix_socket_there_is_spoken_to_both_ways_by_a_path_of_any_length(work: Path, tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    thread = serve(folder / "qmp.sock")
+    words = b"abc" * 300_000
+
+    async def scenario(host: Remote) -> bytes:
+        sock = await host.connect(folder / "qmp.sock")
+        reader, writer = await asyncio.open_connection(sock=sock)
+        writer.write(words)
+        got = await asyncio.wait_for(reader.readexactly(len(words)), 20)
+        writer.close()
+        await writer.wait_closed()
+        return got
+
+    assert on_agent(work, scenario) == words.upper()
+    thread.join(10)
+    assert not thread.is_alive()
+
+
+def test_where_nobody_listens_the_error_is_the_system_s(work: Path, tmp_path: Path) -> None:
+    async def scenario(host: Remote) -> None:
+        with pytest.raises(FileNotFoundError):
+            await host.connect(tmp_path / "none.sock")
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(tmp_path / "shut.sock"))
+            with pytest.raises(ConnectionRefusedError):
+                await host.connect(tmp_path / "shut.sock")
+
+    on_agent(work, scenario)
+
+
+def test_ports_are_free_and_different_and_a_foreign_address_is_named(work: Path) -> None:
+    async def scenario(host: Remote) -> tuple[int, ...]:
+        with pytest.raises(HostError) as caught:
+            host.free_ports(("203.0.113.77",), 1)
+        assert caught.value.cause == "far-address"
+        assert "203.0.113.77" in caught.value.message
+        return host.free_ports(("127.0.0.1",), 7)
+
+    ports = on_agent(work, scenario)
+    assert len(set(ports)) == 7
+
+
+def test_a_snapshot_reads_there_what_one_here_reads_here(work: Path) -> None:
+    from bench.host.snapshot import take_snapshot
+
+    async def scenario(host: Remote) -> Any:
+        return host.snapshot()
+
+    there, here = on_agent(work, scenario), take_snapshot()
+    for name in ("kernel", "cpu_model", "cpus", "virtual", "governors", "clock_source", "memory_total_bytes", "thp"):
+        assert getattr(there, name) == getattr(here, name)
+    assert there.ticks is not None
+    assert there.load is not None
+
+
+def altered(folder: Path, module: str, old: str, new: str) -> Path:
+    """Return a copy of the agent's modules in which a text stands for another."""
+    copy = folder / "agent"
+    shutil.copytree(booting.AGENT, copy, ignore=shutil.ignore_patterns("__pycache__"))
+    source = (copy / module).read_text()
+    assert old in source
+    (copy / module).write_text(source.replace(old, new))
+    return copy
+
+
+@pytest.mark.parametrize("shift_s", [0.0, 5.0, -0.05])
+def test_a_clock_is_off_by_what_it_is_off_by_within_its_uncertainty(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shift_s: float
+) -> None:
+    off = altered(tmp_path, "machine.py", "return time.time()", f"return time.time() + {shift_s!r}")
+    monkeypatch.setattr(booting, "AGENT", off)
+
+    async def scenario(host: Remote) -> Any:
+        return await host.clock_offset()
+
+    offset = on_agent(work, scenario)
+    assert abs(offset.seconds - shift_s) <= offset.uncertainty_s + 1e-6
+
+
+def test_a_machine_of_another_architecture_is_refused_and_its_agent_ended(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = altered(tmp_path, "machine.py", '"machine": own.machine', '"machine": "riscv64"')
+    monkeypatch.setattr(booting, "AGENT", other)
+    error = refusal(plain(work))
+    assert (error.cause, "riscv64" in error.message) == ("architecture", True)
+    assert gone_within(10, work)
+
+
+def test_what_a_login_shell_prints_is_passed_over(work: Path) -> None:
+    noisy = ("sh", "-c", 'echo "Welcome to this machine"; exec "$@"', "sh")
+
+    async def main() -> str:
+        reach = Reach(noisy, python=sys.executable, workdir=str(work))
+        async with open_remotes({"primary": reach}) as remotes:
+            return await remotes["primary"].run(("echo", "fine"))
+
+    assert asyncio.run(main()) == "fine\n"
+
+
+def refusal(reach: Reach) -> HostError:
+    async def main() -> None:
+        async with open_remotes({"secondary": reach}):
+            pass
+
+    with pytest.raises(HostError) as caught:
+        asyncio.run(main())
+    return caught.value
+
+
+def test_a_host_without_python_and_one_with_an_old_one_are_named(tmp_path: Path) -> None:
+    shell = ("sh", "-c", 'exec "$@"', "sh")
+    missing = refusal(Reach(shell, python=str(tmp_path / "absent"), workdir=str(tmp_path / "w"), title="far.example"))
+    assert missing.cause == "far-python"
+    assert "far.example" in missing.message
+    old = refusal(Reach(("sh", "-c", r"printf '\0colo-bench old 3.6.8\n'"), workdir=str(tmp_path / "w")))
+    assert (old.cause, "3.6.8" in old.message) == ("far-python", True)
+
+
+def test_a_work_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o777)
+    error = refusal(plain(folder))
+    assert error.cause == "far-workdir"
+    assert str(folder) in error.message
+
+
+def test_a_transport_that_is_not_installed_is_named() -> None:
+    assert refusal(Reach(("no-such-transport",))).cause == "tool-missing"
+
+
+WORDS = (
+    ("ssh-refused", 255, "root@far: Permission denied (publickey)."),
+    ("ssh-host-key", 255, "@    WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED!     @"),
+    ("ssh-host-key", 255, "Host key verification failed."),
+    ("ssh-unreachable", 255, "ssh: connect to host 192.0.2.9 port 22: Connection timed out"),
+    ("ssh-unreachable", 255, "ssh: Could not resolve hostname far: Name or service not known"),
+    ("ssh-unreachable", 255, "ssh: connect to host 127.0.0.1 port 1: Connection refused"),
+    ("far-python", 127, "bash: line 1: /usr/bin/python3: No such file or directory"),
+    ("far-python", 127, "sh: 1: /opt/python3: not found"),
+    ("far-agent", 1, "something else"),
+)
+
+
+@pytest.mark.parametrize(("cause", "status", "said"), WORDS)
+def test_what_ssh_and_shells_say_is_told_by_its_cause(cause: str, status: int, said: str) -> None:
+    error = refused_error("primary", Reach(title="far"), status, (said,))
+    assert error.cause == cause
+    assert error.hint
+    assert said in error.evidence
+
+
+def test_a_cut_link_is_told_from_an_agent_that_was_killed() -> None:
+    ssh, other = Reach(("ssh", "far"), one_line=True), Reach(("srun",))
+    assert cut_error("primary", ssh, 255, ("Timeout, server far not responding.",)).cause == "connection-cut"
+    assert cut_error("primary", ssh, 255, ()).cause == "agent-killed"
+    assert cut_error("primary", ssh, -9, ()).cause == "connection-cut"
+    assert cut_error("primary", other, 137, ("srun: error: task 0: Killed",)).cause == "agent-killed"
+    assert cut_error("primary", other, None, ("no answer",)).cause == "connection-cut"
+
+
+def test_no_shell_finds_anything_to_expand_in_what_starts_the_agent() -> None:
+    *words, _, _ = boot_argv(Reach(), b"source")
+    assert not set("".join(words)) & set("$`\\!'\n*?{}|<>&#")
+
+
+def test_the_agent_uses_nothing_but_itself_and_the_standard_library_and_old_syntax() -> None:
+    import ast
+
+    names, own = set(), set()
+    for path in booting.AGENT.glob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(), feature_version=(3, 9))):
+            if isinstance(node, ast.ImportFrom) and node.level:
+                assert node.level == 1
+                own.add(node.module or "__init__")
+            elif isinstance(node, ast.ImportFrom):
+                names.add(node.module or "")
+            elif isinstance(node, ast.Import):
+                names |= {alias.name for alias in node.names}
+    assert {name.partition(".")[0] for name in names} <= sys.stdlib_module_names
+    assert own <= {path.stem for path in booting.AGENT.glob("*.py")}
+
+
+def test_the_agent_is_the_same_bytes_wherever_and_whenever_it_is_packed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here = packed()
+    copy = altered(tmp_path, "link.py", "", "")
+    (copy / "notes.txt").write_text("no module")
+    os.utime(copy / "serve.py", (0, 0))
+    monkeypatch.setattr(booting, "AGENT", copy)
+    assert packed() == here
+    (copy / "serve.py").write_text((copy / "serve.py").read_text() + "\n")
+    assert packed() != here
+
+
+def test_the_agent_serves_under_the_oldest_python_that_is_said_to_do(work: Path) -> None:
+    oldest = shutil.which("python3.9")
+    asked = (str(oldest), "-c", "import sys; print(sys.executable)")
+    said = subprocess.run(asked, capture_output=True, text=True, check=False) if oldest else None
+    if said is None or said.returncode:
+        pytest.skip("there is no Python 3.9 here")
+
+    async def main() -> tuple[str, str]:
+        reach = Reach(python=said.stdout.strip(), workdir=str(work))
+        async with open_remotes({"primary": reach}) as remotes:
+            return remotes["primary"].facts["python"], await remotes["primary"].run(("echo", "fine"))
+
+    python, said_there = asyncio.run(main())
+    assert (python.startswith("3.9."), said_there) == (True, "fine\n")
+
+
+def test_a_beat_is_said_every_second_and_stamped(work: Path) -> None:
+    async def scenario(host: Remote) -> list[tuple[float, float, float]]:
+        async with asyncio.timeout(20):
+            while len(host.stamps) < 2:
+                await asyncio.sleep(0.05)
+        return host.stamps
+
+    for before, there, after in on_agent(work, scenario):
+        assert before <= after
+        assert abs(there - time.time()) < 3600

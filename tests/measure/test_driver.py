@@ -1,0 +1,107 @@
+"""The checkpoint counter, fed with events as QEMU sends them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+from fake_campaign import make_cell
+
+from bench.config.links import Link
+from bench.config.procedure import Checkpoint, Deadlines
+from bench.errors import ColoError, MeasureError
+from bench.measure.driver import CheckpointCounter, drive
+from bench.vm.qmp import Event
+from bench.vm.spec import planned_spec
+
+
+def counter(*events: Event) -> CheckpointCounter:
+    counted = CheckpointCounter()
+    for event in events:
+        counted.observe(event)
+    return counted
+
+
+def test_a_stop_and_a_resume_are_one_checkpoint_with_its_pause() -> None:
+    counted = counter(Event("STOP", 10.0, {}), Event("RESUME", 10.25, {}), Event("STOP", 11.0, {}))
+    assert counted.done == 1
+    assert counted.last_pause_s == 0.25
+
+
+def test_a_resume_without_a_stop_is_not_a_checkpoint() -> None:
+    assert counter(Event("RESUME", 10.0, {})).done == 0
+
+
+def test_reaching_waits_for_events_that_come_later() -> None:
+    async def scenario() -> int:
+        counted = CheckpointCounter()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.02, counted.observe, Event("STOP", 1.0, {}))
+        loop.call_later(0.04, counted.observe, Event("RESUME", 1.1, {}))
+        await counted.reach(1, 5)
+        return counted.done
+
+    assert asyncio.run(scenario()) == 1
+
+
+@pytest.mark.parametrize(
+    ("events", "words"), [((), "no checkpoint began"), ((Event("STOP", 1.0, {}),), "began and did not end")]
+)
+def test_a_checkpoint_that_never_ends_is_told_from_one_that_never_began(events: tuple[Event, ...], words: str) -> None:
+    async def scenario() -> None:
+        await counter(*events).reach(1, 0.05)
+
+    with pytest.raises(MeasureError, match=words):
+        asyncio.run(scenario())
+
+
+def test_the_end_of_colo_is_an_error_that_names_the_reason() -> None:
+    async def scenario() -> None:
+        await counter(Event("COLO_EXIT", 1.0, {"mode": "primary", "reason": "error"})).reach(1, 5)
+
+    with pytest.raises(ColoError, match="reason error"):
+        asyncio.run(scenario())
+
+
+class FakePair:
+    """A pair whose pokes start a checkpoint at once; notes whether one was under way when it was poked."""
+
+    def __init__(self, counted: CheckpointCounter, cell: Any) -> None:
+        self.counted = counted
+        self.spec = planned_spec(cell, None, None)
+        self.poked_under_way: list[bool] = []
+
+    async def carry_out(self, _steps: object) -> None:
+        self.poked_under_way.append(self.counted.under_way)
+        self.counted.observe(Event("STOP", 5.0, {}))
+        asyncio.get_running_loop().call_later(0.01, self.counted.observe, Event("RESUME", 5.5, {}))
+
+
+def on_demand(deadline_s: float = 5, **more: Any) -> Any:
+    checkpoint = Checkpoint(count=1, warmup=0, interval=0.001)
+    deadlines = Deadlines(checkpoint=deadline_s)
+    return make_cell(link=Link(transport="unix"), checkpoint=checkpoint, deadlines=deadlines, **more)
+
+
+def test_a_checkpoint_that_something_else_began_is_waited_for_before_the_poke() -> None:
+    counted = counter(Event("STOP", 1.0, {}))
+    pair = FakePair(counted, on_demand())
+    told: list[float] = []
+
+    async def scenario() -> None:
+        asyncio.get_running_loop().call_later(0.05, counted.observe, Event("RESUME", 1.1, {}))
+        await drive(pair, on_demand(), counted, lambda _done, _total, pause_s: told.append(pause_s))  # type: ignore[arg-type]
+
+    asyncio.run(scenario())
+    assert pair.poked_under_way == [False]
+    assert told == [0.5]
+
+
+def test_a_checkpoint_that_never_ends_is_not_poked_and_not_waited_for_without_end() -> None:
+    counted = counter(Event("STOP", 1.0, {}))
+    cell = on_demand(0.05)
+    pair = FakePair(counted, cell)
+    with pytest.raises(MeasureError, match=r"began and did not end within 0\.05 s"):
+        asyncio.run(drive(pair, cell, counted, lambda *_: None))  # type: ignore[arg-type]
+    assert pair.poked_under_way == []

@@ -1,0 +1,155 @@
+"""Sizing: a plane of INVENTED runs is found again, the answer obeys its own balance, and what is too far is refused."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from analysis.commands import amounts, size
+from analysis.verdicts.effects import GIB, PAGE_BYTES
+from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
+
+ENTRY_S, PAGE_S, RAM_S = 0.012, 2.5e-6, 0.0004
+REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+WANTED = Wanted(4 * GIB, 100e6, 40e9, 0.5)
+
+
+def invented(
+    noise_s: float = 0.0, pages: tuple[float, ...] = (2e3, 1e4, 4e4), count: int = 4, seed: int = 7
+) -> pd.DataFrame:
+    rng = np.random.default_rng(seed)
+    rows = [(mem * GIB, dirty) for mem in (1, 2, 4) for dirty in pages for _ in range(count)]
+    mem, dirty = (np.array(column, dtype=float) for column in zip(*rows, strict=True))
+    return pd.DataFrame(
+        {
+            "campaign": "invented",
+            "accel": "kvm",
+            "link.transport": "tcp",
+            "quality_ok": True,
+            "mem": mem,
+            "dirty_pages": dirty,
+            "pause_mean": ENTRY_S + PAGE_S * dirty + RAM_S * mem / GIB + noise_s * rng.standard_normal(len(rows)),
+            "transport_bytes_per_s": 2.5e9,
+        }
+    )
+
+
+def test_a_plane_is_found_again() -> None:
+    found = costs(invented())
+    assert (found.entry_s, found.page_s, found.ram_s) == pytest.approx((ENTRY_S, PAGE_S, RAM_S))
+    assert found.runs == 36
+    assert found.pages == (2e3, 4e4)
+
+
+def test_the_interval_for_a_new_run_holds_19_of_20() -> None:
+    truth = ENTRY_S + PAGE_S * 2e4 + RAM_S * 3
+    held = 0
+    for seed in range(300):
+        _, low, high = costs(invented(noise_s=0.002, seed=seed)).pause(2e4, 3 * GIB)
+        held += low < truth + 0.002 * np.random.default_rng(1000 + seed).standard_normal() < high
+    assert 0.91 < held / 300 < 0.985
+
+
+def test_the_pages_are_those_of_the_time_between_pauses() -> None:
+    answer = sizing(costs(invented()), WANTED)
+    running_s = WANTED.interval_s - answer.pause_s
+    assert answer.pages == pytest.approx(WANTED.dirty_bytes_per_s * running_s / 4096)
+    assert answer.pause_s == pytest.approx(ENTRY_S + PAGE_S * answer.pages + 4 * RAM_S)
+    assert answer.paused_share == pytest.approx(answer.pause_s / 0.5)
+    assert answer.link_share == pytest.approx(8 * PAGE_BYTES * answer.pages / 0.5 / 40e9)
+    assert answer.secondary_bytes == 8 * GIB
+
+
+def test_at_the_named_intervals_it_is_paused_always_and_half_of_the_time() -> None:
+    known = costs(invented())
+    always = sizing(known, WANTED)
+    shortest = sizing(known, Wanted(4 * GIB, 100e6, 40e9, always.shortest_s))
+    assert shortest.paused_share == pytest.approx(1)
+    assert always.half_s is not None
+    half = sizing(known, Wanted(4 * GIB, 100e6, 40e9, always.half_s))
+    assert half.paused_share == pytest.approx(0.5)
+
+
+def test_a_slower_link_adds_what_its_pages_take_and_says_so() -> None:
+    known = costs(invented())
+    fast, slow = (sizing(known, Wanted(4 * GIB, 100e6, link, 0.5)) for link in (40e9, 1e9))
+    assert slow.pause_s > fast.pause_s
+    assert slow.pause_s == pytest.approx(
+        ENTRY_S + 4 * RAM_S + slow.pages * (PAGE_S + PAGE_BYTES * (8 / 1e9 - 1 / 2.5e9))
+    )
+    assert any("the link is 1 Gbit/s, slower than the 20.0 Gbit/s measured" in words for words in slow.words)
+    assert not any("the link is" in words for words in fast.words)
+
+
+def test_a_rate_that_no_interval_can_carry_is_said() -> None:
+    answer = sizing(costs(invented()), Wanted(4 * GIB, 3e9, 100e9, 0.05))
+    assert answer.half_s is None
+    assert 0.5 < answer.least_share < 1
+
+
+@pytest.mark.parametrize(
+    ("wanted", "said"),
+    [
+        (Wanted(64 * GIB, 1e6, 10e9, 0.5), "more than 8 times the largest guest"),
+        (Wanted(4 * GIB, 900e6, 10e9, 5.0), "dirty pages per checkpoint are more than 1.5 times"),
+    ],
+)
+def test_what_lies_too_far_outside_is_refused(wanted: Wanted, said: str) -> None:
+    with pytest.raises(NotCarriedError, match=said):
+        sizing(costs(invented()), wanted)
+
+
+@pytest.mark.parametrize("runs", [invented(pages=(1e4, 1.2e4)), invented(count=1, pages=(1e4,))])
+def test_runs_that_cannot_tell_what_a_page_costs_are_refused(runs: pd.DataFrame) -> None:
+    with pytest.raises(NotCarriedError, match="cannot tell what a page costs"):
+        costs(runs)
+
+
+def test_an_extrapolation_is_said_and_widens_the_interval() -> None:
+    known = costs(invented(noise_s=0.002))
+    inside, outside = (sizing(known, Wanted(ram * GIB, 100e6, 10e9, 0.5)) for ram in (2, 32))
+    assert outside.high_s - outside.low_s > inside.high_s - inside.low_s
+    assert any("RAM is extrapolated: 32 GiB from 1 GiB to 4 GiB" in words for words in outside.words)
+
+
+ASKED = ("--ram", "32G", "--dirty-rate", "200MB/s", "--link", "10gbit", "--interval", "500ms")
+
+
+def test_the_reference_campaign_answers(capsys: pytest.CaptureFixture[str]) -> None:
+    assert size.main([*ASKED, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["pause_s"]["low"] < answer["pause_s"]["estimate"] < answer["pause_s"]["high"]
+    assert answer["secondary_bytes"] == 64 * GIB
+    assert size.main(list(ASKED)) == 0
+    text = capsys.readouterr().out
+    assert "under emulation (TCG)" in text
+    assert "RAM is extrapolated: 32 GiB from 256 MiB to 4 GiB" in text
+
+
+def test_a_campaign_that_did_not_measure_so_many_pages_says_what_would(capsys: pytest.CaptureFixture[str]) -> None:
+    larger = [*ASKED, "--dirty-rate", "900MB/s", "--interval", "5s", "--from", str(REFERENCE / "card")]
+    assert size.main(larger) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "measure a larger workload.working_set" in shown.err
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (amounts.size, "32G", 32 * GIB),
+        (amounts.rate, "200MB/s", 200e6),
+        (amounts.link, "2.5gbit", 2.5e9),
+        (amounts.duration, "500ms", 0.5),
+    ],
+)
+def test_amounts_as_they_are_typed(kind: type[float], text: str, value: float) -> None:
+    assert kind(text) == pytest.approx(value)
+    for wrong in ("", "0" + text.lstrip("0123456789."), "x", text + "x", "-" + text):
+        with pytest.raises(argparse.ArgumentTypeError):
+            kind(wrong)

@@ -1,0 +1,175 @@
+"""One run on one time axis, on a FAKE campaign: requests and pauses on one clock, and the command that draws them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import pytest
+from fixtures.fake_campaign import ANSWER_S, REQUEST_EVERY_S, SERVICE, SINGLE, fake_results, write_campaign
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analysis.commands.timeline import main, run_folder
+from analysis.errors import NotACampaignError
+from analysis.format.table import PAUSE_PHASES
+from analysis.plots import timeline, timeline_rows, timelines
+from analysis.plots.style import look
+from analysis.runs.standing import overlap_s, pause_spans, stood_still_s
+from analysis.stored.load import load_run
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from analysis.stored.load import Run
+
+
+@pytest.fixture(scope="module")
+def campaign(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_campaign(tmp_path_factory.mktemp("service"), SERVICE)
+
+
+def of_scenario(campaign: Path, scenario: str) -> Run:
+    plan = json.loads((campaign / "plan.json").read_text())
+    cells = {one["cell_id"]: one["cell"].get("scenario", "colo") for one in plan["cells"]}
+    run_id = next(run["run_id"] for run in plan["runs"] if cells[run["cell_id"]] == scenario)
+    return load_run(campaign / "runs" / run_id)
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 100), st.floats(0, 100)), max_size=5),
+    st.lists(st.floats(0.01, 9), max_size=5),
+)
+def test_the_overlap_is_what_adding_up_each_span_gives(asked: list[tuple[float, float]], lengths: list[float]) -> None:
+    begin = 10.0 + 10.0 * np.arange(len(lengths))
+    end = begin + np.array(lengths)
+    sent = np.array([min(pair) for pair in asked])
+    ended = np.array([max(pair) for pair in asked])
+    each = [
+        sum(max(0.0, min(b, last) - max(a, first)) for first, last in zip(begin, end, strict=True))
+        for a, b in zip(sent, ended, strict=True)
+    ]
+    assert overlap_s(sent, ended, begin, end) == pytest.approx(each, abs=1e-9)
+
+
+def test_a_request_that_meets_a_pause_lies_in_it_for_as_long_as_it_waited(campaign: Path) -> None:
+    run = of_scenario(campaign, "colo")
+    waited = run.requests.latency_s - 2 * ANSWER_S
+    still = stood_still_s(run)
+    assert (still > 0).sum() > 5
+    assert still == pytest.approx(waited, abs=1e-6)
+
+
+def test_requests_are_on_the_clock_of_the_primary(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    home = of_scenario(folder, "colo")
+    path = folder / "runs" / home.record.run_id / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"clocks": {"client": [0.25, 0.001], "primary": [1.5, 0.002]}}))
+    moved = load_run(path.parent)
+    assert moved.requests.sent - home.requests.sent == pytest.approx(1.25)
+    assert timeline.sketch(moved).words.caption.count("shifted by +1250.000 ms") == 1
+    assert "known to 3.000 ms" in timeline.sketch(moved).words.caption
+
+
+def test_the_rows_of_a_run_add_up(campaign: Path) -> None:
+    run = of_scenario(campaign, "colo")
+    data = timeline_rows.frame(run)
+    pauses, inside = data[data["of"] == timeline_rows.PAUSE], data[data["of"] == timeline_rows.PHASE]
+    assert len(pauses) == len(run.checkpoints)
+    assert list(inside.groupby("index")["value"].sum()) == pytest.approx(list(pauses["value"]))
+    assert set(inside["part"]) == {name.removesuffix("_s") for name in PAUSE_PHASES}
+    begin, _ = pause_spans(run.checkpoints)
+    zero = min(run.requests.sent[0], run.checkpoints["t_request"].iloc[0])
+    assert list(pauses["from_s"]) == pytest.approx(list(begin - zero))
+    asked = data[data["of"] == timeline_rows.REQUEST]
+    assert asked["part"].value_counts().to_dict() == {timeline_rows.ANSWERED: 476, timeline_rows.FAILED: 4}
+    assert np.diff(asked["from_s"]) == pytest.approx(REQUEST_EVERY_S, abs=1e-6)
+
+
+def test_throughput_counts_each_answer_where_it_came(campaign: Path) -> None:
+    run = of_scenario(campaign, "native")
+    rates = timeline_rows.frame(run)
+    rates = rates[rates["of"] == timeline_rows.RATE]
+    pieces = (rates["to_s"] - rates["from_s"]).to_numpy()
+    assert pieces == pytest.approx(pieces[0])
+    counted = float((rates["value"] * pieces).sum())
+    ended = run.requests.ended[run.requests.answered] - run.requests.sent[0]
+    assert counted == pytest.approx((ended <= rates["to_s"].iloc[-1]).sum())
+
+
+def test_of_many_requests_the_slowest_and_those_that_failed_are_drawn() -> None:
+    latency = np.full(20_000, 0.001)
+    latency[12_345] = 3.0
+    answered = np.ones(20_000, dtype=bool)
+    answered[777] = False
+    shown = timeline_rows._shown(latency, answered)
+    assert {12_345, 777} <= set(shown)
+    assert len(shown) <= timeline_rows.MOST_REQUESTS + 1
+    assert list(shown) == sorted(set(shown))
+
+
+@pytest.mark.parametrize("scenario", ["native", "formed", "colo"])
+@pytest.mark.parametrize("width_in", [3.33, 7.0])
+def test_every_kind_of_run_can_be_drawn(campaign: Path, scenario: str, width_in: float) -> None:
+    sketch = timeline.sketch(of_scenario(campaign, scenario))
+    with look():
+        figure = sketch.plot(sketch.data, width_in)
+        figure.draw_without_rendering()
+    shown = [ax for ax in figure.axes if ax.get_visible()]
+    assert len(shown) == (2 if scenario == "native" else 5)
+    assert figure.get_size_inches()[1] < 9.0
+    assert len({ax.get_xlim() for ax in shown[: 2 if scenario == "native" else 4]}) == 1  # one axis of time
+
+
+def test_a_run_without_a_client_has_its_pauses(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SINGLE)
+    (home,) = (folder / "runs").iterdir()
+    data = timeline_rows.frame(load_run(home))
+    assert set(data["of"]) == {timeline_rows.PAUSE, timeline_rows.PHASE, timeline_rows.PAGES}
+
+
+def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
+    results = fake_results(campaign)
+    data = timelines.frame(results)
+    worst = max(results.campaign.runs, key=lambda run: np.quantile(run.requests.latencies, 0.99))
+    assert set(data["run_id"]) == {worst.record.run_id}
+    assert set(data["of"]) == {timeline_rows.REQUEST, timeline_rows.PAUSE}
+
+
+def test_the_command_writes_every_kind_and_says_where(
+    campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run_id = of_scenario(campaign, "colo").record.run_id
+    assert main([str(campaign), run_id[:9], "--out", str(tmp_path), "--style", "acm"]) == 0
+    heading, *paths = capsys.readouterr().out.splitlines()
+    assert heading.startswith(f"Run {run_id}: 23 pauses, the longest ")
+    names = {f"timeline-{run_id}{wide}.{kind}" for wide in ("", "-column") for kind in ("svg", "pdf", "png")}
+    assert {path.rpartition("/")[2] for path in paths} == names | {f"timeline-{run_id}.csv"}
+    assert len(pd.read_csv(tmp_path / f"timeline-{run_id}.csv")) == len(
+        timeline_rows.frame(of_scenario(campaign, "colo"))
+    )
+
+
+def test_by_default_it_is_written_into_the_report_of_its_campaign(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    home = campaign / "runs" / of_scenario(campaign, "native").record.run_id
+    assert main([str(home), "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["pauses"], told["requests"], told["longest_ms"]) == (0, 480, None)
+    assert (campaign / "report" / "timelines" / f"timeline-{home.name}.svg").is_file()
+    assert len(told["files"]) == 6  # for a screen the one in a column is no PDF
+
+
+def test_what_is_no_run_is_told_with_runs_that_there_are(
+    campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(NotACampaignError, match=r"is a campaign: name one of its runs behind it; it has .* and others"):
+        run_folder(campaign)
+    with pytest.raises(NotACampaignError, match="no run is called nope; it has "):
+        run_folder(campaign, "nope")
+    assert main([str(tmp_path)]) == 2
+    assert "not the folder of a measured run, it holds no run.json" in capsys.readouterr().err

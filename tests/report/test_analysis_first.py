@@ -1,0 +1,117 @@
+"""What page and terminal say first: the question, one sentence for each factor, what explains it, how sure."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fixtures.fake_campaign import IDLE, SWEEP, Fake, write_campaign
+from rich.console import Console
+
+from analysis.__main__ import main
+from analysis.report.first import first_screen
+from analysis.runs.parts import PARTS, growth, pause_parts
+from analysis.stored.load import load_campaign
+from analysis.verdicts.results import Results, derive
+from bench.plan.plan import parse_plan
+from bench.run.report import write_report
+from bench.run.summary import summarise
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
+    return derive(load_campaign(write_campaign(tmp_path_factory.mktemp("first"), SWEEP)))
+
+
+def test_each_factor_has_one_sentence_with_interval_and_unit(results: Results) -> None:
+    first = first_screen(results)
+    assert first.question == "Does the pause grow with RAM, and does it depend on the number of vCPUs?"
+    ram, vcpus, other = first.answers
+    assert ram.startswith("More RAM together with the pages that a larger guest dirties lengthens the pause: +")
+    assert "; by itself (the same pages dirtied) " in ram
+    assert ram.count(" per doubling, ") == 2
+    assert ram.count(" ms per GiB [") == 2
+    assert vcpus.startswith("4 vCPUs instead of 1 vCPU ")
+    assert other.startswith("C3_pause: The pause is ")  # what is asked otherwise, for all primary ones have a place
+
+
+def test_what_explains_a_pause_adds_up_to_it(results: Results) -> None:
+    whole = pause_parts(results.runs)
+    assert whole is not None
+    assert sum(own for _, own in whole.parts) == pytest.approx(whole.whole_s)
+    assert whole.whole_s == pytest.approx(results.runs.groupby("cell")["pause_mean"].mean().mean())
+    assert whole.share(PARTS[0]) > 0
+    runs = results.runs[results.runs["workload.scaling"] == "mem"]
+    ends, grown = growth(runs, "mem", ("smp",)) or ("", whole)
+    assert ends == "256 MiB to 1 GiB"
+    means = runs.groupby("mem")["pause_mean"].mean()
+    assert grown.whole_s == pytest.approx(means.iloc[-1] - means.iloc[0])
+    assert sum(own for _, own in grown.parts) == pytest.approx(grown.whole_s)
+
+
+def test_without_the_finer_phases_nothing_is_explained(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, replace(SWEEP, finer=False, repeats=2)))
+    found = derive(campaign)
+    assert pause_parts(found.runs) is None
+    assert first_screen(found).explained == ()
+
+
+def test_much_waiting_for_the_transport_names_the_key_that_does_without(results: Results) -> None:
+    slow = results.runs.assign(**{"link.transport": "tcp", "load": results.runs["load"] + 0.2})
+    slow = slow.assign(pause_mean=slow["pause_mean"] + 0.2, always_stalled=True)
+    said = " ".join(first_screen(replace(results, runs=slow)).explained)
+    assert "of the pause is waiting for the transport" in said
+    assert "link=nodelay shows the size alone" in said
+    assert "link=nodelay" not in " ".join(first_screen(results).explained)
+    spread = slow.assign(always_stalled=False)  # a transport that is slow without stalls is not told as stalls
+    assert "delayed" not in " ".join(first_screen(replace(results, runs=spread)).explained)
+
+
+def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
+    assert first_screen(results).sure.startswith("How sure: 6 blocks, every cell once in each; a false yes")
+    plan = results.campaign.plan.model_copy(update={"looks": (1, 2, 3, 6)})
+    looked = replace(results, campaign=replace(results.campaign, plan=plan))
+    assert "6 blocks, every cell once in each, looked at 4 times; " in first_screen(looked).sure
+
+
+def test_a_campaign_that_asks_nothing_of_the_pause_has_none(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=2, count=6)))
+    assert first_screen(derive(campaign)).question == ""
+
+
+def test_page_and_terminal_say_the_same(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SWEEP)
+    console = Console(record=True, width=4000)
+    assert write_report(folder, console)
+    told = json.loads((folder / "report" / "verdicts.json").read_text())
+    shown, page = console.export_text(), (folder / "report" / "report.html").read_text()
+    for line in (told["question"], *told["answers"], *told["explained"], told["sure"]):
+        assert line in shown
+        once = re.sub(r"\[([\d.]+) ms, ([\d.]+) ms\]", r"[\1, \2]", line)  # the page says a unit once
+        assert " ".join(once.split()) in " ".join(page.replace("\N{NO-BREAK SPACE}", " ").split())
+    assert "cannot be told from this campaign" not in page
+
+
+def test_the_terminal_s_table_has_the_numbers_of_the_page() -> None:
+    folder = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
+    page = derive(load_campaign(folder)).per_cell.set_index("cell_id")
+    plan = parse_plan((folder / "plan.json").read_bytes())
+    terminal = summarise(plan, folder, lambda run_id: (folder / "runs" / run_id).exists())
+    for planned, row in zip(plan.cells, terminal, strict=True):
+        own = page.loc[planned.cell_id]
+        figures = (row.median_pause_s, row.p95_pause_s, row.p99_pause_s, row.median_dirty_pages)
+        assert figures == pytest.approx(tuple(own[["pause", "p95", "p99", "dirty_pages"]]))
+        assert (row.runs, row.checkpoints) == (own["runs"], own["checkpoints"])
+    assert np.isfinite(terminal[0].p99_pause_s)
+
+
+def test_the_verdicts_alone_carry_it_too(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SWEEP)
+    assert main([str(folder), "--only", "verdicts"]) == 0
+    told = json.loads((folder / "report" / "verdicts.json").read_text())
+    assert told["question"]
+    assert len(told["answers"]) == 3

@@ -1,0 +1,102 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from analysis.text import (
+    accel_text,
+    change_text,
+    count_text,
+    figures_text,
+    listed,
+    ms_text,
+    percent_text,
+    plural,
+    size_text,
+    typeset,
+)
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.00"),
+        (0.00123, "0.0012"),
+        (0.0421, "0.04"),
+        (7.2, "7.20"),
+        (46.08, "46.1"),
+        (161.4, "161"),
+        (3020.4, "3,020"),
+        (math.nan, "\N{EN DASH}"),
+    ],
+)
+def test_times_have_about_three_digits(value: float, text: str) -> None:
+    assert ms_text(value) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"), [(512 << 20, "512 MiB"), (1 << 30, "1 GiB"), (3 << 29, "1536 MiB"), (1000, "1000 B")]
+)
+def test_sizes_are_exact(value: int, text: str) -> None:
+    assert size_text(value) == text
+
+
+def test_counts_and_shares() -> None:
+    assert count_text(48123.4) == "48,123"
+    assert count_text(math.nan) == "\N{EN DASH}"
+    assert percent_text(0.6649) == "66\N{NO-BREAK SPACE}%"
+    assert percent_text(-0.004) == "0\N{NO-BREAK SPACE}%"
+    assert percent_text(-0.0149) == "\N{MINUS SIGN}1\N{NO-BREAK SPACE}%"
+    assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+
+
+@pytest.mark.parametrize(
+    ("number", "shown"),
+    [
+        (2.4, "2.40"),
+        (-31.6, "\N{MINUS SIGN}31.6"),
+        (227.4, "227"),
+        (999.7, "1,000"),
+        (1204.2, "1,204"),
+        (0.02, "0.0200"),
+    ],
+)
+def test_figures_are_three_with_their_zeros(number: float, shown: str) -> None:
+    assert figures_text(number) == shown
+    assert figures_text(abs(number), signed=True).startswith("+")
+
+
+@pytest.mark.parametrize(
+    ("percent", "shown"),
+    [
+        *[(43.61, "+43.6"), (120.4, "+120"), (1234.5, "+1,234"), (0.0, "0.0"), (-0.001, "0.0"), (0.06, "+0.1")],
+        *[(-0.018, "\N{MINUS SIGN}0.02"), (0.0051, "+0.005"), (math.inf, "+\N{INFINITY}")],
+    ],
+)
+def test_a_change_that_is_not_nothing_does_not_look_like_it(percent: float, shown: str) -> None:
+    assert change_text(percent) == shown
+
+
+def test_how_a_pair_ran_is_never_left_to_guess() -> None:
+    assert accel_text(["tcg"]) == "emulation (TCG)"
+    assert accel_text(["kvm", "tcg"]) == "KVM and emulation (TCG)"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("by 12.8 % in 5 s of 30 runs", "by 12.8~% in 5~s of 30 runs"),
+        ("+6.7 % [+3.9, +9.0]", "+6.7~% [+3.9,~+9.0]"),
+        ("20 s [20 s, 20 s]", "20~s [20,~20]"),
+        ("programs used 32.4% of it", "programs used 32.4~% of it"),
+        ("\N{MINUS SIGN}0.0 % or \N{MINUS SIGN}0.05", "0.0~% or \N{MINUS SIGN}0.05"),
+        ("1 GiB \N{MIDDLE DOT} 2 vCPUs, a 5 s-step", "1~GiB~\N{MIDDLE DOT} 2~vCPUs, a 5 s-step"),
+    ],
+)
+def test_numbers_stay_with_their_units(text: str, shown: str) -> None:
+    assert typeset(text) == shown.replace("~", "\N{NO-BREAK SPACE}")
+
+
+def test_parts_are_listed_as_a_person_does() -> None:
+    assert [listed(parts) for parts in ([], ["a"], ["a", "b"], ["a", "b", "c"])] == ["", "a", "a and b", "a, b and c"]

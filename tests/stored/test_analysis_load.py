@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+import pytest
+from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
+
+from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
+from analysis.stored.load import COLUMNS, load_campaign
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from analysis.stored.load import Campaign
+
+SMALL = Fake(mems=(512 << 20,), smps=(1, 2), workloads=({"name": "idle"},), repeats=2, count=5, warmup=1)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return write_campaign(tmp_path, SMALL)
+
+
+def _why(campaign: Campaign) -> list[str]:
+    return [unread.why for unread in campaign.unread]
+
+
+def test_the_reader_and_the_documented_columns_agree() -> None:
+    assert tuple(FAKE_SCHEMA.names) == COLUMNS
+    assert [field.type for field in FAKE_SCHEMA] == [field.type for field in CHECKPOINTS]
+
+
+def test_the_phases_are_in_time_order_and_those_of_the_pause_come_last() -> None:
+    assert PHASES == ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
+    assert PHASES[2:] == PAUSE_PHASES
+
+
+def test_every_measured_run_is_read_in_the_order_in_which_it_ran(folder: Path) -> None:
+    campaign = load_campaign(folder)
+    assert [run.record.run_id for run in campaign.runs] == run_ids(folder)
+    assert [run.record.order for run in campaign.runs] == [0, 1, 2, 3]
+    assert [len(run.checkpoints) for run in campaign.runs] == [6, 6, 6, 6]
+    assert (campaign.unread, campaign.failures, campaign.unfinished, campaign.notes) == ((), (), (), ())
+
+
+def test_failed_and_unfinished_runs_are_told_apart(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(failed=2, unstarted=1)))
+    assert len(campaign.runs) == 13
+    assert [f.cause for f in campaign.failures] == ["colo-timeout", "colo-timeout"]
+    assert len(campaign.unfinished) == 1
+
+
+def test_the_last_line_of_a_run_counts(folder: Path) -> None:
+    first = run_ids(folder)[0]
+    retried = {"schema_version": 1, "t": 1.0, "run_id": first, "attempt": 1, "state": "failed", "cause": "qmp-timeout"}
+    with (folder / "ledger.jsonl").open("a") as ledger:
+        ledger.write(json.dumps(retried) + "\n")
+    (failure,) = load_campaign(folder).failures
+    assert (failure.planned.run_id, failure.attempts, failure.cause) == (first, 2, "qmp-timeout")
+
+
+def test_a_torn_line_of_the_ledger_is_left_out_and_said(folder: Path) -> None:
+    with (folder / "ledger.jsonl").open("a") as ledger:
+        ledger.write('{"schema_version": 1, "t": 17')
+    campaign = load_campaign(folder)
+    assert len(campaign.runs) == 4
+    assert campaign.notes == ("ledger.jsonl: 1 unreadable line(s) left out, the first is line 13",)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        (lambda table: table.drop_columns(["load_s"]), "lacks the column(s) load_s"),
+        (
+            lambda table: table.set_column(5, "pause_s", pa.array(["long"] * 6)),
+            "checkpoints.parquet has a column of the wrong type",
+        ),
+        (
+            lambda table: table.set_column(5, "pause_s", pa.array([None] * 6, pa.float64())),
+            "checkpoints.parquet has 6 missing value(s) in pause_s",
+        ),
+        (
+            lambda table: table.set_column(5, "pause_s", pa.array([float("inf")] * 6)),
+            "checkpoints.parquet holds a time that is not a number",
+        ),
+        (
+            lambda table: table.set_column(5, "pause_s", pa.array([1.0] * 6)),
+            "checkpoints.parquet: the phases of 6 checkpoint(s) do not add up to pause_s",
+        ),
+        (
+            lambda table: table.set_column(2, "warmup", pa.array([True] * 6)),
+            "checkpoints.parquet holds no checkpoint after the warm-up",
+        ),
+        (
+            lambda table: table.set_column(0, "run_id", pa.array(["another"] * 6)),
+            "checkpoints.parquet holds checkpoints of another run",
+        ),
+    ],
+)
+def test_checkpoints_that_break_the_format_are_refused_with_the_reason(
+    folder: Path, change: Callable[[pa.Table], pa.Table], why: str
+) -> None:
+    replace_parquet(folder, run_ids(folder)[1], change)
+    campaign = load_campaign(folder)
+    assert len(campaign.runs) == 3
+    (said,) = _why(campaign)
+    assert why in said
+
+
+def test_checkpoints_of_another_schema_version_are_refused(folder: Path) -> None:
+    replace_parquet(folder, run_ids(folder)[0], lambda table: table, version=b"4")
+    assert _why(load_campaign(folder)) == ["checkpoints.parquet has schema version 4; this program reads 1 to 3"]
+
+
+def test_columns_beyond_the_documented_ones_do_no_harm(folder: Path) -> None:
+    replace_parquet(folder, run_ids(folder)[0], lambda table: table.append_column("later", pa.array(range(6))))
+    assert tuple(load_campaign(folder).runs[0].checkpoints.columns) == COLUMNS
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "why"),
+    [
+        ("checkpoints.parquet", None, "checkpoints.parquet is missing"),
+        ("checkpoints.parquet", b"PAR1 torn", "checkpoints.parquet is not readable"),
+        ("checkpoints.parquet", b"", "checkpoints.parquet is not readable"),
+        ("run.json", None, "run.json is missing"),
+        ("run.json", b'{"schema_version": 1', "run.json is not JSON"),
+        ("run.json", b"\xff\xfe", "run.json is not readable"),
+        ("run.json", b'{"schema_version": 9}', "run.json has schema version 9; this program reads 1 to 3"),
+        ("run.json", b'{"schema_version": 1}', "run.json: run_id: Field required"),
+        ("run.json", b"[]", "run.json has schema version missing; this program reads 1 to 3"),
+    ],
+)
+def test_a_damaged_file_costs_its_run_and_no_other(folder: Path, name: str, content: bytes | None, why: str) -> None:
+    path = folder / "runs" / run_ids(folder)[2] / name
+    path.unlink() if content is None else path.write_bytes(content)
+    campaign = load_campaign(folder)
+    assert len(campaign.runs) == 3
+    (said,) = _why(campaign)
+    assert said.startswith(why)
+
+
+def test_a_record_in_the_wrong_folder_is_refused(folder: Path) -> None:
+    first, second, *_ = run_ids(folder)
+    (folder / "runs" / first / "run.json").write_bytes((folder / "runs" / second / "run.json").read_bytes())
+    assert _why(load_campaign(folder)) == [f"run.json is of run {second}"]
+
+
+def _edit_plan(folder: Path, **changes: Any) -> None:
+    path = folder / "plan.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def test_a_run_id_that_leads_out_of_the_folder_is_refused(folder: Path) -> None:
+    run = {"run_id": "../../etc", "block": 0, "order": 0, "cell_id": "a", "label": "a"}
+    _edit_plan(folder, runs=[run])
+    with pytest.raises(NotACampaignError, match=r"plan.json: runs\.0\.run_id"):
+        load_campaign(folder)
+
+
+def test_a_plan_of_another_schema_version_is_refused(folder: Path) -> None:
+    _edit_plan(folder, schema_version=4)
+    with pytest.raises(NotACampaignError, match="schema version 4; this program reads 1 to 3"):
+        load_campaign(folder)
+
+
+def test_a_missing_folder_and_a_folder_without_a_plan_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(NotACampaignError, match="no such folder"):
+        load_campaign(tmp_path / "nowhere")
+    with pytest.raises(NotACampaignError, match=r"holds no plan\.json"):
+        load_campaign(tmp_path)
+
+
+def test_nothing_measured_says_what_happened_instead(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(failed=12, unstarted=4))
+    with pytest.raises(NothingMeasuredError, match=r"12 failed, 4 not finished; colo-timeout: the pair did not reach"):
+        load_campaign(folder)
+
+
+@pytest.mark.parametrize("kept", [0, 5, None])
+def test_runs_that_a_lost_ledger_does_not_know_are_taken_from_their_records(folder: Path, kept: int | None) -> None:
+    whole = load_campaign(folder)
+    ledger = folder / "ledger.jsonl"
+    if kept is None:
+        ledger.unlink()
+    else:
+        ledger.write_text("".join(ledger.read_text().splitlines(keepends=True)[:kept]))
+    campaign = load_campaign(folder)
+    assert [run.sha256 for run in campaign.runs] == [run.sha256 for run in whole.runs]
+    assert campaign.unfinished == ()
+    assert campaign.notes[0].startswith("ledger.jsonl does not know of ")
+
+
+def test_a_campaign_without_a_ledger_and_records_measured_nothing(folder: Path) -> None:
+    (folder / "ledger.jsonl").unlink()
+    for run_id in run_ids(folder):
+        (folder / "runs" / run_id / "run.json").unlink()
+    with pytest.raises(NothingMeasuredError, match="4 not finished"):
+        load_campaign(folder)
+
+
+def test_a_folder_that_lost_its_plan_is_told_what_writes_it_again(folder: Path) -> None:
+    (folder / "plan.json").unlink()
+    with pytest.raises(NotACampaignError, match="its 4 records are kept: the bench command that made them"):
+        load_campaign(folder)
+
+
+def test_unreadable_runs_only_is_nothing_measured(folder: Path) -> None:
+    for run_id in run_ids(folder):
+        (folder / "runs" / run_id / "checkpoints.parquet").unlink()
+    with pytest.raises(NothingMeasuredError, match=r"4 unreadable; checkpoints\.parquet is missing"):
+        load_campaign(folder)

@@ -1,0 +1,500 @@
+"""What another reviewer made the pages say falsely: each fault with the smallest data, INVENTED, that shows it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pytest
+from fixtures.comparable import around, made
+from fixtures.failovers import fake, told
+from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, Fake, change_record, of_scenario, run_ids, write_campaign
+from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
+
+from analysis.commands.compare import main as compare_command
+from analysis.commands.expect import Asked, _sees, expected
+from analysis.compare.comparison import compare, compare_levels
+from analysis.compare.sides import NotComparableError
+from analysis.format.outcomes import PAUSES_IN_DOUBT
+from analysis.planning.power import power
+from analysis.report import checks, threats, trust
+from analysis.report.describe import describe_host
+from analysis.report.design import design_facts
+from analysis.report.disclosure import disclosure, readme
+from analysis.report.tables import tables
+from analysis.runs.costs import cost_table
+from analysis.runs.outcomes import run_table, tail_note
+from analysis.runs.standing import overlap_s
+from analysis.stats.exact_power import exact_power
+from analysis.stored.cells import name_cells
+from analysis.stored.load import load_campaign
+from analysis.stored.records import Hypothesis
+from analysis.verdicts.drift import residuals
+from analysis.verdicts.finding import YES_OR_NO_TEXT
+from analysis.verdicts.hypotheses import judge_all
+from analysis.verdicts.nodes import MOST, Nodes
+from analysis.verdicts.overhead import left_out, overheads, sentences
+from analysis.verdicts.promises import promises
+from analysis.verdicts.question import question
+from analysis.verdicts.results import derive
+from analysis.verdicts.sentences import why_exploratory
+from analysis.verdicts.shape import A_STEP, NO_LINE
+from analysis.verdicts.values import NOT_EVERYWHERE
+from bench.run.preview import _lines
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from analysis.stored.load import Campaign
+    from analysis.verdicts.finding import Finding
+    from analysis.verdicts.overhead import Overhead
+
+RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
+SURVIVED = {"id": "S", "claim": "Nearly all are survived.", "kind": "value", "outcome": "survived", "high": 1.0}
+QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
+
+
+def declared(**asked: Any) -> dict[str, Any]:
+    return Hypothesis.model_validate({"sesoi_ms": 0.0} | asked).model_dump(mode="json")
+
+
+def verdicts(campaign: Campaign, *asked: dict[str, Any]) -> tuple[Finding, ...]:
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    return judge_all(campaign, table, [Hypothesis.model_validate(one) for one in asked] or None)
+
+
+def lost(campaign: Campaign, which: Sequence[str]) -> Campaign:
+    """Return a campaign in which all runs of some cells failed."""
+    planned = {run.run_id: run for run in campaign.plan.runs}
+    gone = [run for run in campaign.runs if run.record.cell_id in which]
+    kept = tuple(run for run in campaign.runs if run not in gone)
+    return replace(campaign, runs=kept, failures=tuple(failure_of(planned[run.record.run_id]) for run in gone))
+
+
+def unsound(campaign: Campaign, which: Sequence[str]) -> Campaign:
+    """Return a campaign in which all runs of some cells did not pass their own check."""
+    runs = []
+    for run in campaign.runs:
+        quality = run.record.quality.model_copy(update={"ok": run.record.cell_id not in which})
+        runs.append(replace(run, record=run.record.model_copy(update={"quality": quality})))
+    return replace(campaign, runs=tuple(runs))
+
+
+# A failover is survived or not: a share of runs, and of no run a size.
+
+
+def test_a_few_failovers_that_were_all_survived_do_not_support_nearly_all_of_them(tmp_path: Path) -> None:
+    campaign = load_campaign(fake(tmp_path, *[told()] * 12))
+    nearly, most = verdicts(campaign, SURVIVED | {"low": 0.99}, SURVIVED | {"id": "M", "low": 0.75})
+    assert (nearly.word, nearly.label) == ("INCONCLUSIVE", "reaches beyond the range")
+    assert nearly.effect.estimate == 1.0
+    assert nearly.effect.low == pytest.approx(0.05 ** (1 / 12))
+    assert most.word == "SUPPORTED"
+    assert most.pvalue == pytest.approx(0.75**12)
+
+
+def test_a_share_of_failovers_below_the_claim_is_refuted_by_its_own_test(tmp_path: Path) -> None:
+    ends = [told(), *[told(success=False, cause="survivor-silent")] * 5]
+    (found,) = verdicts(load_campaign(fake(tmp_path, *ends)), SURVIVED | {"low": 0.9})
+    assert found.word == "REFUTED"
+    assert found.pvalue == pytest.approx(0.1**6 + 6 * 0.9 * 0.1**5)
+
+
+def test_of_a_yes_or_no_no_effect_is_told_and_none_is_compared(tmp_path: Path) -> None:
+    campaign = load_campaign(fake(tmp_path, *[told()] * 6))
+    (found,) = verdicts(campaign, RAM | {"outcome": "survived", "direction": "none"})
+    assert (found.word, found.label, found.more_blocks) == ("INCONCLUSIVE", YES_OR_NO_TEXT, math.inf)
+    with pytest.raises(NotComparableError, match="survived is a yes or a no in each run"):
+        compare(campaign, campaign, outcome="survived")
+
+
+def test_a_failover_that_nobody_survived_is_a_failure_to_a_comparison_too(tmp_path: Path) -> None:
+    good = load_campaign(fake(tmp_path / "old", *[told(outage_s=0.2 + place / 1e4) for place in range(8)]))
+    ends = [told(outage_s=0.2 + place / 1e4) for place in range(4)] + [told(success=False)] * 4
+    bad = load_campaign(fake(tmp_path / "new", *ends))
+    found = compare(good, bad, outcome="outage")
+    assert found.cells[0].failed_new == 4
+    assert found.verdict != "not regressed"
+
+
+def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_path: Path) -> None:
+    folder = fake(tmp_path, *[told()] * 6)
+    for run_id in run_ids(folder)[:2]:
+        note = f"{PAUSES_IN_DOUBT}: pause by trace and by QMP differ by 4.00 ms (median)"
+        change_record(folder, run_id, quality={"ok": True, "notes": [note]})
+    campaign = load_campaign(folder)
+    short = {"id": "P", "claim": "Short.", "kind": "value", "low": 0.0, "high": 1.0}
+    pause, outage = verdicts(campaign, short, short | {"id": "O", "outcome": "outage"})
+    assert (pause.runs, pause.excluded) == (4, 2)
+    assert (outage.runs, outage.excluded) == (6, 0)
+    assert compare(campaign, campaign, outcome="pause").base.runs == 4
+
+
+# A claim is about all that it names.
+
+
+@pytest.mark.parametrize("gone", ["unsound", "unfinished"])
+def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_counts(gone: str) -> None:
+    short = declared(id="P", claim="Short.", kind="value", low=0.0, high=5.0)
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), smp=(1, 4)), lambda _: 0.0, [short], **QUIET), 1)
+    assert [one.word for one in verdicts(campaign)] == ["SUPPORTED"]
+    kept = tuple(run for run in campaign.runs if run.record.cell_id != "c3")
+    (found,) = verdicts(unsound(campaign, ["c3"]) if gone == "unsound" else replace(campaign, runs=kept))
+    assert (found.word, found.label) == ("INCONCLUSIVE", NOT_EVERYWHERE)
+    assert any(note == "never measured: 2 GiB, 4 vCPUs" for note in found.notes)
+
+
+def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_has() -> None:
+    link = {"id": "L", "claim": "Slower.", "kind": "contrast", "factor": "link.transport"}
+    asked = [declared(**RAM), declared(**link, levels=["unix", "rdma"]), declared(**link, levels=["unix", "tcp"])]
+    cells = [*crossed(mem=(GIB, 2 * GIB, 4 * GIB), smp=(1,)), cell(GIB, 1, link="tcp")]
+    campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), asked, **QUIET), 1)
+    ram, rdma, tcp = verdicts(unsound(campaign, ["c2", "c3"]))
+    assert "no run with 4 GiB counts: nothing is said of it" in ram.notes
+    assert "no cell has rdma" in rdma.notes
+    assert "no run with tcp counts: nothing is said of it" in tcp.notes
+    assert not any("nothing is said" in note for one in verdicts(campaign)[:1] for note in one.notes)
+
+
+def test_failures_of_a_cell_that_was_never_measured_rank_against_those_of_its_stratum() -> None:
+    cells = [{key: level for key, level in one.items() if key != "accel"} for one in crossed(mem=(GIB, 2 * GIB))]
+    campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), [declared(**RAM)], **QUIET), 1)
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    assert table["accel"].nunique() == 1
+    # An older plan does not name the accelerator: where all ran under one, a cell that failed would have, too.
+    small = lost(campaign, ["c0"])
+    asked = question(small, run_table(small.runs, name_cells(run.record for run in small.runs)), Hypothesis(**RAM))
+    assert asked.others == ()
+    assert {row["accel"] for row in asked.failed} == {"tcg"}
+
+
+def test_without_cells_in_its_plan_a_campaign_is_judged_in_the_strata_of_its_runs() -> None:
+    cells = [*crossed(mem=(GIB, 2 * GIB), smp=(1, 4))]
+    campaign = simulate(Truth(cells, lambda own: float(own["smp"]), [declared(**RAM)], **QUIET), 1)
+    bare = replace(campaign, plan=campaign.plan.model_copy(update={"cells": ()}))
+    whole, old = (verdicts(one, RAM)[0] for one in (campaign, bare))
+    assert whole.strata == old.strata == 12
+
+
+def test_a_level_whose_sizes_are_on_no_line_is_not_called_equivalent() -> None:
+    def hump(own: Mapping[str, Any]) -> float:
+        return float(np.log(1.25)) * (own["mem"] == GIB and own["smp"] == 1)
+
+    mems = [GIB << shift >> 2 for shift in range(5)]
+    truth = Truth(crossed(mem=mems, smp=(1, 2, 4)), hump, [declared(**RAM)], blocks=8, **QUIET)
+    (found,) = verdicts(simulate(truth, 1))
+    of_level = {level.level: level for level in found.levels}
+    assert of_level["1 vCPU"].label in {NO_LINE, A_STEP}
+    assert of_level["1 vCPU"].word == "INCONCLUSIVE"
+    assert {of_level[name].label for name in ("2 vCPUs", "4 vCPUs")} == {"equivalent to none"}
+
+
+# What is promised is what blocks like those there are can do.
+
+
+def test_blocks_like_these_are_as_they_are_on_average() -> None:
+    cells = crossed(mem=(GIB, 2 * GIB), smp=(1, 2, 4))
+    campaign = simulate(Truth(cells, lambda _: 0.0, [declared(**RAM)], blocks=2, **QUIET), 1)
+    # The second block has one pair of the three: 4 pairs, and 5 are needed.
+    kept = tuple(run for run in campaign.runs if not (run.record.block == 1 and run.record.cell["smp"] > 1))
+    (found,) = verdicts(replace(campaign, runs=kept))
+    assert "3 blocks like these give an interval of 90 %" in found.notes
+
+
+def test_a_promise_is_that_of_the_middle_block_and_none_is_made_of_what_holds_a_0() -> None:
+    asked = [declared(**RAM), declared(**RAM | {"id": "M", "outcome": "mismatch_share"})]
+    cells = crossed(mem=(GIB, 2 * GIB), smp=(1, 2, 4))
+    campaign = simulate(Truth(cells, lambda _: 0.0, asked, blocks=7), 1)
+    kept = tuple(run for run in campaign.runs if run.record.block == 0 or run.record.cell["smp"] == 1)
+    hypotheses = [Hypothesis.model_validate(one) for one in asked]
+    (found,) = promises(replace(campaign, runs=kept), hypotheses, 0.1)
+    assert (found.hypothesis, found.strata, found.blocks) == ("RAM", 1, 7)
+
+
+def test_a_dry_run_promises_nothing_that_the_exact_test_cannot_find() -> None:
+    cells = tuple(crossed(mem=(GIB, 2 * GIB)))
+    asked = Asked(cells=cells, hypotheses=(Hypothesis(**RAM),), accel="tcg", machine={}, blocks=(4, 5, 12))
+    seen = {one["blocks"]: one["smallest"] for one in _sees(asked, 0.05)}
+    assert seen[4] is None  # four pairs in one order come up once in 16
+    assert 0 < seen[12] < seen[5]
+    power = exact_power([np.array([30.0, 31.0])], 0.05, math.log1p(seen[12]), 12)
+    assert power == pytest.approx(0.8, abs=0.03)
+    twice = asked.model_copy(update={"cells": (*cells, cell(GIB, replica="b"))})
+    with_equals = {one["blocks"]: one["smallest"] for one in _sees(twice, 0.05)}
+    assert with_equals[12] > seen[12]
+    every = asked.model_copy(update={"every": True, "blocks": (2, 6)})
+    assert [one["smallest"] for one in _sees(every, 0.05)] == [None, None]
+    told_ = {"campaigns": ["c"], "sd": 0.05, "short": [], "sees": list(_sees(asked, 0.05))}
+    line = next(iter(_lines(told_, 60.0)))
+    assert line.startswith("RAM: effects per doubling above ")
+    assert line.endswith("; nothing in 4 blocks (4 min 0 s): too few for any word")
+
+
+# What a reader is told of runs and nodes is told of those that it was looked at.
+
+
+def test_a_tail_is_exploratory_for_its_own_runs_and_in_their_words(tmp_path: Path) -> None:
+    service = replace(SERVICE, scenarios=("colo",), workloads=(IDLE, {"name": "http", "rate": 40.0}))
+    folder = write_campaign(tmp_path, service)
+    for run_id in run_ids(folder):
+        record = json.loads((folder / "runs" / run_id / "run.json").read_text())
+        if record["cell"]["workload"]["name"] == "idle":
+            change_record(folder, run_id, client=None)
+            (folder / "runs" / run_id / "client.parquet").unlink()
+    campaign = load_campaign(folder)
+    tail = Hypothesis(id="T", claim="Short.", kind="value", outcome="client_p95", low=0.0, high=1.0)
+    text = [tail.model_dump(mode="json")]
+    sha = hashlib.sha256(json.dumps(text, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    plan = campaign.plan.model_copy(update={"hypotheses": tuple(text), "hypotheses_sha256": sha})
+    runs = tuple(replace(run, record=run.record.model_copy(update={"hypotheses_sha256": sha})) for run in campaign.runs)
+    whole = replace(campaign, plan=plan, runs=runs)
+    (found,) = verdicts(whole)
+    assert not found.exploratory
+    assert tail_note(whole.runs, "client_p95") == ""
+    short = replace(
+        whole,
+        runs=tuple(
+            replace(
+                run,
+                requests=replace(
+                    run.requests,
+                    sent=run.requests.sent[:50],
+                    latency_s=run.requests.latency_s[:50],
+                    answered=run.requests.answered[:50],
+                ),
+            )
+            for run in runs
+        ),
+    )
+    (found,) = verdicts(short)
+    assert why_exploratory(found) == "its runs have too few requests beyond the quantile that it is about"
+
+
+def test_runs_without_colo_that_failed_their_check_are_in_what_is_said_of_trust(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    for run_id in of_scenario(folder, "native"):
+        change_record(folder, run_id, quality={"ok": False, "failures": ["the VM stood still"]})
+    campaign = load_campaign(folder)
+    assert trust.trust_heading(campaign) == "Can it be trusted? 4 of 12 measured runs did not pass the quality check"
+    context = trust.context(derive(campaign))
+    assert any("the VM stood still" in str(row) for row in context["problems"].rows)
+
+
+def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SERVICE))
+    swept = disclosure(campaign, []).partition("## The same")[0]
+    assert "| scenario | formed, native, none |" in swept
+    assert "h for 12 runs on " in readme(campaign, "fake", [], 1)
+
+
+def test_checkpoints_of_a_failover_and_of_none_are_told_as_they_are(tmp_path: Path) -> None:
+    facts = dict(design_facts(load_campaign(fake(tmp_path / "f", told(), told()))))
+    assert facts["Checkpoints"].endswith(": 4 after 3 of warm-up, then the blow")  # checkpoint.count=6 is not looked at
+    assert "victim: primary" in facts["Failover"]
+    served = dict(design_facts(load_campaign(write_campaign(tmp_path / "s", SERVICE))))
+    assert "none asked for where scenario is native" in served["Checkpoints"]
+    assert "20 after 3 of warm-up" in served["Checkpoints"]
+
+
+def test_nodes_are_said_to_hold_for_what_was_tried_on_them(tmp_path: Path) -> None:
+    asked = declared(**RAM)
+    results = derive(load_campaign(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=3, hypotheses=(asked,)))))
+    few, many = ({f"n{node}": (node,) for node in range(count)} for count in (3, MOST + 4))
+    assert "; of RAM, no word changes when the runs on any one of them are" in checks._on_nodes(
+        results, Nodes(few, 0, 0.1)
+    )
+    said = checks._on_nodes(results, Nodes(many, 0, 0.1))
+    assert f"no word changes when the runs on any one of the {MOST} with most runs are left out" in said
+
+
+def test_hypotheses_that_came_after_the_data_are_not_captioned_as_declared_before(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(workloads=ARMS, links=("unix",), repeats=2, count=10)))
+    late = derive(campaign, [Hypothesis.model_validate(RAM)])
+    assert b"declared before the data:" not in tables(late)["tables/verdicts.tex"]
+
+
+# What COLO leaves of a service.
+
+
+def one_of(folder: Path, scenario: str = "colo") -> tuple[Overhead, str]:
+    found = next(one for one in overheads(load_campaign(folder)) if one.scenario == scenario)
+    return found, next(iter(sentences([found])))
+
+
+def test_a_rate_by_the_guest_s_own_clock_is_no_throughput(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("native", "colo")))
+    for run_id in run_ids(folder):
+        change_record(folder, run_id, workload={"achieved_mb_s": 20.0}, client=None)
+        (folder / "runs" / run_id / "client.parquet").unlink()
+    assert overheads(load_campaign(folder)) == ()
+
+
+def test_blocks_in_which_nothing_was_answered_are_not_dropped_in_silence(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    first = of_scenario(folder, "colo")[0]
+    record = json.loads((folder / "runs" / first / "run.json").read_text())
+    change_record(folder, first, client=record["client"] | {"requests_per_s": None})
+    found, said = one_of(folder)
+    assert found.throughput is not None
+    assert (found.throughput.blocks, found.throughput.one_sided) == (3, 1)
+    assert "in 1 of 4 blocks one of the two has none of the requests answered per second: in no ratio" in said
+    assert "(3 to 4 blocks, 95 % intervals)" in said
+    assert math.isnan(found.explained.of_throughput)  # what is lost is more than the ratio of the others says
+
+
+def test_runs_that_failed_under_colo_are_named_beside_what_it_leaves(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    gone = of_scenario(folder, "colo")[0]
+    lines = (folder / "ledger.jsonl").read_text().splitlines()
+    ends = [json.loads(line) for line in lines]
+    for line in ends:
+        if line["run_id"] == gone and line["state"] == "measured":
+            line |= {"state": "failed", "phase": "workload", "cause": "client-refused", "message": "none answered"}
+    (folder / "ledger.jsonl").write_text("".join(json.dumps(line) + "\n" for line in ends))
+    assert left_out(load_campaign(folder)) == (
+        "In no ratio, as they failed or cannot be read: 1 colo; the others may be the better ones."
+    )
+
+
+def test_a_latency_that_was_not_surely_added_is_explained_by_nothing(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SERVICE))
+    runs = []
+    for place, run in enumerate(campaign.runs):
+        # The mean request takes as much longer in one block as it is faster in the next.
+        shift = (0.2 if place % 2 else -0.2) - 0.02
+        requests = replace(run.requests, latency_s=np.maximum(run.requests.latency_s + shift, 1e-4))
+        runs.append(replace(run, requests=requests))
+    found = next(one for one in overheads(replace(campaign, runs=tuple(runs))) if one.scenario == "colo")
+    assert math.isnan(found.explained.of_latency)
+    assert "lie in pauses" not in next(iter(sentences([found])))
+
+
+def test_more_time_in_pauses_than_was_added_is_not_told_as_a_part_of_it(tmp_path: Path) -> None:
+    found, _ = one_of(write_campaign(tmp_path, SERVICE))
+    known = replace(found.explained, added_s=0.004, in_pauses_s=0.008, of_latency=2.0)
+    said = next(iter(sentences([replace(found, explained=known)])))
+    assert "a mean request takes 4.00 ms longer, and 8.00 ms of its life lie in pauses" in said
+
+
+def test_requests_without_an_answer_are_told_of_where_their_latency_is_missing(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SERVICE))
+    assert all("got no answer" not in one for one in sentences(overheads(campaign)))
+    runs = tuple(
+        replace(run, requests=replace(run.requests, answered=run.requests.answered & (np.arange(480) % 10 > 0)))
+        for run in campaign.runs
+    )
+    found = next(one for one in overheads(replace(campaign, runs=runs)) if one.scenario == "colo")
+    assert "of its requests got no answer (native 0.83 %), and are in no latency" in next(iter(sentences([found])))
+
+
+def test_a_service_that_is_asked_at_a_rate_is_said_to_be(tmp_path: Path) -> None:
+    found, said = one_of(write_campaign(tmp_path, SERVICE))
+    assert found.asked_per_s == 40.0
+    assert "40 a second were asked for, and no more can be answered" in said
+
+
+def test_a_tail_of_too_few_requests_is_marked_wherever_it_is_said(tmp_path: Path) -> None:
+    found, said = one_of(write_campaign(tmp_path, SERVICE))
+    tail = found.of("client_p99")
+    assert tail is not None
+    assert tail.exploratory  # 480 requests are not 500
+    assert "† exploratory: a run has too few requests for it" in said
+
+
+def test_time_in_pauses_that_overlap_counts_once() -> None:
+    sent, ended = np.array([0.0]), np.array([10.0])
+    assert overlap_s(sent, ended, np.array([4.0, 1.0]), np.array([6.0, 5.0])) == pytest.approx([5.0])
+    assert overlap_s(sent, ended, np.array([1.0, 2.0]), np.array([8.0, 3.0])) == pytest.approx([7.0])
+
+
+# Two sides.
+
+
+def test_a_failed_run_that_asks_for_no_checkpoint_is_no_hole_in_a_comparison_of_pauses() -> None:
+    def side(name: str) -> Campaign:
+        native = {"scenario": "native", "mem": GIB, "smp": 1, "accel": "tcg"}
+        campaign = made(name, {1: around(20, 6)})
+        planned = campaign.plan.runs[0].model_copy(update={"run_id": "n", "cell_id": "native", "order": 99})
+        cells = (*campaign.plan.cells, campaign.plan.cells[0].model_copy(update={"cell_id": "native", "cell": native}))
+        plan = campaign.plan.model_copy(update={"runs": (*campaign.plan.runs, planned), "cells": cells})
+        return replace(campaign, plan=plan, failures=(failure_of(planned),))
+
+    found = compare(side("old"), side("new"))
+    assert found.missing == ()
+    assert (found.verdict, found.base.failed) == ("not regressed", 0)
+
+
+def test_what_a_client_saw_without_colo_is_compared_as_well(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old, new = (write_campaign(tmp_path / name, SERVICE) for name in ("old", "new"))
+    for run_id in of_scenario(new, "native"):
+        record = json.loads((new / "runs" / run_id / "run.json").read_text())
+        change_record(new, run_id, client=record["client"] | {"requests_per_s": 20.0})
+    found = compare(load_campaign(old), load_campaign(new), outcome="requests_per_s")
+    assert len(found.cells) == 3
+    assert found.base.runs == 12
+    assert not any("left out" in note for note in found.notes)
+    assert {cell.factors.get("scenario"): cell.verdict for cell in found.cells}["native"] == "regressed"
+    both = write_campaign(tmp_path / "both", replace(SERVICE, scenarios=("native", "colo"), repeats=6))
+    within = compare_levels(load_campaign(both), "scenario", outcome="requests_per_s")
+    assert max(within.overall.ratio, 1 / within.overall.ratio) == pytest.approx(39.5 / 31.6)
+    assert (within.base.runs, within.new.runs) == (6, 6)
+    assert compare_command([str(both), "--by", "scenario"]) == 1
+    assert "no cell in common has pause measured on both sides" in capsys.readouterr().err
+
+
+def test_a_split_names_no_level_that_an_arm_does_not_have(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(workloads=(*ARMS, DIRTY | {"scaling": "fixed"}), links=("unix",), repeats=3))
+    results = derive(load_campaign(folder))
+    assert results.effects.splits
+    assert not any("nan" in split.where for split in results.effects.splits)
+
+
+def test_what_a_host_was_kept_from_is_told_of_each_side_s_own_host(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("colo",), repeats=1))
+
+    def snapshots(steal: int, cpu: str) -> dict[str, Any]:
+        ticks = {"user": 100, "idle": 0, "steal": 0}
+        return {
+            "node": cpu,
+            "before": {"t": 10.0, "ticks": ticks, "cpu_model": cpu},
+            "after": {"t": 20.0, "ticks": ticks | {"user": 200 - steal, "steal": steal}},
+            "drift": [],
+        }
+
+    hosts = {"primary": snapshots(10, "first"), "secondary": snapshots(40, "second")}
+    for run_id in run_ids(folder):
+        change_record(folder, run_id, hosts=hosts)
+    campaign = load_campaign(folder)
+    steal = {row["side"]: row["steal_share"] for row in cost_table(campaign).to_dict("records")}
+    assert steal == {"primary": pytest.approx(0.1), "secondary": pytest.approx(0.4)}
+    assert dict(describe_host(campaign.runs))["CPU"] == "first; second"
+    assert threats._measured_on(campaign.runs).startswith("2 machines")
+    change_record(folder, run_ids(folder)[0], quality={"ok": False, "failures": ["late"]})
+    assert cost_table(load_campaign(folder)).empty
+
+
+def test_the_noise_of_other_guests_and_of_unsound_runs_is_none_of_a_plan_s(tmp_path: Path) -> None:
+    cells = tuple(crossed(mem=(GIB, 2 * GIB)))
+    asked = Asked(cells=cells, hypotheses=(Hypothesis(**RAM),), accel="tcg", machine={}, blocks=(6,))
+    fake_ = Fake(mems=(GIB, 2 * GIB), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=4, count=12)
+    write_campaign(tmp_path / "same", fake_)
+    write_campaign(tmp_path / "bare", replace(fake_, extra_cell={"guest": "bare"}))
+    unsound_ = write_campaign(tmp_path / "unsound", fake_)
+    for run_id in run_ids(unsound_):
+        change_record(unsound_, run_id, quality={"ok": False, "failures": ["late"]})
+    assert [expected(asked, tmp_path / name)["campaigns"] for name in ("same", "bare", "unsound")] == [["fake"], [], []]
+
+
+def test_runs_whose_pauses_hold_a_0_are_planned_with_no_more_than_they_are_judged() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, [], blocks=4), 1)
+    runs = list(campaign.runs)
+    runs[0] = replace(runs[0], checkpoints=runs[0].checkpoints.assign(pause_s=0.0))
+    found = power(replace(campaign, runs=tuple(runs)))
+    assert "1 run with a pause of 0 left out, of which no ratio can be told" in found.notes
+    table = run_table(runs, name_cells(run.record for run in runs), behaviours=False)
+    assert residuals(table).isna().sum() == 1
