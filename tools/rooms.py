@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 CHECKOUT = Path(__file__).resolve().parents[1]
 PAGE = CHECKOUT / "docs" / "architecture.md"
 
-_COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "recover", "restore", "spelling")
+_COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "part", "recover", "restore", "spelling")
 FACES = frozenset((*(f"bench.{name}" for name in _COMMANDS), "analysis.__main__"))
 """What people call, beside the ``__main__`` of a room: it may use every room, and none uses it."""
 
@@ -25,7 +25,7 @@ ORDER = (
     ("bench.failures", "bench.errors", "bench.system"),
     ("bench.workload", "bench.guest", "bench.config"),
     ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
-    ("bench.vm", "bench.measure", "bench.record"),
+    ("bench.vm", "bench.measure", "bench.record", "bench.cluster"),
     ("bench.scenario", "bench.run"),
 )
 """The rooms of ``bench`` in storeys, from the ground up; within a storey too, a room uses only those before it."""

@@ -10,13 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.system.files import write_atomic
-from tools.benchmarks import guests, launch, long_campaign, parse, rate, report, setting, standstill, trace_cost
+from tools.benchmarks import (
+    cluster,
+    guests,
+    launch,
+    long_campaign,
+    parse,
+    rate,
+    report,
+    setting,
+    standstill,
+    trace_cost,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks"
-NAMES = ("parse", "report", "long_campaign", "launch", "guests", "standstill", "rate", "trace_cost")
+NAMES = ("parse", "report", "long_campaign", "cluster", "launch", "guests", "standstill", "rate", "trace_cost")
 
 
 def main() -> int:
@@ -29,6 +40,7 @@ def main() -> int:
         "parse": parse.benchmark,
         "report": report.benchmark,
         "long_campaign": long_campaign.benchmark,
+        "cluster": cluster.benchmark,
     }
     pairs = {
         "launch": launch.benchmark,

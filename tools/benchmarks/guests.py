@@ -9,7 +9,9 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.config.model import Cell, Checkpoint, Link
+from bench.config.links import Link
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint
 from bench.plan.plan import PlannedRun
 from bench.provision.bare import build_bare
 from bench.provision.boot import boot_argv, booted

@@ -24,7 +24,8 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from bench.config.load import OnError, Settings
-from bench.config.model import Cell, Checkpoint
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint
 from bench.errors import GuestError
 from bench.plan.plan import hypotheses_sha256
 from bench.provision.guest import Guest

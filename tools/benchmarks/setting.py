@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.config.model import Cell, Checkpoint, Link
+from bench.config.links import Link
+from bench.config.model import Cell
+from bench.config.procedure import Checkpoint
 from bench.format import phases
 from bench.measure.triggers import NETWORK_EVENTS
 from bench.provision.guest import Guest, build_guest

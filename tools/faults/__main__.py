@@ -7,6 +7,7 @@ import json
 import platform
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -17,7 +18,7 @@ from bench.system.streams import make_console
 from tools.faults.catalogue import CATALOGUE, chosen
 from tools.faults.inject import References, inject
 from tools.faults.jobs import loopback_up, share, side_by_side
-from tools.faults.table import line, markdown, rich_table, rows
+from tools.faults.table import declared, line, markdown, rich_table, rows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,6 +34,7 @@ _SEED = 20200917
 def main(arguments: Sequence[str] | None = None) -> int:
     """Inject the faults that were asked for and return 1 when anything was not as it should be."""
     options = _parser().parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # namespaces, mounts and hosts are taken down then too
     console = make_console()
     try:
         faults = chosen(options.only, slow=options.slow)
@@ -41,7 +43,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     if options.list:
         for fault in faults:
-            console.print(f"{fault.name:<28} {fault.does}", markup=False, soft_wrap=True)
+            row = f"| {' | '.join(declared(fault))} |" if options.markdown else f"{fault.name:<28} {fault.does}"
+            console.print(row, markup=False, soft_wrap=True)
         return 0
     outcomes = (_side_by_side if options.jobs > 1 else _alone)(faults, options, console)
     if options.share:
@@ -86,7 +89,7 @@ def _alone(faults: Sequence[Fault], options: argparse.Namespace, console: Consol
     except KeyboardInterrupt:
         console.print("interrupted: what follows is of the injections so far")
     finally:
-        if not (options.keep and any(work.glob("*-[0-9]*/output-0.txt"))):
+        if not (options.keep and any(work.glob("*-[0-9][0-9][0-9]*/output-0.txt"))):
             shutil.rmtree(work, ignore_errors=True)
     return outcomes
 
@@ -106,7 +109,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--share", help=argparse.SUPPRESS)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every injection there")
-    parser.add_argument("--markdown", action="store_true", help="print the table as docs/reliability.md has it")
+    parser.add_argument(
+        "--markdown", action="store_true", help="print the table, or the list, as docs/reliability.md has it"
+    )
     parser.add_argument(
         "--work", type=Path, metavar="DIR", help="where to work (default: the folder for temporary files)"
     )

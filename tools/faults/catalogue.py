@@ -5,7 +5,7 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING
 
-from tools.faults import harness, people, provision, sides, sockets, storage, surroundings
+from tools.faults import cluster, far, harness, people, provision, sides, sockets, storage, surroundings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 CATALOGUE: dict[str, Fault] = {
     fault.name: fault
-    for module in (sides, harness, provision, storage, sockets, surroundings, people)
+    for module in (sides, harness, provision, storage, sockets, surroundings, people, far, cluster)
     for fault in module.faults()
 }
 """In the order in which they are injected."""

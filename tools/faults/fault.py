@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tools.faults.scene import MissedError
@@ -78,7 +78,8 @@ class Fault:
         exits: the exit statuses that the broken command may end with (negative: the signal).
         moment: when ``act`` comes; ``None`` where nothing is done while the command runs.
         act: what is done at that moment.
-        ground: what the whole injection stands on: a mount, a cache.
+        ground: what the whole injection stands on: a mount, a cache, hosts.
+        undisturbed: what the undisturbed campaign of its setting stands on.
         damage: what is done to the half-measured campaign before the command is started.
         remedy: what a person does, as the hint says, before repeating the command.
         setting: what the tiny campaign is.
@@ -100,6 +101,7 @@ class Fault:
     moment: Moment | None = None
     act: Act = lambda _: None
     ground: Ground = lambda _: nullcontext()
+    undisturbed: Ground = lambda _: nullcontext()
     damage: Act = lambda _: None
     remedy: Act = lambda _: None
     setting: tuple[str, ...] = LOCAL
@@ -151,11 +153,6 @@ def _between(scene: Scene) -> None:
     time.sleep(_WELL_WITHIN_S)
 
 
-def _stopped(scene: Scene) -> bool:
-    stops, resumes = scene.pauses()
-    return stops > resumes
-
-
 def _started(scene: Scene) -> None:
     """Wait, by the files alone, until some checkpoints have ended: for a command whose display cannot be read."""
     scene.until(lambda: scene.pauses()[1] >= _SEEN + 2, "some checkpoints")
@@ -167,7 +164,10 @@ def _announced(scene: Scene) -> None:
 
 BEFORE_COLO = Moment("before COLO", _before_colo)
 DURING = Moment("during a checkpoint", _during, inside=True)
-BETWEEN = Moment("between checkpoints", _between, lambda scene: not _stopped(scene))
+BETWEEN = Moment("between checkpoints", _between, lambda scene: not scene.paused())
+LASTING = replace(BETWEEN, hit=lambda _: True)
+"""For what lasts longer than the time between two: it begins there."""
+
 SOME_CHECKPOINTS = Moment("after some checkpoints", _started)
 PORTS_ANNOUNCED = Moment("ports announced", _announced)
 

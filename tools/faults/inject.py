@@ -94,29 +94,32 @@ class Reference:
 
 
 class References:
-    """The undisturbed campaigns, measured when they are first asked for."""
+    """The undisturbed campaigns, one for each setting, measured when they are first asked for."""
 
     def __init__(self, work: Path) -> None:
         self._work = work
         self._made: dict[tuple[str, ...], Reference] = {}
 
-    def get(self, setting: tuple[str, ...]) -> Reference:
-        """Return the reference of a setting.
+    def get(self, fault: Fault) -> Reference:
+        """Return the reference of a fault's setting.
 
         Raises:
             SetUpError: it could not be measured.
+            BlockedError: this machine cannot measure it.
         """
+        setting = fault.setting
         if setting not in self._made:
-            self._made[setting] = _measure(self._work / f"reference-{len(self._made)}", setting)
+            self._made[setting] = _measure(self._work / f"reference-{len(self._made)}", fault)
         return self._made[setting]
 
 
-def _measure(folder: Path, setting: tuple[str, ...]) -> Reference:
-    scene = Scene(folder, setting, "")
+def _measure(folder: Path, fault: Fault) -> Reference:
+    scene = Scene(folder, fault.setting, "")
     try:
-        scene.start((_RETRY,))
-        if not scene.ended(_UNDISTURBED_S) or scene.status != 0:
-            raise SetUpError(f"the undisturbed campaign failed:\n{scene.text().decode(errors='replace')}")
+        with fault.undisturbed(scene):
+            scene.start((_RETRY,))
+            if not scene.ended(_UNDISTURBED_S) or scene.status != 0:
+                raise SetUpError(f"the undisturbed campaign failed:\n{scene.text().decode(errors='replace')}")
     finally:
         scene.close()
     measured, missing = (run.run_id for run in parse_plan((scene.campaign / "plan.json").read_text()).runs)
@@ -150,7 +153,7 @@ def inject(fault: Fault, references: References, work: Path, *, chance: float = 
     outcome = Outcome(fault.name, fault.group)
     began = time.monotonic()
     try:
-        reference = references.get(fault.setting)
+        reference = references.get(fault)
         stray: list[str] = []
         for again in range(_TRIES):
             outcome = Outcome(fault.name, fault.group, redone=again)

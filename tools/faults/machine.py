@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from tools.faults.scene import Scene
 
 _TEMPORARY = ("*.qcow2", "*.sock", ".*.tmp")
-_SETTLE_S = 10.0
 _POLL_S = 0.1
 _MOUNTED = re.compile(r" net:\[(\d+)\] .* - nsfs ")
 
@@ -38,12 +37,15 @@ class Machine:
 def look(scene: Scene, cache: Path) -> Machine:
     """Return the machine as it is now, as far as it concerns a scene."""
     ours = {pid for pid in psutil.pids() if _is_ours(pid, scene)}
+    beside = [tell() for tell in scene.beside]
     return Machine(
-        processes=frozenset(f"process {pid}: {_command(pid)}" for pid in ours),
+        processes=frozenset(f"process {pid}: {_command(pid)}" for pid in ours).union(
+            *(one.processes for one in beside)
+        ),
         namespaces=frozenset(f"network namespace {inode}" for inode in _namespaces(ours)),
         links=frozenset(f"link {name}" for name in os.listdir("/sys/class/net")),  # noqa: PTH208 - names are wanted
-        sockets=frozenset(_sockets(ours, scene)),
-        files=frozenset(_files(scene, cache)),
+        sockets=frozenset(_sockets(ours, scene)).union(*(one.sockets for one in beside)),
+        files=frozenset(_files(scene, cache)).union(*(one.files for one in beside)),
     )
 
 
@@ -55,7 +57,7 @@ def left(before: Machine, after: Machine, *, files: bool = True) -> tuple[str, .
 
 def settled(before: Machine, scene: Scene, cache: Path, *, files: bool = True) -> tuple[str, ...]:
     """Return what is left once the kernel has had time to end what was killed."""
-    give_up = time.monotonic() + _SETTLE_S
+    give_up = time.monotonic() + scene.settles_s
     while (found := left(before, look(scene, cache), files=files)) and time.monotonic() < give_up:
         time.sleep(_POLL_S)
     return found

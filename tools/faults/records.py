@@ -42,9 +42,9 @@ def begun_and_complete(trace: bytes) -> tuple[int, int]:
 
 def attempts(campaign: Path) -> dict[str, Path]:
     """Return the folders of all attempts at a run, measured, failed or broken off, by a name."""
-    return {
-        f"{path.parent.name}/{path.name}": path for kind in ("runs", "failed") for path in campaign.glob(f"{kind}/*")
-    }
+    homes = (campaign, *campaign.glob("parts/*/begun-*"))  # of jobs, until what they have is the campaign's
+    found = (path for home in homes for kind in ("runs", "failed") for path in home.glob(f"{kind}/*"))
+    return {str(path.relative_to(campaign)): path for path in found}
 
 
 def complete_by_trace(attempt: Path) -> int:

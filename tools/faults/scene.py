@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,10 @@ from bench.system.places import PACKAGES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+
+    from tools.lab.clock import ShiftedClock
+    from tools.lab.hosts import Lab
+    from tools.lab.slurm import Cluster
 
 TOKEN = "COLO_BENCH_FAULT"  # noqa: S105 - a variable's name; every process of a scene has it in its environment
 CAMPAIGN = "faulted"
@@ -33,7 +38,7 @@ _POLL_S = 0.002
 _MOMENT_S = 120.0
 _STAGE = re.compile(rb": ([a-z-]+) \(about [^)]*\)\s*$", re.MULTILINE)
 _REPORTING = b": pauses of pairs under "
-
+_STOP, _RESUME = (f'"side":"primary","event":"{event}"'.encode() for event in ("STOP", "RESUME"))
 
 _DEADLY = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -57,6 +62,15 @@ class MissedError(Exception):
     """The moment to act never came: the command ended before, or took too long."""
 
 
+@dataclass(frozen=True)
+class Beside:
+    """What is there of ours on machines beside this one, each thing as a line for a person."""
+
+    processes: frozenset[str] = frozenset()
+    sockets: frozenset[str] = frozenset()
+    files: frozenset[str] = frozenset()
+
+
 class Scene:
     """The main command about to be broken.
 
@@ -70,6 +84,12 @@ class Scene:
         env: what the command's environment has beside this process's own.
         chance: between 0 and 1: where within a stage to act.
         held: sockets that an act has taken, closed when the scene ends.
+        words: what the command is given because of what the scene stands on.
+        hosts: where the pair's sides are, when that is on stand-in hosts.
+        cluster: whose jobs measure, when some do.
+        clock: that the command sees, when that is not the machine's.
+        beside: each tells what is there of ours elsewhere.
+        settles_s: how long what was killed may take to go.
         output: what the last command printed.
     """
 
@@ -82,6 +102,12 @@ class Scene:
         self.token = secrets.token_hex(8)
         self.chance = chance
         self.held: list[Any] = []
+        self.words: list[str] = []
+        self.hosts: Lab | None = None
+        self.cluster: Cluster | None = None
+        self.clock: ShiftedClock | None = None
+        self.beside: list[Callable[[], Beside]] = []
+        self.settles_s = 10.0
         self.output = folder / "output-0.txt"
         path = os.pathsep.join((str(PACKAGES), *filter(None, (os.environ.get("PYTHONPATH"),))))
         self.env = {TOKEN: self.token, "TMPDIR": str(self.temporary), "PYTHONPATH": path}
@@ -94,13 +120,17 @@ class Scene:
 
     @property
     def run(self) -> Path:
-        """The folder of the run under way."""
-        return self.campaign / "runs" / self.run_id
+        """The folder of the run under way: the campaign's own, or that of the job that measures it."""
+        own = self.campaign / "runs" / self.run_id
+        if own.exists():
+            return own
+        starts = self.campaign.glob(f"parts/*/begun-*/runs/{self.run_id}")
+        return max(starts, key=lambda path: path.stat().st_mtime_ns, default=own)
 
     def command(self, overrides: Sequence[str] = ()) -> list[str]:
         """Return the main command's argv."""
         sizes = (f"checkpoint.count={COUNT}", f"repeats={BLOCKS}", f"campaign={CAMPAIGN}", f"results={self.results}")
-        return [sys.executable, "-m", "bench", "report=false", *SMALL, *sizes, *self._setting, *overrides]
+        return [sys.executable, "-m", "bench", "report=false", *SMALL, *sizes, *self._setting, *self.words, *overrides]
 
     def start(self, overrides: Sequence[str] = (), *, terminal: bool = False) -> None:
         """Start the command; on a terminal of its own when asked for."""
@@ -245,7 +275,12 @@ class Scene:
     def pauses(self) -> tuple[int, int]:
         """Return how often the primary has stopped and run again by its QMP events."""
         said = self.qmp()
-        return said.count(b'"side":"primary","event":"STOP"'), said.count(b'"side":"primary","event":"RESUME"')
+        return said.count(_STOP), said.count(_RESUME)
+
+    def paused(self) -> bool:
+        """Return whether the primary's guest stands still: its first RESUME, at its start, follows no STOP."""
+        said = self.qmp()
+        return said.rfind(_STOP) > said.rfind(_RESUME)
 
     def side(self, side: str) -> int:
         """Return the process id of one side's QEMU, which works in its own folder.

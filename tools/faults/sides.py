@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from dataclasses import replace
 from itertools import product
 from typing import TYPE_CHECKING
 
-from tools.faults.fault import BEFORE_COLO, BETWEEN, DONE, DURING, QUICK_DEADLINES, SOME_FAILED, Fault
+from tools.faults.fault import BEFORE_COLO, BETWEEN, DONE, DURING, LASTING, QUICK_DEADLINES, SOME_FAILED, Fault
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -83,7 +82,7 @@ def _suspended() -> Iterator[Fault]:
             does=f"the {who} is stopped for {_SUSPENDED_S:g} s between checkpoints, and then let run",
             says=rf"the {who} did not run for|later than the [\d.]+ s that were asked for",
             exits=frozenset({DONE}),
-            moment=replace(BETWEEN, hit=lambda _: True),  # it lasts longer than the time between two
+            moment=LASTING,
             act=_suspend(pids_of),
             may_succeed=True,
         )

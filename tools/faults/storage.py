@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from bench.provision.cache import cache_folder
-from tools.faults.fault import BETWEEN, DONE, HOST, SOME_FAILED, USAGE, Fault, at_stage, require_root
+from tools.faults.fault import DONE, HOST, LASTING, SOME_FAILED, USAGE, Fault, at_stage, require_root
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -62,7 +62,7 @@ def own_cache(scene: Scene) -> Iterator[None]:
     """Give the command a copy of the cache, byte by byte, which may be damaged."""
     original = cache_folder()
     base = scene.folder / "xdg"
-    shutil.copytree(original, base / "colo-bench", symlinks=True, ignore=_special)
+    shutil.copytree(original, base / "colo-bench", symlinks=True, ignore=special)
     (base / "colo-bench").chmod(0o700)
     scene.env |= {"XDG_CACHE_HOME": str(base), "COLO_BENCH_CACHE": ""}
     try:
@@ -71,7 +71,7 @@ def own_cache(scene: Scene) -> Iterator[None]:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _special(folder: str, names: list[str]) -> list[str]:
+def special(folder: str, names: list[str]) -> list[str]:
     """Return what is no file, folder or link: the packages bring device nodes, and /dev/zero has no end."""
     modes = {name: os.lstat(os.path.join(folder, name)).st_mode for name in names}  # noqa: PTH118 - copytree's strings
     return [
@@ -158,7 +158,7 @@ def _disks() -> Iterator[Fault]:
             does=f"the results' file system is full from {stage} on",
             causes=frozenset({"disk-full"}),
             exits=frozenset({SOME_FAILED, HOST}),
-            moment=BETWEEN if stage == "measure" else at_stage(stage),
+            moment=LASTING if stage == "measure" else at_stage(stage),
             act=_fill,
             ground=_small_disk,
             remedy=_remount(f"size={_DISK}"),

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import shlex
-import shutil
-import struct
 import subprocess
 import time
 from contextlib import contextmanager, suppress
@@ -26,6 +23,7 @@ from tools.faults.fault import (
     require_root,
 )
 from tools.faults.scene import MissedError
+from tools.lab.clock import no_shifted_clock, shifted_clock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,7 +37,6 @@ _V2 = Path("/sys/fs/cgroup")
 _LIMIT_BYTES = 24 << 20
 _COMMAND_S = 30.0
 _BACK_S = -3600.0
-_CLOCK = Path(__file__).with_name("clock.c")
 
 
 @contextmanager
@@ -109,19 +106,18 @@ def _limit(side: str) -> Act:
 @contextmanager
 def _own_clock(scene: Scene) -> Iterator[None]:
     """Have the harness see a wall clock that this process can set, by a preloaded library."""
-    if shutil.which("gcc") is None:
-        raise BlockedError("gcc is needed to build the library that stands in for the clock")
-    library, offset = scene.folder / "clock.so", scene.folder / "clock"
-    argv = ("gcc", "-O2", "-shared", "-fPIC", "-nostdlib", "-fno-stack-protector", "-o", str(library), str(_CLOCK))
-    subprocess.run(argv, check=True, capture_output=True, timeout=_COMMAND_S)
-    offset.write_bytes(struct.pack("q", 0).ljust(mmap.PAGESIZE, b"\0"))
-    scene.env |= {"LD_PRELOAD": str(library), "COLO_BENCH_FAULT_CLOCK": str(offset)}
+    why = no_shifted_clock()
+    if why:
+        raise BlockedError(why)
+    clock = shifted_clock(scene.folder)
+    scene.env |= clock.environ
+    scene.clock = clock
     yield
 
 
 def _set_back(scene: Scene) -> None:
-    with (scene.folder / "clock").open("r+b") as file, mmap.mmap(file.fileno(), mmap.PAGESIZE) as page:
-        page[:8] = struct.pack("q", int(_BACK_S * 1e9))
+    if scene.clock is not None:
+        scene.clock.shift(_BACK_S)
 
 
 def _set_right(scene: Scene) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+    from tools.faults.fault import Fault
     from tools.faults.inject import Outcome
 
 HEADINGS = (
@@ -92,6 +94,15 @@ def markdown(found: Sequence[Row]) -> str:
     """Return the table as a document holds it."""
     lines = [HEADINGS, ("---", *["---:"] * (len(HEADINGS) - 1)), *(row.cells() for row in found)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def declared(fault: Fault) -> tuple[str, str, str]:
+    """Return a fault as a document lists it: its name, what is done, and what the broken command has to come to."""
+    names = [f"`{cause}`" for cause in sorted(fault.causes)]
+    names += [f"told: `{fault.says}`".replace("|", r"\|")] if fault.says else []
+    names += ["measured all the same"] if fault.may_succeed else []
+    exits = (f"status {one}" if one >= 0 else signal.Signals(-one).name for one in sorted(fault.exits))
+    return f"`{fault.name}`", fault.does, f"{' or '.join(names)}; {' or '.join(exits)}"
 
 
 def line(outcome: Outcome) -> str:

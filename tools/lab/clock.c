@@ -9,7 +9,7 @@
 #endif
 
 enum { SYS_OPEN = 2, SYS_CLOSE = 3, SYS_MMAP = 9, SYS_CLOCK_GETTIME = 228 };
-enum { CLOCK_REALTIME_ = 0, CLOCK_REALTIME_COARSE_ = 5, PAGE = 4096 };
+enum { CLOCK_REALTIME_ = 0, CLOCK_REALTIME_COARSE_ = 5, PAGE = 4096, SECOND = 1000000000 };
 
 struct time { long seconds, nanoseconds; };
 struct microtime { long seconds, microseconds; };
@@ -69,8 +69,13 @@ int clock_gettime(int clock, struct time *time)
         *__errno_location() = (int)-result;
         return -1;
     }
-    if (offset && (clock == CLOCK_REALTIME_ || clock == CLOCK_REALTIME_COARSE_))
-        time->seconds += *offset / 1000000000;
+    if (offset && (clock == CLOCK_REALTIME_ || clock == CLOCK_REALTIME_COARSE_)) {
+        long shift = *offset, nanoseconds = time->nanoseconds + shift % SECOND;
+        long carry = (nanoseconds >= SECOND) - (nanoseconds < 0);
+
+        time->seconds += shift / SECOND + carry;
+        time->nanoseconds = nanoseconds - carry * SECOND;
+    }
     return 0;
 }
 
