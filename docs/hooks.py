@@ -6,6 +6,7 @@ import inspect
 import json
 import re
 from pathlib import Path
+from types import NoneType
 from typing import TYPE_CHECKING, Any, get_args
 
 import yaml
@@ -86,7 +87,7 @@ def configuration() -> str:
             *(_workload(name, kind) for name, kind in sorted(registry().items())),
             "## Keys of a campaign",
             "They hold for all of its runs and cannot be swept.",
-            _table((row for row in _keys(Settings, "") if row[0] in CAMPAIGN_KEYS), defaults),
+            _table((row for row in _keys(Settings, "") if row[0].partition(".")[0] in CAMPAIGN_KEYS), defaults),
             "# The files",
             files,
         )
@@ -112,11 +113,18 @@ def _keys(model: type[BaseModel], prefix: str) -> Iterator[tuple[str, str, str, 
         inner, path = field.annotation, f"{prefix}{name}"
         if inner is Workload:  # a table for each kind
             continue
-        if isinstance(inner, type) and issubclass(inner, BaseModel) and path not in _TYPED:
-            yield from _keys(inner, f"{path}.")
+        whole = _model(inner)
+        if whole and path not in _TYPED:
+            yield from _keys(whole, f"{path}.")
         else:
             legal = _TYPED.get(path) or _legal(_resolved(schema["properties"][name], schema))
             yield path, legal, _unit(inner, field.metadata), field.get_default()
+
+
+def _model(kind: object) -> type[BaseModel] | None:
+    """Return the model that a type is, or may be."""
+    kinds = get_args(kind) if NoneType in get_args(kind) else (kind,)
+    return next((one for one in kinds if isinstance(one, type) and issubclass(one, BaseModel)), None)
 
 
 def _unit(kind: object, marks: Iterable[object] = ()) -> str:

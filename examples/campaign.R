@@ -9,7 +9,7 @@ runs <- open_dataset(Sys.glob(file.path(folder, "runs", "*", "checkpoints.parque
   collect() |>
   group_by(run_id) |>
   summarise(checkpoints = n(), pause_ms = 1000 * median(pause_s))
-index <- read.csv(file.path(folder, "index.csv"))
+index <- read.csv(file.path(folder, "index.csv"), colClasses = "character") # an id may look like a number
 runs |>
   inner_join(index[c("run_id", "cell_id")], by = "run_id") |>
   group_by(cell_id) |>
