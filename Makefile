@@ -2,7 +2,9 @@
 PY := .venv/bin/python
 ALONE := "not pair and not provisioned"
 PAIRS := "pair or provisioned"
-.PHONY: setup programs demo test fuzz fast lint benchmark fault-test soak docs docs-site wheel release reference lock clean
+# What the tests of other hosts and of clusters start daemons of (none of the packages' own is started).
+CLUSTER := openssh-server openssh-client slurmctld slurmd slurm-client munge
+.PHONY: setup programs cluster-deps demo test fuzz fast lint benchmark fault-test soak docs docs-site wheel release reference lock clean
 
 setup: .venv/.done
 
@@ -14,6 +16,10 @@ setup: .venv/.done
 programs: setup
 	sh tests/programs.sh
 
+# What the tests of other hosts are run on: installed (as root), or named; without it they skip, and say so.
+cluster-deps:
+	sh tests/cluster.sh $(CLUSTER)
+
 demo: setup
 	$(PY) -m bench experiment=demo
 
@@ -22,7 +28,7 @@ fuzz: setup
 
 # Without a pair the tests share the cores; pairs run alone, one at a time.
 fast: setup
-	$(PY) -m pytest -q -n auto --dist loadfile -m $(ALONE)
+	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(ALONE)
 
 lint: setup
 	$(PY) -m ruff check .
@@ -30,7 +36,7 @@ lint: setup
 	$(PY) -m mypy
 
 test: lint programs fast
-	$(PY) -m pytest -m $(PAIRS)
+	$(PY) -m pytest --durations=60 -m $(PAIRS)
 	@$(PY) -m tests.promises $(ALONE) $(PAIRS)
 
 benchmark: setup
@@ -48,11 +54,9 @@ fault-test: setup
 soak: setup
 	$(PY) -m tools.benchmarks.soak --hours $(or $(HOURS),1)
 
-# The derived data of a campaign, without raw logs: make reference CAMPAIGN=results/size_sweep
-reference:
-	mkdir -p results/reference
-	cd $(CAMPAIGN) && tar cf - plan.json ledger.jsonl index.csv runs/*/run.json runs/*/checkpoints.parquet \
-		| tar xf - -C $(CURDIR)/results/reference --one-top-level=$(notdir $(CAMPAIGN))
+# The derived data of campaigns, without raw logs: make reference CAMPAIGN=results/size_sweep
+reference: setup
+	$(PY) -m tools.reference $(CAMPAIGN)
 
 # The site of docs/, static files in site/; a link that leads nowhere fails it.
 docs-site: setup
