@@ -6,15 +6,13 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_pairs import bench, checkpoints, nothing_is_left_running, records
+from fixtures.pairs import bench, checkpoints, records
 
 from bench.measure.strike import BETWEEN
 from bench.vm.takeover import SWITCHED
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["nothing_is_left_running"]
 
 pytestmark = pytest.mark.pair
 

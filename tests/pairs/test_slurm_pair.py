@@ -12,13 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from test_pairs import command, nothing_is_left_running, records
+from fixtures.pairs import command, records
 
 from bench.cluster.parts import starts
 from bench.cluster.submissions import Submissions
 from tools.lab.slurm import Cluster, cluster, missing, until
-
-__all__ = ["nothing_is_left_running"]
 
 pytestmark = [pytest.mark.pair, pytest.mark.skipif(bool(missing()), reason=missing())]
 
