@@ -1,5 +1,6 @@
 #!/bin/sh
-# Makes .venv with everything installed, and installs the few system packages that are missing (as root) or names them.
+# Makes .venv with what measuring and reporting need, and installs the few system packages that are missing (as root) or
+# names them. What only developing needs comes on top of it, see the Makefile.
 set -eu
 cd "$(dirname "$0")"
 . ./apt.sh
@@ -81,7 +82,9 @@ suits "$python" || {
 # What a shell sets for another Python has no meaning in the new one, or keeps it from being made.
 unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT || true
 "$python" -m venv --clear .venv
-echo "colo-bench: installing the Python packages of requirements.txt (pinned by hash) into .venv, for $("$python" --version)"
-.venv/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt
-.venv/bin/python -m pip install -q --disable-pip-version-check --no-deps --no-build-isolation -e .
+echo "colo-bench: installing Python packages (pinned by hash in requirements.txt) into .venv, for $("$python" --version)"
+"$python" -I tools/runtime.py --build >.venv/requirements.txt
+pip() { .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile "$@"; }
+pip --require-hashes -r .venv/requirements.txt
+pip --no-deps --no-build-isolation -e .
 [ -n "$has_apt" ] || echo "colo-bench: there is no apt here: measure with qemu=system guest=bare (docs/install.md)"

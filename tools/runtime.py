@@ -1,7 +1,8 @@
-"""``python -m tools.runtime``: the part of the lock that ships, without what only developing it needs.
+"""``python tools/runtime.py [--build]``: the part of the lock that ships, without what only developing it needs.
 
 The lock says of each package what it is there for (``# via``). What an installed colo-bench rests on follows from that,
-with the same versions and hashes, and without asking an index.
+with the same versions and hashes, and without asking an index. The set-up installs that, and with ``--build`` what
+installs a checkout, before there is any package: this module has the standard library alone.
 """
 
 from __future__ import annotations
@@ -55,9 +56,10 @@ def runtime(lock: str, wanted: Iterable[str]) -> str:
 
 def main() -> None:
     """Print that part of ``requirements.txt``."""
-    project = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    said = tomllib.loads((CHECKOUT / "pyproject.toml").read_text(encoding="utf-8"))
     lock = (CHECKOUT / "requirements.txt").read_text(encoding="utf-8")
-    sys.stdout.write(runtime(lock, project["dependencies"]))
+    builds = said["build-system"]["requires"] if "--build" in sys.argv[1:] else []
+    sys.stdout.write(runtime(lock, [*said["project"]["dependencies"], *builds]))
 
 
 if __name__ == "__main__":

@@ -268,4 +268,4 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     elif any(not math.isnan(one.effect.low) for one in asked):
         yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."
     if "tcg" in judged.cells.accels:
-        yield "Under KVM the milliseconds would be those of a real machine."
+        yield "Under KVM on hardware that virtualizes, the milliseconds would be those of a real machine."
