@@ -4,6 +4,8 @@ ALONE := "not pair and not provisioned"
 PAIRS := "pair or provisioned"
 # What the tests of other hosts and of clusters start daemons of (none of the packages' own is started).
 CLUSTER := openssh-server openssh-client slurmctld slurmd slurm-client munge
+# Bytecode is kept, whatever a shell or an image says: without it each of the many processes of a test or a report compiles all anew.
+unexport PYTHONDONTWRITEBYTECODE
 .PHONY: setup programs cluster-deps demo test fuzz fast lint benchmark fault-test soak docs docs-site wheel release reference lock clean
 
 setup: .venv/.done

@@ -11,21 +11,16 @@ import sys
 if sys.argv[:1] == ["-m"] and not sys.flags.safe_path and sys.path[0] != __file__.rsplit("/", 2)[0]:
     del sys.path[0]
 
-import os
-import signal
+from analysis.process.start import prepare
 
-# A command of ours is being started and has begun nothing yet: Ctrl-C ends it, without a traceback.
-if sys.argv[:1] == ["-m"] and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-# What chooses how numpy computes, and in which order it sums: no record knows of it, and some values end its import.
 if sys.argv[:1] == ["-m"]:
-    for _name in [one for one in os.environ if one.startswith(("GOTO_", "MKL_", "NPY_", "OMP_", "OPENBLAS_"))]:
-        del os.environ[_name]
+    prepare()
 
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import os
+
     from analysis.frames import Frames
 
 __all__ = ["load"]

@@ -23,8 +23,8 @@ os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplot
 
 from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, mends, told
 from analysis.format.folder import VERDICTS
-from analysis.interrupt import ignore, listen
-from analysis.streams import outlive_readers
+from analysis.process.interrupt import ignore, listen
+from analysis.process.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
 if TYPE_CHECKING:

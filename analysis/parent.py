@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from multiprocessing import parent_process
 from typing import TYPE_CHECKING
 
-from analysis.interrupt import SIGNALS
+from analysis.process.interrupt import SIGNALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -10,9 +10,9 @@ from importlib.metadata import metadata
 from typing import TYPE_CHECKING
 
 import bench
+from bench.process.streams import outlive_readers
 from bench.spelling import spell
 from bench.system.exits import Exit, tell
-from bench.system.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

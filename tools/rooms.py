@@ -20,8 +20,11 @@ _COMMANDS = ("__main__", "cli", "completion", "compress", "doctor", "part", "rec
 FACES = frozenset((*(f"bench.{name}" for name in _COMMANDS), "analysis.__main__"))
 """What people call, beside the ``__main__`` of a room: it may use every room, and none uses it."""
 
+SHARED = ("format", "process")
+"""What both packages reach by a link, as neither imports the other."""
+
 ORDER = (
-    ("format",),
+    SHARED,
     ("bench.failures", "bench.errors", "bench.system"),
     ("bench.workload", "bench.guest", "bench.config"),
     ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
@@ -35,10 +38,10 @@ _BLOCK = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
 
 def imports(checkout: Path = CHECKOUT) -> Iterator[tuple[str, str]]:
     """Yield (module, what it imports) for every import of ours by ours, those for annotations alone included."""
-    for package in ("format", "bench", "analysis"):
+    for package in (*SHARED, "bench", "analysis"):
         for path in sorted((checkout / package).rglob("*.py")):
             parts = path.relative_to(checkout).with_suffix("").parts
-            if "format" in parts[1:] or "_plugins" in parts:  # the links to one and the same format
+            if parts[1] in SHARED or "_plugins" in parts:  # the links to one and the same room
                 continue
             module = ".".join(parts).removesuffix(".__init__")
             yield from ((module, name) for name in _imported(ast.parse(path.read_text(encoding="utf-8"))))
@@ -49,15 +52,13 @@ def _imported(tree: ast.Module) -> Iterator[str]:
         names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
-        yield from (name for name in names if name.partition(".")[0] in {"bench", "analysis", "format"})
+        yield from (name for name in names if name.partition(".")[0] in {"bench", "analysis", *SHARED})
 
 
 def room_of(name: str) -> str:
     """Return the room of a module: its folder, or a face, or a single module of the ground."""
     parts = name.split(".")
-    if "format" in parts[:2]:
-        return "format"
-    return ".".join(parts[:2])
+    return next((one for one in SHARED if one in parts[:2]), ".".join(parts[:2]))
 
 
 def doors(checkout: Path = CHECKOUT) -> dict[str, set[str]]:

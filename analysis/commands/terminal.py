@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import errno
 import json
 import math
 import os
@@ -16,6 +15,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from analysis.errors import UNWRITABLE, AnalysisError, mends, told
+from analysis.process.streams import lost
 from analysis.verdicts.digits import rounded
 
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ NOT_LIVE = frozenset({"", "dumb", "unknown"})
 """Values of ``TERM`` that promise no cursor and no colours."""
 
 _LARGEST_SHARE = 10.0
-_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 def console(file: TextIO | None = None) -> Console:
@@ -122,8 +121,7 @@ def reported(work: Callable[[], int], *, in_files: bool = False) -> int:
 
 
 def _whole(status: int) -> int:
-    sys.stdout.flush()
-    refused: OSError | None = getattr(sys.stdout, "refused", None)
-    if refused is not None and refused.errno in _FULL:
+    refused = lost()
+    if refused is not None:
         raise OSError(refused.errno, refused.strerror, "standard output")
     return status

@@ -3,8 +3,8 @@
 import sys
 
 from bench.failures.document import document
+from bench.process.streams import outlive_readers
 from bench.system.exits import MEANINGS
-from bench.system.streams import outlive_readers
 
 if __name__ == "__main__":
     outlive_readers()

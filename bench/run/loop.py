@@ -16,6 +16,7 @@ from bench.plan.label import accel_text
 from bench.plan.lengthen import looked, with_blocks
 from bench.plan.pace import Pace
 from bench.plan.plan import asks, extent, plan_cells
+from bench.process.interrupt import SIGNALS, heard
 from bench.record.index import Index
 from bench.record.ledger import read_entries
 from bench.run.display import make_display
@@ -25,7 +26,6 @@ from bench.run.until import Spent, measuring_s
 from bench.scenario.progress import phase_of
 from bench.system.exits import Exit
 from bench.system.files import store_error
-from bench.system.interrupt import SIGNALS, heard
 from bench.tune.tuner import Tuner
 
 if TYPE_CHECKING:

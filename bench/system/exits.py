@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 
 import bench
 from bench.errors import BenchError, ConfigError, HostError, PlanChangedError
+from bench.process.interrupt import ignore, listen
+from bench.process.streams import outlive_readers
 from bench.system.files import FULL_OR_READ_ONLY, store_error
-from bench.system.interrupt import ignore, listen
-from bench.system.streams import outlive_readers
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import StoreError
-from bench.system.interrupt import held_back
+from bench.process.interrupt import held_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

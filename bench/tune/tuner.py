@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bench.config.tuning import Tuning
 from bench.errors import BenchError, HostError
-from bench.system.interrupt import held_back
+from bench.process.interrupt import held_back
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine, changes, require_cpus
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import os
 import pty
 import subprocess
@@ -11,14 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from analysis import streams as theirs
-from bench.system import streams as ours
 from bench.system.streams import make_console
 
-PACKAGES = ("bench.system", "analysis")
+PACKAGES = ("bench", "analysis")
 _TALKER = """
 import sys
-from {package}.streams import outlive_readers
+from {package}.process.streams import outlive_readers
 outlive_readers()
 print("first", flush=True)
 sys.stdin.readline()
@@ -78,7 +75,8 @@ import sys
 from rich.text import Text
 from bench.run.display import LiveDisplay, Status, make_display
 from bench.scenario.progress import Progress
-from bench.system.streams import make_console, outlive_readers
+from bench.process.streams import outlive_readers
+from bench.system.streams import make_console
 from types import SimpleNamespace
 outlive_readers()
 console = make_console()
@@ -150,17 +148,12 @@ def test_a_path_in_brackets_is_no_markup(capsys: pytest.CaptureFixture[str]) -> 
     assert capsys.readouterr().out == "/a/[/x]/[bold]\n"
 
 
-def test_both_programs_outlive_their_readers_alike() -> None:
-    """Neither imports the other, and what both import holds the stored format alone: so there are two, the same."""
-    for name in ("Sturdy", "outlive_readers", "_fill_gaps"):
-        assert inspect.getsource(getattr(ours, name)) == inspect.getsource(getattr(theirs, name))
-
-
 @pytest.mark.parametrize(("where", "said"), [("/dev/full", "3 No space left on device"), ("/dev/null", "whole")])
 def test_what_is_all_that_a_command_makes_is_missed_on_a_full_disk(where: str, said: str) -> None:
     program = (
         "import sys; from bench.system.exits import exit_of; from bench.errors import BenchError\n"
-        "from bench.system.streams import outlive_readers, require_whole\n"
+        "from bench.process.streams import outlive_readers\n"
+        "from bench.system.streams import require_whole\n"
         "outlive_readers(); print('x')\n"
         "try: require_whole(); sys.stderr.write('whole')\n"
         "except BenchError as error: sys.stderr.write(f'{exit_of(error)} {error.message.rpartition(\": \")[2]}')\n"

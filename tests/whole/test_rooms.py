@@ -6,12 +6,12 @@ from itertools import chain
 
 import pytest
 
-from tools.rooms import ORDER, PAGE, doors, floors, imports, picture, room_of, with_picture
+from tools.rooms import ORDER, PAGE, SHARED, doors, floors, imports, picture, room_of, with_picture
 
 
 def test_no_room_uses_one_above_it() -> None:
     height = {room: place for place, room in enumerate(chain(*ORDER))}
-    found = {room: others for room, others in doors().items() if room.startswith("bench") or room == "format"}
+    found = {room: others for room, others in doors().items() if room.startswith("bench") or room in SHARED}
     assert set(found) <= set(height), "a new room has its place in tools/rooms.py"
     rising = {
         f"{room} -> {other}" for room, others in found.items() for other in others if height[other] > height[room]
@@ -37,8 +37,9 @@ def test_what_measures_and_what_judges_never_import_each_other() -> None:
     assert crossing == []
 
 
-def test_the_format_uses_nothing_of_either() -> None:
-    assert [(module, name) for module, name in imports() if room_of(module) == "format" != room_of(name)] == []
+@pytest.mark.parametrize("shared", SHARED)
+def test_what_both_share_uses_nothing_of_either(shared: str) -> None:
+    assert [(module, name) for module, name in imports() if room_of(module) == shared != room_of(name)] == []
 
 
 def test_the_picture_is_drawn_from_the_code() -> None:

@@ -170,10 +170,10 @@ def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: py
     assert "COLO_BENCH_CACHE" in refusal.value.hint
 
 
-@pytest.mark.parametrize("package", ["bench.system", "analysis"])
+@pytest.mark.parametrize("package", ["bench", "analysis"])
 def test_no_file_of_ours_gets_the_number_of_a_stream_that_was_closed(tmp_path: Path, package: str) -> None:
     code = (
-        f"import os; from {package}.streams import outlive_readers; outlive_readers(); "
+        f"import os; from {package}.process.streams import outlive_readers; outlive_readers(); "
         "open('said', 'w').write(' '.join(os.readlink(f'/proc/self/fd/{n}') for n in range(3)))"
     )
     script = f'"{sys.executable}" -c "{code}" <&- >&- 2>&-'

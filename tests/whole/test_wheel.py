@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from bench.system.places import PACKAGES
+from tools.rooms import SHARED
 
 LIMITS_S = 900
 _PIN = r"^([\w.-]+)(?:\[.*\])?==(\S+)"
@@ -49,7 +50,10 @@ def test_a_wheel_holds_the_two_packages_with_their_configuration_and_nothing_els
     patches = {f"bench/patches/{path.name}" for path in (PACKAGES / "patches").iterdir()}
     assert patches <= {*names}
     assert {
-        f"{top}/format/{path.name}" for top in ("bench", "analysis") for path in (PACKAGES / "format").glob("*.py")
+        f"{top}/{shared}/{path.name}"
+        for top in ("bench", "analysis")
+        for shared in SHARED
+        for path in (PACKAGES / shared).glob("*.py")
     } <= {*names}
     sources = {path.relative_to(PACKAGES).as_posix() for top in ("bench", "analysis") for path in _sources(top)}
     assert sources - set(names) == set()

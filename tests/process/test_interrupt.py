@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.process.interrupt import SIGNALS, heard, held_back, listen
 from bench.system.exits import listening
-from bench.system.interrupt import SIGNALS, heard, held_back, listen
 from bench.system.owner import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:

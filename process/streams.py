@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import sys
 from contextlib import suppress
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
 class Sturdy(io.TextIOWrapper):
@@ -62,3 +65,13 @@ def _fill_gaps() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+
+
+def lost() -> OSError | None:
+    """Return why what was printed is not there, where the disk below standard output is full.
+
+    A reader that went before the end has read what it wanted.
+    """
+    sys.stdout.flush()
+    refused: OSError | None = getattr(sys.stdout, "refused", None)
+    return refused if refused is not None and refused.errno in _FULL else None
