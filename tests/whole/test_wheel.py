@@ -86,8 +86,8 @@ def test_installed_alone_it_plans_measures_reports_and_compares(program: Path, t
         (tmp_path / f"{name}.py").write_text("raise SystemExit('another one')")
     own = tmp_path / "conf" / "experiment"
     own.mkdir(parents=True)
-    sweep = "hydra: {sweeper: {params: {workload: 'http,idle'}}}"
-    (own / "mine.yaml").write_text(f"# @package _global_\n{sweep}\nsmp: 1\nmem: 256M\n")
+    sweep = "hydra: {sweeper: {params: {workload: 'dirty,idle'}}}"
+    (own / "mine.yaml").write_text(f"# @package _global_\n{sweep}\nguest: bare\nsmp: 1\nmem: 256M\n")
     before = installed(program)
 
     def ours(*words: str, status: tuple[int, ...] = (0,)) -> str:
