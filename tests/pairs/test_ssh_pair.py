@@ -94,7 +94,6 @@ def check_record(campaign: Path, reached: str, **off_s: float) -> dict[str, Any]
     (record,) = records(campaign)
     table = checkpoints(campaign, record)
     assert (table[list(PHASES)].sum(axis=1) - table["pause_s"]).abs().max() < 1e-9
-    assert record["quality"]["qmp_median_difference_s"] < 0.002
     assert set(table["trigger"]) == {"demand"}
     assert (~table["warmup"]).sum() == 6
     assert record["cell"]["host"] == {"kind": "ssh"}
