@@ -9,7 +9,7 @@ import numpy as np
 import pyarrow as pa
 
 from . import phases
-from .version import VERSION_KEY, upgrade
+from .version import SCHEMA_VERSION, VERSION_KEY, upgrade
 
 SHA256_KEY = b"colo_bench_sha256"
 """The key of a parquet file's metadata that holds :func:`content_sha256` of what was written."""
@@ -61,6 +61,10 @@ CLIENT = pa.schema(
 """One row per request of a workload's client, in the order of sending."""
 
 
+TABLES = {"checkpoints": CHECKPOINTS, "client": CLIENT}
+"""By what they are called, which is the stem of their files' names."""
+
+
 def content_sha256(table: pa.Table) -> str:
     """Return the SHA-256 of a table's names and values, in hexadecimal.
 
@@ -81,8 +85,15 @@ def content_sha256(table: pa.Table) -> str:
 def upgrade_table(what: str, table: pa.Table) -> pa.Table:
     """Return a stored table (``checkpoints``, ``client``) as the present version has it.
 
+    What the steps added to an older one is then where it belongs, so that a step need not know its place.
+
     Raises:
         ValueError: it is of no version that this program knows.
     """
     said = (table.schema.metadata or {}).get(VERSION_KEY, b"missing").decode(errors="replace")
-    return upgrade(what, table, int(said) if said.isdecimal() and len(said) < _LONGEST else said)
+    version = int(said) if said.isdecimal() and len(said) < _LONGEST else said
+    upgraded = upgrade(what, table, version)
+    wanted = TABLES.get(what)
+    if wanted is None or version == SCHEMA_VERSION or sorted(wanted.names) != sorted(upgraded.column_names):
+        return upgraded
+    return upgraded.select(wanted.names)

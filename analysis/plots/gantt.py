@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from functools import partial
 from typing import TYPE_CHECKING
@@ -45,6 +46,9 @@ _LOOKS = {
     "device_load": (CATEGORIES[3], "\\\\\\\\"),
     "restart": (CATEGORIES[7], ""),
 }
+_OF_OLD = [f"{name}_s" for name in _LOOKS]
+"""Without these of a checkpoint there is no figure; what came later is drawn where it is known: older data lacks it."""
+
 _LOOKS |= {part.name: (CATEGORIES[0], "xxxx") for part in table.PARTS if part.name not in _LOOKS}
 """Fill and hatch of each part: what stands side by side differs in lightness or hatch, so in grey too."""
 
@@ -84,7 +88,7 @@ def frame(results: Results) -> pd.DataFrame:
     names, by_cell = results.cells.names, runs_by_cell(results)
     for place in sorted(by_cell, key=lambda one: (-median[names[one].cell_id], one)):
         every = [used(run) for run in by_cell[place]]
-        whole = pd.concat([rows[rows[_FINER].notna().all(axis=1)] for rows in every], ignore_index=True)
+        whole = pd.concat([rows[rows[_OF_OLD].notna().all(axis=1)] for rows in every], ignore_index=True)
         if len(whole):
             said = {"size": names[place].size, "panel": names[place].panel}
             early = _flushes_early(str(by_cell[place][0].record.versions.get("qemu", "")))
@@ -130,17 +134,21 @@ def timeline(checkpoint: pd.Series, *, flushes_early: bool = False) -> pd.DataFr
         bars.append((PRIMARY, phase.removesuffix("_s"), at, at + length[phase]))
         at = ends[phase] = at + length[phase]
     at = ends["prepare_s"]
-    for part in _SAVE_PARTS:
+    for part in _known(_SAVE_PARTS, length):
         bars.append((PARTS, part, at, at + length[f"{part}_s"]))
         at += length[f"{part}_s"]
     received = max(ends["prepare_s"] + length["ram_receive_s"], ends["save_s"])
     bars.append((SECONDARY, "ram_receive", received - length["ram_receive_s"], received))
     at = ends["load_s"]
-    for part in reversed(_SECONDARY_PARTS[1:]):
+    for part in reversed(_known(_SECONDARY_PARTS[1:], length)):
         at = received if part == "cache_flush" and flushes_early else at
         bars.append((SECONDARY, part, at - length[f"{part}_s"], at))
         at -= length[f"{part}_s"]
     return pd.DataFrame(bars, columns=["row", "part", "from_ms", "to_ms"])
+
+
+def _known(parts: tuple[str, ...], length: Mapping[str, float]) -> tuple[str, ...]:
+    return tuple(part for part in parts if not math.isnan(length[f"{part}_s"]))
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from bench.format.version import upgrade, upgrade_document
+from bench.format.version import SCHEMA_VERSION, UPGRADES, upgrade, upgrade_document
 
 STEPS = {
     ("run", 1): lambda tree: tree | {"pause": tree["stop"]},
@@ -37,3 +39,10 @@ def test_what_is_of_no_known_version_is_refused_with_those_that_are_known(versio
 def test_a_document_without_a_version_is_refused(tree: object) -> None:
     with pytest.raises(ValueError, match="has schema version"):
         upgrade_document("run", tree)
+
+
+def test_the_page_describes_the_present_version_and_no_step_leads_beyond_it() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    said = re.findall(r"This page describes version \*\*(\d+)\*\*|\| `schema_version` \| (\d+) \|\n", page)
+    assert [int(one or other) for one, other in said] == [SCHEMA_VERSION] * 3
+    assert max(version for _, version in UPGRADES) < SCHEMA_VERSION

@@ -14,6 +14,7 @@ from bench.config.factors import identity
 from bench.config.procedure import Checkpoint, Deadlines
 from bench.config.tuning import Pinning, Tune
 from bench.errors import ConfigError, StoreError
+from bench.format.version import SCHEMA_VERSION
 from bench.guest.loading import KERNEL_ARGUMENTS
 from bench.plan.plan import Plan, QemuBuild, blocks, digest, extent, make_plan, parse_plan, plan_json
 
@@ -99,7 +100,7 @@ def test_a_configuration_named_twice_is_refused() -> None:
 def test_a_plan_survives_being_written_and_read() -> None:
     written = plan(experiment="demo", command="python -m bench experiment=demo")
     assert written == parse_plan(plan_json(written))
-    assert json.loads(plan_json(written))["schema_version"] == 3
+    assert json.loads(plan_json(written))["schema_version"] == SCHEMA_VERSION
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", "{", '{"schema_version": 2}', '{"schema_version": 1}'])
@@ -119,7 +120,7 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "size_sweep" /
 def test_the_plan_of_a_real_campaign_is_read_and_written_to_the_byte_and_its_ids_still_follow_from_it() -> None:
     text = REFERENCE.read_text()
     stored = parse_plan(text)
-    assert plan_json(stored) == text.replace('"schema_version": 1,', '"schema_version": 3,', 1)
+    assert plan_json(stored) == text.replace('"schema_version": 1,', f'"schema_version": {SCHEMA_VERSION},', 1)
     made = make_plan(
         stored.campaign,
         [one.cell for one in stored.cells],

@@ -265,6 +265,14 @@ class TestGantt:
         with pytest.raises(NoFigureError, match="no checkpoint has the parts of both sides"):
             gantt.sketch(demo)
 
+    def test_a_part_that_older_data_lacks_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = gantt.timeline(_checkpoint())
+        monkeypatch.setattr(gantt, "_SAVE_PARTS", (*gantt._SAVE_PARTS[:1], "later", *gantt._SAVE_PARTS[1:]))
+        monkeypatch.setattr(gantt, "_FINER", [*gantt._FINER, "later_s"])
+        pd.testing.assert_frame_equal(gantt.timeline(_checkpoint(later_s=float("nan"))), before)
+        bars = gantt.timeline(_checkpoint(later_s=0.001)).set_index("part")
+        assert bars.loc["later", "from_ms"] == pytest.approx(bars.loc["device_save", "to_ms"])
+
     def test_parts_are_in_words_and_only_those_that_show_are_in_the_legend(self, sweep: Results) -> None:
         data = gantt.frame(sweep)
         gone = data["part"] == "restart"
