@@ -25,11 +25,23 @@ BASELINES = frozenset((FORMED, NATIVE))
 APART = frozenset({"netns", "bridged"})
 """The kinds of hosts on which each side has a network namespace of its own."""
 
+FAR = frozenset({"ssh"})
+"""The kinds of hosts on which each side is on a machine of its own; on any other they share one."""
+
 HEADS = {"workload": "workload.name", "cache": "cache.kind"}
 """What the other keys of a group are settings of: they are compared among the cells that have the same of it."""
 
 DEADLINES = "deadlines"
 """What of a configuration is no factor: it only says when to give up."""
+
+
+def checkpoints_asked(cell: Mapping[str, Level]) -> Level:
+    """Return how many checkpoints a run is to take after its warm-up: before a failover, as many as that comes after.
+
+    Args:
+        cell: its factors by dotted path.
+    """
+    return cell.get("failover.after", cell.get("checkpoint.count"))
 
 
 def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:

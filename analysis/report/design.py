@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import BASELINES, COLO, HEADS, Level, flatten
+from analysis.format.factors import BASELINES, COLO, HEADS, Level, checkpoints_asked, flatten
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import under_text
 
@@ -169,8 +169,8 @@ def _checkpoints(cell: Factors) -> str:
         "demand": f"on demand, {seconds} after the last one finished",
         "timer": f"by QEMU's timer, every {seconds} from request to request",
     }.get(str(trigger), str(trigger))
-    count, warmup = (int(cell.get(f"checkpoint.{name}") or 0) for name in ("count", "warmup"))
-    count, then = int(cell.get("failover.after") or count), ", then the blow" if "failover.after" in cell else ""
+    count, warmup = (int(number or 0) for number in (checkpoints_asked(cell), cell.get("checkpoint.warmup")))
+    then = ", then the blow" if "failover.after" in cell else ""
     return f"{began}: {count} after {f'{warmup} of warm-up' if warmup else 'no warm-up'}{then}"
 
 

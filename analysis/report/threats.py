@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from analysis.format.factors import FAR
 from analysis.report.checks import by_itself, without_controls
 from analysis.text import plural
 
@@ -14,7 +15,6 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 _FEW_CHECKPOINTS = 20
-_ON_ONE_HOST = {"local", "netns", "bridged"}
 
 
 def threats(results: Results) -> Iterator[str]:
@@ -25,7 +25,7 @@ def threats(results: Results) -> Iterator[str]:
             "slower than under KVM. Absolute times do not carry over; the effect of vCPUs may not either."
         )
     hosts = {str(run.record.cell.get("host", {}).get("kind", "local")) for run in results.campaign.runs}
-    if hosts & _ON_ONE_HOST:
+    if hosts - FAR:
         yield "Both virtual machines ran on one host and competed for it; two hosts take that away and add a network."
     found = results.diagnostics
     if found.drifting_hosts:

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.format.factors import flatten
+from analysis.format.factors import checkpoints_asked, flatten
 from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
 from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
@@ -209,10 +209,8 @@ def too_short(run: Run) -> bool:
     """Tell whether a run has fewer checkpoints that can be used than it was asked for: then it failed."""
     if not run.record.takes_checkpoints:
         return False
-    factors = flatten(run.record.cell)
-    # Before a failover a run takes as many as that is to come after.
-    asked = factors.get("failover.after", factors.get("checkpoint.count"))
-    return isinstance(asked, int) and len(used_pauses(run)) < asked
+    count = checkpoints_asked(flatten(run.record.cell))
+    return isinstance(count, int) and len(used_pauses(run)) < count
 
 
 def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:

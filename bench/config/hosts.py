@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from bench.config.forms import written_as
+from bench.format.factors import FAR
 from bench.system.frozen import LATER, Frozen
 
 _SSH = "an alias of ~/.ssh/config, HOST, USER@HOST or USER@HOST:PORT"
@@ -76,7 +77,7 @@ class Host(Frozen):
     @property
     def far(self) -> bool:
         """Whether the pair runs on other machines than this one."""
-        return self.kind == "ssh"
+        return self.kind in FAR
 
     @model_validator(mode="after")
     def _hosts_are_reached(self) -> Host:

@@ -9,6 +9,7 @@ from omegaconf import OmegaConf
 from bench.config.quantities import absolute_path
 from bench.config.sources import given, line_of, read_plain
 from bench.errors import ConfigError
+from bench.format.factors import FAR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +31,7 @@ def with_inventory(host: object, *, of_a_job: bool = False) -> object:
     Raises:
         ConfigError: the file cannot be read or is no inventory, or a host is missing.
     """
-    if not isinstance(host, dict) or host.get("kind") != "ssh":
+    if not isinstance(host, dict) or host.get("kind") not in FAR:
         return host
     name = host.get("inventory")
     known = _read(_path(name)) if name else {}

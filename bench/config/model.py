@@ -13,7 +13,7 @@ from bench.config.machine import Cpu, Devices, Qemu
 from bench.config.procedure import Checkpoint, Deadlines, Failover, Trace
 from bench.config.quantities import Size, Whole, as_text, whole_mib
 from bench.config.tuning import HostCache, Pinning, Tune, Tuning
-from bench.format.factors import ALONE, APART, BASELINES
+from bench.format.factors import ALONE, APART, BASELINES, checkpoints_asked, flatten
 from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
@@ -75,9 +75,8 @@ class Cell(Frozen):
     @property
     def taken(self) -> Checkpoint:
         """Return the checkpoints that a run takes: before a failover, those that it is to come after."""
-        if self.failover is None:
-            return self.checkpoint
-        return self.checkpoint.model_copy(update={"count": self.failover.after})
+        count = checkpoints_asked(flatten(self.model_dump(mode="json", include={"scenario", "failover", "checkpoint"})))
+        return self.checkpoint.model_copy(update={"count": count})
 
     @property
     def traced(self) -> Trace:

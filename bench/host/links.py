@@ -41,7 +41,7 @@ def planned_addresses(kind: str) -> dict[str, dict[Link, str]]:
 
 def addresses_on(host: hosts.Host) -> dict[str, dict[Link, str]]:
     """Return the addresses of every node on the hosts of a cell: those of an inventory, or what the kind tells."""
-    if host.kind != "ssh" or host.primary is None or host.secondary is None:
+    if not host.far or host.primary is None or host.secondary is None:
         return planned_addresses(host.kind)
     between = {PRIMARY: host.primary.address, SECONDARY: host.secondary.address}
     found = _addresses(between, LOOPBACK if host.client is None else host.primary.address)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
+from bench.format.factors import APART
 from bench.host.bridge import bridge, require_taps, serve_from
 from bench.host.clock import Clocks
 from bench.host.host import Here
@@ -131,10 +132,12 @@ async def open_topology(
     if host.kind == "local":
         yield local_topology()
         return
-    if host.kind == "ssh":
+    if host.far:
         async with _far_nodes(host) as topology:
             yield topology
         return
+    if host.kind not in APART:
+        raise HostError(f"host={host.kind} has no nodes", cause="bug")
     require_netns_privilege(host.kind)
     bridged = host.kind == "bridged"
     if bridged:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from bench.config.load import OnError, Settings, load, load_grid, parse_on_error
 from bench.config.model import Cell
 from bench.errors import ConfigError
+from bench.format.factors import FAR
 from bench.system.places import CONF, PACKAGES
 from bench.workload.base import registry
 
@@ -154,7 +155,7 @@ def test_every_workload_has_a_file_that_lists_all_its_keys() -> None:
 # What has nothing else to set: a sweep of another choice's keys leaves it as one cell.
 _BESIDE = {"kind", "buffer", "share", "cpus", "chase"}
 OWN = {
-    **{("host", name): {"kind"} for name in ("local", "netns", "bridged")},
+    **{("host", path.stem): {"kind"} for path in (CONF / "host").glob("*.yaml") if path.stem not in FAR},
     **{(group, name): {"kind"} for group, name in (("cache", "none"), ("launcher", "local"))},
     ("cache", "ways"): {"kind", "ways"},
     ("cache", "antagonist"): _BESIDE,

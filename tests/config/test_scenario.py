@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fake_campaign import make_cell
 
-from bench.config.factors import identity
+from bench.config.factors import factor_levels, identity
+from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
+from bench.format.factors import checkpoints_asked
 from bench.plan.estimate import estimate, secondary_bytes
 from bench.run.dryrun import _checkpoints
 from bench.scenario.evidence import gather_undisturbed
@@ -31,7 +33,19 @@ def test_the_scenario_of_before_is_in_no_id() -> None:
     assert "scenario" not in identity(make_cell())
     assert identity(NATIVE)["scenario"] == "native"
     assert identity(FORMED)["scenario"] == "formed"
-    assert set(SCENARIOS) == {"colo", "formed", "native", "failover"}
+
+
+def test_every_word_for_a_scenario_has_one() -> None:
+    assert set(SCENARIOS) == set(get_args(Cell.model_fields["scenario"].annotation))
+
+
+def test_what_a_run_takes_is_what_the_analysis_asks_of_it() -> None:
+    for name in SCENARIOS:
+        cell = make_cell(scenario=name, checkpoint={"count": 9, "warmup": 2})
+        assert cell.taken.count == checkpoints_asked(factor_levels(cell))
+        assert cell.taken == cell.checkpoint.model_copy(update={"count": cell.taken.count})
+    assert make_cell(checkpoint={"count": 9}).taken.count == 9
+    assert make_cell(scenario="failover", failover={"after": 4}).taken.count == 4
 
 
 def test_what_a_cell_says_of_its_scenario_is_what_the_scenario_says() -> None:

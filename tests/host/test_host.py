@@ -52,6 +52,15 @@ def test_namespaces_without_root_are_refused_with_the_fix(monkeypatch: pytest.Mo
     assert "host=local" in caught.value.hint
 
 
+def test_a_kind_of_hosts_that_nobody_made_nodes_for_gets_none_of_another_kind(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with open_topology(Host.model_construct(kind="of-later"), Link(), tmp_path):  # type: ignore[arg-type]
+            pass
+
+    with pytest.raises(HostError, match="host=of-later has no nodes"):
+        asyncio.run(scenario())
+
+
 def namespaces() -> set[str]:
     found = set()
     for entry in Path("/proc").iterdir():

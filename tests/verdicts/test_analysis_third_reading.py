@@ -18,7 +18,7 @@ from analysis.compare.comparison import compare
 from analysis.planning.power import power
 from analysis.plots import forest
 from analysis.plots.words import design_text
-from analysis.report import answer, checks, trust
+from analysis.report import answer, checks, threats, trust
 from analysis.report.design import design_facts
 from analysis.report.first import _listed_parts, first_screen
 from analysis.report.render import cells_table
@@ -227,6 +227,19 @@ def test_equals_that_share_no_block_were_still_measured_twice(tmp_path: Path) ->
     said = dict(checks.checks(results))["Equals (A/A)"]
     assert said.startswith("the cells that are the same machine have no block in which both count")
     assert any("no block in which both count" in one for one in trust.context(results)["threats"])
+
+
+@pytest.mark.parametrize(("kind", "shared"), [("local", True), ("bridged", True), ("of-later", True), ("ssh", False)])
+def test_whatever_hosts_are_not_far_apart_are_one_that_both_machines_competed_for(
+    tmp_path: Path,
+    kind: str,
+    shared: bool,  # noqa: FBT001
+) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SINGLE))
+    (run,) = campaign.runs
+    record = run.record.model_copy(update={"cell": run.record.cell | {"host": {"kind": kind}}})
+    moved = derive(replace(campaign, runs=(run.of_study(record, 0),)))
+    assert any("ran on one host and competed" in one for one in threats.threats(moved)) == shared
 
 
 def test_one_run_is_not_all_of_several(tmp_path: Path) -> None:
