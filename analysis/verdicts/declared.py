@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import yaml
 from pydantic import ValidationError
 
-from analysis.errors import AnalysisError
 from analysis.format.factors import flatten
 from analysis.format.folder import PLAN
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import parse_level
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.written import BadHypothesesError, read_listed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,14 +23,6 @@ if TYPE_CHECKING:
     Factors = Mapping[str, Level]
 
 _COMPARED = 2
-_LONGEST = 1 << 20
-"""Of a file of hypotheses, in letters: a log that was named by mistake takes hours to be parsed."""
-
-
-class BadHypothesesError(AnalysisError):
-    """Hypotheses of a file or a plan cannot be answered as they stand."""
-
-    fix = "docs/hypotheses.md shows what a hypothesis is made of"
 
 
 def declared(campaign: Campaign) -> tuple[Hypothesis, ...]:
@@ -106,39 +97,18 @@ def _ordered(path: str, cells: Sequence[Factors]) -> bool:
     )
 
 
-class _EachKeyOnce(yaml.SafeLoader):  # type: ignore[misc]
-    """A safe loader that takes no key twice: YAML's own would silently keep the last."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> dict[Any, Any]:  # noqa: FBT001, FBT002 - its parent's
-        """Return the mapping of a node, whose keys are all different."""
-        marks: dict[Any, Any] = {}
-        for key, _ in node.value:
-            if not isinstance(key, yaml.ScalarNode):
-                raise yaml.constructor.ConstructorError(None, None, "a key is one word, not a list", key.start_mark)
-            if key.tag != "tag:yaml.org,2002:merge" and marks.setdefault(key.value, key.start_mark) != key.start_mark:
-                raise yaml.constructor.ConstructorError(None, None, f"found duplicate key {key.value}", key.start_mark)
-        made: dict[Any, Any] = super().construct_mapping(node, deep)
-        return made
-
-
 def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:
     """Return the ``hypotheses`` of a YAML file, such as one of ``conf/experiment``; sizes may be written as 1G.
 
     Raises:
-        BadHypothesesError: the file cannot be read, or holds none, or one that is not whole.
+        BadHypothesesError: the file cannot be read as it is written, or holds none, or one that is not whole; or two
+            share an id.
     """
-    try:
-        with path.open(encoding="utf-8-sig") as file:
-            text = file.read(_LONGEST + 1)
-        if len(text) > _LONGEST:
-            raise BadHypothesesError(f"{path}: it is larger than 1 MiB, which no file of hypotheses is")
-        tree = yaml.load(text, _EachKeyOnce)  # noqa: S506 - a safe loader
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise BadHypothesesError(f"{path}: {' '.join(str(error).split())}") from error
-    listed = tree.get("hypotheses") if isinstance(tree, dict) else None
-    if not isinstance(listed, list) or not listed:
-        raise BadHypothesesError(f"{path}: no list of hypotheses in it; docs/hypotheses.md shows one")
-    return _validated([_settled(one) for one in listed], str(path))
+    asked = _validated([_settled(one) for one in read_listed(path)], str(path))
+    twice = [one.id for number, one in enumerate(asked) if one.id in {other.id for other in asked[:number]}]
+    if twice:
+        raise BadHypothesesError(f"{path}: two hypotheses have the id {twice[0]}", fix="give each its own")
+    return asked
 
 
 def _validated(listed: Iterable[Any], source: str) -> tuple[Hypothesis, ...]:

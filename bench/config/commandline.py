@@ -25,6 +25,14 @@ _SHORT = {
     "-cd": "--config-dir",
     "-i": "--info",
 }
+_OF_HYDRA = {
+    **dict.fromkeys(("--config-name", "-cn"), "a file of experiment/ is chosen by experiment=NAME"),
+    **dict.fromkeys(("--config-path", "-cp"), "a folder of your own is named by --config-dir DIR"),
+    **dict.fromkeys(("--run", "-r"), "leave it out: measuring is what is done without it"),
+    "--experimental-rerun": "the same command goes on with its campaign",
+}
+"""What Hydra's own programs take and we do not, with what does the same."""
+
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _FLAGS = frozenset(
     {"--help", "--hydra-help", "--version", "--resolve", "--multirun", "--shell-completion", "--verbose"}
@@ -100,7 +108,7 @@ def _value(name: str, word: str, left: list[str]) -> str:
         following = next((one for one in left[:1] if "=" not in one and not one.startswith("-")), "")
         given = given or ("true" if key in _SWITCHES else following or "VALUE")
         raise ConfigError(f"{word}: write {key}={given}, without dashes")
-    raise ConfigError(f"{word}: no such option; write KEY=VALUE", hint=HELP)
+    raise ConfigError(f"{word}: no such option; write KEY=VALUE", hint=_OF_HYDRA.get(name, HELP))
 
 
 def _require_legal(name: str, value: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import unicodedata
 from typing import TYPE_CHECKING, Any
 
 from hydra.errors import MissingConfigException, OverrideParseException
@@ -25,6 +26,12 @@ HELP = "python -m bench --help lists every group, key and default"
 _SPELLING = "write KEY=VALUE, or KEY=A,B,C for a sweep; other signs want quotes, twice in a shell: \"KEY='a~b'\""
 _DASHES = ("\N{EN DASH}", "\N{EM DASH}", "\N{MINUS SIGN}", "\N{HYPHEN}")
 _HYPHEN = "that is no hyphen, as an editor or a page has put it there: write -m, or --cfg"
+_QUOTES = frozenset(
+    "\N{LEFT DOUBLE QUOTATION MARK}\N{RIGHT DOUBLE QUOTATION MARK}"
+    "\N{LEFT SINGLE QUOTATION MARK}\N{RIGHT SINGLE QUOTATION MARK}"
+)
+_UNIX_ENDS = r"sed -i 's/\r$//' SCRIPT"
+_NO_VARIABLE = re.compile(r"KeyError raised while resolving interpolation: \"(Environment variable '(.+)' not found)\"")
 _ASKED_BY = re.compile(r"In '(?!config')([^']+)':")
 """How Hydra says whose list of defaults asks for something."""
 
@@ -58,8 +65,7 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
     if isinstance(error, MissingConfigException) and error.options is not None:
         return _missing(str(error.missing_cfg_file), _ASKED_BY.search(str(error)), error.options)
     if isinstance(error, OverrideParseException):
-        dash = str(error.override).startswith(_DASHES)
-        return ConfigError(f"cannot read {error.override!r}", hint=_HYPHEN if dash else _SPELLING)
+        return ConfigError(f"cannot read {error.override!r}", hint=_mend(str(error.override)))
     cause = error if isinstance(error, OmegaConfBaseException) else error.__cause__
     if isinstance(cause, ConfigKeyError | ConfigAttributeError) and isinstance(cause.parent_node, DictConfig):
         legal = {str(key) for key in cause.parent_node} - {"hydra", str(cause.key)}
@@ -70,6 +76,10 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
     for form, words in _OF_FILES.items():
         if found := re.search(form, said):
             return ConfigError(f"{found[1]}.yaml: {words}", hint="as the files of conf/ do")
+    if lacking := _NO_VARIABLE.search(said):
+        name = lacking[2]
+        hint = f"export {name}=VALUE, or write ${{oc.env:{name},DEFAULT}}"
+        return ConfigError(f"{place}: {lacking[1]}" if place else lacking[1], hint=hint)
     adds = "append" in said or "looks like a config group" in said or "Multiple values for" in said
     return ConfigError(
         f"{place}: {said}" if place else f"the configuration cannot be composed: {said}",
@@ -77,6 +87,19 @@ def explain_composition(error: Exception, place: str = "") -> ConfigError:
         if adds
         else HELP,
     )
+
+
+def _mend(word: str) -> str:
+    """Return what mends a word that cannot be read: often it holds a sign that is not seen."""
+    if word.startswith(_DASHES):
+        return _HYPHEN
+    if "\r" in word:
+        return f"the script that says it has the line ends of Windows: {_UNIX_ENDS}"
+    foreign = next((sign for sign in word if sign in _QUOTES or (sign != " " and not sign.isprintable())), "")
+    if foreign:
+        name = unicodedata.name(foreign, "a control character").lower()
+        return f"it holds a sign ({name}) that an editor or a page has put there: type it anew"
+    return _SPELLING
 
 
 def _missing(name: str, asked_by: re.Match[str] | None, options: Collection[str]) -> ConfigError:
@@ -129,6 +152,8 @@ def _explain_one(
     if detail["type"] == "extra_forbidden":
         legal = Hypothesis.model_fields if where[0] == "hypotheses" else _beside(tree, where[:-1])
         return unknown(key, "key", {str(one) for one in legal} - {where[-1]})
+    if key == "experiment":
+        return ConfigError(f"{key}={_shown(value)}: an experiment is called by the name of its file, without a folder")
     if len(where) == 1 and isinstance(value, str) and is_folder(CONF / key):
         choice = _shown(value)
         fix = f"write - override /{key}: {choice} under defaults, or {key}: {choice} in hydra.sweeper.params"

@@ -18,7 +18,7 @@ from bench.config.launcher import Launcher
 from bench.config.model import Cell
 from bench.config.quantities import Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
-from bench.config.sources import as_typed, given, where
+from bench.config.sources import as_typed, given, require_whole_experiment, where
 from bench.errors import ConfigError
 from bench.system.frozen import Frozen
 from bench.system.places import has_controls, results_folder
@@ -166,6 +166,8 @@ def load(config: DictConfig) -> tuple[Settings, Cell]:
     job = isinstance(launcher := tree.get("launcher"), dict) and launcher.get("kind") == "slurm"
     tree |= {"host": with_inventory(tree["host"], of_a_job=job)} if "host" in tree else {}
     experiment = OmegaConf.select(config, "hydra.runtime.choices.experiment", default=None)
+    if isinstance(experiment, str):
+        experiment = experiment.removesuffix(".yaml")  # one file is one campaign, however it was asked for
     settings = {key: value for key, value in tree.items() if key in CAMPAIGN_KEYS}
     try:
         return (
@@ -200,6 +202,7 @@ def load_grid(configs: Sequence[DictConfig]) -> tuple[Settings, tuple[Cell, ...]
     Raises:
         ConfigError: as for :func:`load`; or a campaign-wide key was swept, or a hypothesis is not about these cells.
     """
+    require_whole_experiment(configs[0])
     loaded = [load(config) for config in configs]
     settings, cells = loaded[0][0], tuple(cell for _, cell in loaded)
     for other, _ in loaded:

@@ -25,6 +25,7 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf._utils import get_yaml_loader
 from omegaconf.errors import OmegaConfBaseException
 
+from bench.config.misread import TAG, require_as_read, require_filled_in
 from bench.errors import ConfigError
 from bench.system.files import is_file, is_folder
 from bench.system.places import CONF, OWN_CONF
@@ -71,15 +72,6 @@ _MOST_VALUES = 100_000
 _MOST_BYTES = 1 << 20
 """Of a file that a person writes: a log or a disk image, named by mistake, takes hours to be parsed."""
 
-_TAG = "tag:yaml.org,2002:"
-_READ_AS: Mapping[str, str] = {
-    "bool": "true or false",
-    "null": "nothing",
-    "int": "a number",
-    "float": "a number",
-}
-"""What YAML takes a plain word for, by its tag: ``on`` and ``no`` are not the words that they look like."""
-
 
 class Written(FileConfigSource):
     """A folder of configuration files, whose mistakes are refused by file and line."""
@@ -111,7 +103,7 @@ class Written(FileConfigSource):
                 f"{path}: an experiment sets keys of the whole configuration, and does not say so",
                 hint=f"begin the file with the line {_GLOBAL}",
             )
-        _require_sweeper(path, loaded.config)
+        _require_sweeper(path, loaded.config, own=config_path.startswith(f"{EXPERIMENT}/"))
         return loaded
 
     def list(self, config_path: str, results_filter: ObjectType | None) -> _Names:
@@ -152,12 +144,15 @@ def _text(path: Path) -> str:
 @lru_cache(maxsize=256)
 def _parsed(path: Path, text: str) -> tuple[Container, dict[str, str | None]]:
     """Return what a file's text says and its header: read once for all cells, as reading is most of composing."""
-    _require_plain(path, text)
+    if isinstance(_require_plain(path, text), yaml.ScalarNode) and text.strip():
+        raise ConfigError(
+            f"{path}: it holds words and no keys", hint="write KEY: VALUE on each line, with : and a blank"
+        )
     return OmegaConf.load(io.StringIO(text)), ConfigSource._get_header_dict(text)  # noqa: SLF001 - as Hydra's own source does
 
 
-def _require_plain(path: Path, text: str) -> None:
-    """Refuse a file whose aliases make it endless or very large, and one whose keys are no words."""
+def _require_plain(path: Path, text: str) -> yaml.Node | None:
+    """Return what a file holds; refuse aliases that make it endless or very large, and what is not read as written."""
     sizes: dict[int, int] = {}
 
     def size(node: yaml.Node) -> int:
@@ -169,7 +164,7 @@ def _require_plain(path: Path, text: str) -> None:
             )
         if known is None:
             sizes[id(node)] = 0
-            _require_words(path, node)
+            require_as_read(path, node)
             inside = node.value if isinstance(node, yaml.SequenceNode | yaml.MappingNode) else ()
             parts = (one for each in inside for one in (each if isinstance(each, tuple) else (each,)))
             known = sizes[id(node)] = 1 + sum(map(size, parts))
@@ -178,27 +173,24 @@ def _require_plain(path: Path, text: str) -> None:
     tree = yaml.compose(text, get_yaml_loader())
     if tree is not None and size(tree) > _MOST_VALUES:
         raise ConfigError(f"{path}: written out, its aliases are more than {_MOST_VALUES:,} values", hint="use fewer")
+    return tree
 
 
-def _require_words(path: Path, node: yaml.Node) -> None:
-    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
-        kind = str(key.tag).removeprefix(_TAG)
-        if isinstance(key, yaml.ScalarNode) and kind in _READ_AS:
-            raise ConfigError(
-                f"{path}:{key.start_mark.line + 1}: the key {key.value or '(none)'} is read as {_READ_AS[kind]}",
-                hint=f'put it into quotes, "{key.value}":, if it is meant'
-                if key.value
-                else "write a word before the :",
-            )
+def _require_sweeper(path: Path, config: DictConfig, *, own: bool) -> None:
+    """Refuse what stands where a file's ``hydra.sweeper`` belongs and holds no keys: Hydra trips over it.
 
-
-def _require_sweeper(path: Path, config: DictConfig) -> None:
-    """Refuse what stands where a file's ``hydra.sweeper`` belongs and holds no keys: Hydra trips over it."""
+    In an experiment also whatever stands beside it, as it is refused where it is typed.
+    """
     node: Any = OmegaConf.to_container(config)
     for key, name in (("hydra", "hydra"), ("sweeper", "hydra.sweeper")):
-        node = node.get(key, {})
+        others, node = node.keys() - {key}, node.get(key, {})
         if not isinstance(node, dict):
             raise ConfigError(f"{path}: {name} holds no keys", hint="hydra: {sweeper: {params: {KEY: VALUES}}}")
+        if own and key == "sweeper" and (beside := sorted(map(str, others))):
+            raise ConfigError(
+                f"{path}: hydra.{beside[0]}: Hydra's own settings have no effect on a campaign",
+                hint="take it out of the file: nothing but hydra.sweeper counts",
+            )
 
 
 def make_loader(folder: str | None = None) -> ConfigLoader:
@@ -324,7 +316,7 @@ def swept_as_typed(config: DictConfig, key: str, value: float) -> str:
 
 def _reads_as(node: yaml.Node, value: object) -> bool:
     """Return whether YAML takes a plain word for a value that is no text."""
-    plain = isinstance(node, yaml.ScalarNode) and node.tag != f"{_TAG}str"
+    plain = isinstance(node, yaml.ScalarNode) and node.tag != f"{TAG}str"
     return plain and yaml.load(node.value, get_yaml_loader()) == value  # noqa: S506 - a safe loader
 
 
@@ -360,6 +352,18 @@ def _file_of(config: DictConfig, group: str, choice: object) -> Path | None:
     sources = OmegaConf.select(config, "hydra.runtime.config_sources", default=[])
     name = f"{str(choice).removesuffix('.yaml')}.yaml"
     return next((one for source in sources if is_file(one := Path(source.path) / group / name)), None)
+
+
+def require_whole_experiment(config: DictConfig) -> None:
+    """Return when the experiment of a configuration, if there is one, leaves no value open.
+
+    Raises:
+        ConfigError: it does; the message has file, line and key.
+    """
+    choice = OmegaConf.select(config, f"hydra.runtime.choices.{EXPERIMENT}")
+    path = _file_of(config, EXPERIMENT, choice) if choice else None
+    if path:
+        require_filled_in(path, _tree(path), {word.lstrip("+~").partition("=")[0] for word in given(config)})
 
 
 def given(config: DictConfig) -> list[str]:
@@ -410,4 +414,8 @@ def _child(node: yaml.Node | None, key: str) -> yaml.Node | None:
         return node.value[int(key)] if int(key) < len(node.value) else None
     if not isinstance(node, yaml.MappingNode):
         return None
-    return next((value for name, value in node.value if isinstance(name, yaml.ScalarNode) and name.value == key), None)
+    own = {name.value: value for name, value in node.value if isinstance(name, yaml.ScalarNode)}
+    merged = own.get("<<") if key not in own else None
+    if isinstance(merged, yaml.SequenceNode):  # of several, the first that has a key gives it
+        return next((found for one in merged.value if (found := _child(one, key))), None)
+    return own.get(key) if merged is None else _child(merged, key)

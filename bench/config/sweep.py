@@ -73,7 +73,8 @@ def _refuse_idle(words: Iterable[str], place: str = "") -> None:
     for word in words:
         if word.lstrip("+~").startswith(("hydra.", "hydra/")):
             raise ConfigError(
-                f"{place}{word}: a campaign runs its pairs itself; Hydra's own settings have no effect here"
+                f"{place}{word}: a campaign runs its pairs itself; Hydra's own settings have no effect here",
+                hint="leave it out",
             )
 
 
@@ -111,7 +112,13 @@ def _require_choices(overrides: Iterable[Override], loader: ConfigLoader) -> Non
             if not named and one.key_or_group in groups and not one.is_delete():
                 text = "null" if value is None else str(value).lower()
                 typed = one.input_line if value is swept else f"{one.key_or_group}={text}"
-                raise unknown(str(typed), "choice", loader.get_group_options(one.key_or_group))
+                legal = loader.get_group_options(one.key_or_group)
+                if text in legal:
+                    raise ConfigError(
+                        f"{typed}: Hydra reads {text} as a value and not as a name",
+                        hint=f"write it in quotes, twice in a shell: \"{one.key_or_group}='{text}'\"",
+                    )
+                raise unknown(str(typed), "choice", legal)
 
 
 def _sweep_of(message: str, words: Sequence[str], master: DictConfig) -> str:
