@@ -6,7 +6,6 @@ with a path separator (``./compare``).
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import platform
@@ -21,13 +20,14 @@ from typing import TYPE_CHECKING
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
-from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, mends, told
+from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, Parser, mends, told
 from analysis.format.folder import VERDICTS
 from analysis.process.interrupt import ignore, listen
 from analysis.process.streams import outlive_readers
 from analysis.verdicts.declared import read_hypotheses
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from analysis.stored.records import Hypothesis
@@ -55,7 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def report(words: Sequence[str]) -> int:
     """Build the report of one or more campaigns of one plan."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis",
         description="Build the report of a measured campaign, or of several of one plan, and print its path. "
         f"Other commands: {', '.join(COMMANDS)}.",

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import COMMANDS
 from bench.errors import ConfigError
-from bench.system.exits import last_door, listening
+from bench.system.exits import Parser, last_door, listening
 from bench.system.streams import require_whole
 
 if TYPE_CHECKING:
@@ -93,7 +93,7 @@ def _keys(config: Any, prefix: str) -> Iterator[str]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the code for a shell, or the words that complete a line."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="colo-bench completion",
         description="Print the code that a shell evaluates to complete our commands and configuration keys: "
         'eval "$(colo-bench completion bash)", the same with zsh; fish: colo-bench completion fish | source',

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ from bench.plan.estimate import gib
 from bench.recover import require_campaign
 from bench.run.folder import locked
 from bench.run.recovery import finished
-from bench.system.exits import Exit, last_door, listening, told
+from bench.system.exits import Exit, Parser, last_door, listening, told
 from bench.system.logs import LOGS, Sizes, compress_log
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ def compress(campaign: Path) -> Iterator[Sizes]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Compress, print what was saved and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.compress", description=_ABOUT)
+    parser = Parser(prog="python -m bench.compress", description=_ABOUT)
     parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
     chosen = parser.parse_args(arguments)
     command = shlex.join(("python", "-m", "bench.compress", *map(str, chosen.campaigns)))

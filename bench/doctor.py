@@ -5,7 +5,6 @@ A warning says that something is missing or may disturb a measurement; a failure
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
 import os
@@ -14,6 +13,7 @@ import shutil
 import sys
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,7 +48,7 @@ from bench.run.machine_checks import (
     failed_check,
 )
 from bench.run.needs import FEATURES, try_feature
-from bench.system.exits import Exit, last_door, listening
+from bench.system.exits import Exit, Parser, last_door, listening
 from bench.system.files import nearest
 from bench.system.places import results_folder
 from bench.system.streams import make_console, require_whole
@@ -193,23 +193,25 @@ def line_text(check: Check) -> Text:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show every check and return the exit status: `Exit.HOST` when one failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.doctor", description=_ABOUT)
+    parser = Parser(prog="python -m bench.doctor", description=_ABOUT)
     parser.add_argument("--qemu", help="provisioned (default), system, or an executable's path")
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="host=ssh or launcher=slurm ...: look there too")
+    parser.add_argument("-cd", "--config-dir", metavar="DIR", help="look in DIR too for what the words name")
     parser.add_argument("--quick", action="store_true", help="boot nothing: tell only what earlier probes found")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
     chosen = parser.parse_args(arguments)
     command = shlex.join(("python", "-m", "bench.doctor", *(sys.argv[1:] if arguments is None else arguments)))
     show = _show_json if chosen.json else _show
-    return last_door(command, lambda: show(chosen.qemu, chosen.words, probe=not chosen.quick))
+    look = partial(_asked, chosen.words, chosen.config_dir)
+    return last_door(command, lambda: show(chosen.qemu, look, probe=not chosen.quick))
 
 
-def _all_checks(qemu: str | None, words: Sequence[str], say: Say, *, probe: bool) -> Iterator[Check]:
+def _all_checks(qemu: str | None, look: Callable[[], Asked], say: Say, *, probe: bool) -> Iterator[Check]:
     """Look at this machine, and at the hosts or the cluster that the words of a configuration name.
 
     Where those measure, this one boots no guest.
     """
-    asked = _asked(words)
+    asked = look()
     settings, cells = asked.settings, asked.cells
     jobs = settings is not None and settings.launcher.kind == "slurm"
     far = [] if jobs else list({cell.host: cell for cell in cells if cell.host.far}.values())
@@ -220,13 +222,14 @@ def _all_checks(qemu: str | None, words: Sequence[str], say: Say, *, probe: bool
         yield from _cluster(settings, cells, say, probe=probe)
 
 
-def _asked(words: Sequence[str]) -> Asked:
-    if not words:
+def _asked(words: Sequence[str], folder: str | None = None) -> Asked:
+    if not words and folder is None:
         return Asked()
     from bench.config.load import load_grid  # noqa: PLC0415 - Hydra takes its time, and few ask for it
     from bench.config.sweep import compose  # noqa: PLC0415
 
-    settings, cells = load_grid(compose(tuple(words)))
+    # As in bench.config.commandline: the folder as it was typed, but for what a shell left.
+    settings, cells = load_grid(compose(tuple(words), folder and os.path.expanduser(folder)))  # noqa: PTH111
     return Asked(cells, settings)
 
 
@@ -253,10 +256,10 @@ async def _looked_at(cell: Cell) -> list[Check]:
     return [check async for check in far_checks(cell)]
 
 
-def _show(qemu: str | None, words: Sequence[str], *, probe: bool) -> int:
+def _show(qemu: str | None, look: Callable[[], Asked], *, probe: bool) -> int:
     terminal = make_console()
     failed = 0
-    for check in _all_checks(qemu, words, lambda text: _say(terminal, text), probe=probe):
+    for check in _all_checks(qemu, look, lambda text: _say(terminal, text), probe=probe):
         terminal.print(line_text(check), soft_wrap=True)
         failed += check.status == "fail"
     terminal.print(f"failed: {failed}; no pair can be measured here" if failed else "pairs can be measured here")
@@ -264,8 +267,8 @@ def _show(qemu: str | None, words: Sequence[str], *, probe: bool) -> int:
     return Exit.HOST if failed else Exit.DONE
 
 
-def _show_json(qemu: str | None, words: Sequence[str], *, probe: bool) -> int:
-    found = list(_all_checks(qemu, words, lambda _: None, probe=probe))
+def _show_json(qemu: str | None, look: Callable[[], Asked], *, probe: bool) -> int:
+    found = list(_all_checks(qemu, look, lambda _: None, probe=probe))
     ok = all(check.status != "fail" for check in found)
     sys.stdout.write(json.dumps({"ok": ok, "checks": [asdict(check) for check in found]}, indent=1) + "\n")
     require_whole()

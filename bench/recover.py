@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import shlex
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from bench.errors import BenchError, ConfigError
 from bench.format.folder import LEDGER, PLAN, RUNS
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
-from bench.system.exits import Exit, last_door, listening, told
+from bench.system.exits import Exit, Parser, last_door, listening, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -54,7 +53,7 @@ def findings(campaign: Path, *, checking: bool) -> Iterator[Finding]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print one line per folder and return the exit status: 1 when something could not be used, or a check failed."""
-    parser = argparse.ArgumentParser(prog="python -m bench.recover", description=_ABOUT)
+    parser = Parser(prog="python -m bench.recover", description=_ABOUT)
     parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
     parser.add_argument("--check", action="store_true", help="write nothing: hold each measured run to its raw data")
     chosen = parser.parse_args(arguments)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from bench.system.exits import Exit, last_door, listening
+from bench.system.exits import Exit, Parser, last_door, listening
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine
 from bench.tune.tuner import undo
@@ -22,7 +21,7 @@ _ABOUT = (
 
 def main(arguments: Sequence[str] | None = None, machine: Machine | None = None) -> int:
     """Restore, say what was done and return the exit status."""
-    argparse.ArgumentParser(prog="python -m bench.restore", description=_ABOUT).parse_args(arguments)
+    Parser(prog="python -m bench.restore", description=_ABOUT).parse_args(arguments)
     return last_door("python -m bench.restore", lambda: _restore(machine or Machine()))
 
 

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import AnalysisError
+from analysis.errors import AnalysisError, Parser
 from analysis.report.bundle import bundle, verify
 from analysis.report.files import write
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the path printed, 1 when nothing was measured, 2 on wrong usage, 3 when it is not writable."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis bundle",
         description="Pack a campaign into one archive for artifact evaluation: data, report, environment, hashes.",
     )
@@ -39,7 +39,7 @@ def _pack(options: argparse.Namespace) -> int:
 
 def check(arguments: Sequence[str]) -> int:
     """Return 0 when everything holds, 1 when something does not, 2 on wrong usage or for another kind of file."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis verify",
         description="Check an archive that bundle made: hashes, format, and every verdict computed again.",
     )

@@ -14,6 +14,7 @@ from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_json, print_table, progress, reported
+from analysis.errors import Parser
 from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
@@ -88,7 +89,7 @@ def _row(row: dict[str, object]) -> tuple[str, ...]:
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0, 1 when the campaign tells nothing of how runs vary, 2 on wrong usage, 3 when FILE is not writable."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis calibrate",
         description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",
     )

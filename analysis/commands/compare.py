@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from dataclasses import asdict
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
+from analysis.errors import Parser
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
@@ -22,6 +22,7 @@ from analysis.verdicts.finding import NO_RATIO
 from analysis.verdicts.trend import HANGS_ON_FAILURES
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from rich.console import Console
@@ -172,7 +173,7 @@ def _larger(comparison: Comparison) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured, 2 wrong usage, 3 not writable."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis compare",
         description="Compare two campaigns, or with --by two levels of a factor within the blocks of one. Ends with 0 "
         "not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured on both sides, 2 wrong usage, 3 FILE "

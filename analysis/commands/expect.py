@@ -5,7 +5,6 @@ The plan comes as JSON on standard input and the answer goes as JSON to standard
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import sys
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from analysis.errors import AnalysisError, NothingMeasuredError
+from analysis.errors import AnalysisError, NothingMeasuredError, Parser
 from analysis.format.factors import BASELINES, flatten
 from analysis.planning.undecidable import asks, strata_of, undecidable
 from analysis.runs.outcomes import pauses_told, used_pauses
@@ -67,7 +66,7 @@ class Asked(Record):
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the answer printed, 2 when the plan cannot be read."""
-    parser = argparse.ArgumentParser(prog="python -m analysis expect", description=__doc__)
+    parser = Parser(prog="python -m analysis expect", description=__doc__)
     parser.add_argument("--earlier", type=Path, required=True, metavar="RESULTS", help="folder of earlier campaigns")
     options = parser.parse_args(arguments)
     try:

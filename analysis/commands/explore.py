@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import reported
+from analysis.errors import Parser
 from analysis.format.folder import REPORT
 from analysis.report.explore import explore, reached
 from analysis.report.files import write
@@ -16,12 +16,13 @@ from analysis.stored.cells import name_cells
 from analysis.stored.study import load_study
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the path printed, 1 when nothing was measured, 2 on wrong usage, 3 when it is not writable."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis explore",
         description="Write a self-contained page with every run of a campaign, or of several of one plan, to explore.",
     )

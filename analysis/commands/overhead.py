@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported
-from analysis.errors import NothingMeasuredError
+from analysis.errors import NothingMeasuredError, Parser
 from analysis.report.service import compared_text
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text
 from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text, to_tree
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from analysis.verdicts.overhead import Overhead
@@ -24,7 +24,7 @@ HEADINGS = ("cell", "compared", "throughput", *LATENCY, "lost", "paused", "block
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the ratios printed, 1 when no machine was measured with and without COLO, 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis overhead",
         description="Hold what was measured under COLO against the same machine without it, block by block: "
         "throughput, latency, and what share of the difference the pauses explain.",

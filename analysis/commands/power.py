@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported, share
+from analysis.errors import Parser
 from analysis.planning.power import power
 from analysis.stored.study import load_study
 from analysis.text import MISSING, accel_text, ms_text, plural, strata_text
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from rich.console import Console
@@ -165,7 +166,7 @@ def _duration(seconds: float) -> str:
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0, 1 when no cell has two runs, 2 on wrong usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis power",
         description="Say what a design can see, how long its runs should be, and how many more blocks are needed.",
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands import amounts
 from analysis.commands.terminal import console, print_json, reported
+from analysis.errors import Parser
 from analysis.frames import read
 from analysis.text import accel_text, count_text, ms_text, size_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Iterator, Sequence
 
     from analysis.verdicts.sizing import Sizing
@@ -22,7 +23,7 @@ _REFERENCE = Path(__file__).resolve().parents[2] / "results" / "reference" / "si
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0, 1 when the campaign measured nothing, 2 on wrong usage or when the data cannot carry the answer."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis size",
         description="Say what COLO would cost a machine: pause, time paused, link, memory. Ends with 0, or 2 for wrong "
         "usage or a machine that the data cannot speak of.",

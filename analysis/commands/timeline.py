@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import NotACampaignError
+from analysis.errors import NotACampaignError, Parser
 from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
 from analysis.plots.drawing import draw
 from analysis.plots.style import STYLES
@@ -17,6 +16,7 @@ from analysis.report.files import write
 from analysis.stored.load import load_run
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from analysis.plots.drawing import Drawing
@@ -27,7 +27,7 @@ FOLDER = "timelines"
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the paths printed, 2 on wrong usage or where there is no such run, 3 when it is not writable."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis timeline",
         description="Draw one run on one time axis: pauses as bands with their phases, requests as dots, throughput, "
         "dirty pages; over a page and in a column, as SVG, PDF, PNG and CSV.",

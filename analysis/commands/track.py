@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import math
 from dataclasses import asdict
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.judging import EXIT_CODES
 from analysis.compare.tracking import track
+from analysis.errors import Parser
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of
 from analysis.report.files import write
@@ -19,6 +19,7 @@ from analysis.text import MISSING, accel_text
 from analysis.verdicts.amounts import amount
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Sequence
 
     from rich.console import Console
@@ -30,7 +31,7 @@ _KINDS = ("svg", "pdf", "png")
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 when the last campaign is not regressed, 5 regressed, 6 inconclusive; 1 nothing measured, 2 usage."""
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m analysis track",
         description="Show campaigns of one kind (builds, nights, hosts) as a series per cell. Ends with the word on "
         "the last one: 0 not regressed, 5 regressed, 6 inconclusive.",

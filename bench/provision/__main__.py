@@ -19,7 +19,7 @@ from bench.provision.guest import build_guest
 from bench.provision.programs import nodelay_library
 from bench.provision.qemu import RELEASE, find_qemu
 from bench.provision.source import build
-from bench.system.exits import Exit, last_door, listening
+from bench.system.exits import Exit, Parser, last_door, listening
 from bench.system.streams import make_console, require_whole
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _ABOUT = "Fetch QEMU, build the guests and the preloaded library ahead of time."
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Make all that a run needs, say what was made, and return the exit status."""
-    parser = argparse.ArgumentParser(prog="python -m bench.provision", description=_ABOUT)
+    parser = Parser(prog="python -m bench.provision", description=_ABOUT)
     parser.add_argument(
         "--qemu",
         default="provisioned",

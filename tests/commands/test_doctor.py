@@ -256,3 +256,17 @@ def test_what_the_words_ask_for_is_looked_at(capsys: pytest.CaptureFixture[str])
     assert "a pair of 900 TiB needs" in said
     assert "tune.pinning.primary: this process has no CPU 4090" in said
     assert doctor.main(["--quick", "mem=1X"]) == Exit.USAGE
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("option", ["-cd", "--config-dir"])
+def test_an_experiment_of_ones_own_is_looked_at_where_the_run_finds_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    path = tmp_path / "experiment/large.yaml"
+    path.parent.mkdir()
+    path.write_text("# @package _global_\nmem: 900T\n")
+    assert doctor.main(["--quick", option, str(tmp_path), "experiment=large"]) == Exit.HOST
+    assert "a pair of 900 TiB needs" in capsys.readouterr().out
+    assert doctor.main(["--quick", option, str(tmp_path / "none"), "experiment=large"]) == Exit.USAGE
+    assert f"--config-dir {tmp_path / 'none'}: No such file" in capsys.readouterr().err
