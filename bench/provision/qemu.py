@@ -174,7 +174,7 @@ def _own(qemu: str, progress: Callable[[str], None]) -> Binary:
     masks = stamps.masking_folder(real.program, progress)
     binary = Binary(
         argv=(str(path),),
-        img_argv=(str(_img_beside(path)),),
+        img_argv=(),  # looked for when this is known to be a QEMU
         env=((stamps.VARIABLE, str(masks)),) if masks else (),
         path=path.resolve(),
         sha256=_own_sha256(path, real),
@@ -248,15 +248,16 @@ def _answered(binary: Binary) -> Binary:
             evidence=tuple(output.splitlines()[:4]),
             cause="qemu-unfit",
         )
-    img = _version_output(binary, binary.img_argv)
+    img_argv = binary.img_argv or (str(_img_beside(Path(binary.argv[0]))),)
+    img = _version_output(binary, img_argv)
     if not _IMG_VERSION.search(img):
         raise ProvisionError(
-            f"{binary.img_argv[-1]} is not a qemu-img",
+            f"{img_argv[-1]} is not a qemu-img",
             hint=_OTHER,
             evidence=tuple(img.splitlines()[:4]),
             cause="qemu-unfit",
         )
-    return replace(binary, version=match["version"])
+    return replace(binary, img_argv=img_argv, version=match["version"])
 
 
 def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:

@@ -32,7 +32,7 @@ from bench.run.binary_checks import event_checks, remembered_checks
 from bench.run.cluster_checks import checks as cluster_checks
 from bench.run.cluster_checks import wanted_by
 from bench.scenario.registry import scenario_of
-from bench.system.files import nearest
+from bench.system.files import is_folder, nearest
 from bench.vm.features import MODERN
 from bench.vm.procedure import poke
 from bench.vm.spec import Second, planned_spec
@@ -162,7 +162,9 @@ def render(
 
 
 def _measured(folder: Path) -> int:
-    """Return how many runs of a campaign are there already."""
+    """Return how many runs of a campaign are there already; none where no folder can be, which is a check's to say."""
+    if not is_folder(folder):
+        return 0
     last = {entry.run_id: entry.state for entry in read_entries(CampaignFolder(folder).ledger)[0]}
     return sum(state == "measured" for state in last.values())
 

@@ -105,6 +105,15 @@ def test_what_is_not_on_path_is_named_by_its_package_and_apt_only_where_it_is(
         assert ("apt-get" in caught.value.hint) == apt
 
 
+def test_what_is_no_qemu_is_told_so_before_its_qemu_img_is_missed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ProvisionError, match="is not a QEMU") as caught:
+        find_qemu(str(fake(tmp_path / "own/qemu-system-x86_64", "something else 1.0")), silent)
+    assert caught.value.cause == "qemu-unfit"
+
+
 def test_what_is_not_there_or_cannot_be_run_is_told_apart(tmp_path: Path, installed: Path) -> None:
     with pytest.raises(ProvisionError, match="does not exist") as missing:
         find_qemu(str(tmp_path / "none"), silent)

@@ -50,6 +50,16 @@ def test_what_is_measured_already_is_said(tmp_path: Path) -> None:
     assert "  there    1 run measured already: the same command" in render(settings, CELLS, "c", installed())
 
 
+@pytest.mark.parametrize("name", ["file", "file/inside", "loop", "a" * 300])
+def test_results_that_can_be_no_folder_are_left_to_the_checks(tmp_path: Path, name: str) -> None:
+    """They name the folder, as the run does; that a ledger of it cannot be read is nothing to mend."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "loop").symlink_to("loop")
+    text = render(make_settings(tmp_path / name), CELLS, "c", installed())
+    assert "measured already" not in text
+    assert f"  results  {tmp_path / name / 'c'}" in text
+
+
 def test_each_cell_shows_both_command_lines_in_full_and_the_qmp_steps(tmp_path: Path) -> None:
     text = render(make_settings(tmp_path), CELLS, "c", installed())
     for wanted in ("-m 256M", "-m 512M", "-name primary", "-name secondary", "colo-compare", "-incoming defer"):
