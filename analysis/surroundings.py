@@ -35,6 +35,8 @@ def _import_matplotlib() -> None:
 
 
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
+for _name in [one for one in os.environ if one.startswith(("FREETYPE_", "FONTCONFIG_"))]:
+    del os.environ[_name]  # how letters are drawn, by which the axes are laid out, and which fonts there are
 os.environ |= {"MPLBACKEND": "agg", "MATPLOTLIBRC": os.devnull, "MPLCONFIGDIR": _own_folder()}
 logging.getLogger("matplotlib").setLevel(logging.ERROR)  # where its folder cannot be made it works without
 _import_matplotlib()

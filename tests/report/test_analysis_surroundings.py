@@ -20,10 +20,20 @@ print(matplotlib.get_backend(), matplotlib.rcParams["lines.linewidth"], os.getcw
 """
 
 
-def looks(folder: Path, **env: str) -> str:
+LETTERS = """
+import analysis.plots, hashlib, io
+import matplotlib.pyplot as plt
+figure, drawn = plt.figure(), io.BytesIO()
+figure.text(0.1, 0.1, "256 MiB, 1 vCPU, bare guest")
+figure.savefig(drawn, format="png")
+print(hashlib.sha256(drawn.getvalue()).hexdigest())
+"""
+
+
+def looks(folder: Path, program: str = LOOKS, **env: str) -> str:
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("MPL", "MATPLOTLIB"))}
     done = subprocess.run(
-        (sys.executable, "-c", LOOKS),
+        (sys.executable, "-c", program),
         cwd=folder,
         env=clean | env,
         capture_output=True,
@@ -55,6 +65,11 @@ def test_nobodys_settings_are_read(tmp_path: Path, env: dict[str, str], settings
     assert said == f"agg 1.5 {tmp_path}"
 
 
+def test_letters_are_drawn_as_nobody_around_chooses(tmp_path: Path) -> None:
+    chosen = {"FREETYPE_PROPERTIES": "truetype:interpreter-version=35", "FONTCONFIG_FILE": os.devnull}
+    assert looks(tmp_path, LETTERS, **chosen) == looks(tmp_path, LETTERS)
+
+
 def test_a_current_folder_that_is_gone_is_none_to_read_from(tmp_path: Path) -> None:
     script = (
         f'd=$(mktemp -d -p "{tmp_path}"); cd "$d"; rmdir "$d"; exec "$0" -c "import analysis.plots, matplotlib.pyplot"'
@@ -70,6 +85,7 @@ def test_a_current_folder_that_is_gone_is_none_to_read_from(tmp_path: Path) -> N
     [
         {"NPY_DISABLE_CPU_FEATURES": "SSE2", "NPY_PROMOTION_STATE": "nonsense"},
         {"OPENBLAS_CORETYPE": "Prescott", "OMP_NUM_THREADS": "x", "OPENBLAS_NUM_THREADS": "7"},
+        {"ARROW_USER_SIMD_LEVEL": "nonsense", "ARROW_DEFAULT_MEMORY_POOL": "nonsense"},
     ],
     ids=" ".join,
 )
