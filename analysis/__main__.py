@@ -13,14 +13,13 @@ import shlex
 import sys
 import traceback
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 # The arrays are small: threads of the linear algebra cost more than they save, and sums keep one order without them.
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
-from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, Parser, mends, told
+from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, Parser, mends, path_of, said, told
 from analysis.format.folder import VERDICTS
 from analysis.process.interrupt import ignore, listen
 from analysis.process.streams import outlive_readers
@@ -29,6 +28,7 @@ from analysis.verdicts.declared import read_hypotheses
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from analysis.stored.records import Hypothesis
 
@@ -60,24 +60,24 @@ def report(words: Sequence[str]) -> int:
         description="Build the report of a measured campaign, or of several of one plan, and print its path. "
         f"Other commands: {', '.join(COMMANDS)}.",
     )
-    parser.add_argument("campaign", nargs="+", help="campaign folders, such as results/demo")
+    parser.add_argument("campaign", type=path_of, nargs="+", help="campaign folders, such as results/demo")
     parser.add_argument(
         "--style", choices=STYLES, default="screen", help="of the figures; figure.style=STYLE is the same"
     )
-    parser.add_argument("--hypotheses", type=Path, metavar="FILE", help="YAML with other hypotheses: exploratory")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="where to write (report/ in the first folder)")
+    parser.add_argument("--hypotheses", type=path_of, metavar="FILE", help="YAML with other hypotheses: exploratory")
+    parser.add_argument("--out", type=path_of, metavar="DIR", help="where to write (report/ in the first folder)")
     parser.add_argument("--only", choices=("verdicts",), help="write verdicts.json and nothing else")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress")
     # figure.style=acm is spelled like the measuring command's settings.
     given = parser.parse_args([word.replace("figure.style=", "--style=", 1) for word in words])
     try:
         asked = read_hypotheses(given.hypotheses) if given.hypotheses else None
-        page = _written([Path(one) for one in given.campaign], given, asked)
+        page = _written(given.campaign, given, asked)
     except AnalysisError as error:
         sys.stderr.write(error.told())
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(told(f"the report cannot be written: {error}", mends(error)))
+        sys.stderr.write(told(f"the report cannot be written: {said(error)}", mends(error)))
         return UNWRITABLE
     for line in _left_out(page.parent / VERDICTS):
         sys.stderr.write(f"colo-bench: {line}\n")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+from pathlib import Path
 from typing import NoReturn
 
 INTERRUPTED = 130
@@ -17,7 +18,15 @@ UNWRITABLE = 3
 
 
 _NO_ROOM = "see that the folder is yours to write to, and that the disk has room"
-_LIMITS = {errno.EMFILE: "ulimit -n 1024", errno.EFBIG: "ulimit -f unlimited", errno.ENOMEM: "ulimit -v unlimited"}
+_MENDS = {
+    errno.EMFILE: "ulimit -n 1024",
+    errno.EFBIG: "ulimit -f unlimited",
+    errno.ENOMEM: "ulimit -v unlimited",
+    errno.EISDIR: "name a file; a folder of that name is there",
+    errno.ENOTDIR: "name a folder; a file of that name is there",
+    errno.EEXIST: "name a folder; a file of that name is there",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
 
 MORE_BLOCKS = "measure it in more blocks: the same command with a larger repeats="
 """What mends a campaign that tells too little of how runs differ."""
@@ -43,9 +52,14 @@ class AnalysisError(Exception):
         return told(str(self), self.fix)
 
 
+def said(error: OSError) -> str:
+    """Return what the system says of a file, after its name."""
+    return f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+
+
 def mends(error: OSError) -> str:
     """Return what mends a file that cannot be opened or written."""
-    return _LIMITS.get(error.errno or 0, _NO_ROOM)
+    return _MENDS.get(error.errno or 0, _NO_ROOM)
 
 
 def told(what: str, fix: str) -> str:
@@ -59,6 +73,17 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """End the command with status 2 and two lines."""
         self.exit(2, told(message, f"{self.prog} --help"))
+
+
+def path_of(word: str) -> Path:
+    """Return the path that a word is; an empty one, as of a variable that is not set, is none.
+
+    Raises:
+        argparse.ArgumentTypeError: it is empty.
+    """
+    if not word.strip():
+        raise argparse.ArgumentTypeError(f"{word!r} is no path")
+    return Path(word)
 
 
 class NotACampaignError(AnalysisError):

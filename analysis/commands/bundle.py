@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import AnalysisError, Parser
+from analysis.errors import AnalysisError, Parser, path_of
 from analysis.report.bundle import bundle, verify
 from analysis.report.files import write
 
@@ -22,8 +22,8 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m analysis bundle",
         description="Pack a campaign into one archive for artifact evaluation: data, report, environment, hashes.",
     )
-    parser.add_argument("campaign", type=Path, help="a campaign folder")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: NAME-artifact.tar.gz in the current folder")
+    parser.add_argument("campaign", type=path_of, help="a campaign folder")
+    parser.add_argument("--out", type=path_of, metavar="FILE", help="NAME-artifact.tar.gz in the current folder")
     parser.add_argument("--raw", action="store_true", help="with every log and trace: large")
     options = parser.parse_args(arguments)
     return reported(lambda: _pack(options), in_files=True)
@@ -43,7 +43,7 @@ def check(arguments: Sequence[str]) -> int:
         prog="python -m analysis verify",
         description="Check an archive that bundle made: hashes, format, and every verdict computed again.",
     )
-    parser.add_argument("archive", type=Path)
+    parser.add_argument("archive", type=path_of)
     parser.add_argument("--json", action="store_true", help="print what holds, and what does not, as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: (_verify_as_json if options.json else _verify)(options.archive))

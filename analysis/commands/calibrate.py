@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import math
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.calibrate.calibration import FEWEST_STUDIES, STUDIES, rates, table
@@ -14,7 +13,7 @@ from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_json, print_table, progress, reported
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
@@ -94,7 +93,12 @@ def main(arguments: Sequence[str]) -> int:
         description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",
     )
     parser.add_argument(
-        "--from", dest="campaign", type=Path, nargs="+", metavar="CAMPAIGN", help="whose design and variation to take"
+        "--from",
+        dest="campaign",
+        type=path_of,
+        nargs="+",
+        metavar="CAMPAIGN",
+        help="its design and variation",
     )
     parser.add_argument(
         "--noise", choices=NOISES, default="assumed", help="of the simulated campaigns where no campaign is given"
@@ -102,7 +106,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--blocks", type=_blocks, help="of the simulated campaigns where no campaign is given")
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
     parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="also write the table there")
+    parser.add_argument("--csv", type=path_of, metavar="FILE", help="also write the table there")
     parser.add_argument("--json", action="store_true", help="print model and rates as JSON")
     parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, and print the table alone")
     options = parser.parse_args(arguments)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
@@ -179,8 +179,8 @@ def main(arguments: Sequence[str]) -> int:
         "not regressed, 5 regressed, 6 inconclusive, 1 nothing was measured on both sides, 2 wrong usage, 3 FILE "
         "cannot be written.",
     )
-    parser.add_argument("base", type=Path, help="the campaign to compare with; with --by the only one")
-    parser.add_argument("new", type=Path, nargs="?", help="the campaign in question")
+    parser.add_argument("base", type=path_of, help="the campaign to compare with; with --by the only one")
+    parser.add_argument("new", type=path_of, nargs="?", help="the campaign in question")
     parser.add_argument(
         "--by", metavar="FACTOR", help="compare the two levels of a factor, such as qemu, block by block"
     )
@@ -190,7 +190,7 @@ def main(arguments: Sequence[str]) -> int:
         "--each-cell", action="store_true", help="end with what the cells say, each by itself, not all of them as one"
     )
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="also write the answer there; - prints it, and nothing else"
+        "--json", type=path_of, metavar="FILE", help="also write the answer there; - prints it, and nothing else"
     )
     options = parser.parse_args(arguments)
     if (options.new is None) == (options.by is None):

@@ -10,13 +10,12 @@ import math
 import sys
 from collections import Counter
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic import ValidationError
 
-from analysis.errors import AnalysisError, NothingMeasuredError, Parser
+from analysis.errors import AnalysisError, NothingMeasuredError, Parser, path_of
 from analysis.format.factors import BASELINES, flatten
 from analysis.planning.undecidable import asks, strata_of, undecidable
 from analysis.runs.outcomes import pauses_told, used_pauses
@@ -30,6 +29,7 @@ from analysis.verdicts.looks import shared_among
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
     from analysis.format.factors import Level
     from analysis.planning.undecidable import Short
@@ -67,7 +67,7 @@ class Asked(Record):
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the answer printed, 2 when the plan cannot be read."""
     parser = Parser(prog="python -m analysis expect", description=__doc__)
-    parser.add_argument("--earlier", type=Path, required=True, metavar="RESULTS", help="folder of earlier campaigns")
+    parser.add_argument("--earlier", type=path_of, required=True, metavar="RESULTS", help="folder of earlier campaigns")
     options = parser.parse_args(arguments)
     try:
         asked = Asked.model_validate_json(sys.stdin.buffer.read())

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import reported
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.format.folder import REPORT
 from analysis.report.explore import explore, reached
 from analysis.report.files import write
@@ -26,8 +25,8 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m analysis explore",
         description="Write a self-contained page with every run of a campaign, or of several of one plan, to explore.",
     )
-    parser.add_argument("campaign", type=Path, nargs="+", help="campaign folders")
-    parser.add_argument("--out", type=Path, metavar="FILE", help="default: report/explore.html in the first folder")
+    parser.add_argument("campaign", type=path_of, nargs="+", help="campaign folders")
+    parser.add_argument("--out", type=path_of, metavar="FILE", help="default: report/explore.html in the first folder")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options), in_files=True)
 

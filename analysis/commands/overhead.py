@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported
-from analysis.errors import NothingMeasuredError, Parser
+from analysis.errors import NothingMeasuredError, Parser, path_of
 from analysis.report.service import compared_text
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text
@@ -29,7 +28,7 @@ def main(arguments: Sequence[str]) -> int:
         description="Hold what was measured under COLO against the same machine without it, block by block: "
         "throughput, latency, and what share of the difference the pauses explain.",
     )
-    parser.add_argument("campaign", type=Path, nargs="+", help="a campaign with scenario=native,colo, or several")
+    parser.add_argument("campaign", type=path_of, nargs="+", help="a campaign with scenario=native,colo, or several")
     parser.add_argument("--json", action="store_true", help="print the ratios as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))

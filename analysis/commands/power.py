@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported, share
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.planning.power import power
 from analysis.stored.study import load_study
 from analysis.text import MISSING, accel_text, ms_text, plural, strata_text
@@ -170,7 +169,7 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m analysis power",
         description="Say what a design can see, how long its runs should be, and how many more blocks are needed.",
     )
-    parser.add_argument("campaign", type=Path, nargs="+", help="a campaign folder, or several of one plan")
+    parser.add_argument("campaign", type=path_of, nargs="+", help="a campaign folder, or several of one plan")
     parser.add_argument("--effect", type=share, default=0.05, help="the effect that should be seen (default: 5%%)")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     options = parser.parse_args(arguments)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import amounts
 from analysis.commands.terminal import console, print_json, reported
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.frames import read
 from analysis.text import accel_text, count_text, ms_text, size_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
@@ -32,7 +32,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dirty-rate", type=amounts.rate, required=True, help="new dirty memory, such as 200MB/s")
     parser.add_argument("--link", type=amounts.link, required=True, help="between the hosts, such as 10gbit")
     parser.add_argument("--interval", type=amounts.duration, required=True, help="between checkpoints, such as 500ms")
-    parser.add_argument("--from", dest="source", type=Path, metavar="CAMPAIGN", help="where costs were measured")
+    parser.add_argument("--from", dest="source", type=path_of, metavar="CAMPAIGN", help="where costs were measured")
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))

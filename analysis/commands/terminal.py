@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from analysis.errors import UNWRITABLE, AnalysisError, mends, told
+from analysis.errors import UNWRITABLE, AnalysisError, mends, said, told
 from analysis.process.streams import lost
 from analysis.verdicts.digits import rounded
 
@@ -116,7 +116,7 @@ def reported(work: Callable[[], int], *, in_files: bool = False) -> int:
         sys.stderr.write(error.told())
         return error.exit_code
     except OSError as error:
-        sys.stderr.write(told(f"a file cannot be written: {error}", mends(error)))
+        sys.stderr.write(told(f"a file cannot be written: {said(error)}", mends(error)))
         return UNWRITABLE
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import NotACampaignError, Parser
+from analysis.errors import NotACampaignError, Parser, path_of
 from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
 from analysis.plots.drawing import draw
 from analysis.plots.style import STYLES
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 FOLDER = "timelines"
 """Where in a campaign's report they are written."""
 
+_FIX = "python -m analysis timeline results/CAMPAIGN RUN, with the id of a run that was measured"
+
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 with the paths printed, 2 on wrong usage or where there is no such run, 3 when it is not writable."""
@@ -32,10 +34,10 @@ def main(arguments: Sequence[str]) -> int:
         description="Draw one run on one time axis: pauses as bands with their phases, requests as dots, throughput, "
         "dirty pages; over a page and in a column, as SVG, PDF, PNG and CSV.",
     )
-    parser.add_argument("run", type=Path, help="a run's folder, or a campaign's with the id of a run behind it")
+    parser.add_argument("run", type=path_of, help="a run's folder, or a campaign's with the id of a run behind it")
     parser.add_argument("run_id", nargs="?", default="", help="the id of a run of the campaign, or how it begins")
     parser.add_argument("--style", choices=tuple(STYLES), default="screen", help="of the figure (screen)")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="default: report/timelines in the campaign's folder")
+    parser.add_argument("--out", type=path_of, metavar="DIR", help="default: report/timelines in the campaign's folder")
     parser.add_argument("--json", action="store_true", help="print paths and figures as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options), in_files=not options.json)
@@ -74,14 +76,14 @@ def run_folder(given: Path, run_id: str = "") -> Path:
     """
     if not run_id:
         if (given / PLAN).is_file():
-            raise NotACampaignError(f"{given} is a campaign: name one of its runs behind it{_some(given)}")
+            raise NotACampaignError(f"{given} is a campaign: name one of its runs behind it{_some(given)}", fix=_FIX)
         if not (given / RECORD).is_file():
-            raise NotACampaignError(f"{given}: not the folder of a measured run, it holds no {RECORD}")
+            raise NotACampaignError(f"{given}: not the folder of a measured run, it holds no {RECORD}", fix=_FIX)
         return given
     found = sorted(path for path in (given / RUNS).glob("*") if path.name.startswith(run_id))
     if len(found) != 1:
         how = f"{len(found)} runs begin with" if found else "no run is called"
-        raise NotACampaignError(f"{given}: {how} {run_id}{_some(given)}")
+        raise NotACampaignError(f"{given}: {how} {run_id}{_some(given)}", fix=_FIX)
     return found[0]
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.judging import EXIT_CODES
 from analysis.compare.tracking import track
-from analysis.errors import Parser
+from analysis.errors import Parser, path_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of
 from analysis.report.files import write
@@ -36,11 +35,11 @@ def main(arguments: Sequence[str]) -> int:
         description="Show campaigns of one kind (builds, nights, hosts) as a series per cell. Ends with the word on "
         "the last one: 0 not regressed, 5 regressed, 6 inconclusive.",
     )
-    parser.add_argument("campaign", type=Path, nargs="+", help="campaign folders, in the order of the series")
+    parser.add_argument("campaign", type=path_of, nargs="+", help="campaign folders, in the order of the series")
     parser.add_argument("--threshold", type=share, default=0.05, help="the smallest change that matters (default: 5%%)")
     parser.add_argument("--outcome", choices=OUTCOMES, default="pause", metavar="OUTCOME", help="default: pause")
     parser.add_argument("--json", action="store_true", help="print the series as JSON")
-    parser.add_argument("--figure", type=Path, metavar="FILE", help=f"draw it there: {', '.join(_KINDS)}")
+    parser.add_argument("--figure", type=path_of, metavar="FILE", help=f"draw it there: {', '.join(_KINDS)}")
     options = parser.parse_args(arguments)
     if options.figure is not None and options.figure.suffix.removeprefix(".") not in _KINDS:
         parser.error(f"argument --figure: legal endings: {', '.join(_KINDS)}")

@@ -161,7 +161,8 @@ def _compare(
     common = [key for key in before if key in after]
     pairs = [(before[key], after[key]) for key in common]
     if not any(one.values and other.values for one, other in pairs):
-        raise NothingMeasuredError(_nothing(before, after, common, outcome))
+        fix = "" if common else "compare campaigns that measure the same machine, or the levels of one with --by FACTOR"
+        raise NothingMeasuredError(_nothing(before, after, common, outcome), fix=fix)
     rule = Rule(threshold, by is not None, OUTCOMES[outcome].less_is_worse)
     cells = judge_cells(pairs, rule)
     missing = (

@@ -127,7 +127,9 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     measured = [side_cells(campaign, outcome) for campaign in campaigns]
     times = Counter(key for cells in measured for key, cell in cells.items() if cell.values)
     if not any(count >= _FEWEST for count in times.values()):
-        raise NothingMeasuredError("no cell was measured in two of these campaigns")
+        raise NothingMeasuredError(
+            "no cell was measured in two of these campaigns", fix="give campaigns that measure the same cells"
+        )
     # One that the last campaign is the first to have is no series yet; one that it has lost is.
     earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}
     keys = [key for key in times if key in earlier]

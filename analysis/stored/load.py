@@ -182,7 +182,7 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
     try:
         plan = _read_document(path, Plan)
     except _UnusableError as error:
-        raise NotACampaignError(f"{folder}: {error}") from error
+        raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
     cells = tuple(one.model_copy(update={"cell": filled(one.cell, one.at_default)}) for one in plan.cells)
     return plan.model_copy(update={"cells": cells}), _sha256(path)
 
@@ -196,7 +196,13 @@ def load_run(folder: Path) -> Run:
     try:
         return _read_tables(folder, _read_document(RunFolder(folder).record, RunRecord), Room())
     except _UnusableError as error:
-        raise NotACampaignError(f"{folder}: {error}") from error
+        raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
+
+
+def _mend(error: _UnusableError) -> str:
+    """Return what mends a folder that is one of ours and cannot be read."""
+    newer = "schema version" in str(error)
+    return "install a newer colo-bench" if newer else "copy it again, as it is, from where it was measured"
 
 
 def _is_folder(path: Path) -> bool:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
+from analysis.verdicts.declared import read_hypotheses
+from analysis.verdicts.written import BadHypothesesError
 
 ONE = "hypotheses:\n- id: E1\n  claim: It grows.\n  factor: mem\n"
 
