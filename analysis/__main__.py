@@ -19,10 +19,11 @@ from typing import TYPE_CHECKING
 os.environ["OPENBLAS_NUM_THREADS"] = "1"
 os.environ.pop("SOURCE_DATE_EPOCH", None)  # packagers set it; numpy and matplotlib read it, and trip over odd ones
 
-from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, Parser, mends, path_of, said, told
+from analysis.errors import BUG, INTERRUPTED, UNWRITABLE, AnalysisError, mends, path_of, said, told
 from analysis.format.folder import VERDICTS
 from analysis.process.interrupt import ignore, listen
 from analysis.process.streams import outlive_readers
+from analysis.process.words import Parser
 from analysis.verdicts.declared import read_hypotheses
 
 if TYPE_CHECKING:

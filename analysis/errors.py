@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import errno
 from pathlib import Path
-from typing import NoReturn
 
 INTERRUPTED = 130
 """The exit status when a signal ended it."""
@@ -65,14 +64,6 @@ def mends(error: OSError) -> str:
 def told(what: str, fix: str) -> str:
     """Return the lines that say what is wrong and what mends it."""
     return f"colo-bench: {what}\n" + (f"  fix: {fix}\n" if fix else "")
-
-
-class Parser(argparse.ArgumentParser):
-    """Reads the words of a command, and refuses them as everything is refused: what is wrong, and what mends it."""
-
-    def error(self, message: str) -> NoReturn:
-        """End the command with status 2 and two lines."""
-        self.exit(2, told(message, f"{self.prog} --help"))
 
 
 def path_of(word: str) -> Path:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from bench.cli import COMMANDS
 from bench.errors import ConfigError
-from bench.system.exits import Parser, last_door, listening
+from bench.process.words import Parser
+from bench.system.exits import last_door, listening
 from bench.system.streams import require_whole
 
 if TYPE_CHECKING:

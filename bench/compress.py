@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 from bench.errors import BenchError
 from bench.format.folder import CampaignFolder
 from bench.plan.estimate import gib
+from bench.process.words import Parser
 from bench.recover import require_campaign
 from bench.run.folder import locked
 from bench.run.recovery import finished
-from bench.system.exits import Exit, Parser, last_door, listening, told
+from bench.system.exits import Exit, last_door, listening, told
 from bench.system.logs import LOGS, Sizes, compress_log
 
 if TYPE_CHECKING:

@@ -24,6 +24,7 @@ from bench.cluster.room import require_possible
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.host.host import HERE
+from bench.process.words import Parser
 from bench.provision.cache import cache_folder
 from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
@@ -48,7 +49,7 @@ from bench.run.machine_checks import (
     failed_check,
 )
 from bench.run.needs import FEATURES, try_feature
-from bench.system.exits import Exit, Parser, last_door, listening
+from bench.system.exits import Exit, last_door, listening
 from bench.system.files import nearest
 from bench.system.places import results_folder
 from bench.system.streams import make_console, require_whole

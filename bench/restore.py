@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING
 
-from bench.system.exits import Exit, Parser, last_door, listening
+from bench.process.words import Parser
+from bench.system.exits import Exit, last_door, listening
 from bench.tune.journal import UndoJournal, state_folder
 from bench.tune.settings import Machine
 from bench.tune.tuner import undo

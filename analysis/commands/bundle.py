@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import AnalysisError, Parser, path_of
+from analysis.errors import AnalysisError, path_of
+from analysis.process.words import Parser
 from analysis.report.bundle import bundle, verify
 from analysis.report.files import write
 

@@ -13,7 +13,8 @@ from analysis.calibrate.looking_rates import MOST_BLOCKS
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_json, print_table, progress, reported
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
+from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks

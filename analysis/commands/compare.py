@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
 from analysis.format.outcomes import OUTCOMES
+from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, plural, short_text

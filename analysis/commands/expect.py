@@ -15,9 +15,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from pydantic import ValidationError
 
-from analysis.errors import AnalysisError, NothingMeasuredError, Parser, path_of
+from analysis.errors import AnalysisError, NothingMeasuredError, path_of
 from analysis.format.factors import BASELINES, flatten
 from analysis.planning.undecidable import asks, strata_of, undecidable
+from analysis.process.words import Parser
 from analysis.runs.outcomes import pauses_told, used_pauses
 from analysis.stats.exact_power import smallest_slope
 from analysis.stats.sequential import look_level

@@ -6,8 +6,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import reported
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
 from analysis.format.folder import REPORT
+from analysis.process.words import Parser
 from analysis.report.explore import explore, reached
 from analysis.report.files import write
 from analysis.runs.outcomes import run_table

@@ -6,7 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported
-from analysis.errors import NothingMeasuredError, Parser, path_of
+from analysis.errors import NothingMeasuredError, path_of
+from analysis.process.words import Parser
 from analysis.report.service import compared_text
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text

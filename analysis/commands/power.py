@@ -7,8 +7,9 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import console, print_json, print_table, reported, share
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
 from analysis.planning.power import power
+from analysis.process.words import Parser
 from analysis.stored.study import load_study
 from analysis.text import MISSING, accel_text, ms_text, plural, strata_text
 

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands import amounts
 from analysis.commands.terminal import console, print_json, reported
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
 from analysis.frames import read
+from analysis.process.words import Parser
 from analysis.text import accel_text, count_text, ms_text, size_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 

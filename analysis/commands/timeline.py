@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import NotACampaignError, Parser, path_of
+from analysis.errors import NotACampaignError, path_of
 from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
 from analysis.plots.drawing import draw
 from analysis.plots.style import STYLES
 from analysis.plots.timeline import sketch, told
+from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_run
 

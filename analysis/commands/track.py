@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.judging import EXIT_CODES
 from analysis.compare.tracking import track
-from analysis.errors import Parser, path_of
+from analysis.errors import path_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.track import figure_of
+from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from rich.markup import escape
 
+from bench.process.words import Parser
 from bench.provision.apps import build_apps
 from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.bare import build_bare
@@ -19,7 +20,7 @@ from bench.provision.guest import build_guest
 from bench.provision.programs import nodelay_library
 from bench.provision.qemu import RELEASE, find_qemu
 from bench.provision.source import build
-from bench.system.exits import Exit, Parser, last_door, listening
+from bench.system.exits import Exit, last_door, listening
 from bench.system.streams import make_console, require_whole
 
 if TYPE_CHECKING:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import os
 import platform
@@ -10,7 +9,7 @@ import sys
 import traceback
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 import bench
 from bench.errors import BenchError, ConfigError, HostError, PlanChangedError
@@ -57,14 +56,6 @@ MEANINGS = {
     Exit.INTERRUPTED: "interrupted by SIGINT, SIGTERM or SIGHUP; the same command continues",
 }
 """What each status says."""
-
-
-class Parser(argparse.ArgumentParser):
-    """Reads the words of a command, and refuses them as everything is refused: what is wrong, and what mends it."""
-
-    def error(self, message: str) -> NoReturn:
-        """End the command with status 2 and two lines."""
-        self.exit(2, f"colo-bench: {message}\n  fix: {self.prog} --help\n")
 
 
 def exit_of(error: BenchError) -> Exit:
