@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from analysis.errors import AnalysisError
+from analysis.process.words import odd_base
 from analysis.stored.records import Hypothesis
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ _LONGEST = 1 << 20
 """In letters: a log that was named by mistake takes hours to be parsed."""
 
 _TAG = "tag:yaml.org,2002:"
-_OCTAL = re.compile(r"[-+]?0[0-7_]*[1-7][0-7_]+")
-_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _MENDS: Mapping[str, str] = {
     r"'\\t'": "indent with blanks, not with tabs",
     "duplicate key": "keep one of the two",
@@ -94,8 +93,7 @@ def _require_as_read(path: Path, tree: yaml.Node) -> None:
                     fix=f"a hypothesis has: {', '.join(Hypothesis.model_fields)}",
                 )
     for node in _numbers(asked, set()):
-        base = 8 if _OCTAL.fullmatch(node.value) else 60 if _BASE_60.fullmatch(node.value) else 10
-        if base != 10:  # noqa: PLR2004 - as people count
+        if base := odd_base(node.value):
             raise BadHypothesesError(
                 f"{path}:{node.start_mark.line + 1}: YAML reads {node.value} as a number of base {base}",
                 fix="write it without leading zeros and colons",

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from bench.errors import ConfigError
+from bench.process.words import odd_base
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Mapping
@@ -22,8 +22,6 @@ _READ_AS: Mapping[str, str] = {
 }
 """What YAML takes a plain word for, by its tag: ``on`` and ``no`` are not the words that they look like."""
 
-_OCTAL = re.compile(r"[-+]?0[0-7_]*[1-7][0-7_]+")
-_BASE_60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?")
 _BLANK = "???"
 
 
@@ -42,16 +40,11 @@ def require_as_read(path: Path, node: yaml.Node) -> None:
                 if key.value
                 else "write a word before the :",
             )
-    if isinstance(node, yaml.ScalarNode) and _kind(node) in ("int", "float") and (base := _base(str(node.value))):
+    if isinstance(node, yaml.ScalarNode) and _kind(node) in ("int", "float") and (base := odd_base(str(node.value))):
         raise ConfigError(
             f"{path}:{_line(node)}: YAML reads {node.value} as a number of base {base}",
             hint=f'write it without leading zeros and colons, or in quotes, "{node.value}", if it is a name',
         )
-
-
-def _base(text: str) -> int:
-    """Return the base that YAML 1.1 reads a number in and no person does; 0 for any other."""
-    return 8 if _OCTAL.fullmatch(text) else 60 if _BASE_60.fullmatch(text) else 0
 
 
 def require_filled_in(path: Path, tree: yaml.Node | None, given: Collection[str]) -> None:

@@ -108,10 +108,18 @@ def _pause_us(one: Checkpoint, stops: Sequence[StopResume]) -> int | None:
 def _told_pause_us(one: Checkpoint) -> int:
     """Return the pause that QMP tells of, by the trace: RESUME is sent when the primary begins to resume.
 
-    Until its vCPUs run, which is when the pause ends, KVM can take milliseconds more; a binary that does not trace the
-    run state leaves only the whole pause to compare with.
+    Until all of its vCPUs have been let go, which is when the pause ends, KVM can take milliseconds more; a binary that
+    does not trace the run state leaves only the whole pause to compare with.
     """
     return one.pause_us if one.resumed_us is None else one.resumed_us - one.times_us[P.STOPPED]
+
+
+def _apart_us(one: Checkpoint, standstill_us: int) -> int:
+    """Return by how much a guest's standstill lies outside of what the trace leaves open.
+
+    QEMU lets the vCPUs go between RESUME and run; the thread that says so may itself wait for a CPU by then.
+    """
+    return max(_told_pause_us(one) - standstill_us, standstill_us - one.pause_us, 0)
 
 
 def assess(
@@ -145,7 +153,7 @@ def assess(
         if pause_us is not None
     ]
     watched = [
-        abs(one.pause_us - saw.standstill_us)
+        _apart_us(one, saw.standstill_us)
         for one, saw in zip(assembly.checkpoints, seen, strict=False)
         if saw.standstill_us is not None
     ]

@@ -16,6 +16,7 @@ from bench.provision.cache import file_sha256, text_sha256
 from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, installed_tree, wanted_qemu
 from bench.provision.real import Real, real_program
 from bench.provision.source import find_built, installed_built
+from bench.system.exits import scarcity
 from bench.system.places import expanded
 from bench.system.software import install_hint
 
@@ -242,22 +243,20 @@ def _answered(binary: Binary) -> Binary:
     output = _version_output(binary, binary.argv)
     match = _VERSION.search(output)
     if match is None:
-        raise ProvisionError(
-            f"{binary.path} is not a QEMU: it does not answer --version as one",
-            hint=_OTHER,
-            evidence=tuple(output.splitlines()[:4]),
-            cause="qemu-unfit",
-        )
+        raise _unfit(str(binary.path), "is not a QEMU: it does not answer --version as one", output)
     img_argv = binary.img_argv or (str(_img_beside(Path(binary.argv[0]))),)
     img = _version_output(binary, img_argv)
     if not _IMG_VERSION.search(img):
-        raise ProvisionError(
-            f"{img_argv[-1]} is not a qemu-img",
-            hint=_OTHER,
-            evidence=tuple(img.splitlines()[:4]),
-            cause="qemu-unfit",
-        )
+        raise _unfit(img_argv[-1], "is not a qemu-img", img)
     return replace(binary, img_argv=img_argv, version=match["version"])
+
+
+def _unfit(path: str, otherwise: str, output: str) -> ProvisionError:
+    """Return what is to be said of a program that answered something else: it was given too little, or is another."""
+    evidence, cause = tuple(output.splitlines()[:4]), scarcity(output)
+    if cause:
+        return ProvisionError(f"{path} could not be started", evidence=evidence, cause=cause)
+    return ProvisionError(f"{path} {otherwise}", hint=_OTHER, evidence=evidence, cause="qemu-unfit")
 
 
 def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:

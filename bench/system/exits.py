@@ -108,6 +108,11 @@ def last_door(command: str, work: Callable[[], int]) -> int:
         return Exit.BUG
 
 
+def scarcity(said: str) -> str:
+    """Return the cause where a program says that the system has no more of something; empty where it does not."""
+    return next((cause for number, cause in _SCARCE.items() if os.strerror(number) in said), "")
+
+
 def _refused(error: Exception) -> BenchError | None:
     """Return what the system refused us, where an error is that and no bug: room, memory, a thread, another file."""
     if isinstance(error, OSError) and error.errno in FULL_OR_READ_ONLY:

@@ -146,6 +146,15 @@ def test_a_wrong_qemu_img_is_refused(installed: Path) -> None:
         find_qemu(str(installed / "qemu-system-x86_64"), silent)
 
 
+@pytest.mark.parametrize("name", ["qemu-system-x86_64", "qemu-img"])
+def test_a_program_that_was_given_too_little_is_no_wrong_program(installed: Path, name: str) -> None:
+    fake(installed / name, "error while loading shared libraries: libz.so.1: cannot open it: Too many open files")
+    with pytest.raises(ProvisionError, match=f"{name} could not be started") as caught:
+        find_qemu(str(installed / "qemu-system-x86_64"), silent)
+    assert caught.value.cause == "file-limit"
+    assert "ulimit -n" in str(caught.value)
+
+
 def test_a_missing_provisioned_qemu_is_not_fetched_when_only_asked_about(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -32,3 +32,20 @@ def test_a_choice_that_is_none_is_named_as_it_was_typed(tmp_path: Path) -> None:
     assert (done.returncode, len(done.stderr.splitlines())) == (2, 2)
     assert "'ACM'" in done.stderr
     assert "acm" in done.stderr
+
+
+def test_help_that_nobody_got_is_no_success(tmp_path: Path) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "analysis", "--help"],
+            cwd=tmp_path,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+    what, mend = done.stderr.splitlines()
+    assert done.returncode == 3
+    assert "No space left on device" in what
+    assert mend.startswith("  fix: ")
