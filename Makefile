@@ -1,4 +1,4 @@
-# Two commands: `make demo` measures real pairs, `make test` proves the instrument. Both set everything up first.
+# Two commands: `make demo` measures real pairs, `make test` proves the instrument. Each sets up first what it needs.
 PY := .venv/bin/python
 ALONE := "not pair and not provisioned"
 PAIRS := "pair or provisioned"

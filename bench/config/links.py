@@ -59,7 +59,7 @@ class Compare(Frozen):
         timeout: how long a packet of the primary waits for the secondary's before a checkpoint is asked for (3 s).
         expired_scan_cycle: how often packets are looked through for such (3 s).
         max_queue_size: how many packets of a connection are kept on a side (1024); what comes on top is dropped.
-        vnet_hdr: whether packets carry the header of a virtio network card, as they do on a tap.
+        vnet_hdr: whether a tap gives packets the header of a virtio network card, and all filters are told so.
     """
 
     timeout: Annotated[Duration, Field(ge=0.001, le=3600)] | None = None
