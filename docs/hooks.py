@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[1]
 _OUTWARD = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]*)(?:#[^)]*)?\)")
 _SHOWN = 2
+_SPELLINGS = "In a clone each has [another spelling](install.md#as-a-command)."
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
@@ -39,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     made = {
         "reference/configuration.md": configuration(),
         "reference/statistics.md": statistics(),
-        "commands.md": f"# Commands\n\nEach is also `python -m bench` or `analysis`.\n\n```text\n{help_text()}```\n",
+        "commands.md": f"# Commands\n\n{_SPELLINGS}\n\n```text\n{help_text()}```\n",
     }
     for path, content in made.items():
         files.append(File.generated(config, path, content=content))
