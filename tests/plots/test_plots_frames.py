@@ -11,10 +11,7 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import (
     ARMS,
-    DEMO,
     IDLE,
-    SINGLE,
-    SWEEP,
     Fake,
     fake_results,
     replace_parquet,
@@ -43,21 +40,6 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 GIB = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("sweep"), SWEEP))
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("demo"), DEMO))
-
-
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("single"), SINGLE))
 
 
 def _fake(parent: Path, **settings: object) -> Results:

@@ -9,11 +9,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.fake_campaign import (
-    DEMO,
     HYPOTHESES,
     IDLE,
-    SINGLE,
-    SWEEP,
     Fake,
     fake_results,
     write_campaign,
@@ -40,21 +37,6 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 GIB = 1 << 30
-
-
-@pytest.fixture(scope="module")
-def sweep(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("sweep"), SWEEP))
-
-
-@pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("demo"), DEMO))
-
-
-@pytest.fixture(scope="module")
-def single(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    return fake_results(write_campaign(tmp_path_factory.mktemp("single"), SINGLE))
 
 
 class TestForest:

@@ -2,45 +2,27 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from fixtures.browser import in_browser
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 
 from analysis.report.build import build_report
 
+if TYPE_CHECKING:
+    from selenium import webdriver
+
 GROWS = {"id": "H1", "claim": "The pause grows with vCPUs.", "factor": "smp"}
-FLAGS = (
-    *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--hide-scrollbars"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"),
-)
-PROGRAMS = {name: shutil.which(name) for name in ("chromium", "chromedriver")}
-pytestmark = pytest.mark.skipif(not all(PROGRAMS.values()), reason="no chromium and chromedriver on this machine")
+pytestmark = in_browser
 
 
 @pytest.fixture(scope="module")
 def page(tmp_path_factory: pytest.TempPathFactory) -> Path:
     fake = Fake(workloads=(IDLE,), links=("tcp", "unix"), repeats=6, count=10, hypotheses=(GROWS,))
     return build_report([write_campaign(tmp_path_factory.mktemp("results"), fake)])
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(PROGRAMS["chromium"])
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=str(PROGRAMS["chromedriver"]))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def _open(browser: webdriver.Chrome, page: Path, width: int, height: int = 900) -> None:

@@ -6,25 +6,26 @@ import hashlib
 import json
 import re
 import statistics
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from fixtures.browser import in_browser
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
-from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
-from test_analysis_browser import FLAGS, PROGRAMS
 
 from analysis.commands import explore as command
 from analysis.report import explore
 from analysis.report.build import build_report
 from analysis.report.explore import MOST_RUNS, QUANTILES, TooManyRunsError, page
 
+if TYPE_CHECKING:
+    from selenium import webdriver
+
 VENDOR = Path(explore.__file__).parent / "vendor"
-in_browser = pytest.mark.skipif(not all(PROGRAMS.values()), reason="no chromium and chromedriver on this machine")
 
 
 @pytest.fixture(scope="module")
@@ -91,21 +92,6 @@ def test_more_runs_than_a_page_holds_are_refused(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(explore, "MOST_RUNS", 1)
     folder = write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6))
     assert command.main([str(folder)]) == TooManyRunsError.exit_code
-
-
-@pytest.fixture(scope="module")
-def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = str(PROGRAMS["chromium"])
-    for flag in (*FLAGS, f"--user-data-dir={tmp_path_factory.mktemp('profile')}"):
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    service = webdriver.ChromeService(executable_path=str(PROGRAMS["chromedriver"]))
-    driver = webdriver.Chrome(options=options, service=service)
-    try:
-        yield driver
-    finally:
-        driver.quit()
 
 
 def show(browser: webdriver.Chrome, path: Path, fragment: str = "", width: int = 1200, scheme: str = "light") -> None:
