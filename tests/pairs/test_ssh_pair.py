@@ -11,8 +11,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -281,18 +282,30 @@ def last_failure(folder: Path) -> dict[str, Any]:
     return next(one for one in map(json.loads, reversed(lines)) if one["state"] == "failed")
 
 
-@needs_hosts
-def test_a_cut_connection_is_named_its_traces_are_here_and_nothing_is_left_there(hosts: Lab, tmp_path: Path) -> None:
-    process = measuring(tmp_path, over_ssh(hosts, tmp_path))
+def struck(
+    hosts: Lab,
+    folder: Path,
+    blow: Callable[[], object],
+    mend: Callable[[], object],
+    word: str = "RESUME",
+    count: int = 30,
+) -> dict[str, Any]:
+    """Return the failure that a blow to a run under way ends in; what was struck is mended, whatever comes."""
+    process = measuring(folder, over_ssh(hosts, folder))
     try:
-        wait_for_checkpoints(tmp_path, process)
-        hosts.cut("primary")
+        wait_for_checkpoints(folder, process, word, count)
+        blow()
         said, _ = process.communicate(timeout=DEADLINE_S)
     finally:
         process.kill()
-        hosts.join("primary")
+        mend()
     assert process.returncode == 1, said
-    failure = last_failure(tmp_path)
+    return last_failure(folder)
+
+
+@needs_hosts
+def test_a_cut_connection_is_named_its_traces_are_here_and_nothing_is_left_there(hosts: Lab, tmp_path: Path) -> None:
+    failure = struck(hosts, tmp_path, partial(hosts.cut, "primary"), partial(hosts.join, "primary"))
     assert failure["cause"] == "connection-cut", failure
     assert failure["hint"]
     for side in ("primary", "secondary"):
@@ -304,32 +317,16 @@ def test_a_cut_connection_is_named_its_traces_are_here_and_nothing_is_left_there
 
 @needs_hosts
 def test_a_connection_that_is_cut_before_there_is_a_checkpoint_is_named_too(hosts: Lab, tmp_path: Path) -> None:
-    process = measuring(tmp_path, over_ssh(hosts, tmp_path))
-    try:
-        wait_for_checkpoints(tmp_path, process, "qmp_capabilities", 1)
-        hosts.cut("secondary")
-        said, _ = process.communicate(timeout=DEADLINE_S)
-    finally:
-        process.kill()
-        hosts.join("secondary")
-    assert process.returncode == 1, said
-    assert last_failure(tmp_path)["cause"] == "connection-cut"
+    cut, join = partial(hosts.cut, "secondary"), partial(hosts.join, "secondary")
+    assert struck(hosts, tmp_path, cut, join, "qmp_capabilities", 1)["cause"] == "connection-cut"
     for side in ("primary", "secondary"):
         assert gone_within(20, hosts.work(side)), marked_below(hosts.work(side))
 
 
 @needs_hosts
 def test_a_host_that_dies_is_named_and_the_same_command_goes_on_when_it_is_back(hosts: Lab, tmp_path: Path) -> None:
-    process = measuring(tmp_path, over_ssh(hosts, tmp_path))
-    try:
-        wait_for_checkpoints(tmp_path, process)
-        hosts.kill("secondary")
-        said, _ = process.communicate(timeout=DEADLINE_S)
-    finally:
-        process.kill()
-        hosts.restart("secondary")
-    assert process.returncode == 1, said
-    assert last_failure(tmp_path)["cause"] in {"connection-cut", "colo-exit"}, last_failure(tmp_path)
+    failure = struck(hosts, tmp_path, partial(hosts.kill, "secondary"), partial(hosts.restart, "secondary"))
+    assert failure["cause"] in {"connection-cut", "colo-exit"}, failure
     again = measured(tmp_path, over_ssh(hosts, tmp_path), "campaign=after")
     assert again.returncode == 0, again.stdout + again.stderr
     assert "removed on the secondary's host what a killed agent had left" in again.stdout
@@ -359,16 +356,11 @@ def test_another_build_there_is_named(hosts: Lab, tmp_path: Path) -> None:
 
 @needs_hosts
 def test_a_killed_agent_is_named_and_nothing_is_left(hosts: Lab, tmp_path: Path) -> None:
-    process = measuring(tmp_path, over_ssh(hosts, tmp_path))
-    try:
-        wait_for_checkpoints(tmp_path, process)
+    def kill() -> None:
         (agent,) = agents_of(hosts.work("secondary"))
         os.kill(agent, signal.SIGKILL)
-        said, _ = process.communicate(timeout=DEADLINE_S)
-    finally:
-        process.kill()
-    assert process.returncode == 1, said
-    assert last_failure(tmp_path)["cause"] == "agent-killed"
+
+    assert struck(hosts, tmp_path, kill, lambda: None)["cause"] == "agent-killed"
     assert not marked_below(hosts.work("secondary"))
     assert gone_within(20, hosts.work("primary"))
 
