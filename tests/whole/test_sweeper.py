@@ -92,7 +92,7 @@ def test_an_experiment_brings_its_sweep_and_the_command_line_wins(bench: Bench) 
     done = bench("experiment=demo", "dry_run=true")
     assert len(labels(done)) == 28
     assert "campaign demo: a dry run" in done.stdout
-    assert len(labels(bench("experiment=demo", "mem=1G", "repeats=1", "hypotheses=none", "dry_run=true"))) == 5
+    assert len(labels(bench("experiment=demo", "mem=1G", "repeats=1", "hypotheses=none", "dry_run=true"))) == 4
 
 
 @pytest.mark.parametrize(
