@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from bench.errors import ProvisionError
+from bench.errors import ProvisionError, printable
 from bench.system.files import NO_LOCKS, passing_folder
 from bench.system.places import expanded
 
@@ -81,7 +81,8 @@ def _chosen_folder() -> Path:
         ) from error
     if any(character in str(folder) for character in ':,;"$\n'):
         raise ProvisionError(
-            f"the cache folder {folder} has one of : , ; $ or a quote in its name, which the loader and QEMU misread",
+            f"the cache folder {printable(str(folder))} has one of : , ; $, a quote or a line's end in its name, "
+            "which the loader and QEMU misread",
             hint="set COLO_BENCH_CACHE to another folder",
         )
     return folder

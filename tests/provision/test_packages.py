@@ -441,13 +441,14 @@ def test_a_home_that_is_no_absolute_path_is_none(monkeypatch: pytest.MonkeyPatch
     assert str(home_folder()) == pwd.getpwuid(os.getuid()).pw_dir
 
 
-@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a$b"])
+@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a$b", "a\nb"])
 def test_a_cache_whose_name_the_loader_would_split_is_refused(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / name))
-    with pytest.raises(ProvisionError, match="in its name"):
+    with pytest.raises(ProvisionError, match="in its name") as caught:
         cache_folder()
+    assert "\n" not in caught.value.message
 
 
 def test_the_cache_follows_the_usual_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
