@@ -93,11 +93,11 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     # Before the probes, which would show in it.
     snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
-    yield from _provision_checks(qemu, say, probe=probe)
     asked = asked or Asked()
     own = asked.settings
     place, launcher = (own.results, own.launcher) if own else (results_folder(), None)
-    yield from beforehand(asked.cells, place, launcher=launcher)
+    yield from beforehand(asked.cells, place, launcher=launcher)  # first: a limit can make a good QEMU look broken
+    yield from _provision_checks(qemu, say, probe=probe)
     if own:
         yield from _asked_of_binaries(asked.cells)
     yield _guarded("disk", lambda: check_disk(_free_bytes()))

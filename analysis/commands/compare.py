@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
+from analysis.compare.sides import refuse_shared
 from analysis.errors import path_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.process.words import Parser
@@ -204,7 +205,9 @@ def _run(options: argparse.Namespace) -> int:
     if options.by is not None:
         comparison = compare_levels(load_campaign(options.base), options.by, **how)
     else:
-        comparison = compare(load_campaign(options.base), load_campaign(options.new), **how)
+        sides = [load_campaign(folder) for folder in (options.base, options.new)]
+        refuse_shared(sides)
+        comparison = compare(*sides, **how)
     if options.json == _STDOUT:
         print_json(to_tree(comparison))
         return comparison.exit_code

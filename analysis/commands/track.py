@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.commands.terminal import console, print_json, print_table, reported, share
 from analysis.compare.judging import EXIT_CODES
+from analysis.compare.sides import refuse_shared
 from analysis.compare.tracking import track
 from analysis.errors import path_of
 from analysis.format.outcomes import OUTCOMES
@@ -49,6 +50,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     campaigns = [load_campaign(folder) for folder in options.campaign]
+    refuse_shared(campaigns)
     names = [folder.resolve().name for folder in options.campaign]
     found = track(campaigns, names, threshold=options.threshold, outcome=options.outcome)
     if options.figure is not None:

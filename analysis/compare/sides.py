@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
@@ -21,9 +22,10 @@ from analysis.runs.outcomes import (
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
+from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
@@ -39,6 +41,13 @@ class NotComparableError(AnalysisError):
 
     exit_code = 2
     fix = "docs/comparing.md says what can be compared"
+
+
+class SharedRunsError(AnalysisError):
+    """A campaign given twice, or beside a copy of it."""
+
+    exit_code = 2
+    fix = "measure again under another name: the same command with campaign=NAME"
 
 
 @dataclass(frozen=True)
@@ -129,6 +138,24 @@ def _kind(cell: Mapping[str, Any]) -> tuple[Level, Level]:
     """Return what decides which outcomes a run can have."""
     factors = flatten(cell)
     return factors.get("scenario"), factors.get("workload.name")
+
+
+def refuse_shared(campaigns: Sequence[Campaign]) -> None:
+    """Refuse campaigns of which two hold the same runs, under whatever name: what a run differs from itself by is nothing.
+
+    Raises:
+        SharedRunsError: with how many runs, and whether that is all of them.
+    """
+    for one, other in combinations(campaigns, 2):
+        of_both = [{_made(run) for run in (*side.runs, *side.without)} for side in (one, other)]
+        shared = len(of_both[0] & of_both[1])
+        if shared:
+            what = "the same runs" if of_both[0] == of_both[1] else f"{plural(shared, 'run')} in common"
+            raise SharedRunsError(f"two of these campaigns hold {what} ({one.plan.campaign}): each has to be measured")
+
+
+def _made(run: Run) -> tuple[str, str, float]:
+    return run.record.campaign, run.record.run_id, run.record.started_at
 
 
 def levels_of(campaign: Campaign, factor: str) -> tuple[Campaign, Campaign]:

@@ -29,14 +29,12 @@ from bench.scenario.answers import kept_by_server
 from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import answered_since, states_of, unless_client_ended, workload
-from bench.scenario.colo import form
+from bench.scenario.colo import Colo, form
 from bench.scenario.evidence import Evidence, gather, struck_us
 from bench.scenario.heart import Heart
 from bench.scenario.progress import Progress
 from bench.scenario.takeover import Course, take_over
 from bench.system.files import require_room
-from bench.vm import procedure
-from bench.vm.argv import COLO
 from bench.vm.procedure import poke
 
 if TYPE_CHECKING:
@@ -49,11 +47,8 @@ if TYPE_CHECKING:
     from bench.host.strike import Blow
     from bench.measure.pulse import Gap
     from bench.scenario.base import Notes, Running
-    from bench.vm.argv import Side
     from bench.vm.console import Console
-    from bench.vm.procedure import Step
     from bench.vm.qmp import Event
-    from bench.vm.spec import PairSpec
 
 _CHANCE = random.SystemRandom()
 _LAST_LOOK_S = 0.2
@@ -63,17 +58,10 @@ _CLIENT_GOES_ON_S = 2.0
 """For what every connection of a client still has to send again: after an outage of half a second within one."""
 
 
-class FailoverRun:
-    """The scenario ``failover``."""
+class FailoverRun(Colo):
+    """The scenario ``failover``; what follows the blow is in :func:`bench.vm.takeover.planned_steps`."""
 
     name: ClassVar[str] = "failover"
-    sides: ClassVar[Mapping[str, Side]] = COLO
-    checkpoints: ClassVar[bool] = True
-    under_colo: ClassVar[bool] = True
-
-    def steps(self, spec: PairSpec) -> tuple[Step, ...]:
-        """Return the procedure; what follows the blow is in :func:`bench.vm.takeover.planned_steps`."""
-        return procedure.steps(spec)
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair through its checkpoints, strike one side, and let the other take over.

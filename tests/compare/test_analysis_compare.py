@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -197,11 +198,11 @@ def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: t
 
 
 def test_a_dash_prints_the_document_and_nothing_else(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    sides = [str(write_campaign(tmp_path, Fake(name=name, links=("unix",), repeats=2))) for name in ("base", "new")]
     written = tmp_path / "answer.json"
-    assert main(["compare", str(base), str(base), "--json", str(written)]) == 6
+    assert main(["compare", *sides, "--json", str(written)]) == 6
     capsys.readouterr()
-    assert main(["compare", str(base), str(base), "--json", "-"]) == 6
+    assert main(["compare", *sides, "--json", "-"]) == 6
     assert json.loads(capsys.readouterr().out) == json.loads(written.read_text())
 
 
@@ -219,9 +220,9 @@ def test_pauses_twice_as_long_end_the_command_with_5(tmp_path: Path, capsys: pyt
 
 
 def test_an_answer_that_cannot_be_written_is_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    base, new = (write_campaign(tmp_path, Fake(name=name, links=("unix",), repeats=2)) for name in ("base", "new"))
     nowhere = str(base / "plan.json" / "answer")
-    assert main(["compare", str(base), str(base), "--json", nowhere]) == 3
+    assert main(["compare", str(base), str(new), "--json", nowhere]) == 3
     assert main(["calibrate", "--from", str(base), "--studies", "50", "--csv", nowhere]) == 3
     assert capsys.readouterr().err.count("a file cannot be written") == 2
 
@@ -236,6 +237,25 @@ def test_wrong_usage_is_2_and_nothing_measured_is_1(tmp_path: Path, capsys: pyte
         with pytest.raises(SystemExit) as ended:
             main(wrong)
         assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("command", ["compare", "track"])
+def test_a_campaign_is_not_set_against_itself_or_a_copy_of_it(
+    tmp_path: Path, command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=2))
+    other = write_campaign(tmp_path, Fake(name="other", links=("unix",), repeats=2))
+    copied = shutil.copytree(base, tmp_path / "renamed")
+    assert main([command, str(base), str(other)]) == 6
+    for twice in (base, copied):
+        capsys.readouterr()
+        assert main([command, str(base), str(twice)]) == 2
+        what, fix = capsys.readouterr().err.splitlines()
+        assert "two of these campaigns hold the same runs (base)" in what
+        assert "campaign=NAME" in fix
+    shutil.rmtree(next((copied / "runs").iterdir()))
+    assert main([command, str(base), str(copied)]) == 2
+    assert "runs in common (base)" in capsys.readouterr().err
 
 
 def test_a_folder_named_like_a_command_is_given_with_a_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -42,7 +42,7 @@ def test_a_plan_that_a_copy_has_damaged_is_copied_again(campaign: Path, change: 
         ([""], "argument campaign: '' is no path", "--help"),
         (["{c}", "--only", "verdicts", "--hypotheses", ""], "argument --hypotheses: '' is no path", "--help"),
         (["{c}", "--only", "verdicts", "--out", "{c}/plan.json"], "plan.json", "name a folder; a file"),
-        (["compare", "{c}", "{c}", "--json", "{c}"], "{c}: Is a directory", "name a file; a folder"),
+        (["compare", "{c}", "{d}", "--json", "{c}"], "{c}: Is a directory", "name a file; a folder"),
         (["timeline", "{c}", "nosuch"], "no run is called nosuch", "analysis timeline"),
         (["timeline", "{c}"], "name one of its runs", "analysis timeline"),
     ],
@@ -50,8 +50,9 @@ def test_a_plan_that_a_copy_has_damaged_is_copied_again(campaign: Path, change: 
 def test_a_path_that_will_not_do_is_named_with_what_would(
     campaign: Path, capsys: pytest.CaptureFixture[str], words: list[str], said: str, mend: str
 ) -> None:
+    other = write_campaign(campaign.parent, Fake(name="other", repeats=2, count=3))
     try:
-        status = main([word.format(c=campaign) for word in words])
+        status = main([word.format(c=campaign, d=other) for word in words])
     except SystemExit as end:
         status = int(str(end.code))
     what, fix = capsys.readouterr().err.splitlines()

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tarfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -25,6 +25,8 @@ from bench.system.exits import Exit
 FULL = Exit.HOST
 """The status where the disk is full that is to take what a command says, and saying it is all that it is for."""
 
+OTHER = replace(SERVICE, name="other")
+
 
 @dataclass(frozen=True)
 class Asked:
@@ -32,7 +34,7 @@ class Asked:
 
     Attributes:
         name: of the command.
-        words: behind it; ``{c}`` is a campaign, ``{o}`` a folder of the test's own, ``{r}`` the id of a run.
+        words: behind it; ``{c}`` is a campaign, ``{d}`` another of its kind, ``{o}`` a folder of the test's own, ``{r}`` the id of a run.
         status: how it ends.
         full: how it ends where the disk of its output is full.
         made: what it writes into the folder.
@@ -55,15 +57,15 @@ ASKED = (
     Asked("doctor", "--quick --qemu {o}/none --json", 3, opens="meminfo"),
     Asked("provision", "--qemu {o}/none", 3, opens=""),
     Asked("report", "{c} --only verdicts --out {o}", made="verdicts.json"),
-    Asked("compare", "{c} {c}", 6, FULL),
-    Asked("compare", "{c} {c} --json -", 6, FULL),
+    Asked("compare", "{c} {d}", 6, FULL),
+    Asked("compare", "{c} {d} --json -", 6, FULL),
     Asked("power", "{c}", 0, FULL),
     Asked("calibrate", "--studies 50 --blocks 4 --csv {o}/rates.csv", 0, FULL, "rates.csv", opens=".rates.csv"),
     Asked("explore", "{c} --out {o}/explore.html", made="explore.html"),
     Asked("size", "--ram 4G --dirty-rate 20MB/s --link 10gbit --interval 500ms --from {c}", 2),
     Asked("timeline", "{c} {r} --out {o}", made="timeline-", opens="run.json"),
     Asked("overhead", "{c} --json", 0, FULL),
-    Asked("track", "{c} {c} --json", 6, FULL),
+    Asked("track", "{c} {d} --json", 6, FULL),
     Asked("bundle", "{c} --out {o}/a.tar.gz", made="a.tar.gz"),
     Asked("verify", "{a}", 0, FULL, opens="a.tar.gz"),
     Asked("recover", "{c}"),
@@ -82,6 +84,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A campaign with its report and its archive."""
     folder = tmp_path_factory.mktemp("every")
     campaign = write_campaign(folder, SERVICE)
+    write_campaign(folder, OTHER)
     for words in ((str(campaign),), ("bundle", str(campaign), "--out", str(folder / "a.tar.gz"))):
         subprocess.run((sys.executable, "-m", "analysis", *words), capture_output=True, timeout=300, check=True)
     return folder
@@ -109,7 +112,7 @@ def ready(place: Path, tmp_path: Path, request: pytest.FixtureRequest) -> Ready:
     campaign = place / SERVICE.name
     if asked.name in {"recover", "compress"}:  # these write into it
         campaign = shutil.copytree(campaign, tmp_path / "c")
-    values = {"c": campaign, "o": out, "a": place / "a.tar.gz", "r": run_ids(campaign)[0]}
+    values = {"c": campaign, "d": place / OTHER.name, "o": out, "a": place / "a.tar.gz", "r": run_ids(campaign)[0]}
     command = COMMANDS[asked.name]
     words = (*command.before, *(word.format(**values) for word in asked.words.split()), *command.after)
     own = {"COLO_BENCH_CACHE": str(tmp_path / "cache"), "XDG_STATE_HOME": str(tmp_path / "state")}
@@ -281,7 +284,7 @@ SIZE = "size --ram 4G --dirty-rate 20MB/s --link 10gbit --interval 500ms --from"
         "{c} --hypotheses {o}",
         "{c} --only verdicts --out /dev/null/x",
         "compare {c} {o}",
-        "compare {c} {c} --json {o}",
+        "compare {c} {d} --json {o}",
         "compare {c} --by {o}",
         "power {o}",
         "calibrate --from {o}",
@@ -301,7 +304,7 @@ SIZE = "size --ram 4G --dirty-rate 20MB/s --link 10gbit --interval 500ms --from"
 def test_what_cannot_be_used_is_named_as_it_was_typed_with_what_mends_it(
     place: Path, tmp_path: Path, words: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    given = words.format(c=place / SERVICE.name, o=tmp_path).split()
+    given = words.format(c=place / SERVICE.name, d=place / OTHER.name, o=tmp_path).split()
     assert analysis(given) in {2, 3}
     what, fix = capsys.readouterr().err.splitlines()
     assert what.startswith("colo-bench: ")
