@@ -253,14 +253,15 @@ def is_network(kind: str) -> bool:
     return _NETWORK.fullmatch(kind) is not None
 
 
-def file_system(place: Path) -> str:
+def file_system(place: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
     """Return the type of the file system that holds a folder, by the kernel's table of mounts; empty if unknown."""
     found: tuple[int, str] = (-1, "")
     with suppress(OSError):
         resolved = os.path.realpath(place)
-        for line in Path("/proc/self/mountinfo").read_text(errors="replace").splitlines():
+        for line in table.read_text(errors="replace").splitlines():
             before, _, after = line.partition(" - ")
             point = before.split()[4].replace("\\040", " ")
             if resolved == point or resolved.startswith(f"{point.rstrip('/')}/"):
-                found = max(found, (len(point), after.split()[0]), key=lambda one: one[0])
+                # Of two on one folder the later hides the earlier: an automounted home is autofs, then nfs4.
+                found = max((len(point), after.split()[0]), found, key=lambda one: one[0])
     return found[1]

@@ -25,6 +25,7 @@ from bench.run.beforehand import (
     check_processes,
     check_results,
     checks,
+    file_system,
     require,
 )
 from bench.run.campaign import run_campaign
@@ -118,6 +119,19 @@ def test_a_file_system_over_a_network_is_told_and_used(tmp_path: Path) -> None:
         assert check.status == "warn"
         assert "(fuse), without locks: images are used unlocked: every trace line crosses it" in check.text
         assert list(mount.iterdir()) == []
+
+
+def test_of_two_file_systems_on_one_folder_the_later_counts(tmp_path: Path) -> None:
+    table = tmp_path / "mountinfo"
+    table.write_text(
+        "22 1 8:1 / / rw - ext4 /dev/sda1 rw\n"
+        f"40 22 0:36 / {tmp_path} rw - autofs systemd-1 rw\n"
+        f"41 40 0:50 / {tmp_path} rw - nfs4 server:/home rw\n"
+        f"42 22 0:51 / {tmp_path}/other rw - tmpfs tmpfs rw\n"
+    )
+    assert file_system(tmp_path / "results", table) == "nfs4"
+    assert file_system(tmp_path / "other" / "results", table) == "tmpfs"
+    assert file_system(tmp_path.parent, table) == "ext4"
 
 
 @pytest.mark.parametrize("target", ["itself", "nowhere", "file"])
