@@ -222,7 +222,7 @@ def campaign_plan(settings: Settings, prepared: Prepared, name: str, command: st
 def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
     """Show what came of a campaign, have its report written, and return the exit status of the command."""
     write_index(loop.folder)
-    measured = sum(loop.done(run.run_id) for run in loop.plan.runs)
+    measured = loop.measured()
     if status == Exit.INTERRUPTED:
         loop.console.print(f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues")
         for line in loop.until.so_far(loop.folder) if loop.until else ():

@@ -111,8 +111,7 @@ class Front:
     def introduce(self, plan: Plan, folder: Path) -> None:
         """Say what is to be measured, and where."""
         say = console_say(self.console)
-        left = self.jobs.loop.remaining()
-        done = len(plan.runs) - len(left)
+        left, done = self.jobs.loop.remaining(), self.jobs.loop.measured()
         state = f", {done} of them measured already" if done else ""
         each = max((sum(self.jobs.seconds(run) for run in runs) for runs in self.jobs.blocks().values()), default=0.0)
         about = f"; each block is a job of about {duration_text(each)}" if left else ""

@@ -115,6 +115,10 @@ class Loop:
         blocks = self.plan.repeats if self.wanted is None else self.wanted
         return [run for run in self.plan.runs if run.block < blocks and not self.done(run.run_id)]
 
+    def measured(self) -> int:
+        """Return how many runs of the plan are measured, asked for or not."""
+        return sum(self.done(run.run_id) for run in self.plan.runs)
+
     def tried(self) -> bool:
         """Return whether every run of the plan has been measured, or has failed at least once."""
         return all(self.ledger.attempts(run.run_id) for run in self.plan.runs)
@@ -125,8 +129,7 @@ class Loop:
         require_disk([self._estimate(run) for run in remaining], shutil.disk_usage(self.folder).free)
         self.ledger.plan(run.run_id for run in self.plan.runs)
         self._introduce(remaining)
-        finished = len(self.plan.runs) - len(remaining)
-        with make_display(self.console, self.plan, finished, grows=self.until is not None) as display:
+        with make_display(self.console, self.plan, self.measured(), grows=self.until is not None) as display:
             handlers = {number: signal.getsignal(number) for number in SIGNALS}
             try:
                 asyncio.run(self._interruptible(self._measure_all(remaining, display)), debug=False)
@@ -300,7 +303,7 @@ class Loop:
         seconds = sum(self._estimate(run).seconds for run in remaining)
         largest = max((self._estimate(run).memory_bytes for run in plan.runs), default=0)
         under = " and ".join(dict.fromkeys(accel_text(cell.accel) for cell in self._cells.values()))
-        measured = len(plan.runs) - len(remaining)
+        measured = self.measured()
         state = f", {measured} of them measured already" if measured else ""
         needs = f"about {duration_text(seconds)}, up to {gib(largest)} of memory"
         if self.until is not None:

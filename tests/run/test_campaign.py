@@ -116,6 +116,17 @@ def test_a_stopped_campaign_continues_with_what_is_missing(tmp_path: Path) -> No
     assert (second.calls[0].attempt, second.calls[1].attempt) == (1, 0)
 
 
+def test_runs_that_fewer_repeats_do_not_ask_for_are_not_called_measured(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    go(tmp_path, FakeSession({2: fail(GuestError("no ready line"))}), repeats=4, on_error="stop")
+    capsys.readouterr()
+    session = FakeSession()
+    assert go(tmp_path, session, repeats=2) == Exit.DONE
+    assert len(session.calls) == 3
+    assert "2 cells x 4 blocks = 8 runs, 1 of them measured already" in capsys.readouterr().out
+
+
 def test_a_measured_run_whose_record_is_gone_is_measured_again(tmp_path: Path) -> None:
     first = FakeSession()
     go(tmp_path, first)
