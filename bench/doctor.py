@@ -25,6 +25,8 @@ from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.host.host import HERE
 from bench.process.words import Parser
+from bench.provision.apps import installed_apps
+from bench.provision.bare import build_bare, installed_bare
 from bench.provision.cache import cache_folder
 from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
@@ -56,11 +58,12 @@ from bench.system.streams import make_console, require_whole
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from rich.console import Console
 
     from bench.config.load import Settings
+    from bench.guest.protocol import Kind
 
     Say = Callable[[str], None]
 
@@ -94,13 +97,14 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
     asked = asked or Asked()
+    yield from _provision_checks(qemu, dict.fromkeys(cell.guest for cell in asked.cells), say, probe=probe)
     own = asked.settings
     place, launcher = (own.results, own.launcher) if own else (results_folder(), None)
     yield from beforehand(asked.cells, place, launcher=launcher)  # first: a limit can make a good QEMU look broken
     yield from _provision_checks(qemu, say, probe=probe)
     if own:
         yield from _asked_of_binaries(asked.cells)
-    yield _guarded("disk", lambda: check_disk(_free_bytes()))
+    yield _guarded("disk", lambda: check_disk(_free_bytes(place)))
     for feature in FEATURES:
         privileged = os.geteuid() == 0
         yield check_feature(feature, privileged, try_feature(feature) if privileged else None)
@@ -109,18 +113,23 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     yield check_load(snapshot, others)
 
 
-def _provision_checks(qemu: str, say: Say, *, probe: bool) -> Iterator[Check]:
+def _provision_checks(qemu: str, kinds: Iterable[Kind], say: Say, *, probe: bool) -> Iterator[Check]:
     binary: Binary | None = None
-    guest: Guest | None = None
     tools = missing_tools()
     try:
         binary = installed_qemu(qemu)
         yield check_qemu(binary, tools if qemu == PROVISIONED else (), None if binary else _no_mirror())
     except ProvisionError as error:
         yield failed_check("QEMU", error)
+    for kind in kinds:
+        yield from _guest_checks(binary, kind, tools, say, probe=probe)
+
+
+def _guest_checks(binary: Binary | None, kind: Kind, tools: Sequence[str], say: Say, *, probe: bool) -> Iterator[Check]:
+    guest: Guest | None = None
     try:
-        guest = installed_guest()
-        yield check_guest(guest, tools)
+        guest = _guest(kind, say, probe=probe)
+        yield check_guest(guest, tools, kind)
     except ProvisionError as error:
         yield failed_check("guest image", error)
     if binary and guest:
@@ -128,6 +137,13 @@ def _provision_checks(qemu: str, say: Say, *, probe: bool) -> Iterator[Check]:
     else:
         for name in ("KVM probe", "COLO probe"):
             yield Check(name, "warn", "not probed: QEMU or the guest image is missing", FETCH)
+
+
+def _guest(kind: Kind, say: Say, *, probe: bool) -> Guest | None:
+    """Return the guest of a kind, where it is there; to be probed, the bare one is compiled, which takes a second."""
+    if kind == "bare":
+        return build_bare(say) if probe else installed_bare()
+    return installed_apps() if kind == "apps" else installed_guest()
 
 
 def _asked_of_binaries(cells: Sequence[Cell]) -> Iterator[Check]:
@@ -172,8 +188,8 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
         return failed_check(name, error)
 
 
-def _free_bytes() -> dict[str, int]:
-    places = {"the cache": cache_folder(), "the results": results_folder()}
+def _free_bytes(results: Path) -> dict[str, int]:
+    places = {"the cache": cache_folder(), "the results": results}
     return {f"{name} ({path})": shutil.disk_usage(nearest(path)).free for name, path in places.items()}
 
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from bench.errors import BenchError, ProvisionError
+    from bench.guest.protocol import Kind
     from bench.host.snapshot import Snapshot
     from bench.provision.guest import Guest
     from bench.provision.kvm import Verdict
@@ -47,17 +48,18 @@ def check_qemu(binary: Binary | None, tools: Sequence[str], no_mirror: Provision
     return _not_made("QEMU", "not fetched yet (the first run does it)", tools)
 
 
-def check_guest(guest: Guest | None, tools: Sequence[str]) -> Check:
-    """Return which guest there is; ``tools`` are the packages that building it still needs."""
+def check_guest(guest: Guest | None, tools: Sequence[str], kind: Kind = "linux") -> Check:
+    """Return which guest of a kind there is; ``tools`` are the packages that a packaged one still needs to be built."""
     if guest:
         return Check("guest image", "ok", f"kernel {guest.kernel_version}, {guest.kernel.parent}")
-    return _not_made("guest image", "not built yet (the first run does it)", tools)
+    text, fetch = "not built yet (the first run does it)", f"{FETCH} --apps" if kind == "apps" else FETCH
+    return _not_made("guest image", text, () if kind == "bare" else tools, fetch)
 
 
-def _not_made(name: str, text: str, tools: Sequence[str]) -> Check:
+def _not_made(name: str, text: str, tools: Sequence[str], fetch: str = FETCH) -> Check:
     if tools:
         return Check(name, "fail", f"it cannot be made: {', '.join(tools)} missing", tools_hint(tools))
-    return Check(name, "warn", text, FETCH)
+    return Check(name, "warn", text, fetch)
 
 
 def check_kvm(verdict: Verdict | None) -> Check:

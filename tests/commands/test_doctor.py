@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_campaign import make_settings
 
 from bench import doctor
 from bench.config.model import Cell
@@ -33,6 +34,7 @@ QUIET = Snapshot(
 SMALL = Cell(mem=512 << 20, smp=1, workload=Idle())
 BINARY = Binary(("/q",), ("/img",), (), Path("/q"), "a" * 64, "11.1.3", "path")
 GUEST = Guest(Path("/g/kernel"), Path("/g/initramfs"), "1" * 64, "2" * 64, "9.9", ())
+BARE = Guest(Path("/g/bare.elf"), None, "3" * 64, "", "bare", ())
 CHECKS = (
     machine_checks.check_clock,
     machine_checks.check_thp,
@@ -88,6 +90,8 @@ def test_a_missing_qemu_or_guest_is_fetched_later_unless_a_tool_is_missing(
         assert check.fix == "sudo apt-get update && sudo apt-get install -y mmdebstrap"
     assert machine_checks.check_qemu(BINARY, ("mmdebstrap",)).status == "ok"
     assert machine_checks.check_guest(GUEST, ("mmdebstrap",)).status == "ok"
+    assert machine_checks.check_guest(None, ("mmdebstrap",), "bare").status == "warn"
+    assert machine_checks.check_guest(None, (), "apps").fix == "python -m bench.provision --apps"
 
 
 def test_kvm_that_does_not_work_is_no_failure() -> None:
@@ -133,7 +137,7 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host, "take_snapshot", lambda: QUIET)
     monkeypatch.setattr(doctor, "_other_qemus", lambda: iter(()))
     monkeypatch.setattr(doctor, "try_feature", lambda _feature: None)
-    monkeypatch.setattr(doctor, "_free_bytes", lambda: {"the cache": 50 << 30})
+    monkeypatch.setattr(doctor, "_free_bytes", lambda results: {f"the results ({results})": 50 << 30})
     monkeypatch.setattr(doctor, "missing_tools", lambda: ())
 
 
@@ -232,6 +236,39 @@ def test_a_failing_probe_is_a_line_and_the_other_checks_go_on(monkeypatch: pytes
     found = list(doctor.checks("provisioned", lambda _text: None, probe=True))
     assert Check("COLO probe", "fail", "no room", "free some") in found
     assert [check.name for check in found] == NAMES
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("probe", [True, False])
+def test_the_guest_that_is_asked_for_is_the_one_that_is_looked_at_and_booted(
+    monkeypatch: pytest.MonkeyPatch, *, probe: bool
+) -> None:
+    from bench.run import probe as probes
+
+    asked: list[object] = []
+
+    def answer(_binary: object, guest: object, *_: object, **__: object) -> Verdict:
+        asked.append(guest)
+        return Verdict(ok=True, reason="it boots")
+
+    monkeypatch.setattr(doctor, "missing_tools", lambda: ("mmdebstrap",))  # as where there is no apt
+    monkeypatch.setattr(doctor, "installed_qemu", lambda _qemu: BINARY)
+    monkeypatch.setattr(doctor, "installed_bare", lambda: BARE)
+    monkeypatch.setattr(doctor, "build_bare", lambda _say: BARE)
+    for kind, module in (("kvm", doctor), ("colo", probes)):
+        monkeypatch.setattr(module, f"probe_{kind}", answer)
+        monkeypatch.setattr(module, f"cached_{kind}", answer)
+    cell = SMALL.model_copy(update={"guest": "bare"})
+    found = {one.name: one for one in doctor.checks("system", lambda _: None, probe=probe, asked=doctor.Asked((cell,)))}
+    assert [found[name].status for name in ("QEMU", "guest image", "KVM probe", "COLO probe")] == ["ok"] * 4
+    assert asked == [BARE, BARE]
+
+
+@pytest.mark.usefixtures("bare")
+def test_the_disk_that_is_looked_at_is_that_of_the_results_asked_for(tmp_path: Path) -> None:
+    asked = doctor.Asked((SMALL,), make_settings(tmp_path / "large"))
+    found = {one.name: one for one in doctor.checks("provisioned", lambda _: None, probe=False, asked=asked)}
+    assert found["disk"].text == f"50.0 GiB free for the results ({tmp_path / 'large'})"
 
 
 def test_a_feature_that_cannot_be_tried_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
