@@ -60,6 +60,12 @@ def lead_s(limit_s: float) -> int:
     return _LEAD_S if limit_s >= _LONG_S else 0
 
 
+def told_s(limit_s: float) -> int:
+    """Return how long before its limit a job may be told at the earliest; 0: it is not told before."""
+    lead = lead_s(limit_s)
+    return lead + _MINUTE_S if lead else 0
+
+
 def argv(job: Job, launcher: Launcher) -> tuple[str, ...]:
     """Return the command that submits a job.
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.cluster.parts import Begun, Ended, block_of, new_start, plan_path, read_order, starts
+from bench.cluster.script import told_s
 from bench.cluster.slurm import address_of, addresses_of, hostnames
 from bench.config.hosts import FarHost, Host
 from bench.config.load import Settings
@@ -44,7 +45,7 @@ if TYPE_CHECKING:
     from bench.run.prepare import Prepared
 
 _MARGIN_S = 15.0
-"""Of its time that a job leaves for its own end, and for the signal to come early."""
+"""Of its time that a job leaves for its own end, where it is not told to come to it."""
 
 
 def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None) -> Exit:
@@ -61,6 +62,7 @@ def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None)
     console = make_console()
     nodes = _nodes(environ)
     order, plan = read_order(part), _plan(part)
+    in_time = _in_time(order.limit_s)
     order = replace(order, cells=tuple(on_nodes(cell, nodes) for cell in order.cells))
     _own_undo_journal(nodes)
     start = _begin(part, order, plan, Begun(time.time(), environ.get("SLURM_JOB_ID", ""), nodes))
@@ -75,6 +77,7 @@ def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None)
     keep_plan(start.path, mine)
     try:
         loop = _loop(start, order, mine, tools or real_tools(), console, placed(nodes))
+        loop.in_time = in_time
         status = loop.run()
     except BenchError as error:
         told = Ended(time.time(), exit_of(error), whole=False, message=str(error), cause=error.cause)
@@ -205,7 +208,6 @@ def _loop(start: Start, order: Order, plan: Plan, tools: Tools, console: Console
         console,
         tools.tuner(),
         plan.repeats,
-        in_time=_in_time(order.limit_s),
     )
     loop.recover()
     loop.tuner.prepare(one.cell.tuning for one in plan.cells)
@@ -228,13 +230,16 @@ def _require_same_builds(plan: Plan, found: Plan, node: str) -> None:
 
 
 def _in_time(limit_s: float, clock: Callable[[], float] = time.monotonic) -> Callable[[float], bool]:
-    """Return what tells whether a run of so many seconds still ends in time; the first one may always begin."""
-    began = clock()
+    """Return what tells whether a run of so many seconds still ends in the time that begins now.
+
+    The first one may always begin.
+    """
+    began, spare_s = clock(), told_s(limit_s) or min(_MARGIN_S, limit_s / 10)
     asked = 0
 
     def fits(seconds: float) -> bool:
         nonlocal asked
         asked += 1
-        return asked == 1 or clock() - began + seconds + min(_MARGIN_S, limit_s / 10) < limit_s
+        return asked == 1 or clock() - began + seconds + spare_s < limit_s
 
     return fits

@@ -23,7 +23,7 @@ from bench.config.load import load_grid
 from bench.config.sweep import compose
 from bench.errors import ConfigError, GuestError, HostError
 from bench.record.ledger import Ledger
-from bench.run import cluster
+from bench.run import cluster, part
 from bench.run.campaign import run_campaign
 from bench.run.merge import merge_part
 from bench.run.part import on_nodes, placed
@@ -478,6 +478,39 @@ def test_no_run_is_begun_that_would_not_end_in_time(world: World, slurm: FakeSlu
     assert not ended.whole
     world.moves = [lambda: slurm.run(2, world.tools)]
     assert world.go(repeats=1) == Exit.DONE
+
+
+def test_the_time_of_a_job_ends_when_it_may_be_told_to_come_to_its_end() -> None:
+    now = [100.0]
+    fits = part._in_time(1000.0, lambda: now[0])
+    assert fits(5000.0)  # the first may always begin
+    now[0] = 600.0
+    assert fits(379.0)
+    assert not fits(381.0)  # Slurm's word comes up to 120 s before the limit
+    short = part._in_time(300.0, lambda: now[0])
+    assert short(0.0)
+    assert short(284.0)
+    assert not short(286.0)
+
+
+def test_what_preparing_takes_is_of_the_time_of_a_job(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    did: list[str] = []
+    tools, in_time = world.tools, part._in_time
+
+    def begun(limit_s: float) -> Callable[[float], bool]:
+        did.append("began")
+        return in_time(limit_s)
+
+    def prepare(*words: Any) -> Any:
+        did.append("prepared")
+        return tools.prepare(*words)
+
+    monkeypatch.setattr(part, "_in_time", begun)
+    world.go(launcher={"detach": True}, repeats=1)
+    slurm.run(1, replace(tools, prepare=prepare))
+    assert did == ["began", "prepared"]
 
 
 def test_the_nodes_of_a_pair_are_on_its_record() -> None:
