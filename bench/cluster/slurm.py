@@ -38,6 +38,9 @@ OVER = frozenset(
 )
 """The states that a job does not leave again; one that is requeued goes back to PENDING without being in them."""
 
+_UNUSABLE = ("down", "drain", "drng", "fail", "unk")
+"""How ``sinfo`` abbreviates the states of nodes that start no job and will not by themselves."""
+
 NEVER = frozenset(
     (
         *("AccountNotAllowed", "BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionDown", "PartitionInactive"),
@@ -236,7 +239,7 @@ def parse_partitions(text: str) -> tuple[Partition, ...]:
         name, longest, count, state, can = (line.strip().split("|") + [""] * 4)[:5]
         if not name or not count.isdecimal():
             continue
-        usable = 0 if state.rstrip("*~#!%$@^-+").startswith(("down", "drain", "fail", "unk")) else int(count)
+        usable = 0 if state.rstrip("*~#!%$@^-+").startswith(_UNUSABLE) else int(count)
         plain = name.removesuffix("*")
         before = found.get(plain)
         nodes = usable + (before.nodes if before else 0)
@@ -282,8 +285,7 @@ def is_usable(node: str) -> bool:
     """Return whether a node (or each of several, as Slurm writes them) is up."""
     said = say(("sinfo", "-h", "-N", "-n", node, "-o", "%t"))
     states = [line.strip() for line in said.out.splitlines()]
-    bad = ("down", "drain", "drng", "fail", "unk")
-    return bool(states) and not any(one.startswith(bad) or one.endswith("*") for one in states)
+    return bool(states) and not any(one.startswith(_UNUSABLE) or one.endswith("*") for one in states)
 
 
 def address_of(node: str) -> str:

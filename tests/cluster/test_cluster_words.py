@@ -34,6 +34,11 @@ def test_what_sinfo_says_is_read_state_by_state() -> None:
     )
 
 
+@pytest.mark.parametrize(("state", "nodes"), [("drain", 0), ("drng", 0), ("failg", 0), ("mix", 2), ("alloc", 2)])
+def test_a_node_that_is_being_taken_out_starts_no_job_however_far_that_is(state: str, nodes: int) -> None:
+    assert commands.parse_partitions(f"main*|infinite|2|{state}\n")[0].nodes == nodes
+
+
 def test_variables_that_are_options_of_slurm_s_commands_choose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     chosen = ("SQUEUE_PARTITION", "SQUEUE_STATES", "SINFO_ALL", "SCANCEL_INTERACTIVE", "SBATCH_TIMELIMIT")
     for name in (*chosen, "SLURM_CONF", "SLURM_JOB_ID"):
