@@ -190,13 +190,14 @@ def _source_folder(offer: Offer) -> Path:
 def _fetched(offer: Offer, progress: Progress) -> Path:
     """Return the folder of a source package's files, as they were verified when they were fetched."""
     folder = _source_folder(offer)
-    manifest = read_manifest(folder / _MANIFEST, {"sha256": dict})
-    if manifest is None:
-        with locked("source", progress), making(folder) as partial:
-            fetch_source(offer, partial, progress)
-            hashes = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
-            write_atomic(partial / _MANIFEST, json.dumps({"sha256": hashes}, indent=1) + "\n")
-        return folder
+    with locked("source", progress):  # else one who has waited would put his own in the place of what is being compiled
+        manifest = read_manifest(folder / _MANIFEST, {"sha256": dict})
+        if manifest is None:
+            with making(folder) as partial:
+                fetch_source(offer, partial, progress)
+                hashes = {path.name: file_sha256(path) for path in sorted(partial.iterdir())}
+                write_atomic(partial / _MANIFEST, json.dumps({"sha256": hashes}, indent=1) + "\n")
+            return folder
     _require_unchanged(folder, manifest["sha256"])
     return folder
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -190,6 +192,22 @@ def test_a_patch_that_does_not_apply_leaves_nothing_but_its_log(fake_tools: Path
     assert caught.value.logs[0].read_text() == "1 out of 1 hunk FAILED\n"
     assert not list(cache.glob("built-*"))
     assert fake_tools
+
+
+@pytest.mark.usefixtures("fake_tools")
+def test_who_waited_for_another_takes_the_source_that_it_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    offer, locked = Offer("sid", "1:10.2.2+ds-1"), source.locked
+    fetched: list[int] = []
+
+    @contextmanager
+    def taken(name: str, progress: Callable[[str], None]) -> Iterator[None]:
+        monkeypatch.setattr(source, "locked", locked)
+        fetched.append(source._fetched(offer, progress).stat().st_ino)  # the other process, which came first
+        with locked(name, progress):
+            yield
+
+    monkeypatch.setattr(source, "locked", taken)
+    assert source._fetched(offer, silent).stat().st_ino == fetched[0]
 
 
 @pytest.mark.parametrize("name", ["nofile.patch", "folder.patch", f"{'a' * 300}.patch"])
