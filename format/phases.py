@@ -79,7 +79,7 @@ DEVICES = (
 )
 """A device's state saved on the primary and loaded on the secondary; read where ``trace=devices`` asked for it."""
 
-DROPPED, COMPARISON, ALIKE = "colo_compare_drop_packet", "colo_compare_ip_info", "colo_compare_tcp_info"
+COMPARISON, ALIKE = "colo_compare_ip_info", "colo_compare_tcp_info"
 PACKETS = (
     Event(DROPPED, r" : ([a-z]{1,16}): .*"),
     Event(COMPARISON, r" .*"),

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 VARIABLE = "COLO_BENCH_RUN"
-"""The environment variable that marks a process as ours: ``OWNER:FOLDER``."""
+"""The environment variable that marks a process as ours: ``OWNER:CHILD:FOLDER``."""
 
 SCRATCH = "colo-bench-"
 """What the names of our folders for temporary files begin with; the owner follows at their end."""

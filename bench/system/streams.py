@@ -47,12 +47,3 @@ def make_console(file: TextIO | None = None) -> Console:
 
 def _plausible(cells: str) -> bool:
     return cells.isascii() and cells.isdecimal() and int(cells[:9]) in _CELLS
-
-
-def _fill_gaps() -> None:
-    """Let no file of ours take the number of a stream that was closed: whatever writes there would write into it."""
-    for number in range(3):
-        try:
-            os.fstat(number)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
