@@ -137,6 +137,7 @@ def jobs_text(launcher: Launcher, block_s: float) -> str:
     """Return what a dry run says of the jobs."""
     where = f"partition {launcher.partition}" if launcher.partition else "the default partition"
     limit = duration_text(limit_s(launcher, block_s))
+    limit += "" if launcher.time is not None else " or what the partition gives, where that is less"
     at_once = f", {launcher.jobs} at once" if launcher.jobs else ""
     too_short = ": too short for a block" if launcher.time is not None and launcher.time < block_s else ""
     return f"every block is one of about {duration_text(block_s)} in {where}{at_once}, limit {limit}{too_short}"

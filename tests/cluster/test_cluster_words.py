@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from bench.cluster import slurm as commands
+from bench.cluster.room import jobs_text, limit_s
 from bench.cluster.script import environment
+from bench.config.launcher import Launcher
 
 
 @pytest.mark.parametrize(
@@ -37,6 +39,14 @@ def test_what_sinfo_says_is_read_state_by_state() -> None:
 @pytest.mark.parametrize(("state", "nodes"), [("drain", 0), ("drng", 0), ("failg", 0), ("mix", 2), ("alloc", 2)])
 def test_a_node_that_is_being_taken_out_starts_no_job_however_far_that_is(state: str, nodes: int) -> None:
     assert commands.parse_partitions(f"main*|infinite|2|{state}\n")[0].nodes == nodes
+
+
+def test_a_plan_says_that_a_partition_may_give_a_job_less_than_it_would_be_given() -> None:
+    short = commands.Partition("short", default=True, longest_s=1200.0, nodes=1)
+    assert (limit_s(Launcher(kind="slurm"), 900.0), limit_s(Launcher(kind="slurm"), 900.0, short)) == (2700.0, 1200.0)
+    asked = jobs_text(Launcher(kind="slurm"), 900.0)
+    assert asked.endswith("limit 45 min 0 s or what the partition gives, where that is less")
+    assert jobs_text(Launcher(kind="slurm", time=1800.0), 900.0).endswith("limit 30 min 0 s")
 
 
 def test_variables_that_are_options_of_slurm_s_commands_choose_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
