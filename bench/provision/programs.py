@@ -49,6 +49,16 @@ def nodelay_library(progress: Say) -> Path:
     return _compiled(_NODELAY, progress)
 
 
+def installed_nodelay() -> Path | None:
+    """Return the preloaded library of the present source if it was compiled.
+
+    Raises:
+        ProvisionError: it is not what was compiled.
+    """
+    path = _place(_NODELAY)
+    return _unchanged(_NODELAY, path) if path.is_file() else None
+
+
 def antagonist_program(progress: Say) -> Path:
     """Return the program that takes the host's caches away from a pair, or only the time that this takes.
 
@@ -60,18 +70,28 @@ def antagonist_program(progress: Say) -> Path:
 
 def _compiled(program: _Program, progress: Say) -> Path:
     """Return the program's file, compiling it when its source or the compiler changed."""
-    key = text_sha256(program.recipe, compiler.fingerprint([program.source], *program.flags))[:12]
-    folder = cache_folder() / f"{program.name}-{key}"
-    path = folder / program.file
+    path = _place(program)
     with locked(program.name, progress):
         if not path.is_file():
             progress(f"{program.name}: compiling {program.what}")
-            with making(folder) as partial:
+            with making(path.parent) as partial:
                 compiler.compile_c([program.source], partial / program.file, program.flags)
                 write_atomic(partial / _SHA256, f"{file_sha256(partial / program.file)}\n")
-    if file_sha256(path) != _recorded(folder / _SHA256):
+    return _unchanged(program, path)
+
+
+def _place(program: _Program) -> Path:
+    """Return where the program of the present source and compiler is, or will be."""
+    key = text_sha256(program.recipe, compiler.fingerprint([program.source], *program.flags))[:12]
+    return cache_folder() / f"{program.name}-{key}" / program.file
+
+
+def _unchanged(program: _Program, path: Path) -> Path:
+    if file_sha256(path) != _recorded(path.with_name(_SHA256)):
         raise ProvisionError(
-            f"{program.what} was changed after it was compiled: {path}", hint=f"rm -r {folder}", cause="cache-broken"
+            f"{program.what} was changed after it was compiled: {path}",
+            hint=f"rm -r {path.parent}",
+            cause="cache-broken",
         )
     return path
 

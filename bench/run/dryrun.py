@@ -20,10 +20,11 @@ from bench.plan.label import accel_text, factor_texts
 from bench.plan.plan import QemuBuild, asks, extent, guest_build, make_plan
 from bench.provision.apps import installed_apps
 from bench.provision.bare import installed_bare
+from bench.provision.cache import file_sha256
 from bench.provision.guest import installed_guest
 from bench.provision.kvm import cached_kvm
 from bench.provision.mirror import missing_tools, tools_hint
-from bench.provision.programs import LIBRARY
+from bench.provision.programs import LIBRARY, installed_nodelay
 from bench.provision.qemu import installed_qemu
 from bench.record.ledger import read_entries
 from bench.run.beforehand import Check
@@ -64,6 +65,7 @@ class Installed:
         guest: the Linux guest's kernel and initramfs, where they are built.
         bare: the bare guest, where it is compiled.
         apps: the guest with applications, where it is built.
+        nodelay: the library that is preloaded, where it is compiled.
         available_bytes: host memory; None where the system does not say.
         free_bytes: disk under the results folder.
         available_by: what limits the memory, where it is not the machine.
@@ -78,6 +80,7 @@ class Installed:
     checks: tuple[Check, ...] = ()
     bare: Guest | None = None
     apps: Guest | None = None
+    nodelay: Path | None = None
 
     def guest_of(self, cell: Cell) -> Guest | None:
         """Return what a cell's pair boots, where it is there."""
@@ -88,10 +91,11 @@ class Installed:
         return {"linux": self.guest, "bare": self.bare, "apps": self.apps}[kind]
 
     def settles(self, plan: Plan) -> bool:
-        """Return whether the ids of a plan's runs are known: they follow from QEMU, guest and accelerator."""
+        """Return whether the ids of a plan's runs are known: they follow from QEMU, guest, library and accelerator."""
         undecided = any(one.cell.accel == "auto" for one in plan.cells)
         guests = all(self.guest_of(one.cell) for one in plan.cells)
-        return guests and all(self.binaries.values()) and not undecided
+        library = self.nodelay or not any(_preloads(one.cell) for one in plan.cells)
+        return guests and all(self.binaries.values()) and bool(library) and not undecided
 
 
 def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
@@ -107,6 +111,7 @@ def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
         free_bytes=shutil.disk_usage(nearest(settings.results)).free,
         bare=installed_bare(),
         apps=installed_apps() if any(cell.guest == "apps" for cell in cells) else None,
+        nodelay=installed_nodelay() if any(map(_preloads, cells)) else None,
         checks=(
             *beforehand(cells, settings.results / campaign, launcher=settings.launcher),
             *_on_cluster(settings, cells, campaign),
@@ -115,6 +120,10 @@ def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
     remembered = () if settings.launcher.kind == "slurm" else remembered_checks(cells, found.binaries, found.guest_of)
     known = (*_making(found, cells), *event_checks(cells, found.binaries), *remembered)
     return replace(found, checks=(*found.checks, *known))
+
+
+def _preloads(cell: Cell) -> bool:
+    return cell.link.transport == "nodelay"
 
 
 def _making(found: Installed, cells: Sequence[Cell]) -> Iterator[Check]:
@@ -153,6 +162,7 @@ def render(
         guest=guest_build(installed.guest),
         bare_sha256=installed.bare.kernel_sha256 if installed.bare else None,
         apps_sha256=installed.apps.digest if installed.apps else None,
+        nodelay_sha256=file_sha256(installed.nodelay) if installed.nodelay else None,
     )
     block_s = sum(estimate(cell).seconds for cell in resolved)
     foreseen = foresee(settings, resolved, block_s) if foresee else ()
@@ -223,7 +233,7 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
 
 def _order(plan: Plan, installed: Installed) -> Iterator[str]:
     settled = installed.settles(plan)
-    yield "runs, in order" + ("" if settled else " (ids follow from QEMU, guest and accelerator, once known)")
+    yield "runs, in order" + ("" if settled else " (ids follow from QEMU, guest, library and accelerator, once known)")
     width = len(str(len(plan.runs)))
     for run in plan.runs:
         needs = estimate(plan.cell(run))
@@ -240,7 +250,7 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     undecided = cell.accel == "auto"
     shown = cell.model_copy(update={"accel": "tcg"}) if undecided else cell
     binary = installed.binaries[cell.qemu]
-    if binary and cell.link.transport == "nodelay":
+    if binary and _preloads(cell):
         binary = binary.preloading(Path(LIBRARY))
     other = installed.binaries[cell.qemu_secondary or cell.qemu]
     second = Second(other, MODERN) if other and cell.qemu_secondary else None

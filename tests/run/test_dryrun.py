@@ -5,10 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GIB, FakeBinary, FakeGuest, make_cell, make_settings
+from fake_campaign import GIB, GUEST, QEMU, FakeBinary, FakeGuest, make_cell, make_settings
 
+from bench.config.links import Link
 from bench.config.procedure import Checkpoint
 from bench.host.virtual import this_kvm
+from bench.plan.plan import make_plan
+from bench.provision.cache import file_sha256
 from bench.record.ledger import Ledger
 from bench.run import dryrun
 from bench.run.dryrun import Installed, render
@@ -32,6 +35,16 @@ def test_every_run_is_shown_in_order_with_what_it_takes(tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["1/4", "2/4", "3/4", "4/4"]
     assert all(re.search(r"run [0-9a-f]{12} +cell [0-9a-f]{8} .* s +memory .*iB +disk .*iB", line) for line in lines)
     assert [line.split("block ")[1][0] for line in lines] == ["1", "1", "2", "2"]
+
+
+def test_the_ids_that_are_shown_are_those_of_the_runs_also_where_a_library_is_preloaded(tmp_path: Path) -> None:
+    cell, library = make_cell(link=Link(transport="nodelay")), tmp_path / "library"
+    library.write_bytes(b"FAKE")
+    plan = make_plan("c", [cell], repeats=2, seed=7, qemu=QEMU, guest=GUEST, nodelay_sha256=file_sha256(library))
+    text = render(make_settings(tmp_path), [cell], "c", installed(nodelay=library))
+    assert re.findall(r"  run ([0-9a-f]{12})  cell", text) == [run.run_id for run in plan.runs]
+    text = render(make_settings(tmp_path), [cell], "c", installed())  # it is compiled by the first run
+    assert text.count("  run ------------  cell") == 2
 
 
 def test_what_is_measured_already_is_said(tmp_path: Path) -> None:
