@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 _NAMED = {"mem", "smp", "guest", "workload.name", "link.transport", "host.kind"}
 _LONGEST = 40
+_THEIR_KVM = "KVM of the hosts that measure"
 
 
 def labels(cells: Sequence[Cell]) -> tuple[str, ...]:
@@ -84,7 +85,13 @@ def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterato
             yield f"{path}={text}"
 
 
-def accel_text(accel: str) -> str:
-    """Return how a pair runs here, for a person: an emulated pause must never be taken for one under KVM."""
+def accel_text(accel: str, *, elsewhere: bool = False) -> str:
+    """Return how a pair runs, for a person: an emulated pause must never be taken for one under KVM.
+
+    Args:
+        accel: as a cell has it.
+        elsewhere: whether on other machines, whose KVM is not looked at from here.
+    """
     undecided = "KVM or emulation (TCG), decided at the start"
-    return {"tcg": "emulation (TCG)", "kvm": this_kvm().words, "auto": undecided}[accel]
+    kvm = _THEIR_KVM if elsewhere else this_kvm().words
+    return {"tcg": "emulation (TCG)", "kvm": kvm, "auto": undecided}[accel]

@@ -15,7 +15,6 @@ from rich.table import Table
 from rich.text import Text
 
 from bench.plan.estimate import duration_text
-from bench.plan.label import accel_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,10 +68,10 @@ class Status:
     orders: tuple[int, ...] = ()
 
     def begin(self, run: PlannedRun, accel: str, remaining_s: float, now: float) -> Status:
-        """Return the status when a run begins."""
+        """Return the status when a run begins; ``accel`` is how its pair runs, for a person."""
         counts = (self.campaign, self.runs, self.blocks, self.finished, self.failed)
         fresh = Status(*counts, grows=self.grows, orders=self.orders)
-        return replace(fresh, run=run, accel=accel_text(accel), remaining_s=remaining_s, began=now)
+        return replace(fresh, run=run, accel=accel, remaining_s=remaining_s, began=now)
 
     def advance(self, news: Progress) -> Status:
         """Return the status after news of the run under way."""

@@ -191,7 +191,9 @@ def _resolved(cell: Cell, installed: Installed) -> Cell:
 
 def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterable[str]) -> Iterator[str]:
     estimates = [estimate(plan.cell(run)) for run in plan.runs]
-    under = ", ".join(dict.fromkeys(accel_text(one.cell.accel) for one in plan.cells))
+    jobs = settings.launcher.kind == "slurm"
+    said = (accel_text(one.cell.accel, elsewhere=jobs or one.cell.host.far) for one in plan.cells)
+    under = ", ".join(dict.fromkeys(said))
     yield f"campaign {plan.campaign}: a dry run, nothing is started"
     yield f"  runs     {extent(plan)}, seed {plan.seed}"
     yield from (f"  {line.replace(': ', '     ', 1)}" for line in asks(settings.hypotheses))
@@ -200,11 +202,11 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         most = f"{duration_text(settings.budget)} of measuring (budget) and {settings.max_blocks} blocks (max_blocks)"
         yield f"  blocks   further ones like this until all that is asked is decided, at most {most}"
     yield from (f"  sees     {line}" for line in foreseen)
-    if settings.launcher.kind == "slurm":
+    if jobs:
         yield f"  jobs     {jobs_text(settings.launcher, sum(one.seconds for one in estimates) / plan.repeats)}"
     largest = max(one.memory_bytes for one in estimates)
     available = "unknown" if installed.available_bytes is None else gib(installed.available_bytes)
-    room = "on a node" if settings.launcher.kind == "slurm" else f"{available} available"
+    room = "on a node" if jobs else f"{available} available"
     yield f"  memory   up to {gib(largest)}, {room}"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"

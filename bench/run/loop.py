@@ -246,7 +246,7 @@ class Loop:
         cell = self._cells[run.cell_id]
         folder = fresh_run_folder(self.folder, run.run_id)
         self.ledger.append(run.run_id, "started", run.attempt)
-        display.begin(run, cell.accel, ahead_s)
+        display.begin(run, accel_text(cell.accel, elsewhere=cell.host.far), ahead_s)
         try:
             assets = self._assets(cell)
             outcome = await self.measure(run, cell, assets, folder, display.progress, attempt=run.attempt)
@@ -302,7 +302,8 @@ class Loop:
         plan = self.plan
         seconds = sum(self._estimate(run).seconds for run in remaining)
         largest = max((self._estimate(run).memory_bytes for run in plan.runs), default=0)
-        under = " and ".join(dict.fromkeys(accel_text(cell.accel) for cell in self._cells.values()))
+        cells = self._cells.values()
+        under = " and ".join(dict.fromkeys(accel_text(cell.accel, elsewhere=cell.host.far) for cell in cells))
         measured = self.measured()
         state = f", {measured} of them measured already" if measured else ""
         needs = f"about {duration_text(seconds)}, up to {gib(largest)} of memory"

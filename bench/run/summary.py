@@ -11,6 +11,7 @@ from rich.table import Table
 
 from bench.errors import StoreError
 from bench.format.folder import CampaignFolder, RunFolder
+from bench.host.virtual import WORDS
 from bench.plan.label import accel_text
 from bench.record.run import quality_ok, read_record
 from bench.record.table import read_checkpoints
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
     from pathlib import Path
 
+    from bench.config.model import Cell
     from bench.plan.plan import Plan, PlannedCell
 
 _MS = 1000.0
@@ -31,12 +33,13 @@ class CellSummary:
     """One cell's figures, over its measured runs and without their warm-up.
 
     Medians and tail quantiles are medians over runs of each run's own, as on the report's page. Pauses are in seconds,
-    NaN where there is nothing to say. ``shortest`` is the run with the fewest checkpoints; ``doubtful`` of the runs
-    failed their quality check.
+    NaN where there is nothing to say. ``under`` is what the pairs ran under, by the runs' records: other machines have
+    a KVM of their own. ``shortest`` is the run with the fewest checkpoints; ``doubtful`` of the runs failed their
+    quality check.
     """
 
     label: str
-    accel: str
+    under: str
     runs: int
     doubtful: int
     checkpoints: int
@@ -59,14 +62,14 @@ def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[Ce
 def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
     homes = [CampaignFolder(folder).run(run_id) for run_id in run_ids]
     read = {home: used for home in homes if (used := _used(RunFolder(home).checkpoints)) is not None}
-    tables = list(read.values())
+    tables, records = list(read.values()), [read_record(home, home.name) or {} for home in read]
     pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
     dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]
     return CellSummary(
         label=planned.label,
-        accel=planned.cell.accel,
+        under=_under(planned.cell, records),
         runs=len(tables),
-        doubtful=sum(_doubtful(home) for home in read),
+        doubtful=sum(quality_ok(record) is False for record in records),
         checkpoints=sum(len(one) for one in pauses),
         shortest=min((len(one) for one in pauses), default=0),
         median_pause_s=_median([float(np.median(one)) for one in pauses]),
@@ -85,9 +88,10 @@ def _used(path: Path) -> Any:
     return table.filter(~table["warmup"].to_numpy())
 
 
-def _doubtful(home: Path) -> bool:
-    record = read_record(home, home.name) or {}
-    return quality_ok(record) is False
+def _under(cell: Cell, records: Iterable[dict[str, Any]]) -> str:
+    kvms = (record.get("kvm") for record in records)
+    kinds = [kvm.get("kind") for kvm in kvms if isinstance(kvm, dict)]
+    return " and ".join(WORDS[one] for one in WORDS if one in kinds) or accel_text(cell.accel, elsewhere=cell.host.far)
 
 
 def _median(values: Sequence[float]) -> float:
@@ -96,21 +100,20 @@ def _median(values: Sequence[float]) -> float:
 
 def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
     """Return the table as rich renders it; its title says how the pairs ran."""
-    under = " and ".join(dict.fromkeys(accel_text(row.accel) for row in rows))
+    under = list(dict.fromkeys(row.under for row in rows if row.runs) or dict.fromkeys(row.under for row in rows))
     caption = f"† exploratory: a run has fewer than {_P95} (p95) or {_P99} (p99) checkpoints"
     if any(row.doubtful for row in rows):
         caption += "\n‡ so many of these runs failed their quality check: see quality.failures in their run.json"
-    table = Table(title=f"{campaign}: pauses of pairs under {under}", caption=caption, title_justify="left")
-    table.caption_justify = "left"
-    mixed = len({row.accel for row in rows}) > 1
-    for heading in ("cell", *(("under",) if mixed else ())):
+    title = f"{campaign}: pauses of pairs under {' and '.join(under)}"
+    table = Table(title=title, caption=caption, title_justify="left", caption_justify="left")
+    for heading in ("cell", *(("under",) if under[1:] else ())):
         table.add_column(heading)
     for heading in ("runs", "checkpoints", "median ms", "p95 ms", "p99 ms", "dirty pages"):
         table.add_column(heading, justify="right")
     for row in rows:
         table.add_row(
             row.label,
-            *((accel_text(row.accel),) if mixed else ()),
+            *((row.under,) if under[1:] else ()),
             f"{row.runs} ({row.doubtful}‡)" if row.doubtful else str(row.runs),
             str(row.checkpoints),
             _number(row.median_pause_s * _MS, 1),

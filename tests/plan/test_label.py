@@ -63,6 +63,8 @@ def test_factors_are_text_by_dotted_path_without_the_deadlines() -> None:
 
 def test_how_a_pair_runs_is_always_said_in_full() -> None:
     assert accel_text("tcg") == "emulation (TCG)"
+    assert accel_text("tcg", elsewhere=True) == "emulation (TCG)"
+    assert accel_text("kvm", elsewhere=True) == "KVM of the hosts that measure"
     with pytest.raises(KeyError):
         accel_text("hvf")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+import json
 from pathlib import Path
 
 import numpy as np
+import pytest
 from fake_campaign import GUEST, QEMU, make_cell, write_run
 from rich.console import Console
 
@@ -62,6 +64,24 @@ def test_a_table_that_cannot_be_read_counts_as_no_run(tmp_path: Path) -> None:
     for path in tmp_path.glob("runs/*/checkpoints.parquet"):
         path.write_bytes(b"torn")
     assert rows(tmp_path, plan)[0].runs == 0
+
+
+@pytest.mark.parametrize(
+    ("kinds", "words"),
+    [
+        (("hardware", "hardware"), "KVM"),
+        (("software", "software"), "KVM without hardware virtualization"),
+        (("software", "nested"), "KVM, nested and KVM without hardware virtualization"),
+    ],
+)
+def test_the_title_says_which_kvm_the_records_know_of_whatever_this_machine_has(
+    tmp_path: Path, kinds: tuple[str, str], words: str
+) -> None:
+    plan = campaign(tmp_path)
+    for kind, path in zip(kinds, sorted(tmp_path.glob("runs/*/run.json")), strict=True):
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"kvm": {"kind": kind}}))
+    lines = [line.strip() for line in shown(plan, rows(tmp_path, plan)).splitlines()]
+    assert f"c: pauses of pairs under {words}" in lines
 
 
 def test_what_has_no_figure_is_a_dash_and_the_title_says_emulation(tmp_path: Path) -> None:
