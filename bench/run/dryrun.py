@@ -167,7 +167,7 @@ def render(
     block_s = sum(estimate(cell).seconds for cell in resolved)
     foreseen = foresee(settings, resolved, block_s) if foresee else ()
     sections = [_head(plan, settings, installed, foreseen), _order(plan, installed)]
-    sections += [_cell(planned, installed, settings.watched) for planned in plan.cells]
+    sections += [_cell(planned, installed, settings) for planned in plan.cells]
     return "\n\n".join("\n".join(section) for section in sections)
 
 
@@ -247,7 +247,7 @@ def _order(plan: Plan, installed: Installed) -> Iterator[str]:
         )
 
 
-def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> Iterator[str]:
+def _cell(planned: PlannedCell, installed: Installed, settings: Settings) -> Iterator[str]:
     cell = planned.cell
     undecided = cell.accel == "auto"
     shown = cell.model_copy(update={"accel": "tcg"}) if undecided else cell
@@ -256,7 +256,7 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
         binary = binary.preloading(Path(LIBRARY))
     other = installed.binaries[cell.qemu_secondary or cell.qemu]
     second = Second(other, MODERN) if other and cell.qemu_secondary else None
-    spec = planned_spec(shown, binary, installed.guest_of(cell), watch=watch, second=second)
+    spec = planned_spec(shown, binary, installed.guest_of(cell), watch=settings.watched, second=second)
     yield f"cell {planned.cell_id}: {planned.label}"
     tuned = [
         (path, text) for path, text in factor_texts(cell).items() if path.startswith("tune.") and text != str(None)
@@ -268,7 +268,8 @@ def _cell(planned: PlannedCell, installed: Installed, watch: frozenset[str]) -> 
     if cell.cache.beside:
         asked = [f"{path}={text}" for path, text in factor_texts(cell).items() if path.startswith("cache.")]
         yield f"  beside the pair: {', '.join(asked)}"
-    crowded = "" if cell.host.far else crowding(cell, len(os.sched_getaffinity(0)))
+    here = not cell.host.far and settings.launcher.kind != "slurm"
+    crowded = crowding(cell, len(os.sched_getaffinity(0))) if here else ""
     if crowded:
         yield f"  note: {crowded}"
     if undecided:

@@ -580,6 +580,19 @@ def test_without_slurm_the_machine_that_submits_says_so_before_it_fetches(
     assert (session.calls, (tmp_path / "r").exists()) == ([], False)
 
 
+def test_a_dry_run_claims_nothing_of_the_nodes_from_this_machine(
+    slurm: FakeSlurm, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    del slurm
+    cell = make_cell("1G", 255, accel="kvm")
+    for kind, here in (("slurm", False), ("local", True)):
+        launcher = Launcher.model_validate({"kind": kind})
+        run_campaign(make_settings(tmp_path / "r", launcher=launcher, dry_run=True), (cell,), "bench")
+        shown = capsys.readouterr().out
+        assert ("of this host: they take turns" in shown) is here
+        assert ("pairs    KVM of the hosts that measure" in shown) is not here
+
+
 def test_a_dry_run_refuses_what_is_decided_on_one_machine(slurm: FakeSlurm, tmp_path: Path) -> None:
     del slurm
     asked = make_settings(tmp_path / "r", launcher=Launcher(kind="slurm"), dry_run=True)
