@@ -158,7 +158,7 @@ def _touched(cell: Cell) -> int:
 def _seconds(cell: Cell) -> float:
     size_gib = cell.mem / _GIB
     linux_boot = _BOOT_S + _BOOT_S_PER_VCPU * (cell.smp - 1) + _BOOT_S_PER_GIB * size_gib
-    boot = linux_boot if cell.guest == "linux" and cell.start == "booted" else _BARE_BOOT_S
+    boot = linux_boot if cell.guest != "bare" and cell.start == "booted" else _BARE_BOOT_S
     pause = _PAUSE_S + _PAUSE_S_PER_PAGE * cell.workload.guest_memory_bytes(cell.mem) / _PAGE
     checkpoints = cell.taken.count + cell.taken.warmup
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval

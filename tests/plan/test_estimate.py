@@ -67,6 +67,11 @@ def test_time_grows_with_memory_vcpus_and_checkpoints() -> None:
     assert base < estimate(make_cell("1G", checkpoint=Checkpoint(count=100, warmup=0))).seconds
 
 
+def test_a_guest_with_applications_boots_the_kernel_that_the_linux_guest_boots() -> None:
+    bare, linux, apps = (estimate(make_cell("1G", 2, guest=guest)).seconds for guest in ("bare", "linux", "apps"))
+    assert bare < linux == apps
+
+
 def test_sixteen_gib_take_about_as_long_to_reach_colo_as_measured() -> None:
     more = estimate(make_cell("16G")).seconds - estimate(make_cell("512M")).seconds
     assert 40 < more < 60
