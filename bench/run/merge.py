@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from bench.cluster.parts import starts
 from bench.format.folder import CampaignFolder
 from bench.record.ledger import parse_entry
+from bench.record.run import is_recorded
 from bench.run.folder import aside, set_aside
 from bench.system.documents import lines_of
 from bench.system.files import told
@@ -122,6 +123,8 @@ def _move_run(runs: Path, name: str, campaign: Path) -> None:
     except OSError as error:
         if error.errno not in _OCCUPIED:
             raise
+        if is_recorded(target / name, name):  # copied to this disk by a merge that was ended before the other was gone
+            return
         set_aside(campaign, name)  # of an earlier start, without a whole record
         _move(f"{runs}/{name}", f"{target}/{name}")
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -440,6 +442,33 @@ def test_a_merge_that_was_killed_half_way_is_finished_by_the_next_command(world:
     (folder / "ledger.jsonl").write_bytes(ledger)  # its runs have moved, its lines are not there
     assert world.go() == Exit.DONE
     assert states(world.results) == [("started", 0), ("measured", 0)] * 4
+
+
+def test_a_merge_from_another_disk_that_was_ended_while_it_removed_there_has_its_runs_here(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.go(launcher={"detach": True}, repeats=1)
+    slurm.run(1, world.tools)
+    folder, rename = world.results / "c", os.rename
+
+    def on_another_disk(path: Any, target: Any) -> None:
+        if "parts" in Path(path).parts:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(path, target)
+
+    def ended(path: Path, **_: Any) -> None:
+        if "parts" in path.parts:
+            (path / "checkpoints.parquet").unlink()
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "rename", on_another_disk)
+    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+        patched.setattr(shutil, "rmtree", ended)
+        merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
+    assert world.go(repeats=1) == Exit.DONE
+    assert states(world.results) == [("started", 0), ("measured", 0)] * 2
+    assert len(list(folder.glob("runs/*/checkpoints.parquet"))) == 2
+    assert list((folder / "failed").iterdir()) == []
 
 
 def test_a_run_that_two_starts_measured_counts_once(
