@@ -169,7 +169,7 @@ class Ledger:
 
     def _take(self, entry: Entry) -> None:
         self._last[entry.run_id] = entry
-        if entry.state == "started":
+        if entry.state != "planned":  # what is taken from a record has no line of its start
             self._attempts[entry.run_id] = entry.attempt + 1
 
     def plan(self, run_ids: Iterable[str]) -> None:
@@ -221,5 +221,5 @@ class Ledger:
         return last is not None and last.state == "measured"
 
     def attempts(self, run_id: str) -> int:
-        """Return how many attempts were started."""
+        """Return how many attempts were started, the ones whose start a lost ledger had included."""
         return self._attempts.get(run_id, 0)

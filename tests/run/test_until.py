@@ -89,6 +89,14 @@ def test_a_fixed_number_of_blocks_is_exactly_that_and_more_of_them_continue(tmp_
     assert [run.run_id for run in whole.calls] == [run.run_id for run in (*first.calls, *then.calls)]
 
 
+def test_a_look_is_on_record_also_where_the_ledger_was_lost(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession(), Analysis(99), repeats=2, report=False)
+    assert "looks" not in plan(tmp_path)
+    (tmp_path / "c" / "ledger.jsonl").unlink()
+    go(tmp_path, again := FakeSession(), Analysis(99), repeats=2)
+    assert (again.calls, plan(tmp_path)["looks"]) == ([], [2])
+
+
 def test_auto_goes_on_where_a_fixed_number_ended(tmp_path: Path) -> None:
     go(tmp_path, FakeSession(), Analysis(99), repeats=2)
     session = FakeSession()
