@@ -128,10 +128,11 @@ class Jobs:
         return self.submissions.submitted(one, job) if job else None
 
     def _merge(self, one: Submission, seen: Seen, say: Say) -> None:
-        part = self.home(one)
-        merged = merge_part(self.loop.folder, self.loop.ledger, part)
+        part, attempts = self.home(one), self.loop.ledger.attempts
         asked = _asked(part)
         mine = [run for run in self.loop.plan.runs if run.run_id in asked]
+        before = {run.run_id: attempts(run.run_id) for run in mine}
+        merged = merge_part(self.loop.folder, self.loop.ledger, part)
         self.loop.recover(mine)
         left = [run for run in mine if not self.loop.done(run.run_id)]
         begun = starts(part)
@@ -149,13 +150,16 @@ class Jobs:
             say(
                 f"  its log, where a node could write one: {part}/slurm-{one.job}.log (do the nodes share that folder?)"
             )
-        self._decide(one.block, left, seen, ended)
+        tried = [run for run in left if attempts(run.run_id) > before[run.run_id]]
+        self._decide(one.block, left, tried, seen, ended)
 
-    def _decide(self, block: int, left: Sequence[PlannedRun], seen: Seen, ended: Ended | None) -> None:
-        """Note whether this command submits the rest of a block again."""
+    def _decide(
+        self, block: int, left: Sequence[PlannedRun], tried: Sequence[PlannedRun], seen: Seen, ended: Ended | None
+    ) -> None:
+        """Note whether this command submits the rest of a block again: what failed before its job says nothing."""
         if not left:
             return
-        states = [self.loop.ledger.last(run.run_id) for run in left]
+        states = [self.loop.ledger.last(run.run_id) for run in tried]
         failed = [one for one in states if one and one.state == "failed" and one.cause != "interrupted"]
         self.failed = self.failed or bool(failed)
         refused = ended is not None and bool(ended.message) and not ended.transient

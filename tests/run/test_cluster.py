@@ -362,6 +362,17 @@ def test_a_run_that_fails_for_good_is_not_submitted_again_by_the_same_command(wo
     assert len(measured(world.results)) == 3
 
 
+def test_a_run_that_failed_under_an_earlier_command_is_tried_also_where_the_first_job_for_it_dies(
+    world: World, slurm: FakeSlurm
+) -> None:
+    world.session.acts = {1: fail(GuestError("no ready line", transient=False))}
+    world.moves = [lambda: [slurm.run(job, world.tools) for job in (1, 2)]]  # type: ignore[list-item,func-returns-value]
+    assert world.go() == Exit.RUNS_FAILED
+    world.moves = [lambda: slurm.put(3, "NODE_FAIL"), lambda: slurm.run(4, world.tools)]
+    assert world.go() == Exit.DONE
+    assert len(measured(world.results)) == 4
+
+
 def test_the_logs_of_an_attempt_are_found_where_they_are_after_merging(world: World, slurm: FakeSlurm) -> None:
     def broken() -> None:
         (log,) = world.results.glob("c/parts/*/begun-*/runs/*/stderr.log")
