@@ -24,6 +24,7 @@ from bench.cluster.room import require_possible
 from bench.config.model import Cell
 from bench.errors import BenchError, ProvisionError
 from bench.host.host import HERE
+from bench.plan.estimate import estimate
 from bench.process.words import Parser
 from bench.provision.apps import installed_apps
 from bench.provision.bare import build_bare, installed_bare
@@ -231,7 +232,8 @@ def _all_checks(qemu: str | None, look: Callable[[], Asked], say: Say, *, probe:
     asked = look()
     settings, cells = asked.settings, asked.cells
     jobs = settings is not None and settings.launcher.kind == "slurm"
-    far = [] if jobs else list({cell.host: cell for cell in cells if cell.host.far}.values())
+    largest_last = sorted(cells, key=lambda cell: estimate(cell).memory_bytes)
+    far = [] if jobs else list({cell.host: cell for cell in largest_last if cell.host.far}.values())
     yield from checks(qemu or cells[0].qemu, say, probe=probe and not far and not jobs, asked=asked)
     for cell in far:
         yield from asyncio.run(_looked_at(cell))

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_campaign import make_settings
+from fake_campaign import make_cell, make_settings
 
 from bench import doctor
 from bench.config.model import Cell
@@ -269,6 +269,24 @@ def test_the_disk_that_is_looked_at_is_that_of_the_results_asked_for(tmp_path: P
     asked = doctor.Asked((SMALL,), make_settings(tmp_path / "large"))
     found = {one.name: one for one in doctor.checks("provisioned", lambda _: None, probe=False, asked=asked)}
     assert found["disk"].text == f"50.0 GiB free for the results ({tmp_path / 'large'})"
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize("sizes", [("16G", "1G"), ("1G", "16G")])
+def test_hosts_are_looked_at_for_the_largest_cell_wherever_it_stands(
+    monkeypatch: pytest.MonkeyPatch, sizes: tuple[str, str]
+) -> None:
+    sides = {side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}
+    asked = doctor.Asked(tuple(make_cell(size, host={"kind": "ssh", **sides}) for size in sizes))
+    seen: list[int] = []
+
+    async def looked_at(cell: Cell) -> list[Check]:
+        seen.append(cell.mem)
+        return []
+
+    monkeypatch.setattr(doctor, "_looked_at", looked_at)
+    list(doctor._all_checks(None, lambda: asked, lambda _: None, probe=False))
+    assert seen == [16 << 30]
 
 
 def test_a_feature_that_cannot_be_tried_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
