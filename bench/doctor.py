@@ -59,7 +59,7 @@ from bench.system.streams import make_console, require_whole
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import Console
 
@@ -84,6 +84,16 @@ class Asked:
     cells: tuple[Cell, ...] = (Cell(mem=512 << 20, smp=1, workload=Idle()),)
     settings: Settings | None = None
 
+    @property
+    def jobs(self) -> bool:
+        """Whether the nodes of a cluster measure them."""
+        return self.settings is not None and self.settings.launcher.kind == "slurm"
+
+    @property
+    def here(self) -> bool:
+        """Whether this machine measures any of them."""
+        return not self.jobs and not all(cell.host.far for cell in self.cells)
+
 
 def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> Iterator[Check]:
     """Look at this machine and give each check as it is done.
@@ -98,7 +108,7 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
     asked = asked or Asked()
-    yield from _provision_checks(qemu, dict.fromkeys(cell.guest for cell in asked.cells), say, probe=probe)
+    yield from _provision_checks(qemu, asked, say, probe=probe)
     own = asked.settings
     place, launcher = (own.results, own.launcher) if own else (results_folder(), None)
     yield from beforehand(asked.cells, place, launcher=launcher)  # first: a limit can make a good QEMU look broken
@@ -114,7 +124,7 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     yield check_load(snapshot, others)
 
 
-def _provision_checks(qemu: str, kinds: Iterable[Kind], say: Say, *, probe: bool) -> Iterator[Check]:
+def _provision_checks(qemu: str, asked: Asked, say: Say, *, probe: bool) -> Iterator[Check]:
     binary: Binary | None = None
     tools = missing_tools()
     try:
@@ -122,17 +132,18 @@ def _provision_checks(qemu: str, kinds: Iterable[Kind], say: Say, *, probe: bool
         yield check_qemu(binary, tools if qemu == PROVISIONED else (), None if binary else _no_mirror())
     except ProvisionError as error:
         yield failed_check("QEMU", error)
-    for kind in kinds:
-        yield from _guest_checks(binary, kind, tools, say, probe=probe)
+    for kind in dict.fromkeys(cell.guest for cell in asked.cells):
+        guest: Guest | None = None
+        try:
+            guest = _guest(kind, say, probe=probe)
+            yield check_guest(guest, tools, kind)
+        except ProvisionError as error:
+            yield failed_check("guest image", error)
+        if asked.here:  # what KVM and COLO do elsewhere, this machine does not know
+            yield from _probed(binary, guest, say, probe=probe)
 
 
-def _guest_checks(binary: Binary | None, kind: Kind, tools: Sequence[str], say: Say, *, probe: bool) -> Iterator[Check]:
-    guest: Guest | None = None
-    try:
-        guest = _guest(kind, say, probe=probe)
-        yield check_guest(guest, tools, kind)
-    except ProvisionError as error:
-        yield failed_check("guest image", error)
+def _probed(binary: Binary | None, guest: Guest | None, say: Say, *, probe: bool) -> Iterator[Check]:
     if binary and guest:
         yield from _probe_checks(binary, guest, say, probe=probe)
     else:
@@ -231,13 +242,12 @@ def _all_checks(qemu: str | None, look: Callable[[], Asked], say: Say, *, probe:
     """
     asked = look()
     settings, cells = asked.settings, asked.cells
-    jobs = settings is not None and settings.launcher.kind == "slurm"
     largest_last = sorted(cells, key=lambda cell: estimate(cell).memory_bytes)
-    far = [] if jobs else list({cell.host: cell for cell in largest_last if cell.host.far}.values())
-    yield from checks(qemu or cells[0].qemu, say, probe=probe and not far and not jobs, asked=asked)
+    far = [] if asked.jobs else list({cell.host: cell for cell in largest_last if cell.host.far}.values())
+    yield from checks(qemu or cells[0].qemu, say, probe=probe and not far and not asked.jobs, asked=asked)
     for cell in far:
         yield from asyncio.run(_looked_at(cell))
-    if settings is not None and jobs:
+    if settings is not None and asked.jobs:
         yield from _cluster(settings, cells, say, probe=probe)
 
 

@@ -8,6 +8,7 @@ import pytest
 from fake_campaign import make_cell, make_settings
 
 from bench import doctor
+from bench.config.launcher import Launcher
 from bench.config.model import Cell
 from bench.errors import ProvisionError
 from bench.host import host
@@ -35,6 +36,7 @@ SMALL = Cell(mem=512 << 20, smp=1, workload=Idle())
 BINARY = Binary(("/q",), ("/img",), (), Path("/q"), "a" * 64, "11.1.3", "path")
 GUEST = Guest(Path("/g/kernel"), Path("/g/initramfs"), "1" * 64, "2" * 64, "9.9", ())
 BARE = Guest(Path("/g/bare.elf"), None, "3" * 64, "", "bare", ())
+FAR = {"kind": "ssh", **{side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}}
 CHECKS = (
     machine_checks.check_clock,
     machine_checks.check_thp,
@@ -272,12 +274,20 @@ def test_the_disk_that_is_looked_at_is_that_of_the_results_asked_for(tmp_path: P
 
 
 @pytest.mark.usefixtures("bare")
+def test_what_kvm_and_colo_do_is_told_of_the_machine_that_measures(tmp_path: Path) -> None:
+    jobs = make_settings(tmp_path, launcher=Launcher(kind="slurm"))
+    for asked in (doctor.Asked((make_cell(host=FAR),)), doctor.Asked((SMALL,), jobs)):
+        names = {one.name for one in doctor.checks("provisioned", lambda _: None, probe=False, asked=asked)}
+        assert {"QEMU", "guest image"} <= names
+        assert not {"KVM probe", "COLO probe"} & names
+
+
+@pytest.mark.usefixtures("bare")
 @pytest.mark.parametrize("sizes", [("16G", "1G"), ("1G", "16G")])
 def test_hosts_are_looked_at_for_the_largest_cell_wherever_it_stands(
     monkeypatch: pytest.MonkeyPatch, sizes: tuple[str, str]
 ) -> None:
-    sides = {side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}
-    asked = doctor.Asked(tuple(make_cell(size, host={"kind": "ssh", **sides}) for size in sizes))
+    asked = doctor.Asked(tuple(make_cell(size, host=FAR) for size in sizes))
     seen: list[int] = []
 
     async def looked_at(cell: Cell) -> list[Check]:
