@@ -180,11 +180,11 @@ def _measured(folder: Path) -> int:
 
 
 def _resolved(cell: Cell, installed: Installed) -> Cell:
-    """Return the cell as it would run where that is known without booting anything."""
+    """Return the cell as it would run where that is known without booting anything: on other hosts it is not."""
     binary = installed.binaries[cell.qemu]
     guest = installed.guest_of(cell)
     verdict = cached_kvm(binary, guest) if binary and guest else None
-    if cell.accel != "auto" or verdict is None:
+    if cell.accel != "auto" or cell.host.far or verdict is None:
         return cell
     return cell.model_copy(update={"accel": "kvm" if verdict.ok else "tcg"})
 

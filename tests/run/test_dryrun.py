@@ -115,6 +115,19 @@ def test_a_known_verdict_decides_the_accelerator(tmp_path: Path, monkeypatch: py
     assert "-accel kvm" in text
 
 
+def test_what_this_machine_knows_of_kvm_decides_nothing_for_other_hosts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from bench.provision.kvm import Verdict
+
+    monkeypatch.setattr(dryrun, "cached_kvm", lambda _binary, _guest: Verdict(ok=False, reason="there is no /dev/kvm"))
+    far = {side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}
+    cell = make_cell(accel="auto", host={"kind": "ssh", **far})
+    text = render(make_settings(tmp_path), [cell], "c", installed())
+    assert "pairs    KVM or emulation (TCG), decided at the start" in text
+    assert "run ------------" in text
+
+
 def test_a_cell_that_will_be_refused_is_shown_as_refused(tmp_path: Path) -> None:
     text = render(make_settings(tmp_path), [make_cell("32G")], "c", installed())
     assert "refused  32 GiB · 1 vCPU · idle · tcp does not fit" in text
