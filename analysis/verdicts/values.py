@@ -11,7 +11,7 @@ from scipy.stats import binom
 from analysis import stats
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import YES_OR_NO
-from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, weakest, word_of
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, word_of
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
 from analysis.verdicts.sentences import level_words
@@ -48,8 +48,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
         return replace(blank, label="never measured")
     low, high = _range(asked.hypothesis)
     cells = _cells(asked, measured)
-    levels = _adjusted([_level(asked, level, values) for level, (values, _) in cells.items()], alpha)
-    worst = [_claims(asked.hypothesis, values, failed) for values, failed in cells.values()]
+    levels = _adjusted([_level(asked, level, *runs) for level, runs in cells.items()], alpha)
     ends = [one.effect for one in levels if one.runs]
     never = [one.level for one in levels if not one.runs]
     known = all(np.isfinite([end.low, end.high]).all() for end in ends)
@@ -58,7 +57,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
         min(end.low for end in ends) if known else _NAN,
         max(end.high for end in ends) if known else _NAN,
     )
-    bare = _over([one.claims for one in levels])
+    bare = _over([_claims(asked.hypothesis, values, 0) for values, _ in cells.values()])
     outside = any(end.high < low or end.low > high for end in ends)
     reaches = UNSURE if outside else "reaches beyond the range"
     lost = NOT_EVERYWHERE if never else reaches if known else "too few blocks for an interval"
@@ -68,7 +67,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     notes = (*notes, f"never measured: {'; '.join(never)}") if never else notes
     found = [Stage(bare, lost)]
     if asked.failed:
-        found.append(Stage(weakest([bare, _over(worst)]), HANGS_ON_FAILURES))
+        found.append(Stage(_over([one.claims for one in levels]), HANGS_ON_FAILURES))
     runs = sum(len(values) for values, _ in cells.values())
     return replace(
         blank, effect=effect, runs=runs, stages=tuple(found), notes=notes, levels=levels if len(levels) > 1 else ()
@@ -91,8 +90,8 @@ def _range(hypothesis: Hypothesis) -> tuple[float, float]:
     return float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
 
 
-def _level(asked: Question, level: tuple[Level, ...], values: NDArray[np.float64]) -> LevelFinding:
-    claims = _claims(asked.hypothesis, values, 0)
+def _level(asked: Question, level: tuple[Level, ...], values: NDArray[np.float64], failed: int) -> LevelFinding:
+    claims = _claims(asked.hypothesis, values, failed)
     effect = Effect(_NAN, _NAN, _NAN)
     if asked.hypothesis.outcome in YES_OR_NO and len(values):
         share = stats.clopper_pearson(int(values.sum()), len(values), confidence=0.90)

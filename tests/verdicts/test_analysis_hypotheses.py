@@ -245,6 +245,20 @@ def test_a_value_that_hangs_on_leaving_failed_runs_out_has_no_word(
         assert found.notes == ("the same with failed runs ranked worst",)
 
 
+def test_a_cell_of_a_value_has_no_word_by_itself_that_hangs_on_leaving_its_failed_runs_out(campaign: Campaign) -> None:
+    asked = {"kind": "value", "factor": None, "outcome": "period", "where": {"smp": [1]}, "low": 0.4, "high": 0.6}
+    runs = runs_with(campaign)
+    gone = runs[(runs["smp"] == 1) & (runs["mem"] == 4 * GIB) & (runs["block"] >= 5)]["run_id"].tolist()
+    planned = [run for run in campaign.plan.runs if run.run_id in gone]
+    failing = replace(campaign, failures=tuple(Failure(run, 1, "boot", "timeout", "") for run in planned))
+    found = judge(question(failing, runs[~runs["run_id"].isin(gone)], Hypothesis.model_validate(GROWS | asked)))
+    # Five of five runs inside are one of 32 results, five of six are seven of 64.
+    assert [level.word for level in found.levels].count("SUPPORTED") == 2
+    (hanging,) = [level for level in found.levels if level.word == "INCONCLUSIVE"]
+    assert (hanging.runs, hanging.claims.supports) == (5, pytest.approx(7 / 64))
+    assert (found.word, found.label) == ("INCONCLUSIVE", "depends on the failed runs")
+
+
 def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Campaign) -> None:
     runs = runs_with(campaign)
     runs.loc[3, "quality_ok"] = False
