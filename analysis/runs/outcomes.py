@@ -44,7 +44,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     factor by its dotted path, ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal
     for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
     ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
-    ``pause_p95_enough`` and ``pause_p99_enough``, and the same of a client's answers; ``node`` where a record names
+    ``pause_p95_enough`` (:func:`too_short_for`) and the same of each other quantile; ``node`` where a record names
     one of a cluster. With ``behaviours`` also how the series behaved:
     ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
@@ -220,9 +220,12 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     """
     kept, stalled = used(run), stalls_of(run, free)
     row: dict[str, float | bool] = {name: outcome_of(run, name, free, kept) for name in OUTCOMES}
-    row |= {f"pause_{tail}_enough": stats.quantile_allowed(len(kept), share) for tail, share in _TAILS.items()}
-    asked = len(run.latencies)
-    row |= {f"client_{tail}_enough": stats.quantile_allowed(asked, share) for tail, share in _TAILS.items()}
+    counted = {"checkpoints": len(kept), "client": len(run.latencies)}
+    row |= {
+        f"{one.name}_enough": stats.quantile_allowed(counted[one.table], _TAILS[one.reducer])
+        for one in OUTCOMES.values()
+        if one.reducer in _TAILS
+    }
     row["slow_base_s"] = stalled.base_s if stalled else np.nan
     row["always_stalled"] = bool(stalled and stalled.always)
     return row

@@ -15,7 +15,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
-from analysis.runs.outcomes import FINER, run_table, unanswered
+from analysis.runs.outcomes import FINER, run_table, too_short_for, unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
@@ -101,6 +101,10 @@ def test_the_service_time_stands_beside_the_response_time_where_the_client_told_
     run = Run(record_of(tcp=False), checkpoints([10]).assign(warmup=False), "", requests=read_requests(path))
     row = outcomes_of(run)
     assert (row["client_p50"], row["client_service_p50"]) == (pytest.approx(0.6), 0.1)
+    # Who asks for a quantile of either is told that two answers have none.
+    quantiles = [name for name, one in OUTCOMES.items() if one.reducer in {"p95", "p99"}]
+    assert {name: row[f"{name}_enough"] for name in quantiles} == dict.fromkeys(quantiles, False)
+    assert all(too_short_for(run, name) for name in quantiles)
 
 
 def test_a_run_from_before_the_service_time_was_kept_is_not_one_that_failed_by_it(tmp_path: Path) -> None:
