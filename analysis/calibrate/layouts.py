@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -157,10 +157,10 @@ def _bare(campaign: Campaign) -> pd.DataFrame:
 
 
 def _layout(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> Layout | None:
-    """Return None for a value, and where no stratum compares anything."""
+    """Return None for a value, and where no stratum of runs that take checkpoints compares anything."""
     if hypothesis.kind == "value":
         return None
-    asked = question(campaign, runs, hypothesis)
+    asked = question(replace(campaign, without=()), runs, hypothesis)
     sample = make_sample(asked, asked.runs) if len(asked.runs) else None
     if sample is None:
         return None

@@ -11,7 +11,7 @@ from analysis.format.factors import BASELINES
 from analysis.runs.outcomes import YES_OR_NO
 from analysis.stats.slopes import fewest_blocks
 from analysis.verdicts.claims import ALPHA
-from analysis.verdicts.question import NOT_FACTORS
+from analysis.verdicts.question import NOT_FACTORS, of_baselines
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -88,7 +88,9 @@ def strata_of(cells: Cells, one: Hypothesis, accel: str) -> list[list[float]]:
     strata: dict[str, list[float]] = {}
     for cell in cells:
         x = _x(one, cell.get(str(one.factor)))
-        if x is None or cell.get("scenario") in BASELINES or cell.get("accel", accel) != accel:
+        if x is None or cell.get("accel", accel) != accel:
+            continue
+        if cell.get("scenario") in BASELINES and not of_baselines(one):
             continue
         if all(cell.get(path) in levels for path, levels in one.where.items()):
             others = cell.keys() - NOT_FACTORS - {one.factor}

@@ -232,10 +232,10 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
 
 
 def stalls_of(run: Run, free: Free | None) -> Stalls | None:
-    """Return the stalls of a run over TCP; None over anything else."""
-    if flatten(run.record.cell).get("link.transport") not in TCP:
-        return None
+    """Return the stalls of a run over TCP; None over anything else, and without a checkpoint."""
     kept = used(run)
+    if flatten(run.record.cell).get("link.transport") not in TCP or not len(kept):
+        return None
     return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free, own_work(kept))
 
 

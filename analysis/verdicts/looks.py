@@ -84,4 +84,5 @@ def looked_at(campaign: Campaign, runs: pd.DataFrame) -> tuple[Campaign, pd.Data
     last = campaign.plan.looks[-1]
     failures = tuple(one for one in campaign.failures if one.planned.block < last)
     unread = tuple(one for one in campaign.unread if one.planned.block < last)
-    return replace(campaign, failures=failures, unread=unread), runs[runs["block"] < last]
+    without = tuple(run for run in campaign.without if run.record.block < last)
+    return replace(campaign, failures=failures, unread=unread, without=without), runs[runs["block"] < last]

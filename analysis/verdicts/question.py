@@ -7,10 +7,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from analysis.format.factors import BASELINES, Level, flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS
+from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, run_table
+from analysis.stored.cells import name_cells
 from analysis.stored.factors import unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
@@ -20,8 +22,6 @@ from analysis.verdicts.trend import Sample
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-
-    import pandas as pd
 
     from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
@@ -64,6 +64,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
         runs: :func:`analysis.runs.outcomes.run_table` of it.
         hypothesis: one that its cells can be asked.
     """
+    runs = _with_baselines(campaign, runs) if of_baselines(hypothesis) else runs
     meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
     sound = meant["quality_ok"].to_numpy(dtype=bool)
     if OUTCOMES[hypothesis.outcome].table == "checkpoints" and "pauses_ok" in meant:
@@ -100,6 +101,22 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     )
 
 
+def of_baselines(hypothesis: Hypothesis) -> bool:
+    """Tell whether runs that are asked for no checkpoint count: the scenario is named, and the outcome is of none.
+
+    Where nothing names it they would be pooled with those under COLO.
+    """
+    of_checkpoints = OUTCOMES[hypothesis.outcome].table == "checkpoints"
+    return not of_checkpoints and "scenario" in {hypothesis.factor, *hypothesis.where}
+
+
+def _with_baselines(campaign: Campaign, runs: pd.DataFrame) -> pd.DataFrame:
+    if not campaign.without:
+        return runs
+    own = run_table(campaign.without, name_cells(run.record for run in campaign.without), behaviours=False)
+    return pd.concat([runs, own.assign(cell=-1 - own["cell"])], ignore_index=True)
+
+
 def _kind(own: Factors) -> tuple[Level, Level]:
     """Return what decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
     return own.get("scenario"), own.get("workload.name")
@@ -118,7 +135,7 @@ def _lost(campaign: Campaign, cells: Mapping[str, Factors]) -> Iterator[Factors]
     """Yield block and factors of every run that was never measured, or of which nothing can be read."""
     for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
         own = cells.get(planned.cell_id)
-        if own is not None and own.get("scenario") not in BASELINES:
+        if own is not None:
             yield {**own, "block": planned.block}
 
 
@@ -144,8 +161,7 @@ def _absent(cells: Mapping[str, Factors], hypothesis: Hypothesis, there: Sequenc
     factor, found = str(hypothesis.factor), {row.get(str(hypothesis.factor)) for row in there}
     asked: dict[Level, None] = dict.fromkeys(hypothesis.levels)
     if hypothesis.kind == "trend":
-        meant = [own for own in cells.values() if _is_meant(hypothesis, own) and own.get("scenario") not in BASELINES]
-        asked = dict.fromkeys(own.get(factor) for own in meant)
+        asked = dict.fromkeys(own.get(factor) for own in cells.values() if _is_meant(hypothesis, own))
     for level in asked:
         if level not in found:
             planned = any(own.get(factor) == level for own in cells.values())
@@ -171,7 +187,8 @@ def _never(
 
 
 def _is_meant(hypothesis: Hypothesis, own: Factors) -> bool:
-    return bool(_meant(hypothesis, lambda path: [own.get(path)], 1)[0])
+    counts = of_baselines(hypothesis) or own.get("scenario") not in BASELINES
+    return counts and bool(_meant(hypothesis, lambda path: [own.get(path)], 1)[0])
 
 
 def column(runs: pd.DataFrame, path: str) -> list[Level]:

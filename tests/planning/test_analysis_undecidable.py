@@ -56,6 +56,14 @@ def test_what_is_compared_with_nothing_is_no_matter_of_blocks() -> None:
     assert needed(1, asked(kind="value", low=1.0, where={"link.transport": ("tcp",)})) == {}
 
 
+def test_scenarios_are_compared_by_what_is_no_checkpoint_s() -> None:
+    cells = [{"scenario": name} for name in ("native", "colo")]
+    one = asked(kind="contrast", factor="scenario", levels=("native", "colo"), outcome="requests_per_s")
+    assert strata_of(cells, one, "tcg") == [[0.0, 1.0]]
+    assert needed(4, one, cells=cells) == {"one": 5}
+    assert strata_of(cells, one.model_copy(update={"outcome": "pause"}), "tcg") == []
+
+
 def test_a_value_takes_as_many_runs_of_a_cell_as_its_family_asks_for() -> None:
     value = asked(kind="value", factor=None, low=1.0, high=2.0)
     assert needed(4, value) == {"one": 5}

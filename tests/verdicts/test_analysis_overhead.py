@@ -31,9 +31,12 @@ from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import look
 from analysis.report.service import context, service_files
 from analysis.report.verdicts import verdicts_json
-from analysis.stored.load import load_campaign
+from analysis.stored.load import Failure, load_campaign
+from analysis.stored.records import Hypothesis
+from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.overhead import left_out, overheads, sentences
 from analysis.verdicts.results import judge_study
+from analysis.verdicts.trend import HANGS_ON_FAILURES
 from bench.run.report import _first_screen
 
 if TYPE_CHECKING:
@@ -63,6 +66,31 @@ def test_colo_and_formed_are_held_against_native(campaign: Campaign) -> None:
     median = colo.of("client_p50")
     assert median is not None
     assert median.ratio.estimate == pytest.approx(2.0)
+
+
+def test_a_declared_contrast_of_scenarios_is_judged_from_the_runs_without_colo_too(tmp_path: Path) -> None:
+    asked = {"id": "W", "claim": "Under COLO fewer requests are answered.", "kind": "contrast", "factor": "scenario"}
+    asked |= {"levels": ["native", "colo"], "outcome": "requests_per_s", "direction": "decreasing"}
+    fake = replace(SERVICE, scenarios=("native", "colo"), links=("tcp",), repeats=6, hypotheses=(asked,))
+    folder = write_campaign(tmp_path, fake)
+    plan = json.loads((folder / "plan.json").read_text())
+    for cell in plan["cells"]:  # as a plan has it whose other cells set it
+        cell |= {} if "scenario" in cell["cell"] else {"at_default": {"scenario": "colo"}}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    campaign = load_campaign(folder)
+    (found,) = judge_study(campaign).findings
+    assert (found.word, found.label, found.runs, found.notes) == ("SUPPORTED", "material", 12, ())
+    assert found.effect.estimate == pytest.approx(31.6 / 39.5 - 1)
+    # One of them that failed may have been the worst of all.
+    first, *others = campaign.without
+    (gone,) = (run for run in campaign.plan.runs if run.run_id == first.record.run_id)
+    failures = (Failure(gone, 1, "boot", "timeout", ""),)
+    (found,) = judge_study(replace(campaign, without=tuple(others), failures=failures)).findings
+    assert (found.word, found.label, found.failed) == ("INCONCLUSIVE", HANGS_ON_FAILURES, 1)
+    # No pause is told of a run that has none to ask for.
+    paused = Hypothesis.model_validate(asked | {"outcome": "pause"})
+    (found,) = judge_study(campaign, [paused]).findings
+    assert found.label == NOTHING_TO_COMPARE
 
 
 def test_the_interval_is_student_s_of_the_logs_within_blocks(tmp_path: Path) -> None:
