@@ -240,7 +240,7 @@ def pooled_and_by_run(model: Model, *, studies: int, seed: int) -> list[Rate]:
         seed: of the generator.
     """
     found: dict[tuple[str, str], list[Floats]] = {}
-    for pauses in _checkpoints(replace(model, slope=0.0, missing=0.0), studies, seed):
+    for pauses in _checkpoints(replace(model.complete, slope=0.0), studies, seed):
         for level, values in (("checkpoint", pauses), ("run", np.median(pauses, axis=-1, keepdims=True))):
             tests = {
                 "Spearman": naive.pooled_spearman(values, model.sizes),
@@ -280,7 +280,7 @@ def phase_means(model: Model, *, studies: int, seed: int) -> list[Rate]:
     """
     if model.blocks == 1:
         return []
-    cells = replace(model, sizes=(0.0, 0.0), slope=0.0, drift=0.0, wander=0.0, missing=0.0)
+    cells = replace(model.complete, sizes=(0.0, 0.0), slope=0.0, drift=0.0, wander=0.0)
     stalled = 1 - (1 - cells.slow_share) * (1 - cells.stuck_share)
     truth = cells.base_s * math.exp((cells.run_sd**2 + cells.checkpoint_sd**2) / 2) + cells.slow_extra_s * stalled
     held = []

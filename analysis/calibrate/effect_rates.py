@@ -43,7 +43,7 @@ def split(model: Model, *, studies: int, seed: int) -> list[Rate]:
         return []
     gib = 2.0 ** (np.array(model.sizes) - model.sizes[0])
     per_gib = _GROWTH * model.base_s / float(np.ptp(gib))
-    both = replace(model, sizes=(0.0,) * (2 * len(gib)), slope=0.0, missing=0.0)
+    both = replace(model.complete, sizes=(0.0,) * (2 * len(gib)), slope=0.0)
     noise = np.exp(simulate_runs(both, np.random.default_rng(seed), studies)) / model.base_s
     pauses = noise * np.concatenate([model.base_s + per_gib * (gib - 1), np.full(len(gib), model.base_s)])
     table = _arms(model.blocks, gib)
@@ -83,7 +83,7 @@ def page_cost(model: Model, *, studies: int, seed: int) -> list[Rate]:
     if model.blocks * len(model.sizes) < 3 or model.blocks < 2:  # noqa: PLR2004 - a line needs three runs
         return []
     rng = np.random.default_rng(seed)
-    steady = replace(model, slope=0.0, missing=0.0, slow_share=0.0, stuck_share=0.0)
+    steady = replace(model.complete, slope=0.0, slow_share=0.0, stuck_share=0.0)
     doublings = np.array(model.sizes) - model.sizes[0]
     mean = np.tile(_PAGES * 2.0 ** (doublings * max(1.0, 1 / float(np.ptp(doublings)))), model.blocks)
     cells = np.tile(np.arange(len(model.sizes)), model.blocks).astype(str).tolist()

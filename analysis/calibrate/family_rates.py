@@ -208,7 +208,7 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
     design has several.
 
     Args:
-        model: the campaign.
+        model: the campaign; no run goes missing.
         layouts: who is judged from which runs.
         studies: how many campaigns.
         seed: of the generator.
@@ -226,7 +226,7 @@ def interactions(model: Model, layouts: Layouts, *, studies: int, seed: int) -> 
         several = {twice.design: twice}
     rates, apart = [], told_apart(several)
     for (sizes, levels), one in several.items():
-        logs = _noise(model, 2 * layouts.cells, np.random.default_rng(seed), studies)[:, one.block, one.cell]
+        logs = _noise(model.complete, 2 * layouts.cells, np.random.default_rng(seed), studies)[:, one.block, one.cell]
         level, block = one.level.tolist(), one.block.tolist()
         try:
             hits = [stats.interaction(one.x, study, level, block).pvalue <= ALPHA for study in logs]
@@ -249,7 +249,7 @@ def values(model: Model, *, studies: int, seed: int) -> list[Rate]:
         studies: how many campaigns.
         seed: of the generator.
     """
-    alike = replace(model, sizes=(0.0,) * _CELLS, missing=0.0, missing_long=0.0, drift=0.0, wander=0.0, stuck_share=0.0)
+    alike = replace(model.complete, sizes=(0.0,) * _CELLS, drift=0.0, wander=0.0, stuck_share=0.0)
     runs = np.exp(simulate_runs(alike, np.random.default_rng(seed), studies))
     interval = stats.median_interval(runs[0, :, 0], confidence=0.90)
     if not interval.rank:

@@ -42,7 +42,7 @@ def promises(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list
     for blocks in BLOCKS:
         family = [lengthened(one, blocks) for one in of_any_size(layouts.primary)]
         cells = (0.0,) * max(layouts.cells, 2)
-        own = replace(model, blocks=blocks, sizes=cells, slope=0.0, missing=0.0, missing_long=0.0)
+        own = replace(model.complete, blocks=blocks, sizes=cells, slope=0.0)
         logs = simulate_runs(own, np.random.default_rng(seed), studies)
         slope = _promised(family, logs, blocks, len(layouts.pairs))
         claimed, band = (0.0, (0.0, _SLACK)) if math.isinf(slope) else (POWER, (POWER - _SLACK, POWER + _SLACK))

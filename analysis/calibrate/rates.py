@@ -125,7 +125,7 @@ def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate
         studies: how many campaigns.
         seed: of the generator.
     """
-    cell = replace(model, missing=0.0, drift=0.0, wander=0.0)
+    cell = replace(model.complete, drift=0.0, wander=0.0)
     truth = _median_run(cell, seed)
     medians = np.exp(simulate_runs(cell, np.random.default_rng(seed), studies)[:, :, 0])
     intervals = [median_interval(runs) for runs in medians]
@@ -153,7 +153,7 @@ def slow_coverage(model: Model, *, studies: int = 200, seed: int = 1) -> tuple[R
         studies: how many campaigns; each takes milliseconds.
         seed: of the generator.
     """
-    cell = replace(model, missing=0.0, drift=0.0, wander=0.0, sizes=model.sizes[:2])
+    cell = replace(model.complete, drift=0.0, wander=0.0, sizes=model.sizes[:2])
     truth = _median_run(cell, seed)
     pauses = np.concatenate([part[:, :, 0] for part in _checkpoints(cell, studies, seed)])
     ends = list(zip(*naive.pooled_bootstrap(pauses, seed=seed), strict=True))
@@ -203,7 +203,7 @@ def equivalence_error(model: Model, *, bound: float = 0.10, studies: int = 2_000
     Raises:
         ValueError: fewer than two blocks.
     """
-    cell = replace(model, sizes=(0.0, 1.0), slope=bound, missing=0.0)
+    cell = replace(model.complete, sizes=(0.0, 1.0), slope=bound)
     logs = simulate_runs(cell, np.random.default_rng(seed), studies)
     hits = [equivalence(study[:, 1], study[:, 0], -bound, bound).equivalent for study in logs]
     return as_rate("equivalence", "two one-sided t tests at the bound", hits, ALPHA, AT_MOST)

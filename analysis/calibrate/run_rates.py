@@ -40,7 +40,7 @@ def equals(
         studies: how many campaigns.
         seed: of the generator.
     """
-    same = replace(model, sizes=(0.0,) * max(cells, 2), slope=0.0, missing=0.0)
+    same = replace(model.complete, sizes=(0.0,) * max(cells, 2), slope=0.0)
     logs = simulate_runs(same, np.random.default_rng(seed), studies)
     one, other = (list(places) for places in zip(*pairs, strict=True))
     differences = (logs[:, :, other] - logs[:, :, one]).reshape(studies, -1)
@@ -86,7 +86,7 @@ def false_modes(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[R
         studies: how many runs.
         seed: of the generator.
     """
-    steady = replace(model, slow_share=0.0, stuck_share=0.0, missing=0.0, blocks=1, sizes=(0.0, 0.0), slope=0.0)
+    steady = replace(model.complete, slow_share=0.0, stuck_share=0.0, blocks=1, sizes=(0.0, 0.0), slope=0.0)
     runs = simulate_checkpoints(steady, np.random.default_rng(seed), -(-studies // 2)).reshape(-1, model.checkpoints)
     flagged = [slow_mode_share(run).flagged for run in runs[:studies]]
     rates = [as_rate("modes", "slow checkpoints flagged in a run without any", flagged, ALPHA, AT_MOST)]
@@ -106,7 +106,7 @@ def tails(model: Model, *, studies: int, seed: int) -> list[Rate]:
         studies: how many cells.
         seed: of the generator.
     """
-    cell = replace(model, sizes=(0.0, 0.0), drift=0.0, wander=0.0, missing=0.0, missing_long=0.0)
+    cell = replace(model.complete, sizes=(0.0, 0.0), drift=0.0, wander=0.0)
     rng = np.random.default_rng(seed)
     many = simulate_checkpoints(replace(cell, blocks=1), rng, max(_MANY // cell.checkpoints, _FEWEST_MANY))
     truth = float(np.median(np.quantile(many[:, 0, 0], _P95, axis=-1)))

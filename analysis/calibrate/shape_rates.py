@@ -43,7 +43,7 @@ def shapes(model: Model, *, studies: int, seed: int) -> list[Rate]:
     if count < _FEWEST_SIZES:
         return []
     asked = Hypothesis.model_validate({"id": "shape", "claim": "The pause grows with RAM.", "factor": "mem"})
-    none = replace(model, slope=0.0, missing=0.0, missing_long=0.0, combinations=1)
+    none = replace(model.complete, slope=0.0, combinations=1)
     logs = simulate_runs(none, np.random.default_rng(seed), studies)
     sizes = np.array(model.sizes)
     line = np.log1p(asked.sesoi) * (sizes - sizes[0])

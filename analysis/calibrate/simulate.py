@@ -93,6 +93,11 @@ class Model:
             raise ValueError("a campaign needs two sizes, one block, one checkpoint and one combination")
 
     @property
+    def complete(self) -> Model:
+        """Return the same campaign, of which no run is lost."""
+        return replace(self, missing=0.0, missing_long=0.0)
+
+    @property
     def median_sd(self) -> float:
         """Return the standard deviation of the log of a run's median, its checkpoints included.
 

@@ -60,6 +60,14 @@ def test_every_question_is_answered(found: pd.DataFrame) -> None:
     assert ((found["low"] <= found["estimate"]) & (found["estimate"] <= found["high"])).all()
 
 
+def test_a_rough_host_answers_every_question_too() -> None:
+    found = table(rates(NOISES["rough"], studies=50, seed=1))
+    assert set(found["quantity"]) == set(QUESTIONS)
+    assert found["estimate"].between(0.0, 1.0).all()
+    pooled = found[(found["quantity"] == "type I error") & (found["level"] == "pooled")]
+    assert (pooled["estimate"] > 0.20).all()  # of runs that are there: what is none is found by no test
+
+
 def test_methods_in_use_are_inside_their_bands(found: pd.DataFrame) -> None:
     assert found[found["recommended"]]["ok"].all()
 
