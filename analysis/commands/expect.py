@@ -27,6 +27,7 @@ from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, Record
 from analysis.verdicts.designs import deviation
 from analysis.verdicts.looks import shared_among
+from analysis.verdicts.trend import relative
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -161,7 +162,8 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
             alpha = look_level(looks, series=asked.every, tests=tests)
             # The level that Holm leaves an effect that is alone; of the first looks it is none at all.
             slope = smallest_slope(strata, sd, blocks, alpha=alpha / family, pairs=pairs) if alpha else math.inf
-            yield {"id": one.id, "blocks": blocks, "smallest": math.expm1(slope) if math.isfinite(slope) else None}
+            smallest = relative(slope, falls=one.direction == "decreasing") if math.isfinite(slope) else None
+            yield {"id": one.id, "blocks": blocks, "smallest": smallest}
 
 
 def _equals(cells: Sequence[Mapping[str, Level]]) -> int:

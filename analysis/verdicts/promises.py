@@ -18,6 +18,7 @@ from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
 from analysis.verdicts.equals import equals
 from analysis.verdicts.looks import planning_level
 from analysis.verdicts.question import make_sample, question
+from analysis.verdicts.trend import in_logs, relative
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,8 +40,8 @@ class Promise:
         strata: of a block, the middle one by what they tell; ``family``: members; ``deviation``: of its runs within
             cell and block.
         blocks: at present.
-        smallest: relative effect that is SUPPORTED with 80 % power; infinite where these blocks can support none, NaN
-            for a claim of no difference, which no effect supports.
+        smallest: relative effect in the direction claimed that is SUPPORTED with 80 % power; infinite where these
+            blocks can support none, NaN for a claim of no difference, which no effect supports.
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
             is none; planned with the upper 80 % bound of the deviation; None when beyond reason.
     """
@@ -91,7 +92,8 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
     of_blocks = _by_block(sample)
     strata, blocks = of_blocks[(len(of_blocks) - 1) // 2], len(of_blocks)
     alpha, pairs = planning_level(campaign.plan) / family, len(equals(runs))
-    target, none = math.log1p(effect), one.direction == "none"
+    none, falls = one.direction == "none", one.direction == "decreasing"
+    target = in_logs(effect, falls=falls)
     # No difference is supported by two tests, both of which have to hold where there is none.
     smallest = math.nan if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
     rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
@@ -102,7 +104,7 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         family=family,
         deviation=shown,
         blocks=blocks,
-        smallest=math.expm1(smallest),
+        smallest=relative(smallest, falls=falls),
         blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
         blocks_to_refute=_blocks(strata, shown.upper, target, alpha / 2, 0, POWER) if none else rest,
     )

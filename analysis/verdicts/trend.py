@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -149,6 +150,16 @@ class Edges:
         return self.floor <= self.sesoi
 
 
+def in_logs(effect: float, *, falls: bool) -> float:
+    """Return how large a relative effect is in logs: a fall of a half is a ratio of 0.5, not of 1 / 1.5."""
+    return -math.log1p(-min(effect, _MOST_FALL)) if falls else math.log1p(effect)
+
+
+def relative(logs: float, *, falls: bool) -> float:
+    """Return the relative effect of a size in logs; infinite where that is."""
+    return -math.expm1(-logs) if falls and math.isfinite(logs) else math.expm1(logs)
+
+
 def estimate(sample: Sample, confidence: float = 0.90) -> tuple[Effect, int, int]:
     """Return the relative effect per unit of x with its interval, and how many runs and strata compare anything."""
     slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, confidence=confidence)
@@ -185,8 +196,7 @@ def stages(
 def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> Claims:
     """Return the exact p-values of what may be said of an effect, each against the edge that it names."""
     floor = float(np.log1p(edges.floor))
-    # A fall of a half is a ratio of 0.5, not of 1 / 1.5: what is relative is not the same either way.
-    rise, fall = float(np.log1p(edges.sesoi)), -float(np.log1p(-min(edges.sesoi, _MOST_FALL)))
+    rise, fall = (in_logs(edges.sesoi, falls=falls) for falls in (False, True))
     sesoi, against = (fall, rise) if direction == "decreasing" else (rise, fall)
     far = max(sesoi, floor)
 

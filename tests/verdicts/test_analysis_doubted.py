@@ -216,6 +216,21 @@ def test_a_promise_is_that_of_the_middle_block_and_none_is_made_of_what_holds_a_
     assert (found.hypothesis, found.strata, found.blocks) == ("RAM", 1, 7)
 
 
+def test_a_fall_that_is_promised_is_a_ratio_and_never_more_than_all_there_is() -> None:
+    asked = [declared(**RAM | {"id": name, "direction": name}) for name in ("increasing", "decreasing")]
+    hypotheses = tuple(Hypothesis.model_validate(one) for one in asked)
+    cells = crossed(mem=(GIB, 2 * GIB))
+    rise, fall = promises(simulate(Truth(cells, lambda _: 0.0, asked, blocks=7, run_sd=0.8), 1), hypotheses, 0.5)
+    assert (1 + rise.smallest) * (1 - fall.smallest) == pytest.approx(1.0)
+    # A fall of a half is a ratio of 1 / 2, a rise of a half one of 1.5: the one is seen sooner.
+    assert rise.blocks_to_support is not None
+    assert fall.blocks_to_support is not None
+    assert fall.blocks_to_support < rise.blocks_to_support
+    planned = Asked(cells=tuple(cells), hypotheses=hypotheses, accel="tcg", machine={}, blocks=(7,))
+    up, down = (one["smallest"] for one in _sees(planned, 0.8))
+    assert (1 + up) * (1 - down) == pytest.approx(1.0)
+
+
 def test_a_dry_run_promises_nothing_that_the_exact_test_cannot_find() -> None:
     cells = tuple(crossed(mem=(GIB, 2 * GIB)))
     asked = Asked(cells=cells, hypotheses=(Hypothesis(**RAM),), accel="tcg", machine={}, blocks=(4, 5, 12))
