@@ -56,7 +56,7 @@ def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list
         word = "SUPPORTED" if "SUPPORTED" in said or "way" in said else "REFUTED"
         raw: list[bool] = []
         adjusted: list[bool] = []
-        slopes = [_edge(one, word) for one in family]
+        slopes = [edge_of(one, word) for one in family]
         pairs = layouts.pairs if "with equal" in said else ()
         for found in _judged(model, layouts.cells, family, slopes, studies, seed, pairs):
             raw.append(any(counts(one) for one in found))
@@ -75,7 +75,7 @@ def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[
     yield (
         "falsely said to go one way without growth",
         list(layouts.primary),
-        lambda one: one.label in {"trivially positive", "opposite sign", "material"},
+        lambda one: one.label in {"trivially positive", "trivially negative", "opposite sign", "material"},
     )
     for direction in ("increasing", "decreasing", "none"):
         family = [
@@ -101,7 +101,7 @@ def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) 
     for first in (len(family), 1):
         holding = set(range(first, len(family), 2))
         slopes = [
-            _FAR * _edge(one, "REFUTED") if place in holding else _edge(one, "SUPPORTED")
+            _FAR * edge_of(one, "REFUTED") if place in holding else edge_of(one, "SUPPORTED")
             for place, one in enumerate(layouts.secondary)
         ]
         raw: list[float] = []
@@ -134,7 +134,7 @@ def of_any_size(family: Sequence[Layout]) -> list[Layout]:
     ]
 
 
-def _edge(layout: Layout, word: str) -> float:
+def edge_of(layout: Layout, word: str) -> float:
     """Return the slope, in logs, at which a word is false and hardest to avoid."""
     at_none = (word == "SUPPORTED") != (layout.hypothesis.direction == "none")
     falls = layout.hypothesis.direction == "decreasing"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.calibrate.family_rates import found_of, of_any_size
+from analysis.calibrate.family_rates import edge_of, found_of, of_any_size
 from analysis.calibrate.rates import Rate, as_rate
 from analysis.calibrate.simulate import simulate_runs
 from analysis.stats.exact_power import smallest_slope
@@ -32,26 +32,33 @@ _LARGE = 1.0  # a doubling per doubling, where no effect can be found
 def promises(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
     """Return how often an effect that is alone in its family is SUPPORTED at the size that ``power`` promises it at.
 
+    Empty where nobody claims one: no effect supports that there is none.
+
     Args:
         model: the campaign, at other numbers of blocks; no run goes missing, as ``power`` assumes.
-        layouts: who is judged from which runs; the first of the primary family is the one with an effect.
+        layouts: who is judged from which runs; the first of the primary family that claims an effect has it.
         studies: how many campaigns.
         seed: of the generator.
     """
     rates = []
+    claimed = next((one for one in layouts.primary if one.hypothesis.direction != "none"), None)
+    if claimed is None:
+        return []
+    primary = (claimed, *(one for one in layouts.primary if one is not claimed))
+    way = -1.0 if claimed.hypothesis.direction == "decreasing" else 1.0
     for blocks in BLOCKS:
-        family = [lengthened(one, blocks) for one in of_any_size(layouts.primary)]
+        family = [lengthened(one, blocks) for one in of_any_size(primary)]
         cells = (0.0,) * max(layouts.cells, 2)
         own = replace(model.complete, blocks=blocks, sizes=cells, slope=0.0)
         logs = simulate_runs(own, np.random.default_rng(seed), studies)
         slope = _promised(family, logs, blocks, len(layouts.pairs))
-        claimed, band = (0.0, (0.0, _SLACK)) if math.isinf(slope) else (POWER, (POWER - _SLACK, POWER + _SLACK))
-        slopes = [_LARGE if math.isinf(slope) else slope, *[0.0] * (len(family) - 1)]
+        level, band = (0.0, (0.0, _SLACK)) if math.isinf(slope) else (POWER, (POWER - _SLACK, POWER + _SLACK))
+        slopes = [way * (_LARGE if math.isinf(slope) else slope), *(edge_of(one, "SUPPORTED") for one in family[1:])]
         said = f"SUPPORTED at the size that power promises, {blocks} blocks"
         if math.isinf(slope):
             said = f"SUPPORTED though power says that no effect can be, {blocks} blocks"
         hits = [_supported(family, slopes, study, layouts.pairs) for study in logs]
-        rates.append(as_rate("promise", said, hits, claimed, band))
+        rates.append(as_rate("promise", said, hits, level, band))
     return rates
 
 

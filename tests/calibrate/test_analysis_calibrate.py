@@ -42,6 +42,7 @@ from analysis.verdicts.results import derive
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analysis.calibrate.layouts import Layouts
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
 
@@ -171,6 +172,21 @@ def test_power_promises_what_verdicts_then_do(noise: str) -> None:
     found = promise_rates.promises(model, assumed(model), studies=100, seed=1)
     assert [rate for rate in table(found).itertuples() if not rate.ok] == []
     assert [rate.nominal for rate in found][1:] == [POWER, POWER]
+
+
+def test_a_promise_is_of_what_claims_an_effect_and_in_its_direction() -> None:
+    model = Model(sizes=(0.0, 1.0, 2.0))
+
+    def asked(*directions: str) -> Layouts:
+        layouts = assumed(model)
+        both = zip(layouts.primary, directions, strict=True)
+        primary = (replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": way})) for one, way in both)
+        return replace(layouts, primary=tuple(primary))
+
+    found = promise_rates.promises(model, asked("none", "decreasing", "none", "increasing"), studies=100, seed=1)
+    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
+    assert [rate.nominal for rate in found][1:] == [POWER, POWER]
+    assert promise_rates.promises(model, asked(*["none"] * 4), studies=50, seed=1) == []
 
 
 def test_a_promise_that_knows_nothing_of_the_family_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
