@@ -157,7 +157,7 @@ def settles(comparison: Comparison) -> str:
     if not known:
         return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
     cell, runs = max(known, key=lambda pair: pair[1])
-    more = max(runs - min(cell.runs_base, cell.runs_new), 1)
+    more = runs - min(cell.runs_base, cell.runs_new)
     minutes = more * len(known) * comparison.seconds_per_run / 60
     return (
         f"{again}What would settle it: a larger threshold{larger}; or about {plural(more, 'more run')} of each "

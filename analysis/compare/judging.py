@@ -112,7 +112,7 @@ class CellComparison:
         ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
         pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
         needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
-            decided or nothing can be said.
+            decided, when nothing can be said, and when as many are there: then it hangs on something else.
     """
 
     cell: str
@@ -161,7 +161,8 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
         if verdict == INCONCLUSIVE:
             among = len(pairs) if label == lost else 1
             needed = runs_to_settle(pair[0].values, pair[1].values, rule.threshold, among, within=rule.within)
-            cells[-1] = replace(cells[-1], needed_runs=needed)
+            if needed is not None and needed > min(cells[-1].runs_base, cells[-1].runs_new):
+                cells[-1] = replace(cells[-1], needed_runs=needed)
     return cells
 
 
