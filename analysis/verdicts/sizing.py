@@ -134,17 +134,24 @@ def costs(runs: pd.DataFrame) -> Costs:
     """
     good = runs[runs["quality_ok"] & runs["dirty_pages"].notna()]
     others = beside(good)
-    found = [
-        replace(_plane(rows), where=level_words(others, tuple(map(known_level, levels))) if others else "")
-        for (_, _, *levels), rows in good.groupby(["accel", "link.transport", *others], sort=True, dropna=False)
-        if len(rows) >= _FEWEST_RUNS and rows["dirty_pages"].max() >= PAGES_APART * max(rows["dirty_pages"].min(), 1)
-    ]
-    if not found:
-        raise NotCarriedError(
-            f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs over one transport whose "
-            f"dirty pages differ by a factor of {PAGES_APART:g}, such as workload.working_set=16M,128M"
-        )
-    return max(found, key=lambda one: one.runs)
+    found: list[Costs] = []
+    alike: list[NotCarriedError] = []
+    for (_, _, *levels), rows in good.groupby(["accel", "link.transport", *others], sort=True, dropna=False):
+        if len(rows) < _FEWEST_RUNS or rows["dirty_pages"].max() < PAGES_APART * max(rows["dirty_pages"].min(), 1):
+            continue
+        where = level_words(others, tuple(map(known_level, levels))) if others else ""
+        try:
+            found.append(replace(_plane(rows), where=where))
+        except NotCarriedError as error:  # others may tell what these do not
+            alike.append(error)
+    if found:
+        return max(found, key=lambda one: one.runs)
+    if alike:
+        raise alike[0]
+    raise NotCarriedError(
+        f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs over one transport whose "
+        f"dirty pages differ by a factor of {PAGES_APART:g}, such as workload.working_set=16M,128M"
+    )
 
 
 def _plane(rows: pd.DataFrame) -> Costs:

@@ -156,8 +156,13 @@ def test_pages_that_grow_with_ram_alone_tell_the_cost_of_neither() -> None:
 
     found = costs(invented(8192 * ram * rng.uniform(0.98, 1.02, len(ram)) + 10_000 * np.tile([0.0, 1.0], 12)))
     assert found.ram_s == pytest.approx(0.005, rel=0.1)
+    alone = invented(8192 * ram)
     with pytest.raises(NotCarriedError, match="dirty pages grow with RAM and nothing else"):
-        costs(invented(8192 * ram))
+        costs(alone)
+    # What one transport cannot tell is no reason to say nothing of another that can.
+    crossed = invented(8192 * ram + 10_000 * np.tile([0.0, 1.0], 12)).assign(**{"link.transport": "unix"})
+    both = costs(pd.concat([alone, crossed], ignore_index=True))
+    assert (both.transport, both.runs) == ("unix", 24)
 
 
 def test_pauses_that_spread_are_no_stalls_and_a_long_flush_is_none() -> None:
