@@ -50,7 +50,7 @@ class Asked(Record):
     """What is planned.
 
     Attributes:
-        cells: their configurations.
+        cells: their configurations, or the factors of each by dotted path.
         hypotheses: as the plan declares them.
         accel: how the pairs will run: noise is taken from pairs that ran so.
         machine: of ``host.before`` in ``run.json``: what tells machines apart.

@@ -26,3 +26,8 @@ def levels_left_out(cells: Sequence[Cell]) -> tuple[dict[str, Any], ...]:
     """Return for each cell the defaults of later fields that it leaves out and that another of these cells has set."""
     told = {path for cell in cells for path in factor_levels(cell)}
     return tuple({path: level for path, level in cell.left_out().items() if path in told} for cell in cells)
+
+
+def factors_told(cells: Sequence[Cell]) -> list[dict[str, Any]]:
+    """Return every factor of each cell, the defaults that another one sets included: what a reader of the plan has."""
+    return [factor_levels(cell) | out for cell, out in zip(cells, levels_left_out(cells), strict=True)]

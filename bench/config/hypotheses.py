@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from bench.config.factors import factor_levels, levels_left_out
+from bench.config.factors import factors_told
 from bench.config.forms import written_as
 from bench.errors import ConfigError
 from bench.format.factors import Level
@@ -98,7 +98,7 @@ def settle(
     twice = sorted({name for name in ids if ids.count(name) > 1})
     if twice:
         raise ConfigError(f"hypotheses: two are called {twice[0]}", hint="give each its own id")
-    factors = [factor_levels(cell) | out for cell, out in zip(cells, levels_left_out(cells), strict=True)]
+    factors = factors_told(cells)
     settled = []
     for number, one in enumerate(hypotheses):
         try:

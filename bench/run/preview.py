@@ -7,6 +7,7 @@ import os
 import subprocess
 from typing import TYPE_CHECKING, Any
 
+from bench.config.factors import factors_told
 from bench.host.snapshot import take_snapshot
 from bench.plan.estimate import duration_text
 from bench.plan.plan import declared
@@ -53,7 +54,7 @@ def _foreseen(settings: Settings, cells: Sequence[Cell], block_s: float) -> list
     room = min(max(int(settings.budget // block_s), 1), settings.max_blocks)
     blocks = sorted({min(_USUAL, room), room}) if settings.until_known else [settings.blocks]
     asked = {
-        "cells": [cell.model_dump(mode="json") for cell in cells],
+        "cells": factors_told(cells),
         "hypotheses": declared(settings.hypotheses),
         "accel": cells[0].accel,
         "machine": {name: getattr(now, name) for name in _MACHINE},

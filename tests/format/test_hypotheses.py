@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from analysis.format import outcomes as theirs
 from analysis.runs.outcomes import OF_TABLE, OF_VALUES
-from bench.config.hypotheses import Hypothesis, factor_levels, settle
+from bench.config.factors import factor_levels
+from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell
 from bench.errors import ConfigError
 from bench.format import outcomes as ours

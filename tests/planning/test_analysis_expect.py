@@ -14,6 +14,7 @@ from fake_campaign import make_cell, make_settings
 from analysis.__main__ import main
 from analysis.planning.power import power
 from analysis.stored.study import load_study
+from bench.config.hypotheses import Hypothesis
 from bench.config.questions import questions
 from bench.plan.plan import declared
 from bench.run import preview as preview_module
@@ -90,6 +91,14 @@ def test_a_person_reads_what_is_seen_in_how_long(tmp_path: Path, monkeypatch: py
     [nothing] = preview(settings.model_copy(update={"results": tmp_path}), CELLS, 300.0)
     assert nothing.startswith("not known before the first blocks: no earlier campaign on this machine")
     assert preview(settings.model_copy(update={"hypotheses": ()}), CELLS, 300.0) == []
+
+
+def test_what_so_few_blocks_cannot_decide_is_told_of_a_level_at_its_default_too(tmp_path: Path) -> None:
+    cells = [make_cell(tcp_timestamps=level) for level in (True, False)]
+    told = {"id": "T", "claim": "It grows.", "kind": "contrast", "factor": "tcp_timestamps", "levels": (False, True)}
+    settings = make_settings(tmp_path, repeats=3, hypotheses=(Hypothesis.model_validate(told),))
+    short, _ = preview(settings, cells, 300.0)
+    assert short == "T: so few blocks cannot decide it, whatever they show; repeats=5 can"
 
 
 def test_where_the_accelerator_is_found_out_at_the_start_what_is_known_of_either_is_told(

@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from fake_campaign import make_cell
 
-from analysis.format.factors import flatten
 from analysis.planning.undecidable import strata_of, undecidable
 from analysis.stored.records import Hypothesis
+from bench.config.factors import factors_told
 from bench.config.load import load_grid
 from bench.config.sweep import compose
 from bench.plan.plan import declared
@@ -64,6 +65,12 @@ def test_scenarios_are_compared_by_what_is_no_checkpoint_s() -> None:
     assert strata_of(cells, one.model_copy(update={"outcome": "pause"}), "tcg") == []
 
 
+def test_a_level_that_a_plan_leaves_out_as_it_is_the_default_is_compared_too() -> None:
+    cells = factors_told([make_cell(tcp_timestamps=level) for level in (True, False)])
+    one = asked(kind="contrast", factor="tcp_timestamps", levels=(False, True))
+    assert needed(4, one, cells=cells) == {"one": 5}
+
+
 def test_a_value_takes_as_many_runs_of_a_cell_as_its_family_asks_for() -> None:
     value = asked(kind="value", factor=None, low=1.0, high=2.0)
     assert needed(4, value) == {"one": 5}
@@ -85,7 +92,7 @@ def test_a_person_is_told_what_would_do() -> None:
 def test_every_experiment_of_ours_can_decide_what_it_asks(experiment: str) -> None:
     settings, cells = load_grid(compose([f"experiment={experiment}"]))
     hypotheses = [Hypothesis.model_validate(one) for one in declared(settings.hypotheses)]
-    factors = [flatten(cell.model_dump(mode="json")) for cell in cells]
+    factors = factors_told(cells)
     for accel in {cell.accel for cell in cells} - {"auto"} or {"tcg"}:
         own = [one for one in factors if one["accel"] in {accel, "auto"}]
         fixed = [{**one, "accel": accel} for one in own]
