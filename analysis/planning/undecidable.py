@@ -7,11 +7,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import BASELINES
 from analysis.runs.outcomes import YES_OR_NO
 from analysis.stats.slopes import fewest_blocks
 from analysis.verdicts.claims import ALPHA
-from analysis.verdicts.question import NOT_FACTORS, of_baselines
+from analysis.verdicts.question import is_meant, varying
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -85,17 +84,13 @@ def strata_of(cells: Cells, one: Hypothesis, accel: str) -> list[list[float]]:
     """
     if not asks(one, accel):
         return []
-    strata: dict[str, list[float]] = {}
-    for cell in cells:
+    meant = [cell for cell in cells if cell.get("accel", accel) == accel and is_meant(one, cell)]
+    others = varying(meant, one, [path for cell in meant for path in cell])
+    strata: dict[tuple[Level, ...], list[float]] = {}
+    for cell in meant:
         x = _x(one, cell.get(str(one.factor)))
-        if x is None or cell.get("accel", accel) != accel:
-            continue
-        if cell.get("scenario") in BASELINES and not of_baselines(one):
-            continue
-        if all(cell.get(path) in levels for path, levels in one.where.items()):
-            others = cell.keys() - NOT_FACTORS - {one.factor}
-            rest = repr([(path, cell[path]) for path in sorted(others)])
-            strata.setdefault(rest, []).append(x)
+        if x is not None:
+            strata.setdefault(tuple(cell.get(path) for path in others), []).append(x)
     return [xs for xs in strata.values() if len(set(xs)) > 1]
 
 

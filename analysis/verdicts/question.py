@@ -80,7 +80,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     cells = _cells_of(campaign)
     paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
     without = _kinds(meant[sound & ~short & unknown]) - _kinds(meant[~unknown])
-    lost = [one for one in _lost(campaign, cells) if _is_meant(hypothesis, one)]
+    lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
     failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if _kind(one) not in without)
     measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
     never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
@@ -94,7 +94,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
         counted,
         int((~sound & ~short).sum()),
         failed,
-        _varying([*measured, *failed, *never], hypothesis, paths),
+        varying([*measured, *failed, *never], hypothesis, paths),
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
         notes,
         never,
@@ -161,7 +161,7 @@ def _absent(cells: Mapping[str, Factors], hypothesis: Hypothesis, there: Sequenc
     factor, found = str(hypothesis.factor), {row.get(str(hypothesis.factor)) for row in there}
     asked: dict[Level, None] = dict.fromkeys(hypothesis.levels)
     if hypothesis.kind == "trend":
-        asked = dict.fromkeys(own.get(factor) for own in cells.values() if _is_meant(hypothesis, own))
+        asked = dict.fromkeys(own.get(factor) for own in cells.values() if is_meant(hypothesis, own))
     for level in asked:
         if level not in found:
             planned = any(own.get(factor) == level for own in cells.values())
@@ -182,11 +182,12 @@ def _never(
     there = {*counted["cell_id"], *failed["cell_id"], *lost} if "cell_id" in counted else None
     for cell_id, own in cells.items():
         alike = _kind(own) in kinds
-        if there is not None and cell_id not in there and alike and _is_meant(hypothesis, own):
+        if there is not None and cell_id not in there and alike and is_meant(hypothesis, own):
             yield own
 
 
-def _is_meant(hypothesis: Hypothesis, own: Factors) -> bool:
+def is_meant(hypothesis: Hypothesis, own: Factors) -> bool:
+    """Tell whether a cell, by its factors, is one that a hypothesis is about."""
     counts = of_baselines(hypothesis) or own.get("scenario") not in BASELINES
     return counts and bool(_meant(hypothesis, lambda path: [own.get(path)], 1)[0])
 
@@ -215,21 +216,21 @@ def _meant(hypothesis: Hypothesis, levels: Callable[[str], Sequence[Level]], cou
     return keep
 
 
-def _varying(rows: Sequence[Factors], hypothesis: Hypothesis, paths: Sequence[str]) -> tuple[str, ...]:
+def varying(rows: Sequence[Factors], hypothesis: Hypothesis, paths: Sequence[str]) -> tuple[str, ...]:
     """Return the other factors that vary; a workload's parameter does when it varies within that workload.
 
     A ``value`` is about every cell, and cells that differ in whatever it be are told apart.
     """
     ignored: Collection[str | None] = () if hypothesis.kind == "value" else NOT_FACTORS | {hypothesis.factor}
-    varying = []
+    found = []
     for path in dict.fromkeys(paths):
         groups: dict[Level, set[Level]] = {}
         for row in rows:
             of_workload = path.startswith("workload.") and path != "workload.name"
             groups.setdefault(row.get("workload.name") if of_workload else None, set()).add(row.get(path))
         if path not in ignored and max(map(len, groups.values()), default=0) > 1:
-            varying.append(path)
-    return tuple(varying)
+            found.append(path)
+    return tuple(found)
 
 
 def _untested(measured: Sequence[Factors], failed: Sequence[Factors], factor: str) -> Iterator[str]:

@@ -71,6 +71,14 @@ def test_a_level_that_a_plan_leaves_out_as_it_is_the_default_is_compared_too() -
     assert needed(4, one, cells=cells) == {"one": 5}
 
 
+def test_what_a_workload_alone_has_parts_it_from_no_other() -> None:
+    idle, dirty = {"workload.name": "idle"}, {"workload.name": "dirty", "workload.working_set": 1 << 20}
+    one = asked(kind="contrast", factor="workload.name", levels=("idle", "dirty"))
+    assert strata_of([idle, dirty], one, "tcg") == [[0.0, 1.0]]
+    assert needed(4, one, cells=[idle, dirty]) == {"one": 5}
+    assert strata_of([idle, dirty, dirty | {"workload.working_set": 2 << 20}], one, "tcg") == []
+
+
 def test_a_value_takes_as_many_runs_of_a_cell_as_its_family_asks_for() -> None:
     value = asked(kind="value", factor=None, low=1.0, high=2.0)
     assert needed(4, value) == {"one": 5}
