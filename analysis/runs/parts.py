@@ -69,11 +69,10 @@ def growth(runs: pd.DataFrame, factor: str, others: Sequence[str]) -> tuple[str,
     levels = sorted(set(runs[factor].dropna().tolist()))
     if table is None or len(levels) == 1:
         return None
-    places = {name: np.array(at) for name, at in runs.groupby(["block", *others], sort=True).indices.items()}
     rises = []
-    for at in places.values():
-        own = runs[factor].to_numpy()[at]
-        low, high = (table[at[own == level]] for level in (levels[0], levels[-1]))
+    # A factor that some runs do not have is a level like any other.
+    for _, own in runs.reset_index(drop=True).groupby(["block", *others], sort=True, dropna=False):
+        low, high = (table[own.index[own[factor] == level]] for level in (levels[0], levels[-1]))
         if len(low) and len(high):
             rises.append(high.mean(axis=0) - low.mean(axis=0))
     if not rises:

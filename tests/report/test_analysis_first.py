@@ -51,6 +51,11 @@ def test_what_explains_a_pause_adds_up_to_it(results: Results) -> None:
     means = runs.groupby("mem")["pause_mean"].mean()
     assert grown.whole_s == pytest.approx(means.iloc[-1] - means.iloc[0])
     assert sum(own for _, own in grown.parts) == pytest.approx(grown.whole_s)
+    # Runs that do not have another factor are compared with each other all the same.
+    bare = runs.assign(topology=runs["smp"].map({1: None, 4: "socket"}))
+    found = growth(bare, "mem", ("topology",))
+    assert found is not None
+    assert found[1].whole_s == pytest.approx(grown.whole_s, rel=1e-9)
 
 
 def test_without_the_finer_phases_nothing_is_explained(tmp_path: Path) -> None:
