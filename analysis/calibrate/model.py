@@ -35,14 +35,16 @@ def model_of(campaign: Campaign) -> Model:
 
     The sizes are those of the factor with most of them, at one combination of the other factors. Stalls of delayed
     acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are. One
-    that every run of a cell has in every checkpoint varies nothing: it is part of that cell's pause.
+    that every run of a cell has in every checkpoint varies nothing: it is part of that cell's pause. A run with a pause
+    of 0, which has no logarithm, is left out.
 
     Raises:
         NothingMeasuredError: no cell has two runs with ten checkpoints.
     """
     by_cell: dict[str, list[Run]] = {}
     for run in campaign.runs:
-        if run.record.quality.ok and len(used_pauses(run)) >= _FEWEST_CHECKPOINTS:
+        pauses = used_pauses(run)
+        if run.record.quality.ok and len(pauses) >= _FEWEST_CHECKPOINTS and (pauses > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     usable = [runs for runs in by_cell.values() if len(runs) >= _FEWEST_RUNS]
     if not usable:

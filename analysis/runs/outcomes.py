@@ -317,12 +317,13 @@ OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
 def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str, Any]:
     """Return how a run's pauses behaved over time: ``every`` with the warm-up, ``kept`` without."""
     odd = stats.outliers(kept)
+    has_modes = _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE and float(kept.min()) > 0  # they are those of logs
     return {
         "outliers": odd.severe_low + odd.severe_high,
         "mild_outliers": odd.mild_low + odd.mild_high,
         "modified_z": odd.modified_z,
         "lag1": _lag1(kept) if _varies(kept) else np.nan,
-        "modes": len(stats.modes(kept).locations) if _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE else 1,
+        "modes": len(stats.modes(kept).locations) if has_modes else 1,
         "mser": stats.mser5(every).cut if len(every) >= _FEWEST_FOR_MSER else 0,
     }
 

@@ -224,6 +224,14 @@ def test_the_model_is_that_of_the_campaign(tmp_path: Path) -> None:
     assert abs(model.drift) < 0.05
 
 
+def test_a_run_with_a_pause_of_0_is_not_what_campaigns_are_simulated_by(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(links=("unix",), repeats=4)))
+    first, *others = campaign.runs
+    rows = first.checkpoints
+    zero = replace(first, checkpoints=rows.assign(pause_s=rows["pause_s"].where(rows["index"] != 10, 0.0)))
+    assert model_of(replace(campaign, runs=(zero, *others))) == model_of(replace(campaign, runs=tuple(others)))
+
+
 def test_stalls_over_tcp_are_no_variation_between_runs(tmp_path: Path) -> None:
     fake = Fake(smps=(1,), links=("tcp",), repeats=10, count=60)
     model = model_of(load_campaign(write_campaign(tmp_path, fake)))

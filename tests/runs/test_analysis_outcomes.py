@@ -15,7 +15,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
-from analysis.runs.outcomes import FINER, run_table, too_short_for, unanswered
+from analysis.runs.outcomes import FINER, behaviour, run_table, too_short_for, unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
@@ -132,6 +132,11 @@ def test_a_run_is_reduced_to_one_number_per_outcome() -> None:
     assert not row["pause_p95_enough"]
     assert np.isnan(row["bytes_sent"])
     assert np.isnan(row["slow_share"])
+
+
+def test_a_pause_of_0_has_no_logarithm_and_stops_no_report() -> None:
+    pauses = np.array([0.0, *np.linspace(0.02, 0.03, 11)])
+    assert behaviour(pauses, pauses)["modes"] == 1
 
 
 def test_stalls_are_counted_from_the_same_cell_without_them_where_that_is_known() -> None:
