@@ -43,7 +43,12 @@ _REACH = 9.0
 
 def spent(blocks: int) -> float:
     """Return the share of the error rate that may be spent by the look after so many blocks."""
-    return float(1.0 - 0.5 ** (max(blocks - FIRST_BLOCKS, 0) / HALF_SPENT_IN))
+    return 1.0 - _left(blocks)
+
+
+def _left(blocks: int) -> float:
+    """Return the rest of it: never none, where what is spent is rounded to all of it after some 270 blocks."""
+    return float(0.5 ** (max(blocks - FIRST_BLOCKS, 0) / HALF_SPENT_IN))
 
 
 def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = False, tests: int = 1) -> float:
@@ -81,7 +86,7 @@ def cost_in_blocks(
         series: as in :func:`look_level`.
         tests: likewise.
     """
-    once, again = (ndtri(1 - level) for level in (alpha, look_level(looks, alpha, series=series, tests=tests)))
+    once, again = (-ndtri(level) for level in (alpha, look_level(looks, alpha, series=series, tests=tests)))
     return float(((again + ndtri(power)) / (once + ndtri(power))) ** 2)  # infinite before anything is spent
 
 
@@ -92,7 +97,7 @@ def _levels(looks: tuple[int, ...], alpha: float, tests: int) -> tuple[float, ..
     The sum over blocks of independent standard normal increments, of which those go that have crossed before.
     """
     small = alpha / tests
-    shares = np.diff([0.0, *(small * spent(look) for look in looks)])
+    shares = -small * np.diff([1.0, *map(_left, looks)])
     grid = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)  # in deviations of the sum at each look
     density: FloatArray | None = None
     levels, before = [], 0

@@ -44,6 +44,13 @@ def test_a_single_look_has_all_of_it() -> None:
     assert look_level([6], series=True) < 0.05
 
 
+def test_some_of_it_is_left_after_any_number_of_looks() -> None:
+    for last in (100, 260, 300):
+        looks = range(1, last + 1)
+        assert 0.0 < look_level(looks, series=True) < look_level(range(1, 25), series=True)
+        assert 1.0 < cost_in_blocks(looks, series=True) < 100.0
+
+
 @pytest.mark.parametrize("members", [1, 2, 4, 5, 8, 40, 400])
 def test_all_looks_together_are_wrong_at_most_in_five_of_a_hundred(members: int) -> None:
     assert 0.03 < wrong(levels_of(members), members) <= 0.05
