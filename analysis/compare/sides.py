@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.load import Campaign, Failure, Run, Unread
+    from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]
 
@@ -52,7 +53,11 @@ class SharedRunsError(AnalysisError):
 
 @dataclass(frozen=True)
 class Side:
-    """One of the two campaigns: what ran, ``under`` which accelerator in words, and how many of its runs count."""
+    """One of the two campaigns: what ran, ``under`` which accelerator in words, and how many of its runs count.
+
+    Attributes:
+        excluded: runs that did not pass their own check; ``failed``: that failed, or of which nothing can be read.
+    """
 
     campaign: str
     plan_sha256: str
@@ -110,13 +115,20 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
         qemu=tuple(sorted(qemus)),
         runs=sum(counting),
         excluded=sum(not counts and not too_short(run) for run, counts in zip(runs, counting, strict=True)),
-        failed=len([one for one in campaign.failures if one.planned.cell_id in _can_fail(campaign, outcome)])
+        failed=len(_lost(campaign, outcome))
         + sum(not counts and too_short(run) for run, counts in zip(runs, counting, strict=True)),
     )
 
 
 def _counts(run: Run, outcome: str) -> bool:
     return run.record.quality.ok and (OUTCOMES[outcome].table != "checkpoints" or pauses_told(run))
+
+
+def _lost(campaign: Campaign, outcome: str) -> list[PlannedRun]:
+    """Return the runs that lack an outcome as they failed, or as nothing of them can be read."""
+    never: list[Failure | Unread] = [*campaign.failures, *campaign.unread]
+    failing = _can_fail(campaign, outcome)
+    return [one.planned for one in never if one.planned.cell_id in failing]
 
 
 def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
@@ -231,9 +243,8 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
             own.blocks.append(record.block)
         elif (not counts and too_short(run)) or _unanswered(run, outcome):
             own.failed.append(record.block)
-    failing = _can_fail(campaign, outcome)
-    for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
-        if planned.cell_id in keys and planned.cell_id in failing:
+    for planned in _lost(campaign, outcome):
+        if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found
 

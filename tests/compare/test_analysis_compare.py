@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow.compute as pc
@@ -19,7 +20,7 @@ from analysis.compare.comparison import compare
 from analysis.compare.sides import NotComparableError
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
-from analysis.stored.load import Campaign, Run
+from analysis.stored.load import Campaign, Run, Unread
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +91,14 @@ def test_a_word_does_not_hang_on_leaving_failed_runs_out() -> None:
     assert settles(found) == "Measure the failed runs of 1 cell again."
     assert any("0 in BASE, 5 in NEW" in note for note in found.notes)
     assert compare(old, made("new", {1: around(24, 6)}, failed=5)).verdict == "regressed"
+
+
+def test_a_run_that_cannot_be_read_is_a_failed_one_of_its_cell_and_of_its_side() -> None:
+    old = made("old", {1: around(20, 6)}, failed=1)
+    damaged = replace(old, failures=(), unread=tuple(Unread(one.planned, "torn") for one in old.failures))
+    for base in (old, damaged):
+        found = compare(base, made("new", {1: around(20.01, 6)}))
+        assert (found.base.failed, found.cells[0].failed_base) == (1, 1)
 
 
 def test_a_cell_that_only_fails_is_not_passed_over() -> None:
