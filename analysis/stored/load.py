@@ -34,6 +34,9 @@ if TYPE_CHECKING:
 COLUMNS = tuple(CHECKPOINTS.names)
 
 _ROUNDING_S = 1e-9
+_INTERRUPTED = "interrupted"
+"""The cause of an attempt that a person or a program ended: it says nothing of the pair."""
+
 NO_REQUESTS = Requests()
 _KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
@@ -90,7 +93,7 @@ class Campaign:
     """Everything that the report is made of; runs are in the order in which they were measured.
 
     Attributes:
-        failures: runs whose last attempt failed.
+        failures: runs whose last attempt failed; ``unfinished``: not yet measured, or interrupted, which is no failure.
         without: runs that are asked for no checkpoints: those of ``scenario=native`` and ``formed``. The table of one
             may be empty, or hold the checkpoints that its output made.
         attempts: every attempt that failed, those of runs that were measured later included; interrupts are none.
@@ -154,7 +157,7 @@ def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
     attempts = tuple(
         _failure(planned[line.run_id], line)
         for line in ledger
-        if line.state == "failed" and line.run_id in planned and line.cause != "interrupted"
+        if line.state == "failed" and line.run_id in planned and line.cause != _INTERRUPTED
     )
     if without:
         notes = (*notes, f"{plural(len(without), 'run')} took no checkpoints, and is in no table of pauses")
@@ -396,7 +399,11 @@ def _finite(text: str) -> float:
 
 
 def _state(last: Mapping[str, LedgerLine], run: PlannedRun) -> str:
-    return last[run.run_id].state if run.run_id in last else "planned"
+    """Return how far a run is; one whose last attempt was interrupted did not fail, and has not ended."""
+    if run.run_id not in last:
+        return "planned"
+    line = last[run.run_id]
+    return "started" if line.state == "failed" and line.cause == _INTERRUPTED else line.state
 
 
 def _failure(run: PlannedRun, line: LedgerLine) -> Failure:

@@ -69,6 +69,17 @@ def test_the_last_line_of_a_run_counts(folder: Path) -> None:
     assert (failure.planned.run_id, failure.attempts, failure.cause) == (first, 2, "qmp-timeout")
 
 
+def test_a_run_that_was_interrupted_is_not_finished_and_no_failure(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(failed=2))
+    ledger = folder / "ledger.jsonl"
+    *before, last = ledger.read_text().splitlines()
+    ledger.write_text("\n".join([*before, json.dumps(json.loads(last) | {"cause": "interrupted"})]) + "\n")
+    campaign = load_campaign(folder)
+    assert [failure.cause for failure in campaign.failures] == ["colo-timeout"]
+    assert [run.run_id for run in campaign.unfinished] == [run_ids(folder)[-1]]
+    assert len(campaign.attempts) == 1
+
+
 def test_a_torn_line_of_the_ledger_is_left_out_and_said(folder: Path) -> None:
     with (folder / "ledger.jsonl").open("a") as ledger:
         ledger.write('{"schema_version": 1, "t": 17')
