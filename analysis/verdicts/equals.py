@@ -31,7 +31,7 @@ def noise_floor(runs: pd.DataFrame, outcome: str = "pause") -> float:
     it: it does not shrink with more blocks, so that no number of them could show an effect smaller than that spread
     (``tests/verdicts/test_analysis_noise.py`` simulates both). Which of two equals comes first is arbitrary, so that
     pairs that differ the opposite way must not cancel: it is never below the middle difference of a pair whose own
-    interval holds no 0.
+    interval holds no 0. Where :data:`FEWEST` comparisons are not there it is the largest difference of any.
     """
     every = [np.array(aa_logs(runs, pair, outcome)) for pair in equals(runs)]
     return floor_of([logs for logs in every if len(logs)])
