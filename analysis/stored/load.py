@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
-from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
 from analysis.format.version import upgrade_document
 from analysis.stored.factors import filled
 from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
 from analysis.stored.requests import Requests, read_requests
+from analysis.stored.tables import UnusableError, one_line, read_table
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -40,6 +40,7 @@ _INTERRUPTED = "interrupted"
 NO_REQUESTS = Requests()
 _KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,6 @@ class Campaign:
         return len(self.runs) + len(self.without)
 
 
-class _UnusableError(Exception):
-    """A stored file says something that the format does not allow."""
-
-
 def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
     """Read ``plan.json``, ``ledger.jsonl`` and the files of every measured run.
 
@@ -184,7 +181,7 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
         raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json{words}", fix=fix)
     try:
         plan = _read_document(path, Plan)
-    except _UnusableError as error:
+    except UnusableError as error:
         raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
     cells = tuple(one.model_copy(update={"cell": filled(one.cell, one.at_default)}) for one in plan.cells)
     return plan.model_copy(update={"cells": cells}), _sha256(path)
@@ -198,11 +195,11 @@ def load_run(folder: Path) -> Run:
     """
     try:
         return _read_tables(folder, _read_document(RunFolder(folder).record, RunRecord), Room())
-    except _UnusableError as error:
+    except UnusableError as error:
         raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
 
 
-def _mend(error: _UnusableError) -> str:
+def _mend(error: UnusableError) -> str:
     """Return what mends a folder that is one of ours and cannot be read."""
     newer = "schema version" in str(error)
     return "install a newer colo-bench" if newer else "copy it again, as it is, from where it was measured"
@@ -224,7 +221,7 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else (), start=1):
         try:
             lines.append(_document(line, LEDGER, LedgerLine))
-        except _UnusableError:
+        except UnusableError:
             bad.append(number)
     if not bad:
         return lines, ()
@@ -242,7 +239,7 @@ def _read_runs(
         try:
             record = _read_record(home, planned, cells.get(planned.cell_id))
             (runs if record.takes_checkpoints else without).append(_read_tables(home, record, room))
-        except _UnusableError as error:
+        except UnusableError as error:
             unread.append(Unread(planned, str(error)))
     return in_order_measured(runs), in_order_measured(without), tuple(unread)
 
@@ -255,13 +252,13 @@ def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
 def _read_record(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> RunRecord:
     record = _read_document(RunFolder(folder).record, RunRecord)
     if record.run_id != planned.run_id:
-        raise _UnusableError(f"run.json is of run {record.run_id}")
+        raise UnusableError(f"run.json is of run {record.run_id}")
     if (record.cell_id, record.block, record.order) != (planned.cell_id, planned.block, planned.order):
-        raise _UnusableError("run.json is of another cell, block or order than the plan has for this run")
+        raise UnusableError("run.json is of another cell, block or order than the plan has for this run")
     if cell is not None:
         whole = filled(record.cell, cell.at_default)
         if _measured(cell.cell) != _measured(whole):
-            raise _UnusableError("run.json holds another configuration than the plan has for this run")
+            raise UnusableError("run.json holds another configuration than the plan has for this run")
         record = record.model_copy(update={"cell": whole})
     return record
 
@@ -274,14 +271,11 @@ def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
 def _read_tables(home: Path, record: RunRecord, room: Room) -> Run:
     """Return a run with its checkpoints and the requests of its client, on the clock of its primary."""
     files, shift_s = RunFolder(home), record.clock_between("client", "primary")
-    read = partial(_read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
-    rows, sha256 = read()
-    try:
-        requests = read_requests(files.client, shift_s)
-    except (pa.ArrowException, OSError) as error:
-        raise _UnusableError(f"{files.client.name} is not readable: {_one_line(error)}") from error
-    checkpoints = Stored(rows, _size_bytes(rows), partial(_read_again, read, sha256), room)
-    asked = Stored(requests, requests.size_bytes, partial(read_requests, files.client, shift_s), room)
+    of_run = partial(_read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
+    of_client = partial(read_requests, files.client, shift_s)
+    (rows, sha256), (requests, asked_sha256) = of_run(), of_client()
+    checkpoints = Stored(rows, _size_bytes(rows), partial(_read_again, of_run, sha256), room)
+    asked = Stored(requests, requests.size_bytes, partial(_read_again, of_client, asked_sha256), room)
     return Run(record, checkpoints, sha256, requests=asked)
 
 
@@ -289,87 +283,52 @@ def _size_bytes(rows: pd.DataFrame) -> int:
     return int(rows.memory_usage(index=False).sum())
 
 
-def _read_again(read: Callable[[], tuple[pd.DataFrame, str]], sha256: str) -> pd.DataFrame:
-    """Return a run's checkpoints as they were when the campaign was read.
+def _read_again(read: Callable[[], tuple[Read, str]], sha256: str) -> Read:
+    """Return a table of a run as it was when the campaign was read.
 
     Raises:
-        NotACampaignError: they are others, or gone.
+        NotACampaignError: it is another one, or gone.
     """
     try:
-        rows, now = read()
-    except _UnusableError as error:
+        found, now = read()
+    except UnusableError as error:
         raise NotACampaignError(f"a table changed while it was looked at: {error}", fix=_AGAIN) from error
     if now != sha256:
         raise NotACampaignError("a table changed while it was looked at", fix=_AGAIN)
-    return rows
+    return found
 
 
 def _read_checkpoints(path: Path, run_id: str, *, needed: bool) -> tuple[pd.DataFrame, str]:
     """Return the checkpoints of a run, and the hash of their file; ``needed``: whether there have to be any."""
-    try:
-        content = path.read_bytes()
-        # Columns of a single run are small: threads would cost more than they save.
-        file = pq.ParquetFile(pa.BufferReader(content), page_checksum_verification=True)
-        table = file.read(use_threads=False)
-        table.validate(full=True)
-    except FileNotFoundError as error:
-        raise _UnusableError(f"{path.name} is missing") from error
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
-    written = (table.schema.metadata or {}).get(SHA256_KEY)
-    if written is not None and written != content_sha256(table).encode():
-        raise _UnusableError(f"{path.name} does not hold what was written")
-    try:
-        table = upgrade_table(path.stem, table)
-    except ValueError as error:
-        raise _UnusableError(f"{path.name} {error}") from error
-    table = _typed(table, path.name)
+    table, sha256 = read_table(path)
     _check_rows(table, path.name, run_id, needed=needed)
-    frame = table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False)
-    return frame, hashlib.sha256(content).hexdigest()
-
-
-def _typed(table: pa.Table, name: str) -> pa.Table:
-    present = set(table.column_names)
-    missing = [column for column in COLUMNS if column not in present]
-    if missing:
-        raise _UnusableError(f"{name} lacks the column(s) {', '.join(missing)}")
-    try:
-        table = table.select(COLUMNS)
-        if table.schema.types != CHECKPOINTS.types:
-            table = pa.table([table[field.name].cast(field.type) for field in CHECKPOINTS], names=COLUMNS)
-    except pa.ArrowException as error:
-        raise _UnusableError(f"{name} has a column of the wrong type: {_one_line(error)}") from error
-    for column in CHECKPOINTS:
-        if not column.nullable and table[column.name].null_count:
-            raise _UnusableError(f"{name} has {table[column.name].null_count} missing value(s) in {column.name}")
-    return table
+    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False), sha256
 
 
 def _check_rows(table: pa.Table, name: str, run_id: str, *, needed: bool) -> None:
     if set(table["run_id"].unique().to_pylist()) - {run_id}:
-        raise _UnusableError(f"{name} holds checkpoints of another run")
+        raise UnusableError(f"{name} holds checkpoints of another run")
     if needed and table["warmup"].to_numpy().all():
-        raise _UnusableError(f"{name} holds no checkpoint after the warm-up")
+        raise UnusableError(f"{name} holds no checkpoint after the warm-up")
     times = {column: table[column].to_numpy() for column in ("t_request", "pause_s", "total_s", *PHASES)}
     if not all(np.isfinite(values).all() for values in times.values()):
-        raise _UnusableError(f"{name} holds a time that is not a number")
+        raise UnusableError(f"{name} holds a time that is not a number")
     if any((values < 0).any() for values in times.values()):
-        raise _UnusableError(f"{name} holds a time below zero")
+        raise UnusableError(f"{name} holds a time below zero")
     for column, phases in (("pause_s", PAUSE_PHASES), ("total_s", PHASES)):
         sums = np.sum([times[phase] for phase in phases], axis=0)
         off = int((np.abs(sums - times[column]) > _ROUNDING_S).sum())
         if off:
-            raise _UnusableError(f"{name}: the phases of {off} checkpoint(s) do not add up to {column}")
+            raise UnusableError(f"{name}: the phases of {off} checkpoint(s) do not add up to {column}")
 
 
 def _read_document(path: Path, model: type[AnyRecord]) -> AnyRecord:
     try:
         text = path.read_text(encoding="utf-8")
     except FileNotFoundError as error:
-        raise _UnusableError(f"{path.name} is missing") from error
+        raise UnusableError(f"{path.name} is missing") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise _UnusableError(f"{path.name} is not readable: {_one_line(error)}") from error
+        raise UnusableError(f"{path.name} is not readable: {one_line(error)}") from error
     return _document(text, path.name, model)
 
 
@@ -378,17 +337,17 @@ def _document(content: str | bytes, name: str, model: type[AnyRecord]) -> AnyRec
         text = content.decode() if isinstance(content, bytes) else content
         raw: Any = json.loads(text, parse_constant=_finite, parse_float=_finite)
     except (ValueError, RecursionError) as error:
-        raise _UnusableError(f"{name} is not JSON: {_one_line(error)}") from error
+        raise UnusableError(f"{name} is not JSON: {one_line(error)}") from error
     try:
         raw = upgrade_document(_KINDS[model], raw)
     except ValueError as error:
-        raise _UnusableError(f"{name} {error}") from error
+        raise UnusableError(f"{name} {error}") from error
     try:
         return model.model_validate(raw)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"])) or "the document"
-        raise _UnusableError(f"{name}: {where}: {first['msg']}") from error
+        raise UnusableError(f"{name}: {where}: {first['msg']}") from error
 
 
 def _finite(text: str) -> float:
@@ -424,7 +383,3 @@ def _why_nothing(campaign: Campaign) -> str:
 
 def _sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

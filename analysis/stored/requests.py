@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
+
+from analysis.stored.tables import UnusableError, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HTTP_ERROR = 400
-_COLUMNS = ("t_send", "latency_s", "status", "error", "service_s")
 
 
 def _none() -> NDArray[np.float64]:
@@ -45,7 +45,7 @@ class Requests:
     @property
     def size_bytes(self) -> int:
         """Return what they take in memory."""
-        return self.sent.nbytes + self.latency_s.nbytes + self.answered.nbytes
+        return self.sent.nbytes + self.latency_s.nbytes + self.answered.nbytes + self.service_s.nbytes
 
     @property
     def ended(self) -> NDArray[np.float64]:
@@ -67,27 +67,22 @@ class Requests:
         return kept[np.isfinite(kept)]
 
 
-def read_requests(path: Path, shift_s: float = 0.0) -> Requests:
-    """Return the requests of a ``client.parquet``; none where there is no such file.
+def read_requests(path: Path, shift_s: float = 0.0) -> tuple[Requests, str]:
+    """Return the requests of a ``client.parquet`` and the hash of the file; none, and empty, where there is no file.
 
     Args:
         path: the file.
         shift_s: the primary's clock minus the client's.
 
     Raises:
-        pyarrow.ArrowException: it is damaged.
-        OSError: it cannot be read.
+        UnusableError: it is damaged, or of another version.
     """
     if not path.exists():
-        return Requests()
-    with pq.ParquetFile(path) as file:
-        columns = [name for name in _COLUMNS if name in file.schema_arrow.names or name != "service_s"]
-        table = file.read(columns=columns, use_threads=False)
-    service_s = table["service_s"].to_numpy() if "service_s" in columns else _none()
+        return Requests(), ""
+    table, sha256 = read_table(path)
+    sent, latency_s, service_s = (table[name].to_numpy() for name in ("t_send", "latency_s", "service_s"))
+    if not (np.isfinite(sent).all() and np.isfinite(latency_s).all()):
+        raise UnusableError(f"{path.name} holds a time that is not a number")
     answered = pc.and_(pc.is_null(table["error"]), pc.less(table["status"], _HTTP_ERROR))
-    return Requests(
-        table["t_send"].to_numpy() + shift_s,
-        table["latency_s"].to_numpy(),
-        answered.to_numpy(zero_copy_only=False),
-        service_s,
-    )
+    told = service_s if np.isfinite(service_s).any() else _none()
+    return Requests(sent + shift_s, latency_s, answered.to_numpy(zero_copy_only=False), told), sha256

@@ -15,6 +15,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.table import PHASES
+from analysis.format.version import VERSION_KEY
 from analysis.runs.outcomes import FINER, behaviour, run_table, too_short_for, unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
@@ -96,9 +97,10 @@ def test_the_service_time_stands_beside_the_response_time_where_the_client_told_
         "error": [None, None, "unanswered"],
         "bytes": [1, 1, 0],
         "service_s": pa.array([0.1, None, None], pa.float64()),
+        "connection": pa.array([0, 1, None], pa.int32()),
     }
-    pq.write_table(pa.table(rows), path)
-    run = Run(record_of(tcp=False), checkpoints([10]).assign(warmup=False), "", requests=read_requests(path))
+    pq.write_table(pa.table(rows).replace_schema_metadata({VERSION_KEY: b"3"}), path)
+    run = Run(record_of(tcp=False), checkpoints([10]).assign(warmup=False), "", requests=read_requests(path)[0])
     row = outcomes_of(run)
     assert (row["client_p50"], row["client_service_p50"]) == (pytest.approx(0.6), 0.1)
     # Who asks for a quantile of either is told that two answers have none.
@@ -110,9 +112,10 @@ def test_the_service_time_stands_beside_the_response_time_where_the_client_told_
 def test_a_run_from_before_the_service_time_was_kept_is_not_one_that_failed_by_it(tmp_path: Path) -> None:
     path = tmp_path / "client.parquet"
     rows = {"t_send": [1.0], "latency_s": [0.5], "status": pa.array([200], pa.int32()), "bytes": [1]}
-    pq.write_table(pa.table({**rows, "error": pa.nulls(1, pa.string())}), path)
+    table = pa.table({**rows, "error": pa.nulls(1, pa.string())})
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"2"}), path)
     record = record_of(tcp=False, client={"requests": 1})
-    run = Run(record, checkpoints([10]).assign(warmup=False), "", requests=read_requests(path))
+    run = Run(record, checkpoints([10]).assign(warmup=False), "", requests=read_requests(path)[0])
     assert np.isnan(outcomes_of(run)["client_service_p50"])
     assert not unanswered(run)
     assert unanswered(Run(record, checkpoints([10]).assign(warmup=False), ""))

@@ -4,11 +4,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
-from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, upgrade_table
+from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
 from analysis.format.version import SCHEMA_VERSION, VERSION_KEY
 from analysis.stored.load import COLUMNS, load_campaign
 
@@ -126,6 +127,49 @@ def test_checkpoints_that_break_the_format_are_refused_with_the_reason(
     assert len(campaign.runs) == 3
     (said,) = _why(campaign)
     assert why in said
+
+
+SERVED = Fake(
+    mems=(512 << 20,), smps=(1,), workloads=({"name": "http", "rate": 40.0},), repeats=2, count=5, warmup=1, service=True
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "metadata", "why"),
+    [
+        (lambda table: table.drop_columns(["error"]), {}, "lacks the column(s) error"),
+        (lambda table: table.set_column(0, "t_send", pa.array(["x"] * len(table))), {}, "a column of the wrong type"),
+        (lambda table: table.set_column(1, "latency_s", pa.nulls(len(table), pa.float64())), {}, "missing value(s)"),
+        (
+            lambda table: table.set_column(1, "latency_s", pa.array([float("inf")] * len(table))),
+            {},
+            "holds a time that is not a number",
+        ),
+        (lambda table: table, {SHA256_KEY: b"0" * 64}, "does not hold what was written"),
+        (lambda table: table, {VERSION_KEY: str(LATER).encode()}, f"has schema version {LATER}; {READS}"),
+    ],
+)
+def test_requests_that_break_the_format_are_refused_with_the_reason(
+    tmp_path: Path, change: Callable[[pa.Table], pa.Table], metadata: dict[bytes, bytes], why: str
+) -> None:
+    folder = write_campaign(tmp_path, SERVED)
+    path = folder / "runs" / run_ids(folder)[0] / "client.parquet"
+    table = change(pq.ParquetFile(path).read())
+    pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"2"} | metadata), path)
+    campaign = load_campaign(folder)
+    assert len(campaign.runs) == 1
+    (said,) = _why(campaign)
+    assert said.startswith("client.parquet ")
+    assert why in said
+
+
+def test_requests_that_hold_what_was_written_are_read(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVED)
+    path = folder / "runs" / run_ids(folder)[0] / "client.parquet"
+    table = pq.ParquetFile(path).read()
+    kept = {VERSION_KEY: b"2", SHA256_KEY: content_sha256(table).encode()}
+    pq.write_table(table.replace_schema_metadata(kept), path)
+    assert [len(run.requests) for run in load_campaign(folder).runs] == [len(table)] * 2
 
 
 def test_checkpoints_of_another_schema_version_are_refused(folder: Path) -> None:
