@@ -61,6 +61,15 @@ def test_failed_and_unfinished_runs_are_told_apart(tmp_path: Path) -> None:
     assert len(campaign.unfinished) == 1
 
 
+def test_a_run_that_was_interrupted_has_not_failed_and_is_still_to_be_measured(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(failed=1))
+    ledger = folder / "ledger.jsonl"
+    ledger.write_text(ledger.read_text().replace("colo-timeout", "interrupted"))
+    campaign = load_campaign(folder)
+    assert (campaign.failures, campaign.attempts) == ((), ())
+    assert [run.run_id for run in campaign.unfinished] == run_ids(folder)[-1:]
+
+
 def test_the_last_line_of_a_run_counts(folder: Path) -> None:
     first = run_ids(folder)[0]
     retried = {"schema_version": 1, "t": 1.0, "run_id": first, "attempt": 1, "state": "failed", "cause": "qmp-timeout"}
@@ -129,9 +138,7 @@ def test_checkpoints_that_break_the_format_are_refused_with_the_reason(
     assert why in said
 
 
-SERVED = Fake(
-    mems=(512 << 20,), smps=(1,), workloads=({"name": "http", "rate": 40.0},), repeats=2, count=5, warmup=1, service=True
-)
+SERVED = Fake(mems=(512 << 20,), smps=(1,), workloads=({"name": "http", "rate": 40.0},), count=5, service=True)
 
 
 @pytest.mark.parametrize(
