@@ -87,6 +87,9 @@ class Plan(Record):
     cells: tuple[PlannedCell, ...] = ()
     qemu: dict[str, dict[str, Any]] = {}
     guest: dict[str, Any] = {}
+    bare_sha256: str | None = None
+    apps_sha256: str | None = None
+    nodelay_sha256: str | None = None
     hypotheses: tuple[dict[str, Any], ...] = ()
     hypotheses_sha256: str = ""
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()

@@ -125,7 +125,15 @@ def differences(one: Plan, other: Plan) -> Iterator[str]:
         first, second = (plan.qemu.get(name, {}).get("sha256", "none")[:12] for plan in (one, other))
         if first != second:
             yield f"QEMU ({name}): {first} against {second}"
-    for key in ("kernel_sha256", "initramfs_sha256"):
-        first, second = str(one.guest.get(key, ""))[:12], str(other.guest.get(key, ""))[:12]
+    for words, first, second in zip(_OF_GUESTS, _guests(one), _guests(other), strict=True):
         if first != second:
-            yield f"guest {key.removesuffix('_sha256')}: {first} against {second}"
+            yield f"{words}: {first[:12] or 'none'} against {second[:12] or 'none'}"
+
+
+_OF_GUESTS = ("guest kernel", "guest initramfs", "bare guest", "guest with applications", "nodelay library")
+
+
+def _guests(plan: Plan) -> tuple[str, ...]:
+    """Return the hashes of what runs in a plan's machines, and beside them; empty where it has no such thing."""
+    linux = (plan.guest.get(key) for key in ("kernel_sha256", "initramfs_sha256"))
+    return tuple(str(one or "") for one in (*linux, plan.bare_sha256, plan.apps_sha256, plan.nodelay_sha256))

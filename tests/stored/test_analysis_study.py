@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,23 @@ def test_different_plans_are_refused_with_every_difference(tmp_path: Path) -> No
         load_study([one, other])
     assert "mem: 536870912 against 1073741824" in str(refused.value)
     assert "link.transport: tcp against unix" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "words"),
+    [
+        ("bare_sha256", "bare guest"),
+        ("apps_sha256", "guest with applications"),
+        ("nodelay_sha256", "nodelay library"),
+    ],
+)
+def test_another_guest_or_library_makes_another_plan(tmp_path: Path, key: str, words: str) -> None:
+    folders = [write_campaign(tmp_path, Fake(name=name, **SMALL)) for name in ("one", "other")]
+    for folder, digit in zip(folders, "ab", strict=True):
+        path = folder / "plan.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {key: digit * 64}))
+    with pytest.raises(DifferentPlansError, match=f"{words}: {'a' * 12} against {'b' * 12}$"):
+        load_study(folders)
 
 
 def test_other_hypotheses_make_another_plan(tmp_path: Path) -> None:
