@@ -58,7 +58,8 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
     files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
     report = _report(folder, campaign)
     files |= {f"{name}/report/{inner}": content for inner, content in report.items()}
-    documents = [json.loads(content) for path, content in sorted(files.items()) if path.endswith("/run.json")]
+    used = {f"{name}/{RUNS}/{run.record.run_id}/{RECORD}" for run in (*campaign.runs, *campaign.without)}
+    documents = [json.loads(content) for path, content in sorted(files.items()) if path in used]
     figures = sorted(path.stem for path in map(PurePosixPath, report) if path.match("figures/*.csv"))
     files |= {
         "README.md": readme(campaign, name, figures, sum(map(len, files.values()))).encode(),
@@ -126,14 +127,15 @@ def verify(archive: Path) -> Iterator[str]:
         if len(folders) != 1:
             raise NotWholeError(f"{archive}: it should hold one campaign and holds {len(folders)}")
         campaign = load_campaign(folders[0])
-        if campaign.unread:
-            first = campaign.unread[0]
-            raise NotWholeError(f"{archive}: run {first.planned.run_id} cannot be used: {first.why}")
-        yield f"format: {len(campaign.runs)} runs of {campaign.plan.campaign} can be read"
         try:
             stored = CampaignFolder(folders[0]).verdicts.read_text(encoding="utf-8", errors="replace")
         except OSError as error:
             raise NotWholeError(f"{archive}: it holds no {VERDICTS}") from error
+        known = _unread_when_packed(stored)
+        for one in campaign.unread:
+            if one.planned.run_id not in known:
+                raise NotWholeError(f"{archive}: run {one.planned.run_id} cannot be used: {one.why}")
+        yield f"format: {campaign.measured} runs of {campaign.plan.campaign} can be read"
         again = verdicts_json(derive(campaign))
         if stored != again:
             raise NotWholeError(f"{archive}: computed again, the verdicts differ: {_differing(stored, again)}")
@@ -167,6 +169,14 @@ def _check_hashes(root: Path) -> int:
         if names:
             raise NotWholeError(f"{len(names)} file(s) {what}, such as {min(names)}")
     return len(there)
+
+
+def _unread_when_packed(stored: str) -> set[str]:
+    """Return the runs that could not be used when the verdicts were made: an archive says of them what the data says."""
+    try:
+        return {str(one["run_id"]) for one in json.loads(stored)["unread"]}
+    except (ValueError, LookupError, TypeError):
+        return set()
 
 
 def _differing(stored: str, again: str) -> str:

@@ -50,7 +50,7 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
 
     Args:
         campaign: as it was read.
-        documents: each ``run.json`` whole, for what the report does not need.
+        documents: the ``run.json`` of each run, whole, for what the report does not need.
     """
     runs = (*campaign.runs, *campaign.without)
     cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in runs]

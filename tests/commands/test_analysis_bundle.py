@@ -7,11 +7,12 @@ import json
 import shutil
 import subprocess
 import tarfile
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from fixtures.fake_campaign import SINGLE, write_campaign
+from fixtures.fake_campaign import SINGLE, run_ids, write_campaign
 
 from analysis.commands import bundle as command
 from analysis.report.bundle import bundle
@@ -148,6 +149,20 @@ def test_the_same_campaign_gives_the_same_bytes_and_raw_takes_everything(tmp_pat
     assert any(name.endswith("failed/trace.log") for name in names)
     assert not any("elsewhere" in name for name in names)
     shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_a_record_that_was_damaged_before_is_packed_as_it_is_and_told_of(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SINGLE, repeats=2))
+    broken = folder / "runs" / run_ids(folder)[0] / "run.json"
+    broken.write_text(broken.read_text()[:100])
+    out = tmp_path / "packed.tar.gz"
+    assert command.main([str(folder), "--out", str(out)]) == 0
+    with tarfile.open(out) as packed:
+        files = {entry.name.partition("/")[2]: packed.extractfile(entry).read() for entry in packed.getmembers()}  # type: ignore[union-attr]
+    assert files[broken.relative_to(tmp_path).as_posix()] == broken.read_bytes()
+    assert b"1 stored run cannot be read" in files["DISCLOSURE.md"]
+    assert command.check([str(out)]) == 0
 
 
 @pytest.mark.parametrize("share", [0.0, 0.1, 0.3, 0.5, 0.7, 0.9, 0.99])
