@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from pydantic import ValidationError
 
-from analysis.errors import NotACampaignError, NothingMeasuredError
+from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
 from analysis.format.version import upgrade_document
@@ -124,9 +124,16 @@ def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
         most_bytes: how much of its tables is held in memory; the rest is read again when it is asked for.
 
     Raises:
-        NotACampaignError: the folder or its plan is missing, broken, or of another schema version.
+        NotACampaignError: the folder or its plan is missing, broken, of another schema version, or somebody else's.
         NothingMeasuredError: no run can be read; the message says why.
     """
+    try:
+        return _load(folder, most_bytes)
+    except PermissionError as error:
+        raise NotACampaignError(said(error), fix="see that the campaign and its files are yours to read") from error
+
+
+def _load(folder: Path, most_bytes: int) -> Campaign:
     plan, plan_sha256 = _read_plan(folder)
     ledger, notes = _read_ledger(CampaignFolder(folder).ledger)
     last = {line.run_id: line for line in ledger}
@@ -376,9 +383,9 @@ def _why_nothing(campaign: Campaign) -> str:
         (len(campaign.unfinished), "not finished"),
         (len(campaign.without), "without checkpoints"),
     )
-    said = ", ".join(f"{count} {what}" for count, what in counts if count)
+    counted = ", ".join(f"{count} {what}" for count, what in counts if count)
     first = [unread.why for unread in campaign.unread[:1]] + [f"{f.cause}: {f.message}" for f in campaign.failures[:1]]
-    return "; ".join([said or "the plan holds no run", *(" ".join(line.split()) for line in first)])
+    return "; ".join([counted or "the plan holds no run", *(" ".join(line.split()) for line in first)])
 
 
 def _sha256(path: Path) -> str:

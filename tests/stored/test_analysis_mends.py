@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,24 @@ def test_a_path_that_will_not_do_is_named_with_what_would(
     assert said.format(c=campaign) in what
     assert "Errno" not in what
     assert mend in fix
+
+
+@pytest.mark.parametrize("words", [["{c}"], ["power", "{c}"], ["explore", "{c}"]])
+def test_a_ledger_that_may_not_be_read_is_no_report_that_cannot_be_written(
+    campaign: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str]
+) -> None:
+    ledger, read = campaign / "ledger.jsonl", Path.read_bytes
+
+    def refused(path: Path) -> bytes:
+        if path == ledger:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return read(path)
+
+    monkeypatch.setattr(Path, "read_bytes", refused)
+    assert main([word.format(c=campaign) for word in words]) == 2
+    what, fix = capsys.readouterr().err.splitlines()
+    assert what == f"colo-bench: {ledger}: Permission denied"
+    assert "yours to read" in fix
 
 
 def test_campaigns_without_a_machine_in_common_are_not_told_of_failed_runs(
