@@ -1,4 +1,4 @@
-"""The explorer: every run of a campaign as a row of one self-contained page that filters, draws and tells its files.
+"""The explorer: every run with checkpoints as a row of one self-contained page that filters, draws, tells its files.
 
 It holds a sketch of each run (quantiles of the pause, means of the phases), never raw checkpoints: ten thousand runs
 stay below 3 MB. The report remains the document of record.
@@ -126,6 +126,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
         "started_at": [round(float(one), 1) for one in runs["started_at"]],
         "checkpoints": runs["checkpoints"].tolist(),
         "failed": len(campaign.failures),
+        "without": len(campaign.without),
     }
 
 

@@ -107,7 +107,7 @@ def _opening(results: Results) -> dict[str, Any]:
 
 def _scope(results: Results) -> str:
     campaign = results.campaign
-    records = [run.record for run in campaign.runs]
+    records = [run.record for run in (*campaign.runs, *campaign.without)]
     first, last = (utc(when)[:10] for when in (min(r.started_at for r in records), max(r.finished_at for r in records)))
     planned_cells = len({run.cell_id for run in campaign.plan.runs})
     cells = len(results.cells.names) + len({run.record.cell_id for run in campaign.without})
@@ -158,7 +158,7 @@ def _cells_heading(results: Results) -> str:
     cells = results.per_cell
     if len(cells) == 1:
         planned = len({run.cell_id for run in results.campaign.plan.runs})
-        only = "the only cell" if planned == 1 else "the only cell that was measured"
+        only = "the only cell" if planned == 1 else "the only cell that has one"
         return f"The median pause of {only} is {ms_text(1e3 * float(cells['pause'].iloc[0]))} ms"
     low, high = (cells.loc[cells["pause"].agg(which)] for which in ("idxmin", "idxmax"))
     ends = [f"{ms_text(1e3 * float(one['pause']))} ms ({one['cell']})" for one in (low, high)]

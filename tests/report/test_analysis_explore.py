@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 from fixtures.browser import in_browser
-from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
+from fixtures.fake_campaign import IDLE, SERVICE, Fake, replace_parquet, run_ids, write_campaign
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.wait import WebDriverWait
 
@@ -57,6 +57,13 @@ def test_the_page_holds_every_run_and_no_raw_checkpoint(path: Path) -> None:
     assert [len(column) for column in tree["sketch"]] == [len(stored)] * len(QUANTILES)  # type: ignore[attr-defined]
     assert tree["failed"] == 1
     assert "http://" not in path.read_text().replace("http://www.w3.org", "")
+
+
+def test_runs_without_checkpoints_are_counted_though_they_are_no_rows(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    assert command.main([str(folder)]) == 0
+    tree = held(folder / "report" / "explore.html")
+    assert (len(tree["run_id"]), tree["without"]) == (4, 8)  # type: ignore[arg-type]
 
 
 def many(count: int) -> dict[str, object]:

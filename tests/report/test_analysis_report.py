@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
+from fixtures.fake_campaign import IDLE, SERVICE, Fake, run_ids, write_campaign
 
 from analysis.plots.drawing import Drawing, Picture, Skipped
 from analysis.report import answer
@@ -111,6 +111,19 @@ def test_what_went_wrong_is_said_first_and_then_in_full(troubled: str) -> None:
     assert "not used checkpoint without an end 1 1 run=&gt;stop" in text
     assert "steal rose from 0.0 % to 2.1 %" in text
     assert "violin there is nothing to draw" in text
+
+
+def test_runs_without_checkpoints_count_as_measured_wherever_the_page_counts(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    native = next(run.record.run_id for run in load_study([folder]).without)
+    path = folder / "runs" / native / "run.json"
+    record = json.loads(path.read_text())
+    path.write_text(json.dumps(record | {"finished_at": record["finished_at"] + 2 * 86_400}))
+    text = _words(_render(folder))
+    assert "The median pause of the only cell that has one is" in text
+    assert "12 of 12 planned runs measured, 3 of 3 cells," in text
+    assert re.search(r"(20\d\d-\d\d-\d\d) to (?!\1)20\d\d-\d\d-\d\d \(UTC\)", text)
+    assert "All measured runs" not in text
 
 
 def test_a_campaign_without_trouble_shows_no_alarm(tmp_path: Path) -> None:

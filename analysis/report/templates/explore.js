@@ -186,7 +186,8 @@
       });
     }
     const kept = runs.allFiltered();
-    $("count").textContent = `${kept.length} of ${count} runs` + (data.failed ? `, and ${data.failed} that failed` : "");
+    $("count").textContent = `${kept.length} of ${count} runs` + (data.failed ? `, and ${data.failed} that failed` : "")
+      + (data.without ? `, and ${data.without} without checkpoints, which are not here` : "");
     $("outcome").value = outcome;
     draw(kept); table(kept); tell();
     history.replaceState(null, "", `#${state()}`);
