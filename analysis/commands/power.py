@@ -11,7 +11,7 @@ from analysis.errors import path_of
 from analysis.planning.power import power
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
-from analysis.text import MISSING, accel_text, ms_text, plural, strata_text
+from analysis.text import MISSING, ms_text, plural, strata_text
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ _CELL_HEADINGS = (
 
 def show(result: Power, out: Console) -> None:
     """Print what a design can see."""
-    out.print(f"{result.campaign}: {accel_text(result.accel)}, {plural(result.blocks, 'block')}")
+    out.print(f"{result.campaign}: {result.under}, {plural(result.blocks, 'block')}")
     out.print()
     print_table(out, _CELL_HEADINGS, [_cell_row(cell) for cell in result.cells])
     out.print()

@@ -10,7 +10,7 @@ from analysis.commands.terminal import console, print_json, reported
 from analysis.errors import path_of
 from analysis.frames import read
 from analysis.process.words import Parser
-from analysis.text import accel_text, count_text, ms_text, size_text
+from analysis.text import count_text, ms_text, size_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def lines(answer: Sizing) -> Iterator[str]:
     wanted, known = answer.wanted, answer.costs
     yield (
         f"{size_text(wanted.ram_bytes)}, {wanted.dirty_bytes_per_s / 1e6:g} MB/s dirtied, a checkpoint every "
-        f"{1e3 * wanted.interval_s:g} ms, under {accel_text([known.accel])}:"
+        f"{1e3 * wanted.interval_s:g} ms, under {known.under}:"
     )
     yield (
         f"  pause               {ms_text(1e3 * answer.pause_s)} ms, 95 % interval for a launch "
@@ -89,6 +89,7 @@ def to_tree(answer: Sizing) -> dict[str, Any]:
         "interval_s": wanted.interval_s,
         "campaign": known.campaign,
         "accel": known.accel,
+        "under": known.under,
         "entry_s": known.entry_s,
         "page_s": known.page_s,
         "ram_s_per_gib": known.ram_s,

@@ -18,6 +18,7 @@ from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import always_note
+from analysis.stored.records import under_text
 from analysis.text import plural
 from analysis.verdicts.declared import declared
 from analysis.verdicts.designs import Deviation, Reach, designs, deviation, reach
@@ -91,6 +92,7 @@ class Power:
     """Variation per cell and over all of them, and what the design can see.
 
     Attributes:
+        under: what the pairs ran under, in words: which KVM, too.
         overall: deviation of the logs of run medians within cell and block, pooled over all cells: a description.
             What a design can see follows from the runs of its own cells alone.
         block_s: seconds that one block takes.
@@ -99,6 +101,7 @@ class Power:
 
     campaign: str
     accel: tuple[str, ...]
+    under: str
     effect: float
     blocks: int
     overall: Deviation
@@ -148,6 +151,7 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
     return Power(
         campaign=campaign.plan.campaign,
         accel=tuple(sorted({run.record.accel for run in campaign.runs})),
+        under=under_text(run.record for run in campaign.runs),
         effect=effect,
         blocks=blocks,
         overall=pooled(run for cell_id in order for run in by_cell[cell_id]),

@@ -16,7 +16,7 @@ from analysis.plots.style import BAND_EDGE, CATEGORIES, INK, SMALL_PT, Look, is_
 from analysis.plots.timeline_rows import ANSWERED, FAILED, MOST_REQUESTS, PAGES, PAUSE, PHASE, RATE, REQUEST, frame
 from analysis.plots.words import MS
 from analysis.runs.standing import stood_still_s
-from analysis.text import accel_text, count_text, ms_text, percent_text, plural
+from analysis.text import count_text, ms_text, percent_text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -215,7 +215,7 @@ def _entries(there: set[str], data: pd.DataFrame) -> list[Any]:
 
 
 def _where(run: Run) -> str:
-    return f"{run.record.label} · run {run.record.run_id} · {accel_text([run.record.accel])}"
+    return f"{run.record.label} · run {run.record.run_id} · {run.record.under}"
 
 
 def told(run: Run) -> dict[str, float]:

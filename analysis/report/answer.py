@@ -95,8 +95,9 @@ def tally(findings: Sequence[Finding]) -> str:
 
 def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
     """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM."""
-    emulation, software = accel_text(["tcg"]), KVM_TEXT["software"]
-    title = f"Every pair ran under {under}"
+    software = KVM_TEXT["software"]
+    kinds = under.split(" and ")
+    title = f"Some pairs ran under {', some under '.join(kinds)}" if kinds[1:] else f"Every pair ran under {under}"
     emulated = (
         "An emulated pause is a real pause of an emulated pair. Signs, ratios between cells and mechanisms can be "
         "studied with it; do not quote its times as those of KVM."
@@ -105,14 +106,12 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
         "Its ioctls, its dirty log and its devices are the real ones, but guest code is emulated, and there are no "
         "hardware page tables or exits: do not quote these times as those of a server's KVM."
     )
-    if len(accels) > 1:
-        some = " and ".join(part for part in under.split(" and ") if part != emulation)
-        said = f"{emulated} The table says which." + (f" {some}: {without_hardware}" if software in some else "")
-        return f"Some pairs ran under {some}, some under {emulation}", said
-    if "tcg" in accels:
-        return title, emulated
-    if software in under:
-        return title, without_hardware
+    said = [emulated] if "tcg" in accels else []
+    said += ["The table says which."] if kinds[1:] else []
+    if software in kinds:
+        said.append(f"{software}: {without_hardware}" if kinds[1:] else without_hardware)
+    if said:
+        return title, " ".join(said)
     return title, "The virtual CPUs ran on the host's own; times are those of this host."
 
 

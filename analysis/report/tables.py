@@ -130,7 +130,7 @@ def _cells_tex(results: Results) -> str:
     remarks = (
         "Caption: The pause per cell: median over runs of the run medians with its order-statistic interval (95 %).",
         f"{_counts(results)} R: runs per cell; failed: failed attempts of its runs; N: checkpoints after the warm-up.",
-        "pair: TCG is QEMU's software emulation, whose times are not those of KVM.",
+        f"Pairs ran under {results.cells.under}. TCG is QEMU's software emulation, whose times are not those of KVM.",
         "A dash: no interval below six runs, or not measured. A dagger: runs too short for it, exploratory.",
     )
     return tabular(columns, list(zip(*rows, strict=True)), remarks)

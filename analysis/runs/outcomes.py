@@ -38,11 +38,12 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     """Return one row per run, in the order measured.
 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
-    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``checkpoints``, ``warmup``, ``short``: fewer
-    checkpoints than were asked for, ``unanswered``: with a client that was never answered, ``with_failover``,
-    ``failover_seen``: by a client, ``pauses_ok``: nothing speaks against its pauses alone, ``quality_ok``), every
-    factor by its dotted path, ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal
-    for cells that are the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
+    ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``under``: which accelerator, in words,
+    ``checkpoints``, ``warmup``, ``short``: fewer checkpoints than were asked for, ``unanswered``: with a client that
+    was never answered, ``with_failover``, ``failover_seen``: by a client, ``pauses_ok``: nothing speaks against its
+    pauses alone, ``quality_ok``), every factor by its dotted path, ``working_set_bytes``, ``set_written``
+    (:func:`set_written`), ``effective`` (equal for cells that are the same machine), every outcome of
+    :data:`OUTCOMES` (NaN where it was not measured),
     ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
     ``pause_p95_enough`` (:func:`too_short_for`) and the same of each other quantile; ``node`` where a record names
     one of a cluster. With ``behaviours`` also how the series behaved:
@@ -141,6 +142,7 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
         "block": record.block,
         "order": record.order,
         "started_at": record.started_at,
+        "under": record.under,
         "checkpoints": len(kept),
         "warmup": len(run.checkpoints) - len(kept),
         "short": too_short(run),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
 from analysis.stored.factors import part_text
+from analysis.stored.records import under_text
 from analysis.text import plural, size_text
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class CellName:
         panel: what differs besides memory and vCPUs, in words; empty when nothing does.
         size: memory and vCPUs, as in ``512 MiB · 1 vCPU``.
         accel: ``tcg`` or ``kvm``.
-        under: the same in words, and which KVM.
+        under: the same in words, and which KVM: several where its runs were on hosts that differ in it.
     """
 
     cell_id: str
@@ -63,10 +64,14 @@ class CellName:
 
 @dataclass(frozen=True)
 class Cells:
-    """The cells of a campaign by panel and size, and what they share (``idle · tcp``) unless a panel says otherwise."""
+    """The cells of a campaign by panel and size, and what they share (``idle · tcp``) unless a panel says otherwise.
+
+    ``under`` is what the pairs ran under, in words: which KVM, too.
+    """
 
     names: tuple[CellName, ...]
     shared: str
+    under: str = ""
 
     @property
     def panels(self) -> tuple[str, ...]:
@@ -78,17 +83,13 @@ class Cells:
         """Return the accelerators in use, sorted."""
         return tuple(sorted({name.accel for name in self.names}))
 
-    @property
-    def under(self) -> str:
-        """Return what the pairs ran under, in words: which KVM, too."""
-        return " and ".join(dict.fromkeys(name.under for name in sorted(self.names, key=lambda one: one.accel)))
-
 
 def name_cells(records: Iterable[RunRecord]) -> Cells:
     """Name each cell that was measured, by the keys of the configuration in which the cells differ."""
-    by_id: dict[str, RunRecord] = {}
+    every: dict[str, list[RunRecord]] = {}
     for record in records:
-        by_id.setdefault(record.cell_id, record)
+        every.setdefault(record.cell_id, []).append(record)
+    by_id = {cell_id: own[0] for cell_id, own in every.items()}
     trees = {cell_id: {**record.cell, "accel": record.accel} for cell_id, record in by_id.items()}
     keys = _ordered_keys(trees.values())
     varying = [key for key in keys if len({_canonical(tree.get(key)) for tree in trees.values()}) > 1]
@@ -108,12 +109,13 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
             mem_bytes=int(record.cell.get("mem", 0)),
             smp=int(record.cell.get("smp", 0)),
             accel=record.accel,
-            under=record.under,
+            under=under_text(every[cell_id]),
         )
         for cell_id, record in by_id.items()
     ]
     names.sort(key=lambda name: (name.panel, name.mem_bytes, name.smp, name.cell_id))
-    return Cells(_labelled(names, _SEPARATOR.join(filter(None, same))), shared)
+    under = under_text(record for own in every.values() for record in own)
+    return Cells(_labelled(names, _SEPARATOR.join(filter(None, same))), shared, under)
 
 
 def _ordered_keys(trees: Iterable[Mapping[str, Any]]) -> list[str]:

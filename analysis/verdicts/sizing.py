@@ -136,7 +136,7 @@ def costs(runs: pd.DataFrame) -> Costs:
     others = beside(good)
     found: list[Costs] = []
     alike: list[NotCarriedError] = []
-    for (_, _, *levels), rows in good.groupby(["accel", "link.transport", *others], sort=True, dropna=False):
+    for (_, _, *levels), rows in good.groupby(["under", "link.transport", *others], sort=True, dropna=False):
         if len(rows) < _FEWEST_RUNS or rows["dirty_pages"].max() < PAGES_APART * max(rows["dirty_pages"].min(), 1):
             continue
         where = level_words(others, tuple(map(known_level, levels))) if others else ""

@@ -150,7 +150,8 @@ def test_pages_that_grow_with_ram_alone_tell_the_cost_of_neither() -> None:
 
     def invented(pages: Any) -> pd.DataFrame:
         noise = 1e-4 * rng.standard_normal(len(ram))
-        rows = {"campaign": "invented", "accel": "kvm", "link.transport": "tcp", "quality_ok": True, "mem": ram * GIB}
+        rows = {"campaign": "invented", "accel": "kvm", "under": "KVM", "link.transport": "tcp", "mem": ram * GIB}
+        rows |= {"quality_ok": True}
         pause = 0.01 + 2e-6 * pages + 0.005 * ram + noise
         return pd.DataFrame({**rows, "dirty_pages": pages, "pause_mean": pause, "transport_bytes_per_s": 2.5e9})
 

@@ -29,6 +29,7 @@ def invented(
         {
             "campaign": "invented",
             "accel": "kvm",
+            "under": "KVM",
             "link.transport": "tcp",
             "quality_ok": True,
             "mem": mem,

@@ -18,6 +18,8 @@ from analysis.commands.expect import Asked, _sees
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.sides import NotComparableError, side_of
 from analysis.errors import NotACampaignError
+from analysis.planning.power import power
+from analysis.plots import timeline
 from analysis.report.answer import _cause
 from analysis.report.bundle import NoArchiveError, verify
 from analysis.report.design import design_facts
@@ -154,6 +156,9 @@ def test_a_kvm_without_hardware_is_called_that_wherever_it_is_named() -> None:
     assert ("Pairs ran under", said) in design_facts(campaign)
     assert said in readme(campaign, "card_kvm", [], 1)
     assert side_of(campaign).under == said
+    assert power(campaign).under == said
+    assert costs(run_table(campaign.runs, cells)).under == said
+    assert timeline.sketch(campaign.runs[0]).plot.keywords["where"].endswith(said)  # type: ignore[attr-defined]
 
 
 def test_who_continues_looks_a_second_time() -> None:
@@ -194,6 +199,7 @@ def test_what_a_machine_would_cost_is_told_from_runs_that_are_alike() -> None:
         {
             "campaign": "invented",
             "accel": "kvm",
+            "under": "KVM",
             "link.transport": "tcp",
             "quality_ok": True,
             "mem": ram * ONE_GIB,

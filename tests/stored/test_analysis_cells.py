@@ -3,7 +3,7 @@ from __future__ import annotations
 from typing import Any
 
 from analysis.stored.cells import Cells, name_cells
-from analysis.stored.records import Quality, RunRecord
+from analysis.stored.records import KvmRecord, Quality, RunRecord
 
 MIB = 1 << 20
 
@@ -34,6 +34,14 @@ def test_memory_and_vcpus_alone_need_no_panel() -> None:
     assert [name.size for name in cells.names] == ["512 MiB · 2 vCPUs", "4 GiB · 8 vCPUs"]
     assert cells.panels == ("",)
     assert cells.shared == "idle · tcp"
+
+
+def test_a_cell_whose_runs_were_on_unlike_hosts_names_every_kvm() -> None:
+    kinds = ("nested", "software", "nested")
+    records = [_record("a", accel="kvm").model_copy(update={"kvm": KvmRecord(kind=kind)}) for kind in kinds]
+    cells = name_cells(records)
+    said = "KVM, nested and KVM without hardware virtualization"
+    assert ([name.under for name in cells.names], cells.under) == ([said], said)
 
 
 def test_what_else_differs_makes_panels_and_leaves_what_is_shared() -> None:

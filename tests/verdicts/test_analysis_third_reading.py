@@ -253,11 +253,15 @@ def test_a_kvm_without_hardware_is_called_that_beside_emulation_and_in_the_table
     assert title == "Some pairs ran under KVM without hardware virtualization, some under emulation (TCG)"
     assert "do not quote these times as those of a server's KVM" in said
     assert answer.accel_warning(("kvm", "tcg"), "KVM and emulation (TCG)")[0].startswith("Some pairs ran under KVM, ")
+    title, said = answer.accel_warning(("kvm",), "KVM, nested and KVM without hardware virtualization")
+    assert title == "Some pairs ran under KVM, nested, some under KVM without hardware virtualization"
+    assert said.startswith("The table says which. KVM without hardware virtualization: Its ioctls, ")
     campaign = load_campaign(write_campaign(tmp_path, replace(SINGLE, accel="kvm")))
     (run,) = campaign.runs
     record = run.record.model_copy(update={"kvm": KvmRecord(kind="software")})
-    table = cells_table(derive(replace(campaign, runs=(replace(run, record=record),))))
-    assert "KVM without hardware virtualization" in [one.shown for one in table.rows[0]]
+    results = derive(replace(campaign, runs=(run.of_study(record, 0),)))
+    assert "KVM without hardware virtualization" in [one.shown for one in cells_table(results).rows[0]]
+    assert b"% Pairs ran under KVM without hardware virtualization." in tables(results)["tables/cells.tex"]
 
 
 @pytest.mark.parametrize(
