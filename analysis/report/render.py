@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from analysis.stored.records import Plan
     from analysis.verdicts.results import Results
 
+_ANALYSIS = Path(__file__).parents[1]
 _TEMPLATES = Path(__file__).parent / "templates"
 _MOST_NAMED = 12
 
@@ -310,10 +312,12 @@ def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     }
 
 
-def code_sha256() -> str:
+def code_sha256(root: Path = _ANALYSIS) -> str:
     """Return the hash of the code and templates that make a report: names and contents, in order of the names."""
-    whole, root = hashlib.sha256(), Path(__file__).parents[1]
-    for path in sorted(one for one in root.rglob("*") if one.suffix in {".py", ".html", ".js"}):
+    whole = hashlib.sha256()
+    # What is shared with the bench is behind links in a checkout, which a glob does not follow, and in a wheel is not.
+    every = (Path(folder, name) for folder, _, names in os.walk(root, followlinks=True) for name in names)
+    for path in sorted(one for one in every if one.suffix in {".py", ".html", ".js"}):
         whole.update(f"{path.relative_to(root).as_posix()}\n".encode())
         whole.update(path.read_bytes())
     return whole.hexdigest()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,18 @@ def test_the_command_the_seed_and_the_hashes_are_on_the_page(tmp_path: Path) -> 
     assert "a1" * 32 in page
     assert f"<dt>SHA-256 of the analysis code</dt><dd>{code_sha256()}</dd>" in page
     assert str(tmp_path) not in page
+
+
+def test_the_hash_of_the_code_is_that_of_a_checkout_and_of_a_wheel(tmp_path: Path) -> None:
+    checkout, wheel, shared = (tmp_path / name for name in ("checkout", "wheel", "shared"))
+    for folder in (checkout, wheel, shared):
+        folder.mkdir()
+    (shared / "one.py").write_text("ONE = 1\n")
+    (checkout / "format").symlink_to("../shared")
+    shutil.copytree(shared, wheel / "format")
+    assert code_sha256(checkout) == code_sha256(wheel)
+    (shared / "one.py").write_text("ONE = 2\n")
+    assert code_sha256(checkout) != code_sha256(wheel)
 
 
 def test_markup_in_names_is_shown_and_not_obeyed(tmp_path: Path) -> None:
