@@ -17,6 +17,7 @@ from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_P
 from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
 from analysis.verdicts.amounts import amount, figures_of
+from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.sentences import range_text, why_exploratory
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.finding import Effect, Finding, LevelFinding
     from analysis.verdicts.results import Results
 
 NAME = "hypotheses"
@@ -98,10 +99,10 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
         yield {**own, **_ends(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
         return
     per = " per doubling" if hypothesis.kind == "trend" else ""
-    yield {**own, **_ends(finding.effect), "text": _effect_text(finding.effect) + per}
+    yield {**own, **_ends(finding.effect), "text": _effect_text(finding, per)}
     for level in finding.levels if _differs(finding) else ():
         said = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
-        yield {**own, **said, **_ends(level.effect), "text": _effect_text(level.effect)}
+        yield {**own, **said, **_ends(level.effect), "text": _effect_text(level)}
 
 
 def _differs(finding: Finding) -> bool:
@@ -125,10 +126,12 @@ def _in_range(effect: Effect, hypothesis: Hypothesis) -> Effect:
     return type(effect)(*((end - low) / width for end in (effect.estimate, effect.low, effect.high)))
 
 
-def _effect_text(effect: Effect) -> str:
+def _effect_text(found: Finding | LevelFinding, per: str = "") -> str:
+    """Return an effect with its interval, or why there is none: runs that measured 0 have no ratio, say."""
+    effect = found.effect
     if math.isnan(effect.estimate):
-        return "nothing measured"
-    return percent_interval(effect.estimate, effect.low, effect.high)
+        return found.label or NOTHING_TO_COMPARE
+    return percent_interval(effect.estimate, effect.low, effect.high) + per
 
 
 def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:

@@ -85,6 +85,12 @@ class TestForest:
         assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
         assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]
 
+    def test_runs_of_which_no_ratio_can_be_told_are_not_said_to_be_unmeasured(self, sweep: Results) -> None:
+        none = Effect(np.nan, np.nan, np.nan)
+        why = "3 of 24 runs are 0, of which no ratio can be told"
+        blank = replace(sweep.findings[0], effect=none, word="INCONCLUSIVE", label=why, levels=())
+        assert list(forest.frame([blank, replace(blank, label="")])["text"]) == [why, "nothing to compare"]
+
     def test_the_heading_counts_the_verdicts(self, sweep: Results) -> None:
         words = [
             replace(one, word=word)
