@@ -16,6 +16,7 @@ from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import NOT_USED, design_text, where_text
 from analysis.text import plural
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
+from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -43,22 +44,25 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return per pair of equal cells and block the ``ratio`` of their run medians, and the noise ``floor``.
 
+    As verdicts are, both are of the blocks of the last look.
+
     ``sesoi`` is the smallest effect of interest that a hypothesis on the pause declares, relative, from one end of its
     factor to the other, as equals are compared; unknown without one.
 
     Raises:
         NoFigureError: no two cells are the same machine, or they share no block.
     """
+    _, seen = looked_at(results.campaign, results.runs)
     rows = []
-    for pair in equals(results.runs):
+    for pair in equals(seen):
         one, other = (results.cells.names[place] for place in pair)
         said = {"pair": _pair_name(one, other), "one": one.panel or one.label, "other": other.panel or other.label}
-        rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(results.runs, pair)]
+        rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(seen, pair)]
     if not rows:
         raise NoFigureError("no two cells are the same machine under two names in the same block")
     on_pause = [one for one in results.findings if one.hypothesis.outcome == "pause" and np.isfinite(one.span)]
     sesois = [one.sesoi_over_span for one in on_pause]
-    return pd.DataFrame(rows).assign(floor=noise_floor(results.runs), sesoi=min(sesois, default=np.nan))
+    return pd.DataFrame(rows).assign(floor=noise_floor(seen), sesoi=min(sesois, default=np.nan))
 
 
 def _pair_name(one: CellName, other: CellName) -> str:

@@ -198,6 +198,12 @@ class TestEqual:
         assert data["floor"].iloc[0] == noise_floor(sweep.runs)
         assert data["sesoi"].iloc[0] == 0.05
 
+    def test_a_block_that_no_look_has_seen_is_in_no_noise_floor(self, sweep: Results) -> None:
+        plan = sweep.campaign.plan.model_copy(update={"looks": (4,)})
+        data = equal.frame(replace(sweep, campaign=replace(sweep.campaign, plan=plan)))
+        assert len(data) == 8
+        assert data["floor"].iloc[0] == noise_floor(sweep.runs[sweep.runs["block"] < 4])
+
     def test_the_floor_is_shaded_as_far_as_either_could_be_above_the_other(self, sweep: Results) -> None:
         data = equal.frame(sweep).assign(floor=0.25)
         shaded = (
