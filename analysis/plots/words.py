@@ -31,7 +31,8 @@ _MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
 def where_text(cells: Cells) -> str:
     """Return what all cells share and how the pairs ran: ``idle · tcp · pairs under emulation (TCG)``."""
-    said = f"pairs under {cells.under}" + (", as said above each panel" if len(cells.accels) > 1 else "")
+    kinds = cells.under.split(" and ")
+    said = f"some pairs under {', some under '.join(kinds)}" if kinds[1:] else f"pairs under {cells.under}"
     return " · ".join(filter(None, [cells.shared, said]))
 
 

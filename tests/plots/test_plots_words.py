@@ -4,7 +4,8 @@ import math
 
 import pytest
 
-from analysis.plots.words import change_over_campaign, duration, signed, signed_percent
+from analysis.plots.words import change_over_campaign, duration, signed, signed_percent, where_text
+from analysis.stored.cells import Cells
 
 SPACE = "\N{NO-BREAK SPACE}"
 
@@ -26,6 +27,17 @@ def test_a_change_is_told_over_the_campaign_and_not_beyond_it() -> None:
 @pytest.mark.parametrize("low", [-30.0, -math.inf, math.nan])
 def test_a_change_with_a_very_wide_interval_cannot_be_told(low: float) -> None:
     assert change_over_campaign((2.0, low, 29.0), 0.05) == f"cannot be told over 3{SPACE}min"
+
+
+@pytest.mark.parametrize(
+    ("under", "said"),
+    [
+        ("KVM", "pairs under KVM"),
+        ("KVM, nested and emulation (TCG)", "some pairs under KVM, nested, some under emulation (TCG)"),
+    ],
+)
+def test_a_line_of_origin_says_what_pairs_ran_under_whatever_the_panels_are(under: str, said: str) -> None:
+    assert where_text(Cells((), "idle", under)) == f"idle · {said}"
 
 
 def test_what_rounds_to_nothing_has_no_sign() -> None:
