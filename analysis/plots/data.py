@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from analysis.text import ACCEL_TEXT
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -78,13 +80,17 @@ def unmeasured(results: Results) -> list[CellName]:
 
     A planned cell unlike every measured one in something else has no name.
     """
-    measured = places(results.cells)
+    measured, accels = places(results.cells), results.cells.accels
+    only = accels[0] if len(accels) == 1 else ""
     alike = {
-        _but_size(run.record.cell): results.cells.names[measured[run.record.cell_id]] for run in results.campaign.runs
+        (_but_size(run.record.cell), run.record.accel): results.cells.names[measured[run.record.cell_id]]
+        for run in results.campaign.runs
     }
     found = []
     for cell in results.campaign.plan.cells:
-        like = alike.get(_but_size(cell.cell))
+        # An older plan does not name the accelerator: where all ran under one, this cell would have, too.
+        accel = cell.cell.get("accel")
+        like = alike.get((_but_size(cell.cell), accel if accel in ACCEL_TEXT else only))
         if cell.cell_id not in measured and like is not None:
             mem_bytes, smp = int(cell.cell["mem"]), int(cell.cell["smp"])
             name = replace(like, cell_id=cell.cell_id, mem_bytes=mem_bytes, smp=smp)

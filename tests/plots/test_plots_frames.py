@@ -29,10 +29,12 @@ from analysis.plots import (
     phases,
     violin,
 )
+from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
 from analysis.runs.outcomes import used
+from analysis.stored.records import PlannedCell
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -142,6 +144,14 @@ class TestHeatmap:
         assert (len(data), missing["attempts"], missing["short"], missing["panel"]) == (4, 1, True, "")
         assert np.isnan(missing["pause_ms"])
         assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
+
+    @pytest.mark.parametrize(("accel", "named"), [("tcg", True), ("auto", True), ("kvm", False)])
+    def test_a_cell_without_a_run_is_of_its_own_accelerator(self, single: Results, accel: str, *, named: bool) -> None:
+        plan = single.campaign.plan
+        cell = {**plan.cells[0].cell, "mem": 8 << 30, "accel": accel}
+        wider = plan.model_copy(update={"cells": (*plan.cells, PlannedCell(cell_id="x", label="x", cell=cell))})
+        found = unmeasured(replace(single, campaign=replace(single.campaign, plan=wider)))
+        assert [(one.size, one.accel) for one in found] == [("8 GiB · 1 vCPU", "tcg")] * named
 
     def test_a_panel_shows_its_own_sizes_and_names_slots_without_a_cell(self) -> None:
         sizes = [("a", 1, 1), ("a", 2, 2), ("b", 4, 1)]
