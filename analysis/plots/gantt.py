@@ -91,7 +91,8 @@ def frame(results: Results) -> pd.DataFrame:
         whole = pd.concat([rows[rows[_OF_OLD].notna().all(axis=1)] for rows in every], ignore_index=True)
         if len(whole):
             said = {"size": names[place].size, "panel": names[place].panel}
-            early = _flushes_early(str(by_cell[place][0].record.versions.get("qemu", "")))
+            versions = by_cell[place][0].record.versions
+            early = _flushes_early(str(versions.get("qemu_secondary") or versions.get("qemu", "")))
             bars = [_bars(which, whole.iloc[at], said, early=early) for which, at in _chosen(whole).items()]
             return pd.concat(bars, ignore_index=True)
     raise NoFigureError("no checkpoint has the parts of both sides")

@@ -248,6 +248,19 @@ class TestGantt:
     def test_the_version_tells_when_it_flushes(self, qemu: str, *, early: bool) -> None:
         assert gantt._flushes_early(qemu) == early
 
+    def test_it_is_the_secondarys_own_version_that_tells(self, sweep: Results) -> None:
+        def bars(**versions: str) -> pd.DataFrame:
+            records = [
+                run.record.model_copy(update={"versions": run.record.versions | versions})
+                for run in sweep.campaign.runs
+            ]
+            runs = tuple(run.of_study(one, 0) for run, one in zip(sweep.campaign.runs, records, strict=True))
+            return gantt.frame(replace(sweep, campaign=replace(sweep.campaign, runs=runs)))
+
+        pd.testing.assert_frame_equal(bars(qemu_secondary="5.0.1"), bars(qemu="5.0.1"))
+        pd.testing.assert_frame_equal(bars(qemu="5.0.1", qemu_secondary="11.1.3"), gantt.frame(sweep))
+        assert not bars(qemu="5.0.1").equals(gantt.frame(sweep))
+
     def test_the_secondary_receives_neither_before_it_was_sent_nor_ends_before_that(self) -> None:
         for receive, begins, ends in ((0.0004, 1.6, 2.0), (0.001, 1.0, 2.0), (0.003, 1.0, 4.0)):
             bar = gantt.timeline(_checkpoint(ram_receive_s=receive)).set_index("part").loc["ram_receive"]
