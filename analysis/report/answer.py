@@ -31,6 +31,7 @@ def context(results: Results) -> dict[str, Any]:
         "verdicts": [_verdict(finding, _cause(finding, results)) for finding in results.findings],
         "tally": tally(results.findings),
         "legend": words.legend(results.findings),
+        "all_declared": words.all_declared(results.findings),
         "levels": _levels_table(results.findings),
         "splits": _splits_table(results),
         "split_heading": _split_heading(results),

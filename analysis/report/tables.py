@@ -12,7 +12,7 @@ from analysis.report import failovers
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.words import badge, case
+from analysis.report.words import all_declared, badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
@@ -263,8 +263,7 @@ def _verdicts_tex(results: Results) -> str:
 
 
 def _declared(results: Results) -> str:
-    late = any(finding.exploratory and not finding.too_short for finding in results.findings)
-    return "" if late else " declared before the data"
+    return " declared before the data" if all_declared(results.findings) else ""
 
 
 def _verdict_row(finding: Finding) -> tuple[str, ...]:

@@ -118,6 +118,11 @@ def legend(findings: Sequence[Finding]) -> list[tuple[str, str]]:
     return [(label, meaning) for label, meaning in _MEANINGS.items() if label in named and label != UNDECIDED]
 
 
+def all_declared(findings: Sequence[Finding]) -> bool:
+    """Tell whether these hypotheses stood, in this form, before the data: one of too short runs did so too."""
+    return not any(one.exploratory and not one.too_short for one in findings)
+
+
 def answer_sentence(finding: Finding) -> str:
     """Return the sentence of a finding without its word, which the badge has said."""
     mark = "exploratory, " if finding.exploratory else ""

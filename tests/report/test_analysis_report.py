@@ -17,6 +17,7 @@ from analysis.plots.drawing import Drawing, Picture, Skipped
 from analysis.report import answer
 from analysis.report.page import Built
 from analysis.report.render import code_sha256, render
+from analysis.stored.records import Hypothesis
 from analysis.stored.study import load_study
 from analysis.verdicts.results import derive
 
@@ -244,6 +245,16 @@ def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     assert "python -m analysis results/quiet figure.style=acm --hypotheses FILE" in page
     assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
     assert "SHA-256 of the hypotheses" not in page
+
+
+def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_path: Path) -> None:
+    fake = Fake(**SMALL | {"smps": (1, 2), "repeats": 6, "hypotheses": (GROWS,)})
+    study = load_study([write_campaign(tmp_path, fake)])
+    late = derive(study, [Hypothesis.model_validate(GROWS | {"sesoi": 0.2})])
+    assert answer.context(derive(study))["all_declared"]
+    assert not answer.context(late)["all_declared"]
+    page = _words(render(late, [], [], Built(asked=True)))
+    assert "The smallest effect of interest was declared before the data" not in page
 
 
 def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
