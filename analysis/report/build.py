@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.calibrate.calibration import calibration
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.plots import NAMES, figures
+from analysis.plots.drawing import KINDS
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
 from analysis.report.page import Built
@@ -28,6 +29,16 @@ if TYPE_CHECKING:
     from analysis.plots import Drawing, Skipped
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.results import Results
+
+_NOT_ALWAYS = frozenset(
+    (
+        "explore.html",
+        *(f"figures/{name}{part}.{kind}" for name in NAMES for part in ("", "-column") for kind in (*KINDS, "csv")),
+        *(f"tables/{name}.csv" for name in ("failovers", "overhead", "triggers", "costs")),
+        *(f"tables/{name}.tex" for name in ("failovers", "overhead")),
+    )
+)
+"""What a report may hold or not: nothing of an earlier one, of other hypotheses or of another style, stays beside."""
 
 _STUDIES = 500
 """Simulated campaigns behind the figure on pooling: enough for 5 % to be within 2 % of it."""
@@ -63,9 +74,12 @@ def build_report(
     target = out or folders[0] / REPORT
     found = tuple(homes or (reached(folder, target) for folder in folders))
     built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
-    for name, content in report_files(results, built, say).items():
-        write(target / name, content)
-    return target / "report.html"
+    *others, (page, content) = report_files(results, built, say).items()
+    for name, other in others:
+        write(target / name, other)
+    for name in _NOT_ALWAYS - dict(others).keys():
+        (target / name).unlink(missing_ok=True)
+    return write(target / page, content)  # the last one: what is newer was made without it
 
 
 def _seed(folder: Path) -> int | None:
@@ -74,7 +88,7 @@ def _seed(folder: Path) -> int | None:
 
 
 def report_files(results: Results, built: Built, say: Callable[[str], None]) -> dict[str, bytes]:
-    """Return the files of the report by their names within its folder; ``say`` is told of each step."""
+    """Return the files of the report by their names within its folder, the page last; ``say`` is told of each step."""
     skipped: list[Skipped] = []
     drawings: list[Drawing] = []
     rates = partial(_type_one_rates, results)

@@ -14,6 +14,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 import analysis
 from analysis.__main__ import main
 from analysis.report.build import build_report
+from analysis.stored.records import Hypothesis
 
 ALWAYS = {"report.html", "verdicts.json", "tables/cells.csv", "tables/cells.tex", "figures/pause_ecdf.pdf"}
 SMALL = Fake(name="small", mems=(512 << 20,), workloads=(IDLE,), repeats=2, count=6)
@@ -77,6 +78,21 @@ def test_the_table_of_cells_can_be_read_back(built: Path) -> None:
 def test_the_command_prints_the_path(words: list[str], built: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(built), *words]) == 0
     assert capsys.readouterr().out == f"{built / 'report' / 'report.html'}\n"
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_nothing_of_an_earlier_report_stays_beside_a_new_one(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SMALL)
+    late = Hypothesis(id="H", claim="It grows.", factor="smp")
+    build_report([folder], asked=[late], style="acm")
+    figures = folder / "report" / "figures"
+    assert {f"hypotheses{part}.pdf" for part in ("", "-column")} <= {path.name for path in figures.iterdir()}
+    (figures / "mine.txt").write_text("somebody else's")
+    page = build_report([folder])
+    names = {path.name for path in figures.iterdir()}
+    assert "mine.txt" in names
+    assert [name for name in names if name.startswith("hypotheses") or name.endswith("-column.pdf")] == []
+    assert page.stat().st_mtime_ns >= max(path.stat().st_mtime_ns for path in page.parent.rglob("*"))
 
 
 def test_nothing_measured_ends_with_1_and_two_lines(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
