@@ -17,7 +17,7 @@ from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, accel_text
-from analysis.verdicts.amounts import amount
+from analysis.verdicts.amounts import amount, shown_in
 
 if TYPE_CHECKING:
     import argparse
@@ -54,14 +54,8 @@ def _run(options: argparse.Namespace) -> int:
     names = [folder.resolve().name for folder in options.campaign]
     found = track(campaigns, names, threshold=options.threshold, outcome=options.outcome)
     if options.figure is not None:
-        in_time = OUTCOMES[found.outcome].unit == "s"
-        drawn = figure_of(
-            found,
-            options.figure.suffix.removeprefix("."),
-            unit="ms" if in_time else "",
-            scale=1e3 if in_time else 1.0,
-        )
-        write(options.figure, drawn)
+        scale, unit = shown_in(found.outcome)
+        write(options.figure, figure_of(found, options.figure.suffix.removeprefix("."), unit=unit, scale=scale))
     if options.json:
         print_json(to_tree(found))
     else:

@@ -12,7 +12,7 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from analysis.commands import track as command
 from analysis.compare.comparison import compare
 from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
-from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, TooFewError, track
+from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, Point, Series, TooFewError, Track, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
 from analysis.stored.load import Campaign, load_campaign
@@ -117,6 +117,12 @@ def test_the_figure_is_drawn_and_the_same_each_time(campaign: Campaign, kind: st
     if kind == "svg":
         assert b"regressed" in drawn
         assert drawn == figure_of(found, kind)
+
+
+def test_a_series_of_nothing_but_zeros_is_drawn_without_a_warning() -> None:
+    points = (Point(0.0, (0.0, 0.0), FIRST), Point(0.0, (0.0, 0.0), INCONCLUSIVE))
+    found = Track("writes_lost", 0.05, (), ("before", "after"), (Series("a cell", "tcg", points),))
+    assert b"writes_lost (writes)" in figure_of(found, "svg", unit="writes", scale=1.0)
 
 
 def test_the_command_on_the_reference_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
