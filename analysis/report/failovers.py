@@ -27,7 +27,10 @@ def context(results: Results) -> dict[str, Any]:
     found = failover_table(results.campaign, results.cells)
     if found.empty:
         return {"failovers": None, "failovers_heading": "", "failovers_note": ""}
-    return {"failovers": _table(found), "failovers_heading": heading(found), "failovers_note": _note(found)}
+    # Of the campaign: a cell of which every run is doubtful is no row of the table.
+    records = [run.record for run in results.campaign.runs if run.record.failover is not None]
+    note = _note(found, sum(not record.quality.ok for record in records))
+    return {"failovers": _table(found), "failovers_heading": heading(found), "failovers_note": note}
 
 
 def heading(found: pd.DataFrame) -> str:
@@ -105,7 +108,7 @@ def _outage(row: dict[str, Any]) -> str:
     return f"{shown} [{ms_text(1e3 * row['outage_low_s'])}, {ms_text(1e3 * row['outage_high_s'])}]"
 
 
-def _note(found: pd.DataFrame) -> str:
+def _note(found: pd.DataFrame, doubtful: int) -> str:
     note = (
         "Survived: the other side took over by the documented steps, its guest answered over its console, its counters "
         "had gone on from before the last checkpoint, and its memory held what they say (Linux: no oops). The interval "
@@ -119,7 +122,7 @@ def _note(found: pd.DataFrame) -> str:
             "into; a connection lived on when it was answered before and after; what had been acknowledged was read "
             "again from the survivor."
         )
-    if doubtful := int(found["doubtful"].sum()):
+    if doubtful:
         note += f" Left out: {plural(doubtful, 'run')} whose own check failed."
     return note
 

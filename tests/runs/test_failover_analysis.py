@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 from fake_campaign import GUEST, QEMU, make_cell, write_run
 from fixtures.failovers import TIMES, fake, told
+from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 from rich.console import Console
 
 from analysis import stats
@@ -38,6 +39,18 @@ def cells_of(campaign: Path) -> Cells:
 
 def table_of(campaign: Path) -> pd.DataFrame:
     return failover_table(load_campaign(campaign), cells_of(campaign))
+
+
+def test_runs_left_out_are_counted_of_a_cell_without_a_row_too(tmp_path: Path) -> None:
+    cell = {"scenario": "failover", "failover": {"victim": "primary", "after": 4}}
+    sizes = Fake(mems=(1 << 29, 1 << 30), smps=(1,), workloads=(IDLE,), repeats=1, count=6, extra_cell=cell)
+    folder = write_campaign(tmp_path, sizes)
+    for run_id, ok in zip(run_ids(folder), (True, False), strict=True):
+        path = folder / "runs" / run_id / "run.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | {"failover": told(), "quality": {"ok": ok}}))
+    found = context(derive(load_campaign(folder)))
+    assert len(found["failovers"].rows) == 1
+    assert found["failovers_note"].endswith(" Left out: 1 run whose own check failed.")
 
 
 def test_the_two_exact_intervals_are_the_same() -> None:
