@@ -18,15 +18,26 @@ Factors = dict[str, Level]
 
 _NOT_FACTORS = {"trace.events", "trace.optional", "checkpoint.count", "checkpoint.warmup"}
 _GROUPS = {
+    "guest": "Guest",
+    "start": "Guest begins",
     "cpu": "CPU",
     "devices": "Devices",
     "link": "Link",
+    "tcp_timestamps": "Guest's TCP",
+    "client_link": "Client's link",
+    "migration": "Migration",
+    "compare": "colo-compare",
     "host": "Hosts",
     "tune": "Host settings",
     "cache": "Host's caches",
     "failover": "Failover",
 }
 _NAMES = {
+    "guest": "{}",
+    "start": "{}",
+    "tcp_timestamps": "timestamps {}",
+    "compare.timeout": "timeout {} s",
+    "compare.expired_scan_cycle": "expired scan cycle {} s",
     "cpu.model": "{}",
     "cpu.features": "features {}",
     "cpu.l3_cache": "L3 cache {}",
@@ -49,6 +60,9 @@ _HOSTS = {
 }
 _HEADS = HEADS | {"checkpoint": "checkpoint.trigger"}
 """What is a setting of one workload or trigger alone is a factor only where it differs within that one."""
+
+_ON = frozenset({"tcp_timestamps"})
+"""Switches that are on where nothing is said: they are told of when they are off, others when they are on."""
 
 _SCALING = {"fixed": "the same at every size", "mem": "for each GiB of RAM"}
 
@@ -152,7 +166,7 @@ def _rate(workload: str, level: Level) -> str:
 
 def _part(path: str, level: Level) -> str:
     """Return a setting in words, empty where it is not set."""
-    if level is None or level == "" or level is False:
+    if level is None or level == "" or level is (path in _ON):
         return ""
     plain = _HOSTS.get(str(level), str(level)) if path == "host.kind" else level_text(path, level)
     name = path.partition(".")[2].replace(".", " ").replace("_", " ")
@@ -178,8 +192,9 @@ def _fixed(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> 
     for group, name in _GROUPS.items():
         said: dict[str, None] = {}
         for cell in cells:
-            own = {path: level for path, level in cell.items() if path.startswith(f"{group}.") and path not in varying}
-            said[", ".join(filter(None, (_part(path, level) for path, level in own.items())))] = None
+            own = {path: level for path, level in cell.items() if path.partition(".")[0] == group}
+            told = (_part(path, level) for path, level in own.items() if path not in varying)
+            said[", ".join(filter(None, told))] = None
         text = "; ".join(filter(None, said))
         if text:
             yield name, text

@@ -25,6 +25,19 @@ def test_factors_come_with_their_levels_and_the_rest_as_it_was_fixed(tmp_path: P
     assert facts["Pairs ran under"] == "emulation (TCG)"
 
 
+def test_whatever_was_set_for_every_cell_is_said(tmp_path: Path) -> None:
+    migration, compare = {"multifd": 4}, {"timeout": 1.5, "max_queue_size": None, "vnet_hdr": False}
+    groups = {"migration": migration, "compare": compare, "client_link": {"loss_percent": 0.5}}
+    fake = Fake(workloads=(IDLE,), extra_cell={"guest": "bare", "start": "restored", "tcp_timestamps": False, **groups})
+    facts = dict(design_facts(load_campaign(write_campaign(tmp_path, fake))))
+    assert (facts["Guest"], facts["Guest begins"]) == ("bare", "restored")
+    assert facts["Guest's TCP"] == "timestamps off"
+    assert (facts["Migration"], facts["colo-compare"]) == ("multifd: 4", "timeout 1.5 s")
+    assert facts["Client's link"] == "loss percent: 0.5"
+    plain = dict(design_facts(load_campaign(write_campaign(tmp_path, Fake(name="plain", workloads=(IDLE,))))))
+    assert {"Guest", "Guest begins", "Guest's TCP", "Migration", "colo-compare", "Client's link"}.isdisjoint(plain)
+
+
 def test_a_parameter_of_one_workload_alone_is_no_factor(tmp_path: Path) -> None:
     campaign = load_campaign(write_campaign(tmp_path, Fake(workloads=(IDLE, DIRTY))))
     facts = dict(design_facts(campaign))
