@@ -90,6 +90,7 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         (
             f"{plural(len(campaign.attempts), 'attempt')} failed, {plural(len(campaign.failures), 'run')} for good; "
             f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
+            f"{plural(len(campaign.unfinished), 'planned run')} not measured; "
             f"{plural(sum(not run.record.quality.ok for run in runs), 'run')} failed the quality check: in "
             "no verdict, effect or comparison; tables and figures of single cells keep them."
         ),
@@ -107,8 +108,9 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
         figures: the names of the report's figures.
         size_bytes: of the files, unpacked.
     """
-    spent_h = sum(run.record.finished_at - run.record.started_at for run in (*campaign.runs, *campaign.without)) / 3600
-    host = campaign.runs[0].record.machines[0]
+    runs = (*campaign.runs, *campaign.without)
+    hosts = dict.fromkeys(_host(machine) for run in runs for machine in run.record.machines)
+    spent_h = sum(run.record.finished_at - run.record.started_at for run in runs) / 3600
     build = f"colo-bench report {folder}"
     under = under_text(run.record for run in campaign.runs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
@@ -120,7 +122,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             "",
             (
                 f"What QEMU COLO checkpoints cost, measured on real pairs under {under} with colo-bench "
-                f"{version(PROJECT)}. Unpacked this needs {size_bytes / 1e6:.1f} MB."
+                f"{_of_runs(campaign, 'colo_bench')}. Unpacked this needs {size_bytes / 1e6:.1f} MB."
             ),
             "",
             "```sh",
@@ -136,8 +138,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             "",
             (
                 f"To measure it again: `{campaign.plan.command}`. Here that took {spent_h:.1f} h for "
-                f"{plural(campaign.measured, 'run')} on {host.get('cpu_model')}, {host.get('cpus')} CPUs, "
-                f"{int(host.get('memory_total_bytes') or 0) / 2**30:.1f} GiB of memory."
+                f"{plural(campaign.measured, 'run')} on {'; and '.join(hosts)}."
             ),
             "",
             "`DISCLOSURE.md` names everything that was set or tuned, `environment.json` the packages of the analysis,",
@@ -145,6 +146,11 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             "",
         )
     )
+
+
+def _host(machine: Mapping[str, Any]) -> str:
+    memory_gib = int(machine.get("memory_total_bytes") or 0) / 2**30
+    return f"{machine.get('cpu_model')}, {machine.get('cpus')} CPUs, {memory_gib:.1f} GiB of memory"
 
 
 def _table(rows: Iterable[tuple[str, str]], heads: tuple[str, str]) -> list[str]:
@@ -170,4 +176,9 @@ def _programs(campaign: Campaign) -> Iterable[tuple[str, str]]:
     for key, value in sorted(campaign.plan.guest.items()):
         yield f"guest {key}", str(value)
     for key in ("colo_bench", "python"):
-        yield key, ", ".join(sorted({str(run.record.versions.get(key)) for run in campaign.runs}))
+        yield key, _of_runs(campaign, key)
+
+
+def _of_runs(campaign: Campaign, key: str) -> str:
+    """Return the versions of something that the runs were measured with."""
+    return ", ".join(sorted({str(run.record.versions.get(key)) for run in (*campaign.runs, *campaign.without)}))

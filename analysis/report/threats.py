@@ -62,7 +62,7 @@ def _measured_on(runs: Sequence[Run]) -> str:
     records = [run.record for run in runs]
     counted = (
         ("machine", {tuple(map(each.get, _MACHINE)) for one in records for each in one.machines}),
-        ("guest", {one.versions.get("kernel_sha256") for one in records}),
+        ("guest", {tuple(map(one.versions.get, _GUEST)) for one in records}),
         ("binary", {sha256 for one in records for _, sha256 in one.binaries}),
     )
     said = [f"{len(found)} {_PLURALS[name]}" if len(found) > 1 else f"one {name}" for name, found in counted]
@@ -70,6 +70,7 @@ def _measured_on(runs: Sequence[Run]) -> str:
 
 
 _MACHINE = ("cpu_model", "kernel", "node")
+_GUEST = ("kernel_sha256", "initramfs_sha256", "applications_sha256")
 _PLURALS = {"machine": "machines", "guest": "guests", "binary": "binaries"}
 
 

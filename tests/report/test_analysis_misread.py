@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import FIXED, IDLE, Fake, write_campaign
+from fixtures.fake_campaign import FIXED, IDLE, SINGLE, Fake, write_campaign
 from fixtures.simulated import GIB, Truth, cell, crossed, simulate
 
 from analysis.__main__ import main
@@ -25,11 +25,12 @@ from analysis.report.bundle import NoArchiveError, verify
 from analysis.report.design import design_facts
 from analysis.report.disclosure import readme
 from analysis.report.explore import explore
+from analysis.report.threats import _measured_on
 from analysis.report.words import pvalue_text
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
-from analysis.stored.records import Hypothesis, RunRecord
+from analysis.stored.records import HostRecord, Hypothesis, RunRecord
 from analysis.verdicts.claims import Claims
 from analysis.verdicts.effects import GIB as ONE_GIB
 from analysis.verdicts.hypotheses import judge_all
@@ -159,6 +160,25 @@ def test_a_kvm_without_hardware_is_called_that_wherever_it_is_named() -> None:
     assert power(campaign).under == said
     assert costs(run_table(campaign.runs, cells)).under == said
     assert timeline.sketch(campaign.runs[0]).plot.keywords["where"].endswith(said)  # type: ignore[attr-defined]
+
+
+def test_an_artifact_names_every_host_and_what_measured_not_what_packs(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, replace(SINGLE, repeats=2)))
+    other = {"cpu_model": "Another CPU", "cpus": 4, "memory_total_bytes": 8 << 30}
+    first, second = campaign.runs
+    moved = {"host": HostRecord(before=other), "versions": {**second.record.versions, "colo_bench": "0.0.9"}}
+    both = (first, second.of_study(second.record.model_copy(update=moved), 0))
+    text = readme(replace(campaign, runs=both), "fake", [], 1)
+    assert "2.00GHz, 2 CPUs, 24.0 GiB of memory; and Another CPU, 4 CPUs, 8.0 GiB of memory." in text
+    assert "with colo-bench 0.0.9, 0.1.0. Unpacked" in text
+
+
+def test_guests_of_one_kernel_and_another_disk_are_two(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, replace(SINGLE, repeats=2)))
+    first, second = campaign.runs
+    apps = second.record.model_copy(update={"versions": {**second.record.versions, "applications_sha256": "d" * 64}})
+    assert _measured_on([first, second]) == "One machine, one guest, one binary"
+    assert _measured_on([first, second.of_study(apps, 0)]) == "One machine, 2 guests, one binary"
 
 
 def test_who_continues_looks_a_second_time() -> None:
