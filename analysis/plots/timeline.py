@@ -166,8 +166,9 @@ def longest(pauses: pd.DataFrame) -> pd.Series:
 
 def _zoom_title(pauses: pd.DataFrame, width_in: float) -> str:
     one = longest(pauses)
-    said = f"the longest pause: {ms_text(one['value'])} ms, checkpoint {int(one['index'])} ({one['part']})"
-    return said if is_wide(width_in) else f"the longest pause: {ms_text(one['value'])} ms"
+    which = "the longest pause" + (" after the warm-up" if one["value"] < pauses["value"].max() else "")
+    said = f"{which}: {ms_text(one['value'])} ms"
+    return f"{said}, checkpoint {int(one['index'])} ({one['part']})" if is_wide(width_in) else said
 
 
 def _zoom(ax: Axes, data: pd.DataFrame, room_in: float) -> None:
@@ -249,8 +250,19 @@ def _words(run: Run, data: pd.DataFrame) -> Words:
         parts.append(f"{percent_text(said['met'])} of them met a pause")
     heading = f"Run {run.record.run_id}: {'; '.join(parts)}"
     drawn = int((data["of"] == REQUEST).sum())
-    caption = _caption(run, drawn)
+    caption = _caption(run, drawn) + _cut_off(data)
     return Words(heading, caption, f"Time line of one run: {_rows_said(data)}. {heading}.")
+
+
+def _cut_off(data: pd.DataFrame) -> str:
+    """Return what a caption adds where a checkpoint of the warm-up goes beyond an axis; empty where all are within."""
+    rows = {what: data[data["of"] == what] for what in (PAUSE, PAGES)}
+    beyond = [f"{own['value'].max():,.0f} {own['unit'].iloc[0]}" for own in rows.values() if len(own) and _is_cut(own)]
+    return f" Beyond its axis, of the warm-up: up to {' and '.join(beyond)}." if beyond else ""
+
+
+def _is_cut(rows: pd.DataFrame) -> bool:
+    return _top(rows) < float(rows["value"].max())
 
 
 def _rows_said(data: pd.DataFrame) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -129,6 +130,21 @@ def test_a_run_without_a_client_has_its_pauses(tmp_path: Path) -> None:
     (home,) = (folder / "runs").iterdir()
     data = timeline_rows.frame(load_run(home))
     assert set(data["of"]) == {timeline_rows.PAUSE, timeline_rows.PHASE, timeline_rows.PAGES}
+
+
+def test_a_warm_up_that_dwarfs_all_others_is_told_of_where_it_is_cut_off(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SINGLE)
+    (home,) = (folder / "runs").iterdir()
+    run = load_run(home)
+    rows = run.checkpoints.copy()
+    rows.loc[0, ["save_s", "pause_s", "total_s"]] += 30.0  # as under KVM, where the first checkpoint carries all of RAM
+    sketch = timeline.sketch(replace(run, checkpoints=rows))
+    assert "the longest 30,0" in sketch.words.heading
+    assert " Beyond its axis, of the warm-up: up to 30,0" in sketch.words.caption
+    pauses = sketch.data[sketch.data["of"] == timeline_rows.PAUSE]
+    assert timeline._zoom_title(pauses, 3.4).startswith("the longest pause after the warm-up: ")
+    assert timeline._zoom_title(pauses[~pauses["warmup"].astype(bool)], 3.4).startswith("the longest pause: ")
+    assert "Beyond its axis" not in timeline.sketch(run).words.caption
 
 
 def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
