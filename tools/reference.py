@@ -1,7 +1,7 @@
 """``python -m tools.reference results/NAME...``: what campaigns gave, kept with the code without their raw logs.
 
-Of each campaign its plan, ledger, index, and of each run its record and its checkpoints; with the verdicts, which a
-test holds later versions to. Where it was measured (``results=``) is no part of it.
+Of each campaign its plan, ledger, index, and of each run its record and its tables; with the verdicts, which a test
+holds later versions to. Where it was measured (``results=``) is no part of it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 from analysis.__main__ import main as analysis
 
 REFERENCE = Path(__file__).resolve().parents[1] / "results" / "reference"
-_KEPT = ("ledger.jsonl", "index.csv", "runs/*/run.json", "runs/*/checkpoints.parquet")
+_KEPT = ("ledger.jsonl", "index.csv", "runs/*/run.json", "runs/*/*.parquet")
 _PLACES = ("results=", "report=")
 
 
@@ -34,13 +34,13 @@ def main() -> int:
 
 def keep(campaign: Path, folder: Path) -> Path:
     """Copy what is kept of a campaign into a folder, which it replaces unless it is the same, and return that."""
+    plan = (campaign / "plan.json").read_text(encoding="utf-8")  # before what is there goes: it may be no campaign
     if campaign != folder:
         shutil.rmtree(folder, ignore_errors=True)
         for path in (path for pattern in _KEPT for path in campaign.glob(pattern)):
             copy = folder / path.relative_to(campaign)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(path, copy)
-    plan = (campaign / "plan.json").read_text(encoding="utf-8")
     typed = json.loads(plan)["command"]
     said = " ".join(word for word in typed.split(" ") if not word.startswith(_PLACES))
     (folder / "plan.json").write_text(plan.replace(json.dumps(typed), json.dumps(said)), encoding="utf-8")
