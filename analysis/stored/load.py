@@ -145,7 +145,7 @@ def _load(folder: Path, most_bytes: int) -> Campaign:
         and RunFolder(CampaignFolder(folder).run(run.run_id)).record.is_file()
     }
     if unknown:
-        notes = (*notes, f"ledger.jsonl does not know of {len(unknown)} runs that have a record: taken from there")
+        notes = (*notes, f"ledger.jsonl does not know of {plural(len(unknown), 'run')} with a record: taken from there")
     cells = {one.cell_id: one for one in plan.cells}
     runs, without, unread = _read_runs(
         folder,
@@ -164,7 +164,8 @@ def _load(folder: Path, most_bytes: int) -> Campaign:
         if line.state == "failed" and line.run_id in planned and line.cause != _INTERRUPTED
     )
     if without:
-        notes = (*notes, f"{plural(len(without), 'run')} took no checkpoints, and is in no table of pauses")
+        these = "run was" if len(without) == 1 else "runs were"
+        notes = (*notes, f"{len(without):,} {these} asked for no checkpoints: in no table or figure of pauses")
     campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts, without)
     if not runs:
         raise NothingMeasuredError(f"{folder}: nothing was measured ({_why_nothing(campaign)})")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fixtures.fake_campaign import FAKE_SCHEMA, Fake, replace_parquet, run_ids, write_campaign
+from fixtures.fake_campaign import FAKE_SCHEMA, SERVICE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.errors import NotACampaignError, NothingMeasuredError
 from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES, SHA256_KEY, content_sha256, upgrade_table
@@ -59,6 +59,12 @@ def test_failed_and_unfinished_runs_are_told_apart(tmp_path: Path) -> None:
     assert len(campaign.runs) == 13
     assert [f.cause for f in campaign.failures] == ["colo-timeout", "colo-timeout"]
     assert len(campaign.unfinished) == 1
+
+
+def test_runs_that_are_asked_for_no_checkpoints_are_not_said_to_have_had_none(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SERVICE))
+    assert sum(len(run.checkpoints) for run in campaign.without) == 8  # of the formed pairs
+    assert campaign.notes == ("8 runs were asked for no checkpoints: in no table or figure of pauses",)
 
 
 def test_a_run_that_was_interrupted_has_not_failed_and_is_still_to_be_measured(tmp_path: Path) -> None:
