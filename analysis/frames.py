@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 class Frames:
     """What was measured, at three grains; times are seconds, sizes bytes, and what was not measured is NaN or NA.
 
+    Runs that are asked for no checkpoints (``scenario=native``, ``formed``) are in none of them: what a service got
+    there is in their own ``run.json`` and ``client.parquet``.
+
     Attributes:
         checkpoints: one row per checkpoint, warm-up included, in the columns of ``checkpoints.parquet``
             (docs/data.md), and before them those of its run: ``cell``, ``block``, ``mem``, ``smp``, ``accel``.

@@ -147,9 +147,12 @@ def _tex_ratio(ratio: Ratio | None) -> str:
 
 
 def causes_table(results: Results) -> Table | None:
-    """Return why checkpoints began and what became of packets; None where every checkpoint was asked for."""
+    """Return why checkpoints began and what became of packets; None where all were asked for, and no packet traced."""
     found = cause_table(results.campaign)
-    if found.empty or not (found[["timer_per_s", "mismatch_per_s"]].to_numpy() > 0).any():
+    if found.empty:
+        return None
+    others = (found[["timer_per_s", "mismatch_per_s"]].to_numpy() > 0).any()
+    if not others and found["compared_per_s"].isna().all():
         return None
     columns = (
         Column("Cell"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -63,6 +64,12 @@ def test_where_every_checkpoint_was_asked_for_there_is_nothing_to_show(tmp_path:
         triggers.sketch(results)
     assert causes_table(results) is None
     assert costs_table(results) is None
+
+
+def test_what_became_of_packets_is_shown_where_every_checkpoint_was_asked_for_too(tmp_path: Path) -> None:
+    table = causes_table(fake_results(write_campaign(tmp_path, replace(SERVICE, scenarios=("colo",)))))
+    assert table is not None
+    assert [cell.shown for cell in table.rows[0]][8:12] == ["50.0", "48.0", "0.250", "0"]
 
 
 def test_the_figure_adds_up_to_all_checkpoints_of_a_cell(folder: Path) -> None:
