@@ -16,7 +16,7 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
-from analysis.text import accel_text, count_text, size_text
+from analysis.text import KVM_TEXT, count_text, size_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
 from analysis.verdicts.sentences import level_words
 
@@ -58,6 +58,7 @@ class Costs:
     """The plane through a campaign's runs, and how far it was measured.
 
     Attributes:
+        under: what its pairs ran under, in words: which KVM, too.
         entry_s: the pause of a checkpoint without dirty pages, at no RAM; ``page_s``: per page; ``ram_s``: per GiB.
         covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane; ``df``: of it.
         pages: the fewest and the most dirty pages of a run's mean; ``ram_bytes``: likewise.
@@ -67,6 +68,7 @@ class Costs:
 
     campaign: str
     accel: str
+    under: str
     transport: str
     entry_s: float
     page_s: float
@@ -176,6 +178,7 @@ def _plane(rows: pd.DataFrame) -> Costs:
     return Costs(
         campaign=str(first["campaign"]),
         accel=str(first["accel"]),
+        under=str(first["under"]),
         transport=str(first["link.transport"]),
         entry_s=float(found[0]),
         page_s=float(found[1]),
@@ -246,10 +249,12 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
 
 
 def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterator[str]:
+    software = known.under == KVM_TEXT["software"]
     yield (
-        f"from {known.runs} runs of {known.campaign} over {known.transport} under {accel_text([known.accel])}"
+        f"from {known.runs} runs of {known.campaign} over {known.transport} under {known.under}"
         + (f", of those with {known.where}" if known.where else "")
         + ("; milliseconds of an emulated pair are not those of KVM" if known.accel == "tcg" else "")
+        + ("; its guest code is emulated: milliseconds are not those of a server's KVM" if software else "")
     )
     low, high = known.ram_bytes
     if low == high:
