@@ -270,14 +270,13 @@ def concrete_spec(
     second: Second | None = None,
 ) -> PairSpec:
     """Return the spec of a pair about to start, with ports that are free now."""
-    # Asked at once and of both hosts, which may be the same one: no port may be given twice.
-    free = (
-        port
+    # Each port is free where it is listened on. The two hosts may be one, so that no port may be given twice.
+    near, far = (
+        node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
         for node in (topology.primary, topology.secondary)
-        for port in node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
     )
-    candidates = dict.fromkeys(free)
-    mirror, compare, primary_in, compare_out, forward, migration, nbd = tuple(candidates)[:7]
+    mirror, compare, primary_in, compare_out, forward = near[:5]
+    migration, nbd = [port for port in far if port not in near[:5]][:2]
     return PairSpec(
         cell=cell,
         qemu=binary.argv,
