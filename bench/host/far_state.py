@@ -22,6 +22,7 @@ SURROUNDINGS = (
     "/proc/cpuinfo",
     "/proc/loadavg",
     "/proc/meminfo",
+    "/proc/pressure/*",
     "/proc/stat",
     "/proc/sys/kernel/osrelease",
     "/sys/devices/system/clocksource/clocksource0/current_clocksource",

@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pytest
 
+from bench.host import snapshot as snapshot_module
+from bench.host.far_state import SURROUNDINGS
 from bench.host.snapshot import Snapshot, drift, quota_drift, take_snapshot
 
 CPU = "sys/devices/system/cpu"
@@ -149,3 +152,17 @@ def test_pressure_is_read_where_the_kernel_tells_of_it(root: Path) -> None:
     (root / "proc/pressure/cpu").write_text(line.format("some", 1234) + line.format("full", 0))
     (root / "proc/pressure/io").write_text(line.format("some", 77))
     assert take_snapshot(root).pressure_us == {"cpu_some": 1234, "cpu_full": 0, "io_some": 77}
+
+
+def test_a_far_host_is_asked_for_every_file_that_a_snapshot_reads(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (root / "proc/pressure").mkdir()
+    (root / "proc/pressure/memory").write_text("some avg10=0.00 avg60=0.00 avg300=0.00 total=1\n")
+    read: list[str] = []
+
+    def text(path: Path) -> str | None:
+        read.append(f"/{path.relative_to(root)}")
+        return path.read_text() if path.is_file() else None
+
+    monkeypatch.setattr(snapshot_module, "_text", text)
+    take_snapshot(root)
+    assert [path for path in read if not any(fnmatchcase(path, glob) for glob in SURROUNDINGS)] == []
