@@ -162,8 +162,10 @@ def _cpu_drift(before: Snapshot, after: Snapshot, own_cpu_s: float | None) -> It
 def _heat_drift(before: Snapshot, after: Snapshot) -> Iterable[str]:
     if after.temperature_c is not None:
         warming = after.temperature_c - (after.temperature_c if before.temperature_c is None else before.temperature_c)
-        if warming > LARGEST_WARMING_C or after.temperature_c >= HOT_C:
+        if warming > LARGEST_WARMING_C:
             yield f"the temperature rose by {warming:.0f} to {after.temperature_c:.0f} degrees Celsius"
+        elif after.temperature_c >= HOT_C:
+            yield f"the temperature was {after.temperature_c:.0f} degrees Celsius"
     if before.throttled is not None and after.throttled is not None and after.throttled > before.throttled:
         yield f"the cores were throttled for heat {after.throttled - before.throttled} times"
 

@@ -123,6 +123,12 @@ def test_small_changes_and_changes_for_the_better_are_not(change: dict[str, obje
     assert drift(FULL, replace(FULL, **change)) == []
 
 
+def test_a_host_that_was_hot_before_is_said_to_be_hot_and_not_to_have_become_so() -> None:
+    hot = ["the temperature was 91 degrees Celsius"]
+    assert drift(replace(FULL, temperature_c=95.0), replace(FULL, temperature_c=91.0)) == hot
+    assert drift(replace(FULL, temperature_c=None), replace(FULL, temperature_c=91.0)) == hot
+
+
 def later(**ticks: int) -> Snapshot:
     assert FULL.ticks is not None
     return replace(FULL, ticks={name: was + ticks.get(name, 0) for name, was in FULL.ticks.items()})
