@@ -93,7 +93,7 @@ def judge_timing(
     """
     pairs = [(before, one) for before, one in pairwise(assembly.checkpoints) if one.number == before.number + 1]
     marks = [mark for before, one in pairs for mark in _late(before, one, asked)]
-    marks += _still(assembly.checkpoints, gaps)
+    marks += _still(assembly, gaps)
     marks += _stopped_between(assembly, stops)
     marks.sort(key=lambda mark: mark.index)
     achieved = [_interval_us(before, one, asked) / 1e6 for before, one in pairs if one.number >= warmup]
@@ -122,9 +122,9 @@ def _late(before: Checkpoint, one: Checkpoint, asked: Asked) -> Iterator[Mark]:
         yield Mark(one.number, words, gross=late_s > max(GROSS_S, LATE_SHARE * asked.interval))
 
 
-def _still(checkpoints: Sequence[Checkpoint], gaps: Sequence[Gap]) -> Iterator[Mark]:
-    before_us = 0
-    for one in checkpoints:
+def _still(assembly: Assembly, gaps: Sequence[Gap]) -> Iterator[Mark]:
+    before_us = assembly.running_us or 0  # who stood still while the guest booted spoils no checkpoint
+    for one in assembly.checkpoints:
         for gap in gaps:
             # A short gap of the harness has made the checkpoint late, or has changed nothing.
             if gap.who == HARNESS and gap.seconds <= GROSS_S:

@@ -104,6 +104,12 @@ def test_a_long_gap_of_the_harness_spoils_a_checkpoint_and_a_short_one_does_not(
     assert "the harness did not run for 1.500 s" in failure
 
 
+def test_a_gap_before_colo_began_spoils_no_checkpoint_and_one_since_then_spoils_the_first() -> None:
+    began_s = T0_US / 1e6
+    assert judged(1.0, gaps=(Gap("harness", began_s - 30, began_s - 20),)).marks == ()
+    assert [mark.index for mark in judged(1.0, gaps=(Gap("harness", began_s - 1, began_s + 0.5),)).marks] == [0]
+
+
 def test_a_guest_that_something_else_stopped_spoils_the_next_checkpoint() -> None:
     assembly = run_of(1.0, 1.0)
     second = assembly.checkpoints[1]
