@@ -118,6 +118,11 @@ class Cell(Frozen):
             raise ValueError(
                 "failover.how=cut takes the veth link down: it needs host=netns, and link=tcp or link=nodelay"
             )
+        if self.failover.when != "between" and self.host.far:
+            raise ValueError(
+                "a phase is struck when the primary's trace comes to it, which with host=ssh is on another host; "
+                "choose failover.when=between"
+            )
         if self.failover.victim == "primary" and self.workload.guest_port() and self.host.kind != "bridged":
             raise ValueError(
                 f"the client of workload={self.workload.kind} reaches the guest through the primary's QEMU and is lost "

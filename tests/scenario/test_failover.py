@@ -74,6 +74,7 @@ def test_a_cell_with_a_failover_survives_being_written_and_read() -> None:
             "workload.client=own",
         ),
         ({"scenario": "failover", "failover": {"when": "never"}}, "between"),
+        ({"scenario": "failover", "failover": {"when": "save"}, "host": {"kind": "ssh"}}, "failover.when=between"),
         ({"scenario": "failover", "failover": {"heartbeat": 0}}, "heartbeat"),
     ],
 )
