@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import time
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +20,6 @@ from bench.vm.takeover import HARMLESS, SWITCHED, announce_step, instances_step,
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
 
     from bench.config.procedure import Failover
     from bench.host.strike import Blow
@@ -198,7 +198,7 @@ def _require_sound(run: Running, course: Course) -> None:
         GuestError: it is not.
     """
     found = [*_wrong(course.guest)]
-    oopses = oops_lines(RunFolder(run.pair.folder).serial(course.survivor))
+    oopses = oops_lines(_console(run))
     if oopses:
         raise GuestError(f"the guest of the {course.survivor} met an oops", cause="guest-panic", evidence=oopses)
     if found:
@@ -222,10 +222,17 @@ def _wrong(guest: dict[str, Any]) -> Iterable[str]:
         yield "can no longer write to its replicated disk"
 
 
-def oops_lines(path: Path) -> tuple[str, ...]:
+def oops_lines(console: str) -> tuple[str, ...]:
     """Return the last lines of a console that tell of an oops or a panic."""
-    text = path.read_text(errors="replace") if path.exists() else ""
-    return tuple(line.strip() for line in text.splitlines() if _OOPS.search(line))[-_MOST_LINES:]
+    return tuple(line.strip() for line in console.splitlines() if _OOPS.search(line))[-_MOST_LINES:]
+
+
+def _console(run: Running) -> str:
+    """Return what the survivor's console has said, asked of its host: what follows from another one comes later."""
+    side = _asked(run).survivor
+    with suppress(HostError, OSError):
+        return run.pair.host(side).get(RunFolder(run.pair.folder).serial(side)).decode(errors="replace")
+    return ""
 
 
 def _outcome(error: BenchError, run: Running) -> BenchError | None:
@@ -240,7 +247,7 @@ def _outcome(error: BenchError, run: Running) -> BenchError | None:
     if cause is None:
         return None
     words = f"the survivor did not live: {error.message}" if ended else error.message
-    panic = oops_lines(RunFolder(run.pair.folder).serial(asked.survivor))
+    panic = oops_lines(_console(run))
     if panic and cause != "takeover-refused":
         stale = run.cell.accel == "tcg" and any(_STALE.search(line) for line in panic)
         cause = "tcg-translation" if stale else "guest-panic"

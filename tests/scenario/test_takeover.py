@@ -200,7 +200,7 @@ def taken_over(
     async def scenario() -> Course:
         home = folder / "secondary"
         home.mkdir()
-        (home / "serial.log").write_text(said)
+        host = SimpleNamespace(get=lambda _path: said.encode())  # its files have not followed to this machine yet
         cell = make_cell(accel=accel, scenario="failover", deadlines=Deadlines(failover=0.3))
         async with AsyncExitStack() as stack:
             process = await stack.enter_async_context(launch("secondary's QEMU", program, folder=home))
@@ -211,6 +211,7 @@ def taken_over(
             pair = SimpleNamespace(
                 processes={"secondary": process},
                 monitor=lambda _side: monitor,
+                host=lambda _side: host,
                 topology=SimpleNamespace(holders=(), switched=switched is not None, take_over=turn),
                 folder=folder,
             )
@@ -325,7 +326,12 @@ def test_a_survivor_that_somebody_kills_says_nothing_of_colo(tmp_path: Path) -> 
         taken_over(tmp_path, lambda _command, _arguments: SILENCE, program=("sh", "-c", "kill -9 $$"))
 
 
-def test_a_console_s_last_words_are_those_of_its_death(tmp_path: Path) -> None:
-    (tmp_path / "serial.log").write_text("hello\nBUG: unable to handle\nfine\n")
-    assert oops_lines(tmp_path / "serial.log") == ("BUG: unable to handle",)
-    assert oops_lines(tmp_path / "none") == ()
+def test_an_oops_on_the_survivor_s_console_is_no_survival(tmp_path: Path) -> None:
+    course = taken_over(tmp_path, said="hello\nBUG: unable to handle\n")
+    assert (course.success, course.cause) == (False, "guest-panic")
+    assert "BUG: unable to handle" in course.evidence
+
+
+def test_a_console_s_last_words_are_those_of_its_death() -> None:
+    assert oops_lines("hello\nBUG: unable to handle\nfine\n") == ("BUG: unable to handle",)
+    assert oops_lines("") == ()
