@@ -34,7 +34,6 @@ from bench.scenario.evidence import Evidence, gather, struck_us
 from bench.scenario.heart import Heart
 from bench.scenario.progress import Progress
 from bench.scenario.takeover import Course, take_over
-from bench.system.files import require_room
 from bench.vm.procedure import poke
 
 if TYPE_CHECKING:
@@ -83,7 +82,7 @@ class FailoverRun(Colo):
             run.notes.failover = course.to_json()
             # One that is stopped would keep its monitor's farewell waiting.
             run.pair.processes[asked.victim].kill()
-            require_room(run.pair.folder)
+            run.pair.require_room()
         if not course.success:
             words = f"the {course.survivor} did not take over: {course.reason} ({course.cause})"
             run.on_event(Progress(stage="failover", note=words))

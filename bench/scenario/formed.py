@@ -14,7 +14,6 @@ from bench.measure.journal import Journal
 from bench.scenario.client import states_of, unless_client_ended
 from bench.scenario.colo import Colo, measure
 from bench.scenario.progress import Progress
-from bench.system.files import require_room
 
 if TYPE_CHECKING:
     from bench.host.process import Process
@@ -42,7 +41,7 @@ async def _let_run(run: Running, counter: CheckpointCounter, client: Process | N
         async with notes.pulse.watching(states, journal.gap):
             waiting = _wait(run, counter)
             await (unless_client_ended(client, waiting) if client else waiting)
-    require_room(pair.folder)
+    pair.require_room()
 
 
 async def _wait(run: Running, counter: CheckpointCounter) -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
+from collections.abc import Coroutine
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
@@ -29,8 +32,10 @@ from bench.measure.pulse import HARNESS, Gap
 from bench.measure.strike import BETWEEN, Hit, beginning_of, hit, until, written
 from bench.plan.estimate import estimate
 from bench.run.dryrun import Installed, render
-from bench.scenario.base import Notes
+from bench.scenario import failover
+from bench.scenario.base import Notes, Stages
 from bench.scenario.registry import scenario_of
+from bench.scenario.takeover import Course
 from bench.vm.takeover import SWITCHED, planned_steps, planned_texts, takeover_steps, yank_step
 from bench.workload.http import Http
 
@@ -279,6 +284,29 @@ def test_a_harness_that_did_not_run_before_the_answer_has_no_times(tmp_path: Pat
     begin = struck_us / 1e6 + begin_s
     evidence = judged(tmp_path, struck_us, {}, {}, (Gap(HARNESS, begin, begin + 0.3),))
     assert evidence.quality.ok is ok
+
+
+def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def until_the_blow(*_: Any) -> Any:
+        return SimpleNamespace(client=None, noticed_s=lambda *_: None)
+
+    async def fail(*_: Any) -> Course:
+        return Course("secondary", (1.0, 1.0), success=True)
+
+    async def guarded(work: Coroutine[None, None, Any]) -> Any:
+        return await work
+
+    monkeypatch.setattr(failover, "_until_the_blow", until_the_blow)
+    monkeypatch.setattr(failover, "_fail", fail)
+    monkeypatch.setattr(failover, "_LAST_LOOK_S", 0)
+    order: list[str] = []
+    victim = SimpleNamespace(kill=lambda: order.append("kill"))
+    room = lambda: order.append("every disk")  # noqa: E731
+    pair = SimpleNamespace(guarded=guarded, processes={"primary": victim}, require_room=room)
+    stages = Stages(lambda _: None, {})
+    run: Any = SimpleNamespace(pair=pair, cell=failing(), notes=Notes(), stages=stages, on_event=lambda _: None)
+    asyncio.run(failover.FailoverRun().carry_out(run))
+    assert order == ["kill", "every disk"]
 
 
 def write_client(folder: Path, *lines: dict[str, Any]) -> None:
