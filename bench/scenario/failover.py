@@ -221,7 +221,8 @@ async def _drive(run: Running, counter: CheckpointCounter, console: Console, jou
         for task in asking:
             task.cancel()
         await asyncio.gather(*asking, return_exceptions=True)
-    return said if counter.stops and when < counter.stops[-1] else None
+    at_latest = run.notes.clocks.of(PRIMARY).span(when, when)[1]
+    return said if counter.stops and at_latest < counter.stops[-1] else None
 
 
 async def _ask(console: Console, deadline_s: float) -> tuple[float, dict[str, Any]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import time
 from collections.abc import Coroutine
 from pathlib import Path
 from types import SimpleNamespace
@@ -28,6 +29,8 @@ from bench.config.factors import identity
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint, Failover, When
 from bench.format.phases import EVENTS, ORDER, PHASES, PRIMARY
+from bench.host.clock import Clocks, Offset
+from bench.measure.driver import CheckpointCounter
 from bench.measure.pulse import HARNESS, Gap
 from bench.measure.strike import BETWEEN, Hit, beginning_of, hit, until, written
 from bench.plan.estimate import estimate
@@ -284,6 +287,31 @@ def test_a_harness_that_did_not_run_before_the_answer_has_no_times(tmp_path: Pat
     begin = struck_us / 1e6 + begin_s
     evidence = judged(tmp_path, struck_us, {}, {}, (Gap(HARNESS, begin, begin + 0.3),))
     assert evidence.quality.ok is ok
+
+
+@pytest.mark.parametrize(("later_s", "counts"), [(1.0, True), (-1.0, False)])
+def test_what_the_guest_said_counts_if_it_was_before_the_last_checkpoint_by_the_clock_of_the_primary_s_host(
+    monkeypatch: pytest.MonkeyPatch,
+    later_s: float,
+    counts: bool,  # noqa: FBT001
+) -> None:
+    ahead_s, said = 5.0, {"clock_us": 1, "pages": 2}
+
+    async def ask(*_: Any) -> dict[str, Any]:
+        return said
+
+    async def drive(_pair: Any, _cell: Any, counter: CheckpointCounter, told: Any, _sample: Any) -> list[Any]:
+        told(1, 2, 0.0)
+        await asyncio.sleep(0.01)
+        counter.stops.append(time.time() + ahead_s + later_s)
+        return []
+
+    monkeypatch.setattr(failover, "drive", drive)
+    notes = Notes(clocks=Clocks({PRIMARY: Offset(ahead_s, 0.001)}))
+    run: Any = SimpleNamespace(pair=None, cell=failing(after=1), notes=notes, on_event=lambda _: None)
+    console: Any = SimpleNamespace(ask=ask)
+    journal: Any = SimpleNamespace(sample=None)
+    assert asyncio.run(failover._drive(run, CheckpointCounter(), console, journal)) == (said if counts else None)
 
 
 def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pytest.MonkeyPatch) -> None:
