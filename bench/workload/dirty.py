@@ -37,7 +37,7 @@ class Dirty(Workload):
 
     def guest_command(self, mem_bytes: int) -> str:
         """Return the console line that starts it."""
-        work = f"bytes={self.guest_memory_bytes(mem_bytes)} rate={self.rate:g} pattern={self.pattern}"
+        work = f"bytes={self.guest_memory_bytes(mem_bytes)} rate={_decimal(self.rate)} pattern={self.pattern}"
         return f"start dirty {work} threads={self.threads} seed=1"
 
     def shares(self, mem_bytes: int) -> tuple[int, ...]:
@@ -55,3 +55,8 @@ class Dirty(Workload):
         if self.scaling == "fixed":
             return self.working_set
         return max(self.working_set * mem_bytes // _GIB // _PAGE, 1) * _PAGE
+
+
+def _decimal(rate: float) -> str:
+    """Return a rate to the byte, without an exponent, which the bare guest does not read; 0 is as fast as it can."""
+    return f"{max(rate, 1e-6) if rate else 0:.6f}".rstrip("0").rstrip(".")

@@ -1,0 +1,19 @@
+"""What the guest is told of the memory that it is to dirty."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.workload.dirty import Dirty
+
+
+@pytest.mark.parametrize(
+    ("rate", "told"),
+    [(0, "0"), (20, "20"), (0.01, "0.01"), (1234.56789, "1234.56789"), (1e6, "1000000"), (1e-5, "0.00001")],
+)
+def test_a_rate_is_told_in_full_and_without_an_exponent(rate: float, told: str) -> None:
+    assert f" rate={told} " in Dirty(name="dirty", rate=rate).guest_command(1 << 30)
+
+
+def test_a_rate_below_a_byte_a_second_is_not_as_fast_as_can_be() -> None:
+    assert " rate=0.000001 " in Dirty(name="dirty", rate=1e-9).guest_command(1 << 30)
