@@ -60,12 +60,10 @@ class _Load:
         """Make requests until the load is over and nothing is due any more."""
         session: Session | None = None
         place: int | None = None
-        me = threading.get_ident()
         while (due := self._next()) is not None:
-            self.under_way[me] = due
+            self.under_way[threading.get_ident()] = due
             session, place, answer = self._asked(session, place, due)
             self.write(answer)
-            self.under_way.pop(me, None)
             if answer.error and self._closed:
                 self.over.wait(_AFTER_AN_ERROR_S)
         if session:
@@ -102,8 +100,9 @@ class _Load:
         return session, place, Answer(t_send, now - due, status, error, size, now - sent, place)
 
     def write(self, answer: Answer) -> None:
-        """Write a row, unless the end was written already."""
+        """Write the row of this thread's request, which is then over, unless the end was written already."""
         with self._writing:
+            self.under_way.pop(threading.get_ident(), None)
             if not self._ended:
                 self._lines.write(json.dumps(asdict(answer)) + "\n")
 

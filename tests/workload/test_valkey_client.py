@@ -18,6 +18,7 @@ from bench.measure.checkpoints import Assembly
 from bench.measure.log_lines import is_answer
 from bench.scenario.answers import client_answers, client_figures
 from bench.workload import load
+from bench.workload.http_client import Answer
 from bench.workload.load import drive
 from bench.workload.valkey_client import MISSING, OK, REFUSED, Valkey, command, read_reply, requests
 
@@ -80,6 +81,15 @@ def test_what_the_server_refuses_is_told_in_its_words(server: FakeValkey, tmp_pa
         "ValueError: MISCONF Errors writing to the AOF file: No space left on device"
     }
     assert {row["status"] for row in rows} == {0}
+
+
+def test_a_request_whose_row_is_written_is_not_unanswered_too() -> None:
+    lines = io.StringIO()
+    one = load._Load(lambda: pytest.fail("connected"), lines, closed=False)
+    one.under_way[threading.get_ident()] = 0.0
+    one.write(Answer(1.0, 0.5, OK, None, 2, 0.5, 0))
+    one.finish()
+    assert [json.loads(line)["error"] for line in lines.getvalue().splitlines()] == [None]
 
 
 def test_a_client_that_cannot_connect_writes_each_refusal(tmp_path: Path) -> None:
