@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.format.phases import CHANGED, GOT, ORDER, PHASES, PRIMARY, SENT, Kind
+from bench.format.phases import CHANGED, GOT, ORDER, PHASES, PRIMARY, RUNSTATE, SENT, Kind
 from bench.measure.sequence import PRIMARY as PRIMARY_SIDE
-from bench.measure.sequence import read_sequence
+from bench.measure.sequence import P, read_sequence
 from bench.measure.trace import Trace
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def hit(primary: Trace, struck_us: int) -> Hit:
     """Return where something fell that had its effect at a time by the primary's clock.
 
     Args:
-        primary: its trace, with the events of a checkpoint's order.
+        primary: its trace, with the events of a checkpoint's order and of the run state.
         struck_us: microseconds since the epoch.
     """
     begun = [one for one in read_sequence(primary, PRIMARY_SIDE).attempts if one.times_us[0] <= struck_us]
@@ -67,10 +67,19 @@ def hit(primary: Trace, struck_us: int) -> Hit:
 
 
 def _within(last: Attempt, struck_us: int, unfinished: int) -> Hit:
-    came = [time_us for time_us in last.times_us if time_us <= struck_us]
+    came = [time_us for time_us in _begins(last) if time_us <= struck_us]
     if len(came) > len(PHASES):
         return Hit(BETWEEN, None, last.number, unfinished)
     return Hit(PHASES[len(came) - 1], (struck_us - came[-1]) / 1e6, last.number, unfinished)
+
+
+def _begins(attempt: Attempt) -> list[int]:
+    """Return when its phases began, as far as they came: prepare, as in the table, when the run state changed."""
+    begins = list(attempt.times_us)
+    changed = [time_us for place, time_us, kind in attempt.others if place == P.STOPPED and kind.event == RUNSTATE]
+    if len(changed) == 1:
+        begins[P.STOPPED : P.STOPPED + 1] = changed
+    return begins
 
 
 def until(trace: Trace, time_us: int) -> Trace:

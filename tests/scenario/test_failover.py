@@ -21,6 +21,7 @@ from fake_traces import (
     secondary_checkpoint,
     secondary_start,
 )
+from fake_traces import line as trace_line
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
@@ -182,6 +183,15 @@ def test_a_blow_is_told_by_the_last_event_before_it(into_us: int, killed: bool) 
     assert hit(until(parse(lines), struck_us), struck_us) == Hit(
         PHASES[phase], pytest.approx((into_us - begins[phase]) / 1e6), 1, 0
     )
+
+
+@pytest.mark.parametrize("cut_after", [2, 8])
+def test_a_blow_falls_into_prepare_from_when_the_run_state_changed_as_in_the_table(cut_after: int) -> None:
+    begin_us = T0_US + 2 * SECOND_US
+    lines = two_checkpoints(cut_after)
+    lines.insert(12, trace_line(begin_us + 2000, "runstate_set", " current_run_state 9 (running) new_state 15 (colo)"))
+    struck_us = begin_us + 2500
+    assert hit(until(parse(lines), struck_us), struck_us) == Hit("prepare", pytest.approx(0.0005), 1, 0)
 
 
 def test_a_blow_between_two_checkpoints_is_in_none() -> None:
