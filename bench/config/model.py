@@ -86,8 +86,8 @@ class Cell(Frozen):
 
     @property
     def tuning(self) -> Tuning:
-        """Return all that is changed on this host for a run of it."""
-        return Tuning(**{**dict(self.tune), "ways": self.cache.ways})
+        """Return all that is changed on this host for a run of it, and the CPUs of this host that it is held to."""
+        return Tuning() if self.host.far else Tuning(**{**dict(self.tune), "ways": self.cache.ways})
 
     @property
     def binaries(self) -> tuple[str, ...]:

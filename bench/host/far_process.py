@@ -93,8 +93,7 @@ class FarProcess(Process):
 
     def cpus(self) -> frozenset[int]:
         """Return the CPUs that it may use; empty when it has ended."""
-        listed = _field(self._kernel_says("status"), "Cpus_allowed_list")
-        return frozenset(parse_cpus(listed)) if listed else frozenset()
+        return allowed_cpus(self._kernel_says("status"))
 
     def sandboxed(self) -> bool | None:
         """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
@@ -141,6 +140,12 @@ class FarProcess(Process):
         if self.alive():
             with suppress(HostError, OSError):
                 self._wire.call("signal", proc=self.number, number=int(number))
+
+
+def allowed_cpus(status: str) -> frozenset[int]:
+    """Return the CPUs that a process may use, by its ``/proc/PID/status``; empty where that does not say."""
+    listed = _field(status, "Cpus_allowed_list")
+    return frozenset(parse_cpus(listed)) if listed else frozenset()
 
 
 def _field(status: str, name: str) -> str:

@@ -12,7 +12,7 @@ from bench.errors import HostError
 from bench.format.folder import STDERR
 from bench.host.command import COMMAND_S, late, printed
 from bench.host.far_end import FarEnd
-from bench.host.far_process import FarProcess
+from bench.host.far_process import FarProcess, allowed_cpus
 from bench.host.process import STOP_S, start_error, stopped_after
 from bench.host.wire import LEASE_S
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from bench.host.wire import Wire
 
 _LOG = logging.getLogger(__name__)
+_OWN_STATUS = "/proc/self/status"
 
 
 class FarPrograms(FarEnd):
@@ -64,6 +65,7 @@ class FarPrograms(FarEnd):
         """Start a process that is gone when the block ends; see :class:`bench.host.host.Host`."""
         there = list(map(self.there, argv))
         _LOG.debug("start the %s on the %s's host: %s", name, self.name, shlex.join(there))
+        await self._require_cpus(cpus)
         far = self.far(folder)
         process = FarProcess(name, self.number(), self.wire, folder, far, qemu=qemu)
         self.processes[process.number] = process
@@ -87,6 +89,17 @@ class FarPrograms(FarEnd):
             if not self.wire.lost:
                 with suppress(HostError, OSError):
                     await self.wire.ask("family", proc=process.number)
+
+    async def _require_cpus(self, cpus: frozenset[int]) -> None:
+        """Return when the host has the CPUs that a process is to be held to, of which the agent could only die."""
+        if not cpus:
+            return
+        have = allowed_cpus((await self.wire.ask("texts", globs=[_OWN_STATUS])).value.get(_OWN_STATUS, ""))
+        absent = ", ".join(map(str, sorted(cpus - have)))
+        if absent:
+            there = ", ".join(map(str, sorted(have)))
+            words = f"tune.pinning.{self.name}: that host has no CPU {absent}; it has {there}"
+            raise HostError(words, cause="tune-missing")
 
     async def run(
         self,

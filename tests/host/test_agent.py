@@ -233,6 +233,24 @@ def test_an_interrupt_takes_everything_down_in_order(work: Path, tmp_path: Path)
     assert gone_within(5, work)
 
 
+def test_a_cpu_that_the_host_does_not_have_is_named_and_the_agent_lives(work: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+
+    async def scenario(host: Remote) -> str:
+        host.adopt(near)
+        with pytest.raises(HostError, match=r"no CPU 8191; it has [0-9]") as caught:
+            async with host.start("sleeper", ("sleep", "600"), near, qemu=False, cpus=frozenset((8191,))):
+                pass
+        assert caught.value.cause == "tune-missing"
+        own = min(os.sched_getaffinity(0))
+        async with host.start("sleeper", ("sleep", "600"), near, qemu=False, cpus=frozenset((own,))) as process:
+            assert process.cpus() == {own}
+        return await host.run(("echo", "alive"))
+
+    assert on_agent(work, scenario) == "alive\n"
+
+
 def test_files_are_put_got_streamed_and_removed(work: Path, tmp_path: Path) -> None:
     near = tmp_path / "near"
     near.mkdir()

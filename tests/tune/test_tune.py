@@ -93,6 +93,13 @@ def tuner(host: FakeHost, *tunes: Tuning) -> Tuner:
     return one
 
 
+def test_cpus_of_another_host_are_not_looked_for_on_this_one(host: FakeHost) -> None:
+    tune = {"pinning": {"primary": "40"}}
+    with pytest.raises(HostError, match="no CPU 40"):
+        tuner(host, make_cell(tune=tune).tuning)
+    assert tuner(host, make_cell(tune=tune, host={"kind": "ssh"}).tuning).restore() == []
+
+
 TUNED = {"governors": ["performance", "performance"], "thp": "never", "swaps": {}}
 
 
