@@ -90,7 +90,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
             _require_parts(assets[name])
         one = _assets_of(cell, assets)
         _require_colo(one.binary, one.guest_of(cell), cell.accel, say, one.second, cell.migration.multifd, _asked(cell))
-    return Prepared(resolved, {name: _with_saved(name, one, resolved, say) for name, one in assets.items()})
+    return Prepared(resolved, {name: _with_saved(name, assets, resolved, say) for name in assets})
 
 
 def fetch(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) -> Prepared:
@@ -134,16 +134,16 @@ def fetch(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) ->
     return Prepared(tuple(cells), assets)
 
 
-def _with_saved(name: str, assets: Assets, cells: Sequence[Cell], say: Say) -> Assets:
+def _with_saved(name: str, assets: Mapping[str, Assets], cells: Sequence[Cell], say: Say) -> Assets:
     """Have each machine that a run is to begin as booted and saved, once."""
-    saved = {
-        cell: saved_machine(
-            Maker(cell, assets.binary, assets.guest_of(cell), assets.features, assets.state_of(cell)), say
-        )
-        for cell in cells
-        if cell.qemu == name and cell.start == "restored"
-    }
-    return replace(assets, saved=saved) if saved else assets
+    asked = [cell for cell in cells if cell.qemu == name and cell.start == "restored"]
+    saved = {cell: saved_machine(_maker(cell, _assets_of(cell, assets)), say) for cell in asked}
+    return replace(assets[name], saved=saved) if saved else assets[name]
+
+
+def _maker(cell: Cell, assets: Assets) -> Maker:
+    guest, base = assets.guest_of(cell), assets.state_of(cell)
+    return Maker(cell, assets.binary, guest, assets.features, base, assets.second)
 
 
 def _states(cells: Sequence[Cell], apps: Apps, binary: Binary, say: Say) -> dict[str, Path]:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bench.provision.qemu import Binary
     from bench.vm.features import Features
     from bench.vm.pair import Pair
+    from bench.vm.spec import Second
 
 _MANIFEST = "saved.json"
 _POLL_S = 0.02
@@ -43,13 +44,17 @@ _POLL_S = 0.02
 
 @dataclass(frozen=True)
 class Maker:
-    """What a machine is saved with: the cell, ``accel`` resolved, what it runs, and what its disk begins with."""
+    """What a machine is saved with: the cell, ``accel`` resolved, what it runs, and what its disk begins with.
+
+    ``second`` is the secondary's QEMU where it is another one: then the machine is one that both know.
+    """
 
     cell: Cell
     binary: Binary
     guest: Guest
     features: Features
     base: Path | None = None
+    second: Second | None = None
 
     @property
     def alone(self) -> Cell:
@@ -61,7 +66,7 @@ class Maker:
     @property
     def folder(self) -> Path:
         """Return the place of the saved machine in the cache."""
-        spec = planned_spec(self.alone, replace(self.binary, argv=()), self.guest, self.features)
+        spec = planned_spec(self.alone, replace(self.binary, argv=()), self.guest, self.features, second=self.second)
         loaded = (self.guest.kernel_sha256, self.guest.initramfs_sha256)
         beneath = json.dumps(this_kvm().to_json(), sort_keys=True) if self.cell.accel == "kvm" else ""
         # Paths of the guest's files say nothing of them, their hashes do.
@@ -98,9 +103,8 @@ def saved_machine(maker: Maker, say: Callable[[str], None]) -> Path:
 
 async def _save(maker: Maker, folder: Path) -> None:
     cell = maker.alone
-    async with open_pair(
-        cell, maker.binary, maker.guest, maker.features, folder, sides=NATIVE, base=maker.base
-    ) as pair:
+    asked = (cell, maker.binary, maker.guest, maker.features, folder)
+    async with open_pair(*asked, sides=NATIVE, second=maker.second, base=maker.base) as pair:
         async with pair.console("primary") as console:
             await pair.carry_out(boot_steps())
             await pair.guarded(console.ready(cell.deadlines.boot))

@@ -17,7 +17,7 @@ from bench.scenario.registry import scenario_of
 from bench.vm.argv import primary_argv, secondary_argv
 from bench.vm.features import MODERN
 from bench.vm.saved import Maker, saved_machine
-from bench.vm.spec import planned_spec
+from bench.vm.spec import Second, planned_spec
 
 BINARY = Binary(("qemu",), ("qemu-img",), (), Path("/q/qemu"), "a" * 64, "11.1.3", "provisioned")
 GUEST = Guest(Path("/g/vmlinuz"), Path("/g/initramfs"), "b" * 64, "c" * 64, "6.12", ())
@@ -61,6 +61,18 @@ def test_a_saved_machine_is_known_by_what_makes_it_and_by_nothing_else(
         replace(one, guest=replace(GUEST, initramfs_sha256="d" * 64)).folder,
     }
     assert len(others - {one.folder}) == 6
+
+
+def test_what_two_releases_begin_as_is_saved_as_the_machine_that_both_know(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / "cache"))
+    newer = replace(MODERN, machines=("pc-i440fx-11.1", "pc-i440fx-10.0"))
+    older = Second(replace(BINARY, sha256="d" * 64), replace(MODERN, machines=("pc-i440fx-10.0",)))
+    one = replace(maker(), features=newer)
+    apart = replace(one, second=older)
+    assert apart.folder != one.folder
+    assert replace(apart, second=replace(older, features=newer)).folder != apart.folder
 
 
 def test_a_binary_that_cannot_save_is_refused_beforehand() -> None:

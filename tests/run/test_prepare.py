@@ -18,6 +18,7 @@ from bench.plan.estimate import crowding
 from bench.provision.kvm import Verdict
 from bench.run import prepare as module
 from bench.run.prepare import prepare
+from bench.scenario.progress import Assets
 from bench.vm.features import Features
 
 FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=True, trace_events=frozenset(NEEDED))
@@ -170,3 +171,16 @@ def test_a_pair_of_two_binaries_is_probed_as_one_and_both_are_found(machine: Mac
     ]
     assert prepared.assets_of(cell).second.features == FEATURES
     assert prepared.assets_of(make_cell("256M", accel="tcg", qemu="10.0", qemu_secondary="10.0")).second is None
+
+
+def test_a_machine_is_saved_for_the_secondary_s_qemu_too(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    makers: list[Any] = []
+    monkeypatch.setattr(module, "saved_machine", lambda maker, _say: makers.append(maker) or Path("/saved"))
+    cells = [make_cell(start="restored", qemu_secondary=other) for other in (None, "system")]
+    known = {
+        name: Assets(FakeBinary(version), FakeGuest(), FEATURES, "c")  # type: ignore[arg-type]
+        for name, version in (("provisioned", "11.1.3"), ("system", "10.0.13"))
+    }
+    found = module._with_saved("provisioned", known, cells, machine.said.append)
+    assert set(found.saved) == set(cells)
+    assert [maker.second and maker.second.binary.version for maker in makers] == [None, "10.0.13"]
