@@ -233,6 +233,25 @@ def test_an_interrupt_takes_everything_down_in_order(work: Path, tmp_path: Path)
     assert gone_within(5, work)
 
 
+def test_an_answer_that_takes_longer_than_the_lease_does_not_end_the_agent(work: Path, tmp_path: Path) -> None:
+    fifo = tmp_path / "slow"
+    os.mkfifo(fifo)
+
+    def write_late() -> None:
+        time.sleep(2)
+        fifo.write_bytes(b"")
+
+    async def scenario(host: Remote) -> str:
+        writer = threading.Thread(target=write_late)
+        writer.start()
+        with pytest.raises(OSError, match="seekable"):  # said once somebody has opened it for writing
+            await host.wire.ask("get", path=str(fifo))
+        writer.join()
+        return await host.run(("echo", "alive"))
+
+    assert on_agent(work, scenario, lease_s=1.5) == "alive\n"
+
+
 def test_a_cpu_that_the_host_does_not_have_is_named_and_the_agent_lives(work: Path, tmp_path: Path) -> None:
     near = tmp_path / "near"
     near.mkdir()

@@ -55,12 +55,13 @@ class Link:
                 current.data()
 
     def _read(self) -> None:
-        with suppress(BlockingIOError, InterruptedError):
+        try:
             got = os.read(0, 1 << 18)
-            if not got:
-                self._end()
-            self._heard = time.monotonic()
-            self._inbox += got
+        except (BlockingIOError, InterruptedError):
+            return
+        if not got:
+            self._end()
+        self._inbox += got
         while len(self._inbox) >= FRAME.size:
             size, more = FRAME.unpack_from(self._inbox)
             if len(self._inbox) < FRAME.size + size + more:
@@ -68,6 +69,7 @@ class Link:
             body = bytes(self._inbox[FRAME.size : FRAME.size + size + more])
             del self._inbox[: FRAME.size + size + more]
             self._take(json.loads(body[:size]), body[size:])
+        self._heard = time.monotonic()  # not before: the other end may say nothing while it waits for the answer
 
     def send(self, message: dict[str, Any], payload: bytes = b"") -> None:
         """Send one frame; waits only where the near end is far behind."""
