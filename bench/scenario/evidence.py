@@ -126,7 +126,8 @@ def gather(
         struck_at: when (Unix s) a side was struck, if one was: what the traces tell of later is no checkpoint's.
 
     Raises:
-        StoreError: a trace cannot be read, or the primary's shows no checkpoint because it is empty or damaged.
+        StoreError: a trace cannot be read, or the primary's is empty, or shows none of the checkpoints that were asked
+            for because it is damaged.
     """
     asked = cell.taken if cell.takes_checkpoints else None
     warmup = early + (asked.warmup if asked else 0)
@@ -138,7 +139,8 @@ def gather(
         primary = until(primary, struck_us(clocks, PRIMARY, struck_at))
         secondary = None if secondary is None else until(secondary, struck_us(clocks, SECONDARY, struck_at))
     assembly = assemble(primary, secondary)
-    if not assembly.checkpoints and not one_sided:
+    # Of a pair that is only formed nothing needs to be there but a trace.
+    if not assembly.checkpoints and not one_sided and (asked or not len(primary)):
         require_sound(primary, RunFolder(folder).trace("primary"))
     clock = clocks.of("primary")
     pacing = read_pacing(entries, clock)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_traces import DATA
+from fake_traces import DATA, primary_start, secondary_start
 
 from bench.config.hosts import Host
 from bench.config.links import Compare
@@ -187,6 +187,18 @@ def test_of_a_formed_pair_checkpoints_are_counted_and_fail_nothing(folder: Path)
     assert not [one for one in evidence.quality.failures if "asked for" in one or "late" in one]
     assert f"no checkpoint was asked for; differing output made {len(spans)}" in evidence.quality.notes
     assert evidence.quality.timing is None
+
+
+def test_a_formed_pair_without_a_checkpoint_is_one_whatever_else_its_log_holds_but_needs_a_trace(folder: Path) -> None:
+    lines = "".join(f"{line}\n" for line in primary_start())
+    (folder / "primary" / "trace.log").write_text(f"{lines}what no format knows\ncut o")
+    (folder / "secondary" / "trace.log").write_text("".join(f"{line}\n" for line in secondary_start()))
+    evidence = gather(folder, "abc", FORMED, (), ())
+    assert (evidence.measured, evidence.quality.failures) == (0, ())
+    assert {"primary: torn line", "primary: unknown format"} <= {one.what for one in evidence.quality.problems}
+    (folder / "primary" / "trace.log").write_text("")
+    with pytest.raises(StoreError, match="holds no event of a checkpoint"):
+        gather(folder, "abc", FORMED, (), ())
 
 
 def test_a_formed_pair_that_was_stopped_by_no_checkpoint_is_no_baseline(folder: Path) -> None:
