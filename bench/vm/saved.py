@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
+    from bench.host.process import Process
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
     from bench.vm.features import Features
@@ -113,7 +114,7 @@ async def _save(maker: Maker, folder: Path) -> None:
         await pair.guarded(_written(pair, cell.deadlines.colo))
         disk = folder / "primary" / "primary.qcow2"
         await pair.monitor("primary").execute("quit")
-        await pair.processes["primary"].exited()
+        await _ended(pair.processes["primary"], cell.deadlines.teardown)
         disk.rename(folder / SAVED_DISK)
 
 
@@ -124,3 +125,13 @@ async def _written(pair: Pair, deadline_s: float) -> None:
             words = f"the machine was not saved: its migration into a file is `{status}`"
             raise ColoError(words, cause="saving-failed", evidence=tuple(pair.processes["primary"].tail()))
         await asyncio.sleep(_POLL_S)
+
+
+async def _ended(process: Process, deadline_s: float) -> None:
+    """Wait until a QEMU has ended by itself: one that is killed may not have written its disk out."""
+    try:
+        async with asyncio.timeout(deadline_s):
+            await process.exited()
+    except TimeoutError as error:
+        words = f"the machine was not saved: its QEMU did not end within {deadline_s:g} s"
+        raise ColoError(words, cause="saving-failed", evidence=process.tail()) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,13 +11,14 @@ import pytest
 from fake_campaign import make_cell
 from fixtures.pairs import bench, checkpoints, records
 
-from bench.errors import HostError
+from bench.errors import ColoError, HostError
+from bench.host.process import launch
 from bench.provision.guest import Guest
 from bench.provision.qemu import Binary
 from bench.scenario.registry import scenario_of
 from bench.vm.argv import primary_argv, secondary_argv
 from bench.vm.features import MODERN
-from bench.vm.saved import Maker, saved_machine
+from bench.vm.saved import Maker, _ended, saved_machine
 from bench.vm.spec import Second, planned_spec
 
 BINARY = Binary(("qemu",), ("qemu-img",), (), Path("/q/qemu"), "a" * 64, "11.1.3", "provisioned")
@@ -80,6 +82,16 @@ def test_a_binary_that_cannot_save_is_refused_beforehand() -> None:
     with pytest.raises(HostError, match=r"start=restored: 11\.1\.3 has no mapped-ram") as raised:
         saved_machine(unable, print)
     assert raised.value.cause == "saving-missing"
+
+
+def test_a_qemu_that_does_not_end_when_it_has_saved_its_machine_is_not_waited_for_for_ever(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with launch("primary's QEMU", ("sleep", "60"), folder=tmp_path) as process:
+            with pytest.raises(ColoError, match=r"did not end within 0\.05 s") as caught:
+                await _ended(process, 0.05)
+            assert caught.value.cause == "saving-failed"
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.pair
