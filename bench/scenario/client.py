@@ -47,7 +47,7 @@ async def workload(
     Args:
         run: whose.
         console: of the guest.
-        over: tells at the end of the block whether a side was struck: then a client that is not well is put on record.
+        over: tells at the end of the block whether a side was struck: then what is not well is put on record.
 
     Raises:
         WorkloadError: it did not start, or did not last.
@@ -63,13 +63,13 @@ async def workload(
     program = cell.workload.client_program()
     if program:
         argv = (*argv, "--", *run.assets.client_program(program))
-    watched, ended = len(console.reports), ""
+    watched, died, ended = len(console.reports), "", ""
     async with run.stages.stage("workload"):
         if command and cell.guest != "apps":  # that one's was started before COLO
             await console.start(command, cell.deadlines.workload)
     if not argv:
         yield None
-        _require_alive(run, console)
+        died = _died(run, console, forgive=over())
     else:
         home = pair.folder / "client"
         node.host.make_folder(home)
@@ -79,11 +79,11 @@ async def workload(
         ) as process:
             await unless_client_ended(process, _first_answer(output, cell.deadlines.workload, node.host))
             yield process
-            _require_alive(run, console)
+            died = _died(run, console, forgive=over())
             ended = await _ended_badly(process, cell.deadlines.teardown, forgive=over())
     progress = progress_figures(console.reports[watched:], console.arrived[watched:])
-    client_end = {"client_ended": ended} if ended else {}
-    run.notes.workload = {**workload_figures(console.reports[watched:]), **progress, **client_end}
+    ends = {name: how for name, how in (("died", died), ("client_ended", ended)) if how}
+    run.notes.workload = {**workload_figures(console.reports[watched:]), **progress, **ends}
 
 
 def states_of(sides: Mapping[str, Process], client: Process | None) -> dict[str, Callable[[], State | None]]:
@@ -92,11 +92,24 @@ def states_of(sides: Mapping[str, Process], client: Process | None) -> dict[str,
     return {name: process.state for name, process in everybody.items()}
 
 
-def _require_alive(run: Running, console: Console) -> None:
+def require_alive(run: Running, console: Console) -> None:
+    """Return when what runs in the guest has not ended.
+
+    Raises:
+        WorkloadError: it has.
+    """
     died = console.died()
     if died:
         logs = (RunFolder(run.pair.folder).serial("primary"),)
         raise WorkloadError(f"the guest's workload died: {died}", cause=cause_of(died), logs=logs)
+
+
+def _died(run: Running, console: Console, *, forgive: bool) -> str:
+    """Return why what runs in the guest ended, where that is forgiven; raise as :func:`require_alive` otherwise."""
+    if forgive:
+        return console.died() or ""
+    require_alive(run, console)
+    return ""
 
 
 async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:

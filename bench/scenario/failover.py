@@ -28,7 +28,7 @@ from bench.measure.trace import read_trace
 from bench.scenario.answers import kept_by_server
 from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
-from bench.scenario.client import answered_since, states_of, unless_client_ended, workload
+from bench.scenario.client import answered_since, require_alive, states_of, unless_client_ended, workload
 from bench.scenario.colo import Colo, form
 from bench.scenario.evidence import Evidence, gather, struck_us
 from bench.scenario.heart import Heart
@@ -104,7 +104,7 @@ class FailoverRun(Colo):
             notes.samples,
             notes.events_missing,
             early=notes.early,
-            remarks=(*remarks, *_remarks(cell, course, found.phase)),
+            remarks=(*remarks, *_remarks(cell, course, found.phase, notes.workload)),
             gaps=[gap for gap in notes.pulse.gaps if gap.begin < course["struck_at"][0]],
             clocks=notes.clocks,
             struck_at=course["struck_at"][1],
@@ -136,11 +136,12 @@ def _losses(client: Mapping[str, Any]) -> tuple[str, ...]:
     return (f"{client['lost']} of {client['checked']} acknowledged writes are lost: {examples}",)
 
 
-def _remarks(cell: Cell, course: Mapping[str, Any], phase: str) -> tuple[str, ...]:
+def _remarks(cell: Cell, course: Mapping[str, Any], phase: str, workload: Mapping[str, Any]) -> tuple[str, ...]:
     wanted = cell.failover.when if cell.failover else phase
     missed = (f"the blow was meant for {wanted} and fell {_place(phase)}",) if phase != wanted else ()
     failed = () if course["success"] else (f"the {course['survivor']} did not take over: {course['reason']}",)
-    return (*missed, *failed)
+    died = (f"after the blow the guest's workload died: {workload['died']}",) if "died" in workload else ()
+    return (*missed, *failed, *died)
 
 
 def _place(phase: str) -> str:
@@ -194,6 +195,7 @@ async def _until_the_blow(run: Running, asked: Failover, stack: AsyncExitStack) 
         async with notes.pulse.watching(states_of(pair.processes, client), journal.gap):
             driving = _drive(run, counter, consoles[PRIMARY], journal)
             before = await (unless_client_ended(client, driving) if client else driving)
+    require_alive(run, consoles[PRIMARY])
     return _Scene(consoles, counter, journal, before, exits, client)
 
 

@@ -118,9 +118,13 @@ class Console:
             number = fields.get("asked")
             if said == word and isinstance(number, int) and number in asked:
                 return fields
-            error = str(fields.get("error", "no reason given"))
-            if said == "failed" and not error.startswith("unknown command"):
-                self._died = self._died or error
+            self._note(said, fields)
+
+    def _note(self, said: str, fields: dict[str, Any]) -> None:
+        """Keep why the workload ended; half a line that the guest got as it was taken over is no end."""
+        error = str(fields.get("error", "no reason given"))
+        if said == "failed" and not error.startswith("unknown command"):
+            self._died = self._died or error
 
     async def _expect(self, word: str, deadline_s: float) -> dict[str, Any]:
         async with asyncio.timeout(deadline_s):
@@ -152,13 +156,9 @@ class Console:
 
     def died(self) -> str | None:
         """Return why the workload ended, if it did."""
-        if self._died:
-            return self._died
         while not self._lines.empty():
-            word, fields = self._lines.get_nowait()
-            if word == "failed":
-                return str(fields.get("error", "no reason given"))
-        return None
+            self._note(*self._lines.get_nowait())
+        return self._died
 
 
 @asynccontextmanager

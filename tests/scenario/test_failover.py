@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from bench.config.factors import identity
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint, Failover, When
+from bench.errors import WorkloadError
 from bench.format.phases import EVENTS, ORDER, PHASES, PRIMARY
 from bench.host.clock import Clocks, Offset
 from bench.measure.driver import CheckpointCounter
@@ -38,6 +39,7 @@ from bench.plan.estimate import estimate
 from bench.run.dryrun import Installed, render
 from bench.scenario import failover
 from bench.scenario.base import Notes, Stages
+from bench.scenario.client import workload
 from bench.scenario.registry import scenario_of
 from bench.scenario.takeover import Course
 from bench.vm.takeover import SWITCHED, planned_steps, planned_texts, takeover_steps, yank_step
@@ -238,13 +240,19 @@ def run_folder(folder: Path, primary: list[str], secondary: list[str]) -> Path:
 
 
 def judged(
-    folder: Path, struck_us: int, asked: dict[str, Any], course: dict[str, Any], gaps: tuple[Gap, ...] = ()
+    folder: Path,
+    struck_us: int,
+    asked: dict[str, Any],
+    course: dict[str, Any],
+    gaps: tuple[Gap, ...] = (),
+    **told: Any,
 ) -> Any:
     later = [line for begin in (1, 2, 3) for line in primary_checkpoint(T0_US + begin * SECOND_US, PHASES_US)]
     theirs = [line for begin in (1, 2, 3) for line in secondary_checkpoint(T0_US + begin * SECOND_US)]
     run_folder(folder, [*primary_start(), *later], [*secondary_start(), *theirs])
     cell = failing(after=1, **asked)
-    notes = Notes(failover={**COURSE, "struck_at": [struck_us / 1e6 - 1e-5, struck_us / 1e6], **course})
+    struck_at = [struck_us / 1e6 - 1e-5, struck_us / 1e6]
+    notes = Notes(failover={**COURSE, "struck_at": struck_at, **course}, **told)
     notes.pulse.gaps.extend(gaps)
     return scenario_of(cell).evidence(folder, "abc", cell, notes, ())
 
@@ -264,6 +272,12 @@ def test_a_blow_that_missed_its_phase_is_a_note_and_no_failure(tmp_path: Path) -
     assert evidence.quality.ok
     assert evidence.failover["hit"]["phase"] == "deliver"
     assert "the blow was meant for save and fell into deliver" in evidence.quality.notes
+
+
+def test_a_workload_that_died_after_the_blow_is_a_note(tmp_path: Path) -> None:
+    evidence = judged(tmp_path, T0_US + 2 * SECOND_US + 500_000, {}, {}, workload={"died": "killed"})
+    assert evidence.quality.ok
+    assert "after the blow the guest's workload died: killed" in evidence.quality.notes
 
 
 def test_a_failover_that_failed_leaves_a_sound_record_that_says_why(tmp_path: Path) -> None:
@@ -322,6 +336,30 @@ def test_what_the_guest_said_counts_if_it_was_before_the_last_checkpoint_by_the_
     console: Any = SimpleNamespace(ask=ask)
     journal: Any = SimpleNamespace(sample=None)
     assert asyncio.run(failover._drive(run, CheckpointCounter(), console, journal)) == (said if counts else None)
+
+
+@pytest.mark.parametrize("struck", [False, True])
+def test_a_workload_that_dies_fails_the_run_before_the_blow_and_is_on_record_after_it(
+    tmp_path: Path,
+    struck: bool,  # noqa: FBT001
+) -> None:
+    console: Any = SimpleNamespace(reports=[], arrived=[], died=lambda: "the server postgres ended")
+    node = SimpleNamespace(address=lambda _: "127.0.0.1")
+    topology, spec = SimpleNamespace(client=node), SimpleNamespace(service_port=None)
+    pair = SimpleNamespace(folder=tmp_path, topology=topology, spec=spec)
+    run: Any = SimpleNamespace(pair=pair, cell=failing(), notes=Notes(), stages=Stages(lambda _: None, {}))
+
+    async def scenario() -> None:
+        async with workload(run, console, over=lambda: struck):
+            pass
+
+    if not struck:
+        with pytest.raises(WorkloadError, match="the server postgres ended") as caught:
+            asyncio.run(scenario())
+        assert caught.value.cause == "server-ended"
+        return
+    asyncio.run(scenario())
+    assert run.notes.workload == {"died": "the server postgres ended"}
 
 
 def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -114,3 +114,16 @@ def test_a_workload_that_dies_later_is_noticed(tmp_path: Path) -> None:
         return 'colo-bench: started {"workload":"dirty"}\r\ncolo-bench: failed {"error":"killed"}'
 
     assert converse(tmp_path, [], talk, answers) == "killed"
+
+
+def test_half_a_line_that_the_guest_got_is_no_death_of_its_workload(tmp_path: Path) -> None:
+    async def talk(console: Console) -> str | None:
+        await console.start("start dirty", 5)
+        while not console.reports:
+            await asyncio.sleep(0.01)
+        return console.died()
+
+    unknown = 'colo-bench: failed {"error":"unknown command; legal: alive N"}'
+    report = 'colo-bench: report {"seconds":1.0,"bytes":4096}'
+    said = f'colo-bench: started {{"workload":"dirty"}}\r\n{unknown}\r\n{report}'
+    assert converse(tmp_path, [], talk, lambda _: said) is None
