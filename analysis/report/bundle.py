@@ -172,7 +172,7 @@ def _check_hashes(root: Path) -> int:
 
 
 def _unread_when_packed(stored: str) -> set[str]:
-    """Return the runs that could not be used when the verdicts were made: an archive says of them what the data says."""
+    """Return the runs that could not be used when the verdicts were made, of which an archive says so itself."""
     try:
         return {str(one["run_id"]) for one in json.loads(stored)["unread"]}
     except (ValueError, LookupError, TypeError):
