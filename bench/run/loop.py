@@ -224,6 +224,7 @@ class Loop:
         display.lengthen(self.plan)
         runs = self.remaining()
         require_disk([self._estimate(run) for run in runs], shutil.disk_usage(self.folder).free)
+        self.tuner.prepare(self._cells[run.cell_id].tuning for run in runs)  # where nothing was left when it began
         return runs
 
     def _keep(self, plan: Plan) -> None:

@@ -15,6 +15,7 @@ import pytest
 from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
 
 from bench import restore
+from bench.config.questions import questions
 from bench.config.tuning import Pinning, Tuning
 from bench.errors import GuestError, HostError, StoreError
 from bench.run.campaign import run_campaign
@@ -393,14 +394,15 @@ def test_a_user_without_a_home_has_nothing_to_put_back_and_cannot_tune(
     assert "XDG_STATE_HOME" in caught.value.hint
 
 
-def go(host: FakeHost, results: Path, session: FakeSession, cells: Any) -> Exit:
+def go(host: FakeHost, results: Path, session: FakeSession, cells: Any, verdicts: Any = None, **asked: Any) -> Exit:
     tools = replace(
         fake_tools(session),
         tuner=lambda: Tuner(host.machine(), host.journal),
         tidy=lambda _: undo_leftovers(host.journal, host.machine()),
         checks=lambda _cells, _results: (),  # of the real host; what the fake one has is asked by the tuner
+        verdicts=verdicts,
     )
-    return run_campaign(make_settings(results, repeats=1), cells, "python -m bench", tools)
+    return run_campaign(make_settings(results, **{"repeats": 1} | asked), cells, "python -m bench", tools)
 
 
 class Seeing(FakeSession):
@@ -423,6 +425,29 @@ def test_each_run_of_a_campaign_finds_the_host_as_its_cell_asks_and_afterwards_i
     assert go(host, tmp_path / "results", session, cells) == Exit.DONE
     assert sorted(session.seen, key=str) == [("always", "always", 1), ("never", "never", 5), (None, "madvise", 0)]
     assert host.state() == before
+
+
+def test_blocks_that_are_added_to_what_was_all_measured_find_the_host_tuned_and_leave_it_as_it_was(
+    host: FakeHost, tmp_path: Path
+) -> None:
+    before = host.state()
+    tuned: list[bool] = []
+    cells = (make_cell("256M", tune=QUIET), make_cell("512M", tune=QUIET))
+    asked = {"hypotheses": questions(cells), "by_size": True}
+
+    async def verdicts(folder: Path) -> list[dict[str, Any]]:
+        blocks = json.loads((folder / "plan.json").read_text())["repeats"]
+        return [{"id": "ram", "family": "primary", "word": "SUPPORTED" if blocks > 1 else "INCONCLUSIVE"}]
+
+    def act() -> None:
+        tuned.append(host.state() == TUNED)
+
+    assert go(host, tmp_path / "results", FakeSession(), cells, **asked) == Exit.DONE
+    session = FakeSession({1: act, 2: act})
+    assert go(host, tmp_path / "results", session, cells, verdicts, repeats=None, **asked) == Exit.DONE
+    assert tuned == [True, True]
+    assert host.state() == before
+    assert not host.journal.path.exists()
 
 
 @pytest.mark.parametrize("how", ["failed", "interrupted", "bug"])
