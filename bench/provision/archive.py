@@ -76,7 +76,8 @@ def known_offers(kind: Kind) -> tuple[Offer, ...]:
     """Return what the archive answered last; empty where it was never asked."""
     manifest = read_manifest(_answer(kind), {"offers": list})
     try:
-        return tuple(Offer(one["suite"], one["version"]) for one in manifest["offers"]) if manifest else ()
+        offers = [Offer(one["suite"], one["version"]) for one in (manifest["offers"] if manifest else ())]
+        return tuple(one for one in offers if _is_known(one))
     except (TypeError, KeyError):
         return ()  # damaged: asked again
 
@@ -125,9 +126,14 @@ def parse_madison(lines: Iterable[str]) -> Iterator[Offer]:
     seen = set()
     for match in filter(None, map(_LINE.match, lines)):
         offer = Offer(match["suite"], match["version"])
-        if offer not in seen and offer.suite in SUITES and _UPSTREAM.match(offer.version):
+        if offer not in seen and _is_known(offer):
             seen.add(offer)
             yield offer
+
+
+def _is_known(offer: Offer) -> bool:
+    """Return whether an offer has its place in the order: an answer may be that of another version of this program."""
+    return offer.suite in SUITES and _UPSTREAM.match(offer.version) is not None
 
 
 def fetch_source(offer: Offer, target: Path, progress: Progress) -> None:

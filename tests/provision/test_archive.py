@@ -140,6 +140,9 @@ def test_an_answer_that_is_damaged_is_none(fake_apt: Path, tmp_path: Path) -> No
     for text in ("", "[]", json.dumps({"offers": 3}), json.dumps({"offers": [3, {"suite": "sid"}]})):
         place.write_text(text)
         assert known_offers("packages") == ()
+    odd = [{"suite": "unheard-of", "version": "1:12.0"}, {"suite": "sid", "version": "odd"}]
+    place.write_text(json.dumps({"offers": [*odd, {"suite": "trixie", "version": "1:10.0.13+ds-0"}]}))
+    assert choose("10", known_offers("packages")) == Offer("trixie", "1:10.0.13+ds-0")
     assert fake_apt
 
 
