@@ -15,7 +15,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
-from analysis.format.factors import flatten
+from analysis.format.factors import BASELINES, flatten
 from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import always_note
 from analysis.stored.records import under_text
@@ -130,7 +130,9 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         if run.record.quality.ok and (used_pauses(run) > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     planned = [cell.cell_id for cell in campaign.plan.cells] or list(by_cell)
-    order = [cell_id for cell_id in planned if len(by_cell.get(cell_id, ())) >= _FEWEST_RUNS]
+    baselines = {cell.cell_id for cell in campaign.plan.cells if flatten(cell.cell).get("scenario") in BASELINES}
+    taking = [cell_id for cell_id in planned if cell_id not in baselines]
+    order = [cell_id for cell_id in taking if len(by_cell.get(cell_id, ())) >= _FEWEST_RUNS]
     if not order:
         raise NothingMeasuredError(
             f"{campaign.plan.campaign}: no cell has two runs, so nothing tells how runs differ", fix=MORE_BLOCKS
@@ -138,8 +140,9 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
     cells = tuple(cell_power(by_cell[cell_id]) for cell_id in order)
     blocks = len({run.record.block for run in campaign.runs})
     known = {cell_id: run_costs(runs) for cell_id, runs in by_cell.items()}
-    mean_run_s = float(np.mean([costs.run_s for costs in known.values()]))
-    block_s = sum(known[cell_id].run_s if cell_id in known else mean_run_s for cell_id in planned)
+    lasted = {cell_id: costs.run_s for cell_id, costs in known.items()} | _lasted(campaign.without)
+    mean_run_s = float(np.mean(list(lasted.values())))
+    block_s = sum(lasted.get(cell_id, mean_run_s) for cell_id in planned)
     asked = [
         (design, pooled(run for cell_id in design.cells for run in by_cell[cell_id]))
         for design in designs(by_cell[cell_id][0] for cell_id in order)
@@ -161,9 +164,17 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
         best_checkpoints=_best_overall(cells),
         cells=cells,
         reaches=tuple(reach(design, own, blocks, effect, block_s) for design, own in asked if own.sd > 0),
-        notes=tuple(_notes(campaign, cells, len(planned) - len(order), alike, unplanned)),
+        notes=tuple(_notes(campaign, cells, len(taking) - len(order), alike, unplanned)),
         promises=promised,
     )
+
+
+def _lasted(runs: Iterable[Run]) -> dict[str, float]:
+    """Return how many seconds a run of each cell took, on average."""
+    spans: dict[str, list[float]] = {}
+    for run in runs:
+        spans.setdefault(run.record.cell_id, []).append(run.record.finished_at - run.record.started_at)
+    return {cell_id: float(np.mean(own)) for cell_id, own in spans.items()}
 
 
 def cell_power(runs: Sequence[Run]) -> CellPower:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import Fake, write_campaign
+from fixtures.fake_campaign import SERVICE, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
@@ -189,6 +189,18 @@ def test_each_design_is_planned_from_the_runs_of_its_own_cells() -> None:
     assert [one.cells for one in among.reaches] == [4] * 4
     assert among.reaches[0].deviation == alone.overall
     assert [replace(one, more_s=0.0) for one in among.reaches] == [replace(one, more_s=0.0) for one in alone.reaches]
+
+
+def test_cells_that_take_no_checkpoints_lack_no_runs_and_take_their_own_time(tmp_path: Path) -> None:
+    measured = load_campaign(write_campaign(tmp_path, replace(SERVICE, scenarios=("native", "colo"))))
+    longer = tuple(
+        replace(one, record=one.record.model_copy(update={"finished_at": one.record.started_at + 100.0}))
+        for one in measured.without
+    )
+    found = power(replace(measured, without=longer))
+    assert not any("with fewer than two runs left out" in note for note in found.notes)
+    (colo,) = found.cells
+    assert found.block_s == pytest.approx(100.0 + colo.costs.run_s)
 
 
 def test_runs_that_do_not_differ_see_everything() -> None:
