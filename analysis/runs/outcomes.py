@@ -235,10 +235,10 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
 
 def stalls_of(run: Run, free: Free | None) -> Stalls | None:
     """Return the stalls of a run over TCP; None over anything else, and without a checkpoint."""
-    kept = used(run)
-    if flatten(run.record.cell).get("link.transport") not in TCP or not len(kept):
+    if flatten(run.record.cell).get("link.transport") not in TCP:
         return None
-    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free, own_work(kept))
+    kept = used(run)
+    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free, own_work(kept)) if len(kept) else None
 
 
 def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:
