@@ -54,12 +54,15 @@ def device_figures(primary: Trace, secondary: Trace | None) -> dict[str, Figures
 def _spans(attempt: Attempt) -> dict[str, int]:
     """Return the microseconds of each device in one checkpoint: from the event that names it to the next one."""
     spans: defaultdict[str, int] = defaultdict(int)
+    unsure: set[str] = set()
     device, began_us = "", 0
     for time_us, event, values in _sections(attempt):
-        if device and time_us >= began_us:
+        if time_us < began_us:
+            unsure.add(device)
+        elif device:
             spans[device] += time_us - began_us
         device, began_us = (values[0], time_us) if event in (SAVES_BEGINS, LOADS_BEGINS) else ("", 0)
-    return dict(spans)
+    return {one: took_us for one, took_us in spans.items() if one not in unsure}
 
 
 def _sections(attempt: Attempt) -> Iterable[tuple[int, str, tuple[str, ...]]]:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from fake_traces import DATA, parse, primary_checkpoint, primary_start
+from fake_traces import DATA, T0_US, line, parse, primary_checkpoint, primary_start
 
 from bench.format.phases import DEVICES, PRIMARY, SECONDARY
 from bench.measure.devices import DEVICE_EVENTS, device_figures
@@ -17,6 +17,19 @@ def test_real_traces_tell_what_each_device_costs() -> None:
     assert {"apic", "cpu", "0000:00:03.0/rtl8139"} <= set(figures["save"])
     assert {"apic", "cpu", "0000:00:03.0/rtl8139"} <= set(figures["load"])
     assert all(0 <= one["median_s"] <= one["max_s"] < 0.1 for part in figures.values() for one in part.values())
+
+
+def test_a_device_of_which_one_instance_is_out_of_order_is_told_nothing_of() -> None:
+    begins, ends = "savevm_section_start", "savevm_section_end"
+    saved = [
+        line(T0_US + at_us, event, f" {device}, section_id 1{' -> 0' if event == ends else ''}")
+        for device, first_us, last_us in (("apic", 1061, 1070), ("apic", 1080, 1075), ("cpu", 1081, 1090))
+        for event, at_us in ((begins, first_us), (ends, last_us))
+    ]
+    checkpoint = primary_checkpoint(T0_US + 1000, (10, 20, 30, 40, 50, 60, 70))
+    wanted = EVENTS[PRIMARY] | DEVICE_EVENTS[PRIMARY]
+    trace = parse([*primary_start(), *checkpoint[:4], *saved, *checkpoint[4:]], wanted)
+    assert device_figures(trace, None) == {"save": {"cpu": {"median_s": 9e-6, "max_s": 9e-6}}}
 
 
 def test_a_trace_without_devices_tells_nothing_of_them() -> None:
