@@ -104,7 +104,7 @@ class Scenario(Protocol):
     Attributes:
         name: the configuration's word.
         sides: the machines it needs, the first one with the workload.
-        checkpoints: whether it takes any; a run of one that takes none has an empty table of them.
+        checkpoints: whether any are asked for; of a pair, output that differs may make some all the same.
         under_colo: whether the machines are a COLO pair, so that the binary has to be one that can.
     """
 

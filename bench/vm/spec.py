@@ -30,7 +30,7 @@ class Ports:
         compare_out: on the primary's loopback: packets that may leave.
         migration: on the secondary.
         nbd: on the secondary.
-        forward: on the primary's loopback, forwarded to the workload's guest port.
+        forward: on the primary, where its client reaches it, forwarded to the workload's guest port.
     """
 
     mirror: Port

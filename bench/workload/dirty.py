@@ -51,7 +51,7 @@ class Dirty(Workload):
         return self.rate
 
     def guest_memory_bytes(self, mem_bytes: int) -> int:
-        """Return the working set in whole pages."""
+        """Return the working set; one that grows with RAM in whole pages."""
         if self.scaling == "fixed":
             return self.working_set
         return max(self.working_set * mem_bytes // _GIB // _PAGE, 1) * _PAGE
