@@ -108,11 +108,10 @@ def checks(qemu: str, say: Say, *, probe: bool, asked: Asked | None = None) -> I
     snapshot, others = HERE.snapshot(), tuple(_other_qemus())
     yield check_python(sys.version_info[:3])
     asked = asked or Asked()
-    yield from _provision_checks(qemu, asked, say, probe=probe)
     own = asked.settings
     place, launcher = (own.results, own.launcher) if own else (results_folder(), None)
     yield from beforehand(asked.cells, place, launcher=launcher)  # first: a limit can make a good QEMU look broken
-    yield from _provision_checks(qemu, say, probe=probe)
+    yield from _provision_checks(qemu, asked, say, probe=probe)
     if own:
         yield from _asked_of_binaries(asked.cells)
     yield _guarded("disk", lambda: check_disk(_free_bytes(place)))
