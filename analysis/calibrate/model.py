@@ -12,7 +12,7 @@ from analysis import stats
 from analysis.calibrate.simulate import Model, fitted
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
-from analysis.runs.outcomes import used_pauses
+from analysis.runs.outcomes import counts, used_pauses
 from analysis.runs.stalls import TCP
 from analysis.verdicts.designs import designs
 
@@ -44,7 +44,7 @@ def model_of(campaign: Campaign) -> Model:
     by_cell: dict[str, list[Run]] = {}
     for run in campaign.runs:
         pauses = used_pauses(run)
-        if run.record.quality.ok and len(pauses) >= _FEWEST_CHECKPOINTS and (pauses > 0).all():
+        if counts(run) and len(pauses) >= _FEWEST_CHECKPOINTS and (pauses > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     usable = [runs for runs in by_cell.values() if len(runs) >= _FEWEST_RUNS]
     if not usable:

@@ -19,7 +19,7 @@ from analysis.errors import AnalysisError, NothingMeasuredError, path_of
 from analysis.format.factors import BASELINES, flatten
 from analysis.planning.undecidable import asks, strata_of, undecidable
 from analysis.process.words import Parser
-from analysis.runs.outcomes import pauses_told, used_pauses
+from analysis.runs.outcomes import counts, used_pauses
 from analysis.stats.exact_power import smallest_slope
 from analysis.stats.sequential import look_level
 from analysis.stored.factors import effective
@@ -125,8 +125,7 @@ def _campaigns(results: Path) -> Iterator[Campaign]:
 def _alike(run: Run, asked: Asked, kinds: set[tuple[Level, ...]]) -> bool:
     record = run.record
     same = all(record.host.before.get(name) == value for name, value in asked.machine.items())
-    sound = record.quality.ok and pauses_told(run)
-    return same and sound and record.accel == asked.accel and _kind(flatten(record.cell)) in kinds
+    return same and counts(run) and record.accel == asked.accel and _kind(flatten(record.cell)) in kinds
 
 
 def _kind(cell: Mapping[str, Level]) -> tuple[Level, ...]:

@@ -14,8 +14,8 @@ from analysis.runs.outcomes import (
     OF_CLIENTS,
     OF_FAILOVERS,
     YES_OR_NO,
+    counts,
     outcome_of,
-    pauses_told,
     too_short,
     unanswered,
 )
@@ -105,7 +105,7 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
     """
     runs = runs_with(campaign, outcome)
     records = [run.record for run in runs]
-    counting = [_counts(run, outcome) for run in runs]
+    sound = [counts(run, outcome) for run in runs]
     qemus = {one for r in records for one in r.binaries}
     return Side(
         campaign=campaign.plan.campaign,
@@ -113,15 +113,11 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
         accel=tuple(sorted({record.accel for record in records})),
         under=under_text(records),
         qemu=tuple(sorted(qemus)),
-        runs=sum(counting),
-        excluded=sum(not counts and not too_short(run) for run, counts in zip(runs, counting, strict=True)),
+        runs=sum(sound),
+        excluded=sum(not ok and not too_short(run) for run, ok in zip(runs, sound, strict=True)),
         failed=len(_lost(campaign, outcome))
-        + sum(not counts and too_short(run) for run, counts in zip(runs, counting, strict=True)),
+        + sum(not ok and too_short(run) for run, ok in zip(runs, sound, strict=True)),
     )
-
-
-def _counts(run: Run, outcome: str) -> bool:
-    return run.record.quality.ok and (OUTCOMES[outcome].table != "checkpoints" or pauses_told(run))
 
 
 def _lost(campaign: Campaign, outcome: str) -> list[PlannedRun]:
@@ -140,9 +136,9 @@ def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
     cells = {run.record.cell_id: run.record.cell for run in runs_with(campaign, outcome)} | planned
     if OUTCOMES[outcome].table == "checkpoints":
         return {name for name, cell in cells.items() if cell.get("scenario") not in BASELINES}
-    counting = [run for run in runs_with(campaign, outcome) if _counts(run, outcome) and not _unanswered(run, outcome)]
-    having = {_kind(run.record.cell) for run in counting if math.isfinite(outcome_of(run, outcome))}
-    without = {_kind(run.record.cell) for run in counting} - having
+    told = [run for run in runs_with(campaign, outcome) if counts(run, outcome) and not _unanswered(run, outcome)]
+    having = {_kind(run.record.cell) for run in told if math.isfinite(outcome_of(run, outcome))}
+    without = {_kind(run.record.cell) for run in told} - having
     return {name for name, cell in cells.items() if _kind(cell) not in without}
 
 
@@ -236,12 +232,12 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
     _refuse_several(campaign, found, known)
     free = free_cells(runs) if outcome == "slow_share" else [None] * len(runs)
     for run, without in zip(runs, free, strict=True):
-        own, record, counts = found[keys[run.record.cell_id]], run.record, _counts(run, outcome)
-        value = outcome_of(run, outcome, without) if counts else math.nan
+        own, record, sound = found[keys[run.record.cell_id]], run.record, counts(run, outcome)
+        value = outcome_of(run, outcome, without) if sound else math.nan
         if math.isfinite(value):
             own.values.append(value)
             own.blocks.append(record.block)
-        elif (not counts and too_short(run)) or _unanswered(run, outcome):
+        elif (not sound and too_short(run)) or _unanswered(run, outcome):
             own.failed.append(record.block)
     for planned in _lost(campaign, outcome):
         if planned.cell_id in keys:

@@ -16,7 +16,7 @@ import numpy as np
 from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import BASELINES, flatten
-from analysis.runs.outcomes import used_pauses
+from analysis.runs.outcomes import counts, used_pauses
 from analysis.runs.stalls import always_note
 from analysis.stored.records import under_text
 from analysis.text import plural
@@ -127,7 +127,7 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
     """
     by_cell: dict[str, list[Run]] = {}
     for run in campaign.runs:
-        if run.record.quality.ok and (used_pauses(run) > 0).all():
+        if counts(run) and (used_pauses(run) > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     planned = [cell.cell_id for cell in campaign.plan.cells] or list(by_cell)
     baselines = {cell.cell_id for cell in campaign.plan.cells if flatten(cell.cell).get("scenario") in BASELINES}
@@ -288,10 +288,10 @@ def _notes(
         )
     if left_out:
         notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs left out")
-    excluded = sum(not run.record.quality.ok for run in campaign.runs)
+    excluded = sum(not counts(run) for run in campaign.runs)
     if excluded:
         notes.append(f"{plural(excluded, 'run')} left out, their own quality check failed")
-    zeros = sum(run.record.quality.ok and not (used_pauses(run) > 0).all() for run in campaign.runs)
+    zeros = sum(counts(run) and not (used_pauses(run) > 0).all() for run in campaign.runs)
     if zeros:
         notes.append(f"{plural(zeros, 'run')} with a pause of 0 left out, of which no ratio can be told")
     clipped = sum(cell.clipped for cell in cells)

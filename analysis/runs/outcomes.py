@@ -203,6 +203,19 @@ def pauses_told(run: Run) -> bool:
     return not any(note.startswith(PAUSES_IN_DOUBT) for note in run.record.quality.notes)
 
 
+def counts(run: Run, outcome: str = "pause") -> bool:
+    """Tell whether a run counts for an outcome: it passed its own check, and its pauses too where they are meant."""
+    return run.record.quality.ok and (OUTCOMES[outcome].table != "checkpoints" or pauses_told(run))
+
+
+def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
+    """Tell the same of each row of :func:`run_table`."""
+    sound: NDArray[np.bool_] = runs["quality_ok"].to_numpy(dtype=bool)
+    if OUTCOMES[outcome].table == "checkpoints" and "pauses_ok" in runs:
+        return sound & runs["pauses_ok"].to_numpy(dtype=bool)
+    return sound
+
+
 YES_OR_NO = frozenset(("survived",))
 """Outcomes that are 1 or 0 in a run: what is told of them is a share of runs, and of no run a size."""
 

@@ -10,6 +10,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from analysis import stats
+from analysis.runs.outcomes import counting
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def drift(runs: pd.DataFrame) -> Drift | None:
             :func:`analysis.runs.outcomes.run_table`.
     """
     hours = (runs["started_at"] - runs["started_at"].min()).astype(float) / 3600
-    sound = runs.assign(hours=hours)[runs["quality_ok"]]
+    sound = runs.assign(hours=hours)[counting(runs)]
     table = sound.assign(residual=residuals(sound)).dropna(subset=["residual"])
     blocks = table.groupby(["folder", "block"])[["hours", "residual"]].median()
     if len(blocks) < FEWEST_BLOCKS or blocks["hours"].nunique() < FEWEST_BLOCKS:

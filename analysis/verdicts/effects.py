@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.runs.outcomes import used
+from analysis.runs.outcomes import counting, used
 from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.finding import Effect
 from analysis.verdicts.question import column
@@ -117,7 +117,7 @@ def effects(runs: pd.DataFrame, records: tuple[Run, ...]) -> Effects:
         runs: :func:`analysis.runs.outcomes.run_table`; those that failed their own quality check are left out.
         records: the runs themselves, in the same order.
     """
-    runs = runs[runs["quality_ok"]]
+    runs = runs[counting(runs)]
     return Effects(tuple(splits(runs)), tuple(_pages(runs, records)), tuple(_devices(runs, records)))
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.runs.outcomes import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -58,7 +59,7 @@ def _shift(logs: NDArray[np.float64]) -> stats.ShiftInterval:
 
 def aa_logs(runs: pd.DataFrame, pair: tuple[int, int], outcome: str = "pause") -> list[float]:
     """Return the log ratio of two equal cells in every block that has both, each having passed its quality check."""
-    runs = runs[runs["quality_ok"]]
+    runs = runs[counting(runs, outcome)]
     cells, blocks, values = (runs[name].to_numpy() for name in ("cell", "block", outcome))
     mine = [cells == place for place in pair]
     one, other = (dict(zip(blocks[own].tolist(), values[own].astype(float), strict=True)) for own in mine)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.runs.outcomes import counting
 from analysis.verdicts.drift import residuals
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def nodes_of(runs: pd.DataFrame) -> Nodes | None:
     held = {str(node): tuple(sorted(set(map(int, own["block"])))) for node, own in runs.groupby("node")}
     places = runs[["folder", "block", "node"]].drop_duplicates()
     split = int((places.groupby(["folder", "block"]).size() > 1).sum())
-    sound = runs[runs["quality_ok"]]
+    sound = runs[counting(runs)]
     middles = residuals(sound).groupby(sound["node"]).median().dropna()
     spread = float(np.expm1(middles.max() - middles.min())) if len(middles) > 1 else 0.0
     return Nodes(held, split, spread)

@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.format.factors import BASELINES, Level, flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, run_table
+from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, counting, run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import unit
 from analysis.text import plural
@@ -66,9 +66,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     """
     runs = _with_baselines(campaign, runs) if of_baselines(hypothesis) else runs
     meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
-    sound = meant["quality_ok"].to_numpy(dtype=bool)
-    if OUTCOMES[hypothesis.outcome].table == "checkpoints" and "pauses_ok" in meant:
-        sound = sound & meant["pauses_ok"].to_numpy(dtype=bool)
+    sound = counting(meant, hypothesis.outcome)
     short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
     unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
     if hypothesis.outcome in OF_CLIENTS and "unanswered" in meant:

@@ -16,6 +16,7 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
+from analysis.runs.outcomes import counting
 from analysis.text import KVM_TEXT, count_text, size_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
 from analysis.verdicts.sentences import level_words
@@ -134,7 +135,7 @@ def costs(runs: pd.DataFrame) -> Costs:
     Raises:
         NotCarriedError: too few runs, or runs whose page counts hardly differ.
     """
-    good = runs[runs["quality_ok"] & runs["dirty_pages"].notna()]
+    good = runs[counting(runs) & runs["dirty_pages"].notna()]
     others = beside(good)
     found: list[Costs] = []
     alike: list[NotCarriedError] = []

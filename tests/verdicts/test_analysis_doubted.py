@@ -33,7 +33,7 @@ from analysis.stats.exact_power import exact_power
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
-from analysis.verdicts.drift import residuals
+from analysis.verdicts.drift import drift, residuals
 from analysis.verdicts.finding import YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import judge_all
 from analysis.verdicts.nodes import MOST, Nodes
@@ -133,6 +133,13 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     assert (pause.runs, pause.excluded) == (4, 2)
     assert (outage.runs, outage.excluded) == (6, 0)
     assert compare(campaign, campaign, outcome="pause").base.runs == 4
+    # Nor in what is told beside verdicts, or planned with.
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    assert drift(table) is None  # of four blocks
+    assert drift(table.assign(pauses_ok=True)) is not None
+    planned = power(campaign)
+    assert planned.cells[0].runs == 4
+    assert "2 runs left out, their own quality check failed" in planned.notes
 
 
 # A claim is about all that it names.
