@@ -79,6 +79,8 @@ def _mistake(one: Hypothesis, cells: Sequence[Factors], *, stored: bool) -> str:
 def _mistaken_levels(one: Hypothesis, there: Sequence[Level]) -> str:
     if len(one.levels) != _COMPARED:
         return "levels: a contrast needs two, the base and what is compared with it"
+    if there and one.levels[0] == one.levels[1]:
+        return f"levels: {one.levels[0]!r} is not compared with itself; legal: {', '.join(sorted(map(repr, there)))}"
     lacking = next((level for level in one.levels if there and level not in there), None)
     return (
         "" if lacking is None else _unknown("levels", repr(lacking), sorted(map(repr, there)), "no level of any cell")

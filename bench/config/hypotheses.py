@@ -119,6 +119,11 @@ def _settle(one: Hypothesis, factors: Sequence[Mapping[str, Any]]) -> Hypothesis
     if not meant:
         raise ConfigError(f"hypothesis {one.id}: no cell of this campaign is where it asks", hint="see dry_run=true")
     levels = tuple(_level(str(one.factor), level, factors) for level in one.levels)
+    if len(set(levels)) < len(levels):
+        raise ConfigError(
+            f"hypothesis {one.id}: {one.factor} is not compared with itself: both levels are {levels[0]}",
+            hint="name the base and another level",
+        )
     found = {cell.get(one.factor) for cell in meant} if one.factor else set()
     if one.kind == "trend":
         found.discard(None)  # a cell without the factor plays no part in its trend

@@ -178,6 +178,9 @@ def test_pauses_that_spread_are_no_stalls_and_a_long_flush_is_none() -> None:
 
 def test_a_contrast_with_a_level_that_no_cell_has_is_refused(results: Results) -> None:
     asked = Hypothesis.model_validate({"id": "H", "claim": "c", "kind": "contrast", "factor": "smp", "levels": [1, 8]})
+    twice = asked.model_copy(update={"levels": (4, 4)})
+    with pytest.raises(BadHypothesesError, match=r"levels: 4 is not compared with itself; legal: 1, 4"):
+        checked([twice], results.campaign)
     with pytest.raises(BadHypothesesError, match=r"levels: 8 is no level of any cell; legal: 1, 4"):
         checked([asked], results.campaign)
 

@@ -44,6 +44,7 @@ def test_levels_are_settled_in_the_words_of_the_cells() -> None:
         ({"where": {"smp": 3}}, "no cell of this campaign is where it asks"),
         ({"where": {"mem": "1G"}}, "mem does not take the levels that it compares; it has 1073741824"),
         ({"kind": "contrast", "levels": ["1G", "8G"]}, "mem does not take the levels that it compares"),
+        ({"kind": "contrast", "levels": ["1G", "1024M"]}, "mem is not compared with itself: both levels are"),
     ],
 )
 def test_a_hypothesis_that_these_cells_cannot_decide_is_refused(changes: dict[str, Any], said: str) -> None:
