@@ -145,6 +145,8 @@ class Cell(Frozen):
         if self.guest != "bare" and self.guest not in self.workload.guests:
             runs_in = " or ".join(f"guest={guest}" for guest in self.workload.guests)
             raise ValueError(f"guest={self.guest} has no {self.workload.kind}; it runs in {runs_in}")
+        if 0 in self.workload.shares(self.mem):
+            raise ValueError("each thread needs a page of its own; set a larger workload.working_set or fewer threads")
         if needed > self.mem:
             raise ValueError(
                 f"the workload and the guest's own system need {needed >> 20}M of RAM, mem is {self.mem >> 20}M"
