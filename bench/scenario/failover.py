@@ -96,7 +96,8 @@ class FailoverRun(Colo):
         course = dict(notes.failover)
         at_us = struck_us(notes.clocks, PRIMARY, course["struck_at"][1])
         found = hit(until(read_trace(RunFolder(folder).trace(PRIMARY), EVENTS[PRIMARY]), at_us), at_us)
-        own = (*unapplied(cell.cache, notes.cache), *_failures(course, found.unfinished, notes.pulse.gaps))
+        harmed = _failures(course, found.unfinished, notes.pulse.gaps)
+        own = (*unapplied(cell.cache, notes.cache), *notes.clock_faults, *harmed)
         evidence = gather(
             folder,
             run_id,

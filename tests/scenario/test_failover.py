@@ -274,6 +274,12 @@ def test_a_blow_that_missed_its_phase_is_a_note_and_no_failure(tmp_path: Path) -
     assert "the blow was meant for save and fell into deliver" in evidence.quality.notes
 
 
+def test_a_host_whose_clock_was_set_leaves_no_sound_record_of_a_failover_either(tmp_path: Path) -> None:
+    fault = "the clock of the primary's host moved by +1.000000 s against ours during the run"
+    evidence = judged(tmp_path, T0_US + 2 * SECOND_US + 500_000, {}, {}, clock_faults=(fault,))
+    assert evidence.quality.failures == (fault,)
+
+
 def test_a_workload_that_died_after_the_blow_is_a_note(tmp_path: Path) -> None:
     evidence = judged(tmp_path, T0_US + 2 * SECOND_US + 500_000, {}, {}, workload={"died": "killed"})
     assert evidence.quality.ok
