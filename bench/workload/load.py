@@ -12,6 +12,7 @@ import json
 import queue
 import threading
 import time
+from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
@@ -110,8 +111,9 @@ class _Load:
         """Write what has no answer, and nothing after it."""
         with self._writing:
             left = list(self.under_way.values())
-            while not self.due.empty():
-                left.append(self.due.get())
+            with suppress(queue.Empty):  # a worker may take the last of them meanwhile
+                while True:
+                    left.append(self.due.get_nowait())
             for due in left:
                 self._lines.write(json.dumps(asdict(unanswered(due))) + "\n")
             self._ended = True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import queue
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -90,6 +91,21 @@ def test_a_request_whose_row_is_written_is_not_unanswered_too() -> None:
     one.write(Answer(1.0, 0.5, OK, None, 2, 0.5, 0))
     one.finish()
     assert [json.loads(line)["error"] for line in lines.getvalue().splitlines()] == [None]
+
+
+def test_the_end_does_not_wait_for_a_request_that_a_worker_has_just_taken() -> None:
+    one = load._Load(lambda: pytest.fail("connected"), io.StringIO(), closed=False)
+
+    class Taken(queue.Queue[float]):
+        def empty(self) -> bool:
+            return False  # as it was a moment ago
+
+        def get(self, block: bool = True, timeout: float | None = None) -> float:  # noqa: FBT001, FBT002
+            assert not block, "it would wait for ever"
+            return super().get(block, timeout)
+
+    one.due = Taken()  # type: ignore[assignment]
+    one.finish()
 
 
 def test_a_client_that_cannot_connect_writes_each_refusal(tmp_path: Path) -> None:
