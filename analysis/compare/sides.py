@@ -149,7 +149,7 @@ def _kind(cell: Mapping[str, Any]) -> tuple[Level, Level]:
 
 
 def refuse_shared(campaigns: Sequence[Campaign]) -> None:
-    """Refuse campaigns of which two hold the same runs, under whatever name: what a run differs from itself by is nothing.
+    """Refuse campaigns of which two hold the same runs, under whatever name: a run does not differ from itself.
 
     Raises:
         SharedRunsError: with how many runs, and whether that is all of them.

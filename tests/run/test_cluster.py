@@ -473,9 +473,10 @@ def test_a_merge_from_another_disk_that_was_ended_while_it_removed_there_has_its
             raise KeyboardInterrupt
 
     monkeypatch.setattr(os, "rename", on_another_disk)
-    with monkeypatch.context() as patched, pytest.raises(KeyboardInterrupt):
+    with monkeypatch.context() as patched:
         patched.setattr(shutil, "rmtree", ended)
-        merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
+        with pytest.raises(KeyboardInterrupt):
+            merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
     assert world.go(repeats=1) == Exit.DONE
     assert states(world.results) == [("started", 0), ("measured", 0)] * 2
     assert len(list(folder.glob("runs/*/checkpoints.parquet"))) == 2

@@ -75,7 +75,7 @@ def test_a_declared_contrast_of_scenarios_is_judged_from_the_runs_without_colo_t
     folder = write_campaign(tmp_path, fake)
     plan = json.loads((folder / "plan.json").read_text())
     for cell in plan["cells"]:  # as a plan has it whose other cells set it
-        cell |= {} if "scenario" in cell["cell"] else {"at_default": {"scenario": "colo"}}
+        cell.update({} if "scenario" in cell["cell"] else {"at_default": {"scenario": "colo"}})
     (folder / "plan.json").write_text(json.dumps(plan))
     campaign = load_campaign(folder)
     (found,) = judge_study(campaign).findings

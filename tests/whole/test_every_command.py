@@ -34,7 +34,8 @@ class Asked:
 
     Attributes:
         name: of the command.
-        words: behind it; ``{c}`` is a campaign, ``{d}`` another of its kind, ``{o}`` a folder of the test's own, ``{r}`` the id of a run.
+        words: behind it; ``{c}`` is a campaign, ``{d}`` another of its kind, ``{o}`` a folder of the test's own,
+            ``{r}`` the id of a run.
         status: how it ends.
         full: how it ends where the disk of its output is full.
         made: what it writes into the folder.
