@@ -17,7 +17,11 @@ UNWRITABLE = 3
 
 
 _NO_ROOM = "see that the folder is yours to write to, and that the disk has room"
+_ELSEWHERE = "see that the folder is yours to write to, or choose another place: of a report with --out DIR"
 _MENDS = {
+    errno.EACCES: _ELSEWHERE,
+    errno.EPERM: _ELSEWHERE,
+    errno.EROFS: _ELSEWHERE,
     errno.EMFILE: "ulimit -n 1024",
     errno.EFBIG: "ulimit -f unlimited",
     errno.ENOMEM: "ulimit -v unlimited",

@@ -35,6 +35,12 @@ DEADLINES = "deadlines"
 """What of a configuration is no factor: it only says when to give up."""
 
 
+def head_of(path: str) -> str | None:
+    """Return what a factor is a setting of: ``cache.kind`` of ``cache.buffer``; None for what stands for itself."""
+    head = HEADS.get(path.partition(".")[0])
+    return None if head == path else head
+
+
 def checkpoints_asked(cell: Mapping[str, Level]) -> Level:
     """Return how many checkpoints a run is to take after its warm-up: before a failover, as many as that comes after.
 

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 from analysis.errors import AnalysisError
-from analysis.format.factors import BASELINES, flatten
+from analysis.format.factors import BASELINES, flatten, head_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import (
     OF_CLIENTS,
@@ -224,7 +224,9 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
     for cell_id, (label, cell) in known.items():
         factors = flatten(cell)
         factors["accel"] = accels.get(cell_id, factors.get("accel"))
-        factors = {path: level for path, level in factors.items() if path not in ignored}
+        # What is a setting of the factor compared, such as the buffer of cache.kind, one of its levels may not have.
+        of_by = {path for path in factors if by and head_of(path) == by}
+        factors = {path: level for path, level in factors.items() if path not in ignored | of_by}
         # A campaign of before a factor has no level of it, and its cells are those at the default.
         told = {path: level for path, level in factors.items() if path not in left_out.get(cell_id, ())}
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
@@ -255,7 +257,8 @@ def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Ma
     for cell in found.values():
         if len(cell.cell_ids) > 1:
             trees = [flatten(known[cell_id][1]) for cell_id in sorted(cell.cell_ids)]
-            differing = [path for path in sorted(_IGNORED) if len({tree.get(path) for tree in trees}) > 1]
+            every = dict.fromkeys(path for tree in trees for path in tree)
+            differing = [path for path in sorted(every) if len({tree.get(path) for tree in trees}) > 1]
             raise NotComparableError(
                 f"{campaign.plan.campaign} holds {len(trees)} cells that differ in {', '.join(differing)} only "
                 f"({cell.label}): a campaign to be compared needs one of each"

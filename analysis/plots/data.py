@@ -82,14 +82,14 @@ def unmeasured(results: Results) -> list[CellName]:
     """
     measured, accels = places(results.cells), results.cells.accels
     only = accels[0] if len(accels) == 1 else ""
-    alike = {
+    alike: dict[tuple[str, str], CellName] = {
         (_but_size(run.record.cell), run.record.accel): results.cells.names[measured[run.record.cell_id]]
         for run in results.campaign.runs
     }
     found = []
     for cell in results.campaign.plan.cells:
         # An older plan does not name the accelerator: where all ran under one, this cell would have, too.
-        accel = cell.cell.get("accel")
+        accel = str(cell.cell.get("accel"))
         like = alike.get((_but_size(cell.cell), accel if accel in ACCEL_TEXT else only))
         if cell.cell_id not in measured and like is not None:
             mem_bytes, smp = int(cell.cell["mem"]), int(cell.cell["smp"])

@@ -210,9 +210,9 @@ def counts(run: Run, outcome: str = "pause") -> bool:
 
 def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
     """Tell the same of each row of :func:`run_table`."""
-    sound: NDArray[np.bool_] = runs["quality_ok"].to_numpy(dtype=bool)
+    sound: NDArray[np.bool_] = runs["quality_ok"].to_numpy(dtype=bool, copy=True)
     if OUTCOMES[outcome].table == "checkpoints" and "pauses_ok" in runs:
-        return sound & runs["pauses_ok"].to_numpy(dtype=bool)
+        sound &= runs["pauses_ok"].to_numpy(dtype=bool)
     return sound
 
 

@@ -195,8 +195,10 @@ def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
 
 
 def _edges(asked: Question, sample: Sample) -> Edges:
-    in_seconds = OUTCOMES[asked.hypothesis.outcome].unit == "s"
-    return Edges.of(asked.hypothesis, sample, asked.floor, in_seconds=in_seconds)
+    outcome = OUTCOMES[asked.hypothesis.outcome]
+    # What takes nanoseconds never differs by milliseconds, and all of it would be refuted by them.
+    in_ms = outcome.unit == "s" and outcome.name != "reach"
+    return Edges.of(asked.hypothesis, sample, asked.floor, in_ms=in_ms)
 
 
 def _large_everywhere(found: list[Stage], hard: list[Stage], hypothesis: Hypothesis) -> list[Stage]:

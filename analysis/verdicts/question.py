@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.format.factors import BASELINES, Level, flatten
+from analysis.format.factors import BASELINES, Level, flatten, head_of
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, counting, run_table
 from analysis.stored.cells import name_cells
@@ -215,17 +215,17 @@ def _meant(hypothesis: Hypothesis, levels: Callable[[str], Sequence[Level]], cou
 
 
 def varying(rows: Sequence[Factors], hypothesis: Hypothesis, paths: Sequence[str]) -> tuple[str, ...]:
-    """Return the other factors that vary; a workload's parameter does when it varies within that workload.
+    """Return the other factors that vary; a setting of something, such as a workload, does when it varies within that.
 
     A ``value`` is about every cell, and cells that differ in whatever it be are told apart.
     """
     ignored: Collection[str | None] = () if hypothesis.kind == "value" else NOT_FACTORS | {hypothesis.factor}
     found = []
     for path in dict.fromkeys(paths):
+        head = head_of(path)
         groups: dict[Level, set[Level]] = {}
         for row in rows:
-            of_workload = path.startswith("workload.") and path != "workload.name"
-            groups.setdefault(row.get("workload.name") if of_workload else None, set()).add(row.get(path))
+            groups.setdefault(row.get(head) if head else None, set()).add(row.get(path))
         if path not in ignored and max(map(len, groups.values()), default=0) > 1:
             found.append(path)
     return tuple(found)

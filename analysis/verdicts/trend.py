@@ -130,7 +130,7 @@ class Edges:
     floor: float
 
     @classmethod
-    def of(cls, hypothesis: Hypothesis, sample: Sample, floor: float, *, in_seconds: bool) -> Edges:
+    def of(cls, hypothesis: Hypothesis, sample: Sample, floor: float, *, in_ms: bool) -> Edges:
         """Return what a hypothesis is held against.
 
         Args:
@@ -138,9 +138,9 @@ class Edges:
             sample: what it is judged from.
             floor: relative, between two cells (:func:`analysis.verdicts.equals.noise_floor`). Equals can differ by so
                 much from one end of the factor to the other; per unit of x that is its logarithm over the span of x.
-            in_seconds: whether the outcome is a time.
+            in_ms: whether the outcome is a time of milliseconds or more.
         """
-        by_time = hypothesis.sesoi_ms / 1e3 / sample.typical if in_seconds else 0.0
+        by_time = hypothesis.sesoi_ms / 1e3 / sample.typical if in_ms else 0.0
         by_floor = float(np.expm1(np.log1p(floor) / sample.span))
         return cls(max(hypothesis.sesoi, by_time), "sesoi_ms" if by_time > hypothesis.sesoi else "sesoi", by_floor)
 

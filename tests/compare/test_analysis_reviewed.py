@@ -49,7 +49,7 @@ def test_what_is_compared_with_nothing_sets_no_edge() -> None:
     lone = sample([0, 1, 0, 1, 9], [0.1, 0.11, 0.1, 0.11, 0.001], [1, 1, 2, 2, 3])
     without = sample([0, 1, 0, 1], [0.1, 0.11, 0.1, 0.11], [1, 1, 2, 2])
     asked = Hypothesis.model_validate({**RAM, "sesoi_ms": 0.5})
-    edges = [Edges.of(asked, one, 0.1, in_seconds=True) for one in (lone, without)]
+    edges = [Edges.of(asked, one, 0.1, in_ms=True) for one in (lone, without)]
     assert edges[0] == edges[1]
     assert edges[0].floor == pytest.approx(0.1)
 

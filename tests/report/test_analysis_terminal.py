@@ -78,6 +78,7 @@ def test_a_report_shows_what_it_does_unless_it_is_to_be_quiet(monkeypatch: pytes
 def test_what_mends_a_file_that_cannot_be_had_is_told_by_why() -> None:
     assert mends(OSError(24, "Too many open files")) == "ulimit -n 1024"
     assert "the disk has room" in mends(OSError(28, "No space left on device"))
+    assert "--out DIR" in mends(OSError(30, "Read-only file system"))
 
 
 def test_json_is_ascii_and_knows_no_nan(capsys: pytest.CaptureFixture[str]) -> None:

@@ -21,7 +21,7 @@ from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.families import adjust
 from analysis.verdicts.hypotheses import DISAGREE, declared_before, judge, judge_all
-from analysis.verdicts.question import question
+from analysis.verdicts.question import question, varying
 from analysis.verdicts.results import derive
 from analysis.verdicts.trend import WITHIN_EQUALS, Edges, Sample
 from analysis.verdicts.values import UNSURE, _claims
@@ -132,7 +132,7 @@ def test_the_floor_between_equals_is_spread_over_the_doublings_of_a_trend_and_no
     asked = Hypothesis.model_validate(GROWS | {"sesoi_ms": 0.0})
     for x, floor in (([-2.0, 0.0, 2.0], 1.128**0.25 - 1), ([0.0, 1.0, 2.0], 1.128**0.5 - 1), ([0, 1, 1], 0.128)):
         sample = Sample(np.array(x), np.array(x), np.ones(3), ((0,), (0,), (0,)), np.empty(0))
-        edges = Edges.of(asked, sample, 0.128, in_seconds=True)
+        edges = Edges.of(asked, sample, 0.128, in_ms=True)
         assert (edges.floor, edges.sesoi) == (pytest.approx(floor), 0.05)
 
 
@@ -142,6 +142,23 @@ def test_a_contrast_compares_two_levels(campaign: Campaign) -> None:
     assert found.word == "SUPPORTED"
     assert found.effect.estimate == pytest.approx(np.expm1(0.05), abs=0.02)
     assert found.sentence.startswith("4 vCPUs instead of 1 vCPU changes the pause by")
+
+
+def test_nanoseconds_are_not_refuted_by_half_a_millisecond(campaign: Campaign) -> None:
+    runs = runs_with(campaign)
+    reach = 1e-7 * runs["smp"] * runs["pause"] / runs["pause"].median()
+    asked = {"kind": "contrast", "factor": "smp", "levels": [1, 4], "outcome": "reach"}
+    found = verdict(campaign, runs.assign(reach=reach), **asked)
+    assert (found.word, found.sesoi) == ("SUPPORTED", 0.05)
+
+
+def test_a_setting_that_a_level_of_the_contrast_does_not_have_parts_nothing() -> None:
+    asked = Hypothesis.model_validate(
+        GROWS | {"kind": "contrast", "factor": "cache.kind", "levels": ["none", "control"], "direction": "increasing"}
+    )
+    none, control = {"cache.kind": "none", "mem": GIB}, {"cache.kind": "control", "cache.buffer": 64, "mem": GIB}
+    assert varying([none, control], asked, tuple(control)) == ()
+    assert varying([none, control, control | {"cache.buffer": 128}], asked, tuple(control)) == ("cache.buffer",)
 
 
 def test_a_value_is_held_against_its_range(campaign: Campaign) -> None:
