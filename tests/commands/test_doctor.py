@@ -145,10 +145,6 @@ def bare(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 NAMES = [
     "Python",
-    "QEMU",
-    "guest image",
-    "KVM probe",
-    "COLO probe",
     "architecture",
     "loopback",
     "sockets",
@@ -159,6 +155,10 @@ NAMES = [
     "files",
     "tuning",
     "environment",
+    "QEMU",
+    "guest image",
+    "KVM probe",
+    "COLO probe",
     "disk",
     "namespaces",
     "tap",
