@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.factors import BASELINES, flatten
 from analysis.format.outcomes import NOT_WRITTEN
+from analysis.runs.outcomes import counting
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
@@ -165,7 +166,7 @@ def _units(finding: Finding) -> str:
 
 def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     campaign, seen = looked_at(judged.campaign, judged.runs)
-    runs = seen[seen["quality_ok"]]
+    runs = seen[counting(seen)]
     whole = pause_parts(runs)
     if whole is None:
         return

@@ -65,7 +65,7 @@ def _row(runs: list[Run]) -> dict[str, Any]:
         "runs": len(runs),
         **{f"{name}_per_s": _mean(rate[name] for rate in rates) for name in CAUSES},
         "mismatch_per_s": float(mismatches.mean()),
-        "mismatch_low": low,
+        "mismatch_low": float(np.maximum(low, 0.0)),  # a rate is none below 0
         "mismatch_high": high,
         **_packets([run.record.compare for run in runs]),
     }

@@ -74,11 +74,16 @@ def build_name(release: str, patches: Sequence[Path]) -> str:
     """Return what a build is called.
 
     Raises:
-        ProvisionError: a patch's file name cannot be part of it.
+        ProvisionError: a patch's file name cannot be part of it, or two have the same.
     """
     name = "+".join((release, *(path.stem for path in patches)))
     if not _NAME.fullmatch(name):
         raise ProvisionError(f"{name}: a patch's name is of letters, digits and . _ -", cause="build-unknown")
+    names = [path.name for path in patches]
+    if len(set(names)) < len(names):
+        raise ProvisionError(
+            f"{name}: two patches have one name", hint="rename one of the files", cause="build-unknown"
+        )
     return name
 
 

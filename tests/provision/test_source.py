@@ -43,6 +43,8 @@ def test_a_build_is_called_by_its_release_and_patches_in_their_order() -> None:
     assert build_name("7.2", ()) == "7.2"
     with pytest.raises(ProvisionError, match="letters, digits"):
         build_name("7.2", (Path("a b.patch"),))
+    with pytest.raises(ProvisionError, match="two patches have one name"):
+        build_name("7.2", (Path("/a/fix.patch"), Path("/b/fix.patch")))
 
 
 @pytest.mark.parametrize(
