@@ -16,7 +16,7 @@ from analysis.__main__ import main
 from analysis.report.build import build_report
 from analysis.stored.records import Hypothesis
 
-ALWAYS = {"report.html", "verdicts.json", "tables/cells.csv", "tables/cells.tex", "figures/pause_ecdf.pdf"}
+ALWAYS = {"report.html", "verdicts.json", "tables/cells.csv", "tables/cells.tex", "figures/pause_ecdf.csv"}
 SMALL = Fake(name="small", mems=(512 << 20,), workloads=(IDLE,), repeats=2, count=6)
 
 

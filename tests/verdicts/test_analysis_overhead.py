@@ -135,6 +135,7 @@ def test_a_campaign_whose_runs_with_colo_all_failed_their_check_says_so(
 
 def test_one_block_has_no_interval_and_says_so(tmp_path: Path) -> None:
     found = overheads(load_campaign(write_campaign(tmp_path, replace(SERVICE, repeats=1))))
+    assert [len(one.ratios) > 0 for one in found] == [True, True]  # formed and colo
     assert all(math.isnan(ratio.ratio.low) for one in found for ratio in one.ratios)
     assert all("1 block, no interval" in line for line in sentences(found))
 

@@ -47,5 +47,6 @@ def test_there_is_a_real_campaign_and_it_says_how_it_ran() -> None:
     assert "size_sweep" in {path.name for path in CAMPAIGNS}
     for campaign in CAMPAIGNS:
         records = [json.loads(path.read_text()) for path in campaign.glob("runs/*/run.json")]
+        assert records, campaign
         assert [record["accel"] for record in records] == [record["cell"]["accel"] for record in records]
         assert all(record["quality"]["qmp_median_difference_s"] < 0.002 for record in records)

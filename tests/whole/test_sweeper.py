@@ -39,7 +39,9 @@ def bench(tmp_path: Path) -> Bench:
 
 def labels(done: subprocess.CompletedProcess[str]) -> list[str]:
     assert done.returncode == 0, done.stderr
-    return LABEL.findall(done.stdout)
+    found: list[str] = LABEL.findall(done.stdout)
+    assert found, done.stdout
+    return found
 
 
 def test_a_grid_is_every_combination_once(bench: Bench) -> None:

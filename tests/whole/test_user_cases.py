@@ -151,6 +151,7 @@ def test_the_doctor_finds_what_is_installed_with_the_path_of_a_plain_su() -> Non
     env = {**os.environ, "PATH": "/usr/bin:/bin"}
     argv = (sys.executable, "-m", "bench.doctor", "--quick")
     done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False, env=env)
+    assert "tc tbf" in done.stdout
     assert "iproute2" not in done.stdout
 
 

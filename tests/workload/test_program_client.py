@@ -138,6 +138,7 @@ def test_a_server_that_is_not_there_yet_is_asked_again(tmp_path: Path) -> None:
         process.send_signal(signal.SIGTERM)
         assert process.wait(30) == 0
     refused = lines_of(tmp_path)
+    assert len(refused) >= 2
     assert all(is_account(one) and "ConnectionRefused" in one["error"] for one in refused)
     assert not any(is_answer(json.dumps(one)) for one in refused)
 
