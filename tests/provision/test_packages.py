@@ -63,7 +63,7 @@ print("I: extracting archives...")
 
 
 @pytest.fixture
-def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: ARG001 - set before
     """A PATH on which fetching meets fakes: no network, a tree in no time."""
     folder = tmp_path / "bin"
     folder.mkdir()
@@ -76,7 +76,6 @@ def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv("COLO_BENCH_MIRROR", raising=False)
     (tmp_path / "keys.gpg").write_text("")
     monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "keys.gpg",))
-    assert cache
     return folder
 
 
@@ -186,15 +185,12 @@ def test_an_apt_that_cannot_read_its_configuration_is_quoted(
     assert f"{tmp_path / 'apt.conf'}:2" in caught.value.evidence[0]
 
 
-def test_a_machine_without_a_debian_mirror_is_told_the_variable(
-    fake_tools: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_machine_without_a_debian_mirror_is_told_the_variable(fake_tools: Path) -> None:
     script(fake_tools / "apt-get", "print('http://a.example|Ubuntu|Ubuntu|main')")
     with pytest.raises(ProvisionError) as caught:
         mirror.mirror()
     assert caught.value.cause == "no-mirror"
     assert "COLO_BENCH_MIRROR" in caught.value.hint
-    assert monkeypatch
 
 
 def test_the_command_accepts_the_debian_keys_only_and_no_insecure_archive() -> None:
@@ -299,23 +295,23 @@ def test_a_tree_without_a_wanted_package_is_refused(fake_tools: Path, cache: Pat
     assert [path.name for path in cache.iterdir()] == ["packages.lock"]
 
 
-def test_a_file_changed_after_the_fetch_is_noticed(fake_tools: Path) -> None:
+@pytest.mark.usefixtures("fake_tools")
+def test_a_file_changed_after_the_fetch_is_noticed() -> None:
     tree = packages.fetch_tree(GUEST, silent)
     (tree.root / "usr/bin/busybox").write_text("other")
     with pytest.raises(ProvisionError, match="changed afterwards: usr/bin/busybox") as caught:
         packages.installed_tree(GUEST)
     assert str(tree.root) in caught.value.hint
     assert caught.value.cause == "cache-broken"
-    assert fake_tools
 
 
+@pytest.mark.usefixtures("fake_tools")
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"sha256": {}}', '{"sha256": [], "packages": {}}', NO_MODULES])
-def test_a_tree_whose_manifest_is_damaged_is_fetched_anew(fake_tools: Path, damage: str) -> None:
+def test_a_tree_whose_manifest_is_damaged_is_fetched_anew(damage: str) -> None:
     tree = packages.fetch_tree(GUEST, silent)
     (tree.root / packages._MANIFEST).write_text(damage)
     assert packages.installed_tree(GUEST) is None
     assert packages.fetch_tree(GUEST, silent) == tree
-    assert fake_tools
 
 
 def test_a_fetch_that_a_full_disk_ended_is_named_so(fake_tools: Path) -> None:
@@ -348,8 +344,9 @@ def test_a_kernel_module_changed_after_the_fetch_is_noticed_when_a_guest_is_made
         assert caught.value.cause == "cache-broken"
 
 
+@pytest.mark.usefixtures("cache")
 def test_missing_tools_are_named_with_the_command_that_installs_them(
-    cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "none.gpg",))
@@ -361,7 +358,6 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(
     assert caught.value.cause == "tools-missing"
     assert "apt-get install -y mmdebstrap gcc" in caught.value.hint
     assert "debian-archive-keyring" in caught.value.hint
-    assert cache.exists()
 
 
 @pytest.mark.parametrize(
@@ -388,14 +384,14 @@ def test_a_settled_suite_is_fetched_alone_and_backports_over_it() -> None:
     assert QEMU.suites == ("trixie", "trixie-backports")
 
 
-def test_a_qemu_is_fetched_without_a_guest(fake_tools: Path) -> None:
+@pytest.mark.usefixtures("fake_tools")
+def test_a_qemu_is_fetched_without_a_guest() -> None:
     tree = packages.fetch_tree(QEMU, silent)
     assert packages.installed_tree(GUEST) is None
     assert (tree.root / "usr/lib/x86_64-linux-gnu/qemu-bundle").resolve() == tree.root
     (tree.root / "usr/lib/x86_64-linux-gnu/qemu-bundle").unlink()
     with pytest.raises(ProvisionError, match="changed afterwards"):
         packages.installed_tree(QEMU)
-    assert fake_tools
 
 
 def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:
@@ -460,7 +456,8 @@ def test_the_cache_follows_the_usual_variables(tmp_path: Path, monkeypatch: pyte
     assert cache_folder() == tmp_path / "home/.cache/colo-bench"
 
 
-def test_a_second_process_waits_for_the_first_and_says_so(cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_second_process_waits_for_the_first_and_says_so() -> None:
     told: list[str] = []
     with (
         locked("packages", silent),
@@ -469,7 +466,6 @@ def test_a_second_process_waits_for_the_first_and_says_so(cache: Path) -> None:
     ):
         pass
     assert told == ["waiting: another process is making the same (packages)"]
-    assert cache.exists()
 
 
 def test_a_helper_that_is_late_is_killed_with_its_children() -> None:
@@ -528,7 +524,6 @@ def test_the_command_says_cause_and_fix_when_it_cannot_provision(
     assert said.out == ""
     assert said.err.splitlines()[0] == f"colo-bench: qemu={absent}: {absent} does not exist"
     assert said.err.splitlines()[1].startswith("  fix: ")
-    assert cache
 
 
 @pytest.mark.parametrize("release", ["", "newest", "10.2+own", "-1"])

@@ -79,13 +79,13 @@ def test_the_projects_patches_change_qemus_sources_and_say_why() -> None:
         assert f"| `{path.stem}` |" in explained
 
 
-def test_a_build_that_nobody_can_make_is_refused_with_the_way_to_make_it(cache: Path) -> None:
+@pytest.mark.usefixtures("cache")
+def test_a_build_that_nobody_can_make_is_refused_with_the_way_to_make_it() -> None:
     assert installed_built("10.2+mine") is None
     with pytest.raises(ProvisionError, match=r"10\.2\+mine: there is no such build") as caught:
         find_built("10.2+mine", silent)
     assert caught.value.cause == "build-unknown"
     assert "--source RELEASE --patch FILE" in caught.value.hint
-    assert cache.exists()
 
 
 def test_a_folder_of_ones_own_is_looked_through_for_its_qemu(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def script(path: Path, text: str) -> None:
 
 
 @pytest.fixture
-def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> Path:  # noqa: ARG001 - set before
     """FAKE programs: nothing is fetched, unpacked or compiled; returns where they note what was run inside."""
     folder, log = tmp_path / "bin", tmp_path / "inside"
     folder.mkdir()
@@ -145,7 +145,6 @@ def fake_tools(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> 
     tree = packages.Tree(tmp_path / "tree", (("gcc", "14"),))
     (tree.root / "usr/bin").mkdir(parents=True)
     monkeypatch.setattr(source, "fetch_tree", lambda _wanted, _progress: tree)
-    assert cache
     return log
 
 
@@ -175,16 +174,17 @@ def test_a_build_is_made_once_and_again_when_a_patch_changes(fake_tools: Path, t
     assert second.folder != first.folder
 
 
-def test_a_built_file_that_was_changed_is_noticed(fake_tools: Path) -> None:
+@pytest.mark.usefixtures("fake_tools")
+def test_a_built_file_that_was_changed_is_noticed() -> None:
     built = source.build("10.2", (), silent)
     (built.folder / "qemu-img").write_text("other")
     with pytest.raises(ProvisionError, match="was changed afterwards") as caught:
         source.build("10.2", (), silent)
     assert caught.value.cause == "cache-broken"
-    assert fake_tools
 
 
-def test_a_patch_that_does_not_apply_leaves_nothing_but_its_log(fake_tools: Path, cache: Path, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("fake_tools")
+def test_a_patch_that_does_not_apply_leaves_nothing_but_its_log(cache: Path, tmp_path: Path) -> None:
     patch = tmp_path / "mine.patch"
     patch.write_text("broken")
     with pytest.raises(ProvisionError, match="patch ended with status 1") as caught:
@@ -193,7 +193,6 @@ def test_a_patch_that_does_not_apply_leaves_nothing_but_its_log(fake_tools: Path
     assert caught.value.evidence == ("1 out of 1 hunk FAILED",)
     assert caught.value.logs[0].read_text() == "1 out of 1 hunk FAILED\n"
     assert not list(cache.glob("built-*"))
-    assert fake_tools
 
 
 @pytest.mark.usefixtures("fake_tools")

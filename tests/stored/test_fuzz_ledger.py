@@ -49,7 +49,7 @@ def test_every_entry_is_read_back_whatever_its_message_holds(path: Path, entries
                 (entry.t, entry.run_id, entry.state, entry.attempt) for entry in entries
             ]
             assert notes == ()
-            assert all((line.message or "").encode() is not None for line in lines)
+            "".join(line.message or "" for line in lines).encode()  # a page can be written of it
 
 
 @st.composite
@@ -103,7 +103,7 @@ def test_a_damaged_ledger_is_refused_or_goes_on_and_agrees_with_the_report(
         lines, notes = _read_ledger(path)
         assert lines[-1].state == "measured"
         assert len(lines) <= len(found)
-        assert bool(unreadable) <= bool(notes)
+        assert bool(notes) == (len(lines) < len(found))  # what the report leaves out it says
 
 
 @QUICK
