@@ -53,11 +53,12 @@ def sleeper(**variables: str) -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         ["qemu-system-x86_64", "60"], executable="/bin/sleep", env={**os.environ, **variables}, start_new_session=True
     )
-    give_up = time.monotonic() + 10
-    while Path(f"/proc/{process.pid}/comm").read_text().strip() != "sleep":  # until then it is a copy of this process
-        assert time.monotonic() < give_up
-        time.sleep(0.005)
     try:
+        give_up = time.monotonic() + 10
+        comm = Path(f"/proc/{process.pid}/comm")
+        while comm.read_text().strip() != "sleep":  # until then it is a copy of this process
+            assert time.monotonic() < give_up
+            time.sleep(0.005)
         yield process
     finally:
         process.kill()

@@ -245,9 +245,12 @@ def test_a_run_that_a_killed_harness_left_is_on_record_as_broken_off(tmp_path: P
 def test_a_dead_owner_does_not_keep_the_campaign(tmp_path: Path) -> None:
     pid = os.fork()
     if not pid:
-        with locked(tmp_path / "c"):
-            os._exit(0)
-    os.waitpid(pid, 0)
+        try:
+            with locked(tmp_path / "c"):
+                os._exit(0)
+        finally:
+            os._exit(1)  # else this would go on with the tests as well
+    assert os.waitpid(pid, 0) == (pid, 0)
     assert go(tmp_path, FakeSession()) == Exit.DONE
 
 

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -79,7 +81,9 @@ def test_a_rate_is_pgbenchs_own_schedule() -> None:
     assert words[words.index("--rate") + 1] == "50"
 
 
-def client(folder: Path, does: str, *more: str) -> subprocess.Popen[str]:
+@contextmanager
+def client(folder: Path, does: str, *more: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it for the length of the block, and no longer where the block fails."""
     program = folder / "fake-pgbench"
     program.write_text(FAKE % does)
     program.chmod(0o700)
@@ -89,7 +93,11 @@ def client(folder: Path, does: str, *more: str) -> subprocess.Popen[str]:
         *(*more, "--", str(program)),
     )
     paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(argv, cwd=folder, text=True, stderr=subprocess.PIPE, env={**os.environ, **paths})
+    with subprocess.Popen(argv, cwd=folder, text=True, stderr=subprocess.PIPE, env={**os.environ, **paths}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def rows_of(folder: Path, process: subprocess.Popen[str], count: int) -> list[dict[str, object]]:

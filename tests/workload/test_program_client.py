@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -72,7 +73,9 @@ def web() -> Iterator[int]:
         thread.join()
 
 
-def client(folder: Path, name: str, port: int, does: str) -> subprocess.Popen[str]:
+@contextmanager
+def client(folder: Path, name: str, port: int, does: str) -> Iterator[subprocess.Popen[str]]:
+    """Run it for the length of the block, and no longer where the block fails."""
     program = folder / "fake"
     program.write_text(does)
     program.chmod(0o700)
@@ -82,7 +85,11 @@ def client(folder: Path, name: str, port: int, does: str) -> subprocess.Popen[st
         *("--output", str(folder / "client.jsonl"), "--", str(program)),
     )
     paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
-    return subprocess.Popen(argv, cwd=folder, text=True, stderr=subprocess.PIPE, env={**os.environ, **paths})
+    with subprocess.Popen(argv, cwd=folder, text=True, stderr=subprocess.PIPE, env={**os.environ, **paths}) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def lines_of(folder: Path) -> list[dict[str, Any]]:
