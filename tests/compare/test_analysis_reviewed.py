@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ import pandas as pd
 import pytest
 from fixtures.comparable import around, made
 from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
-from fixtures.simulated import GIB, Truth, crossed, judged, simulate
+from fixtures.simulated import GIB, Truth, crossed, simulate
 
 from analysis.commands.compare import settles
 from analysis.compare.comparison import compare
@@ -33,8 +34,9 @@ from analysis.verdicts.sizing import NotCarriedError, costs
 from analysis.verdicts.trend import HANGS_ON_FAILURES, Edges, Sample, claims
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
+
+    from analysis.stored.load import Run
 
 RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 
@@ -213,18 +215,24 @@ def _unpacked(archive: bytes) -> bytes:
     return gzip.decompress(archive)
 
 
-def ram_doublings(own: Mapping[str, Any]) -> float:
-    return float(np.log2(own["mem"] / GIB))
-
-
 def test_what_would_settle_it_counts_the_blocks_that_compare() -> None:
     asked = [Hypothesis.model_validate({**RAM, "sesoi_ms": 0.0}).model_dump(mode="json")]
-    truth = Truth(crossed(mem=(GIB, 4 * GIB), smp=(1,)), lambda own: 0.05 * ram_doublings(own), asked, blocks=12)
-    campaign = simulate(truth, 3)
-    few = tuple(run for run in campaign.runs if run.record.block < 3 or run.record.cell["mem"] == GIB)
-    (whole,), (part,) = judged(truth, 3), _verdicts(replace(campaign, runs=few))
-    assert part.strata == 3
-    assert part.more_blocks is None or whole.more_blocks is None or part.more_blocks >= whole.more_blocks
+    quiet = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
+    campaign = simulate(Truth(crossed(mem=(GIB, 4 * GIB), smp=(1,)), lambda _: 0.0, asked, blocks=12, **quiet), 3)
+
+    def swung(run: Run) -> Run:
+        """The larger machine pauses longer in one block and shorter in the next: no number of these blocks decides."""
+        factor = 1.2 ** ((-1) ** run.record.block) if run.record.cell["mem"] > GIB else 1.0
+        return replace(run, checkpoints=run.checkpoints.assign(pause_s=factor * run.checkpoints["pause_s"]))
+
+    runs = tuple(map(swung, campaign.runs))
+    few = tuple(run for run in runs if run.record.block < 6 or run.record.cell["mem"] == GIB)
+    for kept, blocks in ((runs, 12), (few, 6)):
+        (found,) = _verdicts(replace(campaign, runs=kept))
+        assert (found.word, found.strata) == ("INCONCLUSIVE", blocks)
+        [(more, in_all)] = re.findall(r"about (\d+) more blocks \((\d+) in all\)", " ".join(found.notes))
+        assert int(in_all) - int(more) == blocks
+        assert found.more_blocks == int(more)
 
 
 def _verdicts(campaign: Any) -> Any:
