@@ -22,6 +22,7 @@ import pytest
 import yaml
 from fixtures.pairs import DEADLINE_S, PHASES, TRIES, checkpoints, command, records, undisturbed
 
+from bench.host.snapshot import take_snapshot
 from bench.provision.qemu import PROVISIONED, installed_qemu
 from tools.lab.clock import ShiftedClock, no_shifted_clock, shifted_clock
 from tools.lab.hosts import Lab, agents_of, gone_within, inventory_of, lab, marked_below, no_lab, ssh_of
@@ -101,7 +102,7 @@ def check_record(campaign: Path, reached: str, **off_s: float) -> dict[str, Any]
     assert set(record["hosts"]) == {"primary", "secondary"}
     for side, host in record["hosts"].items():
         assert reached in host["reached"]
-        assert host["before"]["cpus"] == os.cpu_count() or host["before"]["cpus"] > 0
+        assert host["before"]["cpus"] == take_snapshot().cpus  # one machine
         offset_s, unsure_s = record["clocks"][side]
         assert abs(offset_s - off_s.get(side, 0.0)) <= unsure_s + 0.001  # one machine, one clock
     home = campaign / "runs" / record["run_id"]
@@ -374,9 +375,6 @@ def test_a_killed_harness_leaves_nothing_on_either_host(hosts: Lab, tmp_path: Pa
         process.communicate(timeout=20)
     finally:
         process.kill()
-    assert not any(agents_of(hosts.work(side)) for side in ("primary", "secondary")) or all(
-        gone_within(20, hosts.work(side)) for side in ("primary", "secondary")
-    )
     for side in ("primary", "secondary"):
         assert gone_within(20, hosts.work(side))
 
