@@ -28,4 +28,6 @@ def test_false_words_are_rare_with_all_looks_also_where_the_host_drifts_and_runs
 
 
 def test_without_a_share_for_each_look_they_are_many(rates: list[Rate]) -> None:
-    assert all(one.rate > 0.12 for one in rates if not one.recommended)
+    naive = [one.rate for one in rates if not one.recommended]
+    assert naive
+    assert min(naive) > 0.12

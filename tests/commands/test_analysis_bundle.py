@@ -43,7 +43,9 @@ def test_it_holds_the_data_and_what_evaluators_ask_for(archive: Path, tmp_path: 
     assert {path.relative_to(top / REFERENCE.name) for path in top.rglob("*.parquet")} == stored
     text = (top / "README.md").read_text()
     assert f"pip install colo-bench=={version('colo-bench')} " in text  # another version may judge otherwise
-    for figure in (top / REFERENCE.name / "report" / "figures").glob("*.csv"):
+    figures = [*(top / REFERENCE.name / "report" / "figures").glob("*.csv")]
+    assert figures
+    for figure in figures:
         assert f"figures/{figure.stem}" in text
     disclosed = (top / "DISCLOSURE.md").read_text()
     record = json.loads(next(REFERENCE.glob("runs/*/run.json")).read_text())

@@ -121,6 +121,7 @@ def test_an_experiment_is_one_campaign_with_its_ending_too_and_is_not_named_by_a
     )
 
 
+@pytest.mark.usefixtures("experiment")
 @pytest.mark.parametrize(
     ("word", "mend"),
     [
@@ -131,8 +132,7 @@ def test_an_experiment_is_one_campaign_with_its_ending_too_and_is_not_named_by_a
         ("mem=a~b", "other signs want quotes"),
     ],
 )
-def test_a_sign_that_nobody_sees_is_named(experiment: Path, word: str, mend: str) -> None:
-    assert experiment.parent.is_dir()
+def test_a_sign_that_nobody_sees_is_named(word: str, mend: str) -> None:
     refused = refusal(word)
     assert refused.message == f"cannot read {word!r}"
     assert mend in refused.hint

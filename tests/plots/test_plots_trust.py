@@ -180,10 +180,19 @@ class TestAutocorrelation:
         assert set(first["band"].round(6)) == {round(1.96 / np.sqrt(12 * 6), 6)}
 
     def test_correlated_cells_are_named(self, sweep: Results) -> None:
-        sketch = autocorrelation.sketch(sweep)
-        named = set(sketch.data.loc[sketch.data["correlated"], "cell"])
-        assert all(name in sketch.words.caption for name in named)
-        assert ("Correlated, and thick: " in sketch.words.caption) == bool(named)
+        first, *_ = sweep.cells.names
+        rising = tuple(
+            replace(run, checkpoints=run.checkpoints.assign(pause_s=np.sort(run.checkpoints["pause_s"])))
+            if run.record.cell_id == first.cell_id
+            else run
+            for run in sweep.campaign.runs
+        )
+        for results in (sweep, replace(sweep, campaign=replace(sweep.campaign, runs=rising))):
+            sketch = autocorrelation.sketch(results)
+            named = set(sketch.data.loc[sketch.data["correlated"], "cell"])
+            assert [name for name in named if name not in sketch.words.caption] == []
+            assert ("Correlated, and thick: " in sketch.words.caption) == bool(named)
+        assert first.label in named
 
     def test_too_short_runs_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):

@@ -11,6 +11,7 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.__main__ import main
+from analysis.errors import NotACampaignError
 from analysis.stats.sequential import look_level
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
@@ -110,7 +111,7 @@ def test_who_measured_again_when_the_first_campaign_was_over_has_looked_twice(tm
 @pytest.mark.parametrize("looks", [[2, 1], [1, 1], [0], ["x"]])
 def test_looks_that_are_none_are_refused(tmp_path: Path, looks: list[Any]) -> None:
     folder = looked(write_campaign(tmp_path, FAKE), *looks)
-    assert main([str(folder), "--only", "verdicts"]) != 0
+    assert main([str(folder), "--only", "verdicts"]) == NotACampaignError.exit_code
 
 
 def test_verdicts_alone_are_those_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
