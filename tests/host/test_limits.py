@@ -208,6 +208,7 @@ def test_limits_of_this_process_are_read() -> None:
 
 
 def test_the_groups_of_this_process_can_be_seen() -> None:
-    for controller in ("memory", UNIFIED):
-        for folder in folders(controller):
-            assert folder.is_dir()
+    found = [folder for controller in ("memory", UNIFIED) for folder in folders(controller)]
+    if not found:
+        pytest.skip("no control group of this process is to be seen here")
+    assert [folder for folder in found if not folder.is_dir()] == []

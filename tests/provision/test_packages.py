@@ -494,9 +494,12 @@ def test_the_time_in_which_we_were_suspended_is_not_the_helper_s(tmp_path: Path)
         harness.send_signal(signal.SIGSTOP)
         time.sleep(2.2)  # more than the deadline
         harness.send_signal(signal.SIGCONT)
-        with (tmp_path / "go").open("w") as go:
-            go.write("done\n")
-        out, said = harness.communicate(timeout=60)
+        go = os.open(tmp_path / "go", os.O_RDWR)  # which waits for no reader, should there be none any more
+        try:
+            os.write(go, b"done\n")
+            out, said = harness.communicate(timeout=60)
+        finally:
+            os.close(go)
     assert (out, said) == ("begun\ndone\n", "")
 
 

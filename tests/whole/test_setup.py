@@ -127,9 +127,10 @@ def test_without_a_python_that_is_new_enough_both_ways_out_are_named(tmp_path: P
     for name in ("mmdebstrap", "gcc", "ip"):
         program(stubs, name, "")
     text = said(tmp_path)
-    if "missing system packages" not in text:  # a machine without a compiler or Debian's keys stops there
-        assert "Python 3.11 or newer is needed" in text
-        assert "make PYTHON=" in text
+    if "missing system packages" in text:
+        pytest.skip("no C headers here, or no keys of Debian's archive: the set-up stops at these")
+    assert "Python 3.11 or newer is needed" in text
+    assert "make PYTHON=" in text
 
 
 def test_where_there_is_no_apt_the_packages_are_named_all_the_same() -> None:
