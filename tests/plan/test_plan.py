@@ -67,8 +67,9 @@ def test_the_same_request_gives_the_same_plan_whatever_the_command_looked_like()
     ],
 )
 def test_whatever_defines_a_run_changes_its_id(changed: dict[str, Any]) -> None:
-    other = plan(changed.pop("cells", CELLS), **changed)
-    assert {run.run_id for run in plan().runs} != {run.run_id for run in other.runs}
+    other = plan(**changed)
+    kept = {run.run_id for run in plan().runs} & {run.run_id for run in other.runs}
+    assert len(kept) == (9 if "cells" in changed else 0)  # three blocks of the cells that are as they were
 
 
 @pytest.mark.parametrize("transport", ["tcp", "nodelay"])
