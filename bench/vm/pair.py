@@ -77,27 +77,21 @@ class Pair:
         """Return what opens the console of a side's guest."""
         return open_console(self.sockets / side / "serial.sock", self.host(side))
 
-    async def guarded(self, work: Coroutine[None, None, Any], ended: frozenset[str] = frozenset()) -> Any:
+    async def guarded(self, work: Coroutine[None, None, Any]) -> Any:
         """Return what the work returns, or raise why it could not: a side that ended, hangs, or lost the other.
-
-        Args:
-            work: what needs the pair.
-            ended: sides whose end, on purpose, is no failure of it.
 
         Raises:
             BenchError: the work's own error, or the one that names what is behind it.
         """
         holders = self.topology.holders
-        processes = {side: process for side, process in self.processes.items() if side not in ended}
-        monitors = {side: monitor for side, monitor in self.monitors.items() if side not in ended}
         try:
-            return await unless_any_exited((*processes.values(), *holders), work)
+            return await unless_any_exited((*self.processes.values(), *holders), work)
         except BenchError as error:
             for holder in holders:
                 if not holder.alive():
                     words = f"the {holder.name} is gone: process {holder.pid}, which held it open, has ended"
                     raise LaunchError(words, cause="netns-lost") from error
-            named = await explained(error, processes, monitors, self.topology)
+            named = await explained(error, self.processes, self.monitors, self.topology)
             if named is error:
                 raise
             raise named from error
