@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.system.cgroups import UNIFIED, folders
+from bench.system.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -142,7 +143,7 @@ def _cpus(root: Path, pid: int | str, *, own: bool) -> Iterator[Limit]:
         if quota and period:
             yield Limit(quota / period, str(folder / "cpu.cfs_quota_us"))
     for folder in folders(UNIFIED, pid, root):
-        match = re.fullmatch(r"([0-9]{1,18}) ([1-9][0-9]{0,17})", _text(folder / "cpu.max").strip())
+        match = re.fullmatch(r"([0-9]{1,18}) ([1-9][0-9]{0,17})", text_of(folder / "cpu.max").strip())
         if match:
             yield Limit(int(match[1]) / int(match[2]), str(folder / "cpu.max"))
 
@@ -160,14 +161,14 @@ def _processes(root: Path, pid: int | str, *, own: bool) -> Iterator[Limit]:
 
 def _is_root(root: Path) -> bool:
     """Return whether this process is the machine's root, and not that of a user namespace alone."""
-    mapped = _text(root / "proc/self/uid_map").split()
+    mapped = text_of(root / "proc/self/uid_map").split()
     return os.geteuid() == 0 and mapped[:2] == ["0", "0"]
 
 
 def _threads_of_user(root: Path) -> int:
     count = 0
     for status in (root / "proc").glob("[0-9]*/status"):
-        text = _text(status)
+        text = text_of(status)
         if re.search(rf"^Uid:\s+{os.getuid()}\s", text, re.MULTILINE):
             count += int(_keyed(status, "Threads:") or 0)
     return count
@@ -180,17 +181,10 @@ def _own(kind: int, by: str) -> Limit | None:
 
 def _keyed(path: Path, key: str) -> int | None:
     """Return the number behind a word at the beginning of a line."""
-    match = re.search(rf"^{re.escape(key)}\s+([0-9]{{1,18}})", _text(path), re.MULTILINE)
+    match = re.search(rf"^{re.escape(key)}\s+([0-9]{{1,18}})", text_of(path), re.MULTILINE)
     return int(match[1]) if match else None
 
 
 def _number(path: Path) -> int | None:
-    text = _text(path).strip()
+    text = text_of(path).strip()
     return int(text) if re.fullmatch(r"[0-9]{1,19}", text) else None
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.system.files import text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
@@ -48,20 +50,20 @@ def read_usage(pid: int, root: Path = Path("/proc")) -> Usage | None:
     ticks = _ticks(home / "stat")
     if ticks is None:
         return None
-    status = _text(home / "status")
+    status = text_of(home / "status")
     return Usage(
         cpu_s=ticks / _TICKS_PER_S,
         threads_s=dict(_threads(home / "task")),
         rss_bytes=_kib(status, "VmRSS"),
         peak_rss_bytes=_kib(status, "VmHWM"),
-        network=_network(_text(home / "net/dev")) if _apart(home, root / "self") else {},
+        network=_network(text_of(home / "net/dev")) if _apart(home, root / "self") else {},
     )
 
 
 def _threads(task: Path) -> Iterator[tuple[int, float]]:
     for home in sorted(task.glob("[0-9]*")):
         # Nanoseconds, where the kernel keeps them; ticks of 10 ms hide a thread that runs seldom.
-        on_cpu = re.match(r"([0-9]{1,18}) ", _text(home / "schedstat"))
+        on_cpu = re.match(r"([0-9]{1,18}) ", text_of(home / "schedstat"))
         ticks = None if on_cpu else _ticks(home / "stat")
         if on_cpu:
             yield int(home.name), int(on_cpu[1]) / 1e9
@@ -70,7 +72,7 @@ def _threads(task: Path) -> Iterator[tuple[int, float]]:
 
 
 def _ticks(stat: Path) -> int | None:
-    fields = _text(stat).rpartition(")")[2].split()
+    fields = text_of(stat).rpartition(")")[2].split()
     with suppress(IndexError, ValueError):
         return int(fields[_USER]) + int(fields[_SYSTEM])
     return None
@@ -95,12 +97,6 @@ def _network(text: str) -> dict[str, tuple[int, int]]:
         with suppress(IndexError, ValueError):
             found[name] = (int(numbers[_BYTES_IN]), int(numbers[_BYTES_OUT]))
     return found
-
-
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(errors="replace")
-    return ""
 
 
 @dataclass(frozen=True)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.system.cgroups import UNIFIED, folders, frozen
+from bench.system.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -77,7 +77,7 @@ def read_state(pid: int, root: Path = Path("/proc")) -> State | None:
         letter = parse_state((home / "stat").read_text(errors="replace"))
     except OSError:
         return None
-    waits_in = _text(home / "wchan").strip()
+    waits_in = text_of(home / "wchan").strip()
     return State(letter, "" if waits_in == "0" else waits_in, frozen(pid, root.parent))
 
 
@@ -89,7 +89,7 @@ def oom_counters(pid: int, root: Path = Path("/")) -> dict[str, int]:
     found: dict[str, int] = {}
     groups = dict.fromkeys(path for one in (pid, "self") for path in _oom_files(one, root))
     for path in (*groups, root / "proc/vmstat"):
-        count = parse_oom_kill(_text(path))
+        count = parse_oom_kill(text_of(path))
         if count is not None:
             found[str(path)] = count
     return found
@@ -118,7 +118,7 @@ def oom_proof(pid: int, before: Mapping[str, int], root: Path = Path("/")) -> tu
     risen = [
         f"{path}: oom_kill {count} -> {now}"
         for path, count in before.items()
-        if (now := parse_oom_kill(_text(Path(path)))) is not None and now > count
+        if (now := parse_oom_kill(text_of(Path(path)))) is not None and now > count
     ]
     if before and not risen:
         return ()  # a line of the kernel would speak of an earlier process of this number
@@ -155,9 +155,3 @@ def _records(kmsg: Path) -> Iterator[str]:
             yield record.decode(errors="replace")
     finally:
         os.close(descriptor)
-
-
-def _text(path: Path) -> str:
-    with suppress(OSError):
-        return path.read_text(errors="replace")
-    return ""

@@ -10,6 +10,8 @@ import re
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
+from bench.system.files import text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -27,10 +29,10 @@ def folders(controller: str, pid: int | str = "self", root: Path = Path("/")) ->
         pid: the process.
         root: the folder that holds ``proc`` and ``sys``.
     """
-    group = _group(_text(root / f"proc/{pid}/cgroup"), controller)
+    group = _group(text_of(root / f"proc/{pid}/cgroup"), controller)
     if group is None:
         return
-    shown, place = _mount(_text(root / "proc/self/mountinfo"), controller)
+    shown, place = _mount(text_of(root / "proc/self/mountinfo"), controller)
     top = root / place.lstrip("/")
     below = PurePosixPath(group)
     # A container may be told its whole path though only its own group is mounted: then that is the mount's root.
@@ -41,8 +43,8 @@ def folders(controller: str, pid: int | str = "self", root: Path = Path("/")) ->
 
 def frozen(pid: int, root: Path = Path("/")) -> bool:
     """Return whether the group of a process is frozen, by itself or by one above it."""
-    state = next((_text(one / "freezer.state") for one in folders("freezer", pid, root)), "")
-    events = next((_text(one / "cgroup.events") for one in folders(UNIFIED, pid, root)), "")
+    state = next((text_of(one / "freezer.state") for one in folders("freezer", pid, root)), "")
+    events = next((text_of(one / "cgroup.events") for one in folders(UNIFIED, pid, root)), "")
     return "FROZEN" in state.split() or re.search(r"^frozen 1$", events, re.MULTILINE) is not None
 
 
@@ -71,10 +73,3 @@ def _mount(mountinfo: str, controller: str) -> tuple[str, str]:
 
 def _plain(field: str) -> str:
     return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), field)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace")
-    except OSError:
-        return ""

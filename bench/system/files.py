@@ -51,6 +51,13 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
+def text_of(path: Path) -> str:
+    """Return what a file of the kernel's holds; nothing where it cannot be read."""
+    with suppress(OSError):
+        return path.read_text(errors="replace")
+    return ""
+
+
 def nearest(path: Path) -> Path:
     """Return an absolute path, or the nearest above it that is there."""
     return next(one for one in (path, *path.parents) if is_there(one))
