@@ -33,7 +33,7 @@ from bench.provision.guest import Guest, installed_guest
 from bench.provision.kvm import Verdict, cached_kvm, probe_kvm
 from bench.provision.mirror import mirror, missing_tools
 from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
-from bench.run.beforehand import Check
+from bench.run.beforehand import Check, failed
 from bench.run.beforehand import checks as beforehand
 from bench.run.machine_checks import (
     FETCH,
@@ -269,7 +269,7 @@ def _cluster(settings: Settings, cells: Sequence[Cell], say: Say, *, probe: bool
         require_possible(settings, cells)
         yield Check("campaign", "ok", "its blocks can be measured by jobs")
     except BenchError as error:
-        yield cluster_checks.failed("campaign", error)
+        yield failed("campaign", error)
     wanted = cluster_checks.wanted_by(settings, cells, settings.campaign or "doctor")
     found = list(cluster_checks.checks(wanted))
     yield from found

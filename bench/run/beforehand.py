@@ -103,6 +103,11 @@ def submitting(results: Path) -> Iterator[Check]:
     yield check_files(read_limits())
 
 
+def failed(name: str, error: BenchError) -> Check:
+    """Return the check that an error fails."""
+    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:])), error.hint, error.cause)
+
+
 def require(found: Sequence[Check]) -> None:
     """Return when no check failed.
 

@@ -19,7 +19,7 @@ from bench.cluster.room import limit_s, partition_of, require_longest, require_t
 from bench.cluster.script import TEXT, Job, argv, environment
 from bench.errors import BenchError
 from bench.plan.estimate import duration_text, estimate
-from bench.run.beforehand import Check, check_results, file_system, is_network, require
+from bench.run.beforehand import Check, check_results, failed, file_system, is_network, require
 from bench.system.files import nearest, passing_folder, told, write_atomic
 from bench.system.owner import SCRATCH, this_process
 
@@ -167,11 +167,6 @@ def require_cluster(wanted: Wanted) -> tuple[Check, ...]:
     found = tuple(look(wanted) for _, look in _LOOKS)
     require(found)
     return tuple(one for one in found if one.status == "warn")
-
-
-def failed(name: str, error: BenchError) -> Check:
-    """Return the check that an error fails."""
-    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:])), error.hint, error.cause)
 
 
 def node_checks(wanted: Wanted) -> Iterator[Check]:

@@ -16,7 +16,7 @@ from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link
 from bench.host.topology import open_topology
 from bench.plan.estimate import gib, primary_bytes, secondary_bytes
 from bench.provision.qemu import installed_qemu
-from bench.run.beforehand import Check
+from bench.run.beforehand import Check, failed
 from bench.system.owner import scratch_folder
 from bench.system.units import size_text
 from bench.vm.placed import binary_on, require_equal
@@ -86,11 +86,7 @@ async def far_checks(cell: Cell) -> AsyncIterator[Check]:
                 async for check in _between(topology, folder):
                     yield check
     except BenchError as error:
-        yield _failed("hosts", error)
-
-
-def _failed(name: str, error: BenchError) -> Check:
-    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:])), error.hint, error.cause)
+        yield failed("hosts", error)
 
 
 async def _python(remote: Remote, code: str, *words: str) -> str:
@@ -164,7 +160,7 @@ async def _same_qemu(topology: Topology, cell: Cell) -> Check:
             binaries[side] = await binary_on(topology.nodes[side], binary)
         require_equal(binaries, asked_apart=cell.qemu_secondary is not None)
     except BenchError as error:
-        return _failed("QEMU there", error)
+        return failed("QEMU there", error)
     own = [side for side in binaries if topology.nodes[side].qemu]
     text = "; ".join(f"{side}: {one.version}{' (its own)' if side in own else ''}" for side, one in binaries.items())
     asked = local[PRIMARY]
