@@ -135,9 +135,8 @@ def check_disk(name: str, free: int, place: str) -> Check:
     """Return whether what is shipped and a run's files have room on a host."""
     text = f"{gib(free)} free for {place}"
     if free < _DISK_WARN_BYTES:
-        status = "fail" if free < _DISK_FAIL_BYTES else "warn"
         fix = f"free space there, or host.{name}.workdir=DIR on another disk"
-        return Check(f"{name} disk", "fail" if status == "fail" else "warn", text, fix, cause="far-disk-full")
+        return Check(f"{name} disk", "fail" if free < _DISK_FAIL_BYTES else "warn", text, fix, cause="far-disk-full")
     return Check(f"{name} disk", "ok", text)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from bench.host.netns import TOOLS
 from bench.plan.estimate import gib
@@ -86,8 +86,8 @@ def check_disk(free_bytes: Mapping[str, int]) -> Check:
     place, free = min(free_bytes.items(), key=lambda item: item[1])
     text = f"{gib(free)} free for {place}"
     if free < _DISK_WARN_BYTES:
-        status: Literal["warn", "fail"] = "fail" if free < _DISK_FAIL_BYTES else "warn"
-        return Check("disk", status, text, "free space, or set COLO_BENCH_CACHE and results=DIR to another disk")
+        fix = "free space, or set COLO_BENCH_CACHE and results=DIR to another disk"
+        return Check("disk", "fail" if free < _DISK_FAIL_BYTES else "warn", text, fix)
     return Check("disk", "ok", text)
 
 
