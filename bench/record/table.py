@@ -103,16 +103,23 @@ def read_checkpoints(path: Path) -> pa.Table:
     Raises:
         StoreError: the file cannot be read, or has another schema or schema version.
     """
-    return _read(path, CHECKPOINTS)
-
-
-def read_client(path: Path) -> pa.Table:
-    """Return the table of a ``client.parquet``.
-
-    Raises:
-        StoreError: as for :func:`read_checkpoints`.
-    """
-    return _read(path, CLIENT)
+    try:
+        content = pa.BufferReader(path.read_bytes())
+        # Tables of single runs are small: threads and the machinery of data sets would cost more than they save.
+        table = pq.ParquetFile(content, page_checksum_verification=True).read(use_threads=False)
+        table.validate(full=True)
+    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # a damaged name of a column is no text
+        raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
+    written = (table.schema.metadata or {}).get(SHA256_KEY)
+    if written is not None and written != content_sha256(table).encode():
+        raise StoreError(f"{path} does not hold what was written", logs=(path,))
+    try:
+        table = upgrade_table(path.stem, table)
+    except ValueError as error:
+        raise StoreError(f"{path} {error}") from error
+    if not table.schema.equals(CHECKPOINTS):
+        raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
+    return table
 
 
 def checkpoint_table(columns: Mapping[str, Sequence[Any]]) -> pa.Table:
@@ -146,26 +153,6 @@ def _table(name: str, columns: Mapping[str, Sequence[Any]], schema: pa.Schema) -
     empty = [field.name for field in schema if not field.nullable and table[field.name].null_count]
     if empty:
         raise StoreError(f"{name}: these columns may not be null: {empty}")
-    return table
-
-
-def _read(path: Path, schema: pa.Schema) -> pa.Table:
-    try:
-        content = pa.BufferReader(path.read_bytes())
-        # Tables of single runs are small: threads and the machinery of data sets would cost more than they save.
-        table = pq.ParquetFile(content, page_checksum_verification=True).read(use_threads=False)
-        table.validate(full=True)
-    except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # a damaged name of a column is no text
-        raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
-    written = (table.schema.metadata or {}).get(SHA256_KEY)
-    if written is not None and written != content_sha256(table).encode():
-        raise StoreError(f"{path} does not hold what was written", logs=(path,))
-    try:
-        table = upgrade_table(path.stem, table)
-    except ValueError as error:
-        raise StoreError(f"{path} {error}") from error
-    if not table.schema.equals(schema):
-        raise StoreError(f"{path} does not have the columns of schema {SCHEMA_VERSION}")
     return table
 
 

@@ -17,14 +17,7 @@ from bench.format.table import CHECKPOINTS, CLIENT, PAUSE_PHASES, PHASES, SHA256
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
 from bench.measure.beats import Seen
 from bench.measure.checkpoints import Checkpoint, assemble
-from bench.record.table import (
-    checkpoint_columns,
-    is_older,
-    read_checkpoints,
-    read_client,
-    write_checkpoints,
-    write_client,
-)
+from bench.record.table import checkpoint_columns, is_older, read_checkpoints, write_checkpoints, write_client
 
 CONTRACT = """
 run_id string, index int32, warmup bool, trigger string, t_request double, pause_s double, total_s double,
@@ -144,16 +137,14 @@ def test_client_answers_are_stored_and_read_back(tmp_path: Path) -> None:
         "connection": [0, None],
     }
     write_client(tmp_path / "client.parquet", columns)
-    assert read_client(tmp_path / "client.parquet").to_pydict() == columns
+    assert pq.read_table(tmp_path / "client.parquet").to_pydict() == columns
 
 
-def test_answers_from_before_version_3_are_read_without_their_service_time(tmp_path: Path) -> None:
+def test_answers_from_before_version_3_are_read_without_their_service_time() -> None:
     older = pa.schema([field for field in CLIENT if field.name not in {"service_s", "connection"}])
     columns = {"t_send": [1.5], "latency_s": [0.01], "status": [200], "error": [None], "bytes": [9]}
     table = pa.table(columns, schema=older.with_metadata({VERSION_KEY: b"2"}))
-    pq.write_table(table, tmp_path / "client.parquet")
-    read = read_client(tmp_path / "client.parquet").to_pydict()
-    assert read == columns | {"service_s": [None], "connection": [None]}
+    assert upgrade_table("client", table).to_pydict() == columns | {"service_s": [None], "connection": [None]}
 
 
 def test_what_a_step_adds_stands_where_the_present_version_has_it() -> None:

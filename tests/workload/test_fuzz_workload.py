@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from fake_traces import T0_US, parse, primary_checkpoint, primary_start
 from fuzzing import ANY, QUICK, SHOWN, damaged, json_values, trial
@@ -14,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.checkpoints import assemble
-from bench.record.table import read_client, write_client
+from bench.record.table import write_client
 from bench.scenario.answers import client_answers, client_figures
 from bench.system.documents import lines_of
 from bench.workload.base import build_workload, registry
@@ -83,7 +84,7 @@ def use(path: Path, answers: dict[str, list[Any]] | None) -> None:
     if "max_s" in figures:
         assert min(answers["latency_s"]) <= figures["p50_s"] <= figures["p99_s"] <= figures["max_s"]
     write_client(path.with_suffix(".parquet"), answers)
-    assert read_client(path.with_suffix(".parquet")).to_pydict() == answers
+    assert pq.read_table(path.with_suffix(".parquet")).to_pydict() == answers
 
 
 def line(answer: Answer) -> str:
