@@ -10,7 +10,7 @@ from bench.errors import ProvisionError
 from bench.provision import compiler
 from bench.provision.cache import cache_folder, file_sha256, locked, making
 from bench.provision.guest import Guest
-from bench.system.files import write_atomic
+from bench.system.files import text_of, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -58,11 +58,7 @@ def _made_in() -> Path:
 def _load(folder: Path) -> Guest:
     kernel = folder / _KERNEL
     sha256 = file_sha256(kernel)
-    try:
-        recorded = (folder / _SHA256).read_text(errors="replace").strip()
-    except OSError:
-        recorded = ""
-    if sha256 != recorded:
+    if sha256 != text_of(folder / _SHA256).strip():
         raise ProvisionError(
             f"the bare guest was changed after it was compiled: {kernel}",
             hint=f"rm -r {folder}; python -m bench.provision",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.provision import compiler
 from bench.provision.cache import cache_folder, file_sha256, locked, making, text_sha256
-from bench.system.files import write_atomic
+from bench.system.files import text_of, write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -87,17 +87,10 @@ def _place(program: _Program) -> Path:
 
 
 def _unchanged(program: _Program, path: Path) -> Path:
-    if file_sha256(path) != _recorded(path.with_name(_SHA256)):
+    if file_sha256(path) != text_of(path.with_name(_SHA256)).strip():
         raise ProvisionError(
             f"{program.what} was changed after it was compiled: {path}",
             hint=f"rm -r {path.parent}",
             cause="cache-broken",
         )
     return path
-
-
-def _recorded(path: Path) -> str:
-    try:
-        return path.read_text(errors="replace").strip()
-    except OSError:
-        return ""

@@ -52,7 +52,7 @@ def is_file(path: Path) -> bool:
 
 
 def text_of(path: Path) -> str:
-    """Return what a file of the kernel's holds; nothing where it cannot be read."""
+    """Return what a file holds; nothing where it cannot be read."""
     with suppress(OSError):
         return path.read_text(errors="replace")
     return ""
