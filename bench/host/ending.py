@@ -47,28 +47,19 @@ def ended_error(process: Witness, status: int, peers: Iterable[Witness] = ()) ->
         peers: processes whose words may explain it too: of two sides that differ, either may be the one that ends.
     """
     others = tuple(one for one in peers if one is not process)
-    if not process.qemu:
-        return LaunchError(
-            f"the {process.name} {how_ended(status)}",
-            cause="program-exited",
-            evidence=process.tail(),
-            logs=(process.stderr_path,),
-        )
-    panic = process.panic()
-    if panic:
-        return panic_error(process, panic)
-    if status == -signal.SIGKILL:
-        return _killed_error(process)
-    if status >= 0:
-        known = diagnose(process.words()) or diagnose(line for one in others for line in one.words())
-        if known:
-            return recognised(f"the {process.name} {how_ended(status)}", known, (process, *others))
-    return LaunchError(
-        f"the {process.name} {how_ended(status)}",
-        cause="qemu-killed" if status < 0 else "qemu-exited",
-        evidence=process.tail(),
-        logs=(process.stderr_path,),
-    )
+    what, cause = f"the {process.name} {how_ended(status)}", "program-exited"
+    if process.qemu:
+        panic = process.panic()
+        if panic:
+            return panic_error(process, panic)
+        if status == -signal.SIGKILL:
+            return _killed_error(process)
+        if status >= 0:
+            known = diagnose(process.words()) or diagnose(line for one in others for line in one.words())
+            if known:
+                return recognised(what, known, (process, *others))
+        cause = "qemu-killed" if status < 0 else "qemu-exited"
+    return LaunchError(what, cause=cause, evidence=process.tail(), logs=(process.stderr_path,))
 
 
 def how_ended(status: int) -> str:
