@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 _CPU = "sys/devices/system/cpu"
 _TICKS = ("user", "nice", "system", "idle", "iowait", "irq", "softirq", "steal")
-_TICKS_PER_S = 100
+TICKS_PER_S = 100
 """``USER_HZ``: fixed in Linux's interface to programs, whatever the kernel's own tick."""
 
 LARGEST_STEAL = 0.02
@@ -151,7 +151,7 @@ def _cpu_drift(before: Snapshot, after: Snapshot, own_cpu_s: float | None) -> It
         if total > 0 and spent.get("steal", 0) / total > LARGEST_STEAL:
             yield f"{spent['steal'] / total:.1%} of the CPU time was stolen by other virtual machines"
         busy = total - spent.get("idle", 0) - spent.get("iowait", 0) - spent.get("steal", 0)
-        others = (busy - own_cpu_s * _TICKS_PER_S) / total if own_cpu_s is not None and total > 0 else 0.0
+        others = (busy - own_cpu_s * TICKS_PER_S) / total if own_cpu_s is not None and total > 0 else 0.0
         if others > LARGEST_OTHER_LOAD:
             yield f"other programs used {others:.1%} of the CPU time"
     swapped = (before.swap_used_bytes, after.swap_used_bytes)

@@ -8,13 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.host.snapshot import TICKS_PER_S
 from bench.system.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
-
-_TICKS_PER_S = 100
-"""``USER_HZ``: fixed in Linux's interface to programs, whatever the kernel's own tick."""
 
 _USER, _SYSTEM = 11, 12  # of stat, counted from the state
 _BYTES_IN, _BYTES_OUT = 0, 8
@@ -52,7 +50,7 @@ def read_usage(pid: int, root: Path = Path("/proc")) -> Usage | None:
         return None
     status = text_of(home / "status")
     return Usage(
-        cpu_s=ticks / _TICKS_PER_S,
+        cpu_s=ticks / TICKS_PER_S,
         threads_s=dict(_threads(home / "task")),
         rss_bytes=_kib(status, "VmRSS"),
         peak_rss_bytes=_kib(status, "VmHWM"),
@@ -68,7 +66,7 @@ def _threads(task: Path) -> Iterator[tuple[int, float]]:
         if on_cpu:
             yield int(home.name), int(on_cpu[1]) / 1e9
         elif ticks is not None:
-            yield int(home.name), ticks / _TICKS_PER_S
+            yield int(home.name), ticks / TICKS_PER_S
 
 
 def _ticks(stat: Path) -> int | None:
