@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError
-from bench.format.folder import SERIAL
+from bench.format.folder import SERIAL, STDERR
 from bench.host.process import FILTERED, Process, panicked
 from bench.host.vitals import State
 from bench.system.units import parse_cpus
@@ -68,12 +68,14 @@ class FarProcess(Process):
 
     def words(self) -> tuple[str, ...]:
         """Return the lines of its standard error, of a very long one the last; nothing where they cannot be had."""
-        words = self._last_words
-        if words is None:
-            with suppress(HostError, OSError):
-                path = f"{self._far}/{self.stderr_path.name}"
-                words = self._wire.call("get", path=path, at=-_WORDS_BYTES, size=_WORDS_BYTES).data
-        return super().words() if words is None else tuple(words.decode(errors="replace").splitlines())
+        words = self._end_of(STDERR) if self._last_words is None else self._last_words.decode(errors="replace")
+        return super().words() if words is None else tuple(words.splitlines())
+
+    def _end_of(self, name: str) -> str | None:
+        with suppress(HostError, OSError):
+            got = self._wire.call("get", path=f"{self._far}/{name}", at=-_WORDS_BYTES, size=_WORDS_BYTES).data
+            return got.decode(errors="replace")
+        return None
 
     def alive(self) -> bool:
         """Return whether it has not ended, as far as is known."""
@@ -116,12 +118,8 @@ class FarProcess(Process):
 
     def panic(self) -> tuple[str, ...]:
         """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""
-        with suppress(HostError, OSError):
-            path = f"{self._far}/{SERIAL}"
-            return panicked(
-                self._wire.call("get", path=path, at=-_WORDS_BYTES, size=_WORDS_BYTES).data.decode(errors="replace")
-            )
-        return super().panic()
+        console = self._end_of(SERIAL)
+        return super().panic() if console is None else panicked(console)
 
     def oom_proof(self) -> tuple[str, ...]:
         """Return what shows that the kernel killed it for want of memory; empty when nothing does."""
