@@ -112,12 +112,14 @@ def _died(run: Running, console: Console, *, forgive: bool) -> str:
     return ""
 
 
-async def unless_client_ended(client: Process, work: Coroutine[None, None, T]) -> T:
+async def unless_client_ended(client: Process | None, work: Coroutine[None, None, T]) -> T:
     """Return what the work returns.
 
     Raises:
-        WorkloadError: the client ended first.
+        WorkloadError: the client, if there is one, ended first.
     """
+    if client is None:
+        return await work
     try:
         return await client.unless_exited(work)
     except LaunchError as error:

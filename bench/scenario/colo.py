@@ -19,7 +19,7 @@ from bench.vm.procedure import checkpoint_delay_ms, trace_steps
 from bench.vm.readback import read_colo
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Callable, Coroutine, Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from bench.vm.procedure import Step
     from bench.vm.spec import PairSpec
 
-    Drive = Callable[[Running, CheckpointCounter, Process | None], Awaitable[None]]
+    Drive = Callable[[Running, CheckpointCounter, Journal], Coroutine[None, None, None]]
 
 
 class Colo:
@@ -78,7 +78,23 @@ async def measure(run: Running, drive_it: Drive) -> None:
         await form(run, counter)
         async with workload(run, console) as client, antagonist(run), costing(run), run.stages.stage("measure"):
             run.notes.early = counter.done
-            await drive_it(run, counter, client)
+            await watched(run, counter, client, drive_it)
+
+
+async def watched(run: Running, counter: CheckpointCounter, client: Process | None, drive_it: Drive) -> None:
+    """Let ``drive_it`` measure, and put on record who stood still meanwhile.
+
+    Raises:
+        BenchError: it did not come to its end, or a disk is full.
+    """
+    pair, notes = run.pair, run.notes
+    with Journal(pair.folder) as journal:
+        journal.begin(notes.early)
+        journal.clocks(notes.clocks)
+        async with notes.pulse.watching(states_of(pair.processes, client), journal.gap):
+            await unless_client_ended(client, drive_it(run, counter, journal))
+    # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
+    pair.require_room()
 
 
 async def form(run: Running, counter: CheckpointCounter) -> None:
@@ -96,18 +112,8 @@ async def form(run: Running, counter: CheckpointCounter) -> None:
         notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
 
 
-async def _drive(run: Running, counter: CheckpointCounter, client: Process | None) -> None:
-    pair, notes = run.pair, run.notes
-
+async def _drive(run: Running, counter: CheckpointCounter, journal: Journal) -> None:
     def told(done: int, total: int, pause_s: float) -> None:
         run.on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
 
-    states = states_of(pair.processes, client)
-    with Journal(pair.folder) as journal:
-        journal.begin(notes.early)
-        journal.clocks(notes.clocks)
-        async with notes.pulse.watching(states, journal.gap):
-            driving = drive(pair, run.cell, counter, told, journal.sample)
-            notes.samples = await (unless_client_ended(client, driving) if client else driving)
-    # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
-    pair.require_room()
+    run.notes.samples = await drive(run.pair, run.cell, counter, told, journal.sample)

@@ -194,8 +194,7 @@ async def _until_the_blow(run: Running, asked: Failover, stack: AsyncExitStack) 
         journal.begin(notes.early)
         journal.clocks(notes.clocks)
         async with notes.pulse.watching(states_of(pair.processes, client), journal.gap):
-            driving = _drive(run, counter, consoles[PRIMARY], journal)
-            before = await (unless_client_ended(client, driving) if client else driving)
+            before = await unless_client_ended(client, _drive(run, counter, consoles[PRIMARY], journal))
     require_alive(run, consoles[PRIMARY])
     return _Scene(consoles, counter, journal, before, exits, client)
 

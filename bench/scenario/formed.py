@@ -10,14 +10,12 @@ import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.driver import LAST_WORDS_S
-from bench.measure.journal import Journal
-from bench.scenario.client import states_of, unless_client_ended
 from bench.scenario.colo import Colo, measure
 from bench.scenario.progress import Progress
 
 if TYPE_CHECKING:
-    from bench.host.process import Process
     from bench.measure.driver import CheckpointCounter
+    from bench.measure.journal import Journal
     from bench.scenario.base import Running
 
 
@@ -29,22 +27,10 @@ class Formed(Colo):
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair into COLO, and let the workload run for as long as the native machine has it."""
-        await run.pair.guarded(measure(run, _let_run))
+        await run.pair.guarded(measure(run, _wait))
 
 
-async def _let_run(run: Running, counter: CheckpointCounter, client: Process | None) -> None:
-    pair, notes = run.pair, run.notes
-    states = states_of(pair.processes, client)
-    with Journal(pair.folder) as journal:
-        journal.begin(notes.early)
-        journal.clocks(notes.clocks)
-        async with notes.pulse.watching(states, journal.gap):
-            waiting = _wait(run, counter)
-            await (unless_client_ended(client, waiting) if client else waiting)
-    pair.require_room()
-
-
-async def _wait(run: Running, counter: CheckpointCounter) -> None:
+async def _wait(run: Running, counter: CheckpointCounter, _journal: Journal) -> None:
     checkpoint = run.cell.checkpoint
     total = checkpoint.warmup + checkpoint.count
     for done in range(total):

@@ -58,7 +58,7 @@ async def _measure(run: Running) -> None:
             with Journal(pair.folder) as journal:
                 journal.begin(0)
                 async with notes.pulse.watching(states, journal.gap):
-                    await (unless_client_ended(client, _wait(run)) if client else _wait(run))
+                    await unless_client_ended(client, _wait(run))
             pair.require_room()
 
 

@@ -15,6 +15,7 @@ from bench.errors import StoreError
 from bench.measure.driver import CheckpointCounter
 from bench.scenario import formed
 from bench.scenario.base import Notes
+from bench.scenario.colo import watched
 
 
 def test_a_full_disk_of_any_host_fails_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,4 +28,4 @@ def test_a_full_disk_of_any_host_fails_the_run(tmp_path: Path, monkeypatch: pyte
     cell = make_cell(scenario="formed", checkpoint=Checkpoint(count=1, warmup=0, interval=0.001))
     run: Any = SimpleNamespace(pair=pair, cell=cell, notes=Notes(), on_event=lambda _: None)
     with pytest.raises(StoreError, match="the secondary's host is full"):
-        asyncio.run(formed._let_run(run, CheckpointCounter(), None))
+        asyncio.run(watched(run, CheckpointCounter(), None, formed._wait))
