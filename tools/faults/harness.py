@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from tools.faults.fault import (
@@ -81,16 +82,9 @@ def _signalled(label: str, number: signal.Signals, stage: str, times: int = 1) -
 
 
 def _killed(stage: str) -> Fault:
-    return Fault(
-        name=f"kill-harness-{stage}",
-        group="SIGKILL of the harness, at every stage",
-        does=f"SIGKILL of the harness, at {stage}",
-        causes=frozenset({"interrupted"}),
+    return replace(
+        _signalled("kill", signal.SIGKILL, stage),
         exits=frozenset({-signal.SIGKILL}),
-        moment=at_stage(stage),
-        act=send(signal.SIGKILL),
-        setting=_setting(stage),
-        overrides=_with_report(stage),
         dies=True,
         may_succeed=stage in {"store", "report"},
     )
