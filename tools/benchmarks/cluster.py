@@ -6,7 +6,6 @@ Real are the plan, the ledgers, the folders and the merge. `python -m tools.benc
 from __future__ import annotations
 
 import json
-import os
 import resource
 import tempfile
 import time
@@ -21,6 +20,7 @@ from bench.plan.plan import GuestBuild, QemuBuild, make_plan, parse_plan, plan_j
 from bench.record.ledger import Entry, Ledger
 from bench.run.merge import merge_part
 from bench.workload.idle import Idle
+from tools.benchmarks.long_campaign import not_waiting_for_the_disk
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -62,9 +62,7 @@ def simulate(runs: int, parts: int, folder: Path | None = None) -> dict[str, Any
     CampaignFolder(home).plan.write_text(text)
     for block in range(parts):
         _part(home, plan, block)
-    sync = os.fsync
-    os.fsync = lambda fd: None  # noqa: ARG005 - what a disk takes is the disk's
-    try:
+    with not_waiting_for_the_disk():
         began = time.perf_counter()
         ledger = Ledger(CampaignFolder(home).ledger)
         ledger.plan(run.run_id for run in plan.runs)
@@ -72,8 +70,6 @@ def simulate(runs: int, parts: int, folder: Path | None = None) -> dict[str, Any
         began, cpu = time.perf_counter(), time.process_time()
         taken = sum(merge_part(home, ledger, home / PARTS / part_name(block, 0)).measured for block in range(parts))
         merge_s, merge_cpu_s = time.perf_counter() - began, time.process_time() - cpu
-    finally:
-        os.fsync = sync
     began = time.perf_counter()
     again = Ledger(CampaignFolder(home).ledger)
     read_s = time.perf_counter() - began

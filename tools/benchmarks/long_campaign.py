@@ -121,7 +121,7 @@ def simulate(results: Path, runs: int, cells: int, group: int = GROUP) -> dict[s
     settings = Settings(results=results, campaign="long", repeats=runs // cells, seed=1, on_error=OnError())
     process = psutil.Process()
     memory, files = process.memory_info().rss, process.num_fds()
-    with _not_waiting_for_the_disk(), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
+    with not_waiting_for_the_disk(), contextlib.redirect_stdout(io.TextIOWrapper(io.BytesIO())):
         started = time.perf_counter()
         status = run_campaign(settings, asked, "a fake", _tools(first))
         took = time.perf_counter() - started
@@ -175,7 +175,7 @@ def _tools(measure: FakePairs) -> Tools:
 
 
 @contextlib.contextmanager
-def _not_waiting_for_the_disk() -> Any:
+def not_waiting_for_the_disk() -> Any:
     """Leave out fsync: what a disk takes is the disk's, the same for each run, and hides what grows."""
     sync = os.fsync
     os.fsync = lambda fd: None  # noqa: ARG005
