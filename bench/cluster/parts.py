@@ -24,7 +24,7 @@ from bench.config.model import Cell
 from bench.errors import StoreError
 from bench.format.folder import PLAN
 from bench.format.version import SCHEMA_VERSION
-from bench.system.documents import parse_json
+from bench.system.documents import parse_json, read_document
 from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ class Start:
     @property
     def begun(self) -> Begun | None:
         """Where and when it began; None when it has not said so."""
-        tree = _document(self.path / BEGUN)
+        tree = read_document(self.path / BEGUN)
         try:
             nodes = tuple(map(str, tree["nodes"])) if tree else ()
             return Begun(float(tree["t"]), str(tree["job"]), nodes, int(tree["known"])) if tree else None
@@ -161,7 +161,7 @@ class Start:
     @property
     def ended(self) -> Ended | None:
         """How it ended; None while it runs, and for ever when it was killed."""
-        tree = _document(self.path / ENDED)
+        tree = read_document(self.path / ENDED)
         try:
             return Ended(**{name: tree[name] for name in Ended.__dataclass_fields__}) if tree else None
         except (KeyError, TypeError):
@@ -208,11 +208,3 @@ def block_of(plan: Plan, block: int, left: Iterable[str]) -> Plan:
 def plan_path(part: Path) -> Path:
     """Return where a part's plan is."""
     return part / PLAN
-
-
-def _document(path: Path) -> dict[str, Any] | None:
-    try:
-        tree = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return tree if isinstance(tree, dict) else None

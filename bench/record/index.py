@@ -14,7 +14,7 @@ from bench.format.folder import CampaignFolder, RunFolder
 from bench.record.ledger import read_entries
 from bench.record.run import quality_ok
 from bench.record.table import read_checkpoints
-from bench.system.documents import parse_json
+from bench.system.documents import parse_json, read_document
 from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -150,7 +150,7 @@ def _factors(cell: Mapping[str, Any]) -> dict[str, Any]:
 
 def _row(home: Path, planned: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
     # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
-    record = (_load(RunFolder(home).record) if entry is not None and entry.state == "measured" else None) or {}
+    record = (read_document(RunFolder(home).record) if entry is not None and entry.state == "measured" else None) or {}
     return {
         **planned,
         "state": entry.state if entry else "planned",
@@ -174,11 +174,3 @@ def _pauses(path: Path) -> dict[str, Any]:
         "pause_median_s": float(np.median(pauses)),
         "pause_p95_s": float(np.quantile(pauses, 0.95)),
     }
-
-
-def _load(path: Path) -> dict[str, Any] | None:
-    try:
-        tree = parse_json(path.read_bytes())
-    except (OSError, ValueError):
-        return None
-    return tree if isinstance(tree, dict) else None

@@ -6,9 +6,12 @@ import json
 import math
 import re
 from contextlib import suppress
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import pydantic_core
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 _EXPONENT = re.compile(rb"[eE]\+?[0-9]{3}")
 _NUMBER_BEFORE = re.compile(rb"(?:^|[:,\[\s-])[0-9.]+$")
@@ -32,6 +35,15 @@ def parse_json(content: str | bytes) -> Any:
         return _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError("nested too deep") from error
+
+
+def read_document(path: Path) -> dict[str, Any] | None:
+    """Return the object that a file holds; None where there is no such file, or none that is whole."""
+    try:
+        tree = parse_json(path.read_bytes())
+    except (OSError, ValueError):
+        return None
+    return tree if isinstance(tree, dict) else None
 
 
 def lines_of(content: bytes) -> list[bytes]:

@@ -25,7 +25,7 @@ def test_each_record_is_read_a_few_times_and_the_last_runs_cost_what_the_first_d
 
         return count
 
-    monkeypatch.setattr(index, "_load", counted("record", index._load))
+    monkeypatch.setattr(index, "read_document", counted("record", index.read_document))
     monkeypatch.setattr(run, "read_record", counted("record", run.read_record))
     for module in (index, summary):
         monkeypatch.setattr(module, "read_checkpoints", counted("table", module.read_checkpoints))
