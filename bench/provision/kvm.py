@@ -43,15 +43,11 @@ class Verdict:
     cause: str = ""
 
 
-def _silent(_text: str) -> None:
-    pass
-
-
 def probe_kvm(
     binary: Binary,
     guest: Guest,
     deadline_s: float = DEADLINE_S,
-    progress: Callable[[str], None] = _silent,
+    progress: Callable[[str], None] = lambda _: None,
     clock: Callable[[], float] = time.time,
 ) -> Verdict:
     """Boot the guest under KVM to its ready line and return whether it got there.
