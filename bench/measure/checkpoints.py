@@ -11,6 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from bench.format.phases import PARTS, RESUMING, STOPPING
+from bench.host.clock import SLEW
 from bench.measure.parts import came_as_it_does, dirty_pages, find_markers, read_parts
 from bench.measure.sequence import INCOMPLETE, PRIMARY, SECONDARY, P, S, read_sequence
 from bench.measure.trace import Problem
@@ -28,9 +29,6 @@ FOREVER_US = 1 << 62
 
 _SLACK_US = 100_000
 """How late a side may log a message after it left: the thread may lose its CPU in between (26 ms were seen)."""
-
-_DRIFT = 0.0005
-"""How fast two hosts' clocks may part: the kernel slews by at most 500 parts per million."""
 
 
 @dataclass(frozen=True)
@@ -211,7 +209,7 @@ def _in_step(ours: tuple[Attempt, ...], theirs: tuple[Attempt, ...], tally: Tall
         # A message that seems to arrive before it was sent shows how late a log line can be, not that a pair is wrong:
         # checkpoints that do not belong together are apart as wholes, and consistent in themselves.
         late = max(0, lowest - highest) + max(0, low - high)
-        slack = _SLACK_US + late + round(_DRIFT * (one.times_us[0] - at_us))
+        slack = _SLACK_US + late + round(SLEW * (one.times_us[0] - at_us))
         unsure = doubt and (known is None or _nearest_us(ours, one.number) <= 3 * slack)
         if unsure or max(lowest, low) > min(highest, high) + slack:
             tally.add("sides not matched: they fall out of step", f"from checkpoint {one.number} on")
