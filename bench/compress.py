@@ -7,18 +7,17 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.errors import BenchError
 from bench.format.folder import CampaignFolder
 from bench.plan.estimate import gib
 from bench.process.words import Parser
-from bench.recover import require_campaign
+from bench.recover import for_each
 from bench.run.folder import locked
 from bench.run.recovery import finished
-from bench.system.exits import Exit, last_door, listening, told
+from bench.system.exits import Exit, last_door, listening
 from bench.system.logs import LOGS, Sizes, compress_log
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterator, Sequence
 
 _ABOUT = (
     "Compresses trace.log, serial.log and qmp.jsonl of measured and failed runs. Each goes only when its compressed "
@@ -52,20 +51,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("campaigns", nargs="+", type=Path, metavar="CAMPAIGN", help="a folder such as results/demo")
     chosen = parser.parse_args(arguments)
     command = shlex.join(("python", "-m", "bench.compress", *map(str, chosen.campaigns)))
-    return last_door(command, lambda: _each(chosen.campaigns))
+    return last_door(command, lambda: for_each(chosen.campaigns, _one))
 
 
-def _each(campaigns: Iterable[Path]) -> int:
-    worst = Exit.DONE
-    for folder in campaigns:
-        try:
-            sizes = list(compress(require_campaign(folder)))
-        except (BenchError, OSError) as error:
-            worst = max(worst, told(error, folder))
-            continue
-        before, after = sum(one.before for one in sizes), sum(one.after for one in sizes)
-        sys.stdout.write(f"{folder.name}: {len(sizes)} logs, {gib(before)} before, {gib(after)} now\n")
-    return worst
+def _one(campaign: Path) -> Exit:
+    sizes = list(compress(campaign))
+    before, after = sum(one.before for one in sizes), sum(one.after for one in sizes)
+    sys.stdout.write(f"{campaign.name}: {len(sizes)} logs, {gib(before)} before, {gib(after)} now\n")
+    return Exit.DONE
 
 
 if __name__ == "__main__":

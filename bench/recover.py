@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from bench.run.recovery import check, finished, read_known, recover, unfinished
 from bench.system.exits import Exit, last_door, listening, told
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from bench.run.recovery import Finding
 
@@ -59,28 +60,28 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--check", action="store_true", help="write nothing: hold each measured run to its raw data")
     chosen = parser.parse_args(arguments)
     command = shlex.join(("python", "-m", "bench.recover", *map(str, chosen.campaigns)))
-    return last_door(command, lambda: _each(chosen.campaigns, checking=chosen.check))
+    return last_door(command, lambda: for_each(chosen.campaigns, partial(_one, checking=chosen.check)))
 
 
-def _each(campaigns: Iterable[Path], *, checking: bool) -> int:
+def for_each(campaigns: Iterable[Path], work: Callable[[Path], Exit]) -> int:
+    """Do a work with each campaign, whatever becomes of the others, and return the worst of their exit statuses."""
     worst = Exit.DONE
     for folder in campaigns:
         try:
-            if not _one(require_campaign(folder), checking=checking):
-                worst = max(worst, Exit.RUNS_FAILED)
+            worst = max(worst, work(require_campaign(folder)))
         except (BenchError, OSError) as error:
             worst = max(worst, told(error, folder))
     return worst
 
 
-def _one(campaign: Path, *, checking: bool) -> bool:
+def _one(campaign: Path, *, checking: bool) -> Exit:
     found = []
     for one in findings(campaign, checking=checking):
         found.append(one)
         sys.stdout.write(f"{campaign.name}/{one.name}: {one.text}\n")
     checkpoints, what = sum(one.checkpoints for one in found), "checked" if checking else "recovered"
     sys.stdout.write(f"{campaign.name}: {len(found)} folders, {checkpoints} checkpoints {what}\n")
-    return all(one.ok for one in found)
+    return Exit.DONE if all(one.ok for one in found) else Exit.RUNS_FAILED
 
 
 if __name__ == "__main__":

@@ -244,7 +244,7 @@ def test_a_bug_of_ours_ends_with_its_own_status(
     def broken(*_: object, **__: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(f"bench.{module}.require_campaign", broken)
+    monkeypatch.setattr("bench.recover.require_campaign", broken)
     assert {"recover": main, "compress": compress_main}[module]([str(campaign)]) == Exit.BUG
     assert f"python -m bench.{module} " in capsys.readouterr().err
 
@@ -299,12 +299,13 @@ def test_a_run_without_raw_data_cannot_be_checked(campaign: Path, capsys: pytest
 
 
 def test_compressed_raw_data_are_recovered_and_checked_as_plain_ones(
-    campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     home, run = failed(campaign), measured(campaign)
     plain = len(compressible(campaign))
     assert plain == 10
-    assert compress_main([str(campaign)]) == Exit.DONE
+    monkeypatch.chdir(campaign)
+    assert compress_main(["."]) == Exit.DONE
     assert "c: 10 logs, " in capsys.readouterr().out
     assert compressible(campaign) == []
     assert sorted(path.name for path in run.rglob("*.zst")) == [
