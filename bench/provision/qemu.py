@@ -35,9 +35,9 @@ RELEASE = re.compile(r"\d+(\.\d+){0,2}", re.ASCII)
 
 
 _NAME = "qemu-system-x86_64"
-_VERSION = re.compile(r"^QEMU emulator version (?P<version>\d+\.\d+\S*(?: \([^)]*\))?)", re.MULTILINE)
+VERSION = re.compile(r"^QEMU emulator version (?P<version>\d+\.\d+\S*(?: \([^)]*\))?)", re.MULTILINE)
 _IMG_VERSION = re.compile(r"^qemu-img version \d", re.MULTILINE)
-_VERSION_DEADLINE_S = 20.0
+VERSION_DEADLINE_S = 20.0
 _OTHER = (
     "use qemu=provisioned, a release that `python -m bench.provision --list` has, or qemu=/path/to/qemu-system-x86_64"
 )
@@ -241,7 +241,7 @@ def _img_beside(path: Path) -> Path:
 
 def _answered(binary: Binary) -> Binary:
     output = _version_output(binary, binary.argv)
-    match = _VERSION.search(output)
+    match = VERSION.search(output)
     if match is None:
         raise _unfit(str(binary.path), "is not a QEMU: it does not answer --version as one", output)
     img_argv = binary.img_argv or (str(_img_beside(Path(binary.argv[0]))),)
@@ -261,7 +261,7 @@ def _unfit(path: str, otherwise: str, output: str) -> ProvisionError:
 
 def _version_output(binary: Binary, argv: tuple[str, ...]) -> str:
     try:
-        return commands.run([*argv, "--version"], deadline_s=_VERSION_DEADLINE_S, env=binary.env).text
+        return commands.run([*argv, "--version"], deadline_s=VERSION_DEADLINE_S, env=binary.env).text
     except ProvisionError as error:
         denied = isinstance(error.__cause__, PermissionError) and binary.source in (PROVISIONED, ARCHIVE, BUILT)
         hint = _NOEXEC if denied else _OTHER

@@ -11,6 +11,7 @@ from bench.errors import HostError
 from bench.host.host import Here
 from bench.host.links import PRIMARY, SECONDARY
 from bench.provision.cache import cache_folder
+from bench.provision.qemu import VERSION, VERSION_DEADLINE_S
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
     from bench.provision.qemu import Binary
     from bench.vm.spec import PairSpec
 
-_VERSION = re.compile(r"^QEMU emulator version (?P<version>\d+\.\d+\S*(?: \([^)]*\))?)", re.MULTILINE)
-_VERSION_S = 20.0
 _OWN = (
     "give that host's own in the inventory, qemu: /usr/bin/qemu-system-x86_64, or use qemu=provisioned, which is sent"
 )
@@ -60,13 +59,13 @@ async def binary_on(node: Node, binary: Binary) -> Binary:
             raise HostError(words, hint=_OWN, cause="far-qemu")
         return binary
     try:
-        said = await node.host.run((node.qemu, "--version"), _VERSION_S)
+        said = await node.host.run((node.qemu, "--version"), VERSION_DEADLINE_S)
     except HostError as error:
         if error.cause != "command-failed":
             raise
         words = f"the {node.name}'s host has no QEMU that runs at {node.qemu}"
         raise HostError(words, cause="far-qemu", evidence=(error.message, *error.evidence)) from error
-    match = _VERSION.search(said)
+    match = VERSION.search(said)
     if match is None:
         words = f"{node.qemu} on the {node.name}'s host does not say its version as a QEMU does"
         raise HostError(words, cause="far-qemu", evidence=tuple(said.splitlines()[:4]))
