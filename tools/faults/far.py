@@ -35,7 +35,7 @@ from tools.faults.fault import (
 from tools.faults.harness import send
 from tools.faults.scene import Beside, MissedError
 from tools.faults.storage import special
-from tools.lab.hosts import SIDES, agents_of, inventory_of, lab, no_lab, ssh_of
+from tools.lab.hosts import SIDES, Lab, agents_of, inventory_of, lab, no_lab, ssh_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,7 +44,6 @@ if TYPE_CHECKING:
 
     from tools.faults.fault import Act
     from tools.faults.scene import Scene
-    from tools.lab.hosts import Lab
 
 FAR = ("host=ssh", "guest=bare", "mem=128M", "checkpoint.count=25", "checkpoint.interval=0.2")
 """The bare guest boots at once, and more checkpoints than elsewhere: what was traced there follows every second."""
@@ -199,8 +198,8 @@ def _links() -> Iterator[Fault]:
                 does=f"the cable by which the {side}'s host is reached is cut {moment.name}",
                 causes=cut,
                 moment=moment,
-                act=_on(partial(_cut, side=side)),
-                remedy=_on(partial(_join, side=side)),
+                act=_on(partial(Lab.cut, side=side)),
+                remedy=_on(partial(Lab.join, side=side)),
             )
     for when in ("during", "between"):
         yield _far(
@@ -209,8 +208,8 @@ def _links() -> Iterator[Fault]:
             does=f"the cable between the hosts is cut {_MOMENTS[when].name}",
             causes=frozenset({"link-down"}),
             moment=_MOMENTS[when],
-            act=_on(partial(_cut, side="secondary", kind="d")),
-            remedy=_on(partial(_join, side="secondary", kind="d")),
+            act=_on(partial(Lab.cut, side="secondary", kind="d")),
+            remedy=_on(partial(Lab.join, side="secondary", kind="d")),
             overrides=QUICK_DEADLINES,
         )
     for side in SIDES:
@@ -220,34 +219,10 @@ def _links() -> Iterator[Fault]:
             does=f"the {side}'s host dies, network and all, between checkpoints; it is back for the next command",
             causes=cut,
             moment=BETWEEN,
-            act=_on(partial(_die, side=side)),
-            remedy=_on(partial(_back, side=side)),
+            act=_on(partial(Lab.kill, side=side)),
+            remedy=_on(partial(Lab.restart, side=side)),
             dies=True,
         )
-
-
-def _cut(hosts: Lab, side: str, kind: str = "m") -> None:
-    hosts.cut(side, kind)
-
-
-def _join(hosts: Lab, side: str, kind: str = "m") -> None:
-    hosts.join(side, kind)
-
-
-def _die(hosts: Lab, side: str) -> None:
-    hosts.kill(side)
-
-
-def _back(hosts: Lab, side: str) -> None:
-    hosts.restart(side)
-
-
-def _fill(hosts: Lab, side: str) -> None:
-    hosts.fill(side)
-
-
-def _empty(hosts: Lab, side: str) -> None:
-    hosts.resize(side, _DISK)
 
 
 def _small(side: str) -> Callable[[Scene], AbstractContextManager[None]]:
@@ -273,9 +248,9 @@ def _parts() -> Iterator[Fault]:
             causes=frozenset({"disk-full", "far-disk-full"}),
             exits=frozenset({SOME_FAILED, HOST}),
             moment=LASTING,
-            act=_on(partial(_fill, side=side)),
+            act=_on(partial(Lab.fill, side=side)),
             ground=_small(side),
-            remedy=_on(partial(_empty, side=side)),
+            remedy=_on(partial(Lab.resize, side=side, size=_DISK)),
             overrides=QUICK_DEADLINES,
         )
     yield _far(
