@@ -35,10 +35,10 @@ async def ship(host: Host, binary: Binary, guest: Guest | None, others: Iterable
     """
     images = (guest.kernel, *filter(None, (guest.initramfs,))) if guest else ()
     words = (*binary.argv, *binary.img_argv, *(value for _, value in binary.env), *map(str, (*images, *others)))
-    await host.provide(_entries(words))
+    await host.provide(cache_entries(words))
 
 
-def _entries(words: Iterable[str]) -> tuple[Path, ...]:
+def cache_entries(words: Iterable[str]) -> tuple[Path, ...]:
     """Return the entries of our cache that words name."""
     cache = cache_folder()
     form = re.compile(rf"{re.escape(str(cache))}/([^/,:]+)")
@@ -54,7 +54,7 @@ async def binary_on(node: Node, binary: Binary) -> Binary:
     if isinstance(node.host, Here):
         return binary
     if not node.qemu:
-        if not _entries(binary.argv):
+        if not cache_entries(binary.argv):
             words = f"qemu={binary.path} is this machine's: it is not on the {node.name}'s host"
             raise HostError(words, hint=_OWN, cause="far-qemu")
         return binary

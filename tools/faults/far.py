@@ -7,7 +7,6 @@ each of them too.
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import sys
@@ -19,8 +18,8 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from bench.provision.bare import installed_bare
-from bench.provision.cache import cache_folder
 from bench.provision.qemu import PROVISIONED, installed_qemu
+from bench.vm.placed import cache_entries
 from tools.faults.fault import (
     BETWEEN,
     DURING,
@@ -120,17 +119,15 @@ def _shipped(work: Path) -> None:
     binary, guest = installed_qemu(PROVISIONED), installed_bare()
     if binary is None or guest is None:
         raise BlockedError("QEMU or the bare guest has not been fetched")
-    cache = cache_folder()
     words = (*binary.argv, *binary.img_argv, *(value for _, value in binary.env), str(guest.kernel))
-    form = re.compile(rf"{re.escape(str(cache))}/([^/,:]+)")
-    for name in {match[1] for word in words for match in form.finditer(word)}:
-        target = work / "cache" / name
-        if (cache / name).is_dir():
-            shutil.copytree(cache / name, target, symlinks=True, ignore=special, copy_function=_linked)
+    for path in cache_entries(words):
+        target = work / "cache" / path.name
+        if path.is_dir():
+            shutil.copytree(path, target, symlinks=True, ignore=special, copy_function=_linked)
         else:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _linked(str(cache / name), str(target))
-        target.with_name(f"{name}.complete").write_text("1\n")
+            _linked(str(path), str(target))
+        target.with_name(f"{path.name}.complete").write_text("1\n")
     work.chmod(0o700)
 
 
