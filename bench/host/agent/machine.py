@@ -40,12 +40,9 @@ class Machine:
             "machine": own.machine,
             "python": platform.python_version(),
             "executable": sys.executable,
-            "agent": str(Path(sys.argv[0]).resolve()),
             "pid": os.getpid(),
-            "uid": os.geteuid(),
             "work": str(self._folders.work),
             "boot": boot_id(),
-            "cpus": len(os.sched_getaffinity(0)),
         }
 
     def op_clock(self, _message: dict[str, Any], _payload: bytes) -> float:
@@ -54,8 +51,7 @@ class Machine:
 
     def op_beat(self, _message: dict[str, Any], _payload: bytes) -> dict[str, Any]:
         """Return the wall clock and the state of every process."""
-        states = self._children.states()
-        return {"t": time.time(), "states": states}
+        return {"states": self._children.states(), "t": time.time()}
 
     def op_ports(self, message: dict[str, Any], _payload: bytes) -> list[int]:
         """Return those of the ports that are free on every address now."""
