@@ -17,6 +17,7 @@ from bench.failures.catalogue import CATALOGUE
 from bench.host.limits import MACHINE, Limits, free_swap, read_limits
 from bench.plan.estimate import cold_bytes, estimate, gib, largest_mem
 from bench.run.needs import needs
+from bench.system.cgroups import unescaped
 from bench.system.environment import choosing_names
 from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
@@ -265,7 +266,7 @@ def file_system(place: Path, table: Path = Path("/proc/self/mountinfo")) -> str:
         resolved = os.path.realpath(place)
         for line in table.read_text(errors="replace").splitlines():
             before, _, after = line.partition(" - ")
-            point = before.split()[4].replace("\\040", " ")
+            point = unescaped(before.split()[4])
             if resolved == point or resolved.startswith(f"{point.rstrip('/')}/"):
                 # Of two on one folder the later hides the earlier: an automounted home is autofs, then nfs4.
                 found = max((len(point), after.split()[0]), found, key=lambda one: one[0])

@@ -67,9 +67,10 @@ def _mount(mountinfo: str, controller: str) -> tuple[str, str]:
             continue
         wanted = kind[0] == "cgroup2" if controller == UNIFIED else kind[0] == "cgroup"
         if wanted and (controller == UNIFIED or controller in kind[2].split(",")):
-            return _plain(fields[3]), _plain(fields[4])
+            return unescaped(fields[3]), unescaped(fields[4])
     return "/", f"/sys/fs/cgroup/{controller}"
 
 
-def _plain(field: str) -> str:
+def unescaped(field: str) -> str:
+    """Return a path of the kernel's tables of mounts or swap devices, where blanks and the like stand in octal."""
     return _ESCAPED.sub(lambda match: chr(int(match[1], 8)), field)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Literal
 
 from bench.errors import HostError, ProvisionError
 from bench.provision import commands
+from bench.system.cgroups import unescaped
+from bench.system.files import text_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator
@@ -70,7 +72,7 @@ class Machine:
     def swaps(self) -> dict[str, str]:
         """Return the swap devices and files in use, each with its priority."""
         rows = [line.split() for line in self.text(_SWAPS).splitlines()[1:]]
-        return {_unescaped(row[0]): row[-1] for row in rows if row}
+        return {unescaped(row[0]): row[-1] for row in rows if row}
 
     def put(self, kind: Kind, what: str, value: str) -> None:
         """Give a setting a value.
@@ -94,10 +96,7 @@ class Machine:
 
     def text(self, name: str) -> str:
         """Return the text of a file of the host; empty when it cannot be read."""
-        try:
-            return (self.root / name).read_text(errors="replace").strip()
-        except OSError:
-            return ""
+        return text_of(self.root / name).strip()
 
 
 @dataclass(frozen=True)
@@ -218,8 +217,3 @@ def require_cpus(key: str, cpus: Collection[int], machine: Machine) -> None:
             f"{key}: this process has no CPU {', '.join(map(str, absent))}; it has {', '.join(map(str, sorted(have)))}",
             cause="tune-missing",
         )
-
-
-def _unescaped(name: str) -> str:
-    """Return a path of ``/proc/swaps``, where blanks and the like are written in octal."""
-    return re.sub(r"\\([0-7]{3})", lambda match: chr(int(match[1], 8)), name)

@@ -128,9 +128,11 @@ def test_of_two_file_systems_on_one_folder_the_later_counts(tmp_path: Path) -> N
         f"40 22 0:36 / {tmp_path} rw - autofs systemd-1 rw\n"
         f"41 40 0:50 / {tmp_path} rw - nfs4 server:/home rw\n"
         f"42 22 0:51 / {tmp_path}/other rw - tmpfs tmpfs rw\n"
+        f"43 22 0:52 / {tmp_path}/a\\011tab rw - vfat /dev/sdb1 rw\n"
     )
     assert file_system(tmp_path / "results", table) == "nfs4"
     assert file_system(tmp_path / "other" / "results", table) == "tmpfs"
+    assert file_system(tmp_path / "a\ttab" / "results", table) == "vfat"
     assert file_system(tmp_path.parent, table) == "ext4"
 
 
