@@ -31,11 +31,6 @@ def machine_key(cell: Cell) -> Hashable:
     return cell.guest, cell.accel, cell.cpu, cell.devices, cell.smp, cell.host.primary
 
 
-def warnings_of(stderr: str) -> tuple[str, ...]:
-    """Return each thing that QEMU warned of once, without its time: it says the same for every vCPU."""
-    return distinct(stderr.splitlines())
-
-
 async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features, host: Host = HERE) -> tuple[str, ...]:
     """Build the cell's machine with little RAM, stopped, and return QEMU's warnings about it.
 
@@ -54,7 +49,7 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
                     connect("preflight", folder / "qmp.sock", None, _DEADLINE_S, host=host)
                 )
                 async with monitor:
-                    return warnings_of("\n".join(process.words()))
+                    return distinct(process.words())
         except LaunchError as error:
             raise HostError(
                 "this QEMU refuses the machine that was asked for",

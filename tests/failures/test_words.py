@@ -94,4 +94,4 @@ def test_a_thing_said_often_is_told_once() -> None:
     found = diagnose(said)
     assert found is not None
     assert found.lines == ("qemu: cannot set up guest memory 0", "qemu: cannot set up guest memory 1")
-    assert distinct(["", "  ", "a", "a"]) == ("a",)
+    assert distinct(["", "  ", "2026-11-23T06:35:01.086819Z ", "a", "a"]) == ("a",)

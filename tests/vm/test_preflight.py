@@ -14,7 +14,7 @@ from bench.errors import HostError
 from bench.provision.guest import Guest
 from bench.provision.qemu import Binary
 from bench.vm.features import Features
-from bench.vm.preflight import machine_key, preflight, warnings_of
+from bench.vm.preflight import machine_key, preflight
 
 GUEST = Guest(Path("/k"), Path("/i"), "1" * 64, "2" * 64, "9.9", ())
 FEATURES = Features("reconnect-ms=1000", ("x-colo",), smp_cache=False, trace_events=frozenset())
@@ -49,12 +49,6 @@ def binary(folder: Path, script: str) -> Binary:
 def test_a_warning_is_told_once_and_without_its_time(tmp_path: Path) -> None:
     found = asyncio.run(preflight(make_cell(), binary(tmp_path, SPEAKS_QMP), GUEST, FEATURES))
     assert found == (WARNING,)
-
-
-def test_warnings_are_all_kept_however_often_each_is_said() -> None:
-    lines = [f"2026-11-23T06:35:01.08{n:04}Z warning {n % 9}" for n in range(90)]
-    assert warnings_of("\n".join(lines)) == tuple(f"warning {n}" for n in range(9))
-    assert warnings_of("\n") == ()
 
 
 def test_a_machine_that_is_refused_is_told_in_qemus_words(tmp_path: Path) -> None:
