@@ -49,7 +49,6 @@ from bench.run.machine_checks import (
     check_qemu,
     check_swap,
     check_thp,
-    failed_check,
 )
 from bench.run.needs import FEATURES, try_feature
 from bench.system.exits import Exit, last_door, listening
@@ -130,14 +129,14 @@ def _provision_checks(qemu: str, asked: Asked, say: Say, *, probe: bool) -> Iter
         binary = installed_qemu(qemu)
         yield check_qemu(binary, tools if qemu == PROVISIONED else (), None if binary else _no_mirror())
     except ProvisionError as error:
-        yield failed_check("QEMU", error)
+        yield failed("QEMU", error)
     for kind in dict.fromkeys(cell.guest for cell in asked.cells):
         guest: Guest | None = None
         try:
             guest = _guest(kind, say, probe=probe)
             yield check_guest(guest, tools, kind)
         except ProvisionError as error:
-            yield failed_check("guest image", error)
+            yield failed("guest image", error)
         if asked.here:  # what KVM and COLO do elsewhere, this machine does not know
             yield from _probed(binary, guest, say, probe=probe)
 
@@ -181,7 +180,7 @@ def _probe_checks(binary: Binary, guest: Guest, say: Say, *, probe: bool) -> Ite
         kvm = probe_kvm(binary, guest, progress=say) if probe else cached_kvm(binary, guest)
         yield check_kvm(kvm)
     except BenchError as error:
-        yield failed_check("KVM probe", error)
+        yield failed("KVM probe", error)
     accel = "kvm" if kvm and kvm.ok else "tcg"
     yield _guarded(
         "COLO probe",
@@ -196,7 +195,7 @@ def _guarded(name: str, check: Callable[[], Check]) -> Check:
     try:
         return check()
     except BenchError as error:
-        return failed_check(name, error)
+        return failed(name, error)
 
 
 def _free_bytes(results: Path) -> dict[str, int]:
@@ -286,13 +285,13 @@ async def _looked_at(cell: Cell) -> list[Check]:
 
 def _show(qemu: str | None, look: Callable[[], Asked], *, probe: bool) -> int:
     terminal = make_console()
-    failed = 0
+    count = 0
     for check in _all_checks(qemu, look, lambda text: _say(terminal, text), probe=probe):
         terminal.print(line_text(check), soft_wrap=True)
-        failed += check.status == "fail"
-    terminal.print(f"failed: {failed}; no pair can be measured here" if failed else "pairs can be measured here")
+        count += check.status == "fail"
+    terminal.print(f"failed: {count}; no pair can be measured here" if count else "pairs can be measured here")
     require_whole()
-    return Exit.HOST if failed else Exit.DONE
+    return Exit.HOST if count else Exit.DONE
 
 
 def _show_json(qemu: str | None, look: Callable[[], Asked], *, probe: bool) -> int:

@@ -105,8 +105,9 @@ def submitting(results: Path) -> Iterator[Check]:
 
 
 def failed(name: str, error: BenchError) -> Check:
-    """Return the check that an error fails."""
-    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:])), error.hint, error.cause)
+    """Return the check that an error fails, or that could not be made for it."""
+    logs = tuple(f"log: {path}" for path in error.logs)
+    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:], *logs)), error.hint, error.cause)
 
 
 def require(found: Sequence[Check]) -> None:

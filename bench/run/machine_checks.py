@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from bench.host.netns import TOOLS
 from bench.plan.estimate import gib
 from bench.provision.mirror import tools_hint
-from bench.run.beforehand import Check
+from bench.run.beforehand import Check, failed
 from bench.system.software import install_hint
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from bench.errors import BenchError, ProvisionError
+    from bench.errors import ProvisionError
     from bench.guest.protocol import Kind
     from bench.host.snapshot import Snapshot
     from bench.provision.guest import Guest
@@ -44,7 +44,7 @@ def check_qemu(binary: Binary | None, tools: Sequence[str], no_mirror: Provision
     if binary:
         return Check("QEMU", "ok", f"{binary.version}, {binary.source}, {binary.path}")
     if no_mirror and not tools:
-        return failed_check("QEMU", no_mirror)
+        return failed("QEMU", no_mirror)
     return _not_made("QEMU", "not fetched yet (the first run does it)", tools)
 
 
@@ -146,9 +146,3 @@ def check_load(snapshot: Snapshot, others: Sequence[int]) -> Check:
     if load[0] > _LOAD_PER_CPU * cpus:
         return Check("other load", "warn", text, "wait, or stop: ps -eo pid,pcpu,comm --sort=-pcpu | head")
     return Check("other load", "ok", text)
-
-
-def failed_check(name: str, error: BenchError) -> Check:
-    """Return a check that could not be made, or that came to an error of ours."""
-    logs = tuple(f"log: {path}" for path in error.logs)
-    return Check(name, "fail", "; ".join((error.message, *error.evidence[-3:], *logs)), error.hint)

@@ -221,7 +221,7 @@ def test_a_failing_probe_is_a_line_and_the_other_checks_go_on(
     monkeypatch.setattr(doctor, "probe_kvm", lambda *_, **__: Verdict(ok=False, reason="it hangs"))
     monkeypatch.setattr(probe, "probe_colo", broken)
     found = list(doctor.checks("provisioned", lambda _text: None, probe=True))
-    assert Check("COLO probe", "fail", "no room", "free some") in found
+    assert Check("COLO probe", "fail", "no room", "free some", "provision-failed") in found
     assert [check.name for check in found] == names
 
 
