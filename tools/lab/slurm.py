@@ -132,9 +132,8 @@ class Cluster:
             LookupError: there is none.
         """
         for pid in self.processes(job):
-            with suppress(OSError):
-                if b"bench.part" in (Path("/proc") / str(pid) / "cmdline").read_bytes():
-                    return pid
+            if b"bench.part" in cmdline(pid):
+                return pid
         raise LookupError(f"job {job} has no process of ours")
 
     def kill_node(self, node: str, job: str) -> None:
