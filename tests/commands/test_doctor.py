@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from fake_campaign import make_cell, make_settings
+from fake_session import make_cell, make_settings
 
 from bench import doctor
 from bench.config.launcher import Launcher

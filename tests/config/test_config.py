@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Annotated
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from analysis.format.factors import flatten
 from bench.config.factors import factor_levels, identity, levels_left_out

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 from pydantic import ValidationError
 
 from bench.config.factors import factor_levels, identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.hypotheses import settle
 from bench.config.machine import Cache, CacheLevel, Cpu

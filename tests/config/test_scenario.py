@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.factors import factor_levels, identity
 from bench.config.model import Cell

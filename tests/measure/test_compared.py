@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fake_campaign import make_cell
+from fake_session import make_cell
 from fake_traces import T0_US, line
 
 from bench.config.hosts import Host

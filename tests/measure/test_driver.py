@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.links import Link
 from bench.config.procedure import Checkpoint, Deadlines

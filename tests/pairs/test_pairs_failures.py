@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.errors import LaunchError
 from bench.host.links import SECONDARY

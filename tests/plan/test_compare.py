@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell
+from fake_session import GUEST, QEMU, make_cell
 
 from bench.config.links import Link
 from bench.config.procedure import Deadlines

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_campaign import GIB, make_cell
+from fake_session import GIB, make_cell
 
 from bench.config.procedure import Checkpoint
 from bench.errors import HostError

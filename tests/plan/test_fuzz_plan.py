@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell
+from fake_session import GUEST, QEMU, make_cell
 from fuzzing import ANY, damaged, json_values, trial
 from hypothesis import given
 from hypothesis import strategies as st

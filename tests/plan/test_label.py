@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.links import Link
 from bench.config.machine import Devices

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell
+from fake_session import GUEST, QEMU, make_cell
 
 from bench.config.links import Link
 from bench.config.questions import questions

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell
+from fake_session import GUEST, QEMU, make_cell
 from hypothesis import given
 from hypothesis import strategies as st
 

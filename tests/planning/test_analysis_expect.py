@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell, make_settings
+from fake_session import make_cell, make_settings
 
 from analysis.__main__ import main
 from analysis.planning.power import power

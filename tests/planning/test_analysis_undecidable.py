@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from analysis.planning.undecidable import strata_of, undecidable
 from analysis.stored.records import Hypothesis

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell
+from fake_session import GUEST, QEMU, make_cell
 from fuzzing import ANY, damaged, json_values, trial
 from hypothesis import assume, given
 from hypothesis import strategies as st

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+from fake_session import FakeSession, fake_tools, make_cell, make_settings
 from passthrough import mounted, possible
 
 from bench.errors import HostError

@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from fake_campaign import FakeBinary, FakeGuest, make_cell
+from fake_session import FakeBinary, FakeGuest, make_cell
 
 from bench.config.procedure import Trace
 from bench.format.phases import NEEDED

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GIB, FakeSession, fake_tools, make_cell, make_settings
+from fake_session import GIB, FakeSession, fake_tools, make_cell, make_settings
 from rich.console import Console
 
 from analysis import __main__ as analysis

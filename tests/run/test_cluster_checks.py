@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell, make_settings
+from fake_session import make_cell, make_settings
 from fake_slurm import FakeSlurm, fake_slurm
 
 from bench.config.launcher import Launcher

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GIB, GUEST, QEMU, FakeBinary, FakeGuest, make_cell, make_settings
+from fake_session import GIB, GUEST, QEMU, FakeBinary, FakeGuest, make_cell, make_settings
 
 from bench.config.links import Link
 from bench.config.procedure import Checkpoint

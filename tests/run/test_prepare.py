@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import FakeBinary, FakeGuest, make_cell, make_settings
+from fake_session import FakeBinary, FakeGuest, make_cell, make_settings
 
 from bench.config.links import Link
 from bench.config.procedure import Trace

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import GUEST, QEMU, FakeSession, fake_tools, make_cell, make_settings
+from fake_session import GUEST, QEMU, FakeSession, fake_tools, make_cell, make_settings
 from fake_traces import DATA
 from fixtures.fake_campaign import Fake, write_campaign
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import FakeBinary, FakeGuest, make_cell
+from fake_session import FakeBinary, FakeGuest, make_cell
 from fake_traces import DATA
 
 from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell, write_run
+from fake_session import GUEST, QEMU, make_cell, write_run
 from rich.console import Console
 
 from bench.plan.plan import Plan, make_plan

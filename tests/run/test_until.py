@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+from fake_session import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.config.questions import questions
 from bench.errors import GuestError, PlanChangedError, StoreError

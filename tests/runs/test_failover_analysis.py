@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from fake_campaign import GUEST, QEMU, make_cell, write_run
+from fake_session import GUEST, QEMU, make_cell, write_run
 from fixtures.failovers import TIMES, fake, told
 from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 from rich.console import Console

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.factors import identity
 from bench.config.model import Cell

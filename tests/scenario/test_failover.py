@@ -12,7 +12,7 @@ from types import SimpleNamespace
 from typing import Any, get_args
 
 import pytest
-from fake_campaign import GIB, FakeBinary, FakeGuest, make_cell, make_settings
+from fake_session import GIB, FakeBinary, FakeGuest, make_cell, make_settings
 from fake_traces import (
     T0_US,
     parse,

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.procedure import Checkpoint
 from bench.errors import StoreError

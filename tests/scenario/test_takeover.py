@@ -14,8 +14,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_campaign import make_cell
 from fake_qmp import SILENCE, fake_qmp
+from fake_session import make_cell
 
 from bench.config.procedure import Deadlines
 from bench.errors import HostError, LaunchError, MeasureError

@@ -20,7 +20,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 FAKES = """
 import asyncio, runpy, signal, sys
-from fake_campaign import FakeSession, fake_tools
+from fake_session import FakeSession, fake_tools
 from bench.errors import GuestError
 from bench.run import campaign
 

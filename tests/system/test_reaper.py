@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+from fake_session import FakeSession, fake_tools, make_cell, make_settings
 from test_family import DAEMON, alive, gone, wait_for
 
 from bench.run.campaign import run_campaign

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fake_campaign import FakeBinary, FakeGuest, make_cell
+from fake_session import FakeBinary, FakeGuest, make_cell
 
 from bench.host.links import PRIMARY, SECONDARY, planned_addresses
 from bench.host.topology import Node, Topology

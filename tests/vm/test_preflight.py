@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 
 from bench.config.machine import Cache, CacheLevel, Cpu
 from bench.errors import HostError

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+from fake_session import FakeSession, fake_tools, make_cell, make_settings
 from passthrough import mounted, possible
 
 from bench.config import load

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_campaign import GUEST
+from fake_session import GUEST
 from fuzzing import SLOW_AND_WIDE, json_values, trial
 from hypothesis import assume, given
 from hypothesis import strategies as st

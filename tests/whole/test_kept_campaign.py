@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_campaign import GUEST, FakeBinary, FakeGuest, FakePrepared, FakeSession, fake_tools, make_cell
+from fake_session import GUEST, FakeBinary, FakeGuest, FakePrepared, FakeSession, fake_tools, make_cell
 
 from analysis.compare.comparison import compare
 from analysis.stored.load import load_campaign

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_campaign import FakeSession, fake_tools, make_cell, make_settings
+from fake_session import FakeSession, fake_tools, make_cell, make_settings
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.verdicts.declared import BadHypothesesError, read_hypotheses

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from fake_campaign import make_cell
+from fake_session import make_cell
 from pydantic import ValidationError
 
 from bench.workload.dirty import Dirty
