@@ -127,6 +127,14 @@ def unanswered(due: float) -> Answer:
     return Answer(time.time() - waited_s, waited_s, 0, "unanswered when the run ended", 0)
 
 
+def until_told() -> Callable[[float], bool]:
+    """Return what waits for so many seconds, or until SIGTERM or SIGINT, and returns whether one of these has come."""
+    # Blocked and waited for, not handled: a handler may not touch what the interrupted thread holds.
+    ends = {signal.SIGTERM, signal.SIGINT}
+    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    return lambda seconds: signal.sigtimedwait(ends, seconds) is not None
+
+
 def main() -> int:
     """Parse the command line and run until SIGTERM."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -135,11 +143,7 @@ def main() -> int:
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    # Blocked and waited for, not handled: a handler may not touch what the interrupted thread holds.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    wait = lambda seconds: signal.sigtimedwait(ends, seconds) is not None  # noqa: E731
-    run(options.url, options.rate, options.connections, options.output, wait)
+    run(options.url, options.rate, options.connections, options.output, until_told())
     sys.stdout.flush()
     os._exit(0)  # requests still under way have been written as unanswered: their threads need not be waited for
 

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.system.owner import end_with_owner
-from bench.workload.http_client import LAST_ANSWERS_S, Answer
+from bench.workload.http_client import LAST_ANSWERS_S, Answer, until_told
 from bench.workload.kept import Verdict
 from bench.workload.program_client import version_of
 from bench.workload.totals import read_pgbench
@@ -147,8 +147,7 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
     A server that takes no connection yet is asked again, and each refusal is a row; once a transaction was done, an end
     of pgbench is an error.
     """
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
+    told_within = until_told()
     log, terminal = os.openpty()
     tty.setraw(terminal)
     prefix = Path("pgbench").absolute()  # in the folder that the client was given
@@ -172,7 +171,7 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
                 told = False
                 while not told and pgbench.status() is None:
                     served = drain(_POLL_S) or served
-                    told = signal.sigtimedwait(ends, 0) is not None
+                    told = told_within(0)
                 if told:
                     _finish(pgbench, drain)
                     lines.writelines(_last_lines(pgbench, who | {"began": began}))
@@ -188,7 +187,7 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
                 lines.write(json.dumps(asdict(refused)) + "\n")
             finally:
                 pgbench.end()
-            if signal.sigtimedwait(ends, _TRY_AGAIN_S) is not None:
+            if told_within(_TRY_AGAIN_S):
                 return 0
 
 

@@ -19,16 +19,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.system.owner import end_with_owner
-from bench.workload.http_client import LAST_ANSWERS_S, ask
+from bench.workload.http_client import LAST_ANSWERS_S, ask, until_told
 from bench.workload.totals import read_valkey_benchmark, read_wrk, version_in
 from bench.workload.valkey_client import Valkey, requests
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from bench.workload.totals import Totals
 
-_ENDS = frozenset((signal.SIGTERM, signal.SIGINT))
 _POLL_S = 0.02
 _TRY_AGAIN_S = 0.5
 _ROUND_S = 1.0
@@ -128,10 +127,10 @@ class _Round:
             )
         self._output = output
 
-    def ended_before_told(self) -> bool:
+    def ended_before(self, told_within: Callable[[float], bool]) -> bool:
         """Wait until it ends or we are told to; return whether it was the first to."""
         while self._process.poll() is None:
-            if signal.sigtimedwait(_ENDS, _POLL_S) is not None:
+            if told_within(_POLL_S):
                 return False
         return True
 
@@ -170,7 +169,7 @@ def version_of(program: Sequence[str], arguments: Sequence[str]) -> str:
 
 def run(bench: ValkeyBenchmark | Wrk, program: Sequence[str], output: Path) -> int:
     """Run a benchmark program until told to stop; return the exit status."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, _ENDS)
+    told_within = until_told()
     who = {"program": bench.name, "version": version_of(program, bench.asks_version)}
     printed = Path(f"{bench.name}.out").absolute()  # in the folder that the client was given
     with output.open("a", encoding="utf-8", buffering=1) as lines:
@@ -180,14 +179,14 @@ def run(bench: ValkeyBenchmark | Wrk, program: Sequence[str], output: Path) -> i
 
         while error := bench.try_server():
             tell({"up": False, "error": error})
-            if signal.sigtimedwait(_ENDS, _TRY_AGAIN_S) is not None:
+            if told_within(_TRY_AGAIN_S):
                 return 0
         tell({"up": True, "error": None})
         per_s = 0.0
         while True:
             began, one = time.time(), _Round((*program, *bench.arguments(per_s)), printed)
             try:
-                by_itself = one.ended_before_told()
+                by_itself = one.ended_before(told_within)
                 if not by_itself:
                     one.finish()
             finally:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import signal
 import socket
 import sys
 import time
@@ -16,7 +15,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S
+from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S, until_told
 from bench.workload.kept import Verdict, Writes, number_in, value_of
 from bench.workload.load import drive
 
@@ -160,14 +159,11 @@ def main() -> int:
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
-    # Blocked and waited for, not handled: a handler may not touch what the interrupted thread holds.
-    ends = {signal.SIGTERM, signal.SIGINT}
-    signal.pthread_sigmask(signal.SIG_BLOCK, ends)
-    wait = lambda seconds: signal.sigtimedwait(ends, seconds) is not None  # noqa: E731
+    told = until_told()
     make = requests(options.command, options.keys, options.value_bytes)
     writes = Writes() if options.verify else None
     connect = lambda: Valkey(options.address, options.port, make, writes)  # noqa: E731
-    drive(connect, options.rate, options.connections, options.output, wait)
+    drive(connect, options.rate, options.connections, options.output, told)
     if writes is not None:
         again = lambda: Valkey(options.address, options.port, make, timeout_s=LAST_ANSWERS_S)  # noqa: E731
         with options.output.open("a", encoding="utf-8") as lines:
