@@ -13,6 +13,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import (
     OF_CLIENTS,
     OF_FAILOVERS,
+    SEEN_OF_FAILOVERS,
     YES_OR_NO,
     counts,
     outcome_of,
@@ -249,7 +250,10 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
 
 def _unanswered(run: Run, outcome: str) -> bool:
     """Return whether a client without an answer, or a failover that nobody survived, is what is asked about."""
-    asked = (outcome in OF_CLIENTS and unanswered(run)) or (outcome in OF_FAILOVERS and run.record.failover is not None)
+    failover = run.record.failover
+    asked = (outcome in OF_CLIENTS and unanswered(run)) or (
+        failover is not None and (outcome in OF_FAILOVERS or (outcome in SEEN_OF_FAILOVERS and "client" in failover))
+    )
     return asked and not math.isfinite(outcome_of(run, outcome))
 
 

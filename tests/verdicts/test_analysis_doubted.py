@@ -122,6 +122,17 @@ def test_a_failover_that_nobody_survived_is_a_failure_to_a_comparison_too(tmp_pa
     assert found.verdict != "not regressed"
 
 
+def test_a_survivor_that_never_answers_a_client_is_a_failure_to_a_comparison_of_its_gap(tmp_path: Path) -> None:
+    seen = {"connections": 8, "survived": 8, "survived_share": 1.0}
+    gaps = [told(client={**seen, "gap_s": 0.4 + place / 1e4}) for place in range(8)]
+    silent = told(success=False, client={**seen, "gap_s": None})
+    good = load_campaign(fake(tmp_path / "old", *gaps))
+    bad = load_campaign(fake(tmp_path / "new", *gaps[:4], *[silent] * 4))
+    found = compare(good, bad, outcome="client_gap")
+    assert (found.cells[0].runs_new, found.cells[0].failed_new) == (4, 4)
+    assert found.verdict != "not regressed"
+
+
 def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_path: Path) -> None:
     folder = fake(tmp_path, *[told()] * 6)
     for run_id in run_ids(folder)[:2]:
