@@ -43,6 +43,9 @@ _OF_PAGES = {
 
 _ALWAYS_APART = {"accel", "link.transport", "mem", "smp"}
 
+_ARMS = ("mem", "fixed")
+"""Whose set grows with RAM, and whose does not."""
+
 _OF_THE_ARMS = {"mem", "workload.scaling", "workload.working_set", "replica", *_SPLIT_BY}
 
 
@@ -53,7 +56,7 @@ class Split:
     Attributes:
         where: under which levels of the other factors.
         total: with a dirty working set that grows with RAM.
-        direct: with the same dirty working set at every size.
+        direct: with the same dirty working set at every size; both over the sizes that both arms have in a block.
         explained: the difference, block by block: what the dirty pages explain.
         blocks: how many blocks have both arms.
     """
@@ -131,13 +134,14 @@ def splits(runs: pd.DataFrame) -> list[Split]:
     """
     if "workload.scaling" not in runs:
         return []
-    arms = runs[runs["workload.scaling"].isin(["fixed", "mem"])]
+    arms = runs[runs["workload.scaling"].isin(_ARMS)]
     if "set_written" in arms:  # a guest too slow for its set has the same few dirty pages at every size
         arms = arms[~(arms["set_written"] < WHOLE)]
     found = []
     by = (*_SPLIT_BY, *_others(arms), *_sets(arms))
-    for levels, rows in arms.groupby(list(by), sort=True, dropna=False):
-        total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in ("mem", "fixed"))
+    for levels, own in arms.groupby(list(by), sort=True, dropna=False):
+        rows = _at_sizes_of_both(own)
+        total, direct = (_block_slopes(rows[rows["workload.scaling"] == arm]) for arm in _ARMS)
         both = sorted(total.keys() & direct.keys())
         if both:
             columns = np.array([[total[block], direct[block]] for block in both]).T
@@ -145,6 +149,11 @@ def splits(runs: pd.DataFrame) -> list[Split]:
             arms_ = (_over_blocks(columns[0]), _over_blocks(columns[1]), _over_blocks(columns[0] - columns[1]))
             found.append(Split(where, *arms_, blocks=len(both)))
     return found
+
+
+def _at_sizes_of_both(arms: pd.DataFrame) -> pd.DataFrame:
+    """Return the runs at sizes that both arms have in their block: slopes over other sizes differ by these, too."""
+    return arms[arms.groupby(["block", "mem"])["workload.scaling"].transform("nunique") == len(_ARMS)]
 
 
 def _others(arms: pd.DataFrame) -> tuple[str, ...]:

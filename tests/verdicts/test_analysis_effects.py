@@ -102,6 +102,15 @@ def test_runs_without_their_working_set_do_not_split_what_ram_costs(results: Res
     assert split.blocks == 5
 
 
+def test_a_size_that_one_arm_lacks_is_no_effect_of_pages(results: Results) -> None:
+    runs = results.runs.copy()
+    largest = runs["mem"] == 4 * GIB
+    runs.loc[largest, "pause"] += 1.0
+    (split,) = splits(runs[~(largest & (runs["workload.scaling"] == "mem"))])
+    (without,) = splits(runs[~largest])
+    assert repr(split) == repr(without)
+
+
 def test_runs_vary_by_cell_where_every_cell_has_several() -> None:
     pages, pauses = np.repeat([1000.0, 2000.0, 3000.0], 2), np.array([10.0, 10.1, 12.0, 12.2, 13.0, 15.0]) / 1e3
     by_cell, alike = (across_runs(pages, pauses, cells) for cells in ("aabbcc", "aabbcd"))
