@@ -19,6 +19,9 @@ EXPLORATORY = "\N{DAGGER}"
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS, _HUNDREDTH_MS = 100, 10, 0.005
 _THOUSANDS_FROM, _WHOLE_FROM_PERCENT = 999.5, 100
+_EXPONENT_BELOW = 1e-4
+"""What is smaller would be printed with an exponent."""
+
 _LEAST_PERCENT, _TENTH = 0.005, 0.05
 """Percents that one decimal would round to 0, and two do not."""
 
@@ -68,7 +71,12 @@ def count_text(number: float) -> str:
 def figures_text(number: float, *, signed: bool = False) -> str:
     """Return a number with three significant figures, trailing zeros too: ``2.40``, ``-31.6``, ``1,204``."""
     sign = "+" if signed else ""
-    shown = f"{number:{sign},.0f}" if abs(number) >= _THOUSANDS_FROM else f"{number:{sign}#.3g}".removesuffix(".")
+    if abs(number) >= _THOUSANDS_FROM:
+        shown = f"{number:{sign},.0f}"
+    elif 0 < abs(number) < _EXPONENT_BELOW:
+        shown = f"{number:{sign}.{_decimals(number, 3)}f}"
+    else:
+        shown = f"{number:{sign}#.3g}".removesuffix(".")
     return shown.replace("-", _MINUS)
 
 
@@ -76,7 +84,13 @@ def short_text(number: float, figures: int = 3) -> str:
     """Return a number with up to so many significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
     if abs(number) >= _THOUSANDS_FROM:
         return f"{number:,.{max(figures - 3, 0)}f}"
-    return f"{number:.{figures}g}"
+    text = f"{number:.{_decimals(number, figures)}f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _decimals(number: float, figures: int) -> int:
+    """Return the decimals that give a number so many significant figures."""
+    return max(figures - 1 - math.floor(math.log10(abs(number))), 0) if number and math.isfinite(number) else 0
 
 
 def change_text(percent: float) -> str:

@@ -13,6 +13,7 @@ from analysis.text import (
     ms_text,
     percent_text,
     plural,
+    short_text,
     size_text,
     typeset,
 )
@@ -60,11 +61,24 @@ def test_counts_and_shares() -> None:
         (999.7, "1,000"),
         (1204.2, "1,204"),
         (0.02, "0.0200"),
+        (-1.25e-5, "\N{MINUS SIGN}0.0000125"),
     ],
 )
 def test_figures_are_three_with_their_zeros(number: float, shown: str) -> None:
     assert figures_text(number) == shown
     assert figures_text(abs(number), signed=True).startswith("+")
+
+
+@pytest.mark.parametrize(
+    ("number", "figures", "shown"),
+    [
+        *[(5.0, 3, "5"), (0.809, 3, "0.809"), (9.996, 3, "10"), (1204.2, 3, "1,204"), (0.0, 3, "0")],
+        *[(999.96, 4, "1,000.0"), (99.6, 2, "100"), (0.826, 2, "0.83")],
+        *[(8.02e-5, 3, "0.0000802"), (-8e-5, 3, "-0.00008")],
+    ],
+)
+def test_short_numbers_have_no_exponent(number: float, figures: int, shown: str) -> None:
+    assert short_text(number, figures) == shown
 
 
 @pytest.mark.parametrize(
