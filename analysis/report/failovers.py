@@ -10,7 +10,7 @@ from analysis import stats
 from analysis.report import latex
 from analysis.report.page import Column, Table, number, text
 from analysis.runs.failovers import STEPS, failover_table
-from analysis.text import MISSING, ms_text, percent_text, plural
+from analysis.text import MISSING, ms_text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -51,9 +51,9 @@ def loss(found: pd.DataFrame) -> str:
 
 
 def share_text(survived: int, struck: int) -> str:
-    """Return a share with its exact interval: ``97 % [87, 100]``."""
+    """Return a share with its exact interval: ``97.5 % [86.8, 99.9]``; that of all but one is not 100 %."""
     share = stats.clopper_pearson(survived, struck)
-    return f"{percent_text(share.estimate)} [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    return f"{100 * share.estimate:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
 
 
 def _table(found: pd.DataFrame) -> Table:

@@ -134,6 +134,7 @@ def test_the_heading_says_the_interval_of_a_single_cell(tmp_path: Path) -> None:
     found = table_of(fake(tmp_path, *[told()] * 20))
     assert heading(found) == f"20 of 20 failovers were survived: {share_text(20, 20)}"
     assert share_text(20, 20).endswith("[83.2, 100.0]")
+    assert share_text(299, 300).startswith("99.7 % [")
 
 
 def asked(campaign: Path, outcome: str) -> Any:
