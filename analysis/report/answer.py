@@ -11,6 +11,7 @@ from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.failovers import failover_table
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
+from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, smallest_text, why_exploratory
 
@@ -121,7 +122,7 @@ def _cause(finding: Finding, results: Results) -> str:
     hypothesis = finding.hypothesis
     if hypothesis.factor != "link.transport" or "tcp" not in hypothesis.levels:
         return ""
-    own = question(results.campaign, results.runs, hypothesis).runs
+    own = question(*looked_at(results.campaign, results.runs), hypothesis).runs
     over_tcp = own[own["link.transport"] == "tcp"]
     always = int(over_tcp["always_stalled"].sum())
     if not always:

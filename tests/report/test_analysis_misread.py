@@ -116,6 +116,9 @@ def test_a_stall_is_in_an_effect_only_where_its_own_runs_stall(tmp_path: Path) -
     small, large = (_cause(one, told) for one in results.findings)
     assert small.startswith(" In 6 of 6 runs over TCP")
     assert large == ""
+    # Runs of a block under way are in no effect.
+    seen = replace(campaign, plan=campaign.plan.model_copy(update={"looks": (3, 5)}))
+    assert _cause(results.findings[0], replace(told, campaign=seen)).startswith(" In 5 of 5 runs over TCP")
 
 
 def test_the_p_value_of_an_open_value_is_that_of_its_own_test() -> None:
