@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import stats
+from analysis.runs.outcomes import counting
 from analysis.runs.stalls import TCP
 from analysis.verdicts.declared import declared
 from analysis.verdicts.drift import Drift, drift, outside_block
@@ -170,8 +171,8 @@ def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, Camp
     tables = [(name, runs.assign(**_pauses(campaign, share))) for name, share in others]
     quiet = np.array([not run.record.host.drift for run in campaign.runs])
     inside = ~outside_block(runs)
-    whole = runs.assign(quality_ok=True)
-    tables += [("all runs, whatever their quality check", whole)] if not runs["quality_ok"].all() else []
+    whole = runs.assign(quality_ok=True, pauses_ok=True)
+    tables += [("all runs, whatever their quality check", whole)] if not counting(runs).all() else []
     tables += [("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []
     tables += [] if inside.all() else [("without runs measured outside their block's time", runs[inside])]
     return [*((name, campaign, table) for name, table in tables), *without_each(campaign, runs)]

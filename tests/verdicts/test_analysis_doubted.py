@@ -144,6 +144,8 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     assert (pause.runs, pause.excluded) == (4, 2)
     assert (outage.runs, outage.excluded) == (6, 0)
     assert compare(campaign, campaign, outcome="pause").base.runs == 4
+    choices = {one.choice for one in derive(campaign, [Hypothesis.model_validate(short)]).diagnostics.sensitivity}
+    assert "all runs, whatever their quality check" in choices
     # Nor in what is told beside verdicts, or planned with.
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
     assert drift(table) is None  # of four blocks
