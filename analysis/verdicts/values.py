@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.question import Question
 
 _NAN = float("nan")
-NOT_EVERYWHERE = "not measured in every cell"
+NOT_EVERYWHERE = "no run of some cell counts"
 UNSURE = "outside the range, but not surely"
 """Where the interval of a cell lies beyond the range, and the test of both ends, over all cells, does not show it."""
 
@@ -45,12 +45,12 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     against the range, by the exact binomial test.
     """
     if not len(measured):
-        return replace(blank, label="never measured")
+        return replace(blank, label="no run counts")
     low, high = _range(asked.hypothesis)
     cells = _cells(asked, measured)
     levels = _adjusted([_level(asked, level, *runs) for level, runs in cells.items()], alpha)
     ends = [one.effect for one in levels if one.runs]
-    never = [one.level for one in levels if not one.runs]
+    without = [one.level for one in levels if not one.runs]
     known = all(np.isfinite([end.low, end.high]).all() for end in ends)
     effect = Effect(
         float(np.median([end.estimate for end in ends])),
@@ -60,11 +60,11 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     bare = _over([_claims(asked.hypothesis, values, 0) for values, _ in cells.values()])
     outside = any(end.high < low or end.low > high for end in ends)
     reaches = UNSURE if outside else "reaches beyond the range"
-    lost = NOT_EVERYWHERE if never else reaches if known else "too few blocks for an interval"
+    lost = NOT_EVERYWHERE if without else reaches if known else "too few blocks for an interval"
     fewest = min(one.runs for one in levels if one.runs)
     short = f"5 runs of a cell give an interval of 90 %, and one has {fewest}"
     notes = blank.notes if known else (*blank.notes, short)
-    notes = (*notes, f"never measured: {'; '.join(never)}") if never else notes
+    notes = (*notes, f"no run counts of: {'; '.join(without)}") if without else notes
     found = [Stage(bare, lost)]
     if asked.failed:
         found.append(Stage(_over([one.claims for one in levels]), HANGS_ON_FAILURES))

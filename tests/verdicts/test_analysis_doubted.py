@@ -166,7 +166,10 @@ def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_counts(go
     kept = tuple(run for run in campaign.runs if run.record.cell_id != "c3")
     (found,) = verdicts(unsound(campaign, ["c3"]) if gone == "unsound" else replace(campaign, runs=kept))
     assert (found.word, found.label) == ("INCONCLUSIVE", NOT_EVERYWHERE)
-    assert any(note == "never measured: 2 GiB, 4 vCPUs" for note in found.notes)
+    assert any(note == "no run counts of: 2 GiB, 4 vCPUs" for note in found.notes)
+    if gone == "unsound":  # which is not to say that nothing was measured
+        (none,) = verdicts(unsound(campaign, [f"c{place}" for place in range(4)]))
+        assert (none.word, none.label) == ("INCONCLUSIVE", "no run counts")
 
 
 def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_has() -> None:
