@@ -153,9 +153,11 @@ def _compare(
     base: Campaign, new: Campaign, by: str | None, threshold: float, outcome: str, *, each_cell: bool
 ) -> Comparison:
     sides = side_of(base, outcome), side_of(new, outcome)
-    runs = (*runs_with(base, outcome), *runs_with(new, outcome))
+    old, now = runs_with(base, outcome), runs_with(new, outcome)
+    runs = (*old, *now)
     _refuse_other_accelerator(*sides)
-    before, after = side_cells(base, outcome, by), side_cells(new, outcome, by)
+    # Levels are of one campaign: stalls over TCP are counted from what the same cell takes without, as in its report.
+    before, after = side_cells(base, outcome, by, now if by else ()), side_cells(new, outcome, by, old if by else ())
     blank = {key for key in (*before, *after) if not any(_known(side.get(key)) for side in (before, after))}
     before, after = ({key: cell for key, cell in side.items() if key not in blank} for side in (before, after))
     common = [key for key in before if key in after]

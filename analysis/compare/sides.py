@@ -203,13 +203,16 @@ def _at(campaign: Campaign, cells: Collection[str]) -> Campaign:
     )
 
 
-def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[Key, SideCell]:
+def side_cells(
+    campaign: Campaign, outcome: str, by: str | None = None, beside: Sequence[Run] = ()
+) -> dict[Key, SideCell]:
     """Return a campaign's cells by their factors, in the order of the plan, with one value per run that counts.
 
     Args:
         campaign: one side.
         outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
         by: the factor in which the sides differ; None for two campaigns.
+        beside: further runs of the campaign, which may tell what a cell takes without stalls.
 
     Raises:
         NotComparableError: as :func:`runs_with`, or several cells differ in what is ignored only.
@@ -233,7 +236,7 @@ def side_cells(campaign: Campaign, outcome: str, by: str | None = None) -> dict[
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    free = free_cells(runs) if outcome == "slow_share" else [None] * len(runs)
+    free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
     for run, without in zip(runs, free, strict=True):
         own, record, sound = found[keys[run.record.cell_id]], run.record, counts(run, outcome)
         value = outcome_of(run, outcome, without) if sound else math.nan

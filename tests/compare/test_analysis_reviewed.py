@@ -15,13 +15,14 @@ from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
 from fixtures.simulated import GIB, Truth, crossed, simulate
 
 from analysis.commands.compare import settles
-from analysis.compare.comparison import compare
+from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import INCONCLUSIVE
 from analysis.compare.tracking import UNMEASURED, track
 from analysis.report.bundle import bundle
 from analysis.report.disclosure import disclosure
 from analysis.report.explore import payload
 from analysis.report.first import first_screen
+from analysis.runs.outcomes import run_table
 from analysis.runs.stalls import stalls
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
@@ -241,3 +242,15 @@ def _verdicts(campaign: Any) -> Any:
 
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
     return judge_all(campaign, table)
+
+
+def test_stalls_of_a_level_are_counted_from_the_other_level_without_them(tmp_path: Path) -> None:
+    fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("tcp", "nodelay"), repeats=3, count=12)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    reported = table.groupby("link.transport")["slow_share"].median()
+    found = compare_levels(campaign, "link.transport", outcome="slow_share")
+    assert found.levels is not None
+    shown = dict(zip(found.levels, (found.cells[0].base, found.cells[0].new), strict=True))
+    assert shown == {level: pytest.approx(reported[level]) for level in ("tcp", "nodelay")}
+    assert shown["tcp"] > 0.9
