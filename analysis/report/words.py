@@ -11,7 +11,7 @@ from analysis.text import MISSING
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
-from analysis.verdicts.sentences import percent_change
+from analysis.verdicts.sentences import percent_change, size_of
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.verdicts.values import UNSURE
@@ -151,7 +151,7 @@ def pvalue_text(finding: Finding) -> str:
 
 
 def _against(finding: Finding) -> str:
-    hypothesis, size = finding.hypothesis, f"{100 * finding.sesoi:.1f}".removesuffix(".0") + " %"
+    hypothesis, size = finding.hypothesis, size_of(finding.sesoi)
     undecided, supported = finding.word == "INCONCLUSIVE", finding.word == "SUPPORTED"
     if hypothesis.kind == "value":
         what = "share" if hypothesis.outcome in YES_OR_NO else "median run"

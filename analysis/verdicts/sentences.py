@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import factor_text, level_text, unit
-from analysis.text import change_text, figures_text, plural
+from analysis.text import change_text, figures_text, plural, short_text
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.shape import NO_LINE
@@ -90,8 +90,8 @@ def smallest_text(finding: Finding) -> str:
         return ""
     per = " per doubling" if finding.hypothesis.kind == "trend" else ""
     of = f": the declared {finding.hypothesis.sesoi_ms:.3g} ms" if finding.sesoi_rests_on == "sesoi_ms" else ""
-    equals = f"; equal cells differ by up to {_percent(finding.floor)}{per}" if finding.floor else ""
-    return f"smallest effect of interest {_percent(finding.sesoi)}{per}{of}{equals}"
+    equals = f"; equal cells differ by up to {size_of(finding.floor)}{per}" if finding.floor else ""
+    return f"smallest effect of interest {size_of(finding.sesoi)}{per}{of}{equals}"
 
 
 def why_exploratory(finding: Finding) -> str:
@@ -119,8 +119,10 @@ def _size(factor: str, size: float) -> str:
     return level_text(factor, whole) if math.isclose(whole, size * unit(factor)[0], rel_tol=1e-9) else f"{size:g}"
 
 
-def _percent(share: float) -> str:
-    return f"{100 * share:.1f}".removesuffix(".0") + " %"
+def size_of(effect: float) -> str:
+    """Return the size of a relative effect: ``12.8 %``, ``5 %``, and ``0.03 %``, which is not 0."""
+    shown = f"{100 * effect:.1f}".removesuffix(".0")
+    return f"{short_text(100 * effect, 1) if shown == '0' else shown} %"
 
 
 def range_text(hypothesis: Hypothesis, effect: Effect) -> str:

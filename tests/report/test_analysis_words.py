@@ -11,7 +11,7 @@ from analysis.report.words import answer_sentence, badge, brief, effect_text, le
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Claims, Stage
 from analysis.verdicts.finding import Effect, Finding
-from analysis.verdicts.sentences import finding_sentence
+from analysis.verdicts.sentences import finding_sentence, smallest_text
 
 PVALUES, ADJUSTED = Claims(supports=0.00003, refutes=0.00003), Claims(supports=0.00012, refutes=0.00012)
 CLAIM = "The pause grows with the number of vCPUs."
@@ -78,6 +78,14 @@ def test_the_word_is_not_said_again_in_the_sentence() -> None:
 )
 def test_a_p_value_says_what_it_speaks_against(word: str, asked: dict[str, Any], against: str) -> None:
     assert pvalue_text(_finding(word, "a case", asked=asked)).endswith(against)
+
+
+def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> None:
+    small = _finding("SUPPORTED", "material", sesoi=0.0004, floor=0.0003)
+    assert smallest_text(small) == (
+        "smallest effect of interest 0.04 % per doubling; equal cells differ by up to 0.03 % per doubling"
+    )
+    assert pvalue_text(replace(small, word="REFUTED")).endswith("of at least 0.04 % in the direction claimed")
 
 
 def test_the_legend_holds_the_cases_that_occur() -> None:
