@@ -251,8 +251,8 @@ def _verdicts_tex(results: Results) -> str:
         f"R = {spread} per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect, or what equal cells differ by; refutation:",
-        "against one of delta or more; of no difference and of a range: against the other case),",
-        "after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
+        "against one of delta or more; of no difference and of a range: against the other case, and twice that where",
+        "either side refutes), after Holm over the primary family, after Benjamini-Hochberg over the secondary one.",
         *(
             f"A dagger: {why}, exploratory."
             for why in dict.fromkeys(filter(None, map(why_exploratory, results.findings)))

@@ -126,7 +126,10 @@ class Finding:
 
     @property
     def pvalue(self) -> float:
-        """One-sided, of the word, with failed runs ranked worst where that is larger; NaN where nothing was tested."""
+        """Of the word, with failed runs ranked worst where that is larger; NaN where nothing was tested.
+
+        One-sided, and twice that of a difference that refutes none, and of a range with two ends that is left.
+        """
         return _of_word(self.claims, self.word) if self.stages else math.nan
 
     @property
