@@ -91,11 +91,13 @@ def factor_text(path: str) -> str:
 
 
 def level_text(path: str, level: Level) -> str:
-    """Return a level for people: ``512 MiB``, ``4 vCPUs``, ``unix``."""
+    """Return a level for people: ``512 MiB``, ``4 vCPUs``, ``unix``, ``not set``."""
+    if level is None:
+        return "not set"
     if path.rpartition(".")[2] in SIZES and isinstance(level, int):
         return size_text(level)
     if path == "smp":
-        return plural(int(level or 0), "vCPU")
+        return plural(int(level), "vCPU")
     if isinstance(level, bool):
         return "on" if level else "off"
     if path == _INTERVAL and isinstance(level, int | float):
@@ -112,7 +114,7 @@ def part_text(path: str, level: Level) -> str:
     """
     if path == "accel":
         return level_text(path, level)
-    plain = "not set" if level is None else _PLAIN.get((path, str(level)), level_text(path, level))
+    plain = _PLAIN.get((path, str(level)), level_text(path, level))
     if len(plain) > _LONGEST:
         plain = f"{plain[: _LONGEST - 6]}…{hashlib.sha256(plain.encode()).hexdigest()[:4]}"
     return _PARTS.get(path, f"{path.partition('.')[2].replace('.', ' ').replace('_', ' ') or path} {{}}").format(plain)

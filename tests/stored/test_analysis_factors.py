@@ -6,7 +6,7 @@ from pathlib import Path
 from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis.compare.comparison import compare
-from analysis.stored.factors import filled
+from analysis.stored.factors import filled, level_text, part_text
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.declared import checked
@@ -22,6 +22,11 @@ def test_what_a_cell_leaves_out_is_filled_in_by_its_path() -> None:
         "tune": {"pinning": {"primary": None}},
     }
     assert cell == {"mem": 1, "link": {"transport": "tcp"}}
+
+
+def test_a_level_that_is_left_to_the_default_has_a_word() -> None:
+    assert level_text("compare.timeout", None) == "not set"
+    assert part_text("compare.timeout", None) == "timeout not set"
 
 
 def _with_default(folder: Path, path: str, level: str) -> Path:
