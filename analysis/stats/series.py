@@ -64,7 +64,7 @@ class OutlierCounts:
     Attributes:
         mild_low: between 1.5 and 3 interquartile ranges below the quartiles; ``mild_high``: above them.
         severe_low: more than 3 below; ``severe_high``: above.
-        modified_z: more than 14.826 mean absolute deviations (scaled) from the median, either side.
+        modified_z: more than 14.826 median absolute deviations (scaled) from the median, either side.
         n: values in all.
     """
 
