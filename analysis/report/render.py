@@ -20,7 +20,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, percent_text, plural, typeset
+from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, plural, short_text, typeset
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
@@ -174,7 +174,8 @@ def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
         middle += f" [{', '.join(ms_text(1e3 * end) for end in ends)}]"
     elif row["runs"] > 1:
         middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
-    shares = (f"{percent_text(row[f'{name}_share'])} {name}" for name in TRIGGERS if row[f"{name}_share"])
+    # What came but seldom is not 0 %.
+    shares = (f"{short_text(100 * row[f'{name}_share'])} % {name}" for name in TRIGGERS if row[f"{name}_share"])
     tails = (number(row[tail], _tail(row, tail)) for tail in ("p95", "p99"))
     return (
         Cell(row["cell"], f"{row['mem_bytes']:020} {row['smp']:06} {row['panel']}"),

@@ -264,6 +264,12 @@ def test_a_kvm_without_hardware_is_called_that_beside_emulation_and_in_the_table
     assert b"% Pairs ran under KVM without hardware virtualization." in tables(results)["tables/cells.tex"]
 
 
+def test_what_seldom_began_a_checkpoint_is_not_said_to_be_nothing(tmp_path: Path) -> None:
+    results = derive(load_campaign(write_campaign(tmp_path, SINGLE)))
+    seldom = results.per_cell.assign(demand_share=0.0, timer_share=0.996, mismatch_share=0.004)
+    assert cells_table(replace(results, per_cell=seldom)).rows[0][-1].shown == "99.6 % timer, 0.4 % mismatch"
+
+
 @pytest.mark.parametrize(
     ("late", "heading"),
     [
