@@ -252,8 +252,11 @@ def side_cells(
 
 
 def _unanswered(run: Run, outcome: str) -> bool:
-    """Return whether a client without an answer, or a failover that nobody survived, is what is asked about."""
-    failover = run.record.failover
+    """Return whether a client without an answer, or a failover that nobody survived, is what is asked about.
+
+    The former fails the run's own check; of the latter only a record that passed it tells.
+    """
+    failover = run.record.failover if run.record.quality.ok else None
     asked = (outcome in OF_CLIENTS and unanswered(run)) or (
         failover is not None and (outcome in OF_FAILOVERS or (outcome in SEEN_OF_FAILOVERS and "client" in failover))
     )

@@ -72,9 +72,10 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     if hypothesis.outcome in OF_CLIENTS and "unanswered" in meant:
         short |= unknown & meant["unanswered"].to_numpy(dtype=bool)
     if hypothesis.outcome in OF_FAILOVERS and "with_failover" in meant:
-        short |= unknown & meant["with_failover"].to_numpy(dtype=bool)  # nobody took over: an outage without end
+        # Nobody took over: an outage without end.
+        short |= sound & unknown & meant["with_failover"].to_numpy(dtype=bool)
     if hypothesis.outcome in SEEN_OF_FAILOVERS and "failover_seen" in meant:
-        short |= unknown & meant["failover_seen"].to_numpy(dtype=bool)
+        short |= sound & unknown & meant["failover_seen"].to_numpy(dtype=bool)
     cells = _cells_of(campaign)
     paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
     without = _kinds(meant[sound & ~short & unknown]) - _kinds(meant[~unknown])

@@ -16,6 +16,7 @@ from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 from rich.console import Console
 
 from analysis import stats
+from analysis.compare.sides import side_cells
 from analysis.report.answer import headline
 from analysis.report.build import build_report
 from analysis.report.failovers import context, heading, share_text
@@ -151,6 +152,15 @@ def test_an_outage_without_end_counts_as_a_failure_and_is_not_left_out(tmp_path:
     survived = asked(campaign, "survived")
     assert list(survived.runs["survived"]) == [1.0, 1.0, 0.0]
     assert len(survived.failed) == 0
+
+
+def test_a_failover_whose_record_is_not_sound_is_left_out_whether_or_not_it_was_survived(tmp_path: Path) -> None:
+    for name, first in (("survived", told()), ("not", told(success=False))):
+        campaign = fake(tmp_path / name, first, told(), quality_problems=True)
+        outage = asked(campaign, "outage")
+        assert (len(outage.runs), len(outage.failed), outage.excluded) == (1, 0, 1)
+        (cell,) = side_cells(load_campaign(campaign), "outage").values()
+        assert (len(cell.values), cell.failed) == (1, [])
 
 
 def test_a_run_is_short_by_the_checkpoints_that_the_blow_was_to_come_after(tmp_path: Path) -> None:
