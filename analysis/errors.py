@@ -84,14 +84,12 @@ def path_of(word: str) -> Path:
 class NotACampaignError(AnalysisError):
     """The path holds no campaign that this version can read."""
 
-    exit_code = 2
     fix = "give the folder of a campaign, such as results/demo"
 
 
 class DifferentPlansError(AnalysisError):
     """Campaigns that do not measure the same cells were to be combined."""
 
-    exit_code = 2
     fix = "give campaigns that one and the same command has measured, each once"
 
 

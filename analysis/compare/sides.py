@@ -41,14 +41,12 @@ _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
 class NotComparableError(AnalysisError):
     """Two campaigns whose numbers must not be set against each other."""
 
-    exit_code = 2
     fix = "docs/comparing.md says what can be compared"
 
 
 class SharedRunsError(AnalysisError):
     """A campaign given twice, or beside a copy of it."""
 
-    exit_code = 2
     fix = "measure again under another name: the same command with campaign=NAME"
 
 

@@ -42,7 +42,6 @@ _FEWEST, _NIGHTS, _TIMES = 2, 8, 3.0
 class TooFewError(AnalysisError):
     """A series takes two campaigns."""
 
-    exit_code = 2
     fix = "give two campaigns or more, in the order of the series"
 
 

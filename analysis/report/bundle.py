@@ -40,7 +40,6 @@ class NotWholeError(AnalysisError):
 class NoArchiveError(AnalysisError):
     """The file is no archive of ours."""
 
-    exit_code = 2
     fix = "give an archive that bundle made"
 
 

@@ -63,7 +63,6 @@ _DIGITS = 3
 class TooManyRunsError(AnalysisError):
     """A page of so many runs would be slow to use."""
 
-    exit_code = 2
     fix = "give fewer campaigns"
 
 

@@ -40,7 +40,6 @@ _CONFIDENCE = 0.95
 class NotCarriedError(AnalysisError):
     """The campaign cannot answer for this machine; the message says what it lacks."""
 
-    exit_code = 2
     fix = "measure machines like the one that is asked about, and give that campaign with --from"
 
 
