@@ -23,10 +23,9 @@ if TYPE_CHECKING:
 
 def runs_by_cell(results: Results) -> dict[int, list[Run]]:
     """Return the runs of each cell in the order measured, by the cell's place in ``cells.names``."""
-    places = {name.cell_id: place for place, name in enumerate(results.cells.names)}
     found: dict[int, list[Run]] = {}
     for run in results.campaign.runs:
-        found.setdefault(places[run.record.cell_id], []).append(run)
+        found.setdefault(results.cells.places[run.record.cell_id], []).append(run)
     return dict(sorted(found.items()))
 
 
@@ -80,7 +79,7 @@ def unmeasured(results: Results) -> list[CellName]:
 
     A planned cell unlike every measured one in something else has no name.
     """
-    measured, accels = places(results.cells), results.cells.accels
+    measured, accels = results.cells.places, results.cells.accels
     only = accels[0] if len(accels) == 1 else ""
     alike: dict[tuple[str, str], CellName] = {
         (_but_size(run.record.cell), run.record.accel): results.cells.names[measured[run.record.cell_id]]
@@ -101,8 +100,3 @@ def unmeasured(results: Results) -> list[CellName]:
 def _but_size(cell: Mapping[str, Any]) -> str:
     rest = {key: value for key, value in cell.items() if key not in {"mem", "smp", "deadlines", "accel"}}
     return json.dumps(rest, sort_keys=True)
-
-
-def places(cells: Cells) -> dict[str, int]:
-    """Return the place of each cell by its id."""
-    return {name.cell_id: place for place, name in enumerate(cells.names)}

@@ -14,7 +14,7 @@ from matplotlib.colors import LogNorm, Normalize, to_hex
 from matplotlib.patches import Patch, Rectangle
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, name_columns, places, unmeasured
+from analysis.plots.data import cell_columns, name_columns, unmeasured
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import LINE_PT, QUIET, SMALL_PT, TEXT_PT, Look, ink_on
 from analysis.plots.words import (
@@ -67,7 +67,7 @@ def frame(results: Results) -> pd.DataFrame:
     ``attempts`` are launches, those that failed and those still missing included; ``short`` are cells where some failed
     or are missing. A cell of which no run was measured is there too, without a pause.
     """
-    where, rows = places(results.cells), []
+    where, rows = results.cells.places, []
     for _, row in results.per_cell.iterrows():
         low, high, kind = spread(row)
         numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind}

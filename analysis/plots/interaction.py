@@ -12,7 +12,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, places
+from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, MARKERS, Look, line_style
@@ -83,7 +83,7 @@ def frame(results: Results) -> pd.DataFrame:
         {**cell_columns(results.cells, int(place)), "of": "run", "run_id": run_id, "pause_ms": pause * MS}
         for place, run_id, pause in results.runs[["cell", "run_id", "pause"]].itertuples(index=False)
     ]
-    where, cells = places(results.cells), []
+    where, cells = results.cells.places, []
     for _, row in results.per_cell.iterrows():
         low, high, kind = spread(row)
         numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind, "runs": row["runs"]}

@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 
 from analysis.format.table import PAUSE_PHASES, PHASES
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, places
+from analysis.plots.data import cell_columns
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import FEWEST_FOR_INTERVAL, INTERVAL, MS, RANGE, SPACE, design_text, where_text
@@ -75,7 +75,7 @@ def frame(results: Results) -> pd.DataFrame:
 
     These are the t interval over runs, or their range below :data:`FEWEST_FOR_INTERVAL` runs; ``whisker`` says which.
     """
-    where, rows = places(results.cells), []
+    where, rows = results.cells.places, []
     for _, row in results.per_cell.iterrows():
         place = where[row["cell_id"]]
         runs = results.runs[results.runs["cell"] == place]

@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, evenly, places, runs_by_cell, sampled
+from analysis.plots.data import cell_columns, column, evenly, runs_by_cell, sampled
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import (
@@ -63,10 +63,9 @@ def frame(results: Results) -> pd.DataFrame:
 
     ``modes`` is how many modes the pauses of a run show.
     """
-    where = places(results.cells)
     runs, parts = runs_by_cell(results), []
     for _, row in results.per_cell.iterrows():
-        place = where[row["cell_id"]]
+        place = results.cells.places[row["cell_id"]]
         said = cell_columns(results.cells, place)
         share = min(1.0, MOST_POOLED / max(_pooled(results)[place], 1))
         every = np.sort(np.concatenate([_some(run, share) for run in runs[place]])) * MS

@@ -37,11 +37,10 @@ def failover_table(campaign: Campaign, cells: Cells) -> pd.DataFrame:
     ``gap_s`` and ``gap_max_s``: the median and the longest time that one got no answer; and, summed over the runs, the
     ``connections`` that they had, ``kept_open`` of them, the ``checked`` acknowledged writes and those ``lost``.
     """
-    places = {name.cell_id: place for place, name in enumerate(cells.names)}
     told: dict[int, list[tuple[bool, Told]]] = {}
     for run in campaign.runs:
         if run.record.failover is not None:
-            told.setdefault(places[run.record.cell_id], []).append((run.record.quality.ok, run.record.failover))
+            told.setdefault(cells.places[run.record.cell_id], []).append((run.record.quality.ok, run.record.failover))
     rows = [
         {"cell_id": cells.names[place].cell_id, "cell": cells.names[place].label, **_row(told[place])}
         for place in sorted(told)

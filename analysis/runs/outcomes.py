@@ -49,7 +49,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     one of a cluster. With ``behaviours`` also how the series behaved:
     ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
-    places = {name.cell_id: place for place, name in enumerate(cells.names)}
+    places = cells.places
     every = list(runs)
     paths = tuple(dict.fromkeys(path for run in every for path in flatten(run.record.cell)))
     rows = [

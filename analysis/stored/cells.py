@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
@@ -72,6 +73,11 @@ class Cells:
     names: tuple[CellName, ...]
     shared: str
     under: str = ""
+
+    @cached_property
+    def places(self) -> dict[str, int]:
+        """Return the place of each cell in ``names`` by its id."""
+        return {name.cell_id: place for place, name in enumerate(self.names)}
 
     @property
     def panels(self) -> tuple[str, ...]:
