@@ -19,7 +19,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.text import plural
-from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, decide
+from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, adjusted_over, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
 from analysis.verdicts.finding import no_ratio
 from analysis.verdicts.settling import runs_to_settle
@@ -147,12 +147,11 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
     samples = [_cell_sample(*pair, rule) for pair in pairs]
     ratios = [_ratio(sample, why, rule) for sample, why in samples]
     found = [_stages(sample, rule) for sample, _ in samples]
-    raised = {name: stats.holm([getattr(one[-1].claims, name) for one in found]) for name in Claims.names()}
-    # That every cell is not regressed needs no adjustment: each of its parts has to hold (an intersection-union test).
-    raised["refutes"] = np.array([one[-1].claims.refutes for one in found])
+    raised = adjusted_over((one[-1].claims for one in found), stats.holm)
     cells = []
     for place, (ratio, pair) in enumerate(zip(ratios, pairs, strict=True)):
-        adjusted = Claims(**{name: float(each[place]) for name, each in raised.items()})
+        # That every cell is not regressed needs no adjustment: each of its parts has to hold (intersection-union test).
+        adjusted = replace(raised[place], refutes=found[place][-1].claims.refutes)
         lost = _NO_WORD_AFTER.format(plural(len(pairs), "cell"))
         verdict, label = ratio.verdict, ratio.label
         if samples[place][0] is not None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
+
+    from numpy.typing import ArrayLike
+
+    from analysis.stats.checks import FloatArray
 
 SUPPORTED, REFUTED, INCONCLUSIVE = "SUPPORTED", "REFUTED", "INCONCLUSIVE"
 ALPHA = 0.05
@@ -40,11 +44,6 @@ class Claims:
     bends: float = 1.0
     differs: float = 1.0
 
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """Return what may be said, in a fixed order."""
-        return tuple(field.name for field in fields(cls))
-
     @property
     def best(self) -> float:
         """Return the p-value of whichever word is nearer."""
@@ -57,6 +56,12 @@ NOTHING = Claims()
 def weakest(every: Iterable[Claims]) -> Claims:
     """Return what can be said only where all of them say it: the largest p-value of each claim."""
     return Claims(*(max(pvalues) for pvalues in zip(*(astuple(one) for one in every), strict=True)))
+
+
+def adjusted_over(every: Iterable[Claims], method: Callable[[ArrayLike], FloatArray]) -> list[Claims]:
+    """Return the claims of each, every claim adjusted over all of them by a method such as Holm's."""
+    columns = [method(pvalues) for pvalues in zip(*map(astuple, every), strict=True)]
+    return [Claims(*map(float, own)) for own in zip(*columns, strict=True)]
 
 
 @dataclass(frozen=True)

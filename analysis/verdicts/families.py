@@ -6,12 +6,13 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from analysis import stats
-from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, decide
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Stage, adjusted_over, decide
 from analysis.verdicts.finding import ADJUSTED_BY
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from analysis.verdicts.claims import Claims
     from analysis.verdicts.finding import Finding
 
 _METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
@@ -39,12 +40,8 @@ def adjust(findings: Sequence[Finding], alpha: float = ALPHA) -> list[Finding]:
     words = {id(one): decided(one, alpha) for one in findings if one.stages}
     for name, method in _METHODS.items():
         family = [one for one in findings if one.hypothesis.family == name and not one.exploratory]
-        if not any(one.stages for one in family):
-            continue
-        raised = {claim: method([getattr(one.claims, claim) for one in family]) for claim in Claims.names()}
-        for place, one in enumerate(family):
+        for one, claims in zip(family, adjusted_over((one.claims for one in family), method), strict=True):
             if one.stages:
-                claims = Claims(**{claim: float(each[place]) for claim, each in raised.items()})
                 stages = (*one.stages, Stage(claims, f"not after {ADJUSTED_BY[name]}'s adjustment"))
                 words[id(one)] = _with(one, claims, stages, alpha)
     return [words.get(id(one), one) for one in findings]

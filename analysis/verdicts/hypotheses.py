@@ -23,7 +23,7 @@ from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.text import plural
 from analysis.verdicts.applied import applied
-from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Claims, Stage, weakest, word_of
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, Stage, adjusted_over, weakest, word_of
 from analysis.verdicts.declared import checked, declared
 from analysis.verdicts.families import adjust, decided
 from analysis.verdicts.finding import YES_OR_NO_TEXT, Finding, LevelFinding, no_ratio, nothing
@@ -237,18 +237,12 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
     if len(found) <= 1:
         return ()
     said = []
-    adjusted = zip(_over_levels([one.claims for one in found]), _over_levels(bare), strict=True)
+    adjusted = zip(*(adjusted_over(each, stats.holm) for each in ([one.claims for one in found], bare)), strict=True)
     for one, (own_claims, without_shape) in zip(found, adjusted, strict=True):
         word, case = word_of(own_claims, direction, alpha)
         by_shape = word == INCONCLUSIVE and word_of(without_shape, direction, alpha)[0] != INCONCLUSIVE
         said.append(replace(one, word=word, label=case or (one.label if by_shape else UNDECIDED)))
     return tuple(sorted(said, key=lambda one: one.level))
-
-
-def _over_levels(claims: Sequence[Claims]) -> list[Claims]:
-    """Return what may be said at each level, adjusted by Holm over all of them."""
-    raised = {name: stats.holm([getattr(one, name) for one in claims]) for name in Claims.names()}
-    return [Claims(**{name: float(each[place]) for name, each in raised.items()}) for place in range(len(claims))]
 
 
 def _interaction(asked: Question, measured: pd.DataFrame, sample: Sample) -> float:
