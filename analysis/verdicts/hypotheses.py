@@ -247,17 +247,9 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
 
 def _interaction(asked: Question, measured: pd.DataFrame, sample: Sample) -> float:
     """Return the p-value of one effect at all levels of the other factors that compare anything; NaN with one."""
-    rows = measured_rows(asked, measured)
-    levels = [others_of(asked, row) for row in rows]
-    strata = dict.fromkeys(sample.strata)
-    informative = {
-        stratum
-        for stratum in strata
-        if len({x for x, own in zip(sample.x.tolist(), sample.strata, strict=True) if own == stratum}) > 1
-    }
-    keep = np.array([stratum in informative for stratum in sample.strata])
-    kept = [level for level, own in zip(levels, keep, strict=True) if own]
-    blocks = [row["block"] for row, own in zip(rows, keep, strict=True) if own]
+    keep = sample.compared
+    rows = [row for row, own in zip(measured_rows(asked, measured), keep, strict=True) if own]
+    kept, blocks = [others_of(asked, row) for row in rows], [row["block"] for row in rows]
     if len(set(kept)) <= 1:
         return float("nan")
     try:

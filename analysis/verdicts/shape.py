@@ -77,9 +77,7 @@ def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
     A step lies between two sizes that some stratum has both of; a size that shares none with its neighbour is held
     against the next one.
     """
-    compared = np.array([stratum in sample.spans for stratum in sample.strata], dtype=bool)
-    nobody = np.zeros(len(sample.failed_x), dtype=bool)
-    sample = sample.where(compared, nobody)
+    sample = sample.where(sample.compared, np.zeros(len(sample.failed_x), dtype=bool))
     sizes = np.unique(sample.x).tolist()
     if hypothesis.kind != "trend" or len(sizes) < _FEWEST_SIZES:
         return None

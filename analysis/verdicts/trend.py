@@ -72,9 +72,14 @@ class Sample:
         return float(np.median(list(self.spans.values())))
 
     @property
+    def compared(self) -> NDArray[np.bool_]:
+        """Return which runs are compared with any."""
+        return np.array([stratum in self.spans for stratum in self.strata], dtype=bool)
+
+    @property
     def typical(self) -> float:
         """Return the median outcome among the runs that are compared with any."""
-        return float(np.median(self.y[np.array([stratum in self.spans for stratum in self.strata])]))
+        return float(np.median(self.y[self.compared]))
 
     def above(self, slope: float, *, failures: bool) -> float:
         """Return the exact p-value of log outcomes growing by more than ``slope`` per unit of x."""
