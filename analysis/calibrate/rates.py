@@ -129,7 +129,7 @@ def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate
     truth = _median_run(cell, seed)
     medians = np.exp(simulate_runs(cell, np.random.default_rng(seed), studies)[:, :, 0])
     intervals = [median_interval(runs) for runs in medians]
-    ends = [(found.low, found.high) for found in intervals if found.low is not None and found.high is not None]
+    ends = [(found.low, found.high) for found in intervals if found.rank]
     attained = intervals[0].coverage
     rates = []
     if ends:

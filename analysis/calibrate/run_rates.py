@@ -49,7 +49,7 @@ def equals(
     if not found[0].rank:
         return ()
     claimed = found[0].coverage
-    held = [bool(each.low <= 0 <= each.high) for each in found if each.low is not None and each.high is not None]
+    held = [each.low <= 0 <= each.high for each in found]
     band = (claimed - SLACK, min(claimed + SLACK, 1.0))
     return (as_rate("noise floor", "Hodges-Lehmann interval of equals: coverage of 0", held, claimed, band),)
 
@@ -113,7 +113,7 @@ def tails(model: Model, *, studies: int, seed: int) -> list[Rate]:
     found = [
         median_interval(np.quantile(pauses[:, 0], _P95, axis=-1)) for pauses in simulate_checkpoints(cell, rng, studies)
     ]
-    held = [one.low <= truth <= one.high for one in found if one.low is not None and one.high is not None]
+    held = [one.low <= truth <= one.high for one in found if one.rank]
     if not held:
         return []
     attained = found[0].coverage

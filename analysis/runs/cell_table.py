@@ -74,8 +74,8 @@ def _numbers(mine: pd.DataFrame) -> dict[str, Any]:
         "checkpoints": int(mine["checkpoints"].sum()),
         "warmup": int(mine["warmup"].sum()),
         "pause": interval.estimate,
-        "pause_low": np.nan if interval.low is None else interval.low,
-        "pause_high": np.nan if interval.high is None else interval.high,
+        "pause_low": interval.low,
+        "pause_high": interval.high,
         "coverage": interval.coverage,
         "pause_min": float(pauses.min()),
         "pause_max": float(pauses.max()),
@@ -92,8 +92,7 @@ def _numbers(mine: pd.DataFrame) -> dict[str, Any]:
 
 def _quantile(mine: pd.DataFrame, tail: str) -> dict[str, float]:
     found = stats.median_interval(mine[f"pause_{tail}"].to_numpy())
-    low, high = (np.nan if end is None else end for end in (found.low, found.high))
-    return {tail: found.estimate, f"{tail}_low": low, f"{tail}_high": high}
+    return {tail: found.estimate, f"{tail}_low": found.low, f"{tail}_high": found.high}
 
 
 def _means(mine: pd.DataFrame) -> dict[str, float]:

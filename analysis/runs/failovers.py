@@ -77,8 +77,7 @@ def _outages(outages_s: NDArray[np.float64]) -> dict[str, float]:
     if not len(outages_s):
         return dict.fromkeys(names, np.nan)
     interval = stats.median_interval(outages_s)
-    low, high = (np.nan if end is None else end for end in (interval.low, interval.high))
-    return dict(zip(names, (interval.estimate, low, high, float(outages_s.max())), strict=True))
+    return dict(zip(names, (interval.estimate, interval.low, interval.high, float(outages_s.max())), strict=True))
 
 
 def _seen(told: Sequence[Told]) -> dict[str, float]:

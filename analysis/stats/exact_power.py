@@ -137,7 +137,6 @@ def _floor_quantiles(count: int, rng: np.random.Generator) -> FloatArray:
     found = []
     for differences in np.sqrt(2) * rng.standard_normal((_FLOOR_DRAWS, count)):
         shift = hodges_lehmann(differences, np.zeros(count))
-        ends = [abs(end) for end in (shift.low, shift.high) if end is not None]
-        found.append(max(ends) if ends else float(np.abs(differences).max()))
+        found.append(max(abs(shift.low), abs(shift.high)) if shift.rank else float(np.abs(differences).max()))
     quantiles: FloatArray = np.quantile(found, (np.arange(_FLOORS) + 0.5) / _FLOORS)
     return quantiles

@@ -25,7 +25,7 @@ class RankInterval:
     """An estimate between two order statistics, in the unit of the values.
 
     Attributes:
-        low: lower end, or None when no interval reaches ``confidence``; ``high``: the upper end.
+        low: lower end, NaN when no interval reaches ``confidence``; ``high``: the upper end.
         confidence: what was asked for.
         coverage: what ``(low, high)`` attains; where there is none, what the widest possible interval would.
         rank: ``low`` is the ``rank``-th smallest; 0 when there is no interval.
@@ -34,8 +34,8 @@ class RankInterval:
     """
 
     estimate: float
-    low: float | None
-    high: float | None
+    low: float
+    high: float
     confidence: float
     coverage: float
     rank: int
@@ -120,9 +120,9 @@ def _widest_rank(mass: FloatArray, confidence: float) -> tuple[int, float]:
     return rank, max(float(covered[max(rank - 1, 0)]), 0.0)
 
 
-def _ends(ordered: FloatArray, rank: int) -> tuple[float | None, float | None]:
+def _ends(ordered: FloatArray, rank: int) -> tuple[float, float]:
     if rank == 0:
-        return None, None
+        return float("nan"), float("nan")
     return float(ordered[rank - 1]), float(ordered[len(ordered) - rank])
 
 

@@ -137,11 +137,10 @@ def diagnose(
 def _control(cells: Cells, runs: pd.DataFrame, pair: tuple[int, int]) -> Control:
     logs = np.array(aa_logs(runs, pair))
     shift = stats.hodges_lehmann(logs, np.zeros(len(logs)))
-    ends = (shift.estimate, *(float("nan") if end is None else end for end in (shift.low, shift.high)))
     return Control(
         cells.names[pair[0]].label,
         cells.names[pair[1]].label,
-        Effect(*(float(np.exp(end)) for end in ends)),
+        Effect(*(float(np.exp(end)) for end in (shift.estimate, shift.low, shift.high))),
         float(np.expm1(np.abs(logs).max())),
         len(logs),
     )

@@ -188,8 +188,6 @@ def _block_slopes(rows: pd.DataFrame) -> dict[int, float]:
 
 def _over_blocks(values: NDArray[np.float64]) -> Effect:
     interval = stats.median_interval(values, confidence=0.90)
-    if interval.low is None or interval.high is None:
-        return Effect(interval.estimate, float("nan"), float("nan"))
     return Effect(interval.estimate, interval.low, interval.high)
 
 

@@ -48,8 +48,8 @@ def floor_of(pairs: Sequence[NDArray[np.float64]]) -> float:
         return 0.0
     logs = np.concatenate(pairs)
     shift = _shift(logs)
-    ends = [end for end in (shift.low, shift.high) if end is not None] or [float(np.abs(logs).max())]
-    apart = [shift.estimate for shift in map(_shift, pairs) if shift.low and shift.high and shift.low * shift.high > 0]
+    ends = (shift.low, shift.high) if shift.rank else (float(np.abs(logs).max()),)
+    apart = [shift.estimate for shift in map(_shift, pairs) if shift.low * shift.high > 0]
     return float(np.expm1(max(abs(end) for end in (*ends, *apart))))
 
 

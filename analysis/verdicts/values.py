@@ -98,8 +98,7 @@ def _level(asked: Question, level: tuple[Level, ...], values: NDArray[np.float64
         effect = Effect(share.estimate, share.low, share.high)
     elif len(values):
         interval = stats.median_interval(values, confidence=0.90)
-        low, high = (_NAN if end is None else end for end in (interval.low, interval.high))
-        effect = Effect(interval.estimate, low, high)
+        effect = Effect(interval.estimate, interval.low, interval.high)
     return LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, UNDECIDED, len(values), claims)
 
 
