@@ -7,7 +7,7 @@ import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
 ACCEL_TEXT = {"tcg": "emulation (TCG)", "kvm": "KVM"}
 """How a pair ran, in the words of every table and figure."""
@@ -113,6 +113,19 @@ def percent_text(share: float) -> str:
 def plural(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def span(numbers: Iterable[float]) -> str:
+    """Return ``6``, or ``2 to 6`` where they differ."""
+    values = list(numbers)
+    low, high = count_text(min(values)), count_text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def spans(numbers: Iterable[float], noun: str) -> str:
+    """Return ``1 run``, ``6 runs``, or ``2 to 6 runs`` where they differ."""
+    said = span(numbers)
+    return f"{said} {noun}{'' if said == '1' else 's'}"
 
 
 def strata_text(number: int) -> str:

@@ -14,8 +14,8 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, spans, where_text
-from analysis.text import figures_text, plural
+from analysis.plots.words import SPACE, emulated, where_text
+from analysis.text import figures_text, plural, spans
 from analysis.verdicts.overhead import LATENCY, THROUGHPUT, overheads, times_text
 
 if TYPE_CHECKING:

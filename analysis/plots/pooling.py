@@ -10,8 +10,8 @@ from matplotlib.patches import Patch
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look, is_wide
-from analysis.plots.words import SPACE, span
-from analysis.text import plural
+from analysis.plots.words import SPACE
+from analysis.text import plural, span
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,9 +17,9 @@ from analysis.plots.style import BAND_EDGE, INK
 from analysis.plots.timeline import CROSS, DOT, bands, requests_of, seconds_axis
 from analysis.plots.timeline_rows import PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
-from analysis.plots.words import MS, emulated, span, where_text
+from analysis.plots.words import MS, emulated, where_text
 from analysis.runs.outcomes import used_pauses
-from analysis.text import ms_text, plural
+from analysis.text import ms_text, plural, span
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -13,9 +13,9 @@ from matplotlib.patches import Patch
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, span, spans, where_text
+from analysis.plots.words import SPACE, emulated, where_text
 from analysis.runs.causes import CAUSES, EVIDENCE, cause_table
-from analysis.text import figures_text, plural
+from analysis.text import figures_text, plural, span, spans
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

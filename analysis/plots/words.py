@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.text import change_text, count_text, ms_text, plural
+from analysis.text import change_text, ms_text, plural, span, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -34,19 +34,6 @@ def where_text(cells: Cells) -> str:
     kinds = cells.under.split(" and ")
     said = f"some pairs under {', some under '.join(kinds)}" if kinds[1:] else f"pairs under {cells.under}"
     return " · ".join(filter(None, [cells.shared, said]))
-
-
-def span(numbers: Iterable[float]) -> str:
-    """Return ``6``, or ``2 to 6`` where they differ."""
-    values = list(numbers)
-    low, high = count_text(min(values)), count_text(max(values))
-    return low if low == high else f"{low} to {high}"
-
-
-def spans(numbers: Iterable[float], noun: str) -> str:
-    """Return ``1 run``, ``6 runs``, or ``2 to 6 runs`` where they differ."""
-    said = span(numbers)
-    return f"{said} {noun}{'' if said == '1' else 's'}"
 
 
 def few_runs(results: Results) -> str:

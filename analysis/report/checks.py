@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
-from analysis.text import MISSING, listed, plural
+from analysis.text import MISSING, listed, plural, span
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import FEWEST_BLOCKS
 from analysis.verdicts.equals import FEWEST
@@ -167,11 +167,10 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
     held = [len(blocks) for blocks in nodes.blocks.values()]
     if len(held) == 1:
         return "every block was measured on one node (or pair): others may differ"
-    each = f"{min(held)}" if min(held) == max(held) else f"{min(held)} to {max(held)}"
     said = (
-        f"{len(held)} nodes (or pairs), each with runs of {each} of the blocks; the median run on the slowest, against "
-        f"others of its cell, was {percent(nodes.spread)} longer than on the fastest, chance included: that is between "
-        "blocks and in no comparison"
+        f"{len(held)} nodes (or pairs), each with runs of {span(held)} of the blocks; the median run on the slowest, "
+        f"against others of its cell, was {percent(nodes.spread)} longer than on the fastest, chance included: that is "
+        "between blocks and in no comparison"
     )
     if nodes.split:
         said += f"; {plural(nodes.split, 'block')} {'holds' if nodes.split == 1 else 'hold'} runs of more than one"

@@ -20,7 +20,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, plural, short_text, typeset
+from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, plural, short_text, spans, typeset
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
@@ -200,9 +200,9 @@ def _tail(row: dict[str, Any], tail: str) -> str:
 def _cell_note(results: Results) -> str:
     runs = results.per_cell["runs"]
     few, many = int(runs.min()), int(runs.max())
-    counted = plural(few, "run") if few == many else f"{few} to {plural(many, 'run')}"
     enough = 6
-    note = f"{counted} per cell; each run is one launched pair and counts once. The median is that of run medians. "
+    note = f"{spans(runs, 'run')} per cell; each run is one launched pair and counts once. "
+    note += "The median is that of run medians. "
     if many >= enough:
         note += "[ ]: exact order-statistic interval over runs, at least 95 %, any distribution. "
     if few < enough:

@@ -16,7 +16,7 @@ from analysis.report.words import all_declared, badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, plural
+from analysis.text import EXPLORATORY, MISSING, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.sentences import why_exploratory
 
@@ -137,10 +137,8 @@ def _cells_tex(results: Results) -> str:
 
 
 def _counts(results: Results) -> str:
-    runs = results.per_cell["runs"]
-    few, many = int(runs.min()), int(runs.max())
-    spread = plural(few, "run") if few == many else f"{few} to {plural(many, 'run')}"
-    return f"R = {spread} per cell, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all."
+    cells = results.per_cell
+    return f"R = {spans(cells['runs'], 'run')} per cell, N = {cells['checkpoints'].sum():,} checkpoints in all."
 
 
 def _phases(results: Results) -> pd.DataFrame:
@@ -243,12 +241,10 @@ def _verdicts_tex(results: Results) -> str:
         Column("R"),
         Column("verdict", align="p{4.8cm}"),
     )
-    runs = sorted({finding.runs for finding in results.findings})
-    few, many = (runs[0], runs[-1]) if runs else (0, 0)
-    spread = plural(many, "run") if few == many else f"{few} to {plural(many, 'run')}"
+    runs = [finding.runs for finding in results.findings] or [0]
     remarks = (
         f"Caption: Hypotheses{_declared(results)}: effect with its two-sided 90 % interval, and verdict.",
-        f"R = {spread} per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
+        f"R = {spans(runs, 'run')} per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect, or what equal cells differ by; refutation:",
         "against one of delta or more; of no difference and of a range: against the other case, and twice that where",

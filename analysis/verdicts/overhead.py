@@ -14,7 +14,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for
 from analysis.runs.standing import stood_still_s
-from analysis.text import EXPLORATORY, figures_text, listed, percent_text, plural, short_text
+from analysis.text import EXPLORATORY, figures_text, listed, percent_text, short_text, span, spans
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -154,8 +154,7 @@ class Overhead:
     @property
     def blocks_text(self) -> str:
         """Return how many blocks the ratios are of: the fewest and the most."""
-        few, many = (which(ratio.blocks for ratio in self.ratios) for which in (min, max))
-        return f"{few}" if few == many else f"{few} to {many}"
+        return span(ratio.blocks for ratio in self.ratios)
 
 
 def overheads(campaign: Campaign) -> tuple[Overhead, ...]:
@@ -332,11 +331,10 @@ def sentences(found: Sequence[Overhead]) -> Iterator[str]:
 
 def _sure(one: Overhead) -> str:
     """Return how many blocks the ratios of a sentence are of, and whether they have intervals."""
-    few, many = (which(ratio.blocks for ratio in one.ratios) for which in (min, max))
-    blocks = plural(many, "block") if few == many else f"{one.blocks_text} blocks"
-    if many < _FEWEST_PAIRS:
-        return f"{blocks}, no interval"
-    return f"{blocks}, 95 % intervals" + (" from three on" if few < _FEWEST_PAIRS else "")
+    counts = [ratio.blocks for ratio in one.ratios]
+    if max(counts) < _FEWEST_PAIRS:
+        return f"{spans(counts, 'block')}, no interval"
+    return f"{spans(counts, 'block')}, 95 % intervals" + (" from three on" if min(counts) < _FEWEST_PAIRS else "")
 
 
 def _why(one: Overhead) -> Iterator[str]:
