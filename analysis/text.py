@@ -110,6 +110,11 @@ def percent_text(share: float) -> str:
     return f"{100 * share:z.0f}\N{NO-BREAK SPACE}%".replace("-", _MINUS)
 
 
+def tenths_text(share: float) -> str:
+    """Return a share as ``66.0 %``; a dash for a missing one."""
+    return MISSING if math.isnan(share) else f"{100 * share:.1f} %"
+
+
 def plural(number: int, noun: str) -> str:
     """Return ``1 run``, ``2 runs``."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"

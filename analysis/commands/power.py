@@ -11,7 +11,7 @@ from analysis.errors import path_of
 from analysis.planning.power import power
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
-from analysis.text import MISSING, ms_text, plural, strata_text
+from analysis.text import MISSING, ms_text, plural, strata_text, tenths_text
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,7 @@ def show(result: Power, out: Console) -> None:
     out.print()
     best = MISSING if result.best_checkpoints is None else str(result.best_checkpoints)
     out.print(
-        f"Over the {plural(len(result.cells), 'cell')} above: run medians differ by {_percent(result.overall.sd)} "
+        f"Over the {plural(len(result.cells), 'cell')} above: run medians differ by {tenths_text(result.overall.sd)} "
         f"within cell and block ({result.overall.df} df); {result.launch_s:.1f} s per launch, "
         f"{result.checkpoint_s:.2f} s per checkpoint; best N {best}."
     )
@@ -110,10 +110,10 @@ def _show_promises(result: Power, out: Console) -> None:
 def _promise_row(one: Promise) -> tuple[str, ...]:
     smallest = MISSING if math.isnan(one.smallest) else "none: too few blocks"
     if math.isfinite(one.smallest):
-        smallest = f"{_percent(one.smallest)} {one.per} at {plural(one.blocks, 'block')}"
+        smallest = f"{tenths_text(one.smallest)} {one.per} at {plural(one.blocks, 'block')}"
     return (
         f"{one.hypothesis}, {strata_text(one.strata)} a block, {one.family} in its family",
-        f"{_percent(one.deviation.sd)} ({one.deviation.df} df)",
+        f"{tenths_text(one.deviation.sd)} ({one.deviation.df} df)",
         smallest,
         _blocks(one.blocks_to_support, one.blocks),
         _blocks(one.blocks_to_refute, one.blocks),
@@ -125,12 +125,12 @@ def _cell_row(cell: CellPower) -> tuple[str, ...]:
         cell.cell,
         str(cell.runs),
         str(cell.checkpoints),
-        f"{_percent(cell.run_sd_log)} ({ms_text(1e3 * cell.run_sd_s)} ms)",
-        f"{_percent(cell.checkpoint_sd_log)} ({ms_text(1e3 * cell.checkpoint_sd_s)} ms)",
-        _percent(cell.icc),
+        f"{tenths_text(cell.run_sd_log)} ({ms_text(1e3 * cell.run_sd_s)} ms)",
+        f"{tenths_text(cell.checkpoint_sd_log)} ({ms_text(1e3 * cell.checkpoint_sd_s)} ms)",
+        tenths_text(cell.icc),
         MISSING if math.isnan(cell.lag1) else f"{cell.lag1:.2f}",
-        _percent(cell.long_run_sd_log),
-        _percent(cell.cv),
+        tenths_text(cell.long_run_sd_log),
+        tenths_text(cell.cv),
         f"{cell.costs.launch_s:.1f} s",
         f"{cell.costs.checkpoint_s:.2f} s",
         str(cell.best_checkpoints) if cell.best_checkpoints is not None else MISSING,
@@ -140,8 +140,8 @@ def _cell_row(cell: CellPower) -> tuple[str, ...]:
 def _reach_row(one: Reach) -> tuple[str, ...]:
     return (
         one.question,
-        f"{_percent(one.deviation.sd)} in {plural(one.cells, 'cell')} ({one.deviation.df} df)",
-        f"{_percent(one.smallest)} {one.per}",
+        f"{tenths_text(one.deviation.sd)} in {plural(one.cells, 'cell')} ({one.deviation.df} df)",
+        f"{tenths_text(one.smallest)} {one.per}",
         _blocks(one.blocks_to_see, one.blocks),
         _blocks(one.blocks_to_decide, one.blocks),
         MISSING if math.isnan(one.more_s) else _duration(one.more_s) if one.more_s else "none",
@@ -152,10 +152,6 @@ def _blocks(needed: int | None, present: int) -> str:
     if needed is None:
         return "beyond reason"
     return f"{needed} ({needed - present} more)" if needed > present else f"{needed} (enough)"
-
-
-def _percent(value: float) -> str:
-    return MISSING if math.isnan(value) else f"{100 * value:.1f} %"
 
 
 def _duration(seconds: float) -> str:

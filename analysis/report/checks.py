@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
-from analysis.text import MISSING, listed, plural, span
+from analysis.text import listed, plural, span, tenths_text
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import FEWEST_BLOCKS
 from analysis.verdicts.equals import FEWEST
@@ -169,8 +169,8 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
         return "every block was measured on one node (or pair): others may differ"
     said = (
         f"{len(held)} nodes (or pairs), each with runs of {span(held)} of the blocks; the median run on the slowest, "
-        f"against others of its cell, was {percent(nodes.spread)} longer than on the fastest, chance included: that is "
-        "between blocks and in no comparison"
+        f"against others of its cell, was {tenths_text(nodes.spread)} longer than on the fastest, chance included: "
+        "that is between blocks and in no comparison"
     )
     if nodes.split:
         said += f"; {plural(nodes.split, 'block')} {'holds' if nodes.split == 1 else 'hold'} runs of more than one"
@@ -189,8 +189,3 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
 def by_itself(results: Results) -> dict[str, str]:
     """Return each hypothesis's word as it was declared."""
     return {one.hypothesis: one.word for one in results.diagnostics.sensitivity if one.choice == AS_DECLARED}
-
-
-def percent(share: float) -> str:
-    """Return a share in per cent."""
-    return MISSING if math.isnan(share) else f"{100 * share:.1f} %"

@@ -13,7 +13,7 @@ from analysis.report.latex import tabular
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.causes import cause_table
 from analysis.runs.costs import GROUPS, cost_table
-from analysis.text import EXPLORATORY, MISSING, figures_text, percent_text
+from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_text, tenths_text
 from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text
 
 if TYPE_CHECKING:
@@ -212,23 +212,15 @@ def _cost_row(row: dict[str, Any]) -> tuple[Cell, ...]:
         text(row["side"]),
         _figures(row["cpus"]),
         *(_figures(row[f"{group}_cpus"]) for group in GROUPS),
-        *(number(row[name], _whole(row[name] / (1 << 20))) for name in ("rss_bytes", "peak_rss_bytes")),
+        *(number(row[name], count_text(row[name] / (1 << 20))) for name in ("rss_bytes", "peak_rss_bytes")),
         *(_figures(row[f"{name}_bytes_per_s"] / 1e6) for name in ("sent", "received", "migration")),
-        *(number(row[name], _percent(row[name])) for name in ("steal_share", *pressures)),
+        *(number(row[name], tenths_text(row[name])) for name in ("steal_share", *pressures)),
         number(row["runs"], str(row["runs"])),
     )
 
 
 def _figures(value: float) -> Cell:
     return number(value, MISSING if math.isnan(value) else figures_text(value) if value else "0")
-
-
-def _whole(value: float) -> str:
-    return MISSING if math.isnan(value) else f"{value:,.0f}"
-
-
-def _percent(share: float) -> str:
-    return MISSING if math.isnan(share) else f"{100 * share:.1f} %"
 
 
 def service_files(results: Results) -> dict[str, bytes]:

@@ -16,7 +16,7 @@ from analysis.report.words import all_declared, badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, spans
+from analysis.text import EXPLORATORY, MISSING, count_text, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.sentences import why_exploratory
 
@@ -110,7 +110,7 @@ def _cells_tex(results: Results) -> str:
         low,
         high,
         *(_marked(aligned(cells[tail].tolist(), _MS, 1), cells[f"{tail}_exploratory"]) for tail in ("p95", "p99")),
-        [MISSING if math.isnan(pages) else f"{pages:,.0f}" for pages in cells["dirty_pages"]],
+        [count_text(pages) for pages in cells["dirty_pages"]],
         aligned(cells["paused_share"].tolist(), _PERCENT, 1),
     ]
     columns = (

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from analysis.report.checks import by_itself, checks, percent
+from analysis.report.checks import by_itself, checks
 from analysis.report.page import Column, Table, number, text
 from analysis.report.threats import threats
 from analysis.report.words import effect_text
-from analysis.text import plural
+from analysis.text import plural, tenths_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -87,8 +87,8 @@ def _controls(found: Diagnostics) -> Table | None:
             text(control.one),
             text(control.other),
             number(control.ratio.estimate, _ratio(control.ratio.estimate, control.ratio.low, control.ratio.high)),
-            number(_worst(control.ratio), percent(_worst(control.ratio))),
-            number(control.largest, percent(control.largest)),
+            number(_worst(control.ratio), tenths_text(_worst(control.ratio))),
+            number(control.largest, tenths_text(control.largest)),
             number(control.blocks, str(control.blocks)),
         )
         for control in found.controls
