@@ -20,8 +20,6 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Sequence
 
-    from analysis.plots.drawing import Drawing
-
 FOLDER = "timelines"
 """Where in a campaign's report they are written."""
 
@@ -49,20 +47,13 @@ def _run(options: argparse.Namespace) -> int:
     run = load_run(home)
     drawing = draw(sketch(run), STYLES[options.style])
     out = options.out or _beside(home)
-    paths = [write(out / name, content) for name, content in files(drawing).items()]
+    paths = [write(out / name, content) for name, content in drawing.by_name.items()]
     if options.json:
         print_json({"run_id": run.record.run_id, **told(run), "files": [str(path) for path in paths]})
         return 0
     sys.stdout.write(f"{drawing.heading}\n")
     sys.stdout.write("".join(f"{path}\n" for path in paths))
     return 0
-
-
-def files(drawing: Drawing) -> dict[str, bytes]:
-    """Return the files of a figure by name: over the page, in a column, and its data."""
-    named = {f"{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
-    named |= {f"{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
-    return named | {f"{drawing.name}.csv": drawing.csv}
 
 
 def run_folder(given: Path, run_id: str = "") -> Path:

@@ -12,6 +12,7 @@ from analysis.compare.sides import refuse_shared
 from analysis.compare.tracking import track
 from analysis.errors import path_of
 from analysis.format.outcomes import OUTCOMES
+from analysis.plots.drawing import KINDS
 from analysis.plots.track import figure_of
 from analysis.process.words import Parser
 from analysis.report.files import write
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
     from analysis.compare.tracking import Point, Track
 
-_KINDS = ("svg", "pdf", "png")
-
 
 def main(arguments: Sequence[str]) -> int:
     """Return 0 when the last campaign is not regressed, 5 regressed, 6 inconclusive; 1 nothing measured, 2 usage."""
@@ -41,10 +40,10 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--threshold", type=share, default=0.05, help="the smallest change that matters (default: 5%%)")
     parser.add_argument("--outcome", choices=OUTCOMES, default="pause", metavar="OUTCOME", help="default: pause")
     parser.add_argument("--json", action="store_true", help="print the series as JSON")
-    parser.add_argument("--figure", type=path_of, metavar="FILE", help=f"draw it there: {', '.join(_KINDS)}")
+    parser.add_argument("--figure", type=path_of, metavar="FILE", help=f"draw it there: {', '.join(KINDS)}")
     options = parser.parse_args(arguments)
-    if options.figure is not None and options.figure.suffix.removeprefix(".") not in _KINDS:
-        parser.error(f"argument --figure: legal endings: {', '.join(_KINDS)}")
+    if options.figure is not None and options.figure.suffix.removeprefix(".") not in KINDS:
+        parser.error(f"argument --figure: legal endings: {', '.join(KINDS)}")
     return reported(lambda: _run(options))
 
 

@@ -13,6 +13,7 @@ from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from analysis.plots.style import look
+from analysis.verdicts.digits import csv
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -103,8 +104,14 @@ class Drawing:
     @property
     def csv(self) -> bytes:
         """Return the data as CSV in UTF-8; what is unknown is an empty field."""
-        text: str = self.data.to_csv(index=False, lineterminator="\n", float_format="%.9g")
-        return text.encode()
+        return csv(self.data)
+
+    @property
+    def by_name(self) -> dict[str, bytes]:
+        """Return all of its files by name: over the page, in a column, and its data."""
+        wide = {f"{self.name}.{kind}": content for kind, content in self.files.items()}
+        column = {f"{self.name}-column.{kind}": content for kind, content in self.column_files.items()}
+        return wide | column | {f"{self.name}.csv": self.csv}
 
 
 def draw(sketch: Sketch, style: Style) -> Drawing:

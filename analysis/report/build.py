@@ -98,9 +98,7 @@ def report_files(results: Results, built: Built, say: Callable[[str], None]) -> 
         say(f"drawing the figures: {drawing.name} is done, {len(drawings)} of at most {len(NAMES)}")
     files: dict[str, bytes] = {}
     for drawing in drawings:
-        files |= {f"figures/{drawing.name}.{kind}": content for kind, content in drawing.files.items()}
-        files |= {f"figures/{drawing.name}-column.{kind}": content for kind, content in drawing.column_files.items()}
-        files[f"figures/{drawing.name}.csv"] = drawing.csv
+        files |= {f"figures/{name}": content for name, content in drawing.by_name.items()}
     say("making the tables")
     files |= tables(results, built.seeds) | service_files(results)
     say("making verdicts.json")

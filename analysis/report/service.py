@@ -14,6 +14,7 @@ from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.causes import cause_table
 from analysis.runs.costs import GROUPS, cost_table
 from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_text, tenths_text
+from analysis.verdicts.digits import csv
 from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def overhead_files(results: Results) -> dict[str, bytes]:
         for one in found
         for ratio in one.ratios
     ]
-    return {"tables/overhead.csv": _csv(pd.DataFrame(rows)), "tables/overhead.tex": _tex(found).encode("ascii")}
+    return {"tables/overhead.csv": csv(pd.DataFrame(rows)), "tables/overhead.tex": _tex(found).encode("ascii")}
 
 
 def _tex(found: tuple[Overhead, ...]) -> str:
@@ -226,10 +227,5 @@ def _figures(value: float) -> Cell:
 def service_files(results: Results) -> dict[str, bytes]:
     """Return ``tables/overhead.csv`` and ``.tex``, ``triggers.csv`` and ``costs.csv``: those that hold rows."""
     made = {"triggers": cause_table(results.campaign), "costs": cost_table(results.campaign)}
-    tables = {f"tables/{name}.csv": _csv(table) for name, table in made.items() if not table.empty}
+    tables = {f"tables/{name}.csv": csv(table) for name, table in made.items() if not table.empty}
     return overhead_files(results) | tables
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    shown: str = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
-    return shown.encode()

@@ -18,6 +18,7 @@ from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING, count_text, spans
 from analysis.verdicts.amounts import shown_in
+from analysis.verdicts.digits import csv
 from analysis.verdicts.sentences import why_exploratory
 
 if TYPE_CHECKING:
@@ -52,14 +53,9 @@ def tables(results: Results, seeds: Sequence[int | None] = ()) -> dict[str, byte
         made["failovers"] = (found, failovers.tex(found))
     files: dict[str, bytes] = {}
     for name, (table, tex) in made.items():
-        files[f"tables/{name}.csv"] = _csv(table)
+        files[f"tables/{name}.csv"] = csv(table)
         files[f"tables/{name}.tex"] = tex.encode("ascii")
     return files
-
-
-def _csv(table: pd.DataFrame) -> bytes:
-    text: str = table.to_csv(index=False, float_format="%.9g", lineterminator="\n")
-    return text.encode()
 
 
 def aligned(values: Sequence[float], scale: float = 1.0, most: int = 4) -> list[str]:

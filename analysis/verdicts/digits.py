@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 DIGITS = 9
 """Significant digits of what is written. NumPy adds in another order on another processor; what follows differs."""
@@ -16,3 +19,9 @@ def rounded(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
         return [rounded(one) for one in tree]
     return float(f"{tree:.{DIGITS}g}") if isinstance(tree, float) and math.isfinite(tree) else tree
+
+
+def csv(table: pd.DataFrame) -> bytes:
+    """Return a table as CSV in UTF-8; what is unknown is an empty field."""
+    text: str = table.to_csv(index=False, float_format=f"%.{DIGITS}g", lineterminator="\n")
+    return text.encode()
