@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from analysis.commands.terminal import console, print_json, print_table, reported, share
+from analysis.commands.terminal import console, finite, print_json, print_table, reported, share
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.sides import refuse_shared
@@ -40,11 +40,11 @@ _STDOUT = Path("-")
 
 def to_json(comparison: Comparison) -> str:
     """Return the comparison as JSON, as ``docs/comparing.md`` describes."""
-    return json.dumps(rounded(to_tree(comparison)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+    return json.dumps(finite(rounded(to_tree(comparison))), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 def to_tree(comparison: Comparison) -> dict[str, Any]:
-    """Return the comparison for a program; a number that does not exist is null."""
+    """Return the comparison for a program; a number that does not exist is NaN."""
     sides = {
         name: {**asdict(side), "qemu": [{"version": version, "sha256": sha256} for version, sha256 in side.qemu]}
         for name, side in (("base", comparison.base), ("new", comparison.new))
@@ -52,34 +52,25 @@ def to_tree(comparison: Comparison) -> dict[str, Any]:
     return {
         "schema_version": SCHEMA_VERSION,
         "outcome": comparison.outcome,
-        "unit": unit_of(comparison.outcome),
+        "unit": OUTCOMES[comparison.outcome].unit,
         "threshold": comparison.threshold,
         "confidence": CONFIDENCE,
         "verdict": comparison.verdict,
         "label": comparison.label,
         "exit_code": comparison.exit_code,
-        "overall": _known(asdict(comparison.overall)),
-        "passes_at": None if math.isnan(comparison.passes_at) else comparison.passes_at,
+        "overall": asdict(comparison.overall),
+        "passes_at": comparison.passes_at,
         "by_cell": dict(zip(("verdict", "label"), comparison.by_cell, strict=True)),
         "each_cell": comparison.each_cell,
         "within": comparison.within,
         "levels": comparison.levels,
         "missing": comparison.missing,
         **sides,
-        "cells": [_known(asdict(cell)) for cell in comparison.cells],
+        "cells": [asdict(cell) for cell in comparison.cells],
         "only_in_base": comparison.only_in_base,
         "only_in_new": comparison.only_in_new,
         "notes": comparison.notes,
     }
-
-
-def unit_of(outcome: str) -> str:
-    """Return the unit in which an outcome is stored."""
-    return OUTCOMES[outcome].unit
-
-
-def _known(row: dict[str, Any]) -> dict[str, Any]:
-    return {key: None if isinstance(value, float) and not math.isfinite(value) else value for key, value in row.items()}
 
 
 def show(comparison: Comparison, out: Console) -> None:

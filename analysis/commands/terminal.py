@@ -71,15 +71,16 @@ def print_table(out: Console, headings: Sequence[str], rows: Sequence[Sequence[s
 
 def print_json(tree: Any) -> None:
     """Print one JSON document in ASCII: nine significant digits, null for what is no finite number."""
-    text = json.dumps(_finite(rounded(tree)), indent=1, allow_nan=False, default=lambda number: number.item())
+    text = json.dumps(finite(rounded(tree)), indent=1, allow_nan=False, default=lambda number: number.item())
     sys.stdout.write(f"{text}\n")
 
 
-def _finite(tree: Any) -> Any:
+def finite(tree: Any) -> Any:
+    """Return a tree of dicts, lists and tuples with null for what is no finite number."""
     if isinstance(tree, dict):
-        return {key: _finite(one) for key, one in tree.items()}
+        return {key: finite(one) for key, one in tree.items()}
     if isinstance(tree, list | tuple):
-        return [_finite(one) for one in tree]
+        return [finite(one) for one in tree]
     return None if isinstance(tree, float) and not math.isfinite(tree) else tree
 
 
