@@ -10,8 +10,8 @@ import pandas as pd
 
 from analysis.format.factors import flatten
 from analysis.format.outcomes import TRIGGERS
-from analysis.runs.cell_table import t_interval
-from analysis.runs.outcomes import used
+from analysis.runs.cell_table import sound_by_cell, t_interval
+from analysis.runs.outcomes import used, wall_s
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -37,13 +37,7 @@ def cause_table(campaign: Campaign) -> pd.DataFrame:
     (median), ``hold_max_s`` (largest): NaN where packets were not traced. Runs that did not pass their check are left
     out.
     """
-    groups: dict[str, list[Run]] = {}
-    for run in (*campaign.runs, *campaign.without):
-        if run.record.quality.ok and _is_pair(run):
-            groups.setdefault(run.record.cell_id, []).append(run)
-    order = {cell.cell_id: place for place, cell in enumerate(campaign.plan.cells)}
-    ordered = sorted(groups, key=lambda cell_id: order.get(cell_id, len(order)))
-    return pd.DataFrame([_row(groups[cell_id]) for cell_id in ordered])
+    return pd.DataFrame([_row(runs) for runs in sound_by_cell(campaign, _is_pair)])
 
 
 def _is_pair(run: Run) -> bool:
@@ -82,18 +76,11 @@ def cause_rates(run: Run) -> dict[str, float]:
         counts = {name: told.get(name) or 0.0 for name in CAUSES}
         return {name: count / seconds for name, count in counts.items()}
     kept = used(run)
-    per_s = _per_s(kept)
+    wall = wall_s(kept)
+    per_s = len(kept) / wall if wall > 0 else 0.0
     shares = {name: float((kept["trigger"] == name).mean()) if len(kept) else 0.0 for name in TRIGGERS}
     by_table = {"demand": shares["demand"], "timer": shares["timer"], "unseen": shares["mismatch"]}
     return {name: by_table.get(name, 0.0) * per_s for name in CAUSES}
-
-
-def _per_s(kept: pd.DataFrame) -> float:
-    if not len(kept):
-        return 0.0
-    began = kept["t_request"].to_numpy()
-    wall = float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0])
-    return len(kept) / wall if wall > 0 else 0.0
 
 
 def _packets(told: list[dict[str, float | None]]) -> dict[str, float]:

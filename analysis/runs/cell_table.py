@@ -14,8 +14,10 @@ from analysis.format.table import PHASES
 from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign
+    from analysis.stored.load import Campaign, Run
 
 MEANS = tuple(phase.removesuffix("_s") for phase in PHASES)
 """The phases, as columns of the run and cell tables: means, so that they add up."""
@@ -48,6 +50,15 @@ def cell_table(campaign: Campaign, cells: Cells, runs: pd.DataFrame) -> pd.DataF
         for place, mine in runs.groupby("cell", sort=True)
     ]
     return pd.DataFrame(rows)
+
+
+def sound_by_cell(campaign: Campaign, counts: Callable[[Run], bool]) -> list[list[Run]]:
+    """Return the runs that passed their check and count for something, a list per cell, in the order planned."""
+    groups: dict[str, list[Run]] = {cell.cell_id: [] for cell in campaign.plan.cells}
+    for run in (*campaign.runs, *campaign.without):
+        if run.record.quality.ok and counts(run):
+            groups.setdefault(run.record.cell_id, []).append(run)
+    return [runs for runs in groups.values() if runs]
 
 
 def _name(cells: Cells, place: int) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from analysis.runs.cell_table import sound_by_cell
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
@@ -30,18 +32,12 @@ def cost_table(campaign: Campaign) -> pd.DataFrame:
     the side's host, from before the run to after it, ``steal_share`` and ``{what}_pressure_share``: the share of
     time in which something waited for a CPU, memory or a disk. Runs that did not pass their check are left out.
     """
-    groups: dict[str, list[Run]] = {}
-    for run in (*campaign.runs, *campaign.without):
-        if run.record.costs and run.record.quality.ok:
-            groups.setdefault(run.record.cell_id, []).append(run)
-    order = {cell.cell_id: place for place, cell in enumerate(campaign.plan.cells)}
-    ordered = sorted(groups, key=lambda cell_id: order.get(cell_id, len(order)))
     return pd.DataFrame(
         [
-            _row(groups[cell_id], side)
-            for cell_id in ordered
+            _row(runs, side)
+            for runs in sound_by_cell(campaign, lambda run: bool(run.record.costs))
             for side in SIDES
-            if any(isinstance(run.record.costs.get(side), dict) for run in groups[cell_id])
+            if any(isinstance(run.record.costs.get(side), dict) for run in runs)
         ]
     )
 

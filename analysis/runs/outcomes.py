@@ -300,11 +300,11 @@ def _period(kept: pd.DataFrame) -> float:
 
 
 def _paused(kept: pd.DataFrame) -> float:
-    wall = _wall_s(kept)
+    wall = wall_s(kept)
     return float(kept["pause_s"].to_numpy().sum()) / wall if wall > 0 else np.nan
 
 
-def _wall_s(kept: pd.DataFrame) -> float:
+def wall_s(kept: pd.DataFrame) -> float:
     """Return the time from the first request to the last end."""
     began = kept["t_request"].to_numpy()
     return float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0]) if len(kept) else 0.0
@@ -315,7 +315,7 @@ def _share_of(trigger: str, kept: pd.DataFrame) -> float:
 
 
 def _rate_of(trigger: str, kept: pd.DataFrame) -> float:
-    wall = _wall_s(kept)
+    wall = wall_s(kept)
     return float((kept["trigger"] == trigger).sum()) / wall if wall > 0 else np.nan
 
 
