@@ -43,7 +43,6 @@ class BootstrapResult:
     high: float
     standard_error: float
     confidence: float
-    resamples: int
     runs: int
     note: str
 
@@ -93,7 +92,6 @@ def hierarchical_bootstrap(
         high=float(high),
         standard_error=float(values.std(ddof=1)) if resamples > 1 else 0.0,
         confidence=confidence,
-        resamples=resamples,
         runs=len(arrays),
         note=f"percentile interval of {len(arrays)} runs: too short" if len(arrays) < _FEW_RUNS else "",
     )

@@ -44,13 +44,10 @@ class InteractionTest(FTest):
     """A test of equal slopes.
 
     Attributes:
-        slopes: one per level, in the order the levels first appear; ``largest_difference``: between two of them.
-        common_slope: of all levels together, within strata.
+        slopes: one per level, in the order the levels first appear.
     """
 
     slopes: tuple[float, ...]
-    largest_difference: float
-    common_slope: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,15 +161,7 @@ def interaction(
     reduced = float(((dy - common * dx) ** 2).sum())
     df_error = len(xs) - int(strata.max()) - 1 - count
     test = _f_test(reduced - full, count - 1, full, df_error)
-    return InteractionTest(
-        test.statistic,
-        test.pvalue,
-        test.df_model,
-        test.df_error,
-        tuple(float(slope) for slope in slopes),
-        float(np.ptp(slopes)),
-        common,
-    )
+    return InteractionTest(test.statistic, test.pvalue, test.df_model, test.df_error, tuple(map(float, slopes)))
 
 
 def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = None) -> FTest:

@@ -32,14 +32,12 @@ class OptimalRepetitions:
         run_variance: of the run medians, beyond what the checkpoints explain; ``clipped``: the estimate was negative.
         long_run_variance: ``N`` times the variance of a run's median that its own checkpoints cause; it contains
             their autocorrelation.
-        median_variance: observed variance of the run medians.
         note: says so when there is no optimum.
     """
 
     checkpoints: int | None
     run_variance: float
     long_run_variance: float
-    median_variance: float
     clipped: bool
     note: str
 
@@ -110,7 +108,6 @@ def optimal_repetitions(
         checkpoints=checkpoints,
         run_variance=between,
         long_run_variance=within,
-        median_variance=observed,
         clipped=observed < explained,
         note=""
         if checkpoints

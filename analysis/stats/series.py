@@ -28,13 +28,11 @@ class WarmupCut:
     Attributes:
         cut: checkpoints to leave out from the start.
         batch: checkpoints per batch; ``cut`` is a multiple of it.
-        at_limit: whether the cut is the largest one looked at, half of the run: it never settled.
         statistic: the squared marginal standard error that the cut minimises.
     """
 
     cut: int
     batch: int
-    at_limit: bool
     statistic: float
 
 
@@ -110,7 +108,7 @@ def mser5(values: ArrayLike, *, batch: int = 5) -> WarmupCut:
     apart = np.triu(means - centres[:, None])
     errors = (apart * apart).sum(axis=1) / left / left
     best = int(np.argmin(errors))
-    return WarmupCut(best * batch, batch, best == limit, float(errors[best]))
+    return WarmupCut(best * batch, batch, float(errors[best]))
 
 
 def autocorrelation(values: ArrayLike, *, lags: int = 20) -> Autocorrelation:

@@ -33,13 +33,12 @@ class ChangePoints:
 
     Attributes:
         starts: index at which each segment after the first begins.
-        means: per segment; ``variances``: per segment; ``lengths``: values per segment.
+        means: per segment; ``lengths``: values per segment.
         penalty: what one more segment had to gain in twice the log likelihood.
     """
 
     starts: tuple[int, ...]
     means: tuple[float, ...]
-    variances: tuple[float, ...]
     lengths: tuple[int, ...]
     penalty: float
 
@@ -163,7 +162,6 @@ def _segments(array: FloatArray, edges: list[int], price: float) -> ChangePoints
     return ChangePoints(
         starts=tuple(edges[1:-1]),
         means=tuple(float(part.mean()) for part in parts),
-        variances=tuple(float(part.var()) for part in parts),
         lengths=tuple(len(part) for part in parts),
         penalty=price,
     )

@@ -35,8 +35,6 @@ class EquivalenceResult:
     estimate: float
     standard_error: float
     df: float
-    statistic_lower: float
-    statistic_upper: float
     pvalue_lower: float
     pvalue_upper: float
     pvalue: float
@@ -84,8 +82,6 @@ def equivalence(
         estimate=estimate,
         standard_error=error,
         df=df,
-        statistic_lower=below,
-        statistic_upper=above,
         pvalue_lower=pvalue_lower,
         pvalue_upper=pvalue_upper,
         pvalue=pvalue,

@@ -28,7 +28,7 @@ def test_the_cut_minimises_the_marginal_standard_error() -> None:
 
 
 def test_a_run_that_never_settles_is_cut_at_the_limit() -> None:
-    assert mser5(np.linspace(1, 0, 60) ** 2).at_limit
+    assert mser5(np.linspace(1, 0, 60) ** 2).cut == 30
 
 
 def test_the_correlation_of_an_autoregression_falls_geometrically() -> None:
