@@ -11,7 +11,6 @@ import pandas as pd
 from analysis import stats
 from analysis.format.factors import checkpoints_asked, flatten
 from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
-from analysis.format.phases import PARTS
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Run
-
-FINER = tuple(part.name for part in PARTS)
-"""Parts of phases, on the primary and on the secondary; a run without such events has none."""
 
 _TAILS = {"p95": 0.95, "p99": 0.99}
 _PAGE, _NEARLY = 4096, 0.9

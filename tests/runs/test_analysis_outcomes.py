@@ -14,9 +14,10 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.format.version import VERSION_KEY
-from analysis.runs.outcomes import FINER, behaviour, run_table, too_short_for, unanswered
+from analysis.runs.outcomes import behaviour, run_table, too_short_for, unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells
 from analysis.stored.cells import name_cells
@@ -39,7 +40,7 @@ def checkpoints(pauses_ms: list[float], *, gap: int | None = None) -> pd.DataFra
         "pause_s": np.array(pauses_ms) / 1e3,
         "total_s": np.array(pauses_ms) / 1e3 + 0.002,
         **dict.fromkeys(PHASES, 0.001),
-        **{f"{name}_s": [np.nan] * count for name in FINER},
+        **{f"{part.name}_s": [np.nan] * count for part in PARTS},
         "dirty_pages": pd.array([10 * (place + 1) for place in range(count)], dtype="Int64"),
         "bytes_sent": pd.array([None] * count, dtype="Int64"),
     }
