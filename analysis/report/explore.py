@@ -25,7 +25,7 @@ from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
 from analysis.runs.outcomes import used_pauses
-from analysis.stored.factors import factor_text, level_text
+from analysis.stored.factors import as_planned, factor_text, level_text
 from analysis.verdicts.amounts import shown_in
 
 if TYPE_CHECKING:
@@ -155,7 +155,7 @@ def _text(path: str, level: Level) -> str:
     """Return a level in words; a factor that some cells lack is a column of floats, with NaN where it is not."""
     if level is None or level != level:  # noqa: PLR0124 - NaN
         return "none"
-    return level_text(path, int(level) if isinstance(level, float) and level.is_integer() else level)
+    return level_text(path, as_planned(level))
 
 
 def _order(column: pd.Series) -> pd.Series:

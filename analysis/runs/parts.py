@@ -11,14 +11,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.stored.factors import level_text
+from analysis.stored.factors import as_planned, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
-
-    from analysis.format.factors import Level
 
 PARTS = ("dirty pages", "device state", "the transport")
 _REST = "the rest"
@@ -77,12 +75,8 @@ def growth(runs: pd.DataFrame, factor: str, others: Sequence[str]) -> tuple[str,
             rises.append(high.mean(axis=0) - low.mean(axis=0))
     if not rises:
         return None
-    ends = [level_text(factor, _whole(level)) for level in (levels[0], levels[-1])]
+    ends = [level_text(factor, as_planned(level)) for level in (levels[0], levels[-1])]
     return " to ".join(ends), _parts(np.mean(rises, axis=0))
-
-
-def _whole(level: Level) -> Level:
-    return int(level) if isinstance(level, float) and level.is_integer() else level
 
 
 def _per_run(runs: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.float64]] | None:

@@ -107,6 +107,11 @@ def level_text(path: str, level: Level) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
+def as_planned(level: Level) -> Level:
+    """Return a level as it was planned: a column that some cells lack holds whole numbers as floats."""
+    return int(level) if isinstance(level, float) and level.is_integer() else level
+
+
 def part_text(path: str, level: Level) -> str:
     """Return a level with the name of its factor, as a part of a cell's name: ``L3 cache off``, ``working set 64 MiB``.
 

@@ -13,7 +13,7 @@ from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.stats.groups import centred
-from analysis.stored.factors import factor_text, level_text
+from analysis.stored.factors import as_planned, factor_text, level_text
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _designs(
 
 def _trend(path: str, levels: Sequence[Level]) -> Design:
     sizes = sorted(float(level or 0) for level in levels)
-    low, high = (level_text(path, int(size) if size.is_integer() else size) for size in (sizes[0], sizes[-1]))
+    low, high = (level_text(path, as_planned(size)) for size in (sizes[0], sizes[-1]))
     return trend_design(f"{factor_text(path)} {low} to {high} in {len(sizes)} sizes", sizes)
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import OUTCOMES
-from analysis.stored.factors import factor_text, level_text, unit
+from analysis.stored.factors import as_planned, factor_text, level_text, unit
 from analysis.text import change_text, figures_text, plural, short_text
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.claims import ALPHA
@@ -52,9 +52,7 @@ def level_words(paths: Sequence[str], levels: Level | tuple[Level, ...]) -> str:
 
 
 def _one(path: str, level: Level, *, whole: bool) -> str:
-    if isinstance(level, float) and level.is_integer():
-        level = int(level)
-    text = level_text(path, level)
+    text = level_text(path, as_planned(level))
     if path == "workload.scaling":
         return f"{factor_text(path)} {text}"
     if path in {"mem", "smp", "link.transport", "accel"}:
