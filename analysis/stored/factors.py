@@ -107,6 +107,11 @@ def level_text(path: str, level: Level) -> str:
     return f"{level:g}" if isinstance(level, float) else str(level)
 
 
+def is_size(level: Level) -> bool:
+    """Tell whether a level is a number above 0: trends are told per doubling."""
+    return isinstance(level, int | float) and not isinstance(level, bool) and level > 0
+
+
 def as_planned(level: Level) -> Level:
     """Return a level as it was planned: a column that some cells lack holds whole numbers as floats."""
     return int(level) if isinstance(level, float) and level.is_integer() else level

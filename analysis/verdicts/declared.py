@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from analysis.format.factors import flatten
 from analysis.format.folder import PLAN
 from analysis.format.outcomes import OUTCOMES
-from analysis.stored.factors import parse_level
+from analysis.stored.factors import is_size, parse_level
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.written import BadHypothesesError, read_listed
 
@@ -92,11 +92,9 @@ def _unknown(field: str, value: str | None, legal: Iterable[str], why: str = "un
 
 
 def _ordered(path: str, cells: Sequence[Factors]) -> bool:
-    """Return whether a factor has a size wherever it has a level: trends are told per doubling."""
+    """Return whether a factor has a size wherever it has a level."""
     levels = [level for cell in cells if (level := cell.get(path)) is not None]
-    return bool(levels) and all(
-        isinstance(level, int | float) and not isinstance(level, bool) and level > 0 for level in levels
-    )
+    return bool(levels) and all(map(is_size, levels))
 
 
 def read_hypotheses(path: Path) -> tuple[Hypothesis, ...]:

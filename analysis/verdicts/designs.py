@@ -13,7 +13,7 @@ from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.stats.groups import centred
-from analysis.stored.factors import as_planned, factor_text, level_text
+from analysis.stored.factors import as_planned, factor_text, is_size, level_text
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -106,16 +106,12 @@ def designs(runs: Iterable[Run]) -> list[Design]:
     contrasts: list[Design] = []
     for path in dict.fromkeys(path for cell in cells.values() for path in cell):
         having = {cell_id: cell for cell_id, cell in cells.items() if path in cell}
-        if path not in _NOT_SIZES and all(_is_size(cell[path]) for cell in having.values()):
+        if path not in _NOT_SIZES and all(is_size(cell[path]) for cell in having.values()):
             trends += _designs(path, having, _trend)
         elif path not in _NOT_FACTORS:
             contrasts += _designs(path, having, _contrast)
     two = Design("two cells", "of the base", (0.0, 1.0), 1, _RANK_SUM_EFFICIENCY, tuple(cells))
     return [*trends, *(contrasts or [two])]
-
-
-def _is_size(level: Level) -> bool:
-    return isinstance(level, int | float) and not isinstance(level, bool) and level > 0
 
 
 def _designs(
