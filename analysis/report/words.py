@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.outcomes import YES_OR_NO
 from analysis.text import MISSING
-from analysis.verdicts.amounts import amount, figures_of
+from analysis.verdicts.amounts import value_text
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.sentences import percent_change, size_of
@@ -133,12 +133,7 @@ def effect_text(hypothesis: Hypothesis, effect: Effect) -> str:
     """Return an effect with its interval in its own unit: percent, or for a value that of the outcome."""
     if math.isnan(effect.estimate):
         return MISSING
-    if hypothesis.kind != "value":
-        return percent_change(effect)
-    figures = figures_of(hypothesis, effect)
-    ends = (effect.estimate, effect.low, effect.high)
-    middle, low, high = (amount(end, hypothesis.outcome, figures) for end in ends)
-    return f"{middle} (no interval)" if math.isnan(effect.low) else f"{middle} [{low}, {high}]"
+    return value_text(hypothesis, effect) if hypothesis.kind == "value" else percent_change(effect)
 
 
 def pvalue_text(finding: Finding) -> str:

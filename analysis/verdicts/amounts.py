@@ -52,6 +52,14 @@ def figures_of(hypothesis: Hypothesis, effect: Effect) -> int:
     return figures_apart((effect.estimate, effect.low, effect.high), bounds, hypothesis.outcome)
 
 
+def value_text(hypothesis: Hypothesis, effect: Effect) -> str:
+    """Return the value that a range is claimed of, with its interval."""
+    figures = figures_of(hypothesis, effect)
+    ends = (effect.estimate, effect.low, effect.high)
+    middle, low, high = (amount(end, hypothesis.outcome, figures) for end in ends)
+    return f"{middle} (no interval)" if math.isnan(effect.low) else f"{middle} [{low}, {high}]"
+
+
 def shown_in(outcome: str) -> tuple[float, str]:
     """Return by what an outcome is multiplied where it is shown, and the unit that this gives."""
     unit = OUTCOMES[outcome].unit

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.format.outcomes import OUTCOMES
 from analysis.stored.factors import as_planned, factor_text, level_text, unit
 from analysis.text import change_text, figures_text, plural, short_text
-from analysis.verdicts.amounts import amount, figures_of
+from analysis.verdicts.amounts import amount, figures_of, value_text
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.shape import NO_LINE
 
@@ -148,14 +148,9 @@ def _absolute(finding: Finding) -> str:
 
 
 def _value(finding: Finding) -> str:
-    outcome, effect = finding.hypothesis.outcome, finding.effect
-    figures = figures_of(finding.hypothesis, effect)
-    middle, low, high = (amount(end, outcome, figures) for end in (effect.estimate, effect.low, effect.high))
-    if math.isnan(effect.low):
-        return f"{middle} (no interval)"
-    told = sum(bool(level.runs) for level in finding.levels)
+    told = 0 if math.isnan(finding.effect.low) else sum(bool(level.runs) for level in finding.levels)
     over = f" over {plural(told, 'cell')}" if told else ""
-    return f"{middle} [{low}, {high}]{over}"
+    return value_text(finding.hypothesis, finding.effect) + over
 
 
 def _word(finding: Finding) -> str:
