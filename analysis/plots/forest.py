@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -96,22 +97,18 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
     if kind == VALUES:
         ends = (amount(end, hypothesis.outcome) for end in _range_of(hypothesis))
         own |= dict(zip(("from_text", "to_text"), ends, strict=True))
-        yield {**own, **_ends(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
+        yield {**own, **asdict(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
         return
     per = " per doubling" if hypothesis.kind == "trend" else ""
-    yield {**own, **_ends(finding.effect), "text": _effect_text(finding, per)}
+    yield {**own, **asdict(finding.effect), "text": _effect_text(finding, per)}
     for level in finding.levels if _differs(finding) else ():
         said = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
-        yield {**own, **said, **_ends(level.effect), "text": _effect_text(level)}
+        yield {**own, **said, **asdict(level.effect), "text": _effect_text(level)}
 
 
 def _differs(finding: Finding) -> bool:
     """Tell whether levels differ by more than what matters, and are few enough to be shown."""
     return 1 < len(finding.levels) <= _MOST_LEVELS and finding.levels_differ
-
-
-def _ends(effect: Effect) -> dict[str, float]:
-    return {"estimate": effect.estimate, "low": effect.low, "high": effect.high}
 
 
 def _range_of(hypothesis: Hypothesis) -> tuple[float, float]:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect, Finding, LevelFinding
+    from analysis.verdicts.finding import Finding, LevelFinding
     from analysis.verdicts.results import Judged
 
 SCHEMA_VERSION = 1
@@ -91,9 +91,9 @@ def _verdict(finding: Finding) -> dict[str, Any]:
         "label": finding.label,
         "sentence": finding.sentence,
         "exploratory": finding.exploratory,
-        "effect": _effect(finding.effect),
+        "effect": asdict(finding.effect),
         "confidence": finding.confidence,
-        "absolute": _effect(finding.absolute),
+        "absolute": asdict(finding.absolute),
         "absolute_unit": finding.absolute_unit,
         "sesoi_judged_by": finding.sesoi,
         "sesoi_declared": finding.sesoi,
@@ -116,11 +116,7 @@ def _verdict(finding: Finding) -> dict[str, Any]:
 
 def _level(level: LevelFinding) -> dict[str, Any]:
     known = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
-    return {**known, "effect": _effect(level.effect)}
-
-
-def _effect(effect: Effect) -> dict[str, float]:
-    return {"estimate": effect.estimate, "low": effect.low, "high": effect.high}
+    return {**known, "effect": asdict(level.effect)}
 
 
 def _plain(value: Any) -> Any:

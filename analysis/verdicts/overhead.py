@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -373,7 +373,7 @@ def to_tree(found: Sequence[Overhead]) -> list[Mapping[str, object]]:
             "base": one.base,
             "ratios": {
                 ratio.outcome: {
-                    **{name: getattr(ratio.ratio, name) for name in ("estimate", "low", "high")},
+                    **asdict(ratio.ratio),
                     "confidence": 0.95,
                     **{name: getattr(ratio, name) for name in ("blocks", "value", "base", "exploratory", "one_sided")},
                 }
