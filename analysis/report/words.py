@@ -11,7 +11,7 @@ from analysis.text import MISSING
 from analysis.verdicts.amounts import value_text
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
-from analysis.verdicts.sentences import percent_change, size_of
+from analysis.verdicts.sentences import percent_change, size_of, word_text
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.verdicts.values import UNSURE
@@ -125,8 +125,7 @@ def all_declared(findings: Sequence[Finding]) -> bool:
 
 def answer_sentence(finding: Finding) -> str:
     """Return the sentence of a finding without its word, which the badge has said."""
-    mark = "exploratory, " if finding.exploratory else ""
-    return finding.sentence.replace(f": {mark}{finding.word} ({finding.label}).", ".", 1)
+    return finding.sentence.replace(f": {word_text(finding)}.", ".", 1)
 
 
 def effect_text(hypothesis: Hypothesis, effect: Effect) -> str:

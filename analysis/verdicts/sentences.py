@@ -66,7 +66,7 @@ def finding_sentence(finding: Finding) -> str:
     hypothesis = finding.hypothesis
     where = where_text(finding.hypothesis.where)
     scope = f" ({where})" if where else ""
-    end = f"{_word(finding)}."
+    end = f"{word_text(finding)}."
     if not finding.runs:
         return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
     what = OUTCOMES[hypothesis.outcome].words
@@ -153,9 +153,9 @@ def _value(finding: Finding) -> str:
     return value_text(finding.hypothesis, finding.effect) + over
 
 
-def _word(finding: Finding) -> str:
-    mark = "exploratory, " if finding.exploratory else ""
-    return f"{mark}{finding.word} ({finding.label})"
+def word_text(finding: Finding) -> str:
+    """Return the word of a finding with its case, and whether it is exploratory."""
+    return f"{'exploratory, ' * finding.exploratory}{finding.word} ({finding.label})"
 
 
 def _capital(text: str) -> str:
