@@ -63,6 +63,11 @@ def ms_text(milliseconds: float) -> str:
     return f"{milliseconds:.1f}" if milliseconds >= _TENTHS_FROM_MS else f"{milliseconds:.2f}"
 
 
+def ms_interval(low_s: float, high_s: float) -> str:
+    """Return the ends of an interval of seconds in milliseconds, as what follows a value; empty without an interval."""
+    return "" if math.isnan(low_s) else f" [{ms_text(1e3 * low_s)}, {ms_text(1e3 * high_s)}]"
+
+
 def count_text(number: float) -> str:
     """Return a count with thousands separated; a dash for a missing one."""
     return MISSING if math.isnan(number) else f"{number:,.0f}"

@@ -10,7 +10,7 @@ from analysis import stats
 from analysis.report import latex
 from analysis.report.page import Column, Table, number, text
 from analysis.runs.failovers import STEPS, failover_table
-from analysis.text import MISSING, ms_text, plural
+from analysis.text import MISSING, ms_interval, ms_text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -102,10 +102,7 @@ def _seen_cells(row: dict[str, Any]) -> tuple[Cell, ...]:
 
 
 def _outage(row: dict[str, Any]) -> str:
-    shown = ms_text(1e3 * row["outage_s"])
-    if np.isnan(row["outage_low_s"]):
-        return shown
-    return f"{shown} [{ms_text(1e3 * row['outage_low_s'])}, {ms_text(1e3 * row['outage_high_s'])}]"
+    return ms_text(1e3 * row["outage_s"]) + ms_interval(row["outage_low_s"], row["outage_high_s"])
 
 
 def _note(found: pd.DataFrame, doubtful: int) -> str:

@@ -20,7 +20,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, count_text, ms_text, plural, short_text, spans, typeset
+from analysis.text import EXPLORATORY, MISSING, count_text, ms_interval, ms_text, plural, short_text, spans, typeset
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
@@ -168,11 +168,8 @@ def _cells_heading(results: Results) -> str:
 
 
 def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
-    ends = [row["pause_low"], row["pause_high"]]
-    middle = ms_text(1e3 * row["pause"])
-    if not any(np.isnan(ends)):
-        middle += f" [{', '.join(ms_text(1e3 * end) for end in ends)}]"
-    elif row["runs"] > 1:
+    middle = ms_text(1e3 * row["pause"]) + ms_interval(row["pause_low"], row["pause_high"])
+    if np.isnan(row["pause_low"]) and row["runs"] > 1:
         middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
     # What came but seldom is not 0 %.
     shares = (f"{short_text(100 * row[f'{name}_share'])} % {name}" for name in TRIGGERS if row[f"{name}_share"])
@@ -192,9 +189,7 @@ def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
 
 def _tail(row: dict[str, Any], tail: str) -> str:
     shown = ms_text(1e3 * row[tail]) + EXPLORATORY * bool(row[f"{tail}_exploratory"])
-    if np.isnan(row[f"{tail}_low"]):
-        return shown
-    return f"{shown} [{ms_text(1e3 * row[f'{tail}_low'])}, {ms_text(1e3 * row[f'{tail}_high'])}]"
+    return shown + ms_interval(row[f"{tail}_low"], row[f"{tail}_high"])
 
 
 def _cell_note(results: Results) -> str:
