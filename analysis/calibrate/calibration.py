@@ -205,23 +205,19 @@ def _at_own_level(rate: Rate, model: Model) -> Rate:
     return replace(rate, nominal=claimed, low=max(claimed - _POWER_SLACK, 0.0), high=min(claimed + _POWER_SLACK, 1.0))
 
 
-def attained_level(sizes: int, strata: int, alpha: float = ALPHA) -> float:
+def attained_level(sizes: int, strata: int) -> float:
     """Return the chance that the exact one-sided test, or the interval, finds growth over complete strata without any.
+
+    Few ranks cannot meet the level of 5 % exactly.
 
     Args:
         sizes: per stratum.
         strata: how many.
-        alpha: the level, which few ranks cannot meet exactly.
     """
-    mass, critical = _null(sizes, strata, alpha)
-    return 0.0 if critical is None else float(mass[critical + len(mass) // 2 :].sum())
-
-
-def _null(sizes: int, strata: int, alpha: float) -> tuple[Floats, int | None]:
-    """Return the null distribution of S over complete strata, centred on 0, and its critical value."""
     ones = (1,) * sizes
     mass = kendall.summed_mass((((ones, ones), strata),))
-    return mass, critical_score(mass, alpha)
+    critical = critical_score(mass, ALPHA)
+    return 0.0 if critical is None else float(mass[critical + len(mass) // 2 :].sum())
 
 
 def _slow_studies(model: Model, studies: int) -> int:

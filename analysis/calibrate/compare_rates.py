@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-THRESHOLD = 0.05
+_THRESHOLD = 0.05
 _COVERED = 0.90
 _MOST_CELLS = 6
 _DEALT = 10
@@ -42,7 +42,7 @@ _DEALT = 10
 _PASSING_BAND = (0.65, 0.95)
 
 
-def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THRESHOLD) -> list[Rate]:
+def comparisons(model: Model, *, studies: int, seed: int) -> list[Rate]:
     """Return how often the words of ``compare`` are false where they are hardest, and how often true ones are said.
 
     Empty where there are fewer than three blocks, which are not compared.
@@ -51,13 +51,12 @@ def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THR
         model: the campaign, measured twice; host drift is left out, blocks differ as in the model.
         studies: how many comparisons.
         seed: of the generator.
-        threshold: growth that matters.
     """
-    edge, rates = math.log1p(threshold), []
-    shown, far = f"{100 * threshold:g} %", f"{100 * math.expm1(2 * edge):.3g} %"
+    edge, rates = math.log1p(_THRESHOLD), []
+    shown, far = f"{100 * _THRESHOLD:g} %", f"{100 * math.expm1(2 * edge):.3g} %"
     for within, between in ((False, "two campaigns"), (True, "two levels within blocks")):
         same, at_edge, twice = (
-            list(_answers(model, slope, studies, seed, threshold, within=within)) for slope in (0.0, edge, 2 * edge)
+            list(_answers(model, slope, studies, seed, within=within)) for slope in (0.0, edge, 2 * edge)
         )
         overall = [one for one, _ in same]
         if all(math.isnan(one.low) for one in overall):
@@ -70,7 +69,7 @@ def comparisons(model: Model, *, studies: int, seed: int, threshold: float = THR
             *_words(f"{said}: not regressed at {shown} slower", [one for one, _ in at_edge], NOT_REGRESSED),
             *_words(f"{said}: not regressed without a difference", overall, NOT_REGRESSED, claimed=False),
             *_words(f"{said}: regressed at {far} slower", [one for one, _ in twice], REGRESSED, claimed=False),
-            *_passing(said, model, overall, studies, seed, Rule(threshold, within)),
+            *_passing(said, model, overall, studies, seed, Rule(_THRESHOLD, within)),
         ]
         said = f"cell by cell, {between}"
         rates += [
@@ -98,11 +97,9 @@ def _words(method: str, found: list[Ratio], word: str, *, claimed: bool = True) 
     return [as_rate("comparison", method, hits, *((ALPHA, AT_MOST) if claimed else (math.nan, (0.0, 1.0))))]
 
 
-def _answers(
-    model: Model, slope: float, studies: int, seed: int, threshold: float, *, within: bool
-) -> Iterator[tuple[Ratio, list[str]]]:
+def _answers(model: Model, slope: float, studies: int, seed: int, *, within: bool) -> Iterator[tuple[Ratio, list[str]]]:
     """Yield the answer over all cells and the words of each, for every study."""
-    rule = Rule(threshold, within)
+    rule = Rule(_THRESHOLD, within)
     for pairs in _pairs(model, slope, studies, seed, within=within):
         yield judge_all(pairs, rule), [cell.verdict for cell in judge_cells(pairs, rule)]
 

@@ -41,9 +41,9 @@ def _among(plan: Plan) -> int:
     return shared_among(asked, max(len(plan.cells), 1))
 
 
-def level_of(plan: Plan, alpha: float = ALPHA) -> float:
-    """Return the level of the last look at a plan, so that all looks together are wrong at a rate of ``alpha``."""
-    return look_level(plan.looks, alpha, series=plan.until_known, tests=_among(plan)) if plan.looks else alpha
+def level_of(plan: Plan) -> float:
+    """Return the level of the last look at a plan, so that all looks together are wrong at a rate of ``ALPHA``."""
+    return look_level(plan.looks, ALPHA, series=plan.until_known, tests=_among(plan)) if plan.looks else ALPHA
 
 
 def planning_level(plan: Plan) -> float:

@@ -165,9 +165,9 @@ def relative(logs: float, *, falls: bool) -> float:
     return -math.expm1(-logs) if falls and math.isfinite(logs) else math.expm1(logs)
 
 
-def estimate(sample: Sample, confidence: float = 0.90) -> tuple[Effect, int, int]:
-    """Return the relative effect per unit of x with its interval, and how many runs and strata compare anything."""
-    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, confidence=confidence)
+def estimate(sample: Sample) -> tuple[Effect, int, int]:
+    """Return the relative effect per unit of x and its 90 % interval, and how many runs and strata compare anything."""
+    slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata)
     return Effect(*(float(np.expm1(end)) for end in (slope.estimate, slope.low, slope.high))), slope.n, slope.strata
 
 
