@@ -24,6 +24,7 @@ from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.text import plural
+from analysis.verdicts.question import kind_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -136,15 +137,9 @@ def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
     if OUTCOMES[outcome].table == "checkpoints":
         return {name for name, cell in cells.items() if cell.get("scenario") not in BASELINES}
     told = [run for run in runs_with(campaign, outcome) if counts(run, outcome) and not _unanswered(run, outcome)]
-    having = {_kind(run.record.cell) for run in told if math.isfinite(outcome_of(run, outcome))}
-    without = {_kind(run.record.cell) for run in told} - having
-    return {name for name, cell in cells.items() if _kind(cell) not in without}
-
-
-def _kind(cell: Mapping[str, Any]) -> tuple[Level, Level]:
-    """Return what decides which outcomes a run can have."""
-    factors = flatten(cell)
-    return factors.get("scenario"), factors.get("workload.name")
+    having = {kind_of(flatten(run.record.cell)) for run in told if math.isfinite(outcome_of(run, outcome))}
+    without = {kind_of(flatten(run.record.cell)) for run in told} - having
+    return {name for name, cell in cells.items() if kind_of(flatten(cell)) not in without}
 
 
 def refuse_shared(campaigns: Sequence[Campaign]) -> None:

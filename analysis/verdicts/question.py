@@ -80,7 +80,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
     without = _kinds(meant[sound & ~short & unknown]) - _kinds(meant[~unknown])
     lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
-    failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if _kind(one) not in without)
+    failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if kind_of(one) not in without)
     measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
     never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
     notes = (
@@ -116,13 +116,13 @@ def _with_baselines(campaign: Campaign, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([runs, own.assign(cell=-1 - own["cell"])], ignore_index=True)
 
 
-def _kind(own: Factors) -> tuple[Level, Level]:
+def kind_of(own: Factors) -> tuple[Level, Level]:
     """Return what decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
     return own.get("scenario"), own.get("workload.name")
 
 
 def _kinds(runs: pd.DataFrame) -> set[tuple[Level, Level]]:
-    return set(map(_kind, _rows(runs, ("scenario", "workload.name"))))
+    return set(map(kind_of, _rows(runs, ("scenario", "workload.name"))))
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
@@ -180,7 +180,7 @@ def _never(
     lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
     there = {*counted["cell_id"], *failed["cell_id"], *lost} if "cell_id" in counted else None
     for cell_id, own in cells.items():
-        alike = _kind(own) in kinds
+        alike = kind_of(own) in kinds
         if there is not None and cell_id not in there and alike and is_meant(hypothesis, own):
             yield own
 
