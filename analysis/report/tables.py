@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -170,57 +171,25 @@ def _phases_tex(results: Results) -> str:
     return tabular(columns, list(zip(*rows, strict=True)), remarks)
 
 
+_VERDICT = {
+    **{name: f"hypothesis.{name}" for name in ("id", "claim", "kind", "factor", "outcome", "family")},
+    **{name: name for name in ("exploratory", "word", "label")},
+    "effect": "effect.estimate",
+    "low": "effect.low",
+    "high": "effect.high",
+    "confidence": "confidence",
+    "absolute": "absolute.estimate",
+    "absolute_low": "absolute.low",
+    "absolute_high": "absolute.high",
+    **{name: name for name in ("absolute_unit", "sesoi", "pvalue", "adjusted", "runs", "excluded", "failed", "strata")},
+}
+"""The columns of a finding, and where it has them."""
+
+
 def _verdicts(results: Results) -> pd.DataFrame:
     """Return one row per hypothesis; effects are relative, 0.05 is 5 %, except for those of kind ``value``."""
-    columns = (
-        "id",
-        "claim",
-        "kind",
-        "factor",
-        "outcome",
-        "family",
-        "exploratory",
-        "word",
-        "label",
-        "effect",
-        "low",
-        "high",
-        "confidence",
-        "absolute",
-        "absolute_low",
-        "absolute_high",
-        "absolute_unit",
-        "sesoi",
-        "pvalue",
-        "adjusted",
-        "runs",
-        "excluded",
-        "failed",
-        "strata",
-        "notes",
-    )
-    return pd.DataFrame([_verdict(finding) for finding in results.findings], columns=list(columns))
-
-
-def _verdict(finding: Finding) -> dict[str, Any]:
-    hypothesis = finding.hypothesis
-    return {
-        **{name: getattr(hypothesis, name) for name in ("id", "claim", "kind", "factor", "outcome", "family")},
-        "exploratory": finding.exploratory,
-        "word": finding.word,
-        "label": finding.label,
-        "effect": finding.effect.estimate,
-        "low": finding.effect.low,
-        "high": finding.effect.high,
-        "confidence": finding.confidence,
-        "absolute": finding.absolute.estimate,
-        "absolute_low": finding.absolute.low,
-        "absolute_high": finding.absolute.high,
-        "absolute_unit": finding.absolute_unit,
-        **{name: getattr(finding, name) for name in ("sesoi", "pvalue", "adjusted")},
-        **{name: getattr(finding, name) for name in ("runs", "excluded", "failed", "strata")},
-        "notes": "; ".join(finding.notes),
-    }
+    told = {name: [attrgetter(path)(finding) for finding in results.findings] for name, path in _VERDICT.items()}
+    return pd.DataFrame({**told, "notes": ["; ".join(finding.notes) for finding in results.findings]})
 
 
 def _verdicts_tex(results: Results) -> str:
