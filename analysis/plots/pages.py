@@ -60,16 +60,12 @@ class _Run:
     @property
     def pages(self) -> FloatArray:
         """The dirty pages of the checkpoints whose pages were counted: read when they are looked at, and not held."""
-        return self._counted[0]
+        return counted(self.run)[0]
 
     @property
     def pause_ms(self) -> FloatArray:
         """The pauses of these checkpoints."""
-        return self._counted[1]
-
-    @property
-    def _counted(self) -> tuple[FloatArray, FloatArray]:
-        return counted(self.run)
+        return counted(self.run)[1]
 
 
 def counted(run: Run) -> tuple[FloatArray, FloatArray]:
