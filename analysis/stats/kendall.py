@@ -120,15 +120,6 @@ def null_mass(x_ties: Counts, y_ties: Counts) -> FloatArray:
 
 
 @lru_cache(maxsize=64)
-def smallest_tail(strata: tuple[tuple[tuple[Counts, Counts], int], ...], alternative: str) -> float:
-    """Return the probability of the most extreme sum of ``S`` over independent strata, told as :func:`summed_mass`."""
-    mass = summed_mass(strata)
-    possible = np.flatnonzero(mass) - len(mass) // 2
-    ends = {"increasing": [possible[-1]], "decreasing": [possible[0]]}.get(alternative, [possible[0], possible[-1]])
-    return min(tail(mass, int(end), alternative) for end in ends)
-
-
-@lru_cache(maxsize=64)
 def summed_mass(strata: tuple[tuple[tuple[Counts, Counts], int], ...]) -> FloatArray:
     """Return the exact probability of each sum of ``S`` over independent strata.
 

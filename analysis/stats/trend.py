@@ -59,7 +59,6 @@ class BlockedTrendResult:
         estimate: ``S`` divided by the number of pairs that ``x`` orders, between -1 and 1.
         variance: of ``S`` under the null, corrected for ties.
         pvalue: of the alternative asked for, by ``method``.
-        smallest_pvalue: what the most extreme order of these data would give by the same method; 0 when asymptotic.
         method: ``exact``, ``monte-carlo`` or ``asymptotic``.
         n: values in blocks that say something of the trend; ``strata``: how many such blocks.
     """
@@ -69,7 +68,6 @@ class BlockedTrendResult:
     variance: float
     z: float
     pvalue: float
-    smallest_pvalue: float
     alternative: str
     method: str
     n: int
@@ -166,20 +164,17 @@ def blocked_jonckheere(
         method = "exact" if all(kendall.affordable(*both) for both in ties) else "monte-carlo"
     z = _z(s, variance)
     if method == "exact":
-        told = tuple(sorted(Counter(ties).items()))
-        pvalue = kendall.tail(kendall.summed_mass(told), s, alternative)
-        smallest = kendall.smallest_tail(told, alternative)
+        pvalue = kendall.tail(kendall.summed_mass(tuple(sorted(Counter(ties).items()))), s, alternative)
     elif method == "monte-carlo":
-        pvalue, smallest = _permuted(strata, s, alternative, resamples, seed), 1.0 / (resamples + 1)
+        pvalue = _permuted(strata, s, alternative, resamples, seed)
     else:
-        pvalue, smallest = normal_tail(z, alternative), 0.0
+        pvalue = normal_tail(z, alternative)
     return BlockedTrendResult(
         statistic=s,
         estimate=s / pairs,
         variance=variance,
         z=z,
         pvalue=pvalue,
-        smallest_pvalue=smallest,
         alternative=alternative,
         method=method,
         n=sum(len(a) for a, _ in strata),

@@ -35,7 +35,7 @@ def test_the_interval_holds_what_the_exact_test_does_not_reject(sizes: int, bloc
     y = np.random.default_rng(seed).normal(0.5 * x, 1.0)
     found = stratified_theil_sen(x, y, strata)
     if np.isnan(found.low):
-        assert blocked_jonckheere(x, y, strata).smallest_pvalue > 0.05
+        assert blocked_jonckheere(x, x, strata).pvalue > 0.05
         return
     grows = blocked_jonckheere(x, y, strata).pvalue <= 0.05
     falls = blocked_jonckheere(x, y, strata, alternative="decreasing").pvalue <= 0.05
