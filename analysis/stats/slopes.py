@@ -32,7 +32,7 @@ class SlopeResult:
     Attributes:
         estimate: median of the slopes of all pairs within a stratum.
         low: lower end of the two-sided interval at ``confidence``; ``high``: the upper one. NaN where these strata
-            admit no interval of that confidence; infinite when failed runs (``+inf``) reach that far.
+            admit no interval of that confidence.
         statistic: ``S``, concordant minus discordant pairs.
         pairs: slopes that entered; ``n``: runs in strata that compare anything; ``strata``: how many of these.
     """
@@ -48,12 +48,7 @@ class SlopeResult:
 
 
 def stratified_theil_sen(
-    x: ArrayLike,
-    y: ArrayLike,
-    strata: Iterable[Hashable],
-    confidence: float = 0.90,
-    *,
-    allow_infinite: bool = False,
+    x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable], confidence: float = 0.90
 ) -> SlopeResult:
     """Estimate one slope common to all strata, and its interval.
 
@@ -65,16 +60,16 @@ def stratified_theil_sen(
 
     Args:
         x: (n,) size on the scale of the slope.
-        y: (n,) one summary per run; with ``allow_infinite`` a failed run is ``+inf``. Two failures are a tied pair.
+        y: (n,) one summary per run.
         strata: (n,) labels: block and every factor other than ``x``, as a tuple or any other hashable.
         confidence: of the interval.
-        allow_infinite: whether ``+inf`` may occur in ``y``.
 
     Raises:
-        ValueError: empty, NaN, unequal lengths, ``confidence`` outside (0, 1), no stratum with two different ``x``.
+        ValueError: empty, NaN, infinite, unequal lengths, ``confidence`` outside (0, 1), no stratum with two different
+            ``x``.
     """
     as_share(confidence, "confidence")
-    parts = informative_strata(x, y, strata, allow_infinite=allow_infinite)
+    parts = informative_strata(x, y, strata)
     slopes = np.sort(np.concatenate([_pair_slopes(a, b) for a, b in parts]))
     below = slopes_below([kendall.tie_counts(a) for a, _ in parts], confidence)
     return SlopeResult(
@@ -143,15 +138,11 @@ def _extreme(ties: Counts) -> float:
 
 def _pair_slopes(x: FloatArray, y: FloatArray) -> FloatArray:
     first, second = kendall.pairs_of(len(x))
-    run = x[second] - x[first]
-    tied = y[second] == y[first]
-    rise = np.zeros_like(run)
-    np.subtract(y[second], y[first], out=rise, where=~tied)
+    run, rise = x[second] - x[first], y[second] - y[first]
     slopes: FloatArray = rise[run != 0] / run[run != 0]
     return slopes
 
 
 def _median(ordered: FloatArray) -> float:
-    """Return the median of sorted slopes; between ``-inf`` and ``+inf`` there is none, so NaN."""
     below, above = float(ordered[(len(ordered) - 1) // 2]), float(ordered[len(ordered) // 2])
     return below if below == above else (below + above) / 2
