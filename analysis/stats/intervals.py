@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
 
 _ENOUGH_BEYOND = 5
-_MOST_EXACT = 80
 _SLACK = 1e-9
 
 
