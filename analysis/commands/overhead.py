@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 from analysis.commands.terminal import console, print_json, print_table, reported
 from analysis.errors import NothingMeasuredError, path_of
 from analysis.process.words import Parser
-from analysis.report.service import compared_text
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text
 from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text, to_tree
@@ -61,7 +60,7 @@ def _row(one: Overhead) -> tuple[str, ...]:
     ratios = (one.throughput, *(one.of(name) for name in LATENCY))
     return (
         one.label,
-        compared_text(one),
+        one.compared,
         *(MISSING if ratio is None else times_text(ratio.ratio) + EXPLORATORY * ratio.exploratory for ratio in ratios),
         *(MISSING if math.isnan(share) else percent_text(share) for share in (known.lost, known.paused)),
         one.blocks_text,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
-from analysis.format.factors import COLO, FORMED, NATIVE
 from analysis.report.latex import Column as TexColumn
 from analysis.report.latex import tabular
 from analysis.report.page import Cell, Column, Table, number, text
@@ -21,7 +20,6 @@ if TYPE_CHECKING:
     from analysis.verdicts.overhead import Overhead, Ratio
     from analysis.verdicts.results import Results
 
-_SCENARIOS = {COLO: "COLO", FORMED: "formed", NATIVE: "native"}
 _MS = 1e3
 
 
@@ -53,17 +51,12 @@ def overhead_table(found: tuple[Overhead, ...]) -> Table:
     return Table("With COLO by without", columns, tuple(_row(one) for one in found))
 
 
-def compared_text(one: Overhead) -> str:
-    """Return what is divided by what."""
-    return f"{_SCENARIOS[one.scenario]} / {_SCENARIOS[one.base]}"
-
-
 def _row(one: Overhead) -> tuple[Cell, ...]:
     known = one.explained
     blocks = min(ratio.blocks for ratio in one.ratios)
     return (
         text(one.label),
-        text(compared_text(one)),
+        text(one.compared),
         _ratio(one.throughput),
         *(_ratio(one.of(name)) for name in LATENCY),
         _share(known.lost),
@@ -123,7 +116,7 @@ def _tex(found: tuple[Overhead, ...]) -> str:
     rows = [
         (
             one.label,
-            compared_text(one),
+            one.compared,
             *(_tex_ratio(ratio) for ratio in (one.throughput, *(one.of(name) for name in LATENCY))),
             *(
                 MISSING if math.isnan(share) else f"{100 * share:.1f}"

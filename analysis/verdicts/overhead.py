@@ -152,6 +152,11 @@ class Overhead:
         return next((one for one in self.ratios if one.outcome in THROUGHPUT), None)
 
     @property
+    def compared(self) -> str:
+        """Return what is divided by what."""
+        return f"{SHORT[self.scenario]} / {SHORT[self.base]}"
+
+    @property
     def blocks_text(self) -> str:
         """Return how many blocks the ratios are of: the fewest and the most."""
         return span(ratio.blocks for ratio in self.ratios)
@@ -299,6 +304,7 @@ def _mean(values: Sequence[float]) -> float:
 
 SAID = {COLO: "COLO", FORMED: "COLO formed, no checkpoint asked for,", NATIVE: "native"}
 """Scenarios for people; a sentence begins with the first."""
+SHORT = SAID | {FORMED: "formed"}
 
 
 def times_text(effect: Effect) -> str:
