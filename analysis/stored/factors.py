@@ -92,14 +92,12 @@ def factor_text(path: str) -> str:
 
 def level_text(path: str, level: Level) -> str:
     """Return a level for people: ``512 MiB``, ``4 vCPUs``, ``unix``, ``not set``."""
-    if level is None:
-        return "not set"
+    if level is None or isinstance(level, bool):
+        return {None: "not set", True: "on", False: "off"}[level]
     if path.rpartition(".")[2] in SIZES and isinstance(level, int):
         return size_text(level)
     if path == "smp":
         return plural(int(level), "vCPU")
-    if isinstance(level, bool):
-        return "on" if level else "off"
     if path == _INTERVAL and isinstance(level, int | float):
         return f"{level:g} s"
     if path in _LEVELS:
