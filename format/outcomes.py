@@ -261,6 +261,9 @@ _ALL = (
 OUTCOMES = {one.name: one for one in _ALL}
 """By name, in the order of the table."""
 
+NANOSECONDS = frozenset({"reach"})
+"""Outcomes that are stored in seconds and are told in nanoseconds."""
+
 NOT_WRITTEN = "the guests did not write the working sets that it is about"
 """The label of a verdict that no number of blocks decides: whoever measures need not go on for its sake."""
 

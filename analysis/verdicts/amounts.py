@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.format.outcomes import OUTCOMES
+from analysis.format.outcomes import NANOSECONDS, OUTCOMES
 from analysis.text import short_text
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def amount(value: float, outcome: str, figures: int = 3) -> str:
     unit = OUTCOMES[outcome].unit
     if math.isnan(value):
         return "\N{EN DASH}"
+    if outcome in NANOSECONDS:
+        return f"{short_text(1e9 * value, figures)} ns"
     if unit == "s":
         return f"{short_text(value, figures)} s" if abs(value) >= 1 else f"{short_text(1e3 * value, figures)} ms"
     if unit == "share":
@@ -62,5 +64,5 @@ def value_text(hypothesis: Hypothesis, effect: Effect) -> str:
 
 def shown_in(outcome: str) -> tuple[float, str]:
     """Return by what an outcome is multiplied where it is shown, and the unit that this gives."""
-    unit = OUTCOMES[outcome].unit
-    return {"s": (1e3, "ms"), "share": (100.0, "%")}.get(unit, (1.0, unit))
+    unit = "ns" if outcome in NANOSECONDS else OUTCOMES[outcome].unit
+    return {"ns": (1e9, "ns"), "s": (1e3, "ms"), "share": (100.0, "%")}.get(unit, (1.0, unit))

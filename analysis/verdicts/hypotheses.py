@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
+from analysis.format.outcomes import NANOSECONDS, NOT_WRITTEN, OUTCOMES
 from analysis.runs.outcomes import YES_OR_NO
 from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
@@ -195,9 +195,9 @@ def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
 
 
 def _edges(asked: Question, sample: Sample) -> Edges:
-    outcome = OUTCOMES[asked.hypothesis.outcome]
+    outcome = asked.hypothesis.outcome
     # What takes nanoseconds never differs by milliseconds, and all of it would be refuted by them.
-    in_ms = outcome.unit == "s" and outcome.name != "reach"
+    in_ms = OUTCOMES[outcome].unit == "s" and outcome not in NANOSECONDS
     return Edges.of(asked.hypothesis, sample, asked.floor, in_ms=in_ms)
 
 

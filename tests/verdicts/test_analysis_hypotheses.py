@@ -16,6 +16,7 @@ from scipy.stats import binom
 from analysis.__main__ import main
 from analysis.stored.load import Campaign, Failure, load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.amounts import amount
 from analysis.verdicts.claims import Claims, Stage
 from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from analysis.verdicts.equals import noise_floor
@@ -149,7 +150,8 @@ def test_nanoseconds_are_not_refuted_by_half_a_millisecond(campaign: Campaign) -
     reach = 1e-7 * runs["smp"] * runs["pause"] / runs["pause"].median()
     asked = {"kind": "contrast", "factor": "smp", "levels": [1, 4], "outcome": "reach"}
     found = verdict(campaign, runs.assign(reach=reach), **asked)
-    assert (found.word, found.sesoi) == ("SUPPORTED", 0.05)
+    assert (found.word, found.sesoi, found.absolute_unit) == ("SUPPORTED", 0.05, "ns")
+    assert amount(8.3e-8, "reach") == "83 ns"
 
 
 def test_a_setting_that_a_level_of_the_contrast_does_not_have_parts_nothing() -> None:
