@@ -47,7 +47,8 @@ def ended_error(process: Witness, status: int, peers: Iterable[Witness] = ()) ->
         peers: processes whose words may explain it too: of two sides that differ, either may be the one that ends.
     """
     others = tuple(one for one in peers if one is not process)
-    what, cause = f"the {process.name} {how_ended(status)}", "program-exited"
+    what = f"the {process.name} {how_ended(status)}"
+    cause = "program-exited"
     if process.qemu:
         panic = process.panic()
         if panic:

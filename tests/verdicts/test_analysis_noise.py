@@ -32,7 +32,7 @@ def floor(equals: np.ndarray, which: str) -> float:
     if which == "spread":
         return float(np.quantile(np.abs(equals), 0.95))
     shift = stats.hodges_lehmann(equals, np.zeros(len(equals)))
-    ends = [abs(end) for end in (shift.low, shift.high) if end is not None]
+    ends = [abs(end) for end in (shift.low, shift.high) if np.isfinite(end)]
     return max(ends) if ends else float(np.abs(equals).max())
 
 
