@@ -115,9 +115,7 @@ def _means(mine: pd.DataFrame) -> dict[str, float]:
     return means
 
 
-def t_interval(
-    values: np.ndarray[Any, np.dtype[np.float64]], *, confidence: float = 0.95
-) -> tuple[float, float]:
+def t_interval(values: np.ndarray[Any, np.dtype[np.float64]], *, confidence: float = 0.95) -> tuple[float, float]:
     """Return Student's interval for the mean of one number per run; NaN for a single run."""
     if len(values) < 2:  # noqa: PLR2004 - a spread needs two
         return float("nan"), float("nan")
