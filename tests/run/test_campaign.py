@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import csv
-import errno
 import json
 import os
 import signal
@@ -18,14 +17,12 @@ import pytest
 from fake_session import GIB, FakeSession, fake_tools, make_cell, make_settings
 from rich.console import Console
 
-from analysis import __main__ as analysis
 from bench.config.hypotheses import Hypothesis
 from bench.config.procedure import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
-from bench.run import campaign, report
-from bench.run.analysis import Said
+from bench.run import campaign
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
 from bench.run.report import write_report
@@ -568,31 +565,6 @@ def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: p
     failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
     assert go(tmp_path, session, tools=failing) == Exit.BUG
     assert states(tmp_path)[-1] == "measured"
-
-
-@pytest.mark.parametrize("how", ["killed", "late"])
-def test_a_report_that_the_system_ends_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
-    script = "import os, signal, time; " + (
-        "os.kill(os.getpid(), signal.SIGKILL)" if how == "killed" else "time.sleep(9)"
-    )
-    monkeypatch.setattr("bench.run.analysis.PROGRAM", (sys.executable, "-c", script))
-    monkeypatch.setattr(report, "_REPORT_DEADLINE_S", 1)
-    with pytest.raises(StoreError) as caught:
-        write_report(tmp_path, Console())
-    assert caught.value.cause == "report-unfinished"
-    assert f"python -m analysis {tmp_path}" in caught.value.hint
-
-
-def test_a_report_that_cannot_be_written_is_no_bug(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object, **__: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr("analysis.report.build.build_report", full)
-    status = analysis.main([str(tmp_path)])
-    said = Said(status, "", "colo-bench: the report cannot be written\n")
-    monkeypatch.setattr(report, "analyse", lambda *_, **__: said)
-    with pytest.raises(StoreError, match=r"^the report cannot be written"):
-        write_report(tmp_path, Console())
 
 
 def test_hypotheses_changed_after_the_start_are_said_and_the_declared_ones_stand(

@@ -19,16 +19,12 @@ from fake_slurm import FakeSlurm, fake_slurm
 from bench.cluster import slurm as commands
 from bench.cluster.parts import part_name, read_order, starts
 from bench.cluster.submissions import Submissions
-from bench.config.factors import identity
 from bench.config.launcher import Launcher
-from bench.config.load import load_grid
-from bench.config.sweep import compose
 from bench.errors import ConfigError, GuestError, HostError
 from bench.record.ledger import Ledger
 from bench.run import cluster, part
 from bench.run.campaign import run_campaign
 from bench.run.merge import merge_part
-from bench.run.part import on_nodes, placed
 from bench.system.exits import Exit
 from bench.system.units import parse_duration_s
 
@@ -552,43 +548,6 @@ def test_what_preparing_takes_is_of_the_time_of_a_job(
     world.go(launcher={"detach": True}, repeats=1)
     slurm.run(1, replace(tools, prepare=prepare))
     assert did == ["began", "prepared"]
-
-
-def test_the_nodes_of_a_pair_are_on_its_record() -> None:
-    assert placed(("n1",)) == {"primary": "n1", "secondary": "n1", "client": "n1"}
-    assert placed(("n1", "n2")) == {"primary": "n1", "secondary": "n2", "client": "n1"}
-    assert placed(("n1", "n2", "n3")) == {"primary": "n1", "secondary": "n2", "client": "n3"}
-
-
-def test_a_job_s_nodes_are_the_hosts_of_its_cells_and_in_no_id() -> None:
-    cell = make_cell(host={"kind": "ssh"})
-    placed_ = on_nodes(cell, ("n7", "n8"), lambda node: f"192.0.2.{node[1:]}")
-    assert placed_.host.primary is not None
-    assert placed_.host.secondary is not None
-    assert placed_.host.client is None
-    assert placed_.host.secondary.transport == (
-        "srun",
-        "--overlap",
-        "--unbuffered",
-        "--nodes=1",
-        "--ntasks=1",
-        "-w",
-        "n8",
-    )
-    assert (placed_.host.primary.address, placed_.host.secondary.address) == ("192.0.2.7", "192.0.2.8")
-    assert identity(placed_) == identity(cell)
-    assert on_nodes(CELLS[0], ("n7",)) is CELLS[0]
-    third = on_nodes(cell, ("n7", "n8", "n9"), lambda _: "192.0.2.1").host.client
-    assert third is not None
-    assert third.transport[-1] == "n9"
-
-
-def test_a_job_s_hosts_need_no_inventory_and_others_do() -> None:
-    words = ["host=ssh", "accel=tcg", "mem=512M"]
-    _, cells = load_grid(compose([*words, "launcher=slurm", "launcher.nodes=2"]))
-    assert [(cell.host.kind, cell.host.primary) for cell in cells] == [("ssh", None)]
-    with pytest.raises(ConfigError, match="no primary"):
-        load_grid(compose(words))
 
 
 def test_a_dry_run_says_what_a_cluster_lacks_and_looks_at_no_memory_of_this_machine(
