@@ -106,7 +106,7 @@ _ALL = (
         "pause_s",
         "paused",
         "share",
-        "pauses over the time from the first request to the last end",
+        "pauses over the time from each request to the next one",
     ),
     Outcome(
         "slow_share",
@@ -127,7 +127,7 @@ _ALL = (
         "trigger",
         "rate of mismatch",
         "1/s",
-        "over the time from the first request to the last end",
+        "over the time from each request to the next one",
     ),
     Outcome(
         "joined_share",

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis.format.factors import flatten
 from analysis.format.outcomes import TRIGGERS
 from analysis.runs.cell_table import sound_by_cell, t_interval
-from analysis.runs.outcomes import used, wall_s
+from analysis.runs.outcomes import rate_of, used
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -26,6 +26,7 @@ CAUSES = ("demand", "timer", *EVIDENCE)
 
 PACKETS = ("compared", "released", "differed", "held", "dropped")
 _HOLDS = ("hold_median_s", "hold_max_s")
+_BY_TABLE = {"mismatch": "unseen"}
 
 
 def cause_table(campaign: Campaign) -> pd.DataFrame:
@@ -76,11 +77,8 @@ def cause_rates(run: Run) -> dict[str, float]:
         counts = {name: told.get(name) or 0.0 for name in CAUSES}
         return {name: count / seconds for name, count in counts.items()}
     kept = used(run)
-    wall = wall_s(kept)
-    per_s = len(kept) / wall if wall > 0 else 0.0
-    shares = {name: float((kept["trigger"] == name).mean()) if len(kept) else 0.0 for name in TRIGGERS}
-    by_table = {"demand": shares["demand"], "timer": shares["timer"], "unseen": shares["mismatch"]}
-    return {name: by_table.get(name, 0.0) * per_s for name in CAUSES}
+    by_table = {name: float(np.nan_to_num(rate_of(name, kept))) for name in TRIGGERS}
+    return {**dict.fromkeys(CAUSES, 0.0), **{_BY_TABLE.get(name, name): rate for name, rate in by_table.items()}}
 
 
 def _packets(told: list[dict[str, float | None]]) -> dict[str, float]:

@@ -290,29 +290,34 @@ OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
 """Reducers of the values that are known."""
 
 
+def periods(kept: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Return which checkpoints are followed by the next one, and the seconds from the request of each to that of the next.
+
+    A share of time or a rate is told over whole periods: n checkpoints span n - 1 of them, and with three checkpoints
+    the time from the first to the last would make half as much again of it.
+    """
+    followed = np.diff(kept["index"].to_numpy()) == 1
+    return followed, np.diff(kept["t_request"].to_numpy())[followed]
+
+
 def _period(kept: pd.DataFrame) -> float:
-    gaps = np.diff(kept["t_request"].to_numpy())[np.diff(kept["index"].to_numpy()) == 1]
+    _, gaps = periods(kept)
     return float(np.median(gaps)) if len(gaps) else np.nan
 
 
 def _paused(kept: pd.DataFrame) -> float:
-    wall = wall_s(kept)
-    return float(kept["pause_s"].to_numpy().sum()) / wall if wall > 0 else np.nan
+    followed, gaps = periods(kept)
+    return float(kept["pause_s"].to_numpy()[:-1][followed].sum() / gaps.sum()) if len(gaps) else np.nan
 
 
-def wall_s(kept: pd.DataFrame) -> float:
-    """Return the time from the first request to the last end."""
-    began = kept["t_request"].to_numpy()
-    return float(began[-1] + kept["total_s"].to_numpy()[-1] - began[0]) if len(kept) else 0.0
+def rate_of(trigger: str, kept: pd.DataFrame) -> float:
+    """Return how many checkpoints per second had a trigger, each at the end of its period; NaN without a period."""
+    followed, gaps = periods(kept)
+    return float((kept["trigger"].to_numpy()[1:][followed] == trigger).sum() / gaps.sum()) if len(gaps) else np.nan
 
 
 def _share_of(trigger: str, kept: pd.DataFrame) -> float:
     return float((kept["trigger"] == trigger).mean())
-
-
-def _rate_of(trigger: str, kept: pd.DataFrame) -> float:
-    wall = wall_s(kept)
-    return float((kept["trigger"] == trigger).sum()) / wall if wall > 0 else np.nan
 
 
 OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
@@ -320,7 +325,7 @@ OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
     "paused": _paused,
     "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
     **{f"share of {name}": partial(_share_of, name) for name in TRIGGERS},
-    **{f"rate of {name}": partial(_rate_of, name) for name in TRIGGERS},
+    **{f"rate of {name}": partial(rate_of, name) for name in TRIGGERS},
 }
 """Reducers of the whole table of checkpoints."""
 

@@ -124,13 +124,24 @@ def test_a_run_from_before_the_service_time_was_kept_is_not_one_that_failed_by_i
     assert not unanswered(Run(totals, checkpoints([10]).assign(warmup=False), ""))
 
 
+def test_shares_of_time_and_rates_are_those_of_whole_periods_however_few_there_are() -> None:
+    for count in (2, 3, 30):
+        row = outcomes(checkpoints([250] * count).assign(trigger="mismatch"), tcp=False)
+        assert (row["paused_share"], row["mismatch_rate"]) == (pytest.approx(0.25), pytest.approx(1.0))
+    gap = checkpoints([250] * 6).drop(index=2)
+    assert outcomes(gap, tcp=False)["paused_share"] == pytest.approx(0.25)
+    alone = outcomes(checkpoints([250]), tcp=False)
+    assert np.isnan(alone["paused_share"])
+    assert np.isnan(alone["mismatch_rate"])
+
+
 def test_a_run_is_reduced_to_one_number_per_outcome() -> None:
     row = outcomes(checkpoints([10, 20, 30, 40, 100]), tcp=False)
     assert row["pause"] == pytest.approx(0.030)
     assert row["pause_mean"] == pytest.approx(0.040)
     assert row["dirty_pages"] == 30
     assert row["period"] == pytest.approx(1.0)
-    assert row["paused_share"] == pytest.approx(0.200 / 4.102)
+    assert row["paused_share"] == pytest.approx(0.100 / 4)  # four whole periods: the fifth has no end
     assert row["mismatch_share"] == pytest.approx(0.2)
     assert row["joined_share"] == 0
     assert not row["pause_p95_enough"]
