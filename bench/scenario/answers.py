@@ -74,6 +74,8 @@ def client_figures(
     """Return a client's figures: requests, errors, rate, and quantiles of the answered requests' latency in seconds.
 
     The same quantiles of the service time where the client tells it.
+    The rate is that of the answers from the first sending to the last one, or to the last answer where that is later:
+    once nothing is asked any more, what stays unanswered takes none of the time.
     ``clock`` is the primary's by the client's.
     """
     if answers is None:
@@ -88,7 +90,7 @@ def client_figures(
     }
     if not len(times) or not answered.any():
         return figures
-    span_s = float((times + latencies).max() - times.min())
+    span_s = float(max(times.max(), (times + latencies)[answered].max()) - times.min())
     good = latencies[answered]
     figures["requests_per_s"] = round(int(answered.sum()) / span_s, 6) if span_s > 0 else None
     figures |= {name: float(np.quantile(good, share)) for name, share in _QUANTILES}

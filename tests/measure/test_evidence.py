@@ -90,7 +90,19 @@ def test_a_client_becomes_a_table_and_figures(folder: Path) -> None:
     assert evidence.client_columns["service_s"] == [0.05, None, None]
     assert evidence.client_columns["connection"] == [2, None, None]
     assert evidence.client["service_p99_s"] == 0.05
-    assert evidence.client["requests_per_s"] == pytest.approx(2 / 11)
+    # Asked from 1 s to 3 s: for how long the last request then waited in vain is not time that was served.
+    assert evidence.client["requests_per_s"] == pytest.approx(2 / 2)
+
+
+def test_a_last_answer_that_comes_after_the_last_sending_took_its_time(folder: Path) -> None:
+    answers = [
+        {"t_send": 1.0, "latency_s": 4.0, "status": 200, "error": None, "bytes": 5},
+        {"t_send": 2.0, "latency_s": 0.5, "status": 200, "error": None, "bytes": 5},
+    ]
+    (folder / "client.jsonl").write_text("".join(json.dumps(one) + "\n" for one in answers))
+    evidence = gather(folder, "abc", CELL, (), ())
+    assert evidence.client is not None
+    assert evidence.client["requests_per_s"] == pytest.approx(2 / 4)
 
 
 def test_a_client_that_never_got_an_answer_has_no_latency(folder: Path) -> None:
