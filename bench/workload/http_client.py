@@ -29,7 +29,10 @@ REQUEST_TIMEOUT_S = 30.0
 LAST_ANSWERS_S = 3.5
 """How long answers are waited for at the end: colo-compare holds a packet for up to 3 s."""
 
-_CLOSED_LOOP_POLL_S = 0.001
+AFTER_AN_ERROR_S = 0.02
+"""How long the closed loop waits before it asks a server that has just failed."""
+
+_CLOSED_LOOP_POLL_S = 0.05
 
 
 @dataclass(frozen=True)
@@ -100,13 +103,22 @@ def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[f
         def write(answer: Answer) -> None:
             lines.write(json.dumps(asdict(answer)) + "\n")
 
+        def one(sent: float) -> Answer:
+            answer = ask(host, port, path, sent)
+            if answer.error and not rate:
+                stop.wait(AFTER_AN_ERROR_S)
+            return answer
+
         pool = ThreadPoolExecutor(connections)
         due = time.monotonic()
         while not stop.is_set():
             for _ in range(1 if rate else connections - len(asked)):
                 sent = due if rate else time.monotonic()
-                asked[pool.submit(ask, host, port, path, sent)] = sent
-            due += 1 / rate if rate else _CLOSED_LOOP_POLL_S
+                asked[pool.submit(one, sent)] = sent
+            if rate:
+                due += 1 / rate
+            else:
+                concurrent.futures.wait(asked, _CLOSED_LOOP_POLL_S, concurrent.futures.FIRST_COMPLETED)
             if wait(max(0.0, due - time.monotonic())):
                 stop.set()
             for future in [future for future in asked if future.done()]:

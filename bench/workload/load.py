@@ -16,15 +16,12 @@ from contextlib import suppress
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Protocol
 
-from bench.workload.http_client import LAST_ANSWERS_S, Answer, unanswered
+from bench.workload.http_client import AFTER_AN_ERROR_S, LAST_ANSWERS_S, Answer, unanswered
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
     from typing import TextIO
-
-_AFTER_AN_ERROR_S = 0.02
-"""How long the closed loop waits before it asks a server that has just failed."""
 
 
 class Session(Protocol):
@@ -66,7 +63,7 @@ class _Load:
             session, place, answer = self._asked(session, place, due)
             self.write(answer)
             if answer.error and self._closed:
-                self.over.wait(_AFTER_AN_ERROR_S)
+                self.over.wait(AFTER_AN_ERROR_S)
         if session:
             session.close()
 

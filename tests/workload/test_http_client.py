@@ -101,6 +101,29 @@ def test_the_closed_loop_asks_again_when_answered(port: int, tmp_path: Path, mon
     assert {answer["status"] for answer in answers} == {200}
 
 
+def test_the_closed_loop_asks_as_often_as_it_is_answered(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(http_client, "ask", lambda *_: Answer(0.0, 0.0, 200, None, 0))
+    waited: list[float] = []
+
+    def wait(seconds: float) -> bool:
+        waited.append(seconds)
+        return len(waited) == 10
+
+    run("http://127.0.0.1:1/", 0, 1, tmp_path / "client.jsonl", wait)
+    assert waited == [0.0] * 10  # between an answer and the next request nothing is waited for
+
+
+def test_the_closed_loop_leaves_a_server_that_failed_alone_for_a_moment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "AFTER_AN_ERROR_S", 60.0)
+    monkeypatch.setattr(http_client, "ask", lambda *_: Answer(0.0, 0.0, 0, "ConnectionRefusedError: ", 0))
+    turns = iter((False, False, True))
+    run("http://127.0.0.1:1/", 0, 1, tmp_path / "client.jsonl", lambda _seconds: next(turns))
+    lines = (tmp_path / "client.jsonl").read_text().splitlines()
+    assert [json.loads(line)["error"] for line in lines] == ["ConnectionRefusedError: "]
+
+
 @pytest.mark.parametrize(("rate", "on_record"), [(0, 0), (20, 1)])
 def test_a_request_that_never_began_was_asked_in_the_open_loop_only(
     rate: float, on_record: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
