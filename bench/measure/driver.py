@@ -46,6 +46,10 @@ class CheckpointCounter:
             self._exit_reason = str(event.data.get("reason", "unknown"))
         self._changed.set()
 
+    def entered(self) -> None:
+        """Leave the standstill on entering COLO, which was observed first, out of the count: it is no checkpoint."""
+        del self.stops[:1], self.resumes[:1]
+
     @property
     def done(self) -> int:
         """How many checkpoints have ended."""

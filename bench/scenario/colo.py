@@ -107,8 +107,10 @@ async def form(run: Running, counter: CheckpointCounter) -> None:
     async with run.stages.stage("colo-start"):
         events, notes.events_missing = known_events(cell.traced, run.assets.side_features)
         await pair.carry_out(trace_steps(events))
-        await pair.reach_colo(cell.deadlines.colo)
+        # From before COLO is there: its first checkpoint may come before it is known to be.
         pair.monitor("primary").subscribe(counter.observe)
+        await pair.reach_colo(cell.deadlines.colo)
+        counter.entered()
         notes.readback["colo"] = await read_colo(pair, checkpoint_delay_ms(pair.spec))
 
 

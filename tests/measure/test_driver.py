@@ -33,6 +33,17 @@ def test_a_resume_without_a_stop_is_not_a_checkpoint() -> None:
     assert counter(Event("RESUME", 10.0, {})).done == 0
 
 
+def test_the_standstill_on_entering_colo_is_no_checkpoint_and_those_right_behind_it_are() -> None:
+    entry = (Event("STOP", 1.0, {}), Event("RESUME", 1.5, {}))
+    counted = counter(*entry, Event("STOP", 1.51, {}), Event("RESUME", 1.52, {}))
+    counted.entered()
+    assert counted.done == 1
+    late = counter(*entry[:1])  # its end is told only after COLO was found to be there
+    late.entered()
+    late.observe(entry[1])
+    assert (late.done, late.under_way) == (0, False)
+
+
 def test_reaching_waits_for_events_that_come_later() -> None:
     async def scenario() -> int:
         counted = CheckpointCounter()
