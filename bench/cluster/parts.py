@@ -14,7 +14,9 @@ A job that Slurm starts again after its node has died never writes to what the f
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import re
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -41,6 +43,21 @@ _START = re.compile(r"begun-(?P<number>[0-9]{1,6})", re.ASCII)
 def part_name(block: int, number: int) -> str:
     """Return the name of a part's folder; block and submission are counted from 0, shown from 1."""
     return f"block-{block + 1:04}-submission-{number + 1}"
+
+
+def parts_folder(campaign: Path, workdir: Path | None) -> str:
+    """Return the folder that a campaign's parts are written to, from the campaign's on; absolute in a shared folder.
+
+    There it is named by more than the campaign: other users, and other folders of results, may have one of that name.
+
+    Args:
+        campaign: its folder.
+        workdir: the shared folder, if one is given.
+    """
+    if workdir is None:
+        return PARTS
+    whose = os.fsencode(f"{os.geteuid()} {os.uname().nodename} {campaign}")
+    return os.fspath(workdir / f"{campaign.name}-{hashlib.sha256(whose).hexdigest()[:8]}" / PARTS)
 
 
 @dataclass(frozen=True)

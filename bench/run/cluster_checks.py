@@ -14,7 +14,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.cluster import slurm
-from bench.cluster.parts import PARTS, SCRIPT
+from bench.cluster.parts import SCRIPT, parts_folder
 from bench.cluster.room import limit_s, partition_of, require_longest, require_time
 from bench.cluster.script import TEXT, Job, argv, environment
 from bench.errors import BenchError
@@ -89,7 +89,8 @@ class Wanted:
 
 def wanted_by(settings: Settings, cells: Sequence[Cell], campaign: str) -> Wanted:
     """Return what a whole block of these cells asks for."""
-    place = (settings.launcher.workdir or settings.results) / campaign / PARTS
+    folder = settings.results / campaign
+    place = folder / parts_folder(folder, settings.launcher.workdir)
     return Wanted(settings.launcher, sum(estimate(cell).seconds for cell in cells), place)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.cluster import slurm
-from bench.cluster.parts import PARTS, SCRIPT, Order, block_of, plan_path, starts
+from bench.cluster.parts import SCRIPT, Order, block_of, parts_folder, plan_path, starts
 from bench.cluster.script import TEXT, Job, argv, environment
 from bench.cluster.standing import Running, Standing, ending
 from bench.errors import HostError
@@ -72,9 +72,8 @@ class Jobs:
 
     @property
     def parts(self) -> str:
-        """The folder that parts are written to by the nodes, from the campaign's on where it lies in there."""
-        launcher = self.settings.launcher
-        return os.fspath(launcher.workdir / self.loop.plan.campaign / PARTS) if launcher.workdir else PARTS
+        """The folder that new parts are written to by the nodes, from the campaign's on where it lies in there."""
+        return parts_folder(self.loop.folder, self.settings.launcher.workdir)
 
     def home(self, one: Submission) -> Path:
         """Return the folder of a submission's part."""

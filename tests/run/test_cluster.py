@@ -17,7 +17,7 @@ from fake_session import FakeSession, fake_tools, make_cell, make_settings
 from fake_slurm import FakeSlurm, fake_slurm
 
 from bench.cluster import slurm as commands
-from bench.cluster.parts import part_name, read_order, starts
+from bench.cluster.parts import part_name, parts_folder, read_order, starts
 from bench.cluster.submissions import Submissions
 from bench.config.launcher import Launcher
 from bench.errors import ConfigError, GuestError, HostError
@@ -424,8 +424,37 @@ def test_a_job_is_submitted_as_arguments_whatever_its_folder_is_called(
 def test_parts_lie_where_the_nodes_can_write(world: World, slurm: FakeSlurm, tmp_path: Path) -> None:
     world.moves = [lambda: [slurm.run(job, world.tools) for job in (1, 2)]]  # type: ignore[list-item,func-returns-value]
     assert world.go(launcher={"workdir": str(tmp_path / "shared")}) == Exit.DONE
-    assert slurm.part(1).is_relative_to(tmp_path / "shared" / "c" / "parts")
+    assert slurm.part(1).is_relative_to(tmp_path / "shared")
+    assert slurm.part(1).parent.parent.name.startswith("c-")
     assert len(measured(world.results)) == 4
+
+
+def test_campaigns_of_one_name_do_not_meet_in_a_shared_folder(
+    world: World, slurm: FakeSlurm, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shared = {"workdir": str(tmp_path / "shared"), "detach": True}
+    world.go(launcher=shared, repeats=1)
+    World(tmp_path / "others", monkeypatch).go(launcher=shared, repeats=1)
+    assert slurm.part(1).parent != slurm.part(2).parent
+    mine = parts_folder(world.results / "c", tmp_path / "shared")
+    assert slurm.part(1).parent == Path(mine)
+    monkeypatch.setattr(os, "geteuid", lambda: 4711)
+    assert parts_folder(world.results / "c", tmp_path / "shared") != mine
+
+
+def test_a_part_is_found_where_it_was_submitted_whatever_such_folders_are_called_now(
+    world: World, slurm: FakeSlurm, tmp_path: Path
+) -> None:
+    shared = {"workdir": str(tmp_path / "shared"), "detach": True}
+    world.go(launcher=shared, repeats=1)
+    now, before = slurm.part(1).parent, tmp_path / "shared" / "c" / "parts"
+    before.parent.mkdir()
+    now.rename(before)
+    for path in (slurm.job(1) / "argv", world.results / "c" / "submissions.jsonl"):
+        path.write_text(path.read_text().replace(str(now), str(before)))
+    slurm.run(1, world.tools)
+    assert world.go(launcher=shared, repeats=1) == Exit.DONE
+    assert len(measured(world.results)) == 2
 
 
 def test_merging_twice_is_merging_once(world: World, slurm: FakeSlurm) -> None:
