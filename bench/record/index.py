@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import time
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from bench.system.documents import parse_json, read_document
 from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
     from bench.record.ledger import Entry
@@ -105,6 +106,17 @@ def write_index(folder: Path) -> None:
     """
     last = {entry.run_id: entry for entry in read_entries(CampaignFolder(folder).ledger)[0]}
     Index(folder, last.get).write()
+
+
+@contextmanager
+def true_index(folder: Path) -> Iterator[None]:
+    """Write the ``index.csv`` of a campaign where an error ends the block, which is then what is raised."""
+    try:
+        yield
+    except BaseException:
+        with suppress(StoreError):
+            write_index(folder)
+        raise
 
 
 def _heading() -> str:

@@ -16,7 +16,7 @@ from bench.plan.estimate import estimate, require_fit
 from bench.plan.lengthen import looked
 from bench.plan.plan import QemuBuild, digest, guest_build, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
-from bench.record.index import write_index
+from bench.record.index import true_index, write_index
 from bench.record.ledger import Ledger
 from bench.run.beforehand import checks as beforehand
 from bench.run.beforehand import require
@@ -142,7 +142,7 @@ def _run_here(
         # Before anything is fetched; a known campaign asks again below.
         require_fit(planned, tools.available_bytes(), by, free_swap())
     folder = settings.results / name
-    with locked(folder):
+    with locked(folder), true_index(folder):
         _require_no_jobs(folder)
         stored = stored_plan(folder)
         if settings.by_size and stored:  # what was declared stands where nobody asked for others

@@ -15,7 +15,7 @@ from bench.errors import HostError
 from bench.format.folder import CampaignFolder
 from bench.plan.estimate import duration_text
 from bench.plan.plan import asks, extent
-from bench.record.index import write_index
+from bench.record.index import true_index, write_index
 from bench.record.ledger import Ledger
 from bench.run.beforehand import require, submitting
 from bench.run.campaign import HYPOTHESES_CHANGED, by_content, campaign_plan, finish, report_later
@@ -54,7 +54,7 @@ def run_on_cluster(
     has_slurm = next(checks(wanted_by(settings, cells, name)))  # whether its jobs start is asked where one is submitted
     require((*submitting(settings.results / name), has_slurm))
     folder = settings.results / name
-    with locked(folder):
+    with locked(folder), true_index(folder):
         stored = stored_plan(folder)
         if settings.by_size and stored:
             settings = settings.model_copy(update={"hypotheses": stored.hypotheses})

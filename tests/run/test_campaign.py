@@ -418,7 +418,20 @@ def test_our_own_bug_ends_the_campaign_and_is_on_record(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError):
         go(tmp_path, session)
     assert ledger(tmp_path)[-1]["cause"] == "bug"
+    with (tmp_path / "c" / "index.csv").open() as file:
+        rows = {row["run_id"]: row for row in csv.DictReader(file)}
+    assert [rows[run.run_id]["state"] for run in session.calls] == ["measured", "failed"]
+    assert rows[session.calls[1].run_id]["cause"] == "bug"
     assert go(tmp_path, FakeSession()) == Exit.DONE
+
+
+def test_the_index_is_of_the_plan_and_the_ledger_also_where_a_refusal_ends_a_longer_campaign(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession())
+    with pytest.raises(HostError):
+        go(tmp_path, FakeSession(), tools=fake_tools(FakeSession(), available=1 << 20), repeats=3)
+    plan = json.loads((tmp_path / "c" / "plan.json").read_text())
+    with (tmp_path / "c" / "index.csv").open() as file:
+        assert [row["run_id"] for row in csv.DictReader(file)] == [run["run_id"] for run in plan["runs"]]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
