@@ -44,10 +44,18 @@ _LONGEST = 160
 
 
 def describe_versions(runs: Sequence[Run]) -> list[tuple[str, str]]:
-    """Return what every run says of QEMU, the guest and this program, SHA-256 included."""
+    """Return what the runs say of QEMU, the guest and this program, SHA-256 included, and how many do where not all."""
     trees = [run.record.versions for run in runs]
     names = list(dict.fromkeys(name for tree in trees for name in tree))
-    return _described(trees, {name: _LABELS.get(name, name.replace("_", " ")) for name in names})
+    labels = {name: _LABELS.get(name, name.replace("_", " ")) for name in names}
+    said = dict(_described(trees, labels))
+    return [(label, said[label] + of_some(trees, name)) for name, label in labels.items() if label in said]
+
+
+def of_some(trees: Sequence[Mapping[str, Any]], name: str) -> str:
+    """Return in how many of the runs there is something, such as a secondary's own QEMU; empty where in all."""
+    told = sum(tree.get(name) is not None for tree in trees)
+    return "" if told == len(trees) else f" (in {told:,} of {plural(len(trees), 'run')})"
 
 
 def describe_host(runs: Sequence[Run]) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.format.outcomes import OUTCOMES
 from analysis.report import failovers
-from analysis.report.describe import describe_host
+from analysis.report.describe import describe_host, of_some
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import all_declared, badge, case
@@ -286,8 +286,8 @@ def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tupl
         ("attempts", f"{campaign.measured + len(campaign.attempts)}, {len(campaign.attempts)} failed"),
         ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
         *((_lower(name), said) for name, said in design_facts(campaign)),
-        *((text, _each(versions, key)) for text, key in _VERSIONS if _is_told(versions, key)),
-        *((text, _each(versions, key, 12)) for text, key in _HASHES if _is_told(versions, key)),
+        *((text, _version(versions, key)) for text, key in _VERSIONS if _is_told(versions, key)),
+        *((text, _version(versions, key, 12)) for text, key in _HASHES if _is_told(versions, key)),
         ("host CPU", _each(before, "cpu_model")),
         ("host CPUs", _each(before, "cpus")),
         *((f"host {name.lower()}", said) for name, said in describe_host(campaign.runs) if name == "Memory"),
@@ -321,6 +321,11 @@ _HASHES = (
 def _is_told(records: Sequence[dict[str, Any]], key: str) -> bool:
     """Tell whether a row is there: that of a secondary's own binary is only where one ran."""
     return "secondary" not in key or any(record.get(key) for record in records)
+
+
+def _version(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:
+    said = _each(records, key, longest)
+    return said if said == MISSING else said + of_some(records, key)
 
 
 def _each(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:

@@ -4,6 +4,8 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from analysis.report.describe import describe_host, describe_versions
+from analysis.report.tables import _version
+from analysis.text import MISSING
 
 if TYPE_CHECKING:
     from analysis.stored.load import Run
@@ -20,6 +22,16 @@ def test_a_value_that_all_runs_share_is_given_once() -> None:
         ("QEMU, SHA-256", "a1"),
         ("new tool", "2"),
     ]
+
+
+def test_of_what_some_runs_alone_have_it_is_said_how_many() -> None:
+    same, apart = {"qemu": "11.1.3"}, {"qemu": "11.1.3", "qemu_secondary": "10.2.0"}
+    assert describe_versions(_runs(same, apart, same)) == [
+        ("QEMU", "11.1.3"),
+        ("QEMU of the secondary", "10.2.0 (in 1 of 3 runs)"),
+    ]
+    assert _version([same, apart, same], "qemu_secondary") == "10.2.0 (in 1 of 3 runs)"  # in the design's table too
+    assert _version([same], "qemu_secondary") == MISSING
 
 
 def test_numbers_that_differ_become_a_range_with_their_unit() -> None:
