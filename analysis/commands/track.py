@@ -17,7 +17,7 @@ from analysis.plots.track import figure_of
 from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING, accel_text
+from analysis.text import MISSING
 from analysis.verdicts.amounts import amount, shown_in
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def show(found: Track, out: Console) -> None:
     out.print()
     rows = [
         (
-            f"{series.cell} \N{MIDDLE DOT} {accel_text([series.accel])}",
+            f"{series.cell} \N{MIDDLE DOT} {series.under}",
             *(_said(point, found.outcome) for point in series.points),
             series.word,
         )
@@ -111,6 +111,7 @@ def to_tree(found: Track) -> dict[str, Any]:
             {
                 "cell": series.cell,
                 "accel": series.accel,
+                "under": series.under,
                 "verdict": series.word,
                 "points": [asdict(point) for point in series.points],
             }

@@ -28,7 +28,7 @@ from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
 from analysis.stored.factors import factor_text, level_text
-from analysis.text import accel_text, plural
+from analysis.text import plural
 from analysis.verdicts.finding import NO_RATIO, no_ratio
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ def _known(cell: SideCell | None) -> bool:
 def _refuse_other_accelerator(base: Side, new: Side) -> None:
     if base.accel and new.accel and not set(base.accel) & set(new.accel):
         raise NotComparableError(
-            f"{base.campaign} ran under {accel_text(base.accel)} and {new.campaign} under {accel_text(new.accel)}: "
+            f"{base.campaign} ran under {base.under} and {new.campaign} under {new.under}: "
             "an emulated pair's pauses say nothing of a pair under KVM; measure both the same way"
         )
 

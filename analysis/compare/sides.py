@@ -71,7 +71,11 @@ class Side:
 
 @dataclass
 class SideCell:
-    """What one side knows of one cell: a value and its block per run that counts, the blocks of runs that failed."""
+    """What one side knows of one cell: a value and its block per run that counts, the blocks of runs that failed.
+
+    Attributes:
+        under: what its runs ran under, in words: which KVM, too.
+    """
 
     label: str
     factors: dict[str, Level]
@@ -79,6 +83,7 @@ class SideCell:
     values: list[float] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    under: set[str] = field(default_factory=set)
 
 
 def runs_with(campaign: Campaign, outcome: str) -> tuple[Run, ...]:
@@ -232,6 +237,7 @@ def side_cells(
     free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
     for run, without in zip(runs, free, strict=True):
         own, record, sound = found[keys[run.record.cell_id]], run.record, counts(run, outcome)
+        own.under.add(record.under)
         value = outcome_of(run, outcome, without) if sound else math.nan
         if math.isfinite(value):
             own.values.append(value)

@@ -24,7 +24,6 @@ from analysis.compare.sides import NotComparableError, SideCell, runs_with, side
 from analysis.errors import AnalysisError, NothingMeasuredError
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import tail_note
-from analysis.text import accel_text
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
@@ -68,10 +67,11 @@ class Point:
 
 @dataclass(frozen=True)
 class Series:
-    """One cell over all campaigns."""
+    """One cell over all campaigns; ``under``: what its pairs ran under, in words, which KVM too."""
 
     cell: str
     accel: str
+    under: str
     points: tuple[Point, ...]
 
     @property
@@ -120,8 +120,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     for one, other in pairwise(sides):
         if not set(one.accel) & set(other.accel):
             raise NotComparableError(
-                f"{one.campaign} ran under {accel_text(one.accel)} and {other.campaign} under "
-                f"{accel_text(other.accel)}: they are no series"
+                f"{one.campaign} ran under {one.under} and {other.campaign} under {other.under}: they are no series"
             )
     measured = [side_cells(campaign, outcome) for campaign in campaigns]
     times = Counter(key for cells in measured for key, cell in cells.items() if cell.values)
@@ -152,7 +151,14 @@ def _walk(keys: Sequence[Key], measured: Sequence[dict[Key, SideCell]], rule: Ru
                 stretch[key] = now[key] if starts else _joined(stretch[key], now[key])
                 middles.setdefault(key, []).append(float(np.median(now[key].values)))
     labels = {key: cell for cells in reversed(measured) for key, cell in cells.items()}
-    return [Series(labels[key].label, str(labels[key].factors["accel"]), tuple(points[key])) for key in keys]
+    return [
+        Series(labels[key].label, str(labels[key].factors["accel"]), _under(key, measured), tuple(points[key]))
+        for key in keys
+    ]
+
+
+def _under(key: Key, measured: Sequence[dict[Key, SideCell]]) -> str:
+    return " and ".join(sorted({words for cells in measured if key in cells for words in cells[key].under}))
 
 
 def _floor(middles: Sequence[float]) -> float:

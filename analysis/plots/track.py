@@ -10,7 +10,6 @@ from matplotlib.figure import Figure
 
 from analysis.compare.judging import REGRESSED
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, look
-from analysis.text import accel_text
 
 if TYPE_CHECKING:
     from analysis.compare.tracking import Track
@@ -43,7 +42,7 @@ def figure_of(track: Track, kind: str, *, unit: str = "ms", scale: float = 1e3) 
                         fontsize=SMALL_PT,
                         color=colour,
                     )
-            axes.set_title(f"{series.cell} \N{MIDDLE DOT} {accel_text([series.accel])}")
+            axes.set_title(f"{series.cell} \N{MIDDLE DOT} {series.under}")
             axes.set_ylabel(f"{track.outcome} ({unit})" if unit else track.outcome)
             # Where nothing was lost, or no checkpoint stalled, every value is 0, and an axis needs two ends.
             axes.set_ylim(0, 1.15 * scale * max(value for point in series.points for value in point.values) or 1.0)

@@ -11,12 +11,14 @@ import pytest
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.commands import track as command
+from analysis.commands.terminal import console
 from analysis.compare.comparison import compare
 from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, Point, Series, TooFewError, Track, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
 from analysis.stored.load import Campaign, load_campaign
+from analysis.stored.records import KvmRecord
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 
@@ -122,8 +124,27 @@ def test_the_figure_is_drawn_and_the_same_each_time(campaign: Campaign, kind: st
 
 def test_a_series_of_nothing_but_zeros_is_drawn_without_a_warning() -> None:
     points = (Point(0.0, (0.0, 0.0), FIRST), Point(0.0, (0.0, 0.0), INCONCLUSIVE))
-    found = Track("writes_lost", 0.05, (), ("before", "after"), (Series("a cell", "tcg", points),))
+    found = Track("writes_lost", 0.05, (), ("before", "after"), (Series("a cell", "tcg", "emulation (TCG)", points),))
     assert b"writes_lost (writes)" in figure_of(found, "svg", unit="writes", scale=1.0)
+
+
+def test_a_series_says_which_kvm_its_pairs_ran_under(campaign: Campaign, capsys: pytest.CaptureFixture[str]) -> None:
+    def under(kind: str) -> Campaign:
+        how = {"accel": "kvm", "kvm": KvmRecord(kind=kind)}
+        return replace(
+            campaign,
+            runs=tuple(replace(run, record=run.record.model_copy(update=how)) for run in campaign.runs),
+        )
+
+    found = track([under("software"), under("software")], ["a", "b"], threshold=0.2, outcome="pause")
+    said = "KVM without hardware virtualization"
+    assert {one.under for one in found.cells} == {said}
+    assert {one["under"] for one in command.to_tree(found)["cells"]} == {said}
+    assert said.encode() in figure_of(found, "svg")
+    command.show(found, console())
+    assert said in " ".join(capsys.readouterr().out.split())
+    both = track([under("hardware"), under("nested")], ["a", "b"], threshold=0.2, outcome="pause")
+    assert {one.under for one in both.cells} == {"KVM and KVM, nested"}
 
 
 def test_the_command_on_the_reference_campaign(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
