@@ -44,7 +44,9 @@ case " $* " in
 esac
 """
 _SCANCEL = """#!/bin/sh
-for job; do echo "CANCELLED|None|" >"$D/jobs/$job/state"; done
+[ "$1" = --state=PENDING ] || exit 1
+shift
+for job; do ! grep -q ^PENDING "$D/jobs/$job/state" || echo "CANCELLED|None|" >"$D/jobs/$job/state"; done
 """
 _SRUN = """#!/bin/sh
 [ ! -e "$D/busy" ] || { echo 'srun: error: Unable to allocate resources: Requested nodes are busy' >&2; exit 1; }

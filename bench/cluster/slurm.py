@@ -195,10 +195,10 @@ def _known(word: str) -> str:
     return "" if word in {"None", "(null)", "N/A"} else word
 
 
-def cancel(jobs: Sequence[str]) -> None:
-    """End jobs, or take them out of the queue."""
+def cancel_waiting(jobs: Sequence[str]) -> None:
+    """Take jobs out of the queue; one that has begun meanwhile goes on."""
     if jobs:
-        say(("scancel", *jobs))
+        say(("scancel", "--state=PENDING", *jobs))
 
 
 @dataclass(frozen=True)

@@ -291,11 +291,17 @@ class Jobs:
         return {job: seen.reason for job, seen in found.items() if seen.hopeless}
 
     def withdraw(self, why: str) -> None:
-        """Take every job that has not begun out of the queue again."""
+        """Take every job that has not begun out of the queue again.
+
+        One that has begun meanwhile goes on, and one that waits to be started again has left something: both stay open
+        until what they leave is merged.
+        """
         waiting = [one for one in self.submissions.open if self._seen.get(one.job, _GONE).state == "PENDING"]
-        slurm.cancel([one.job for one in waiting])
+        slurm.cancel_waiting([one.job for one in waiting])
+        now = slurm.look() if waiting else {}
         for one in waiting:
-            self.submissions.over(one, why)
+            if now.get(one.job, _GONE).over and not starts(self.home(one)):
+                self.submissions.over(one, why)
 
     def stop(self, say: Say) -> None:
         """Take what has not begun out of the queue, as ``on_error=stop`` asks."""

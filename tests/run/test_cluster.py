@@ -7,7 +7,7 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -392,6 +392,39 @@ def test_on_error_stop_takes_back_what_has_not_begun(world: World, slurm: FakeSl
     assert world.go(on_error="stop") == Exit.RUNS_FAILED
     assert slurm.state(2) == "CANCELLED"
     assert len(world.session.calls) == 1
+
+
+def test_a_job_that_waits_to_be_started_again_is_taken_back_and_what_it_measured_is_kept(
+    world: World, slurm: FakeSlurm
+) -> None:
+    world.session.acts = {2: kill, 3: fail(GuestError("no ready line", transient=False))}
+
+    def requeued() -> None:
+        slurm.run(1, world.tools, ends="PENDING")
+        slurm.run(2, world.tools)
+
+    world.moves = [requeued, lambda: None]
+    assert world.go(on_error="stop") == Exit.RUNS_FAILED
+    assert slurm.state(1) == "CANCELLED"
+    assert measured(world.results) == {world.session.calls[0].run_id}
+    assert Submissions(world.results / "c").open == []
+
+
+def test_a_job_that_begins_while_it_is_taken_back_goes_on(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.session.acts = {1: fail(GuestError("no ready line", transient=False))}
+    cancel = commands.cancel_waiting
+
+    def late(jobs: Sequence[str]) -> None:
+        slurm.put(2, "RUNNING", node="n2")
+        cancel(jobs)
+
+    monkeypatch.setattr(commands, "cancel_waiting", late)
+    world.moves = [lambda: slurm.run(1, world.tools), lambda: slurm.run(2, world.tools)]
+    assert world.go(on_error="stop") == Exit.RUNS_FAILED
+    assert slurm.state(2) == "COMPLETED"
+    assert len(measured(world.results)) == 2
 
 
 def test_a_campaign_whose_jobs_are_out_is_not_measured_here_as_well(world: World, slurm: FakeSlurm) -> None:
