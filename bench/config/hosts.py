@@ -12,6 +12,7 @@ from bench.system.frozen import LATER, Frozen
 
 _SSH = "an alias of ~/.ssh/config, HOST, USER@HOST or USER@HOST:PORT"
 _FAR_PATH = "a path from the root there, or one that begins with ~/"
+_NAMES = r"[A-Za-z0-9_./+@-]+"
 
 
 class FarHost(Frozen):
@@ -29,11 +30,9 @@ class FarHost(Frozen):
     ssh: Annotated[str, written_as(r"[A-Za-z0-9_.\[][A-Za-z0-9_.@:%\[\]+-]*", _SSH)] | None = None
     transport: tuple[str, ...] = ()
     address: Annotated[str, written_as(r"[0-9]{1,3}(\.[0-9]{1,3}){3}", "an IPv4 address of that host")]
-    workdir: Annotated[str, written_as(r"(~/|/)[A-Za-z0-9_./+@-]+", _FAR_PATH)] = "~/.colo-bench"
-    python: Annotated[str, written_as(r"/[A-Za-z0-9_./+-]+", "an interpreter's path from the root")] = (
-        "/usr/bin/python3"
-    )
-    qemu: Annotated[str, written_as(r"/[A-Za-z0-9_./+-]+", "a binary's path from the root")] | None = None
+    workdir: Annotated[str, written_as(rf"(~/|/){_NAMES}", _FAR_PATH)] = "~/.colo-bench"
+    python: Annotated[str, written_as(rf"/{_NAMES}", "an interpreter's path from the root")] = "/usr/bin/python3"
+    qemu: Annotated[str, written_as(rf"/{_NAMES}", "a binary's path from the root")] | None = None
 
     @property
     def title(self) -> str:

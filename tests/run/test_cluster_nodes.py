@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 from fake_session import make_cell
 
@@ -39,6 +41,14 @@ def test_a_job_s_nodes_are_the_hosts_of_its_cells_and_in_no_id() -> None:
     third = on_nodes(cell, ("n7", "n8", "n9"), lambda _: "192.0.2.1").host.client
     assert third is not None
     assert third.transport[-1] == "n9"
+
+
+def test_the_interpreter_of_a_job_may_be_in_the_home_of_a_user_of_a_site(monkeypatch: pytest.MonkeyPatch) -> None:
+    own = "/home/me@site.example/colo-bench/.venv/bin/python"
+    monkeypatch.setattr(sys, "executable", own)
+    host = on_nodes(make_cell(host={"kind": "ssh"}), ("n7", "n8"), lambda _: "192.0.2.1").host
+    assert host.primary is not None
+    assert host.primary.python == own
 
 
 def test_a_job_s_hosts_need_no_inventory_and_others_do() -> None:
