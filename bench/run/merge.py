@@ -20,7 +20,7 @@ from bench.record.ledger import parse_entry
 from bench.record.run import is_recorded
 from bench.run.folder import aside, set_aside
 from bench.system.documents import lines_of
-from bench.system.files import told
+from bench.system.files import require_room, sync_folder, told
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -154,9 +154,23 @@ def _move_over(path: Path, target: Path) -> None:
         raise OSError(errno.EEXIST, "is there", str(target))
     half = target.with_name(f".{target.name}.tmp")
     shutil.rmtree(half, ignore_errors=True)
-    shutil.copytree(path, half, symlinks=True)
+    try:
+        shutil.copytree(path, half, symlinks=True, copy_function=_copied)
+    except shutil.Error as error:  # of all files together, each with its reason in words
+        require_room(target.parent)
+        raise OSError(error.args[0][0][2]) from error
+    for folder in (half, *(one for one in half.rglob("*") if one.is_dir() and not one.is_symlink())):
+        sync_folder(folder)
     half.rename(target)
+    sync_folder(target.parent)
     shutil.rmtree(path, ignore_errors=True)
+
+
+def _copied(source: str, target: str) -> None:
+    """Copy a file, and return when it is on the disk: the original goes next."""
+    shutil.copy2(source, target)
+    with Path(target).open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def _with_new_names(lines: Iterable[tuple[str, Entry]], renamed: dict[str, str]) -> Iterator[tuple[str, Entry]]:

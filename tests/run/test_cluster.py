@@ -20,7 +20,7 @@ from bench.cluster import slurm as commands
 from bench.cluster.parts import part_name, parts_folder, read_order, starts
 from bench.cluster.submissions import Submissions
 from bench.config.launcher import Launcher
-from bench.errors import ConfigError, GuestError, HostError
+from bench.errors import ConfigError, GuestError, HostError, StoreError
 from bench.record.ledger import Ledger
 from bench.run import cluster, part
 from bench.run.campaign import run_campaign
@@ -539,6 +539,35 @@ def test_a_merge_from_another_disk_that_was_ended_while_it_removed_there_has_its
     assert states(world.results) == [("started", 0), ("measured", 0)] * 2
     assert len(list(folder.glob("runs/*/checkpoints.parquet"))) == 2
     assert list((folder / "failed").iterdir()) == []
+
+
+def test_a_merge_from_another_disk_takes_nothing_away_before_it_is_on_this_one(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.go(launcher={"detach": True}, repeats=1)
+    slurm.run(1, world.tools)
+    folder, rename, copy = world.results / "c", os.rename, shutil.copy2
+    synced: list[str] = []
+
+    def on_another_disk(path: Any, target: Any) -> None:
+        if "parts" in Path(path).parts:
+            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
+        rename(path, target)
+
+    def refused(*_: Any) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(os, "rename", on_another_disk)
+    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
+    monkeypatch.setattr(shutil, "copy2", refused)
+    with pytest.raises(StoreError, match="could not be written: .*Input/output error"):
+        merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
+    assert len(list(slurm.part(1).glob("begun-0/runs/*/run.json"))) == 2
+    monkeypatch.setattr(shutil, "copy2", copy)
+    synced.clear()
+    merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
+    assert len(measured(world.results)) == 2
+    assert [synced.count(name) for name in ("run.json", "checkpoints.parquet")] == [2, 2]
 
 
 def test_a_run_that_two_starts_measured_counts_once(
