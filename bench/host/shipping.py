@@ -83,7 +83,8 @@ class _Buffer:
 def pack(path: Path, size: int) -> Iterator[bytes]:
     """Yield a tar archive of a file, or of a folder with all that is in it, in pieces of ``size`` bytes.
 
-    Its one top entry has the path's own name; links stay links. Owners are nobody's: who unpacks it owns it.
+    Its one top entry has the path's own name; links stay links. Owners are nobody's: who unpacks it owns it. Devices,
+    which packages bring where root has fetched them, are left out: nobody needs them, and root alone could make them.
     """
     buffer = _Buffer()
     with tarfile.open(mode="w|", fileobj=buffer) as tar:  # type: ignore[call-overload]
@@ -95,7 +96,9 @@ def pack(path: Path, size: int) -> Iterator[bytes]:
         yield bytes(buffer.held)
 
 
-def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo:
+def _nobodys(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    if entry.isdev():
+        return None
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     return entry

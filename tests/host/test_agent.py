@@ -321,6 +321,7 @@ def test_what_is_provided_is_shipped_once_and_found_by_its_own_path(work: Path, 
     (entry / "bin/tool").write_text("#!/bin/sh\necho shipped $0\n")
     (entry / "bin/tool").chmod(0o755)
     (entry / "bin/link").symlink_to("tool")
+    os.mkfifo(entry / "bin/device")  # for this user to make
 
     async def scenario(host: Remote) -> str:
         await host.provide((entry,))
@@ -331,6 +332,7 @@ def test_what_is_provided_is_shipped_once_and_found_by_its_own_path(work: Path, 
     first = (far / "bin/tool").stat()
     assert on_agent(work, scenario) == f"shipped {far}/bin/link\n"
     assert (far / "bin/tool").stat().st_ino == first.st_ino
+    assert sorted(path.name for path in (far / "bin").iterdir()) == ["link", "tool"]
     assert sorted(path.name for path in (work / "cache").iterdir()) == [entry.name, f"{entry.name}.complete"]
 
 
