@@ -23,7 +23,11 @@ _UNPACK = (
     "import sys, tarfile; tarfile.TarFile.extraction_filter = staticmethod(lambda member, path: member); "
     "tarfile.open(sys.argv[1]).extractall(sys.argv[2])"
 )
-_MOVE = "import shutil, sys; shutil.rmtree(sys.argv[2], 1); shutil.move(sys.argv[1], sys.argv[2])"
+# Another run may have put it there meanwhile, and use it.
+_MOVE = (
+    "import os, shutil, sys; new, place = sys.argv[1:]; "
+    "os.path.exists(place + '.complete') or (shutil.rmtree(place, 1), shutil.move(new, place))"
+)
 
 _LOG = logging.getLogger(__name__)
 

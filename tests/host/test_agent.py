@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ import pytest
 from fake_hosts import agent_pid, on_agent, plain
 
 from bench.errors import BenchError, HostError, LaunchError
-from bench.host import booting
+from bench.host import booting, shipping
 from bench.host.booting import boot_argv, packed
 from bench.host.reach import Reach, cut_error, refused_error
 from bench.host.remote import Remote, open_remotes
@@ -334,6 +335,29 @@ def test_what_is_provided_is_shipped_once_and_found_by_its_own_path(work: Path, 
     assert (far / "bin/tool").stat().st_ino == first.st_ino
     assert sorted(path.name for path in (far / "bin").iterdir()) == ["link", "tool"]
     assert sorted(path.name for path in (work / "cache").iterdir()) == [entry.name, f"{entry.name}.complete"]
+
+
+def test_what_another_run_has_shipped_meanwhile_stays_where_it_is_used(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = tmp_path / "packages-0123456789ab"
+    entry.mkdir()
+    (entry / "tool").write_text("whole\n")
+    far, pack = work / "cache" / entry.name, shipping.pack
+
+    def slowly(path: Path, size: int) -> Iterator[bytes]:
+        yield from pack(path, size)
+        far.mkdir()
+        (far / "tool").write_text("of another run\n")
+        far.with_name(f"{far.name}.complete").write_text("1\n")
+
+    monkeypatch.setattr(shipping, "pack", slowly)
+
+    async def scenario(host: Remote) -> None:
+        await host.provide((entry,))
+
+    on_agent(work, scenario)
+    assert (far / "tool").read_text() == "of another run\n"
 
 
 def serve(path: Path) -> threading.Thread:
