@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from bench.format.version import SCHEMA_VERSION
 from bench.measure.journal import NAME as JOURNAL
 from bench.measure.journal import Kept, read_entries
 from bench.plan.plan import parse_plan
-from bench.record.ledger import Entry, parse_entry
+from bench.record.ledger import read_entries as ledger_entries
 from bench.record.run import read_record
 from bench.record.table import checkpoint_table, is_older, read_checkpoints
 from bench.scenario.answers import read_json_lines
@@ -30,10 +31,11 @@ from bench.system.logs import log_exists
 from bench.workload.idle import Idle
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
     from pathlib import Path
 
     from bench.plan.plan import PlannedCell
+    from bench.record.ledger import Entry
 
 RECOVERED = "recovered.json"
 
@@ -107,15 +109,10 @@ def read_known(campaign: Path) -> Known:
         cells = {run.run_id: by_id[run.cell_id] for run in plan.runs if run.cell_id in by_id}
     except (OSError, BenchError):
         pass  # a plan that cannot be read takes the warm-up's length along, and nothing else
-    return Known(cells, tuple(_entries(CampaignFolder(campaign).ledger)))
-
-
-def _entries(path: Path) -> Iterator[Entry]:
-    for line in path.read_bytes().decode(errors="replace").splitlines() if path.exists() else ():
-        try:
-            yield parse_entry(line)
-        except ValueError:
-            continue
+    entries: list[Entry] = []
+    with suppress(StoreError):
+        entries, _ = ledger_entries(CampaignFolder(campaign).ledger)
+    return Known(cells, tuple(entries))
 
 
 def unfinished(campaign: Path) -> list[Attempt]:

@@ -107,6 +107,16 @@ def test_a_failed_attempts_checkpoints_are_those_that_a_run_would_have_stored(
     assert not note["quality"]["ok"]
 
 
+def test_a_message_of_the_ledger_may_hold_what_ends_a_line_elsewhere(
+    campaign: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failed(campaign)
+    words = "QEMU said\u2028something\x85else"
+    Ledger(campaign / "ledger.jsonl").append(FIRST.run_id, "failed", 0, "measure", "qemu-exited", words)
+    assert main([str(campaign)]) == Exit.DONE
+    assert "it had failed: measure: qemu-exited: QEMU said something else" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("cut", [share / 23 for share in range(24)])
 def test_whatever_byte_a_trace_ends_at_what_was_complete_before_it_is_recovered_unchanged(
     campaign: Path, tmp_path: Path, cut: float
