@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from bench.errors import HostError
 
 if TYPE_CHECKING:
     from bench.host.reach import Reach
     from bench.host.wire import Wire
 
 Argv = tuple[str, ...]
+
+FULL = "far-disk-full"
 
 
 class Counterparts:
@@ -96,3 +101,8 @@ class FarEnd:
         """Return a number that no process and no channel there has yet."""
         self._numbers += 1
         return self._numbers
+
+    def refused(self, what: str, error: OSError) -> HostError:
+        """Return the error of what cannot be written there: a disk of that host is full, or its folder closed to us."""
+        cause = FULL if error.errno in (errno.ENOSPC, errno.EDQUOT) else "far-workdir"
+        return HostError(f"{what} on the {self.name}'s host: {error.strerror}", cause=cause)

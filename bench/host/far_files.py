@@ -7,8 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.host.far_end import FarEnd
-from bench.system.files import OFD_READ_LOCK, require_left, told
+from bench.host.far_end import FULL, FarEnd
+from bench.system.files import OFD_READ_LOCK, require_left
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,10 +29,13 @@ class FarFiles(FarEnd):
         """Write a file, complete or not at all.
 
         Raises:
-            StoreError: the far system refused.
+            HostError: the far system refused.
         """
-        with told(path):
-            self.wire.call("put", content.encode() if isinstance(content, str) else content, path=self.far(path))
+        far = self.far(path)
+        try:
+            self.wire.call("put", content.encode() if isinstance(content, str) else content, path=far)
+        except OSError as error:
+            raise self.refused(f"{far} could not be written", error) from error
 
     def get(self, path: Path) -> bytes:
         """Return a file's content."""
@@ -62,7 +65,7 @@ class FarFiles(FarEnd):
             StoreError: it is full.
         """
         free, files, most = self.wire.call("room", path=self.far(folder)).value
-        require_left(f"{self.far(folder)} on the {self.name}'s host", free, files if most else None)
+        require_left(f"{self.far(folder)} on the {self.name}'s host", free, files if most else None, FULL)
 
     def room(self) -> tuple[int, int, int]:
         """Return the bytes that are free in the work folder, the files that may be made, and how many there may be."""

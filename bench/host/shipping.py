@@ -41,9 +41,7 @@ async def ship(remote: Remote, path: Path, far: str) -> None:
     try:
         await _ship(remote, path, far)
     except OSError as error:
-        cause = "far-disk-full" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "far-workdir"
-        words = f"{path.name} cannot be put into {far} on the {remote.name}'s host: {error.strerror}"
-        raise HostError(words, cause=cause) from error
+        raise remote.refused(f"{path.name} cannot be put into {far}", error) from error
 
 
 async def _ship(remote: Remote, path: Path, far: str) -> None:

@@ -257,7 +257,8 @@ class Wire:
             self.on_event(message, data)
         elif (reply := self._waiting.pop(message["id"], None)) is not None and not reply.done():
             if "errno" in message:
-                reply.set_exception(OSError(message["errno"], message["text"], message["path"] or None))
+                there = f"{message['path']} on the {self.name}'s host" if message["path"] else None
+                reply.set_exception(OSError(message["errno"], message["text"], there))
             else:
                 reply.set_result(Reply(message["value"], data))
 

@@ -116,15 +116,15 @@ def require_room(folder: Path) -> None:
     require_left(str(folder), status.f_bavail * status.f_frsize, status.f_favail if status.f_files else None)
 
 
-def require_left(place: str, free_bytes: int, free_files: int | None) -> None:
-    """Return when there is room for a little more in a place, by what its file system says.
+def require_left(place: str, free_bytes: int, free_files: int | None, cause: str = "disk-full") -> None:
+    """Return when there is room for a little more in a place, by what its file system says; ``cause``: if there is not.
 
     Raises:
         StoreError: it is full.
     """
     if free_bytes < _ROOM_BYTES or free_files == 0:
         words = f"the disk of {place} is full: {free_bytes} bytes free, {free_files or 0} files"
-        raise StoreError(words, cause="disk-full")
+        raise StoreError(words, cause=cause)
 
 
 def write_atomic(path: Path, content: bytes | str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import signal
@@ -19,12 +20,14 @@ from typing import Any
 import pytest
 from fake_hosts import agent_pid, on_agent, plain
 
-from bench.errors import BenchError, HostError, LaunchError
+from bench.errors import BenchError, HostError, LaunchError, StoreError
 from bench.host import booting, shipping
 from bench.host.booting import boot_argv, packed
+from bench.host.far_end import FULL
 from bench.host.reach import Reach, cut_error, refused_error
 from bench.host.remote import Remote, open_remotes
 from bench.host.usage import read_usage
+from bench.system.files import require_left
 from tools.lab.hosts import gone_within, marked_below
 
 DAEMON = "setsid sh -c 'sleep 600 & sleep 600' & sleep 600"
@@ -269,6 +272,27 @@ def test_a_cpu_that_the_host_does_not_have_is_named_and_the_agent_lives(work: Pa
         return await host.run(("echo", "alive"))
 
     assert on_agent(work, scenario) == "alive\n"
+
+
+def test_what_a_host_refuses_is_told_with_its_own_path_and_whose_it_is(work: Path, tmp_path: Path) -> None:
+    near = tmp_path / "near"
+    near.mkdir()
+
+    async def scenario(host: Remote) -> None:
+        host.adopt(near)
+        with pytest.raises(HostError, match=r"/none/a could not be written on the primary's host: No such file") as put:
+            host.put(near / "none/a", "text")
+        assert (put.value.cause, str(near) in put.value.message) == ("far-workdir", False)
+        full = OSError(errno.ENOSPC, "No space left on device")
+        assert host.refused("a could not be written", full).cause == "far-disk-full"
+        with pytest.raises(StoreError, match="the disk of w on the primary's host is full") as room:
+            require_left("w on the primary's host", 0, None, FULL)
+        assert "host.primary.workdir=DIR" in room.value.hint
+        with pytest.raises(FileNotFoundError) as made:
+            host.make_folder(near / "none/b")
+        assert str(made.value.filename).endswith("/none/b on the primary's host")
+
+    on_agent(work, scenario)
 
 
 def test_files_are_put_got_streamed_and_removed(work: Path, tmp_path: Path) -> None:
