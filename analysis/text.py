@@ -25,6 +25,9 @@ _EXPONENT_BELOW = 1e-4
 _LEAST_PERCENT, _TENTH = 0.005, 0.05
 """Percents that one decimal would round to 0, and two do not."""
 
+_PERCENT_DECIMALS = 9
+"""What a share is computed to: below lies what adding floats leaves."""
+
 _SPACE, _MINUS = "\N{NO-BREAK SPACE}", "\N{MINUS SIGN}"
 _UNIT = re.compile(r"(?<=[\d\]]) (?=(?:%|ms|s|µs|h|min|days?|B|[KMGT]iB|MB/s|vCPUs?|GHz|MHz)(?![\w-]))", re.ASCII)
 _PERCENT = re.compile(r"(?<=\d)%")
@@ -110,14 +113,26 @@ def change_text(percent: float) -> str:
     return text.replace("-", _MINUS) if float(text.replace(",", "")) else text[1:]
 
 
+def percent_number(share: float, decimals: int) -> str:
+    """Return a share in percent with so many decimals; with more where it is neither none nor all and would read so."""
+    percent = round(100 * share, _PERCENT_DECIMALS)
+    short = min(percent, 100 - percent)
+    if 0 < short <= 0.5 * 10**-decimals:
+        decimals = _decimals(short, 1)
+    return f"{percent:z.{decimals}f}"
+
+
 def percent_text(share: float) -> str:
-    """Return a share from 0 to 1 as ``66 %``, with a space that does not break; what rounds to nothing has no sign."""
-    return f"{100 * share:z.0f}\N{NO-BREAK SPACE}%".replace("-", _MINUS)
+    """Return a share from 0 to 1 as ``66 %``, with a space that does not break; what rounds to nothing has no sign.
+
+    ``99.6 %`` and ``0.4 %``: what is short of all is not 100 %, and what is more than none is not 0 %.
+    """
+    return f"{percent_number(share, 0)}\N{NO-BREAK SPACE}%".replace("-", _MINUS)
 
 
 def tenths_text(share: float) -> str:
-    """Return a share as ``66.0 %``; a dash for a missing one."""
-    return MISSING if math.isnan(share) else f"{100 * share:.1f} %"
+    """Return a share as ``66.0 %``, and ``99.98 %``, which is not all; a dash for a missing one."""
+    return MISSING if math.isnan(share) else f"{percent_number(share, 1)} %"
 
 
 def plural(number: int, noun: str) -> str:

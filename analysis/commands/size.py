@@ -10,7 +10,7 @@ from analysis.commands.terminal import console, print_json, reported
 from analysis.errors import path_of
 from analysis.frames import read
 from analysis.process.words import Parser
-from analysis.text import count_text, ms_text, size_text
+from analysis.text import count_text, ms_text, percent_text, size_text, tenths_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:
@@ -66,14 +66,14 @@ def lines(answer: Sizing) -> Iterator[str]:
         f"[{ms_text(1e3 * answer.low_s)}, {ms_text(1e3 * answer.high_s)}]"
     )
     yield f"  dirty pages         {count_text(answer.pages)} per checkpoint"
-    yield f"  paused              {100 * answer.paused_share:.1f} % of the time"
-    yield f"  link                {100 * answer.link_share:.1f} % of {wanted.link_bits_per_s / 1e9:g} Gbit/s"
+    yield f"  paused              {tenths_text(answer.paused_share)} of the time"
+    yield f"  link                {tenths_text(answer.link_share)} of {wanted.link_bits_per_s / 1e9:g} Gbit/s"
     yield f"  secondary's memory  {size_text(answer.secondary_bytes)}: its RAM and a cache of the same size"
     yield f"  keeps up            not at intervals of {ms_text(1e3 * answer.shortest_s)} ms or below" + (
         f"; paused half of the time at {ms_text(1e3 * answer.half_s)} ms"
         if answer.half_s is not None
         else f"; at this dirty rate no interval up to the {answer.all_s:,.0f} s in which all its RAM is dirty brings "
-        f"the time paused below {100 * answer.least_share:.0f} %"
+        f"the time paused below {percent_text(answer.least_share)}"
     )
     for words in answer.words:
         yield f"note: {words}"

@@ -14,7 +14,7 @@ from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import NOT_USED, design_text, where_text
-from analysis.text import plural
+from analysis.text import plural, tenths_text
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
 
@@ -114,7 +114,7 @@ def _bands(ax: Axes, data: pd.DataFrame) -> None:
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     floor, sesoi = float(data["floor"].iloc[0]), float(data["sesoi"].iloc[0])
-    heading = f"Equal cells could differ by up to {100 * floor:.1f} %, the noise floor"
+    heading = f"Equal cells could differ by up to {tenths_text(floor)}, the noise floor"
     if np.isfinite(sesoi):
         side = "less" if floor < sesoi else "not less"
         heading += f": {side} than the smallest effect of interest of {100 * sesoi:.3g} %"

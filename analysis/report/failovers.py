@@ -10,7 +10,7 @@ from analysis import stats
 from analysis.report import latex
 from analysis.report.page import Column, Table, number, text
 from analysis.runs.failovers import STEPS, failover_table
-from analysis.text import MISSING, ms_interval, ms_text, plural
+from analysis.text import MISSING, ms_interval, ms_text, percent_number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -53,7 +53,8 @@ def loss(found: pd.DataFrame) -> str:
 def share_text(survived: int, struck: int) -> str:
     """Return a share with its exact interval: ``97.5 % [86.8, 99.9]``; that of all but one is not 100 %."""
     share = stats.clopper_pearson(survived, struck)
-    return f"{100 * share.estimate:.1f} % [{100 * share.low:.1f}, {100 * share.high:.1f}]"
+    middle, low, high = (percent_number(end, 1) for end in (share.estimate, share.low, share.high))
+    return f"{middle} % [{low}, {high}]"
 
 
 def _table(found: pd.DataFrame) -> Table:
@@ -137,7 +138,7 @@ def tex(found: pd.DataFrame) -> str:
         (
             row["cell"],
             *(str(row[name]) for name in ("survived", "struck")),
-            *(f"{100 * row[name]:.1f}" for name in ("share", "low", "high")),
+            *(percent_number(row[name], 1) for name in ("share", "low", "high")),
             *(ms_text(1e3 * row[f"{name}_s"]) for name in ("outage", "outage_max", *STEPS)),
             row["reasons"] or MISSING,
         )

@@ -20,7 +20,18 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.text import EXPLORATORY, MISSING, count_text, ms_interval, ms_text, plural, short_text, spans, typeset
+from analysis.text import (
+    EXPLORATORY,
+    MISSING,
+    count_text,
+    ms_interval,
+    ms_text,
+    plural,
+    short_text,
+    spans,
+    tenths_text,
+    typeset,
+)
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
@@ -178,7 +189,7 @@ def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
         Cell(row["cell"], f"{row['mem_bytes']:020} {row['smp']:06} {row['panel']}"),
         number(row["pause"], middle),
         *tails,
-        number(row["paused_share"], f"{100 * row['paused_share']:.1f} %"),
+        number(row["paused_share"], tenths_text(row["paused_share"])),
         number(row["dirty_pages"], count_text(row["dirty_pages"])),
         number(row["runs"], f"{row['runs']} of {row['planned']}"),
         number(row["checkpoints"], f"{row['checkpoints']:,}"),

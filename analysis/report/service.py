@@ -12,7 +12,7 @@ from analysis.report.latex import tabular
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.causes import cause_table
 from analysis.runs.costs import GROUPS, cost_table
-from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_text, tenths_text
+from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_number, percent_text, tenths_text
 from analysis.verdicts.digits import csv
 from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text
 
@@ -119,7 +119,7 @@ def _tex(found: tuple[Overhead, ...]) -> str:
             one.compared,
             *(_tex_ratio(ratio) for ratio in (one.throughput, *(one.of(name) for name in LATENCY))),
             *(
-                MISSING if math.isnan(share) else f"{100 * share:.1f}"
+                MISSING if math.isnan(share) else percent_number(share, 1)
                 for share in (one.explained.lost, one.explained.paused)
             ),
             one.blocks_text,

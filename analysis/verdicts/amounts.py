@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.format.outcomes import NANOSECONDS, OUTCOMES
-from analysis.text import short_text
+from analysis.text import percent_number, short_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ def amount(value: float, outcome: str, figures: int = 3) -> str:
     if unit == "s":
         return f"{short_text(value, figures)} s" if abs(value) >= 1 else f"{short_text(1e3 * value, figures)} ms"
     if unit == "share":
-        return f"{100 * value:.{figures - 2}f} %"
+        return f"{percent_number(value, figures - 2)} %"
     if unit in {"pages", "bytes"}:
         return f"{value:,.{figures - 3}f} {unit}"
     return f"{short_text(value, figures)} {unit}"

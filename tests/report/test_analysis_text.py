@@ -11,10 +11,12 @@ from analysis.text import (
     figures_text,
     listed,
     ms_text,
+    percent_number,
     percent_text,
     plural,
     short_text,
     size_text,
+    tenths_text,
     typeset,
 )
 
@@ -50,6 +52,20 @@ def test_counts_and_shares() -> None:
     assert percent_text(-0.004) == "0\N{NO-BREAK SPACE}%"
     assert percent_text(-0.0149) == "\N{MINUS SIGN}1\N{NO-BREAK SPACE}%"
     assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
+
+
+@pytest.mark.parametrize(
+    ("share", "whole", "tenths"),
+    [
+        *[(0.996, "99.6", "99.6"), (0.995, "99.5", "99.5"), (0.9996, "99.96", "99.96"), (1.0, "100", "100.0")],
+        *[(0.004, "0.4", "0.4"), (0.005, "0.5", "0.5"), (0.0002, "0.02", "0.02"), (0.0, "0", "0.0")],
+        *[(0.66, "66", "66.0"), (-1e-17, "0", "0.0"), (1e-17, "0", "0.0"), (1 - 1e-16, "100", "100.0")],
+    ],
+)
+def test_a_share_short_of_all_is_not_all_and_one_above_none_is_not_none(share: float, whole: str, tenths: str) -> None:
+    assert percent_text(share) == f"{whole}\N{NO-BREAK SPACE}%"
+    assert tenths_text(share) == f"{tenths} %"
+    assert percent_number(share, 1) == tenths
 
 
 @pytest.mark.parametrize(
