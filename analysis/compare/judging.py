@@ -159,7 +159,9 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
         cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
         if verdict == INCONCLUSIVE:
             among = len(pairs) if label == lost else 1
-            needed = runs_to_settle(pair[0].values, pair[1].values, rule.threshold, among, within=rule.within)
+            needed = runs_to_settle(
+                pair[0].values, pair[1].values, rule.threshold, among, within=rule.within, falls=rule.less_is_worse
+            )
             if needed is not None and needed > min(cells[-1].runs_base, cells[-1].runs_new):
                 cells[-1] = replace(cells[-1], needed_runs=needed)
     return cells

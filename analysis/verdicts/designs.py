@@ -15,6 +15,7 @@ from analysis.format.factors import flatten
 from analysis.stats.groups import centred
 from analysis.stored.factors import as_planned, factor_text, is_size, level_text
 from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.trend import in_logs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
@@ -197,15 +198,18 @@ def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s:
     return Reach(design.question, design.per, len(design.cells), shown, blocks, math.expm1(seen), see, decide, more)
 
 
-def blocks_to_decide(design: Design, shown: Deviation, effect: float, family: int = 1) -> int | None:
+def blocks_to_decide(
+    design: Design, shown: Deviation, effect: float, family: int = 1, *, falls: bool = False
+) -> int | None:
     """Return the blocks, in all, for an interval narrower than ``effect``; None when ``MANY_BLOCKS`` are not enough.
 
-    The interval is of 90 %, or as much wider as one in a ``family`` of hypotheses needs to keep its word.
+    The interval is of 90 %, or as much wider as one in a ``family`` of hypotheses needs to keep its word. An effect
+    that ``falls`` is further from none in logs than a rise of as much, and is judged so.
     """
     return stats.needed_blocks(
         shown.sd / math.sqrt(design.efficiency * design.combinations),
         shown.df,
-        math.log1p(effect) / 2,
+        in_logs(effect, falls=falls) / 2,
         x=design.x,
         confidence=1 - 2 * ALPHA / family,
         assurance=ASSURANCE,

@@ -41,7 +41,8 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     if shown.sd == 0:
         return finding
     blocks = runs["block"].nunique()
-    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi, family)
+    falls = asked.hypothesis.direction == "decreasing"
+    needed = blocks_to_decide(_design(runs, asked), shown, finding.sesoi, family, falls=falls)
     if needed is not None and finding.floor > finding.sesoi:
         # What equals differ by shrinks with the root of their number.
         ratio = float(np.log1p(finding.floor) / np.log1p(finding.sesoi))

@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.verdicts.claims import ALPHA
+from analysis.verdicts.trend import in_logs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +18,7 @@ _MOST_RUNS = 1_000
 
 
 def runs_to_settle(
-    before: Sequence[float], after: Sequence[float], threshold: float, among: int, *, within: bool
+    before: Sequence[float], after: Sequence[float], threshold: float, among: int, *, within: bool, falls: bool
 ) -> int | None:
     """Return runs per side whose interval is narrower than the threshold, so that it cannot hold both 1 and that.
 
@@ -30,6 +31,7 @@ def runs_to_settle(
         threshold: relative, such as 0.05.
         among: cells over which the word is adjusted.
         within: whether sides are compared block by block (sign test), or run against run (rank sum).
+        falls: whether what matters is a fall by the threshold, as of a rate, and not a rise.
     """
     if any(value <= 0 for value in (*before, *after)):
         return None
@@ -43,7 +45,7 @@ def runs_to_settle(
     planned = stats.needed_blocks(
         math.sqrt(variance * math.pi / (2 if within else 3)),
         df,
-        math.log1p(threshold) / 2,
+        in_logs(threshold, falls=falls) / 2,
         x=(0.0, 1.0),
         confidence=1 - 2 * ALPHA / among,
         most=_MOST_RUNS,

@@ -16,10 +16,12 @@ from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.designs import Deviation, blocks_to_decide, contrast_design
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.needed import with_needed_blocks
 from analysis.verdicts.question import Question
 from analysis.verdicts.results import derive
+from analysis.verdicts.settling import runs_to_settle
 
 CLAIMS = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
 CONTRAST = {"id": "H", "claim": "B is slower.", "kind": "contrast", "factor": "link", "levels": ["a", "b"]}
@@ -71,6 +73,32 @@ def test_as_many_blocks_as_are_said_to_settle_it_do() -> None:
 def test_more_combinations_of_other_factors_need_fewer_blocks() -> None:
     alone, among = (asked(TREND, spread=0.3, others=others, seed=5) for others in ((), ("link",)))
     assert more_and_all(among)[1] < more_and_all(alone)[1]
+
+
+def test_a_decline_is_planned_by_the_ratio_that_it_is_judged_by() -> None:
+    # Half as much is as far from none as twice as much is, and further than half as much again.
+    shown = Deviation(0.3, 20)
+    design = contrast_design("H")
+    fall, rise = (blocks_to_decide(design, shown, 0.5, falls=falls) for falls in (True, False))
+    assert fall == blocks_to_decide(design, shown, 1.0)
+    assert fall is not None
+    assert rise is not None
+    assert fall < 0.5 * rise
+    needed = []
+    for direction in ("decreasing", "increasing"):
+        question = asked(CONTRAST | {"direction": direction, "sesoi": 0.5}, spread=0.6)
+        *_, note = with_needed_blocks(replace(judge(question), label="undecided"), question).notes
+        needed += [int(in_all) for in_all in re.findall(r"([0-9]+) in all", note)]
+    declines, grows = needed
+    assert declines < 0.5 * grows
+
+
+def test_two_sides_are_planned_by_the_ratio_that_they_are_judged_by() -> None:
+    sides = [1.0, 1.3, 0.8, 1.1], [1.2, 0.9, 1.0, 1.25]
+    rate, pause = (runs_to_settle(*sides, 0.5, 1, within=False, falls=falls) for falls in (True, False))
+    assert rate is not None
+    assert pause is not None
+    assert rate < pause
 
 
 def test_what_no_number_of_blocks_reaches_says_so() -> None:
