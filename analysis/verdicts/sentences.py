@@ -106,10 +106,14 @@ def shape_text(finding: Finding) -> str:
     if shape is None or (finding.adjusted_claims.bends > ALPHA and finding.label != NO_LINE):
         return ""
     factor = str(finding.hypothesis.factor)
-    steps = [f"{_size(factor, step.to_size)} {change_text(100 * step.change)} %" for step in shape.steps]
-    first = _size(factor, shape.steps[0].from_size)
+    steps: list[str] = []
+    reached = math.nan
+    for step in shape.steps:
+        begin = "then" if step.from_size == reached else f"from {_size(factor, step.from_size)}"
+        steps.append(f"{begin} to {_size(factor, step.to_size)} {change_text(100 * step.change)} %")
+        reached = step.to_size
     straight = " (in GiB a line fits)" if shape.pvalue_per_unit > ALPHA and unit(factor)[1] == "GiB" else ""
-    return f" It is no straight line in doublings{straight}: from {first} to {', then to '.join(steps)}."
+    return f" It is no straight line in doublings{straight}: {', '.join(steps)}."
 
 
 def _size(factor: str, size: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,8 +12,9 @@ from analysis import stats
 from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
 
+    from analysis.format.factors import Level
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.claims import Claims
     from analysis.verdicts.trend import Sample
@@ -36,7 +38,7 @@ class Shape:
     """How an outcome goes with a size of three levels or more.
 
     Attributes:
-        steps: from each size to the next, within strata.
+        steps: from each size to the nearest ones that it shares strata with, within these.
         pvalue: against a line of the log outcome in doublings of the size (F test within strata).
         pvalue_per_unit: against a line of the outcome in the size itself, such as GiB.
     """
@@ -74,29 +76,34 @@ class Shape:
 def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
     """Return the shape of a trend; None for a contrast, and where sizes or runs are too few to tell.
 
-    A step lies between two sizes that some stratum has both of; a size that shares none with its neighbour is held
-    against the next one.
+    A step lies between two sizes that some stratum has both of: each size is held against the nearest ones, below and
+    above, that it shares any with, so that none is left out where parts of blocks were lost.
     """
     sample = sample.where(sample.compared, np.zeros(len(sample.failed_x), dtype=bool))
-    sizes = np.unique(sample.x).tolist()
-    if hypothesis.kind != "trend" or len(sizes) < _FEWEST_SIZES:
+    if hypothesis.kind != "trend" or len(set(sample.x.tolist())) < _FEWEST_SIZES:
         return None
     try:
         by_doubling = stats.lack_of_fit(sample.x, sample.logs, sample.strata).pvalue
         by_unit = stats.lack_of_fit(sample.raw, sample.y, sample.strata).pvalue
     except ValueError:
         return None
-    steps = tuple(_steps(sample, sizes))
-    return Shape(steps, by_doubling, by_unit) if steps else None
+    return Shape(tuple(_steps(sample)), by_doubling, by_unit)
 
 
-def _steps(sample: Sample, sizes: Sequence[float]) -> Iterator[Step]:
+def _steps(sample: Sample) -> Iterator[Step]:
     nobody = np.zeros(len(sample.failed_x), dtype=bool)
-    low = sizes[0]
-    for high in sizes[1:]:
+    for low, high in _neighbours(sample):
         own = sample.where((sample.x == low) | (sample.x == high), nobody)
-        if own.compares:
-            slope = stats.stratified_theil_sen(own.x, own.logs, own.strata).estimate
-            first, second = (float(own.raw[own.x == size][0]) for size in (low, high))
-            yield Step(first, second, float(np.expm1(slope * (high - low))), float(np.expm1(slope)))
-            low = high
+        slope = stats.stratified_theil_sen(own.x, own.logs, own.strata).estimate
+        first, second = (float(own.raw[own.x == size][0]) for size in (low, high))
+        yield Step(first, second, float(np.expm1(slope * (high - low))), float(np.expm1(slope)))
+
+
+def _neighbours(sample: Sample) -> list[tuple[float, float]]:
+    """Return each size with the nearest larger one, and each with the nearest smaller one, that shares a stratum."""
+    strata: dict[float, set[tuple[Level, ...]]] = {}
+    for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
+        strata.setdefault(x, set()).add(stratum)
+    both = [(low, high) for low, high in combinations(sorted(strata), 2) if strata[low] & strata[high]]
+    above, below = dict(reversed(both)), {high: low for low, high in both}
+    return sorted({*above.items(), *((low, high) for high, low in below.items())})
