@@ -264,6 +264,9 @@ OUTCOMES = {one.name: one for one in _ALL}
 NANOSECONDS = frozenset({"reach"})
 """Outcomes that are stored in seconds and are told in nanoseconds."""
 
+OF_REQUESTS = frozenset(one.name for one in _ALL if one.table == "client")
+"""Outcomes of a client's requests: microseconds on one host, seconds where a packet waits for a checkpoint."""
+
 NOT_WRITTEN = "the guests did not write the working sets that it is about"
 """The label of a verdict that no number of blocks decides: whoever measures need not go on for its sake."""
 

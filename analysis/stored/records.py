@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from analysis.format.factors import Level
-from analysis.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind
+from analysis.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind, with_sesoi_ms
 from analysis.text import ACCEL_TEXT, KVM_TEXT
 
 if TYPE_CHECKING:
@@ -73,6 +73,11 @@ class Hypothesis(Record):
     sesoi_ms: Annotated[float, Field(ge=0)] = SESOI_MS
     low: float | None = None
     high: float | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_milliseconds(cls, declared: Any) -> Any:
+        return with_sesoi_ms(declared)
 
 
 class Plan(Record):

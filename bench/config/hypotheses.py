@@ -10,7 +10,7 @@ from bench.config.factors import factors_told
 from bench.config.forms import written_as
 from bench.errors import ConfigError
 from bench.format.factors import Level
-from bench.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind
+from bench.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind, with_sesoi_ms
 from bench.format.outcomes import OUTCOMES
 from bench.system.frozen import Frozen
 from bench.system.units import parse_size, refuse_bool
@@ -49,7 +49,7 @@ class Hypothesis(Frozen):
         direction: ``increasing``, ``decreasing``, or ``none`` where the claim is that it makes no difference.
         family: verdicts of a family are adjusted together: ``primary`` by Holm, ``secondary`` by Benjamini-Hochberg.
         sesoi: smallest relative effect of interest, per doubling for a trend.
-        sesoi_ms: the same in milliseconds; the larger of the two counts.
+        sesoi_ms: the same in milliseconds; the larger of the two counts. Not declared it is 0 for a client's requests.
         low: of a ``value``, in the outcome's unit (s, pages, or a share).
         high: the same.
     """
@@ -67,6 +67,11 @@ class Hypothesis(Frozen):
     sesoi_ms: Annotated[Number, Field(ge=0)] = SESOI_MS
     low: Number | None = None
     high: Number | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _in_milliseconds(cls, declared: Any) -> Any:
+        return with_sesoi_ms(declared)
 
     @model_validator(mode="after")
     def _whole(self) -> Hypothesis:

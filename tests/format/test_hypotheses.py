@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from analysis.format import outcomes as theirs
 from analysis.runs.outcomes import OF_TABLE, OF_VALUES
+from analysis.stored.records import Hypothesis as Stored
 from bench.config.factors import factor_levels
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell
@@ -91,6 +92,19 @@ def test_two_hypotheses_of_one_name_are_refused() -> None:
 def test_a_hypothesis_without_a_rule_for_an_answer_is_refused(changes: dict[str, Any]) -> None:
     with pytest.raises(ValidationError):
         hypothesis(**changes)
+
+
+@pytest.mark.parametrize("kind", [Hypothesis, Stored])
+def test_of_requests_no_milliseconds_count_that_were_not_declared(kind: type[Hypothesis | Stored]) -> None:
+    asked = [
+        {"outcome": "pause"},
+        {"outcome": "client_p50"},
+        {"outcome": "client_service_p99"},
+        {"outcome": "client_p99", "sesoi_ms": 2},
+        {"outcome": "client_gap"},
+    ]
+    declared = [kind.model_validate({"id": "H1", "claim": "It grows.", "factor": "mem"} | one) for one in asked]
+    assert [one.sesoi_ms for one in declared] == [0.5, 0.0, 0.0, 2.0, 0.5]
 
 
 def test_the_plan_holds_the_hypotheses_and_their_hash() -> None:

@@ -108,6 +108,12 @@ def test_the_smallest_effect_is_the_largest_of_ratio_milliseconds_and_noise(camp
     assert verdict(campaign, runs, sesoi_ms=4.0).sesoi_rests_on == "sesoi_ms"
 
 
+def test_requests_of_microseconds_may_grow_by_what_matters(campaign: Campaign) -> None:
+    grown = runs_with(campaign, per_doubling=1.0)
+    found = verdict(campaign, grown.assign(client_p50=grown["pause"] / 100), outcome="client_p50")
+    assert (found.word, found.label, found.sesoi) == ("SUPPORTED", "material", 0.05)
+
+
 def test_what_equals_differ_by_makes_a_support_harder_and_never_a_refutation_easier(campaign: Campaign) -> None:
     equal = runs_with(campaign, spread=0.2).assign(effective="the same machine")
     floor = noise_floor(equal)
