@@ -307,8 +307,9 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     shown = int((data["of"] == "checkpoint").sum())
     interval = (
         "Within runs: slope after centring each run, so that nothing that differs between runs enters. Across runs: "
-        "least squares of run means with whatever else grows along, only where page counts differ by a factor of "
-        f"{PAGES_APART:g}. Both with Welch's 95 % t interval from the runs of each cell (of all where a cell has one). "
+        "least squares of run means, each against those that differ in nothing but what makes pages, only where page "
+        f"counts differ by a factor of {PAGES_APART:g}; of sizes that differ, one slope for all. "
+        "Both with Welch's 95 % t interval from the runs of each cell (of all where a cell has one). "
         "A slope whose interval holds 0 is not drawn, and none where all page counts of a panel differ by less; its "
         "axis then does not begin at 0. "
         f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."

@@ -19,6 +19,7 @@ from analysis.errors import AnalysisError
 from analysis.runs.outcomes import counting
 from analysis.text import KVM_TEXT, count_text, size_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
+from analysis.verdicts.question import column
 from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ class Costs:
         covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane; ``df``: of it.
         pages: the fewest and the most dirty pages of a run's mean; ``ram_bytes``: likewise.
         transport_bytes_per_s: what the campaign's link carries.
-        where: at which levels of whatever else varies in the campaign, RAM and vCPUs apart; empty where nothing does.
+        where: at which levels of whatever else varies in the campaign, RAM apart; empty where nothing does.
     """
 
     campaign: str
@@ -126,7 +127,8 @@ class Sizing:
 def costs(runs: pd.DataFrame) -> Costs:
     """Return what a page and a checkpoint cost, over the transport with most runs whose page counts tell.
 
-    Where more than that varies (a binary, what uses the host's caches), at those levels of it that have most runs.
+    Where more than that varies (vCPUs, a binary, what uses the host's caches), at those levels of it that have most
+    runs: what it costs by itself must not pass for what pages do.
 
     Args:
         runs: :func:`analysis.runs.outcomes.run_table`.
@@ -135,7 +137,7 @@ def costs(runs: pd.DataFrame) -> Costs:
         NotCarriedError: too few runs, or runs whose page counts hardly differ.
     """
     good = runs[counting(runs) & runs["dirty_pages"].notna()]
-    others = beside(good)
+    others = (*(["smp"] if len(set(column(good, "smp"))) > 1 else []), *beside(good))
     found: list[Costs] = []
     alike: list[NotCarriedError] = []
     for (_, _, *levels), rows in good.groupby(["under", "link.transport", *others], sort=True, dropna=False):

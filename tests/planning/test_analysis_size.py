@@ -47,6 +47,15 @@ def test_a_plane_is_found_again() -> None:
     assert found.pages == (2e3, 4e4)
 
 
+def test_what_vcpus_cost_is_no_cost_of_a_page() -> None:
+    few, many = invented().assign(smp=1), invented(pages=(4e4, 8e4)).assign(smp=4)
+    many["pause_mean"] += 0.03
+    found = costs(pd.concat([few, many], ignore_index=True))
+    assert (found.page_s, found.runs, found.where) == (pytest.approx(PAGE_S), 36, "1 vCPU")
+    assert any(words.endswith("of those with 1 vCPU") for words in sizing(found, WANTED).words)
+    assert costs(few).where == ""
+
+
 def test_the_interval_for_a_new_run_holds_19_of_20() -> None:
     truth = ENTRY_S + PAGE_S * 2e4 + RAM_S * 3
     held = 0
