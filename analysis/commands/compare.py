@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from dataclasses import asdict
+from decimal import ROUND_CEILING, Context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.compare.comparison import Comparison
-    from analysis.compare.judging import CellComparison
+    from analysis.compare.judging import CellComparison, Ratio
 
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
@@ -104,8 +105,8 @@ def _show_overall(comparison: Comparison, out: Console) -> None:
     if not math.isnan(comparison.passes_at):
         passing = f"{short_text(100 * comparison.passes_at)} %"
         out.print(
-            f"With this noise 80 % of comparisons of equals pass a threshold of {passing}: a smaller one mostly ends "
-            "inconclusive."
+            f"With this noise 80 % of comparisons of equals pass a threshold of {passing}: a smaller one fewer do, and "
+            "most others end inconclusive."
         )
     if not math.isnan(overall.ratio):
         interval = (
@@ -140,28 +141,42 @@ def settles(comparison: Comparison) -> str:
     again = f"Measure the failed runs of {plural(failing, 'cell')} again. " if failing else ""
     if comparison.missing:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
-    if undecided and all(NO_RATIO in cell.label for cell in undecided):
+    if NO_RATIO in comparison.label or (undecided and all(NO_RATIO in cell.label for cell in undecided)):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
     if comparison.missing:
         return again.strip()  # no threshold and no further run of others makes up for it
     larger = _larger(comparison)
     if not known:
-        return again.strip() or f"What would settle it: a larger threshold{larger}, or more blocks on both sides."
+        return again.strip() or _would_settle(larger, "more blocks on both sides")
     cell, runs = max(known, key=lambda pair: pair[1])
     more = runs - min(cell.runs_base, cell.runs_new)
     minutes = more * len(known) * comparison.seconds_per_run / 60
-    return (
-        f"{again}What would settle it: a larger threshold{larger}; or about {plural(more, 'more run')} of each "
-        f"undecided cell on each side ({runs} in all for {cell.cell}), {minutes:,.0f} min of measuring per side."
+    runs_text = (
+        f"about {plural(more, 'more run')} of each undecided cell on each side ({runs} in all for {cell.cell}), "
+        f"{minutes:,.0f} min of measuring per side"
     )
+    return again + _would_settle(larger, runs_text)
+
+
+def _would_settle(*ways: str) -> str:
+    return f"What would settle it: {'; or '.join(filter(None, ways))}."
 
 
 def _larger(comparison: Comparison) -> str:
-    """Return the threshold that would settle it: one that equals pass, and beyond what the interval reaches."""
-    overall = comparison.overall
-    worse = 1 - overall.low if OUTCOMES[comparison.outcome].less_is_worse else overall.high - 1
-    needed = max(comparison.passes_at, worse)
-    return f" of {short_text(100 * needed)} %" if needed > comparison.threshold else ""
+    """Return the threshold that would settle it: one that equals pass, and beyond what the intervals reach.
+
+    Of each undecided cell, where the word is theirs. Empty where none would: without an interval, or with none so wide.
+    """
+    each = [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
+    judged: Sequence[CellComparison | Ratio] = each if comparison.each_cell else [comparison.overall]
+    falls = OUTCOMES[comparison.outcome].less_is_worse
+    reached = [1 - one.low if falls else one.high - 1 for one in judged]
+    if not reached or not all(map(math.isfinite, reached)):
+        return ""
+    needed = max(reached) if comparison.each_cell else max(comparison.passes_at, *reached)
+    # With fewer figures, and no less: a threshold within the interval would settle nothing.
+    shown = Context(prec=3, rounding=ROUND_CEILING).create_decimal(str(round(100 * needed, 9)))
+    return f"a larger threshold of {short_text(float(shown))} %" if needed > comparison.threshold else ""
 
 
 def main(arguments: Sequence[str]) -> int:
