@@ -102,11 +102,17 @@ def _decimals(number: float, figures: int) -> int:
 
 
 def change_text(percent: float) -> str:
-    """Return a change in percent, without the sign of it: ``+43.6``, ``+120``, and ``-0.02``, which is not 0."""
+    """Return a change in percent, without the sign of it: ``+43.6``, ``+120``, and ``-0.02``, which is not 0.
+
+    And ``-99.97``, which leaves something.
+    """
     if math.isinf(percent):
         return ("+" if percent > 0 else _MINUS) + "\N{INFINITY}"
+    left = round(100 + percent, _PERCENT_DECIMALS)
     if _LEAST_PERCENT <= abs(percent) < _TENTH:
         text = f"{percent:+.1g}"
+    elif 0 < left <= _TENTH:
+        text = f"{percent:+.{_decimals(left, 1)}f}"
     else:
         text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else 1}f}"
     # What rounds to nothing has no sign.

@@ -246,7 +246,7 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         low,
         high,
         unit,
-        MISSING if value else _number(_PERCENT * finding.sesoi, 1),
+        _number(_PERCENT * finding.sesoi, 1) if finding.sesoi_rests_on else MISSING,
         _pvalue(finding.adjusted),
         str(finding.runs),
         case(finding.word, finding.label) if word == finding.word else f"{word} ({finding.label})",

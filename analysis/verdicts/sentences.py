@@ -87,7 +87,7 @@ def smallest_text(finding: Finding) -> str:
     if not finding.sesoi_rests_on:
         return ""
     per = " per doubling" if finding.hypothesis.kind == "trend" else ""
-    of = f": the declared {finding.hypothesis.sesoi_ms:.3g} ms" if finding.sesoi_rests_on == "sesoi_ms" else ""
+    of = f": the declared {short_text(finding.hypothesis.sesoi_ms)} ms" if finding.sesoi_rests_on == "sesoi_ms" else ""
     equals = f"; equal cells differ by up to {size_of(finding.floor)}{per}" if finding.floor else ""
     return f"smallest effect of interest {size_of(finding.sesoi)}{per}{of}{equals}"
 

@@ -54,6 +54,11 @@ def test_counts_and_shares() -> None:
     assert [plural(n, "run") for n in (0, 1, 1200)] == ["0 runs", "1 run", "1,200 runs"]
 
 
+def test_a_decline_that_leaves_something_is_not_one_of_all() -> None:
+    shown = [change_text(percent) for percent in (-99.97, -99.95, -99.94, -100.0, -100.04)]
+    assert shown == [f"\N{MINUS SIGN}{text}" for text in ("99.97", "99.95", "99.9", "100", "100")]
+
+
 @pytest.mark.parametrize(
     ("share", "whole", "tenths"),
     [

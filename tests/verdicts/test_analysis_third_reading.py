@@ -23,7 +23,7 @@ from analysis.report.design import design_facts
 from analysis.report.first import _listed_parts, first_screen
 from analysis.report.render import cells_table
 from analysis.report.service import _part
-from analysis.report.tables import tables
+from analysis.report.tables import _verdict_row, tables
 from analysis.runs.parts import Parts
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, KvmRecord
@@ -73,6 +73,14 @@ def test_runs_of_0_are_why_nothing_is_said_and_no_number_of_blocks_helps() -> No
     assert "may or may not lengthen the pause: 1 of 12 runs is 0, of which no ratio can be told" in screen.answers[0]
     assert any("a range can be declared" in one for one in screen.surer)
     assert not any("More blocks" in one for one in screen.surer)
+
+
+def test_what_was_not_judged_was_judged_by_no_smallest_effect() -> None:
+    campaign = small(declared(**RAM))
+    first, *others = campaign.runs
+    zero = replace(first, checkpoints=first.checkpoints.assign(pause_s=0.0))
+    studies = (campaign, replace(campaign, runs=(zero, *others)))
+    assert [_verdict_row(judge_study(one).findings[0])[7] for one in studies] == ["5.0", "\N{EN DASH}"]
 
 
 def test_less_than_0_has_no_ratio_either() -> None:
