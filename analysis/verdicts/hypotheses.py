@@ -36,7 +36,7 @@ from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimat
 from analysis.verdicts.values import judge_value
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     import pandas as pd
 
@@ -145,6 +145,7 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
         interaction_pvalue=_interaction(asked, measured, sample),
         shape=shape,
     )
+    finding = replace(finding, notes=(*finding.notes, *_silent(asked, sample)))
     without = np.isnan(effect.low)
     if without:
         finding = replace(finding, notes=(*finding.notes, _blocks_for_interval(sample)))
@@ -172,6 +173,15 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Sta
         held = shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi)
         found.append(Stage(held, shape.why))
     return found
+
+
+def _silent(asked: Question, sample: Sample) -> Iterator[str]:
+    """Say at which combinations of the other factors nothing is compared, as runs failed: no answer is about these."""
+    compared = {stratum[1:] for stratum in sample.spans}
+    for level, count in Counter(stratum[1:] for stratum in sample.failed_strata).items():
+        if level not in compared:
+            runs = f"{plural(count, 'run')} with {level_words(asked.others, level)}"
+            yield f"{runs} failed, and what is left compares nothing: nothing is said of it"
 
 
 def _blocks_for_interval(sample: Sample) -> str:

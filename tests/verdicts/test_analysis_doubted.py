@@ -184,6 +184,18 @@ def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_h
     assert not any("nothing is said" in note for one in verdicts(campaign)[:1] for note in one.notes)
 
 
+@pytest.mark.parametrize(("gone", "count"), [(["c3"], 6), (["c1", "c3"], 12)])
+def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is_named(
+    gone: list[str], count: int
+) -> None:
+    cells = crossed(mem=(GIB, 2 * GIB), link=("unix", "tcp"))
+    campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), [declared(**RAM)], **QUIET), 1)
+    (found,) = verdicts(lost(campaign, gone))
+    note = f"{count} runs with tcp failed, and what is left compares nothing: nothing is said of it"
+    assert note in found.notes
+    assert not any("nothing is said" in note for one in verdicts(lost(campaign, [])) for note in one.notes)
+
+
 def test_failures_of_a_cell_that_was_never_measured_rank_against_those_of_its_stratum() -> None:
     cells = [{key: level for key, level in one.items() if key != "accel"} for one in crossed(mem=(GIB, 2 * GIB))]
     campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), [declared(**RAM)], **QUIET), 1)
