@@ -35,6 +35,7 @@ _MUCH, _MOSTLY = 0.25, 0.5
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
+_ASKED = {"increasing": "grow with", "decreasing": "shrink with", "none": "depend on"}
 _SUBJECTS = {"mem": "More RAM", "smp": "A larger number of vCPUs"}
 _SAME_PAGES = "by itself (the same pages dirtied)"
 _WITH_PAGES = "together with the pages that a larger guest dirties"
@@ -99,13 +100,12 @@ def _is_primary(finding: Finding) -> bool:
 
 
 def _question(asked: Sequence[Finding]) -> str:
-    sizes, others = (
-        listed(list(dict.fromkeys(_named(str(one.hypothesis.factor)) for one in asked if one.hypothesis.kind == kind)))
-        for kind in ("trend", "contrast")
-    )
-    parts = [f"does the pause grow with {sizes}"] * bool(sizes) + [f"does it depend on {others}"] * bool(others)
-    said = ", and ".join(parts).replace("does it depend", "does the pause depend" if not sizes else "does it depend")
-    return f"{said[:1].upper()}{said[1:]}?"
+    parts: dict[str, dict[str, None]] = {}
+    for one in sorted((finding.hypothesis for finding in asked), key=lambda each: each.kind != "trend"):
+        verb = _ASKED[one.direction if one.kind == "trend" else "none"]
+        parts.setdefault(verb, {})[_named(str(one.factor))] = None
+    said = [f"{verb} {listed(list(names))}" for verb, names in parts.items()]
+    return f"Does the pause {', and does it '.join(said)}?"
 
 
 def _named(factor: str) -> str:

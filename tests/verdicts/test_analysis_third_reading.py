@@ -116,6 +116,15 @@ def test_more_vcpus_bring_no_pages_of_a_larger_guest() -> None:
     assert said.startswith("A larger number of vCPUs (dirty working set growing with RAM) lengthens the pause")
 
 
+def test_a_claim_of_decline_or_of_no_difference_does_not_ask_for_growth() -> None:
+    shrinks, same = declared(**RAM, direction="decreasing"), declared(**RAM | {"id": "N"}, direction="none")
+    link = {"id": "L", "claim": "Slower.", "kind": "contrast", "factor": "link.transport", "levels": ["unix", "tcp"]}
+    assert told(small(shrinks)).question == "Does the pause shrink with RAM?"
+    assert told(small(same, declared(**link), link=("unix", "tcp"))).question == (
+        "Does the pause depend on RAM and the transport?"
+    )
+
+
 def test_a_mean_over_some_cells_is_not_one_over_all(tmp_path: Path) -> None:
     asked = {"id": "H1", "claim": "It grows.", "factor": "mem"}
     fake = Fake(mems=(GIB, 2 * GIB), smps=(1,), workloads=(IDLE,), links=("unix", "tcp"), repeats=2, finer=True)
