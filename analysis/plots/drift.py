@@ -137,7 +137,7 @@ def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     found = drift(results.runs)
     if found is None:
-        most = 100 * float(np.expm1(data["residual"].abs().max()))
+        most = 100 * float(np.expm1(data["residual"]).abs().max())
         heading, said = (
             f"Runs differ from their cell's median by up to {most:.1f}{SPACE}%",
             f"Fewer than {FEWEST_BLOCKS} blocks: too few for a trend over time with its interval.",

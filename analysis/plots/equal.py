@@ -14,7 +14,7 @@ from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import NOT_USED, design_text, where_text
-from analysis.text import plural, tenths_text
+from analysis.text import plural, short_text, tenths_text
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
 
@@ -117,7 +117,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     heading = f"Equal cells could differ by up to {tenths_text(floor)}, the noise floor"
     if np.isfinite(sesoi):
         side = "less" if floor < sesoi else "not less"
-        heading += f": {side} than the smallest effect of interest of {100 * sesoi:.3g} %"
+        heading += f": {side} than the smallest effect of interest of {short_text(100 * sesoi)} %"
     pairs = data[["pair", "one", "other"]].drop_duplicates().to_dict("records")
     which = "; ".join(f"{pair['pair']}: {pair['other']} against {pair['one']}" for pair in pairs)
     interval = (

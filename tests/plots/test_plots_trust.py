@@ -160,6 +160,13 @@ class TestDrift:
         data = drift.frame(drifting)
         np.testing.assert_allclose(np.diff(data["trend"]) / np.diff(data["hours"]), 0.5, rtol=0.05)
 
+    def test_a_run_of_half_its_cell_s_median_differs_from_it_by_half(self, sweep: Results) -> None:
+        few = sweep.runs[sweep.runs["block"] < 3].reset_index(drop=True)
+        halved = replace(sweep, runs=few.assign(pause=np.where(few.index == 0, 0.01, 0.02)))
+        assert drift.sketch(halved).words.heading == (
+            "Runs differ from their cell's median by up to 50.0\N{NO-BREAK SPACE}%"
+        )
+
     def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
         late = sweep.runs["run_id"].iloc[0]
         began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)
