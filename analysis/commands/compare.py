@@ -94,7 +94,7 @@ def show(comparison: Comparison, out: Console) -> None:
     threshold = f"{100 * comparison.threshold:g} %"
     regressed = sum(cell.verdict == REGRESSED for cell in comparison.cells)
     hidden = regressed and comparison.verdict == NOT_REGRESSED
-    but = f"; {plural(regressed, 'cell')} regressed by itself" if hidden else ""
+    but = f"; {plural(regressed, 'cell')} regressed by {'itself' if regressed == 1 else 'themselves'}" if hidden else ""
     out.print(f"{comparison.verdict.upper()} at a threshold of {threshold}: {comparison.label}{but}")
     if comparison.verdict == INCONCLUSIVE:
         out.print(settles(comparison))

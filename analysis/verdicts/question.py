@@ -84,7 +84,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
     never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
     notes = (
-        *_untested(measured, failed, str(hypothesis.factor)),
+        *_untested([one for one in measured if kind_of(one) not in without], failed, str(hypothesis.factor)),
         *_absent(cells, hypothesis, [*_rows(counted, paths), *failed]),
         *_without(hypothesis, unknown & sound & ~short),
     )

@@ -196,6 +196,15 @@ def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is
     assert not any("nothing is said" in note for one in verdicts(lost(campaign, [])) for note in one.notes)
 
 
+def test_runs_that_nobody_asks_anything_do_not_hide_that_all_others_of_a_size_failed() -> None:
+    cells = [cell(mem, 1, name=name) for mem in (GIB, 2 * GIB, 4 * GIB) for name in ("idle", "http")]
+    campaign = lost(simulate(Truth(cells, lambda _: 0.0, [], **QUIET), 1), ["c5"])
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    asked = table.assign(client_p50=table["pause"].where(table["workload.name"] == "http"))
+    (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "client_p50"})])
+    assert "6 of 6 runs with 4 GiB failed: outside the tested range" in found.notes
+
+
 def test_failures_of_a_cell_that_was_never_measured_rank_against_those_of_its_stratum() -> None:
     cells = [{key: level for key, level in one.items() if key != "accel"} for one in crossed(mem=(GIB, 2 * GIB))]
     campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), [declared(**RAM)], **QUIET), 1)
