@@ -82,10 +82,11 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
     failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if kind_of(one) not in without)
     measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
+    told = counted[counted[hypothesis.outcome].notna()]
     never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
     notes = (
         *_untested([one for one in measured if kind_of(one) not in without], failed, str(hypothesis.factor)),
-        *_absent(cells, hypothesis, [*_rows(counted, paths), *failed]),
+        *_absent(cells, hypothesis, [*_rows(told if len(told) else counted, paths), *failed]),
         *_without(hypothesis, unknown & sound & ~short),
     )
     return Question(

@@ -196,6 +196,15 @@ def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is
     assert not any("nothing is said" in note for one in verdicts(lost(campaign, [])) for note in one.notes)
 
 
+def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB, 4 * GIB)), lambda _: 0.0, [], **QUIET), 1)
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    asked = table.assign(save=table["pause"].where(table["mem"] < 4 * GIB))
+    (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "save"})])
+    assert "no run with 4 GiB counts: nothing is said of it" in found.notes
+    assert found.runs == 12
+
+
 def test_runs_that_nobody_asks_anything_do_not_hide_that_all_others_of_a_size_failed() -> None:
     cells = [cell(mem, 1, name=name) for mem in (GIB, 2 * GIB, 4 * GIB) for name in ("idle", "http")]
     campaign = lost(simulate(Truth(cells, lambda _: 0.0, [], **QUIET), 1), ["c5"])
