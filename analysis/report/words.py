@@ -9,6 +9,7 @@ from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.outcomes import YES_OR_NO
 from analysis.text import MISSING
 from analysis.verdicts.amounts import value_text
+from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.sentences import percent_change, size_of, word_text
@@ -21,6 +22,9 @@ if TYPE_CHECKING:
 
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Effect, Finding
+
+_MOST_FIGURES = 6
+"""Of a p-value, where fewer would be read as the level."""
 
 _TRIVIAL, _TRIVIAL_FALL = "trivially positive", "trivially negative"
 _OPPOSITE = "opposite sign"
@@ -167,7 +171,10 @@ def equals(value: float) -> str:
 
 
 def p_text(value: float) -> str:
-    """Return a p-value: ``0.11``, ``< 0.0001``, a dash where there is none."""
+    """Return a p-value: ``0.11``, ``< 0.0001``, a dash where there is none; ``0.0502`` is not the level itself."""
     if math.isnan(value):
         return MISSING
-    return "< 0.0001" if value < 1e-4 else f"{value:.2g}"  # noqa: PLR2004 - nobody needs more zeros
+    if value < 1e-4:  # noqa: PLR2004 - nobody needs more zeros
+        return "< 0.0001"
+    shown = (f"{value:.{figures}g}" for figures in range(2, _MOST_FIGURES))
+    return next((text for text in shown if float(text) != ALPHA), f"{ALPHA:g}")

@@ -103,3 +103,4 @@ def test_an_effect_is_in_percent_and_a_value_in_its_own_unit() -> None:
 
 def test_p_values_have_no_needless_sign() -> None:
     assert [p_text(value) for value in (0.11, 0.00001, float("nan"))] == ["0.11", "< 0.0001", "\N{EN DASH}"]
+    assert [p_text(value) for value in (0.0502, 0.0499, 0.05, 0.05003)] == ["0.0502", "0.0499", "0.05", "0.05003"]
