@@ -101,10 +101,10 @@ def _decimals(number: float, figures: int) -> int:
     return max(figures - 1 - math.floor(math.log10(abs(number))), 0) if number and math.isfinite(number) else 0
 
 
-def change_text(percent: float) -> str:
+def change_text(percent: float, bound: float = 0.0) -> str:
     """Return a change in percent, without the sign of it: ``+43.6``, ``+120``, and ``-0.02``, which is not 0.
 
-    And ``-99.97``, which leaves something.
+    And ``-99.97``, which leaves something; and ``+4.98`` where what matters begins at a ``bound`` of 5.
     """
     if math.isinf(percent):
         return ("+" if percent > 0 else _MINUS) + "\N{INFINITY}"
@@ -114,9 +114,17 @@ def change_text(percent: float) -> str:
     elif 0 < left <= _TENTH:
         text = f"{percent:+.{_decimals(left, 1)}f}"
     else:
-        text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else 1}f}"
+        text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else _decimals_apart(percent, bound)}f}"
     # What rounds to nothing has no sign.
     return text.replace("-", _MINUS) if float(text.replace(",", "")) else text[1:]
+
+
+def _decimals_apart(percent: float, bound: float) -> int:
+    """Return the decimals of a change: more than one where it would be read as a bound that is itself written so."""
+    told = round(bound, 1)
+    if not bound or not math.isclose(told, bound):
+        return 1
+    return next((decimals for decimals in range(1, 5) if round(abs(percent), decimals) != told), 1)
 
 
 def percent_number(share: float, decimals: int) -> str:

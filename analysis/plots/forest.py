@@ -100,10 +100,10 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
         yield {**own, **asdict(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
         return
     per = " per doubling" if hypothesis.kind == "trend" else ""
-    yield {**own, **asdict(finding.effect), "text": _effect_text(finding, per)}
+    yield {**own, **asdict(finding.effect), "text": _effect_text(finding, finding.sesoi, per)}
     for level in finding.levels if _differs(finding) else ():
         said = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
-        yield {**own, **said, **asdict(level.effect), "text": _effect_text(level)}
+        yield {**own, **said, **asdict(level.effect), "text": _effect_text(level, finding.sesoi)}
 
 
 def _differs(finding: Finding) -> bool:
@@ -123,12 +123,12 @@ def _in_range(effect: Effect, hypothesis: Hypothesis) -> Effect:
     return type(effect)(*((end - low) / width for end in (effect.estimate, effect.low, effect.high)))
 
 
-def _effect_text(found: Finding | LevelFinding, per: str = "") -> str:
+def _effect_text(found: Finding | LevelFinding, sesoi: float, per: str = "") -> str:
     """Return an effect with its interval, or why there is none: runs that measured 0 have no ratio, say."""
     effect = found.effect
     if math.isnan(effect.estimate):
         return found.label or NOTHING_TO_COMPARE
-    return percent_interval(effect.estimate, effect.low, effect.high) + per
+    return percent_interval(effect.estimate, effect.low, effect.high, sesoi) + per
 
 
 def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:

@@ -128,17 +128,17 @@ def signed(number: float, digits: int = 1) -> str:
     return text.replace("-", MINUS) if float(text.replace(",", "")) else text[1:]
 
 
-def signed_percent(share: float) -> str:
-    """Return a relative change as ``+1.2 %``."""
-    return f"{DASH if math.isnan(share) else change_text(100 * share)}{SPACE}%"
+def signed_percent(share: float, bound: float = 0.0) -> str:
+    """Return a relative change as ``+1.2 %``, and not as a bound that it does not lie on."""
+    return f"{DASH if math.isnan(share) else change_text(100 * share, 100 * bound)}{SPACE}%"
 
 
-def percent_interval(estimate: float, low: float, high: float) -> str:
+def percent_interval(estimate: float, low: float, high: float, bound: float = 0.0) -> str:
     """Return a relative change with its interval: ``+1.2 % [-0.3, +2.7]``."""
+    middle, *ends = (signed_percent(end, bound) for end in (estimate, low, high))
     if math.isnan(low) or math.isnan(high):
-        return f"{signed_percent(estimate)} (no interval)"
-    ends = (signed_percent(end).removesuffix(f"{SPACE}%") for end in (low, high))
-    return f"{signed_percent(estimate)} [{', '.join(ends)}]"
+        return f"{middle} (no interval)"
+    return f"{middle} [{', '.join(end.removesuffix(f'{SPACE}%') for end in ends)}]"
 
 
 def between(low: float, high: float) -> str:

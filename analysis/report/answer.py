@@ -80,7 +80,7 @@ def _said(finding: Finding) -> str:
 
 def _size(finding: Finding) -> str:
     per = " per doubling" if finding.hypothesis.kind == "trend" else ""
-    return words.effect_text(finding.hypothesis, finding.effect) + per
+    return words.effect_text(finding.hypothesis, finding.effect, finding.sesoi) + per
 
 
 def tally(findings: Sequence[Finding]) -> str:
@@ -164,7 +164,7 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
         (
             text(finding.hypothesis.id),
             text(level.level),
-            number(level.effect.estimate, percent_change(level.effect)),
+            number(level.effect.estimate, percent_change(level.effect, finding.sesoi)),
             text(words.case(level.word, level.label)),
             number(level.runs, str(level.runs)),
             number(finding.interaction_pvalue, words.p_text(finding.interaction_pvalue)),

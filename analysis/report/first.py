@@ -141,7 +141,8 @@ def _clause(finding: Finding) -> str:
     if math.isnan(finding.effect.estimate):
         why = "nothing can be compared yet" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
         return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
-    return f"{case}{verb}: {percent_change(finding.effect)}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
+    change = percent_change(finding.effect, finding.sesoi)
+    return f"{case}{verb}: {change}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
 
 
 def _arm(finding: Finding) -> str:

@@ -64,15 +64,15 @@ def trust_heading(campaign: Campaign) -> str:
 
 def _sensitivity(results: Results) -> Table | None:
     words = by_itself(results)
-    asked = {one.hypothesis.id: one.hypothesis for one in results.findings}
+    asked = {one.hypothesis.id: one for one in results.findings}
     rows = tuple(
         (
             text(one.hypothesis),
             text(one.choice),
-            number(one.effect.estimate, effect_text(asked[one.hypothesis], one.effect)),
+            number(one.effect.estimate, effect_text(finding.hypothesis, one.effect, finding.sesoi)),
             text(one.word + ("" if one.word == words.get(one.hypothesis, one.word) else " (changed)")),
         )
-        for one in results.diagnostics.sensitivity
+        for one, finding in ((one, asked[one.hypothesis]) for one in results.diagnostics.sensitivity)
     )
     columns = (
         *(Column("Hypothesis"), Column("Choice")),

@@ -132,11 +132,11 @@ def answer_sentence(finding: Finding) -> str:
     return finding.sentence.replace(f": {word_text(finding)}.", ".", 1)
 
 
-def effect_text(hypothesis: Hypothesis, effect: Effect) -> str:
+def effect_text(hypothesis: Hypothesis, effect: Effect, sesoi: float = 0.0) -> str:
     """Return an effect with its interval in its own unit: percent, or for a value that of the outcome."""
     if math.isnan(effect.estimate):
         return MISSING
-    return value_text(hypothesis, effect) if hypothesis.kind == "value" else percent_change(effect)
+    return value_text(hypothesis, effect) if hypothesis.kind == "value" else percent_change(effect, sesoi)
 
 
 def pvalue_text(finding: Finding) -> str:

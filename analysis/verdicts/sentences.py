@@ -21,12 +21,12 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Effect, Finding
 
 
-def percent_change(effect: Effect) -> str:
-    """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``."""
-    middle = f"{change_text(100 * effect.estimate)} %"
+def percent_change(effect: Effect, sesoi: float = 0.0) -> str:
+    """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``; no end is read as what matters."""
+    middle, low, high = (change_text(100 * end, 100 * sesoi) for end in (effect.estimate, effect.low, effect.high))
     if math.isnan(effect.low) or math.isnan(effect.high):
-        return f"{middle} (no interval)"
-    return f"{middle} [{change_text(100 * effect.low)}, {change_text(100 * effect.high)}]"
+        return f"{middle} % (no interval)"
+    return f"{middle} % [{low}, {high}]"
 
 
 def where_text(where: Mapping[str, Sequence[Level]]) -> str:
@@ -73,7 +73,7 @@ def finding_sentence(finding: Finding) -> str:
     if hypothesis.kind == "value":
         claimed = range_text(hypothesis, finding.effect)
         return f"{_capital(what)} is {_value(finding)}, the claim is {claimed}{scope}: {end}"
-    change = percent_change(finding.effect)
+    change = percent_change(finding.effect, finding.sesoi)
     end += shape_text(finding)
     if hypothesis.kind == "trend":
         return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"

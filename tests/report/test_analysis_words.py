@@ -97,6 +97,10 @@ def test_an_effect_is_in_percent_and_a_value_in_its_own_unit() -> None:
     trend = Hypothesis.model_validate({"id": "H", "claim": "", "factor": "mem"})
     value = Hypothesis.model_validate({"id": "C", "claim": "", "kind": "value", "low": 2, "high": 4})
     assert effect_text(trend, Effect(0.049, 0.048, 0.091)) == "+4.9 % [+4.8, +9.1]"
+    # What matters begins at 5 %: an end short of it, or beyond, is not printed as it.
+    assert effect_text(trend, Effect(0.0802, 0.04976, 0.112), 0.05) == "+8.0 % [+4.98, +11.2]"
+    assert effect_text(trend, Effect(-0.01, -0.05004, 0.05), 0.05) == "\N{MINUS SIGN}1.0 % [\N{MINUS SIGN}5.004, +5.0]"
+    assert effect_text(trend, Effect(0.01, -0.02, 0.0586), 0.05868) == "+1.0 % [\N{MINUS SIGN}2.0, +5.9]"
     assert effect_text(value, Effect(0.0493, 0.0476, 0.0913)) == "49.3 ms [47.6 ms, 91.3 ms]"
     assert effect_text(value, Effect(float("nan"), float("nan"), float("nan"))) == "\N{EN DASH}"
 
