@@ -127,8 +127,8 @@ class Sizing:
 def costs(runs: pd.DataFrame) -> Costs:
     """Return what a page and a checkpoint cost, over the transport with most runs whose page counts tell.
 
-    Where more than that varies (vCPUs, a binary, what uses the host's caches), at those levels of it that have most
-    runs: what it costs by itself must not pass for what pages do.
+    Where more than that varies (vCPUs, the workload, a binary, what uses the host's caches), at those levels of it that
+    have most runs: what it costs by itself must not pass for what pages do.
 
     Args:
         runs: :func:`analysis.runs.outcomes.run_table`.
@@ -137,7 +137,8 @@ def costs(runs: pd.DataFrame) -> Costs:
         NotCarriedError: too few runs, or runs whose page counts hardly differ.
     """
     good = runs[counting(runs) & runs["dirty_pages"].notna()]
-    others = (*(["smp"] if len(set(column(good, "smp"))) > 1 else []), *beside(good))
+    apart = (name for name in ("smp", "workload.name") if len(set(column(good, name))) > 1)
+    others = (*apart, *beside(good))
     found: list[Costs] = []
     alike: list[NotCarriedError] = []
     for (_, _, *levels), rows in good.groupby(["under", "link.transport", *others], sort=True, dropna=False):
@@ -153,8 +154,9 @@ def costs(runs: pd.DataFrame) -> Costs:
     if alike:
         raise alike[0]
     raise NotCarriedError(
-        f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs over one transport whose "
-        f"dirty pages differ by a factor of {PAGES_APART:g}, such as workload.working_set=16M,128M"
+        f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs of one transport, workload and "
+        f"number of vCPUs whose dirty pages differ by a factor of {PAGES_APART:g}, such as "
+        "workload.working_set=16M,128M"
     )
 
 

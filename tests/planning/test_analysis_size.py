@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -47,12 +48,16 @@ def test_a_plane_is_found_again() -> None:
     assert found.pages == (2e3, 4e4)
 
 
-def test_what_vcpus_cost_is_no_cost_of_a_page() -> None:
-    few, many = invented().assign(smp=1), invented(pages=(4e4, 8e4)).assign(smp=4)
+@pytest.mark.parametrize(
+    ("factor", "first", "second", "where"),
+    [("smp", 1, 4, "1 vCPU"), ("workload.name", "dirty", "http", "name=dirty")],
+)
+def test_what_vcpus_or_a_workload_cost_is_no_cost_of_a_page(factor: str, first: Any, second: Any, where: str) -> None:
+    few, many = invented().assign(**{factor: first}), invented(pages=(4e4, 8e4)).assign(**{factor: second})
     many["pause_mean"] += 0.03
     found = costs(pd.concat([few, many], ignore_index=True))
-    assert (found.page_s, found.runs, found.where) == (pytest.approx(PAGE_S), 36, "1 vCPU")
-    assert any(words.endswith("of those with 1 vCPU") for words in sizing(found, WANTED).words)
+    assert (found.page_s, found.runs, found.where) == (pytest.approx(PAGE_S), 36, where)
+    assert any(words.endswith(f"of those with {where}") for words in sizing(found, WANTED).words)
     assert costs(few).where == ""
 
 
