@@ -26,7 +26,9 @@ def threats(results: Results) -> Iterator[str]:
         )
     hosts = {str(run.record.cell.get("host", {}).get("kind", "local")) for run in results.campaign.runs}
     if hosts - FAR:
-        yield "Both virtual machines ran on one host and competed for it; two hosts take that away and add a network."
+        both = "In some pairs both" if hosts & FAR else "Both"
+        said = f"{both} virtual machines ran on one host and competed for it"
+        yield f"{said}; two hosts take that away and add a network."
     found = results.diagnostics
     if found.drifting_hosts:
         yield f"{plural(found.drifting_hosts, 'run')} saw the host change while measured; a table above says how."

@@ -149,6 +149,18 @@ def test_more_of_a_request_in_pauses_than_was_added_is_no_part_of_it() -> None:
     assert _part(float("nan")).shown == "\N{EN DASH}"
 
 
+def test_pairs_on_two_hosts_are_not_said_to_have_shared_one(sweep: Results) -> None:
+    first, *others = sweep.campaign.runs
+    cell_of = {**first.record.cell, "host": {"kind": "ssh"}}
+    far = replace(first, record=first.record.model_copy(update={"cell": cell_of}))
+    mixed = replace(sweep, campaign=replace(sweep.campaign, runs=(far, *others)))
+    near, some = ([one for one in threats.threats(each) if "on one host" in one] for each in (sweep, mixed))
+    assert [one.partition(" ran ")[0] for one in (*near, *some)] == [
+        "Both virtual machines",
+        "In some pairs both virtual machines",
+    ]
+
+
 def test_the_interval_of_a_value_over_cells_is_not_called_one_of_90_percent(sweep: Results) -> None:
     details = {one["id"]: one["detail"] for one in answer.context(sweep)["verdicts"]}
     assert "; from the lowest end of a cell's 90 % interval to the highest;" in details["C3_pause"]
