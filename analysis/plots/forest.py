@@ -103,7 +103,8 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
     yield {**own, **asdict(finding.effect), "text": _effect_text(finding, finding.sesoi, per)}
     for level in finding.levels if _differs(finding) else ():
         said = {"level": level.level, "word": level.word, "label": level.label, "runs": level.runs}
-        yield {**own, **said, **asdict(level.effect), "text": _effect_text(level, finding.sesoi)}
+        said |= {"sesoi": level.sesoi, "text": _effect_text(level, level.sesoi)}
+        yield {**own, **said, **asdict(level.effect)}
 
 
 def _differs(finding: Finding) -> bool:

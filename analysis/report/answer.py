@@ -13,7 +13,7 @@ from analysis.runs.failovers import failover_table
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
-from analysis.verdicts.sentences import percent_change, smallest_text, why_exploratory
+from analysis.verdicts.sentences import percent_change, size_of, smallest_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -164,7 +164,8 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
         (
             text(finding.hypothesis.id),
             text(level.level),
-            number(level.effect.estimate, percent_change(level.effect, finding.sesoi)),
+            number(level.effect.estimate, percent_change(level.effect, level.sesoi)),
+            number(level.sesoi, size_of(level.sesoi)),
             text(words.case(level.word, level.label)),
             number(level.runs, str(level.runs)),
             number(finding.interaction_pvalue, words.p_text(finding.interaction_pvalue)),
@@ -176,6 +177,7 @@ def _levels_table(findings: Sequence[Finding]) -> Table | None:
     ]
     columns = (
         *(Column("Hypothesis"), Column("Level of the other factors"), Column("Effect [90 % CI]", numeric=True)),
+        Column("Smallest effect of interest there", numeric=True),
         *(Column("Verdict there, Holm over the levels"), Column("Runs", numeric=True)),
         *(
             Column("p, against the same effect at all levels", numeric=True),

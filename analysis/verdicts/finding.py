@@ -52,6 +52,7 @@ class LevelFinding:
         label: which case of it.
         runs: how many runs compare anything there.
         claims: what may be said there, with failed runs ranked worst, not adjusted.
+        sesoi: the smallest relative effect of interest there: milliseconds are another share at every level.
     """
 
     level: str
@@ -60,6 +61,7 @@ class LevelFinding:
     label: str
     runs: int
     claims: Claims = NOTHING
+    sesoi: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -243,7 +243,8 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
         held = claims if shape is None else shape.withheld(claims, direction, edges.sesoi)
         lost = UNDECIDED if shape is None else shape.why
         bare.append(claims)
-        found.append(LevelFinding(level_words(asked.others, level), effect, INCONCLUSIVE, lost, runs, held))
+        name = level_words(asked.others, level)
+        found.append(LevelFinding(name, effect, INCONCLUSIVE, lost, runs, held, edges.sesoi))
     if len(found) <= 1:
         return ()
     said = []

@@ -85,6 +85,11 @@ class TestForest:
         assert list(forest.frame([replace(finding, interaction_pvalue=0.2)])["level"]) == [""]
         assert list(forest.frame([replace(finding, levels=_levels(0.0, 0.04))])["level"]) == [""]
 
+    def test_each_level_stands_in_the_band_that_it_is_judged_by(self, sweep: Results) -> None:
+        levels = tuple(replace(one, sesoi=sesoi) for one, sesoi in zip(_levels(0.0, 0.3), (0.02, 0.5), strict=True))
+        data = forest.frame([replace(sweep.findings[0], sesoi=0.02, interaction_pvalue=0.01, levels=levels)])
+        assert list(data["sesoi"]) == [0.02, 0.02, 0.5]
+
     def test_runs_of_which_no_ratio_can_be_told_are_not_said_to_be_unmeasured(self, sweep: Results) -> None:
         none = Effect(np.nan, np.nan, np.nan)
         why = "3 of 24 runs are 0, of which no ratio can be told"

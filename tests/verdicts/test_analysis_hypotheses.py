@@ -108,6 +108,14 @@ def test_the_smallest_effect_is_the_largest_of_ratio_milliseconds_and_noise(camp
     assert verdict(campaign, runs, sesoi_ms=4.0).sesoi_rests_on == "sesoi_ms"
 
 
+def test_milliseconds_that_matter_are_another_share_at_every_level(campaign: Campaign) -> None:
+    runs = runs_with(campaign)
+    found = verdict(campaign, runs.assign(pause=runs["pause"] * np.where(runs["smp"] == 4, 10, 1)), sesoi_ms=2.0)
+    shares = {level.level: level.sesoi for level in found.levels}
+    assert shares == {"1 vCPU": pytest.approx(2.0 / 20, rel=0.2), "4 vCPUs": 0.05}
+    assert found.sesoi == 0.05
+
+
 def test_requests_of_microseconds_may_grow_by_what_matters(campaign: Campaign) -> None:
     grown = runs_with(campaign, per_doubling=1.0)
     found = verdict(campaign, grown.assign(client_p50=grown["pause"] / 100), outcome="client_p50")
