@@ -114,12 +114,12 @@ def change_text(percent: float, bound: float = 0.0) -> str:
     elif 0 < left <= _TENTH:
         text = f"{percent:+.{_decimals(left, 1)}f}"
     else:
-        text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else _decimals_apart(percent, bound)}f}"
+        text = f"{percent:+,.{0 if abs(percent) >= _WHOLE_FROM_PERCENT else decimals_apart(percent, bound)}f}"
     # What rounds to nothing has no sign.
     return text.replace("-", _MINUS) if float(text.replace(",", "")) else text[1:]
 
 
-def _decimals_apart(percent: float, bound: float) -> int:
+def decimals_apart(percent: float, bound: float) -> int:
     """Return the decimals of a change: more than one where it would be read as a bound that is itself written so."""
     told = round(bound, 1)
     if not bound or not math.isclose(told, bound):

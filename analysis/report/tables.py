@@ -17,7 +17,7 @@ from analysis.report.words import all_declared, badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, count_text, spans
+from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.digits import csv
 from analysis.verdicts.sentences import why_exploratory
@@ -236,7 +236,7 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         effect, low, high = (one for (one,) in _together([[end] for end in ends], scale))
     else:
         unit = "%/2\N{MULTIPLICATION SIGN}" if hypothesis.kind == "trend" else "%"
-        effect, low, high = (_number(_PERCENT * end, 1) for end in ends)
+        effect, low, high = (_percent_of(end, finding.sesoi) for end in ends)
     word = badge(finding.word, finding.label)
     return (
         f"{hypothesis.id}{EXPLORATORY}" if finding.exploratory else hypothesis.id,
@@ -251,6 +251,11 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         str(finding.runs),
         case(finding.word, finding.label) if word == finding.word else f"{word} ({finding.label})",
     )
+
+
+def _percent_of(change: float, sesoi: float) -> str:
+    """Return a relative change in percent, and not as what matters where it does not lie on it."""
+    return _number(_PERCENT * change, decimals_apart(_PERCENT * change, _PERCENT * sesoi))
 
 
 def _unit_of(outcome: str, value: float) -> tuple[str, float]:

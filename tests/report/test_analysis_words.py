@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from analysis.report.tables import _verdict_row
 from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Claims, Stage
@@ -41,6 +42,13 @@ def _finding(word: str, label: str, **changed: Any) -> Finding:
     )
     finding = replace(finding, **changed)
     return replace(finding, sentence=finding_sentence(finding))
+
+
+def test_no_end_of_an_interval_is_what_matters_in_a_paper_s_table_either() -> None:
+    close = replace(_finding("SUPPORTED", "material"), sesoi=0.05, effect=Effect(0.0807, 0.04976, 0.1118))
+    assert _verdict_row(close)[3:6] == ("8.1", "4.98", "11.2")
+    open_ended = replace(close, effect=Effect(0.0807, float("nan"), float("inf")))
+    assert _verdict_row(open_ended)[3:6] == ("8.1", "\N{EN DASH}", "\N{INFINITY}")
 
 
 def test_a_refutation_of_an_effect_that_is_there_says_that_it_is_there() -> None:
