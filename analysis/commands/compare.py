@@ -83,7 +83,7 @@ def show(comparison: Comparison, out: Console) -> None:
         out.print(f"{name:<5}{side.campaign}: {side.under}, {plural(side.runs, 'run')}, {qemu}{which}")
     out.print()
     headings = ("cell", "base", "new", "new / base", "90 % interval", "runs", "verdict")
-    print_table(out, headings, [_row(cell, comparison.outcome) for cell in comparison.cells])
+    print_table(out, headings, [_row(cell, comparison) for cell in comparison.cells])
     out.print()
     for name, labels in (("BASE", comparison.only_in_base), ("NEW", comparison.only_in_new)):
         if labels:
@@ -101,7 +101,7 @@ def show(comparison: Comparison, out: Console) -> None:
 
 
 def _show_overall(comparison: Comparison, out: Console) -> None:
-    overall = comparison.overall
+    overall, edges = comparison.overall, _edges(comparison)
     if not math.isnan(comparison.passes_at):
         passing = f"{short_text(100 * comparison.passes_at)} %"
         out.print(
@@ -109,24 +109,36 @@ def _show_overall(comparison: Comparison, out: Console) -> None:
             "most others end inconclusive."
         )
     if not math.isnan(overall.ratio):
-        interval = (
-            "no interval" if math.isnan(overall.low) else f"90 % interval {overall.low:.3f} to {overall.high:.3f}"
-        )
+        ratio, low, high = (_ratio_text(end, edges) for end in (overall.ratio, overall.low, overall.high))
+        interval = "no interval" if math.isnan(overall.low) else f"90 % interval {low} to {high}"
         whole = comparison.compared == len(comparison.cells) and not comparison.missing
         over = "all cells" if whole else f"the {plural(comparison.compared, 'cell')} that can be compared"
-        out.print(f"Over {over}: new / base {overall.ratio:.3f}, {interval}: {overall.verdict}, {overall.label}")
+        out.print(f"Over {over}: new / base {ratio}, {interval}: {overall.verdict}, {overall.label}")
     out.print(f"Each cell by itself: {comparison.by_cell[0]}, {comparison.by_cell[1]}")
 
 
-def _row(cell: CellComparison, outcome: str) -> tuple[str, ...]:
-    interval = MISSING if math.isnan(cell.low) else f"[{cell.low:.3f}, {cell.high:.3f}]"
+def _edges(comparison: Comparison) -> tuple[float, ...]:
+    """Return what no ratio is printed as that does not lie there: nothing left, no change, one by the threshold."""
+    falls = OUTCOMES[comparison.outcome].less_is_worse
+    return 0.0, 1.0, 1 + (-comparison.threshold if falls else comparison.threshold)
+
+
+def _ratio_text(ratio: float, edges: Sequence[float]) -> str:
+    """Return a ratio with three decimals, and more where it would be read as an edge; a dash for a missing one."""
+    apart = (d for d in range(3, 7) if all(round(ratio, d) != round(edge, d) for edge in edges))
+    return MISSING if math.isnan(ratio) else f"{ratio:.{next(apart, 3)}f}"
+
+
+def _row(cell: CellComparison, comparison: Comparison) -> tuple[str, ...]:
+    ratio, low, high = (_ratio_text(end, _edges(comparison)) for end in (cell.ratio, cell.low, cell.high))
+    interval = MISSING if math.isnan(cell.low) else f"[{low}, {high}]"
     runs = f"{cell.runs_base} + {cell.runs_new}"
     failed = cell.failed_base + cell.failed_new
     return (
         cell.cell,
-        amount(cell.base, outcome),
-        amount(cell.new, outcome),
-        MISSING if math.isnan(cell.ratio) else f"{cell.ratio:.3f}",
+        amount(cell.base, comparison.outcome),
+        amount(cell.new, comparison.outcome),
+        ratio,
         interval,
         f"{runs}, {failed} failed" if failed else runs,
         f"{cell.verdict}: {cell.label}",
