@@ -144,6 +144,12 @@ def percent_text(share: float) -> str:
     return f"{percent_number(share, 0)}\N{NO-BREAK SPACE}%".replace("-", _MINUS)
 
 
+def short_percent(share: float, figures: int = 3) -> str:
+    """Return a share as ``66.7 %`` or ``0.0123 %``, with up to so many figures; what is short of all is not 100 %."""
+    short = short_text(100 * share, figures)
+    return f"{percent_number(share, 0) if short == '100' else short} %"
+
+
 def tenths_text(share: float) -> str:
     """Return a share as ``66.0 %``, and ``99.98 %``, which is not all; a dash for a missing one."""
     return MISSING if math.isnan(share) else f"{percent_number(share, 1)} %"

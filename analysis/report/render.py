@@ -27,7 +27,7 @@ from analysis.text import (
     ms_interval,
     ms_text,
     plural,
-    short_text,
+    short_percent,
     spans,
     tenths_text,
     typeset,
@@ -183,7 +183,7 @@ def _cell_row(row: dict[str, Any], under: str) -> tuple[Cell, ...]:
     if np.isnan(row["pause_low"]) and row["runs"] > 1:
         middle += f" ({ms_text(1e3 * row['pause_min'])} to {ms_text(1e3 * row['pause_max'])})"
     # What came but seldom is not 0 %.
-    shares = (f"{short_text(100 * row[f'{name}_share'])} % {name}" for name in TRIGGERS if row[f"{name}_share"])
+    shares = (f"{short_percent(row[f'{name}_share'])} {name}" for name in TRIGGERS if row[f"{name}_share"])
     tails = (number(row[tail], _tail(row, tail)) for tail in ("p95", "p99"))
     return (
         Cell(row["cell"], f"{row['mem_bytes']:020} {row['smp']:06} {row['panel']}"),

@@ -14,7 +14,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for
 from analysis.runs.standing import stood_still_s
-from analysis.text import EXPLORATORY, figures_text, listed, percent_text, short_text, span, spans
+from analysis.text import EXPLORATORY, figures_text, listed, percent_text, short_percent, span, spans
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -358,7 +358,7 @@ def _why(one: Overhead) -> Iterator[str]:
         else:
             yield f"a mean request takes {ms[1]} ms longer, and {ms[0]} ms of its life lie in pauses"
     if known.unanswered > known.base_unanswered:
-        shares = [f"{short_text(100 * share, 2)} %" for share in (known.unanswered, known.base_unanswered)]
+        shares = [short_percent(share, 2) for share in (known.unanswered, known.base_unanswered)]
         yield f"{shares[0]} of its requests got no answer ({SAID[one.base]} {shares[1]}), and are in no latency"
     for ratio in one.ratios:
         if ratio.one_sided:

@@ -14,6 +14,7 @@ from analysis.text import (
     percent_number,
     percent_text,
     plural,
+    short_percent,
     short_text,
     size_text,
     tenths_text,
@@ -71,6 +72,11 @@ def test_a_share_short_of_all_is_not_all_and_one_above_none_is_not_none(share: f
     assert percent_text(share) == f"{whole}\N{NO-BREAK SPACE}%"
     assert tenths_text(share) == f"{tenths} %"
     assert percent_number(share, 1) == tenths
+
+
+def test_a_share_in_figures_is_not_all_either() -> None:
+    assert [short_percent(share) for share in (0.6667, 0.9996, 1.0, 0.0004)] == ["66.7 %", "99.96 %", "100 %", "0.04 %"]
+    assert [short_percent(share, 2) for share in (0.0083, 0.996, 0.0)] == ["0.83 %", "99.6 %", "0 %"]
 
 
 @pytest.mark.parametrize(
