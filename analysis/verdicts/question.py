@@ -43,7 +43,8 @@ class Question:
         others: factors that vary beside that of the hypothesis.
         floor: what equal cells differ by, relative.
         notes: what is known before anything is judged.
-        never: factors of planned cells of which no run counts, and none failed: a claim on every cell lacks them.
+        never: factors of planned cells of which no run counts and has the outcome, and none failed: a claim on every
+            cell lacks them.
     """
 
     hypothesis: Hypothesis
@@ -83,7 +84,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if kind_of(one) not in without)
     measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
     told = counted[counted[hypothesis.outcome].notna()]
-    never = tuple(_never(campaign, cells, hypothesis, counted, meant[short])) if hypothesis.kind == "value" else ()
+    never = tuple(_never(campaign, cells, hypothesis, told, meant[short])) if hypothesis.kind == "value" else ()
     notes = (
         *_untested([one for one in measured if kind_of(one) not in without], failed, str(hypothesis.factor)),
         *_absent(cells, hypothesis, [*_rows(told if len(told) else counted, paths), *failed]),
@@ -173,13 +174,13 @@ def _never(
     campaign: Campaign,
     cells: Mapping[str, Factors],
     hypothesis: Hypothesis,
-    counted: pd.DataFrame,
+    told: pd.DataFrame,
     failed: pd.DataFrame,
 ) -> Iterator[Factors]:
-    """Yield planned cells of which no run counts, where others of their kind have the outcome."""
-    kinds = _kinds(counted[counted[hypothesis.outcome].notna()])
+    """Yield planned cells of which no run that counts has the outcome, where others of their kind do."""
+    kinds = _kinds(told)
     lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
-    there = {*counted["cell_id"], *failed["cell_id"], *lost} if "cell_id" in counted else None
+    there = {*told["cell_id"], *failed["cell_id"], *lost} if "cell_id" in told else None
     for cell_id, own in cells.items():
         alike = kind_of(own) in kinds
         if there is not None and cell_id not in there and alike and is_meant(hypothesis, own):

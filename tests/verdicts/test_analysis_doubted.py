@@ -196,6 +196,17 @@ def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is
     assert not any("nothing is said" in note for one in verdicts(lost(campaign, [])) for note in one.notes)
 
 
+def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_has_the_outcome() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), smp=(1, 4)), lambda _: 0.0, [], **QUIET), 1)
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    short = Hypothesis(id="S", claim="Short.", kind="value", outcome="save", low=0.0, high=5.0)
+    (whole,) = judge_all(campaign, table.assign(save=table["pause"]), [short])
+    (some,) = judge_all(campaign, table.assign(save=table["pause"].where(table["cell_id"] != "c3")), [short])
+    assert whole.word == "SUPPORTED"
+    assert (some.word, some.label) == ("INCONCLUSIVE", NOT_EVERYWHERE)
+    assert "no run counts of: 2 GiB, 4 vCPUs" in some.notes
+
+
 def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB, 4 * GIB)), lambda _: 0.0, [], **QUIET), 1)
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
