@@ -176,12 +176,18 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Sta
 
 
 def _silent(asked: Question, sample: Sample) -> Iterator[str]:
-    """Say at which combinations of the other factors nothing is compared, as runs failed: no answer is about these."""
+    """Say at which combinations of the other factors nothing is compared for want of runs: no answer is about these."""
     compared = {stratum[1:] for stratum in sample.spans}
-    for level, count in Counter(stratum[1:] for stratum in sample.failed_strata).items():
-        if level not in compared:
-            runs = f"{plural(count, 'run')} with {level_words(asked.others, level)}"
-            yield f"{runs} failed, and what is left compares nothing: nothing is said of it"
+    blank = measured_rows(asked, asked.runs[asked.runs[asked.hypothesis.outcome].isna()])
+    lacking = {
+        "failed": Counter(stratum[1:] for stratum in sample.failed_strata),
+        "did not have it": Counter(others_of(asked, row) for row in blank),
+    }
+    for why, counts in lacking.items():
+        for level, count in counts.items():
+            if level not in compared:
+                runs = f"{plural(count, 'run')} with {level_words(asked.others, level)}"
+                yield f"{runs} {why}, and what is left compares nothing: nothing is said of it"
 
 
 def _blocks_for_interval(sample: Sample) -> str:

@@ -196,6 +196,15 @@ def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is
     assert not any("nothing is said" in note for one in verdicts(lost(campaign, [])) for note in one.notes)
 
 
+def test_a_level_of_another_factor_at_which_no_run_has_the_outcome_is_named() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), link=("unix", "tcp")), lambda _: 0.0, [], **QUIET), 1)
+    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    asked = table.assign(bytes_sent=table["pause"].where(table["link.transport"] == "tcp"))
+    (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "bytes_sent"})])
+    assert "12 runs with unix did not have it, and what is left compares nothing: nothing is said of it" in found.notes
+    assert not any("with tcp" in note for note in found.notes)
+
+
 def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_has_the_outcome() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), smp=(1, 4)), lambda _: 0.0, [], **QUIET), 1)
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
