@@ -28,7 +28,7 @@ APART = frozenset({"netns", "bridged"})
 FAR = frozenset({"ssh"})
 """The kinds of hosts on which each side is on a machine of its own; on any other they share one."""
 
-HEADS = {"workload": "workload.name", "cache": "cache.kind"}
+_HEADS = {"workload": "workload.name", "cache": "cache.kind"}
 """What the other keys of a group are settings of: they are compared among the cells that have the same of it."""
 
 DEADLINES = "deadlines"
@@ -37,7 +37,7 @@ DEADLINES = "deadlines"
 
 def head_of(path: str) -> str | None:
     """Return what a factor is a setting of: ``cache.kind`` of ``cache.buffer``; None for what stands for itself."""
-    head = HEADS.get(path.partition(".")[0])
+    head = _HEADS.get(path.partition(".")[0])
     return None if head == path else head
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import BASELINES, COLO, HEADS, Level, checkpoints_asked, flatten
+from analysis.format.factors import BASELINES, COLO, Level, checkpoints_asked, flatten, head_of
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import under_text
 
@@ -58,8 +58,8 @@ _HOSTS = {
     "bridged": "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges",
     "ssh": "each VM on a host of its own",
 }
-_HEADS = HEADS | {"checkpoint": "checkpoint.trigger"}
-"""What is a setting of one workload or trigger alone is a factor only where it differs within that one."""
+_TRIGGERED = {"checkpoint.interval": "checkpoint.trigger"}
+"""It means something else by each trigger: as a setting of a workload, a factor where it differs within that one."""
 
 _ON = frozenset({"tcp_timestamps"})
 """Switches that are on where nothing is said: they are told of when they are off, others when they are on."""
@@ -109,8 +109,8 @@ def factors(cells: Sequence[Factors]) -> dict[str, list[Level]]:
         groups: dict[Level, list[Level]] = {}
         for cell in cells:
             if path in cell:
-                head = _HEADS.get(path.partition(".")[0], path)
-                groups.setdefault(None if head == path else cell.get(head), []).append(cell[path])
+                head = _TRIGGERED.get(path) or head_of(path)
+                groups.setdefault(cell.get(head) if head else None, []).append(cell[path])
         if any(len(set(levels)) > 1 for levels in groups.values()):
             found[path] = sorted({level for levels in groups.values() for level in levels}, key=_order)
     return found

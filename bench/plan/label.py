@@ -7,7 +7,7 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
-from bench.format.factors import HEADS, SIZES
+from bench.format.factors import SIZES, head_of
 from bench.host.virtual import this_kvm
 from bench.system.units import size_text
 
@@ -48,7 +48,7 @@ def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
     What only some cells have (a tuning, which is left out where it changes nothing) is ``None`` for the others.
     """
     values: dict[tuple[str, str], set[str]] = defaultdict(set)
-    shared = {path for one in factors for path in one if not _head(path)}
+    shared = {path for one in factors for path in one if not head_of(path)}
     for one in factors:
         for path in shared | set(one):
             values[_group(one, path)].add(one.get(path, str(None)))
@@ -56,14 +56,8 @@ def _varying(factors: Sequence[Mapping[str, str]]) -> set[tuple[str, str]]:
 
 
 def _group(factors: Mapping[str, str], path: str) -> tuple[str, str]:
-    head = _head(path)
+    head = head_of(path)
     return (factors.get(head, "") if head else "", path)
-
-
-def _head(path: str) -> str:
-    """Return the path that this one is a parameter of; empty where it stands by itself."""
-    head = HEADS.get(path.partition(".")[0], "")
-    return "" if path == head else head
 
 
 def _parts(factors: Mapping[str, str], varying: set[tuple[str, str]]) -> Iterator[str]:
