@@ -6,13 +6,16 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from analysis.format.factors import SIZES
+from analysis.format.factors import SIZES, head_of
 from analysis.text import ACCEL_TEXT, plural, size_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
+
+NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup", "failover.after"})
+"""What may differ between cells that are compared as one."""
 
 _GIB = 1 << 30
 _INTERVAL = "checkpoint.interval"
@@ -83,6 +86,22 @@ def effective(factors: Mapping[str, Level]) -> dict[str, Level]:
     """Return what a cell really is: two cells whose effective factors are equal are an A/A control."""
     kept = {path: level for path, level in factors.items() if path not in {"replica", "workload.scaling"}}
     return kept | {"workload.working_set": working_set_bytes(factors)}
+
+
+def differing(cells: Sequence[Mapping[str, Level]], paths: Iterable[str]) -> list[str]:
+    """Return those of the paths in which cells differ, in their order; a setting of something does within that.
+
+    A cell without the factor has None of it.
+    """
+    found = []
+    for path in dict.fromkeys(paths):
+        head = head_of(path)
+        groups: dict[Level, set[Level]] = {}
+        for cell in cells:
+            groups.setdefault(cell.get(head) if head else None, set()).add(cell.get(path))
+        if any(len(levels) > 1 for levels in groups.values()):
+            found.append(path)
+    return found
 
 
 def factor_text(path: str) -> str:

@@ -13,7 +13,7 @@ from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.stats.groups import centred
-from analysis.stored.factors import as_planned, factor_text, is_size, level_text
+from analysis.stored.factors import NOT_FACTORS, as_planned, differing, factor_text, is_size, level_text
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.trend import in_logs
 
@@ -34,8 +34,7 @@ _NO_VARIANCE = 1e-18
 _RANK = 1e-10
 """A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
 
-_NOT_SIZES = {"checkpoint.count", "checkpoint.warmup", "checkpoint.interval", "link.loss_percent"}
-_NOT_FACTORS = {"replica", "checkpoint.count", "checkpoint.warmup"}
+_NOT_SIZES = {"checkpoint.interval", "link.loss_percent"}
 
 
 @dataclass(frozen=True)
@@ -105,11 +104,11 @@ def designs(runs: Iterable[Run]) -> list[Design]:
     cells = {run.record.cell_id: flatten(run.record.cell) for run in runs}
     trends: list[Design] = []
     contrasts: list[Design] = []
-    for path in dict.fromkeys(path for cell in cells.values() for path in cell):
+    for path in dict.fromkeys(path for cell in cells.values() for path in cell if path not in NOT_FACTORS):
         having = {cell_id: cell for cell_id, cell in cells.items() if path in cell}
         if path not in _NOT_SIZES and all(is_size(cell[path]) for cell in having.values()):
             trends += _designs(path, having, _trend)
-        elif path not in _NOT_FACTORS:
+        else:
             contrasts += _designs(path, having, _contrast)
     two = Design("two cells", "of the base", (0.0, 1.0), 1, _RANK_SUM_EFFICIENCY, tuple(cells))
     return [*trends, *(contrasts or [two])]
@@ -119,16 +118,17 @@ def _designs(
     path: str, cells: Mapping[str, Mapping[str, Level]], make: Callable[[str, Sequence[Level]], Design]
 ) -> list[Design]:
     """Return the design of one factor at one combination of the others, and over all that have two levels or more."""
-    strata: dict[tuple[tuple[str, str], ...], dict[str, Level]] = {}
+    own = dict.fromkeys(other for cell in cells.values() for other in cell)
+    others = differing(list(cells.values()), (other for other in own if other not in NOT_FACTORS | {path}))
+    strata: dict[tuple[Level, ...], dict[str, Level]] = {}
     for cell_id, cell in cells.items():
-        others = tuple(sorted((other, repr(level)) for other, level in cell.items() if other != path))
-        strata.setdefault(others, {})[cell_id] = cell[path]
+        strata.setdefault(tuple(cell.get(other) for other in others), {})[cell_id] = cell[path]
     comparing = [found for found in strata.values() if len(set(found.values())) > 1]
     if not comparing:
         return []
     levels = max((list(dict.fromkeys(found.values())) for found in comparing), key=len)
-    own = tuple(cell_id for found in comparing for cell_id in found)
-    over = replace(make(path, levels), combinations=len(comparing), cells=own)
+    compared = tuple(cell_id for found in comparing for cell_id in found)
+    over = replace(make(path, levels), combinations=len(comparing), cells=compared)
     one = replace(over, question=f"{over.question}, other factors fixed", combinations=1)
     if len(comparing) == 1:
         return [one]

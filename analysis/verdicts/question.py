@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.format.factors import BASELINES, Level, flatten, head_of
+from analysis.format.factors import BASELINES, Level, flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, counting, run_table
 from analysis.stored.cells import name_cells
-from analysis.stored.factors import unit
+from analysis.stored.factors import NOT_FACTORS, differing, unit
 from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.equals import noise_floor
@@ -27,9 +27,6 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
     Factors = Mapping[str, Level]
-
-NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup", "failover.after"})
-"""What may differ between cells that are compared as one."""
 
 
 @dataclass(frozen=True)
@@ -223,15 +220,7 @@ def varying(rows: Sequence[Factors], hypothesis: Hypothesis, paths: Sequence[str
     A ``value`` is about every cell, and cells that differ in whatever it be are told apart.
     """
     ignored: Collection[str | None] = () if hypothesis.kind == "value" else NOT_FACTORS | {hypothesis.factor}
-    found = []
-    for path in dict.fromkeys(paths):
-        head = head_of(path)
-        groups: dict[Level, set[Level]] = {}
-        for row in rows:
-            groups.setdefault(row.get(head) if head else None, set()).add(row.get(path))
-        if path not in ignored and max(map(len, groups.values()), default=0) > 1:
-            found.append(path)
-    return tuple(found)
+    return tuple(differing(rows, (path for path in paths if path not in ignored)))
 
 
 def _untested(measured: Sequence[Factors], failed: Sequence[Factors], factor: str) -> Iterator[str]:

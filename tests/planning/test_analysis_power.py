@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import SERVICE, Fake, write_campaign
+from fixtures.fake_campaign import DIRTY, SERVICE, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
@@ -154,14 +154,19 @@ def test_trends_are_those_of_every_size_at_fixed_other_factors(tmp_path: Path) -
     ]
 
 
-def linked(runs: Sequence[Run], transport: str) -> list[Run]:
-    """Return the same runs over a link of their own, as cells of their own."""
+def altered(runs: Sequence[Run], name: str, **own: object) -> list[Run]:
+    """Return the same runs with something of their cell otherwise, as cells of their own."""
     changed = []
     for one in runs:
         record = one.record
-        own = {"cell": {**record.cell, "link": {"transport": transport}}, "cell_id": f"{record.cell_id}-{transport}"}
-        changed.append(replace(one, record=record.model_copy(update={**own, "run_id": f"{record.run_id}-{transport}"})))
+        told = {"cell": {**record.cell, **own}, "cell_id": f"{record.cell_id}-{name}"}
+        changed.append(replace(one, record=record.model_copy(update={**told, "run_id": f"{record.run_id}-{name}"})))
     return changed
+
+
+def linked(runs: Sequence[Run], transport: str) -> list[Run]:
+    """Return the same runs over a link of their own."""
+    return altered(runs, transport, link={"transport": transport})
 
 
 def test_factors_without_an_order_are_contrasts_of_their_levels() -> None:
@@ -175,6 +180,25 @@ def test_factors_without_an_order_are_contrasts_of_their_levels() -> None:
     ]
     three = [changed for transport in ("unix", "other", "third") for changed in linked(one[:1], transport)]
     assert [design.question for design in designs(three)] == ["transport two of 3 levels, other factors fixed"]
+
+
+def test_what_a_workload_alone_has_of_settings_keeps_no_cell_from_being_compared() -> None:
+    one = [run([0.02] * 4, mem=mem) for mem in (1, 2)]
+    idle, dirty = altered(one, "idle", workload={"name": "idle"}), altered(one, "dirty", workload=DIRTY)
+    assert [design.question for design in designs([*idle, *dirty])] == [
+        "RAM 1 GiB to 2 GiB in 2 sizes, other factors fixed",
+        "RAM 1 GiB to 2 GiB in 2 sizes, over 2 combinations",
+        "workload idle against dirty, other factors fixed",
+        "workload idle against dirty, over 2 combinations",
+    ]
+
+
+@pytest.mark.parametrize("levels", [{"replica": "b"}, {"failover": {"after": 9}}])
+def test_what_may_differ_between_cells_that_are_compared_as_one_is_no_question(levels: dict[str, object]) -> None:
+    one = altered([run([0.02] * 4, mem=mem) for mem in (1, 2)], "as it was", replica="a", failover={"after": 3})
+    trend, other = designs([*one, *altered(one, "other", **levels)])
+    assert (trend.question, trend.combinations) == ("RAM 1 GiB to 2 GiB in 2 sizes, other factors fixed", 1)
+    assert other.question == "two cells"
 
 
 def test_each_design_is_planned_from_the_runs_of_its_own_cells() -> None:
