@@ -7,24 +7,17 @@ from dataclasses import dataclass, field, replace
 from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
+import pandas as pd
+
 from analysis.errors import AnalysisError
 from analysis.format.factors import BASELINES, flatten, head_of
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import (
-    OF_CLIENTS,
-    OF_FAILOVERS,
-    SEEN_OF_FAILOVERS,
-    YES_OR_NO,
-    counts,
-    outcome_of,
-    too_short,
-    unanswered,
-)
+from analysis.runs.outcomes import STANDING, YES_OR_NO, counting, failing, outcome_of
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.text import plural
-from analysis.verdicts.question import kind_of
+from analysis.verdicts.question import kind_of, kinds_without
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -56,7 +49,8 @@ class Side:
     """One of the two campaigns: what ran, ``under`` which accelerator in words, and how many of its runs count.
 
     Attributes:
-        excluded: runs that did not pass their own check; ``failed``: that failed, or of which nothing can be read.
+        runs: that count; ``excluded``: that did not pass their own check; ``failed``: that failed, or of which nothing
+            can be read.
     """
 
     campaign: str
@@ -110,7 +104,7 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
     """
     runs = runs_with(campaign, outcome)
     records = [run.record for run in runs]
-    sound = [counts(run, outcome) for run in runs]
+    shown = _shown(runs, outcome)
     qemus = {one for r in records for one in r.binaries}
     return Side(
         campaign=campaign.plan.campaign,
@@ -118,18 +112,26 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
         accel=tuple(sorted({record.accel for record in records})),
         under=under_text(records),
         qemu=tuple(sorted(qemus)),
-        runs=sum(sound),
-        excluded=sum(not ok and not too_short(run) for run, ok in zip(runs, sound, strict=True)),
-        failed=len(_lost(campaign, outcome))
-        + sum(not ok and too_short(run) for run, ok in zip(runs, sound, strict=True)),
+        runs=sum(counts for _, counts, _ in shown),
+        excluded=sum(not counts and not failed for _, counts, failed in shown),
+        failed=len(_lost(campaign, outcome)) + sum(failed for _, _, failed in shown),
     )
+
+
+def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> list[tuple[float, bool, bool]]:
+    """Return of each run its outcome, whether it counts for it, and whether it failed at it."""
+    free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
+    values = [outcome_of(run, outcome, without) for run, without in zip(runs, free, strict=True)]
+    table = pd.DataFrame({**{name: [told(run) for run in runs] for name, told in STANDING.items()}, outcome: values})
+    failed = failing(table, outcome)
+    return list(zip(values, (counting(table, outcome) & ~failed).tolist(), failed.tolist(), strict=True))
 
 
 def _lost(campaign: Campaign, outcome: str) -> list[PlannedRun]:
     """Return the runs that lack an outcome as they failed, or as nothing of them can be read."""
     never: list[Failure | Unread] = [*campaign.failures, *campaign.unread]
-    failing = _can_fail(campaign, outcome)
-    return [one.planned for one in never if one.planned.cell_id in failing]
+    cells = _can_fail(campaign, outcome)
+    return [one.planned for one in never if one.planned.cell_id in cells]
 
 
 def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
@@ -138,12 +140,16 @@ def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
     One that takes no checkpoints has no pause to fail at, and one that nobody asks anything no requests.
     """
     planned = {one.cell_id: one.cell for one in campaign.plan.cells}
-    cells = {run.record.cell_id: run.record.cell for run in runs_with(campaign, outcome)} | planned
+    runs = runs_with(campaign, outcome)
+    cells = {run.record.cell_id: run.record.cell for run in runs} | planned
     if OUTCOMES[outcome].table == "checkpoints":
         return {name for name, cell in cells.items() if cell.get("scenario") not in BASELINES}
-    told = [run for run in runs_with(campaign, outcome) if counts(run, outcome) and not _unanswered(run, outcome)]
-    having = {kind_of(flatten(run.record.cell)) for run in told if math.isfinite(outcome_of(run, outcome))}
-    without = {kind_of(flatten(run.record.cell)) for run in told} - having
+    shown = _shown(runs, outcome)
+    without = kinds_without(
+        (kind_of(flatten(run.record.cell)) for run in runs),
+        known=(math.isfinite(value) for value, _, _ in shown),
+        counted=(counts for _, counts, _ in shown),
+    )
     return {name for name, cell in cells.items() if kind_of(flatten(cell)) not in without}
 
 
@@ -234,32 +240,18 @@ def side_cells(
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
-    for run, without in zip(runs, free, strict=True):
-        own, record, sound = found[keys[run.record.cell_id]], run.record, counts(run, outcome)
-        own.under.add(record.under)
-        value = outcome_of(run, outcome, without) if sound else math.nan
-        if math.isfinite(value):
+    for run, (value, counts, failed) in zip(runs, _shown(runs, outcome, beside), strict=True):
+        own = found[keys[run.record.cell_id]]
+        own.under.add(run.record.under)
+        if failed:
+            own.failed.append(run.record.block)
+        elif counts and math.isfinite(value):
             own.values.append(value)
-            own.blocks.append(record.block)
-        elif (not sound and too_short(run)) or _unanswered(run, outcome):
-            own.failed.append(record.block)
+            own.blocks.append(run.record.block)
     for planned in _lost(campaign, outcome):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found
-
-
-def _unanswered(run: Run, outcome: str) -> bool:
-    """Return whether a client without an answer, or a failover that nobody survived, is what is asked about.
-
-    The former fails the run's own check; of the latter only a record that passed it tells.
-    """
-    failover = run.record.failover if run.record.quality.ok else None
-    asked = (outcome in OF_CLIENTS and unanswered(run)) or (
-        failover is not None and (outcome in OF_FAILOVERS or (outcome in SEEN_OF_FAILOVERS and "client" in failover))
-    )
-    return asked and not math.isfinite(outcome_of(run, outcome))
 
 
 def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Mapping[str, tuple[str, Any]]) -> None:

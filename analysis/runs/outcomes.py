@@ -141,12 +141,7 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
         "under": record.under,
         "checkpoints": len(kept),
         "warmup": len(run.checkpoints) - len(kept),
-        "short": too_short(run),
-        "unanswered": unanswered(run),
-        "with_failover": record.failover is not None,
-        "failover_seen": record.failover is not None and "client" in record.failover,
-        "pauses_ok": pauses_told(run),
-        "quality_ok": record.quality.ok,
+        **{name: told(run) for name, told in STANDING.items()},
         **{path: factors.get(path) for path in dict.fromkeys((*paths, *factors))},
         "working_set_bytes": working_set_bytes(factors),
         "set_written": set_written(kept, working_set_bytes(factors)),
@@ -178,15 +173,15 @@ def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
     return float((pages >= _NEARLY * set_bytes / _PAGE).mean()) if len(pages) and set_bytes else np.nan
 
 
-OF_CLIENTS = frozenset(
+_OF_CLIENTS = frozenset(
     one.name for one in OUTCOMES.values() if one.table == "client" or one.column.startswith("client.")
 )
 """Outcomes that a client has to be answered for: without an answer, that is what a failure looks like to them."""
 
-SEEN_OF_FAILOVERS = frozenset(("client_gap",))
+_SEEN_OF_FAILOVERS = frozenset(("client_gap",))
 """Outcomes that a client, where there is one, has to be answered for by the survivor."""
 
-OF_FAILOVERS = frozenset(
+_OF_FAILOVERS = frozenset(
     one.name
     for one in OUTCOMES.values()
     if one.column.startswith("failover.") and not one.column.startswith("failover.client.")
@@ -212,6 +207,31 @@ def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
     return sound
 
 
+def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
+    """Tell of each row whether the run failed at an outcome, which is other than to be left out.
+
+    It has too few checkpoints that can be used, its client was never answered, or nobody took over.
+
+    Args:
+        runs: :func:`run_table`, or of it the outcome and the columns of :data:`STANDING`.
+        outcome: one of :data:`OUTCOMES`.
+    """
+
+    def told(column: str) -> NDArray[np.bool_]:
+        return runs[column].to_numpy(dtype=bool) if column in runs else np.zeros(len(runs), dtype=bool)
+
+    sound, unknown = counting(runs, outcome), runs[outcome].isna().to_numpy(dtype=bool)
+    failed: NDArray[np.bool_] = ~sound & told("short")
+    if outcome in _OF_CLIENTS:
+        failed |= unknown & told("unanswered")
+    if outcome in _OF_FAILOVERS:
+        # Nobody took over: an outage without end.
+        failed |= sound & unknown & told("with_failover")
+    if outcome in _SEEN_OF_FAILOVERS:
+        failed |= sound & unknown & told("failover_seen")
+    return failed
+
+
 YES_OR_NO = frozenset(("survived",))
 """Outcomes that are 1 or 0 in a run: what is told of them is a share of runs, and of no run a size."""
 
@@ -222,6 +242,17 @@ def too_short(run: Run) -> bool:
         return False
     count = checkpoints_asked(flatten(run.record.cell))
     return isinstance(count, int) and len(used_pauses(run)) < count
+
+
+STANDING: dict[str, Callable[[Run], bool]] = {
+    "short": too_short,
+    "unanswered": unanswered,
+    "with_failover": lambda run: run.record.failover is not None,
+    "failover_seen": lambda run: run.record.failover is not None and "client" in run.record.failover,
+    "pauses_ok": pauses_told,
+    "quality_ok": lambda run: run.record.quality.ok,
+}
+"""What of a run tells whether it counts, and whether it failed: columns of :func:`run_table`."""
 
 
 def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:

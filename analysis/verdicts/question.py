@@ -11,7 +11,7 @@ import pandas as pd
 
 from analysis.format.factors import BASELINES, Level, flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import OF_CLIENTS, OF_FAILOVERS, SEEN_OF_FAILOVERS, counting, run_table
+from analysis.runs.outcomes import counting, failing, run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import NOT_FACTORS, differing, unit
 from analysis.text import plural
@@ -21,12 +21,13 @@ from analysis.verdicts.sentences import level_words
 from analysis.verdicts.trend import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
 
     Factors = Mapping[str, Level]
+    Kind = tuple[Level, Level]
 
 
 @dataclass(frozen=True)
@@ -64,33 +65,25 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     """
     runs = _with_baselines(campaign, runs) if of_baselines(hypothesis) else runs
     meant = runs[_meant(hypothesis, lambda path: column(runs, path), len(runs))]
-    sound = counting(meant, hypothesis.outcome)
-    short = ~sound & (meant["short"].to_numpy(dtype=bool) if "short" in meant else False)
+    sound, fell = counting(meant, hypothesis.outcome), failing(meant, hypothesis.outcome)
     unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
-    if hypothesis.outcome in OF_CLIENTS and "unanswered" in meant:
-        short |= unknown & meant["unanswered"].to_numpy(dtype=bool)
-    if hypothesis.outcome in OF_FAILOVERS and "with_failover" in meant:
-        # Nobody took over: an outage without end.
-        short |= sound & unknown & meant["with_failover"].to_numpy(dtype=bool)
-    if hypothesis.outcome in SEEN_OF_FAILOVERS and "failover_seen" in meant:
-        short |= sound & unknown & meant["failover_seen"].to_numpy(dtype=bool)
     cells = _cells_of(campaign)
     paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
-    without = _kinds(meant[sound & ~short & unknown]) - _kinds(meant[~unknown])
+    without = kinds_without(_kinds(meant), known=~unknown, counted=sound & ~fell)
     lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
-    failed = tuple(one for one in (*lost, *_rows(meant[short], paths)) if kind_of(one) not in without)
-    measured, counted = _rows(meant[~short], paths), meant[sound & ~short]
+    failed = tuple(one for one in (*lost, *_rows(meant[fell], paths)) if kind_of(one) not in without)
+    measured, counted = _rows(meant[~fell], paths), meant[sound & ~fell]
     told = counted[counted[hypothesis.outcome].notna()]
-    never = tuple(_never(campaign, cells, hypothesis, told, meant[short])) if hypothesis.kind == "value" else ()
+    never = tuple(_never(campaign, cells, hypothesis, told, meant[fell])) if hypothesis.kind == "value" else ()
     notes = (
         *_untested([one for one in measured if kind_of(one) not in without], failed, str(hypothesis.factor)),
         *_absent(cells, hypothesis, [*_rows(told if len(told) else counted, paths), *failed]),
-        *_without(hypothesis, unknown & sound & ~short),
+        *_without(hypothesis, unknown & sound & ~fell),
     )
     return Question(
         hypothesis,
         counted,
-        int((~sound & ~short).sum()),
+        int((~sound & ~fell).sum()),
         failed,
         varying([*measured, *failed, *never], hypothesis, paths),
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
@@ -115,13 +108,25 @@ def _with_baselines(campaign: Campaign, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([runs, own.assign(cell=-1 - own["cell"])], ignore_index=True)
 
 
-def kind_of(own: Factors) -> tuple[Level, Level]:
+def kind_of(own: Factors) -> Kind:
     """Return what decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
     return own.get("scenario"), own.get("workload.name")
 
 
-def _kinds(runs: pd.DataFrame) -> set[tuple[Level, Level]]:
-    return set(map(kind_of, _rows(runs, ("scenario", "workload.name"))))
+def kinds_without(kinds: Iterable[Kind], *, known: Iterable[bool], counted: Iterable[bool]) -> set[Kind]:
+    """Return the kinds that do not have an outcome: runs count for it, and none has it. Their failed runs lack nothing.
+
+    Args:
+        kinds: of each run.
+        known: whether it has the outcome, sound or not.
+        counted: whether it counts for it, and did not fail at it.
+    """
+    runs = list(zip(kinds, known, counted, strict=True))
+    return {kind for kind, _, counts in runs if counts} - {kind for kind, has, _ in runs if has}
+
+
+def _kinds(runs: pd.DataFrame) -> list[Kind]:
+    return list(map(kind_of, _rows(runs, ("scenario", "workload.name"))))
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
@@ -175,7 +180,7 @@ def _never(
     failed: pd.DataFrame,
 ) -> Iterator[Factors]:
     """Yield planned cells of which no run that counts has the outcome, where others of their kind do."""
-    kinds = _kinds(told)
+    kinds = set(_kinds(told))
     lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
     there = {*told["cell_id"], *failed["cell_id"], *lost} if "cell_id" in told else None
     for cell_id, own in cells.items():

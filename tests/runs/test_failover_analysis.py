@@ -16,7 +16,7 @@ from fixtures.fake_campaign import IDLE, Fake, run_ids, write_campaign
 from rich.console import Console
 
 from analysis import stats
-from analysis.compare.sides import side_cells
+from analysis.compare.sides import side_cells, side_of
 from analysis.report.answer import headline
 from analysis.report.build import build_report
 from analysis.report.failovers import context, heading, share_text
@@ -149,6 +149,9 @@ def test_an_outage_without_end_counts_as_a_failure_and_is_not_left_out(tmp_path:
     campaign = fake(tmp_path, told(), told(), told(success=False))
     outage = asked(campaign, "outage")
     assert (len(outage.runs), len(outage.failed)) == (2, 1)
+    side = side_of(load_campaign(campaign), "outage")
+    (cell,) = side_cells(load_campaign(campaign), "outage").values()
+    assert (side.runs, side.excluded, side.failed, len(cell.values), len(cell.failed)) == (2, 0, 1, 2, 1)
     survived = asked(campaign, "survived")
     assert list(survived.runs["survived"]) == [1.0, 1.0, 0.0]
     assert len(survived.failed) == 0
