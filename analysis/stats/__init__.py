@@ -15,7 +15,7 @@ from analysis.stats.intervals import (
 from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
-from analysis.stats.pages import PageCost, direct_effect, per_page_cost
+from analysis.stats.pages import PageCost, per_page_cost
 from analysis.stats.planning import (
     DetectableEffect,
     NeededBlocks,
@@ -79,7 +79,6 @@ __all__ = [
     "changepoints",
     "clopper_pearson",
     "detectable_effect",
-    "direct_effect",
     "equivalence",
     "hierarchical_bootstrap",
     "hodges_lehmann",

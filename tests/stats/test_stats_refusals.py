@@ -46,11 +46,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.detectable_effect(0.1, 6, SOME, power=NAN),
         lambda: stats.detectable_effect(0.1, 6, SOME, efficiency=NAN),
     ],
-    "direct_effect": [
-        lambda: stats.direct_effect([], [], []),
-        lambda: stats.direct_effect(KNOWN, [SOME] * 4, [SOME] * 4),
-        lambda: stats.direct_effect([1, 1, 2, 2], [KNOWN] * 4, [SOME] * 4),
-    ],
     "equivalence": [
         lambda: stats.equivalence([], [], -1, 1),
         lambda: stats.equivalence(SOME, KNOWN, -1, 1),
