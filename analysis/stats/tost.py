@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import t as t_distribution
 
-from analysis.stats.checks import as_option, as_share, as_vector, same_length
+from analysis.stats.checks import as_share, as_vector
 from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
@@ -44,32 +44,26 @@ class EquivalenceResult:
     equivalent: bool
 
 
-def equivalence(
-    x: ArrayLike, y: ArrayLike, low: float, high: float, method: str = "welch", *, confidence: float = 0.90
-) -> EquivalenceResult:
+def equivalence(x: ArrayLike, y: ArrayLike, low: float, high: float, *, confidence: float = 0.90) -> EquivalenceResult:
     """Test whether the means of ``x`` and ``y`` differ by something between ``low`` and ``high``.
 
-    Schuirmann (1987). The test at 5 % is the 90 % interval within the bounds; neither needs a correction for being
-    two tests.
+    Schuirmann (1987), with Welch's t. The test at 5 % is the 90 % interval within the bounds; neither needs a
+    correction for being two tests.
 
     Args:
-        x: run summaries of one cell.
-        y: of the other, in the same order of blocks for ``method="paired"``.
+        x: run summaries of one cell; ``y``: of the other.
         low: smallest difference ``x - y`` that does not matter.
         high: the largest one.
-        method: ``welch`` (unequal variances), ``pooled`` or ``paired``.
         confidence: of the interval reported.
 
     Raises:
-        ValueError: fewer than two values, NaN, infinite, bounds in the wrong order, no variation at all, an unknown
-            method, or unequal lengths with ``paired``.
+        ValueError: fewer than two values, NaN, infinite, bounds in the wrong order, or no variation at all.
     """
-    as_option(method, "method", ("welch", "pooled", "paired"))
     as_share(confidence, "confidence")
     first, second = as_vector(x, "x", least=2), as_vector(y, "y", least=2)
     if not low < high:
         raise ValueError(f"low must be below high: {low} and {high}")
-    error, df = {"welch": _welch, "pooled": _pooled, "paired": _paired}[method](first, second)
+    error, df = _welch(first, second)
     # Equal values leave rounding in their deviation from a mean that is itself rounded.
     if error <= _ROUNDING * max(np.abs(first).max(), np.abs(second).max()):
         raise ValueError("x and y do not vary: a t test has nothing to measure the difference with")
@@ -98,14 +92,3 @@ def _welch(x: FloatArray, y: FloatArray) -> tuple[float, float]:
     if total == 0:
         return 0.0, 1.0
     return float(np.sqrt(total)), total**2 / (of_x**2 / (len(x) - 1) + of_y**2 / (len(y) - 1))
-
-
-def _pooled(x: FloatArray, y: FloatArray) -> tuple[float, float]:
-    df = len(x) + len(y) - 2
-    variance = ((len(x) - 1) * float(x.var(ddof=1)) + (len(y) - 1) * float(y.var(ddof=1))) / df
-    return float(np.sqrt(variance * (1 / len(x) + 1 / len(y)))), float(df)
-
-
-def _paired(x: FloatArray, y: FloatArray) -> tuple[float, float]:
-    same_length(x=x, y=y)
-    return float((x - y).std(ddof=1) / np.sqrt(len(x))), float(len(x) - 1)
