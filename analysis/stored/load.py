@@ -3,49 +3,39 @@
 from __future__ import annotations
 
 import hashlib
-import json
-import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-import pandas as pd
-import pyarrow as pa
-from pydantic import ValidationError
-
 from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
-from analysis.format.table import CHECKPOINTS, PAUSE_PHASES, PHASES
-from analysis.format.version import upgrade_document
+from analysis.stored.checkpoints import read_checkpoints
+from analysis.stored.documents import as_record, read_record
 from analysis.stored.factors import filled
 from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
-from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, Record, RunRecord
+from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, RunRecord
 from analysis.stored.requests import Requests, read_requests
-from analysis.stored.tables import UnusableError, one_line, read_table
+from analysis.stored.tables import UnusableError
 from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    import numpy as np
+    import pandas as pd
     from numpy.typing import NDArray
 
-COLUMNS = tuple(CHECKPOINTS.names)
-
-_ROUNDING_S = 1e-9
 _INTERRUPTED = "interrupted"
 """The cause of an attempt that a person or a program ended: it says nothing of the pair."""
 
 NO_REQUESTS = Requests()
-_KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
-AnyRecord = TypeVar("AnyRecord", bound=Record)
 Read = TypeVar("Read")
 
 
 @dataclass(frozen=True)
 class Run:
-    """One measured run: its record, and its checkpoints in the columns of ``COLUMNS``.
+    """One measured run: its record, and its checkpoints in the columns of their table.
 
     Beyond some millions of checkpoints in a campaign, those of a run are read anew each time they are asked for.
 
@@ -188,7 +178,7 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
         fix = "give the command that made it once more" if kept else ""
         raise NotACampaignError(f"{folder}: not a campaign folder, it holds no plan.json{words}", fix=fix)
     try:
-        plan = _read_document(path, Plan)
+        plan = read_record(path, Plan)
     except UnusableError as error:
         raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
     cells = tuple(one.model_copy(update={"cell": filled(one.cell, one.at_default)}) for one in plan.cells)
@@ -202,7 +192,7 @@ def load_run(folder: Path) -> Run:
         NotACampaignError: it holds no record or no tables that this version can read.
     """
     try:
-        return _read_tables(folder, _read_document(RunFolder(folder).record, RunRecord), Room())
+        return _read_tables(folder, read_record(RunFolder(folder).record, RunRecord), Room())
     except UnusableError as error:
         raise NotACampaignError(f"{folder}: {error}", fix=_mend(error)) from error
 
@@ -228,7 +218,7 @@ def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:
     # Line feeds alone end a line: a message may hold other characters that str.splitlines cuts at.
     for number, line in enumerate(content.removesuffix(b"\n").split(b"\n") if content else (), start=1):
         try:
-            lines.append(_document(line, LEDGER, LedgerLine))
+            lines.append(as_record(line, LEDGER, LedgerLine))
         except UnusableError:
             bad.append(number)
     if not bad:
@@ -245,7 +235,7 @@ def _read_runs(
     for planned in measured:
         home = CampaignFolder(folder).run(planned.run_id)
         try:
-            record = _read_record(home, planned, cells.get(planned.cell_id))
+            record = _read_planned(home, planned, cells.get(planned.cell_id))
             (runs if record.takes_checkpoints else without).append(_read_tables(home, record, room))
         except UnusableError as error:
             unread.append(Unread(planned, str(error)))
@@ -257,8 +247,8 @@ def in_order_measured(runs: Iterable[Run]) -> tuple[Run, ...]:
     return tuple(sorted(runs, key=lambda run: (run.record.started_at, run.record.block, run.record.order)))
 
 
-def _read_record(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> RunRecord:
-    record = _read_document(RunFolder(folder).record, RunRecord)
+def _read_planned(folder: Path, planned: PlannedRun, cell: PlannedCell | None) -> RunRecord:
+    record = read_record(RunFolder(folder).record, RunRecord)
     if record.run_id != planned.run_id:
         raise UnusableError(f"run.json is of run {record.run_id}")
     if (record.cell_id, record.block, record.order) != (planned.cell_id, planned.block, planned.order):
@@ -279,7 +269,7 @@ def _measured(cell: Mapping[str, Any]) -> dict[str, Any]:
 def _read_tables(home: Path, record: RunRecord, room: Room) -> Run:
     """Return a run with its checkpoints and the requests of its client, on the clock of its primary."""
     files, shift_s = RunFolder(home), record.clock_between("client", "primary")
-    of_run = partial(_read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
+    of_run = partial(read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
     of_client = partial(read_requests, files.client, shift_s)
     (rows, sha256), (requests, asked_sha256) = of_run(), of_client()
     checkpoints = Stored(rows, _size_bytes(rows), partial(_read_again, of_run, sha256), room)
@@ -304,65 +294,6 @@ def _read_again(read: Callable[[], tuple[Read, str]], sha256: str) -> Read:
     if now != sha256:
         raise NotACampaignError("a table changed while it was looked at", fix=_AGAIN)
     return found
-
-
-def _read_checkpoints(path: Path, run_id: str, *, needed: bool) -> tuple[pd.DataFrame, str]:
-    """Return the checkpoints of a run, and the hash of their file; ``needed``: whether there have to be any."""
-    table, sha256 = read_table(path)
-    _check_rows(table, path.name, run_id, needed=needed)
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False), sha256
-
-
-def _check_rows(table: pa.Table, name: str, run_id: str, *, needed: bool) -> None:
-    if set(table["run_id"].unique().to_pylist()) - {run_id}:
-        raise UnusableError(f"{name} holds checkpoints of another run")
-    if needed and table["warmup"].to_numpy().all():
-        raise UnusableError(f"{name} holds no checkpoint after the warm-up")
-    times = {column: table[column].to_numpy() for column in ("t_request", "pause_s", "total_s", *PHASES)}
-    if not all(np.isfinite(values).all() for values in times.values()):
-        raise UnusableError(f"{name} holds a time that is not a number")
-    if any((values < 0).any() for values in times.values()):
-        raise UnusableError(f"{name} holds a time below zero")
-    for column, phases in (("pause_s", PAUSE_PHASES), ("total_s", PHASES)):
-        sums = np.sum([times[phase] for phase in phases], axis=0)
-        off = int((np.abs(sums - times[column]) > _ROUNDING_S).sum())
-        if off:
-            raise UnusableError(f"{name}: the phases of {off} checkpoint(s) do not add up to {column}")
-
-
-def _read_document(path: Path, model: type[AnyRecord]) -> AnyRecord:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise UnusableError(f"{path.name} is missing") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UnusableError(f"{path.name} is not readable: {one_line(error)}") from error
-    return _document(text, path.name, model)
-
-
-def _document(content: str | bytes, name: str, model: type[AnyRecord]) -> AnyRecord:
-    try:
-        text = content.decode() if isinstance(content, bytes) else content
-        raw: Any = json.loads(text, parse_constant=_finite, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
-        raise UnusableError(f"{name} is not JSON: {one_line(error)}") from error
-    try:
-        raw = upgrade_document(_KINDS[model], raw)
-    except ValueError as error:
-        raise UnusableError(f"{name} {error}") from error
-    try:
-        return model.model_validate(raw)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        where = ".".join(map(str, first["loc"])) or "the document"
-        raise UnusableError(f"{name}: {where}: {first['msg']}") from error
-
-
-def _finite(text: str) -> float:
-    number = float(text)
-    if not math.isfinite(number):
-        raise ValueError(f"{text} is not a finite number")
-    return number
 
 
 def _state(last: Mapping[str, LedgerLine], run: PlannedRun) -> str:
