@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 from omegaconf import OmegaConf
 
 from bench.config.quantities import absolute_path
-from bench.config.sources import given, line_of, read_plain
+from bench.config.sources import read_plain
+from bench.config.written import given, line_of
 from bench.errors import ConfigError
 from bench.format.factors import FAR
 

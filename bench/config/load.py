@@ -18,7 +18,7 @@ from bench.config.launcher import Launcher
 from bench.config.model import Cell
 from bench.config.quantities import Duration, Positive, Whole, absolute_path
 from bench.config.questions import questions
-from bench.config.sources import as_typed, given, require_whole_experiment, where
+from bench.config.written import as_typed, given, require_whole_experiment, where
 from bench.errors import ConfigError
 from bench.system.frozen import Frozen
 from bench.system.places import has_controls, results_folder

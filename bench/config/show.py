@@ -13,8 +13,9 @@ from omegaconf.errors import OmegaConfBaseException
 
 import bench
 from bench.config.explain import explain_composition
-from bench.config.sources import given, make_loader
+from bench.config.sources import make_loader
 from bench.config.sweep import REFUSALS, compose
+from bench.config.written import given
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -20,7 +20,8 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import HELP, explain_composition, unknown
-from bench.config.sources import EXPERIMENT, make_loader, refuse_misnamed, sweeps, swept_as_typed, where
+from bench.config.sources import make_loader, refuse_misnamed
+from bench.config.written import EXPERIMENT, sweeps, swept_as_typed, where
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
