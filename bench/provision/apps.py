@@ -50,6 +50,7 @@ _APPLETS = (
 _LINUX, _APPS = (Path(bench.guest.__file__).parent / name for name in ("linux", "apps"))
 _INIT, _NGINX = _APPS / "init", _APPS / "nginx.conf"
 _OWN = ("enter", "control", "build")
+_SHARED = _APPS / "program.h"
 _PROGRAMS = {**{name: _APPS / f"{name}.c" for name in _OWN}, "workload": _LINUX / "workload.c"}
 _RECIPE = "1"
 _KERNEL_PACKAGES = ("linux-image-", "linux-modules-", "linux-binary-", "busybox-static")
@@ -107,7 +108,7 @@ def installed_apps() -> Guest | None:
 
 def _folder(tree: Tree, packages: Tree) -> Path:
     versions = (json.dumps(one.packages) for one in (tree, packages))
-    sources = (_INIT, _NGINX, *_PROGRAMS.values())
+    sources = (_INIT, _NGINX, _SHARED, *_PROGRAMS.values())
     compiled = compiler.fingerprint(sources, *compiler.STATIC)
     return cache_folder() / f"apps-{text_sha256(_RECIPE, *versions, *_DRIVERS, *_APPLETS, compiled)[:12]}"
 

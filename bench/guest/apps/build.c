@@ -12,7 +12,6 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <pthread.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -22,6 +21,10 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PROGRAM "build"
+#define KEYS "jobs files functions level"
+#include "program.h"
 
 #define ROOT "/apps"
 #define PLACE "/state/build"
@@ -33,28 +36,6 @@
 static uint64_t jobs = 2, files = 64, functions = 20, level = 1;
 static const char *compiler, *assembler;
 static _Atomic uint64_t next, done;
-static pthread_mutex_t failing = PTHREAD_MUTEX_INITIALIZER;
-
-static void say(const char *format, ...)
-{
-    char line[256];
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (length > 0 && write(STDOUT_FILENO, line, (size_t)length) != length)
-        _exit(1);
-}
-
-/* The first thread that fails says why, and ends all. */
-static void fail(const char *what)
-{
-    pthread_mutex_lock(&failing);
-    say("colo-bench: failed {\"error\":\"build: %s\"}\n", what);
-    _exit(1);
-}
 
 static void disk_failed(void)
 {
@@ -167,16 +148,6 @@ static void *compile(void *job)
     return NULL;
 }
 
-static uint64_t number(const char *text, uint64_t smallest, uint64_t largest)
-{
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || *end || value < smallest || value > largest)
-        fail("illegal value; legal keys: jobs files functions level");
-    return value;
-}
-
 static void read_words(int count, char **words)
 {
     for (int i = 3; i < count; i++) {
@@ -189,7 +160,7 @@ static void read_words(int count, char **words)
         else if (!strncmp(words[i], "level=", 6))
             level = number(words[i] + 6, 0, 3);
         else
-            fail("unknown key; legal: jobs files functions level");
+            fail("unknown key; legal: " KEYS);
     }
 }
 

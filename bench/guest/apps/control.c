@@ -12,7 +12,6 @@
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +19,10 @@
 #include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
+
+#define PROGRAM "control"
+#define KEYS "bytes threads"
+#include "program.h"
 
 #define ROUNDS 100000ull
 #define CHUNK 4096ull
@@ -34,25 +37,6 @@ struct worker {
 
 static struct worker workers[MAX_THREADS];
 static volatile uint64_t kept; /* what was computed is used, so that it is computed */
-
-static void say(const char *format, ...)
-{
-    char line[256];
-    va_list arguments;
-    int length;
-
-    va_start(arguments, format);
-    length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (length > 0 && write(STDOUT_FILENO, line, (size_t)length) != length)
-        _exit(1);
-}
-
-static void fail(const char *what)
-{
-    say("colo-bench: failed {\"error\":\"control: %s\"}\n", what);
-    exit(1);
-}
 
 static void *compute(void *argument)
 {
@@ -85,16 +69,6 @@ static void *triad(void *argument)
     return NULL;
 }
 
-static uint64_t number(const char *text, uint64_t smallest, uint64_t largest)
-{
-    char *end;
-    uint64_t value = strtoull(text, &end, 10);
-
-    if (*text < '0' || *text > '9' || *end || value < smallest || value > largest)
-        fail("illegal value; legal keys: bytes threads");
-    return value;
-}
-
 int main(int count, char **words)
 {
     uint64_t bytes = 32 << 20, threads = 1;
@@ -108,7 +82,7 @@ int main(int count, char **words)
         else if (streams && !strncmp(words[i], "bytes=", 6))
             bytes = number(words[i] + 6, 3 * CHUNK * sizeof(double), 1ull << 40);
         else
-            fail("unknown key; legal: bytes threads");
+            fail("unknown key; legal: " KEYS);
     }
     for (uint64_t i = 0; i < threads; i++) {
         struct worker *w = &workers[i];
