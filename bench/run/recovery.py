@@ -16,8 +16,7 @@ from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
 from bench.errors import BenchError, StoreError
 from bench.format.folder import CampaignFolder, RunFolder
-from bench.format.steps import MEANT_OTHERWISE
-from bench.format.version import SCHEMA_VERSION
+from bench.format.version import MEANT_OTHERWISE, SCHEMA_VERSION
 from bench.measure.journal import NAME as JOURNAL
 from bench.measure.journal import Kept, read_entries
 from bench.plan.plan import parse_plan
