@@ -1,7 +1,8 @@
 """The one table of what a checkpoint is made of: QEMU's trace events, the order they come in, and the phases between.
 
-A phase is a row of ``PHASES`` or ``PARTS``: its column, its side, the marks it lies between, its words. The events
-that it needs are switched on, read and stored by what is written here; ``docs/data.md`` tells people.
+A phase is a word of ``PhaseName``, part of one a row of ``PARTS``: its column, its side, the marks it lies between, its
+words, what of a pause it is. The events that it needs are switched on, read and stored by what is written here;
+``docs/data.md`` tells people.
 
 Sources: ``colo_do_checkpoint_transaction`` (primary) and ``colo_incoming_process_checkpoint`` (secondary) in QEMU's
 ``migration/colo.c``; the arguments in the ``trace-events`` files of ``migration/``, ``net/`` and ``system/``.
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 
 class SideName(StrEnum):
@@ -120,7 +121,9 @@ ORDER = {
 }
 """The events of one checkpoint on each side: each comes once, in this order."""
 
-PHASES = ("request", "stop", "prepare", "save", "deliver", "load", "resume")
+PhaseName = Literal["request", "stop", "prepare", "save", "deliver", "load", "resume"]
+
+PHASES: tuple[str, ...] = get_args(PhaseName)
 """What lies between two neighbours of the primary's order; these add up to the whole checkpoint."""
 
 STOPPED_PHASES = PHASES[2:]
@@ -156,6 +159,9 @@ STOPPING = Marker("change from running", PRIMARY, (Kind(RUNSTATE),), (2,))
 RESUMING = Marker("change to running", PRIMARY, (Kind(RUNSTATE, ("running",)),), (7,))
 MARKERS = (SYNC, FLUSH, RUNNING, STOPPING, RESUMING)
 
+DIRTY_PAGES, DEVICE_STATE = "dirty pages", "device state"
+"""What a pause is made of, beside the transport: what is left of the time that the primary waits for the secondary."""
+
 
 @dataclass(frozen=True)
 class Part:
@@ -170,6 +176,7 @@ class Part:
         begins: where it begins: a place in the side's order, or an event of a marker.
         ends: where it ends.
         words: for people.
+        of_pause: what of a pause it is, :data:`DIRTY_PAGES` or :data:`DEVICE_STATE`; empty for what another part tells.
     """
 
     name: str
@@ -177,15 +184,16 @@ class Part:
     begins: tuple[int | Kind, ...]
     ends: tuple[int | Kind, ...]
     words: str
+    of_pause: str = ""
 
 
 PARTS = (
-    Part("device_save", PRIMARY, (3,), (SYNC.kinds[0],), "devices saved"),
-    Part("bitmap_sync", PRIMARY, (SYNC.kinds[0],), (SYNC.kinds[1],), "bitmap synced"),
-    Part("ram_send", PRIMARY, (SYNC.kinds[1],), (SYNC.kinds[0], 4), "RAM sent"),
+    Part("device_save", PRIMARY, (3,), (SYNC.kinds[0],), "devices saved", DEVICE_STATE),
+    Part("bitmap_sync", PRIMARY, (SYNC.kinds[0],), (SYNC.kinds[1],), "bitmap synced", DIRTY_PAGES),
+    Part("ram_send", PRIMARY, (SYNC.kinds[1],), (SYNC.kinds[0], 4), "RAM sent", DIRTY_PAGES),
     Part("ram_receive", SECONDARY, (3,), (4,), "RAM received"),
-    Part("cache_flush", SECONDARY, (FLUSH.kinds[0],), (FLUSH.kinds[1],), "cache flushed"),
-    Part("device_load", SECONDARY, (FLUSH.kinds[1], 5), (RUNNING.kinds[0],), "devices loaded"),
-    Part("restart", SECONDARY, (RUNNING.kinds[0],), (7,), "VM restarted"),
+    Part("cache_flush", SECONDARY, (FLUSH.kinds[0],), (FLUSH.kinds[1],), "cache flushed", DIRTY_PAGES),
+    Part("device_load", SECONDARY, (FLUSH.kinds[1], 5), (RUNNING.kinds[0],), "devices loaded", DEVICE_STATE),
+    Part("restart", SECONDARY, (RUNNING.kinds[0],), (7,), "VM restarted", DEVICE_STATE),
 )
 """What is measured within phases, in the order of the columns."""

@@ -11,14 +11,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from analysis.format import phases
 from analysis.stored.factors import as_planned, level_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import pandas as pd
+    from numpy.typing import NDArray
 
-PARTS = ("dirty pages", "device state", "the transport")
+PARTS = (phases.DIRTY_PAGES, phases.DEVICE_STATE, "the transport")
 _REST = "the rest"
 
 
@@ -83,18 +85,26 @@ def _per_run(runs: pd.DataFrame) -> np.ndarray[tuple[int, int], np.dtype[np.floa
     """Return the parts of every run and its mean pause, shape (runs, parts + 1); None where one is not known."""
     if not len(runs):
         return None
-    seen = {name: runs[name].to_numpy(dtype=np.float64) for name in _NEEDED}
-    secondary = seen["device_load"] + seen["restart"]
-    pages = seen["ram_send"] + seen["bitmap_sync"] + seen["cache_flush"]
-    waited = seen["deliver"] + seen["load"] - seen["cache_flush"] - secondary
-    table = np.column_stack([pages, seen["device_save"] + secondary, waited, seen["pause_mean"]])
+    here, there = (
+        [_column(runs, *_names(side, what)) for what in (phases.DIRTY_PAGES, phases.DEVICE_STATE)]
+        for side in phases.SideName
+    )
+    waited = _column(runs, "deliver", "load") - there[0] - there[1]
+    pages, state = (own + other for own, other in zip(here, there, strict=True))
+    table = np.column_stack([pages, state, waited, _column(runs, "pause_mean")])
     return table if np.isfinite(table).all() else None
 
 
-_NEEDED = (
-    *("pause_mean", "deliver", "load", "device_save", "device_load", "restart"),
-    *("ram_send", "bitmap_sync", "cache_flush"),
-)
+def _names(side: phases.SideName, what: str) -> list[str]:
+    return [part.name for part in phases.PARTS if (part.side, part.of_pause) == (side, what)]
+
+
+def _column(runs: pd.DataFrame, *names: str) -> NDArray[np.float64]:
+    """Return the sum of some columns."""
+    total: NDArray[np.float64] = np.zeros(len(runs))
+    for name in names:
+        total += runs[name].to_numpy(dtype=np.float64)
+    return total
 
 
 def _parts(means: np.ndarray[tuple[int], np.dtype[np.float64]]) -> Parts:

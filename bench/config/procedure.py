@@ -8,6 +8,7 @@ from pydantic import Field
 
 from bench.config.forms import written_as
 from bench.config.quantities import Deadline, Duration, Positive, Whole
+from bench.format.phases import PhaseName
 from bench.system.frozen import LATER, Frozen
 
 
@@ -35,7 +36,7 @@ class Trace(Frozen):
     optional: tuple[EventGlob, ...] = ()
 
 
-When = Literal["between", "request", "stop", "prepare", "save", "deliver", "load", "resume"]
+When = Literal["between", PhaseName]
 
 
 class Failover(Frozen):
