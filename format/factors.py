@@ -13,15 +13,6 @@ Level = bool | int | float | str | None
 SIZES = frozenset(("block", "buffer", "chase", "disk_size", "mem", "size", "value_size", "working_set"))
 """What the last part of a path is called whose level is a number of bytes."""
 
-COLO, FORMED, NATIVE = "colo", "formed", "native"
-"""Scenarios that are held against each other: with checkpoints, joined without any being asked for, and not joined."""
-
-ALONE = NATIVE
-"""The scenario of a VM without a secondary."""
-
-BASELINES = frozenset((FORMED, NATIVE))
-"""Scenarios that ask for no checkpoints: what COLO costs is told from them, and no pause is."""
-
 APART = frozenset({"netns", "bridged"})
 """The kinds of hosts on which each side has a network namespace of its own."""
 
@@ -39,15 +30,6 @@ def head_of(path: str) -> str | None:
     """Return what a factor is a setting of: ``cache.kind`` of ``cache.buffer``; None for what stands for itself."""
     head = _HEADS.get(path.partition(".")[0])
     return None if head == path else head
-
-
-def checkpoints_asked(cell: Mapping[str, Level]) -> Level:
-    """Return how many checkpoints a run is to take after its warm-up: before a failover, as many as that comes after.
-
-    Args:
-        cell: its factors by dotted path.
-    """
-    return cell.get("failover.after", cell.get("checkpoint.count"))
 
 
 def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:

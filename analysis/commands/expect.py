@@ -16,7 +16,8 @@ import numpy as np
 from pydantic import ValidationError
 
 from analysis.errors import AnalysisError, NothingMeasuredError, path_of
-from analysis.format.factors import BASELINES, flatten
+from analysis.format.factors import flatten
+from analysis.format.scenarios import BASELINES
 from analysis.planning.undecidable import asks, strata_of, undecidable
 from analysis.process.words import Parser
 from analysis.runs.outcomes import counts, used_pauses

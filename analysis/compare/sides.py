@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.errors import AnalysisError
-from analysis.format.factors import BASELINES, flatten, head_of
+from analysis.format.factors import flatten, head_of
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import STANDING, YES_OR_NO, counting, failing, outcome_of
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text

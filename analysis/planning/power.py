@@ -15,7 +15,8 @@ import numpy as np
 
 from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
-from analysis.format.factors import BASELINES, flatten
+from analysis.format.factors import flatten
+from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import counts, used_pauses
 from analysis.runs.stalls import always_note
 from analysis.stored.records import under_text

@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 from matplotlib.lines import Line2D
 
-from analysis.format.factors import COLO, FORMED
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.scenarios import COLO, COMPARED, SCENARIOS
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
@@ -28,10 +28,10 @@ if TYPE_CHECKING:
 NAME = "overhead"
 _ROW_IN, _LABELS_IN = 0.36, 1.5
 _LOOKS: dict[str, Look] = {
-    COLO: {"color": CATEGORIES[3], "marker": MARKERS[0]},
-    FORMED: {"color": CATEGORIES[0], "marker": MARKERS[1]},
+    one: {"color": color, "marker": marker}
+    for (one, _), color, marker in zip(COMPARED, (CATEGORIES[3], *CATEGORIES[:3]), MARKERS, strict=False)
 }
-_SAID = {COLO: "COLO / native", FORMED: "formed, no checkpoint asked for / native"}
+_SAID = {one: f"{SCENARIOS[one].words} / {SCENARIOS[base].words}" for one, base in COMPARED}
 _APART = 0.42
 
 
@@ -150,7 +150,7 @@ def _heading(found: tuple[Overhead, ...]) -> str:
         if (ratio := one.of("client_p99")) is not None and not ratio.exploratory
     ]
     parts = []
-    what = "COLO" if with_colo[0].scenario == COLO else "A pair that is only formed"
+    what = SCENARIOS[with_colo[0].scenario].heading
     if rates:
         worst = min(rates, key=lambda one: one.ratio.estimate)
         parts.append(f"leaves {times_text(worst.ratio)} of native's {panel_text(worst.outcome)}")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import BASELINES, COLO, Level, checkpoints_asked, flatten, head_of
+from analysis.format.factors import Level, flatten, head_of
+from analysis.format.scenarios import BASELINES, COLO, checkpoints_asked
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import under_text
 

@@ -6,8 +6,9 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import BASELINES, flatten
+from analysis.format.factors import flatten
 from analysis.format.outcomes import NOT_WRITTEN
+from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import counting
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text

@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.format.factors import checkpoints_asked, flatten
+from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
+from analysis.format.scenarios import checkpoints_asked
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.format.factors import BASELINES, COLO, DEADLINES, FORMED, NATIVE, flatten
+from analysis.format.factors import DEADLINES, flatten
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.scenarios import BASELINES, COLO, COMPARED, SCENARIOS
 from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for
 from analysis.runs.standing import stood_still_s
@@ -35,9 +36,6 @@ THROUGHPUT = tuple(
 _ASKED_AT_A_RATE = "requests_per_s"
 
 LATENCY = ("client_p50", "client_p95", "client_p99")
-
-COMPARED = ((COLO, NATIVE), (FORMED, NATIVE))
-"""Which scenario is held against which: the first by the second."""
 
 _FEWEST_PAIRS = 3
 """Blocks for an interval: from two, Student's is so wide that it says nothing."""
@@ -154,7 +152,7 @@ class Overhead:
     @property
     def compared(self) -> str:
         """Return what is divided by what."""
-        return f"{SHORT[self.scenario]} / {SHORT[self.base]}"
+        return f"{SCENARIOS[self.scenario].short} / {SCENARIOS[self.base].short}"
 
     @property
     def blocks_text(self) -> str:
@@ -189,7 +187,7 @@ def left_out(campaign: Campaign) -> str:
     runs = [*campaign.runs, *campaign.without]
     counts = {
         scenario: [run.record.quality.ok for run in runs if scenario_of(run) == scenario]
-        for scenario in (COLO, FORMED, NATIVE)
+        for scenario in dict.fromkeys(side for sides in zip(*COMPARED, strict=True) for side in sides)
     }
     if not any(counts[scenario] for scenario in BASELINES) and BASELINES.isdisjoint(planned.values()):
         return ""
@@ -302,11 +300,6 @@ def _mean(values: Sequence[float]) -> float:
     return float(np.mean(known)) if known else math.nan
 
 
-SAID = {COLO: "COLO", FORMED: "COLO formed, no checkpoint asked for,", NATIVE: "native"}
-"""Scenarios for people; a sentence begins with the first."""
-SHORT = SAID | {FORMED: "formed"}
-
-
 def times_text(effect: Effect) -> str:
     """Return a ratio with its interval: ``0.63 [0.60, 0.66]``."""
     if math.isnan(effect.low):
@@ -329,8 +322,9 @@ def sentences(found: Sequence[Overhead]) -> Iterator[str]:
         ]
         if times:
             parts.append(f"multiplies the latency of a client's requests by {listed(times)}")
+        said, base = SCENARIOS[one.scenario].said, SCENARIOS[one.base].said
         yield (
-            f"{one.label}: {SAID[one.scenario]} {' and '.join(parts)}, against {SAID[one.base]} "
+            f"{one.label}: {said} {' and '.join(parts)}, against {base} "
             f"({_sure(one)}){'; '.join(['', *_why(one)])}."
         )
 
@@ -359,7 +353,8 @@ def _why(one: Overhead) -> Iterator[str]:
             yield f"a mean request takes {ms[1]} ms longer, and {ms[0]} ms of its life lie in pauses"
     if known.unanswered > known.base_unanswered:
         shares = [short_percent(share, 2) for share in (known.unanswered, known.base_unanswered)]
-        yield f"{shares[0]} of its requests got no answer ({SAID[one.base]} {shares[1]}), and are in no latency"
+        base = SCENARIOS[one.base].said
+        yield f"{shares[0]} of its requests got no answer ({base} {shares[1]}), and are in no latency"
     for ratio in one.ratios:
         if ratio.one_sided:
             both = ratio.blocks + ratio.one_sided

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from analysis.format.factors import BASELINES, Level, flatten
+from analysis.format.factors import Level, flatten
 from analysis.format.outcomes import OUTCOMES
+from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import counting, failing, run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import NOT_FACTORS, differing, unit

@@ -13,8 +13,9 @@ from bench.config.machine import Cpu, Devices, Qemu
 from bench.config.procedure import Checkpoint, Deadlines, Failover, Trace
 from bench.config.quantities import Size, Whole, as_text, whole_mib
 from bench.config.tuning import HostCache, Pinning, Tune, Tuning
-from bench.format.factors import ALONE, APART, BASELINES, checkpoints_asked, flatten
+from bench.format.factors import APART, flatten
 from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
+from bench.format.scenarios import SCENARIOS, ScenarioName, checkpoints_asked
 from bench.guest.protocol import BARE_WORKLOADS, Kind
 from bench.system.frozen import LATER, Frozen
 from bench.workload.base import Workload, build_workload
@@ -55,7 +56,7 @@ class Cell(Frozen):
     tune: Annotated[Tune, LATER] = Tune()
     cache: Annotated[HostCache, LATER] = HostCache()
     start: Annotated[Literal["booted", "restored"], LATER] = "booted"
-    scenario: Annotated[Literal["colo", "formed", "native", "failover"], LATER] = "colo"
+    scenario: Annotated[ScenarioName, LATER] = "colo"
     failover: Annotated[Failover | None, LATER] = None
     compare: Annotated[Compare, LATER] = Compare()
     tcp_timestamps: Annotated[bool, LATER] = True
@@ -65,12 +66,12 @@ class Cell(Frozen):
     @property
     def paired(self) -> bool:
         """Whether the VM has a secondary."""
-        return self.scenario != ALONE
+        return SCENARIOS[self.scenario].paired
 
     @property
     def takes_checkpoints(self) -> bool:
         """Whether checkpoints are asked for; of a pair that is only formed, output that differs may make some."""
-        return self.scenario not in BASELINES
+        return SCENARIOS[self.scenario].checkpoints
 
     @property
     def taken(self) -> Checkpoint:

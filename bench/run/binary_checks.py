@@ -12,7 +12,6 @@ from bench.provision.kvm import cached_kvm
 from bench.run.beforehand import Check
 from bench.run.machine_checks import check_colo
 from bench.run.probe import LOCAL, cached_colo
-from bench.scenario.registry import scenario_of
 from bench.vm.features import MODERN, known_events
 from bench.vm.spec import Second
 
@@ -60,7 +59,7 @@ def remembered_checks(
     found: dict[str, Check] = {}
     for cell in cells:
         binary, other, guest = binaries[cell.qemu], binaries[cell.qemu_secondary or cell.qemu], guest_of(cell)
-        if cell.host.far or not scenario_of(cell).under_colo or not (binary and other and guest):
+        if cell.host.far or not cell.paired or not (binary and other and guest):
             continue
         accel = cell.accel
         if accel == "auto":

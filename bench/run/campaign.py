@@ -29,7 +29,6 @@ from bench.run.reaper import reap
 from bench.run.report import verdicts_so_far, write_report
 from bench.run.summary import summarise, summary_table
 from bench.run.until import Until
-from bench.scenario.registry import scenario_of
 from bench.system.exits import Exit, bug_report, tell
 from bench.system.files import is_there
 from bench.system.streams import make_console, require_whole
@@ -235,7 +234,7 @@ def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) ->
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
     if failovers := read_failovers(loop.plan, loop.folder, loop.done):
         loop.console.print(failover_table(loop.plan.campaign, failovers))
-    if not any(scenario_of(one.cell).checkpoints for one in loop.plan.cells):
+    if not any(one.cell.takes_checkpoints for one in loop.plan.cells):
         loop.console.print(
             f"no report, as no run takes checkpoints: run.json has what was seen, {loop.folder}/runs", soft_wrap=True
         )

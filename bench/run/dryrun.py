@@ -322,7 +322,7 @@ def _shell_lines(program: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
 
 def _checkpoints(cell: Cell) -> str:
     checkpoint = cell.taken
-    if not scenario_of(cell).checkpoints:
+    if not cell.takes_checkpoints:
         seconds = (checkpoint.warmup + checkpoint.count) * checkpoint.interval
         own = ", but those that differing output makes" if cell.paired else ""
         return f"{seconds:g} s of its workload, and no checkpoint{own}"

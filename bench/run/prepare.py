@@ -19,7 +19,6 @@ from bench.provision.qemu import find_qemu
 from bench.provision.state import state_image
 from bench.run.probe import LOCAL, pair_text, probe_colo
 from bench.scenario.progress import Assets
-from bench.scenario.registry import scenario_of
 from bench.system.owner import scratch_folder
 from bench.vm.features import known_events, probe_features
 from bench.vm.placed import binary_on, ship
@@ -84,7 +83,7 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
     }
     resolved = tuple(cell.model_copy(update={"accel": accels[_boots(cell)]}) for cell in cells)
     assets = _require_machines(resolved, assets, say)
-    pairs = [cell for cell in resolved if scenario_of(cell).under_colo]
+    pairs = [cell for cell in resolved if cell.paired]
     for cell in {(_boots(cell), cell.qemu_secondary, bool(cell.migration.multifd)): cell for cell in pairs}.values():
         for name in cell.binaries:
             _require_parts(assets[name])
@@ -191,7 +190,7 @@ def _accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tcg"]:
 
 def _far_accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tcg"]:
     """Return what runs the guest on the hosts of an inventory: a pair of theirs says whether KVM does."""
-    if cell.accel == "kvm" and not scenario_of(cell).under_colo:
+    if cell.accel == "kvm" and not cell.paired:
         return "kvm"
     verdict = probe_colo(assets.binary, assets.guest_of(cell), "kvm", say, assets.second, host=cell.host)
     if verdict.ok:

@@ -155,7 +155,7 @@ def _store(
         "cell": cell.model_dump(mode="json"),
         "accel": cell.accel,
         **({"nodes": dict(assets.nodes)} if assets.nodes else {}),
-        **({} if scenario_of(cell).checkpoints else {"takes_checkpoints": False}),
+        **({} if cell.takes_checkpoints else {"takes_checkpoints": False}),
         **({"kvm": _kvm(notes)} if cell.accel == "kvm" else {}),
         "started_at": notes.started_at,
         "finished_at": time.time(),

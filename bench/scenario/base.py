@@ -102,16 +102,10 @@ class Scenario(Protocol):
     """One kind of run. An instance holds nothing: what a run learns goes into its :class:`Notes`.
 
     Attributes:
-        name: the configuration's word.
         sides: the machines it needs, the first one with the workload.
-        checkpoints: whether any are asked for; of a pair, output that differs may make some all the same.
-        under_colo: whether the machines are a COLO pair, so that the binary has to be one that can.
     """
 
-    name: ClassVar[str]
     sides: ClassVar[Mapping[str, Side]]
-    checkpoints: ClassVar[bool]
-    under_colo: ClassVar[bool]
 
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return the QMP steps from the greeting to where measuring begins, as a plan shows them."""

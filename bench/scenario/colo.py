@@ -35,10 +35,7 @@ if TYPE_CHECKING:
 class Colo:
     """The scenario ``colo``."""
 
-    name: ClassVar[str] = "colo"
     sides: ClassVar[Mapping[str, Side]] = COLO
-    checkpoints: ClassVar[bool] = True
-    under_colo: ClassVar[bool] = True
 
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return the procedure."""
@@ -63,6 +60,9 @@ class Colo:
             clocks=notes.clocks,
             measured_s=notes.timings.get("measure_s"),
         )
+
+
+SCENARIO = Colo()
 
 
 async def measure(run: Running, drive_it: Drive) -> None:

@@ -9,7 +9,7 @@ import time
 from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import GuestError, MeasureError, QmpError
 from bench.format.folder import TRACE, RunFolder
@@ -59,8 +59,6 @@ _CLIENT_GOES_ON_S = 2.0
 
 class FailoverRun(Colo):
     """The scenario ``failover``; what follows the blow is in :func:`bench.vm.takeover.planned_steps`."""
-
-    name: ClassVar[str] = "failover"
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair through its checkpoints, strike one side, and let the other take over.
@@ -117,6 +115,9 @@ class FailoverRun(Colo):
         quality = replace(evidence.quality, failures=own, notes=(*_losses(client), *evidence.quality.notes, *of_pauses))
         seen = {"client": client} if client else {}
         return replace(evidence, quality=quality, failover={**course, "hit": found.to_json(), **seen})
+
+
+SCENARIO = FailoverRun()
 
 
 def _seen_by_client(

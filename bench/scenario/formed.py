@@ -7,7 +7,7 @@ same: such checkpoints are in the run's table and counted on its record, and the
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING
 
 from bench.measure.driver import LAST_WORDS_S
 from bench.scenario.colo import Colo, measure
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 class Formed(Colo):
     """The scenario ``formed``: the pair, its procedure and its evidence are those of ``colo``."""
 
-    name: ClassVar[str] = "formed"
-    checkpoints: ClassVar[bool] = False
-
     async def carry_out(self, run: Running) -> None:
         """Take the pair into COLO, and let the workload run for as long as the native machine has it."""
         await run.pair.guarded(measure(run, _wait))
+
+
+SCENARIO = Formed()
 
 
 async def _wait(run: Running, counter: CheckpointCounter, _journal: Journal) -> None:

@@ -29,10 +29,7 @@ if TYPE_CHECKING:
 class Native:
     """The scenario ``native``."""
 
-    name: ClassVar[str] = "native"
     sides: ClassVar[Mapping[str, Side]] = NATIVE
-    checkpoints: ClassVar[bool] = False
-    under_colo: ClassVar[bool] = False
 
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return that the VM is started, and nothing else."""
@@ -46,6 +43,9 @@ class Native:
         """Read what the client saw; the record is sound when the VM never stood still."""
         failures = (*unapplied(cell.cache, notes.cache), *notes.clock_faults)
         return gather_undisturbed(folder, run_id, remarks=remarks, failures=failures, gaps=notes.pulse.gaps)
+
+
+SCENARIO = Native()
 
 
 async def _measure(run: Running) -> None:

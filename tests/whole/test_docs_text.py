@@ -64,7 +64,7 @@ def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None
         ("bench/config/hosts.py", ("class Host",)),
         ("bench/failures/cause.py", ("class Trait",)),
         ("bench/host/far_programs.py", ("class FarPrograms",)),
-        ("format/factors.py", ("ALONE",)),
+        ("format/scenarios.py", ("ScenarioName", "SCENARIOS")),
         ("bench/provision/guest.py", ("workload.c",)),
         ("bench/guest/protocol.py", ("BARE_WORKLOADS",)),
     ],
@@ -79,7 +79,6 @@ def test_where_something_new_goes_is_where_its_like_is_now(path: str, names: tup
 def test_no_scenario_is_told_apart_by_a_word_of_its_own() -> None:
     sources = [path for top in ("bench", "analysis") for path in (PACKAGES / top).rglob("*.py")]
     assert [path.name for path in sources if re.search('[=!]= "native"', path.read_text())] == []
-    assert [path.name for path in sources if re.search("[=!]= ALONE", path.read_text())]
 
 
 CITED = r"([A-Z][A-Za-z'-]+)(?:(?:, [A-Z][a-z]+)* (?:&|and) ([A-Z][A-Za-z]+)| et al\.)?,? \(?((?:19|20)\d\d)\b"
