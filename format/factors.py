@@ -13,12 +13,6 @@ Level = bool | int | float | str | None
 SIZES = frozenset(("block", "buffer", "chase", "disk_size", "mem", "size", "value_size", "working_set"))
 """What the last part of a path is called whose level is a number of bytes."""
 
-APART = frozenset({"netns", "bridged"})
-"""The kinds of hosts on which each side has a network namespace of its own."""
-
-FAR = frozenset({"ssh"})
-"""The kinds of hosts on which each side is on a machine of its own; on any other they share one."""
-
 _HEADS = {"workload": "workload.name", "cache": "cache.kind"}
 """What the other keys of a group are settings of: they are compared among the cells that have the same of it."""
 

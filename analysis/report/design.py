@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.format.factors import Level, flatten, head_of
+from analysis.format.hosts import HOSTS
 from analysis.format.scenarios import BASELINES, COLO, checkpoints_asked
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import under_text
@@ -52,12 +53,6 @@ _NAMES = {
     "workload.working_set": "working set {}",
     "workload.pattern": "{}",
     "workload.threads": "threads: {}",
-}
-_HOSTS = {
-    "local": "both VMs on one host",
-    "netns": "both VMs on one host, each in a network namespace",
-    "bridged": "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges",
-    "ssh": "each VM on a host of its own",
 }
 _TRIGGERED = {"checkpoint.interval": "checkpoint.trigger"}
 """It means something else by each trigger: as a setting of a workload, a factor where it differs within that one."""
@@ -169,7 +164,8 @@ def _part(path: str, level: Level) -> str:
     """Return a setting in words, empty where it is not set."""
     if level is None or level == "" or level is (path in _ON):
         return ""
-    plain = _HOSTS.get(str(level), str(level)) if path == "host.kind" else level_text(path, level)
+    hosts = HOSTS.get(str(level)) if path == "host.kind" else None
+    plain = hosts.words if hosts else level_text(path, level)
     name = path.partition(".")[2].replace(".", " ").replace("_", " ")
     return _NAMES.get(path, f"{name}: {{}}").format(plain)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from analysis.format.factors import FAR
+from analysis.format.hosts import FAR
 from analysis.report.checks import by_itself, without_controls
 from analysis.text import plural
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from bench.config.forms import written_as
-from bench.format.factors import FAR
+from bench.format.hosts import FAR, HostKind
 from bench.system.frozen import LATER, Frozen
 
 _SSH = "an alias of ~/.ssh/config, HOST, USER@HOST or USER@HOST:PORT"
@@ -67,7 +67,7 @@ HostEntry = Annotated[FarHost | None, BeforeValidator(_given), LATER, Field(excl
 class Host(Frozen):
     """Where the processes of the pair run; under ``ssh`` on the hosts of an inventory, a file or these fields."""
 
-    kind: Literal["local", "netns", "bridged", "ssh"] = "local"
+    kind: HostKind = "local"
     inventory: Annotated[str | None, LATER, Field(exclude=True)] = None
     primary: HostEntry = None
     secondary: HostEntry = None

@@ -10,7 +10,7 @@ from bench.config.quantities import absolute_path
 from bench.config.sources import read_plain
 from bench.config.written import given, line_of
 from bench.errors import ConfigError
-from bench.format.factors import FAR
+from bench.format.hosts import FAR
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

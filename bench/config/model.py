@@ -13,7 +13,8 @@ from bench.config.machine import Cpu, Devices, Qemu
 from bench.config.procedure import Checkpoint, Deadlines, Failover, Trace
 from bench.config.quantities import Size, Whole, as_text, whole_mib
 from bench.config.tuning import HostCache, Pinning, Tune, Tuning
-from bench.format.factors import APART, flatten
+from bench.format.factors import flatten
+from bench.format.hosts import APART
 from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.format.scenarios import SCENARIOS, ScenarioName, checkpoints_asked
 from bench.guest.protocol import BARE_WORKLOADS, Kind

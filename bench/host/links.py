@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bench.format.factors import APART
+from bench.format.hosts import APART
 
 if TYPE_CHECKING:
     from bench.config import hosts

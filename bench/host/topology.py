@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.format.factors import APART
+from bench.format.hosts import APART
 from bench.host.bridge import bridge, require_taps, serve_from
 from bench.host.clock import Clocks
 from bench.host.host import Here

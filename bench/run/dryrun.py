@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from bench.cluster.room import jobs_text
 from bench.errors import HostError
-from bench.format.factors import APART
 from bench.format.folder import CampaignFolder
+from bench.format.hosts import APART
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells
 from bench.plan.estimate import crowding, duration_text, estimate, gib, require_disk, require_fit

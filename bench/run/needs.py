@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError, ProvisionError
-from bench.format.factors import APART
+from bench.format.hosts import APART
 from bench.host.bridge import require_taps
 from bench.host.netns import require_netns_privilege
 from bench.host.reach import reach_of

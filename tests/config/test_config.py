@@ -1,17 +1,18 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from fake_session import make_cell
 from omegaconf import DictConfig, OmegaConf
 from pydantic import ValidationError
 
+from bench.config.hosts import Host
 from bench.config.load import OnError, Settings, load, load_grid, parse_on_error
 from bench.config.model import Cell
 from bench.errors import ConfigError
-from bench.format.factors import FAR
+from bench.format.hosts import FAR, HOSTS
 from bench.system.places import CONF, PACKAGES
 from bench.workload.base import registry
 
@@ -150,6 +151,11 @@ def test_every_workload_has_a_file_that_lists_all_its_keys() -> None:
     for name, kind in registry().items():
         tree = OmegaConf.load(CONF / "workload" / f"{name}.yaml")
         assert set(tree) == set(kind.model_fields)
+
+
+def test_every_word_for_a_kind_of_hosts_is_told_of_and_has_a_file() -> None:
+    words = set(get_args(Host.model_fields["kind"].annotation))
+    assert set(HOSTS) == words == {path.stem for path in (CONF / "host").glob("*.yaml")}
 
 
 # What has nothing else to set: a sweep of another choice's keys leaves it as one cell.

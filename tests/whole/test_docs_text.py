@@ -61,7 +61,7 @@ def test_the_steps_to_an_own_workload_are_on_the_site_and_in_one_place() -> None
         ("format/phases.py", ("PHASES", "PARTS")),
         ("bench/config/model.py", ("scenario:", "LATER")),
         ("bench/config/machine.py", ("_known_qemu",)),
-        ("bench/config/hosts.py", ("class Host",)),
+        ("format/hosts.py", ("HostKind", "HOSTS")),
         ("bench/failures/cause.py", ("class Trait",)),
         ("bench/host/far_programs.py", ("class FarPrograms",)),
         ("format/scenarios.py", ("ScenarioName", "SCENARIOS")),

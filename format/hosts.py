@@ -1,0 +1,45 @@
+"""The kinds of hosts, by the configuration's word: what both who measures and who judges has to know of each.
+
+How their nodes come to be is ``bench/host/topology.py``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+HostKind = Literal["local", "netns", "bridged", "ssh"]
+
+
+@dataclass(frozen=True)
+class Hosts:
+    """What a kind of hosts is.
+
+    Attributes:
+        words: for people.
+        apart: whether each side has a network namespace of its own.
+        far: whether each side is on a machine of its own; else they share one.
+    """
+
+    words: str
+    apart: bool = False
+    far: bool = False
+
+
+HOSTS: Mapping[str, Hosts] = {
+    "local": Hosts("both VMs on one host"),
+    "netns": Hosts("both VMs on one host, each in a network namespace", apart=True),
+    "bridged": Hosts(
+        "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges", apart=True
+    ),
+    "ssh": Hosts("each VM on a host of its own", far=True),
+}
+
+APART = frozenset(kind for kind, one in HOSTS.items() if one.apart)
+"""Those on which each side has a network namespace of its own."""
+
+FAR = frozenset(kind for kind, one in HOSTS.items() if one.far)
+"""Those on which each side is on a machine of its own."""
