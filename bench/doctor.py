@@ -86,7 +86,7 @@ class Asked:
     @property
     def jobs(self) -> bool:
         """Whether the nodes of a cluster measure them."""
-        return self.settings is not None and self.settings.launcher.kind == "slurm"
+        return self.settings is not None and self.settings.launcher.submits
 
     @property
     def here(self) -> bool:

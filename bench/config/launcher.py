@@ -50,3 +50,8 @@ class Launcher(Frozen):
     jobs: Annotated[Positive, Field(le=1000)] | None = None
     workdir: Annotated[Path | None, BeforeValidator(_folder)] = None
     detach: bool = False
+
+    @property
+    def submits(self) -> bool:
+        """Whether every block is a job of a cluster."""
+        return self.kind != "local"

@@ -75,7 +75,7 @@ def checks(
 
     Where a cluster measures them, each node looks at itself (:mod:`bench.run.part`), and this machine only submits.
     """
-    if launcher and launcher.kind == "slurm":
+    if launcher and launcher.submits:
         yield from submitting(results)
         return
     limits = limits or read_limits()

@@ -110,14 +110,14 @@ def run_campaign(settings: Settings, cells: Sequence[Cell], command: str, tools:
     console = make_console()
     name = campaign_name(settings, cells)
     planned = plan_cells(cells)
-    if settings.launcher.kind == "slurm":
+    if settings.launcher.submits:
         require_possible(settings, cells)
     if settings.dry_run:
         console.out(dry_run(settings, cells, name, preview), highlight=False)
         require_whole()
         return Exit.DONE
     tools = tools or real_tools()
-    if settings.launcher.kind == "slurm":
+    if settings.launcher.submits:
         from bench.run.cluster import run_on_cluster  # noqa: PLC0415 - it stands on this module
 
         return run_on_cluster(settings, cells, name, command, console, tools)

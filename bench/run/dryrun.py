@@ -102,7 +102,7 @@ def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
     """Return what is there; nothing is fetched, built or started."""
     names = dict.fromkeys(name for cell in cells for name in cell.binaries)
     # The nodes of a cluster have memory of their own, which each looks at.
-    available_bytes, available_by = (None, "") if settings.launcher.kind == "slurm" else available_memory()
+    available_bytes, available_by = (None, "") if settings.launcher.submits else available_memory()
     found = Installed(
         binaries={name: installed_qemu(name) for name in names},
         guest=installed_guest(),
@@ -117,7 +117,7 @@ def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
             *_on_cluster(settings, cells, campaign),
         ),
     )
-    remembered = () if settings.launcher.kind == "slurm" else remembered_checks(cells, found.binaries, found.guest_of)
+    remembered = () if settings.launcher.submits else remembered_checks(cells, found.binaries, found.guest_of)
     known = (*_making(found, cells), *event_checks(cells, found.binaries), *remembered)
     return replace(found, checks=(*found.checks, *known))
 
@@ -137,7 +137,7 @@ def _making(found: Installed, cells: Sequence[Cell]) -> Iterator[Check]:
 
 
 def _on_cluster(settings: Settings, cells: Sequence[Cell], campaign: str) -> Iterator[Check]:
-    if settings.launcher.kind == "slurm":
+    if settings.launcher.submits:
         yield from cluster_checks(wanted_by(settings, cells, campaign))
 
 
@@ -191,7 +191,7 @@ def _resolved(cell: Cell, installed: Installed) -> Cell:
 
 def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterable[str]) -> Iterator[str]:
     estimates = [estimate(plan.cell(run)) for run in plan.runs]
-    jobs = settings.launcher.kind == "slurm"
+    jobs = settings.launcher.submits
     said = (accel_text(one.cell.accel, elsewhere=jobs or one.cell.host.far) for one in plan.cells)
     under = ", ".join(dict.fromkeys(said))
     yield f"campaign {plan.campaign}: a dry run, nothing is started"
@@ -268,7 +268,7 @@ def _cell(planned: PlannedCell, installed: Installed, settings: Settings) -> Ite
     if cell.cache.beside:
         asked = [f"{path}={text}" for path, text in factor_texts(cell).items() if path.startswith("cache.")]
         yield f"  beside the pair: {', '.join(asked)}"
-    here = not cell.host.far and settings.launcher.kind != "slurm"
+    here = not cell.host.far and not settings.launcher.submits
     crowded = crowding(cell, len(os.sched_getaffinity(0))) if here else ""
     if crowded:
         yield f"  note: {crowded}"
