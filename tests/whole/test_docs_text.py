@@ -39,10 +39,13 @@ def test_what_is_not_published_is_no_command_of_an_installation() -> None:
         assert "pipx install dist/*.whl" in shown
 
 
+def paths(text: str) -> set[str]:
+    return set(re.findall(r"`((?:analysis|bench|conf|docs|examples|format|tests|tools)/[\w./-]*)`", text))
+
+
 @pytest.mark.parametrize("page", ["docs/guides.md", "docs/architecture.md", "CONTRIBUTING.md"])
 def test_every_path_that_a_page_sends_people_to_is_there(page: str) -> None:
-    tops = "analysis|bench|conf|docs|examples|format|tests|tools"
-    named = set(re.findall(rf"`((?:{tops})/[\w./-]*)`", (PACKAGES / page).read_text()))
+    named = paths((PACKAGES / page).read_text())
     assert [path for path in sorted(named) if not re.search("NAME|mine", path) and not (PACKAGES / path).exists()] == []
 
 
@@ -74,6 +77,14 @@ def test_where_something_new_goes_is_where_its_like_is_now(path: str, names: tup
     assert f"`{path}`" in table
     text = (PACKAGES / path).read_text()
     assert [name for name in names if name not in text] == []
+
+
+def test_nothing_new_goes_into_more_than_three_files() -> None:
+    _, _, table = (PACKAGES / "docs" / "architecture.md").read_text().partition("## Where do I put it")
+    rows = [row for row in table.splitlines() if re.match(r"\| [a-z]", row)]
+    assert len(rows) > 15
+    many = [row.split(" | ")[0].removeprefix("| ") for row in rows if len(paths(row)) > 3]
+    assert many == ["a launcher"]  # whatever submits jobs speaks Slurm
 
 
 def test_no_scenario_is_told_apart_by_a_word_of_its_own() -> None:
