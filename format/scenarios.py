@@ -65,7 +65,7 @@ SCENARIOS: Mapping[str, Scenario] = {
 BASELINES = frozenset(one.name for one in SCENARIOS.values() if not one.checkpoints)
 """Scenarios that ask for no checkpoints: what COLO costs is told from them, and no pause is."""
 
-COMPARED = tuple((one.name, one.against) for one in SCENARIOS.values() if one.against)
+COMPARED: tuple[tuple[str, str], ...] = tuple((one.name, one.against) for one in SCENARIOS.values() if one.against)
 """Which scenario is held against which: the first by the second."""
 
 

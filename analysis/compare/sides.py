@@ -247,7 +247,7 @@ def side_cells(
         if failed:
             own.failed.append(run.record.block)
         elif counts and math.isfinite(value):
-            own.values.append(value)
+            own.values.append(value)  # noqa: PD011 - a list
             own.blocks.append(run.record.block)
     for planned in _lost(campaign, outcome):
         if planned.cell_id in keys:

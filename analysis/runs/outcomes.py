@@ -323,7 +323,7 @@ OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
 
 
 def periods(kept: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
-    """Return which checkpoints are followed by the next one, and the seconds from the request of each to that of the next.
+    """Return which checkpoints are followed by the next one, and the seconds from each request to the next one.
 
     A share of time or a rate is told over whole periods: n checkpoints span n - 1 of them, and with three checkpoints
     the time from the first to the last would make half as much again of it.

@@ -51,7 +51,8 @@ def equivalence(x: ArrayLike, y: ArrayLike, low: float, high: float, *, confiden
     correction for being two tests.
 
     Args:
-        x: run summaries of one cell; ``y``: of the other.
+        x: run summaries of one cell.
+        y: of the other.
         low: smallest difference ``x - y`` that does not matter.
         high: the largest one.
         confidence: of the interval reported.

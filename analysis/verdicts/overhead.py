@@ -324,8 +324,7 @@ def sentences(found: Sequence[Overhead]) -> Iterator[str]:
             parts.append(f"multiplies the latency of a client's requests by {listed(times)}")
         said, base = SCENARIOS[one.scenario].said, SCENARIOS[one.base].said
         yield (
-            f"{one.label}: {said} {' and '.join(parts)}, against {base} "
-            f"({_sure(one)}){'; '.join(['', *_why(one)])}."
+            f"{one.label}: {said} {' and '.join(parts)}, against {base} ({_sure(one)}){'; '.join(['', *_why(one)])}."
         )
 
 

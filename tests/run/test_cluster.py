@@ -560,7 +560,7 @@ def test_a_merge_from_another_disk_takes_nothing_away_before_it_is_on_this_one(
     monkeypatch.setattr(os, "rename", on_another_disk)
     monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
     monkeypatch.setattr(shutil, "copy2", refused)
-    with pytest.raises(StoreError, match="could not be written: .*Input/output error"):
+    with pytest.raises(StoreError, match=r"could not be written: .*Input/output error"):
         merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
     assert len(list(slurm.part(1).glob("begun-0/runs/*/run.json"))) == 2
     monkeypatch.setattr(shutil, "copy2", copy)
