@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -108,9 +107,7 @@ def read_known(campaign: Path) -> Known:
         cells = {run.run_id: by_id[run.cell_id] for run in plan.runs if run.cell_id in by_id}
     except (OSError, BenchError):
         pass  # a plan that cannot be read takes the warm-up's length along, and nothing else
-    entries: list[Entry] = []
-    with suppress(StoreError):
-        entries, _ = ledger_entries(CampaignFolder(campaign).ledger)
+    entries, _ = ledger_entries(CampaignFolder(campaign).ledger)
     return Known(cells, tuple(entries))
 
 

@@ -417,7 +417,8 @@ def test_a_job_that_begins_while_it_is_taken_back_goes_on(
     cancel = commands.cancel_waiting
 
     def late(jobs: Sequence[str]) -> None:
-        slurm.put(2, "RUNNING", node="n2")
+        if jobs:
+            slurm.put(2, "RUNNING", node="n2")
         cancel(jobs)
 
     monkeypatch.setattr(commands, "cancel_waiting", late)

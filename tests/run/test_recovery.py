@@ -244,7 +244,7 @@ def test_what_the_system_refuses_is_said_without_a_traceback(
     (campaign / "ledger.jsonl").unlink(missing_ok=True)
     (campaign / "ledger.jsonl").mkdir()
     assert main([str(campaign)]) == Exit.HOST
-    assert "ledger.jsonl: Is a directory" in capsys.readouterr().err
+    assert "ledger.jsonl cannot be read: Is a directory" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("module", ["recover", "compress"])

@@ -154,8 +154,8 @@ def test_pairs_on_two_hosts_are_not_said_to_have_shared_one(sweep: Results) -> N
     cell_of = {**first.record.cell, "host": {"kind": "ssh"}}
     far = replace(first, record=first.record.model_copy(update={"cell": cell_of}))
     mixed = replace(sweep, campaign=replace(sweep.campaign, runs=(far, *others)))
-    near, some = ([one for one in threats.threats(each) if "on one host" in one] for each in (sweep, mixed))
-    assert [one.partition(" ran ")[0] for one in (*near, *some)] == [
+    told = [next(one for one in threats.threats(each) if "on one host" in one) for each in (sweep, mixed)]
+    assert [one.partition(" ran ")[0] for one in told] == [
         "Both virtual machines",
         "In some pairs both virtual machines",
     ]
