@@ -39,7 +39,7 @@ class Cell(Frozen):
     ``tcp_timestamps`` is the switch of the guest's kernel: the two guests' clocks differ, and with them what they send.
     """
 
-    mem: Annotated[Size, AfterValidator(whole_mib), Field(ge=64 << 20)]
+    mem: Annotated[Size, AfterValidator(whole_mib), Field(ge=32 << 20)]
     smp: Annotated[Whole, Field(ge=1, le=255)]
     guest: Annotated[Kind, LATER] = "linux"
     accel: Literal["auto", "kvm", "tcg"] = "auto"

@@ -55,7 +55,7 @@ VALUES = [
     ("mem=true", f"mem=true: True {SIZE}"),
     ("mem=[4G]", f"mem: ['4G'] {SIZE}"),
     ("mem=4096", "mem=4096: 4096 bytes is not a whole number of MiB; write 512M or 4G"),
-    ("mem=32M", "mem=32M: should be at least 64M"),
+    ("mem=16M", "mem=16M: should be at least 32M"),
     ("mem=100000001", "mem=100000001: 100000001 bytes is not a whole number of MiB"),
     ("devices.disk_size=10", "devices.disk_size=10: 10 bytes is not a whole number of MiB"),
     ("smp=-2", "smp=-2: should be at least 1"),
