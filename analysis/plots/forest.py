@@ -159,9 +159,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         extra_in=0.15 + sum(0.35 if name.endswith(EFFECTS) else 0.1 for name in names),
         share="",
     )
-    effects = data[data["kind"] == EFFECTS]
     for name, ax in panels.by_name.items():
-        factor = _effect_scale(ax, effects, wide=wide) if name.endswith(EFFECTS) else _value_scale(ax)
+        own = data[data["panel"] == name]
+        factor = _effect_scale(ax, own, wide=wide) if name.endswith(EFFECTS) else _value_scale(ax)
         _draw(ax, rows[name], factor)
     return panels.figure
 
@@ -216,9 +216,11 @@ class _Row:
 def _effect_scale(ax: Axes, data: pd.DataFrame, *, wide: bool) -> float:
     """Set the scale of effects in percent, logarithmic beyond what matters where effects are large; return 100."""
     numbers = 100 * data[["estimate", "low", "high"]].to_numpy(dtype=np.float64).ravel()
-    band = 100 * float(data["sesoi"].max())
-    known = np.concatenate([numbers[np.isfinite(numbers)], [-band, band]])
-    low, high = float(known.min()), float(known.max())
+    numbers, bands = numbers[np.isfinite(numbers)], 100 * data["sesoi"].to_numpy(dtype=np.float64)
+    band = float(bands.min(where=bands > 0, initial=np.inf)) if (bands > 0).any() else 0.0
+    # A band that is far wider than any interval fills its row, and leaves the others their scale.
+    shown = min(float(bands.max()), max(band, 1.25 * float(np.abs(numbers).max(initial=0.0))))
+    low, high = min(float(numbers.min(initial=0.0)), -shown), max(float(numbers.max(initial=0.0)), shown)
     if max(-low, high) <= _SYMLOG_FROM * band or band == 0:
         pad = 0.06 * (high - low) or 1.0
         ax.set_xlim(low - pad, high + pad)
@@ -228,7 +230,7 @@ def _effect_scale(ax: Axes, data: pd.DataFrame, *, wide: bool) -> float:
         ax.set_xscale("symlog", linthresh=band, linscale=0.8)
         near = max((mark for mark in _ROUND if mark <= band), default=band)
         # Room on the logarithmic side for every mark in a wide figure, for every other one in a column.
-        far = [mark for mark in _FAR if mark >= 2 * band]
+        far = [mark for mark in _FAR if mark >= 2.5 * band]
         right = [mark for mark in far if mark <= 1.3 * high][:: 1 if wide else 2]
         left = [mark for mark in far if mark <= -1.3 * low][:: 1 if wide else 2]
         marks = [*(-mark for mark in reversed(left)), -near, 0.0, near, *right]

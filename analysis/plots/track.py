@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from analysis.compare.tracking import Track
 
 _WIDTH_IN, _PANEL_IN, _MARGIN_IN = 7.0, 1.4, 0.9
+_TITLE = 92
+"""Characters of a panel's title that the width has room for."""
+
 _WORSE, _BETTER = CATEGORIES[3], CATEGORIES[2]
 
 
@@ -42,7 +46,7 @@ def figure_of(track: Track, kind: str, *, unit: str = "ms", scale: float = 1e3) 
                         fontsize=SMALL_PT,
                         color=colour,
                     )
-            axes.set_title(f"{series.cell} \N{MIDDLE DOT} {series.under}")
+            axes.set_title(textwrap.fill(f"{series.cell} \N{MIDDLE DOT} {series.under}", _TITLE))
             axes.set_ylabel(f"{track.outcome} ({unit})" if unit else track.outcome)
             # Where nothing was lost, or no checkpoint stalled, every value is 0, and an axis needs two ends.
             axes.set_ylim(0, 1.15 * scale * max(value for point in series.points for value in point.values) or 1.0)

@@ -19,6 +19,7 @@ from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
+from analysis.verdicts.trend import WITHIN_EQUALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -143,6 +144,8 @@ def _clause(finding: Finding) -> str:
         why = "nothing can be compared yet" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
         return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
     change = percent_change(finding.effect, finding.sesoi)
+    if finding.label == WITHIN_EQUALS:
+        verb += f", where equal cells differ by up to {short_text(100 * finding.floor, 2)} %{per}"
     return f"{case}{verb}: {change}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
 
 

@@ -96,6 +96,15 @@ class TestForest:
         blank = replace(sweep.findings[0], effect=none, word="INCONCLUSIVE", label=why, levels=())
         assert list(forest.frame([blank, replace(blank, label="")])["text"]) == [why, "nothing to compare"]
 
+    def test_a_band_that_is_far_wider_than_all_intervals_leaves_every_panel_its_scale(self, sweep: Results) -> None:
+        near = next(one for one in sweep.findings if one.hypothesis.kind != "value" and np.isfinite(one.effect.low))
+        beside = replace(near, hypothesis=near.hypothesis.model_copy(update={"id": "beside", "family": "secondary"}))
+        wide = replace(beside, hypothesis=beside.hypothesis.model_copy(update={"id": "wide"}), sesoi=50.0)
+        first, second = forest.plot(forest.frame([near, beside, wide]), 7.0).axes[:2]
+        most = 100 * max(near.sesoi, abs(near.effect.low), abs(near.effect.high))
+        for axes in (first, second):
+            assert max(map(abs, axes.get_xlim())) < 2 * most
+
     def test_the_heading_counts_the_verdicts(self, sweep: Results) -> None:
         words = [
             replace(one, word=word)

@@ -17,6 +17,7 @@ from analysis.report.first import first_screen
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
 from analysis.verdicts.results import Results, derive
+from analysis.verdicts.trend import WITHIN_EQUALS
 from bench.plan.plan import parse_plan
 from bench.run.report import write_report
 from bench.run.summary import summarise
@@ -74,6 +75,15 @@ def test_much_waiting_for_the_transport_names_the_key_that_does_without(results:
     assert "link=nodelay" not in " ".join(first_screen(results).explained)
     spread = slow.assign(always_stalled=False)  # a transport that is slow without stalls is not told as stalls
     assert "delayed" not in " ".join(first_screen(replace(results, runs=spread)).explained)
+
+
+def test_an_interval_that_lies_within_what_matters_and_decides_nothing_says_why(results: Results) -> None:
+    findings = [
+        replace(one, word="INCONCLUSIVE", label=WITHIN_EQUALS, floor=0.183) if one.hypothesis.factor == "mem" else one
+        for one in results.findings
+    ]
+    said = first_screen(replace(results, findings=findings)).answers[0]
+    assert "may or may not lengthen the pause, where equal cells differ by up to 18 % per doubling: +" in said
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
