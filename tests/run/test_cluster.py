@@ -2,96 +2,38 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import os
 import re
-import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_session import FakeSession, fake_tools, make_cell, make_settings
-from fake_slurm import FakeSlurm, fake_slurm
+from fixtures.cluster_world import CELLS, World, fail, measured, planned, states
 
 from bench.cluster import slurm as commands
 from bench.cluster.parts import part_name, parts_folder, read_order, starts
 from bench.cluster.submissions import Submissions
 from bench.config.launcher import Launcher
-from bench.errors import ConfigError, GuestError, HostError, StoreError
+from bench.errors import ConfigError, GuestError, HostError
 from bench.record.ledger import Ledger
-from bench.run import cluster, part
+from bench.run import part
 from bench.run.campaign import run_campaign
-from bench.run.merge import merge_part
 from bench.system.exits import Exit
 from bench.system.units import parse_duration_s
 
-CELLS = (make_cell("256M"), make_cell("512M"))
+if TYPE_CHECKING:
+    from fake_slurm import FakeSlurm
 
 INVENTORY = {"kind": "ssh", **{side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}}
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # what it takes is the disk's
-    return fake_slurm(tmp_path, monkeypatch)
 
 
 def kill() -> None:
     """What the node's death is to the process of a job."""
     raise KeyboardInterrupt
-
-
-def fail(error: BaseException) -> Callable[[], None]:
-    def act() -> None:
-        raise error
-
-    return act
-
-
-class World:
-    """The command with a cluster that moves on each time the command waits."""
-
-    def __init__(self, results: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.results = results
-        self.session = FakeSession()
-        self.moves: list[Callable[[], None]] = []
-
-        monkeypatch.setattr(cluster, "pause", lambda _seconds: self._move())
-
-    def _move(self) -> None:
-        assert self.moves, "the command waits, and the cluster has nothing left to do"
-        self.moves.pop(0)()
-
-    @property
-    def tools(self) -> Any:
-        return fake_tools(self.session)
-
-    def go(self, *, launcher: dict[str, Any] | None = None, cells: Any = CELLS, **more: Any) -> Exit:
-        asked = Launcher(kind="slurm", **(launcher or {}))
-        return run_campaign(make_settings(self.results, launcher=asked, **more), cells, "python -m bench", self.tools)
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, slurm: FakeSlurm) -> World:  # noqa: ARG001 - first on PATH
-    return World(tmp_path / "results", monkeypatch)
-
-
-def states(results: Path, name: str = "c") -> list[tuple[str, int]]:
-    """Return what the campaign's ledger says, after the plan."""
-    lines = [json.loads(line) for line in (results / name / "ledger.jsonl").read_text().splitlines()]
-    return [(one["state"], one["attempt"]) for one in lines if one["state"] != "planned"]
-
-
-def measured(results: Path) -> set[str]:
-    return {path.parent.name for path in (results / "c" / "runs").glob("*/run.json")}
-
-
-def planned(results: Path) -> list[dict[str, Any]]:
-    runs: list[dict[str, Any]] = json.loads((results / "c" / "plan.json").read_text())["runs"]
-    return runs
 
 
 def test_every_block_is_a_job_and_what_jobs_measured_is_one_campaign(
@@ -488,111 +430,6 @@ def test_a_part_is_found_where_it_was_submitted_whatever_such_folders_are_called
         path.write_text(path.read_text().replace(str(now), str(before)))
     slurm.run(1, world.tools)
     assert world.go(launcher=shared, repeats=1) == Exit.DONE
-    assert len(measured(world.results)) == 2
-
-
-def test_merging_twice_is_merging_once(world: World, slurm: FakeSlurm) -> None:
-    world.session.acts = {1: fail(GuestError("no ready line"))}
-    world.moves = [lambda: [slurm.run(job, world.tools) for job in (1, 2)]]  # type: ignore[list-item,func-returns-value]
-    world.go()
-    folder = world.results / "c"
-    before = (folder / "ledger.jsonl").read_bytes()
-    for job in (1, 2):
-        merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(job))
-    assert (folder / "ledger.jsonl").read_bytes() == before
-
-
-def test_a_merge_that_was_killed_half_way_is_finished_by_the_next_command(world: World, slurm: FakeSlurm) -> None:
-    world.go(launcher={"detach": True})
-    for job in slurm.jobs:
-        slurm.run(job, world.tools)
-    folder = world.results / "c"
-    ledger = (folder / "ledger.jsonl").read_bytes()
-    merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
-    (folder / "ledger.jsonl").write_bytes(ledger)  # its runs have moved, its lines are not there
-    assert world.go() == Exit.DONE
-    assert states(world.results) == [("started", 0), ("measured", 0)] * 4
-
-
-def test_a_merge_from_another_disk_that_was_ended_while_it_removed_there_has_its_runs_here(
-    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.go(launcher={"detach": True}, repeats=1)
-    slurm.run(1, world.tools)
-    folder, rename = world.results / "c", os.rename
-
-    def on_another_disk(path: Any, target: Any) -> None:
-        if "parts" in Path(path).parts:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        rename(path, target)
-
-    def ended(path: Path, **_: Any) -> None:
-        if "parts" in path.parts:
-            (path / "checkpoints.parquet").unlink()
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "rename", on_another_disk)
-    with monkeypatch.context() as patched:
-        patched.setattr(shutil, "rmtree", ended)
-        with pytest.raises(KeyboardInterrupt):
-            merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
-    assert world.go(repeats=1) == Exit.DONE
-    assert states(world.results) == [("started", 0), ("measured", 0)] * 2
-    assert len(list(folder.glob("runs/*/checkpoints.parquet"))) == 2
-    assert list((folder / "failed").iterdir()) == []
-
-
-def test_a_merge_from_another_disk_takes_nothing_away_before_it_is_on_this_one(
-    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    world.go(launcher={"detach": True}, repeats=1)
-    slurm.run(1, world.tools)
-    folder, rename, copy = world.results / "c", os.rename, shutil.copy2
-    synced: list[str] = []
-
-    def on_another_disk(path: Any, target: Any) -> None:
-        if "parts" in Path(path).parts:
-            raise OSError(errno.EXDEV, os.strerror(errno.EXDEV))
-        rename(path, target)
-
-    def refused(*_: Any) -> None:
-        raise OSError(errno.EIO, "Input/output error")
-
-    monkeypatch.setattr(os, "rename", on_another_disk)
-    monkeypatch.setattr(os, "fsync", lambda file: synced.append(Path(f"/proc/self/fd/{file}").readlink().name))
-    monkeypatch.setattr(shutil, "copy2", refused)
-    with pytest.raises(StoreError, match=r"could not be written: .*Input/output error"):
-        merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
-    assert len(list(slurm.part(1).glob("begun-0/runs/*/run.json"))) == 2
-    monkeypatch.setattr(shutil, "copy2", copy)
-    synced.clear()
-    merge_part(folder, Ledger(folder / "ledger.jsonl"), slurm.part(1))
-    assert len(measured(world.results)) == 2
-    assert [synced.count(name) for name in ("run.json", "checkpoints.parquet")] == [2, 2]
-
-
-def test_a_run_that_two_starts_measured_counts_once(
-    world: World, slurm: FakeSlurm, capsys: pytest.CaptureFixture[str]
-) -> None:
-    world.go(launcher={"detach": True}, repeats=1)
-    slurm.run(1, world.tools)
-    hidden = starts(slurm.part(1))[0].path
-    hidden.rename(slurm.part(1) / "elsewhere")  # the second start does not see what the first one is still writing
-    slurm.run(1, world.tools, "n2")
-    (slurm.part(1) / "begun-0").rename(slurm.part(1) / "begun-1")
-    (slurm.part(1) / "elsewhere").rename(hidden)
-    assert world.go(repeats=1) == Exit.DONE
-    assert states(world.results) == [("started", 0), ("measured", 0)] * 2
-    assert "2 runs were measured twice" in capsys.readouterr().out
-    assert len(list((slurm.part(1) / "begun-1" / "runs").iterdir())) == 2
-
-
-def test_a_torn_last_line_of_a_part_is_left_out(world: World, slurm: FakeSlurm) -> None:
-    world.go(launcher={"detach": True}, repeats=1)
-    slurm.run(1, world.tools)
-    with (starts(slurm.part(1))[0].path / "ledger.jsonl").open("ab") as file:
-        file.write(b'{"schema_version": 2, "t": 1')
-    assert world.go(repeats=1) == Exit.DONE
     assert len(measured(world.results)) == 2
 
 
