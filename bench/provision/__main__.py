@@ -17,8 +17,9 @@ from bench.provision.archive import Offer, ask_archive, choose
 from bench.provision.bare import build_bare
 from bench.provision.cache import cache_folder, file_sha256
 from bench.provision.guest import build_guest
+from bench.provision.packages import GUEST, PROVISIONED_SUITE, fetch_trees, wanted_qemu
 from bench.provision.programs import nodelay_library
-from bench.provision.qemu import RELEASE, find_qemu
+from bench.provision.qemu import PROVISIONED, RELEASE, find_qemu
 from bench.provision.source import build
 from bench.system.exits import Exit, last_door, listening
 from bench.system.streams import make_console, require_whole
@@ -103,6 +104,8 @@ def _build(release: str, patches: Sequence[Path], *, quiet: bool) -> int:
 def _provision(qemu: str, *, apps: bool, quiet: bool) -> int:
     terminal = make_console()
     with progress_display(terminal, quiet=quiet) as progress:
+        if qemu == PROVISIONED:
+            fetch_trees((wanted_qemu(PROVISIONED_SUITE), GUEST), progress)
         binary = find_qemu(qemu, progress)
         guest, bare = build_guest(progress), build_bare(progress)
         library = nodelay_library(progress)

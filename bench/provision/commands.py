@@ -45,10 +45,19 @@ def run(
     env: Sequence[tuple[str, str]] = (),
     cwd: Path | None = None,
     on_line: Callable[[str], None] | None = None,
+    over: threading.Event | None = None,
 ) -> Finished:
     """Run ``argv`` and return how it ended, it and all that it has started: whatever way this is left, that is gone.
 
     Messages come in the C locale, since they are searched for known causes.
+
+    Args:
+        argv: the program and its arguments.
+        deadline_s: how long it may take.
+        env: what to add to its environment.
+        cwd: the folder that it works in.
+        on_line: told each line of its output.
+        over: ends it when set, from another thread.
 
     Raises:
         ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds in which this process ran
@@ -71,7 +80,7 @@ def run(
     except OSError as error:
         raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
     ended, late = threading.Event(), threading.Event()
-    watch = threading.Thread(target=_kill_late, args=(process, deadline_s, ended, late), daemon=True)
+    watch = threading.Thread(target=_kill_late, args=(process, deadline_s, ended, late, over), daemon=True)
     watch.start()
     lines: list[str] = []
     try:
@@ -120,15 +129,20 @@ def check(
 
 
 def _kill_late(
-    process: subprocess.Popen[str], deadline_s: float, ended: threading.Event, late: threading.Event
+    process: subprocess.Popen[str],
+    deadline_s: float,
+    ended: threading.Event,
+    late: threading.Event,
+    over: threading.Event | None,
 ) -> None:
     left_s = deadline_s
-    while left_s > 0:
+    while left_s > 0 and not (over and over.is_set()):
         step_s = min(left_s, _STEP_S)
         if ended.wait(step_s):
             return
         left_s -= step_s
-    late.set()
+    if left_s <= 0:
+        late.set()
     _kill_group(process)
 
 

@@ -10,7 +10,9 @@ import json
 import os
 import shutil
 import urllib.parse
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
+from threading import Event
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
@@ -181,8 +183,13 @@ def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
     )
 
 
-def fetch_tree(wanted: Wanted, progress: Callable[[str], None]) -> Tree:
+def fetch_tree(wanted: Wanted, progress: Callable[[str], None], over: Event | None = None) -> Tree:
     """Return the tree, fetching it first when it is missing (50 to 100 MB to fetch, 150 to 200 MB on disk).
+
+    Args:
+        wanted: what is to be in it.
+        progress: told what is being done, one line at a time.
+        over: gives up when set, from another thread.
 
     Raises:
         ProvisionError: it cannot be fetched or verified; the message says why and what to do.
@@ -190,17 +197,35 @@ def fetch_tree(wanted: Wanted, progress: Callable[[str], None]) -> Tree:
     tree = installed_tree(wanted)
     if tree:
         return tree
-    with locked("packages", progress):
+    with locked(tree_folder(wanted).name, progress):
         tree = installed_tree(wanted)
-        return tree or _fetch(wanted, progress)
+        return tree or _fetch(wanted, progress, over)
 
 
-def _fetch(wanted: Wanted, progress: Callable[[str], None]) -> Tree:
+def fetch_trees(wanted: Sequence[Wanted], progress: Callable[[str], None]) -> None:
+    """Return when these trees are there; those that are missing are fetched at the same time.
+
+    Raises:
+        ProvisionError: as :func:`fetch_tree`.
+    """
+    missing = [one for one in wanted if installed_tree(one) is None]
+    over = Event()
+    with ThreadPoolExecutor(max(len(missing), 1)) as pool:
+        fetched = [pool.submit(fetch_tree, one, progress, over) for one in missing]
+        try:
+            for one in as_completed(fetched):
+                one.result()
+        except BaseException:
+            over.set()
+            raise
+
+
+def _fetch(wanted: Wanted, progress: Callable[[str], None], over: Event | None) -> Tree:
     require_tools()
     site = mirror()
     final = tree_folder(wanted)
     with making(final) as partial:
-        _extract(wanted, site, partial, progress)
+        _extract(wanted, site, partial, progress, over)
         manifest = _manifest(wanted, partial)
         bundle = _bundle(partial)
         bundle.symlink_to(os.path.relpath(partial, bundle.parent))
@@ -234,10 +259,10 @@ def mmdebstrap_argv(
     )
 
 
-def _extract(wanted: Wanted, site: str, target: Path, progress: Callable[[str], None]) -> None:
+def _extract(wanted: Wanted, site: str, target: Path, progress: Callable[[str], None], over: Event | None) -> None:
     argv = mmdebstrap_argv(wanted, site, target, archive_keyring(), apt_options())
     progress(f"packages: fetching {', '.join(wanted.include)} ({wanted.suite})")
-    finished = commands.run(argv, deadline_s=_FETCH_DEADLINE_S, on_line=lambda line: _tell(line, progress))
+    finished = commands.run(argv, deadline_s=_FETCH_DEADLINE_S, on_line=lambda line: _tell(line, progress), over=over)
     if finished.status != 0:
         raise fetch_error("the packages could not be fetched", site, finished.text)
 

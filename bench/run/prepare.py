@@ -14,8 +14,9 @@ from bench.provision.apps import build_apps
 from bench.provision.bare import build_bare
 from bench.provision.guest import build_guest
 from bench.provision.kvm import cached_kvm, probe_kvm
+from bench.provision.packages import GUEST, PROVISIONED_SUITE, fetch_trees, wanted_qemu
 from bench.provision.programs import antagonist_program, nodelay_library
-from bench.provision.qemu import find_qemu
+from bench.provision.qemu import PROVISIONED, find_qemu
 from bench.provision.state import state_image
 from bench.run.probe import LOCAL, pair_text, probe_colo
 from bench.scenario.progress import Assets
@@ -99,8 +100,10 @@ def fetch(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) ->
         ProvisionError: QEMU, the guest or the library could not be had.
         HostError: a QEMU lacks a trace event that a cell asks for.
     """
-    binaries = {name: find_qemu(name, say) for name in dict.fromkeys(name for cell in cells for name in cell.binaries)}
-    kinds = {cell.guest for cell in cells}
+    kinds, names = {cell.guest for cell in cells}, dict.fromkeys(name for cell in cells for name in cell.binaries)
+    if PROVISIONED in names and "linux" in kinds:
+        fetch_trees((wanted_qemu(PROVISIONED_SUITE), GUEST), say)
+    binaries = {name: find_qemu(name, say) for name in names}
     bare = build_bare(say) if "bare" in kinds else None
     apps = build_apps(say) if "apps" in kinds else None
     for program in dict.fromkeys(cell.workload.client_program() for cell in cells if apps):

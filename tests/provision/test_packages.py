@@ -285,14 +285,48 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(fake_tools: Path, cache: Pat
     assert caught.value.cause == "fetch-failed"
     assert caught.value.evidence == ("E: no Release",)
     assert "mirror.example" in caught.value.message
-    assert [path.name for path in cache.iterdir()] == ["packages.lock"]
+    assert [path.name for path in cache.iterdir()] == [f"{packages.tree_folder(GUEST).name}.lock"]
 
 
 def test_a_tree_without_a_wanted_package_is_refused(fake_tools: Path, cache: Path) -> None:
     script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=PROGRAMS, include=["cpio"]))
     with pytest.raises(ProvisionError, match="lacks linux-image-amd64"):
         packages.fetch_tree(GUEST, silent)
-    assert [path.name for path in cache.iterdir()] == ["packages.lock"]
+    assert [path.name for path in cache.iterdir()] == [f"{packages.tree_folder(GUEST).name}.lock"]
+
+
+WAITS_FOR_ANOTHER = """
+import pathlib, time
+began = pathlib.Path({folder!r})
+(began / str(time.time_ns())).touch()
+end = time.monotonic() + 60
+while len(list(began.iterdir())) < {wanted} and time.monotonic() < end:
+    time.sleep(0.02)
+"""
+
+
+def test_trees_that_are_missing_are_fetched_at_the_same_time(fake_tools: Path, tmp_path: Path) -> None:
+    (tmp_path / "began").mkdir()
+    fake = FAKE_MMDEBSTRAP.format(watched=PROGRAMS, include=(*GUEST.include, *QEMU.include))
+    script(fake_tools / "mmdebstrap", WAITS_FOR_ANOTHER.format(folder=str(tmp_path / "began"), wanted=2) + fake)
+    began = time.monotonic()
+    packages.fetch_trees((QEMU, GUEST), silent)
+    assert packages.installed_tree(QEMU)
+    assert packages.installed_tree(GUEST)
+    assert time.monotonic() - began < 50  # each has met the other
+    (fake_tools / "mmdebstrap").unlink()
+    packages.fetch_trees((QEMU, GUEST), silent)
+
+
+def test_where_one_tree_cannot_be_fetched_the_other_is_not_waited_for(fake_tools: Path, cache: Path) -> None:
+    fails = 'import sys, time\nif "cpio" in " ".join(sys.argv): sys.exit("E: no Release")\ntime.sleep(60)\n'
+    script(fake_tools / "mmdebstrap", fails)
+    began = time.monotonic()
+    with pytest.raises(ProvisionError) as caught:
+        packages.fetch_trees((QEMU, GUEST), silent)
+    assert caught.value.evidence == ("E: no Release",)
+    assert time.monotonic() - began < 30
+    assert {path.suffix for path in cache.iterdir()} == {".lock"}
 
 
 @pytest.mark.usefixtures("fake_tools")
