@@ -92,7 +92,7 @@ def test_ranges_and_globs_sweep_too(bench: Bench) -> None:
 
 def test_an_experiment_brings_its_sweep_and_the_command_line_wins(bench: Bench) -> None:
     done = bench("experiment=demo", "dry_run=true")
-    assert len(labels(done)) == 28
+    assert len(labels(done)) == 35
     assert "campaign demo: a dry run" in done.stdout
     assert len(labels(bench("experiment=demo", "mem=1G", "repeats=1", "hypotheses=none", "dry_run=true"))) == 4
 
