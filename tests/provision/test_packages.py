@@ -2,24 +2,19 @@ from __future__ import annotations
 
 import json
 import os
-import pwd
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
-import psutil
 import pytest
 
 from bench.errors import ProvisionError
-from bench.provision import commands, mirror, packages
+from bench.provision import mirror, packages
 from bench.provision.__main__ import main as provision
-from bench.provision.cache import cache_folder, locked, making
-from bench.system.places import home_folder
+from bench.provision.cache import cache_folder
 
 METHODS = frozenset({"http", "https", "file", "copy", "mirror+file", "mirror+http"})
 KEYRING = Path("/keys/debian.gpg")
@@ -31,13 +26,6 @@ PROGRAMS = (*GUEST.programs, *QEMU.programs, "usr/lib/x86_64-linux-gnu/ld-linux-
 
 def silent(_text: str) -> None:
     pass
-
-
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("COLO_BENCH_CACHE", str(folder))
-    return folder
 
 
 def script(path: Path, text: str) -> None:
@@ -428,121 +416,6 @@ def test_a_qemu_is_fetched_without_a_guest() -> None:
         packages.installed_tree(QEMU)
 
 
-def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:
-    cache.mkdir()
-    cache.chmod(0o777)
-    with pytest.raises(ProvisionError, match="can be written to by others") as caught:
-        cache_folder()
-    assert f"chmod go-w {cache}" in caught.value.hint
-
-
-@pytest.mark.skipif(os.geteuid() != 0, reason="giving a folder to another user needs root")
-@pytest.mark.parametrize(("number", "name"), [(1, "daemon"), (54321, "user 54321")])
-def test_a_cache_of_somebody_else_names_the_owner_and_the_two_ways_out(cache: Path, number: int, name: str) -> None:
-    cache.mkdir(mode=0o755)
-    os.chown(cache, number, number)
-    with pytest.raises(ProvisionError, match=f"{cache} belongs to {name}, .* you are root") as caught:
-        cache_folder()
-    assert caught.value.hint.startswith(f"run it as {name}, or set COLO_BENCH_CACHE to a folder of your own")
-    assert "chmod" not in caught.value.hint
-
-
-def test_a_user_without_a_home_is_told_the_variable(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("COLO_BENCH_CACHE", "XDG_CACHE_HOME", "HOME"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setattr(os, "getuid", lambda: 54321)
-    with pytest.raises(ProvisionError, match=r"~/\.cache/colo-bench is no path here") as caught:
-        cache_folder()
-    assert "COLO_BENCH_CACHE" in caught.value.hint
-
-
-def test_a_cache_that_would_depend_on_where_one_stands_is_not_taken_from_xdg(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.delenv("COLO_BENCH_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert cache_folder() == tmp_path / ".cache/colo-bench"
-
-
-@pytest.mark.parametrize("home", ["", "relative"])
-def test_a_home_that_is_no_absolute_path_is_none(monkeypatch: pytest.MonkeyPatch, home: str) -> None:
-    monkeypatch.setenv("HOME", home)
-    assert str(home_folder()) == pwd.getpwuid(os.getuid()).pw_dir
-
-
-@pytest.mark.parametrize("name", ["a:b", "a,b", 'a"b', "a$b", "a\nb"])
-def test_a_cache_whose_name_the_loader_would_split_is_refused(
-    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("COLO_BENCH_CACHE", str(tmp_path / name))
-    with pytest.raises(ProvisionError, match="in its name") as caught:
-        cache_folder()
-    assert "\n" not in caught.value.message
-
-
-def test_the_cache_follows_the_usual_variables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("COLO_BENCH_CACHE", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-    assert cache_folder() == tmp_path / "xdg/colo-bench"
-    monkeypatch.delenv("XDG_CACHE_HOME")
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert cache_folder() == tmp_path / "home/.cache/colo-bench"
-
-
-@pytest.mark.usefixtures("cache")
-def test_a_second_process_waits_for_the_first_and_says_so() -> None:
-    told: list[str] = []
-    with (
-        locked("packages", silent),
-        pytest.raises(ProvisionError, match="has held"),
-        locked("packages", told.append, 0.3),
-    ):
-        pass
-    assert told == ["waiting: another process is making the same (packages)"]
-
-
-def test_a_helper_that_is_late_is_killed_with_its_children() -> None:
-    with pytest.raises(ProvisionError, match="did not end within") as caught:
-        commands.run(["sh", "-c", "sleep 60 & echo $!; wait"], deadline_s=1)
-    # The signal was sent; the kernel may need a moment to finish the process.
-    with suppress(psutil.NoSuchProcess):
-        psutil.Process(int(caught.value.evidence[0])).wait(5)
-
-
-SUSPENDED = """
-import sys
-from bench.provision import commands
-print("begun", flush=True)
-script = f"echo > {sys.argv[1]}/up; read line < {sys.argv[1]}/go; echo $line"
-print(commands.run(["sh", "-c", script], deadline_s=2).text)
-"""
-
-
-def test_the_time_in_which_we_were_suspended_is_not_the_helper_s(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "go")
-    argv = (sys.executable, "-c", SUSPENDED, str(tmp_path))
-    with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as harness:
-        while not (tmp_path / "up").exists() and harness.poll() is None:
-            time.sleep(0.01)
-        harness.send_signal(signal.SIGSTOP)
-        time.sleep(2.2)  # more than the deadline
-        harness.send_signal(signal.SIGCONT)
-        go = os.open(tmp_path / "go", os.O_RDWR)  # which waits for no reader, should there be none any more
-        try:
-            os.write(go, b"done\n")
-            out, said = harness.communicate(timeout=60)
-        finally:
-            os.close(go)
-    assert (out, said) == ("begun\ndone\n", "")
-
-
-def test_a_helper_that_fails_says_its_last_words() -> None:
-    with pytest.raises(ProvisionError, match="packing failed") as caught:
-        commands.check([sys.executable, "-c", "print('why'); raise SystemExit(2)"], what="packing", deadline_s=20)
-    assert caught.value.evidence == ("why",)
-
-
 @pytest.mark.provisioned
 def test_the_real_packages_are_verified_and_recorded() -> None:
     tree = packages.fetch_tree(QEMU, silent)
@@ -596,24 +469,3 @@ def test_the_command_ends_with_versions_hashes_and_the_folder(capsys: pytest.Cap
     assert [line.split()[0] for line in ended[::2]] == ["QEMU", "kernel", "initramfs", "bare", "nodelay", "folder"]
     assert [len(line.split()[1]) for line in ended[1::2]] == [64] * 5
     assert ended[-1].endswith(str(cache_folder()))
-
-
-def test_what_a_killed_fetch_left_half_made_is_removed_by_the_next_one(cache: Path) -> None:
-    final = cache / "packages-0a1b"
-    left, other = cache / "packages-0a1b.x7", cache / "packages-ffff.x7"
-    for path in (left, other):
-        (path / "usr").mkdir(parents=True)
-    with making(final) as partial:
-        assert sorted(cache.iterdir()) == sorted([partial, other])
-        assert partial.stat().st_mode & 0o777 == 0o700
-        (partial / "whole").touch()
-    assert sorted(cache.iterdir()) == sorted([final, other])
-    assert (final / "whole").exists()
-
-
-def test_what_fails_while_it_is_made_leaves_what_was_there(cache: Path) -> None:
-    final = cache / "packages-0a1b"
-    final.mkdir(parents=True)
-    with pytest.raises(ZeroDivisionError), making(final):
-        raise ZeroDivisionError
-    assert list(cache.iterdir()) == [final]

@@ -31,13 +31,6 @@ def silent(_text: str) -> None:
     pass
 
 
-@pytest.fixture
-def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "cache"
-    monkeypatch.setenv("COLO_BENCH_CACHE", str(folder))
-    return folder
-
-
 def test_a_build_is_called_by_its_release_and_patches_in_their_order() -> None:
     assert build_name("10.2", (Path("/a/two.patch"), Path("one.diff"))) == "10.2+two+one"
     assert build_name("7.2", ()) == "7.2"
