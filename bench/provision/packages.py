@@ -197,7 +197,7 @@ def fetch_tree(wanted: Wanted, progress: Callable[[str], None], over: Event | No
     tree = installed_tree(wanted)
     if tree:
         return tree
-    with locked(tree_folder(wanted).name, progress):
+    with locked(f"fetch-{tree_folder(wanted).name}", progress):
         tree = installed_tree(wanted)
         return tree or _fetch(wanted, progress, over)
 

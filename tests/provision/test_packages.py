@@ -273,14 +273,14 @@ def test_a_failed_fetch_leaves_nothing_and_says_why(fake_tools: Path, cache: Pat
     assert caught.value.cause == "fetch-failed"
     assert caught.value.evidence == ("E: no Release",)
     assert "mirror.example" in caught.value.message
-    assert [path.name for path in cache.iterdir()] == [f"{packages.tree_folder(GUEST).name}.lock"]
+    assert [path.name for path in cache.iterdir()] == [f"fetch-{packages.tree_folder(GUEST).name}.lock"]
 
 
 def test_a_tree_without_a_wanted_package_is_refused(fake_tools: Path, cache: Path) -> None:
     script(fake_tools / "mmdebstrap", FAKE_MMDEBSTRAP.format(watched=PROGRAMS, include=["cpio"]))
     with pytest.raises(ProvisionError, match="lacks linux-image-amd64"):
         packages.fetch_tree(GUEST, silent)
-    assert [path.name for path in cache.iterdir()] == [f"{packages.tree_folder(GUEST).name}.lock"]
+    assert [path.name for path in cache.iterdir()] == [f"fetch-{packages.tree_folder(GUEST).name}.lock"]
 
 
 WAITS_FOR_ANOTHER = """
