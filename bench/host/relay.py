@@ -23,7 +23,7 @@ class Relay:
         self._inner, self._outer = socket.socketpair()
         self._inner.setblocking(False)  # noqa: FBT003 - the standard library takes no keyword
         self._unsent = bytearray()
-        self._open = True
+        self._open, self._ended = True, False
 
     def begin(self) -> socket.socket:
         """Return the end for whoever asked."""
@@ -44,24 +44,25 @@ class Relay:
             self.close()
 
     def take(self, data: bytes) -> None:
-        """Hand bytes on; none: the other side has ended."""
-        if not data:
-            self.close()
+        """Hand bytes on; none: the other side has ended, and this one does once its user has taken what came before."""
+        if not self._open:
             return
         self._unsent += data
+        self._ended = self._ended or not data
         self._push()
 
     def _push(self) -> None:
         try:
-            while self._unsent and self._open:
+            while self._unsent:
                 del self._unsent[: self._inner.send(self._unsent)]
         except BlockingIOError:
             self._loop.add_writer(self._inner, self._push)
             return
         except OSError:
             self._unsent.clear()
-        if self._open:
-            self._loop.remove_writer(self._inner)
+        self._loop.remove_writer(self._inner)
+        if self._ended:
+            self.close()
 
     def abandon(self) -> None:
         """Let go of both ends."""

@@ -147,18 +147,12 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         relay = self._relays.get(number)
         if relay is not None:
             relay.take(data)
-            if not data:
-                del self._relays[number]
 
     def _cut(self, error: HostError) -> None:
         for process in self.processes.values():
             process.cut(error)
-        self._end_relays()
-
-    def _end_relays(self) -> None:
         for relay in self._relays.values():
             relay.take(b"")
-        self._relays.clear()
 
     async def _beat(self) -> None:
         """Say every second that we are here, and take what is new."""
@@ -190,7 +184,8 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             self._beating.cancel()
             await asyncio.gather(self._beating, return_exceptions=True)
         await self.collect()
-        self._end_relays()
+        for relay in self._relays.values():
+            relay.close()
         await self.wire.close()
 
 

@@ -297,6 +297,45 @@ def test_a_unix_socket_there_is_spoken_to_both_ways_by_a_path_of_any_length(work
     assert not thread.is_alive()
 
 
+def test_what_was_said_before_an_end_is_heard_by_whoever_reads_late_on_either_side(work: Path, tmp_path: Path) -> None:
+    words, heard, go = b"abc" * 500_000, bytearray(), threading.Event()
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "late.sock"))
+    server.listen()
+
+    def say_then_listen() -> None:
+        with server, server.accept()[0] as first:
+            first.sendall(words)
+            first.close()
+            with server.accept()[0] as second:
+                go.wait(20)
+                while got := second.recv(65536):
+                    heard.extend(got)
+
+    thread = threading.Thread(target=say_then_listen, daemon=True)
+    thread.start()
+
+    async def scenario(host: Remote) -> bytes:
+        sock = await host.connect(tmp_path / "late.sock")
+        for _ in range(20):
+            await host.run(("true",))
+        reader, writer = await asyncio.open_connection(sock=sock)
+        said = await asyncio.wait_for(reader.read(), 20)
+        writer.close()
+        _, writer = await asyncio.open_connection(sock=await host.connect(tmp_path / "late.sock"))
+        writer.write(words)
+        writer.close()
+        await writer.wait_closed()
+        for _ in range(20):
+            await host.run(("true",))
+        go.set()
+        await asyncio.to_thread(thread.join, 20)
+        return said
+
+    assert on_agent(work, scenario) == words
+    assert bytes(heard) == words
+
+
 def test_where_nobody_listens_the_error_is_the_system_s(work: Path, tmp_path: Path) -> None:
     async def scenario(host: Remote) -> None:
         with pytest.raises(FileNotFoundError):

@@ -17,6 +17,7 @@ class _Channel:
         self.number = number
         self.sock = sock
         self.unsent = bytearray()
+        self.ended = False
 
 
 class Channels:
@@ -44,17 +45,18 @@ class Channels:
         self._link.selector.register(sock, selectors.EVENT_READ, lambda: self._forward(channel))
 
     def relay(self, number: int, payload: bytes) -> None:
-        """Hand bytes of the near end on; none: it has ended."""
+        """Hand bytes of the near end on; none: it has ended, and the connection does once all before is handed on."""
         channel = self._open.get(number)
-        if channel and payload:
+        if channel:
             channel.unsent += payload
+            channel.ended = channel.ended or not payload
             self._push(channel)
-        elif channel:
-            self._close(channel)
 
     def _forward(self, channel: _Channel) -> None:
         if channel.unsent:
             self._push(channel)
+        if channel.number not in self._open:
+            return
         try:
             got = channel.sock.recv(1 << 16)
         except BlockingIOError:
@@ -73,6 +75,9 @@ class Channels:
             pass
         except OSError:
             channel.unsent.clear()
+        if channel.ended and not channel.unsent:
+            self._close(channel)
+            return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if channel.unsent else 0)
         self._link.selector.modify(channel.sock, wanted, lambda: self._forward(channel))
 
