@@ -331,8 +331,14 @@ def _own_address(other: str) -> str:
 
 
 def hostnames(listed: str) -> tuple[str, ...]:
-    """Return the nodes that Slurm's short form stands for: ``n[1-2]``."""
+    """Return the nodes that Slurm's short form stands for: ``n[1-2]``.
+
+    Raises:
+        UnreachableError: Slurm does not say.
+    """
     if "[" not in listed:
         return tuple(filter(None, listed.split(",")))
     said = say(("scontrol", "show", "hostnames", listed))
+    if said.status or not said.out.split():
+        raise UnreachableError(f"`scontrol show hostnames {listed}` names no node: {said.why}")
     return tuple(said.out.split())

@@ -77,3 +77,13 @@ def test_a_node_whose_own_name_is_loopback_there_is_reached_by_its_way_to_the_ot
 
 def test_the_way_to_an_address_begins_at_one_of_ours() -> None:
     assert commands._own_address("127.0.0.1") == "127.0.0.1"
+
+
+@pytest.mark.parametrize("said", [commands.Said(0, "", ""), commands.Said(1, "", "scontrol: error: no such list")])
+def test_a_list_of_nodes_that_slurm_does_not_spell_out_is_told(
+    monkeypatch: pytest.MonkeyPatch, said: commands.Said
+) -> None:
+    monkeypatch.setattr(commands, "say", lambda _argv: said)
+    with pytest.raises(commands.UnreachableError, match=r"hostnames n\[1-2\]` names no node"):
+        commands.hostnames("n[1-2]")
+    assert commands.hostnames("n1,m2") == ("n1", "m2")
