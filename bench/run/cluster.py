@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from bench.cluster.slurm import UnreachableError
 from bench.cluster.submissions import Submissions
 from bench.errors import HostError
 from bench.format.folder import CampaignFolder
@@ -137,18 +138,27 @@ class Front:
         return finish(loop, Exit.RUNS_FAILED if loop.remaining() else Exit.DONE, report)
 
     def _wait(self) -> None:
-        still = 0.0
-        while self.jobs.submissions.open:
+        still, silent = 0.0, False
+        while self.jobs.submissions.open or silent:
             apart_s = min(_LOOK_S + still / 10, _LATER_S)
             pause(apart_s)
             say = console_say(self.console)
             before = len(self.jobs.submissions.open)
             self.jobs.collect(say)
+            silent = not self._submitted(say)
+            changed = self._show() or before != len(self.jobs.submissions.open)
+            still = 0.0 if changed else still + apart_s
+
+    def _submitted(self, say: Callable[[str], None]) -> bool:
+        """Submit what is left, or take back what ``on_error=stop`` does; return whether Slurm was there for it."""
+        try:
             if self.jobs.failed and self.settings.on_error.stop:
                 self.jobs.stop(say)
             self.jobs.submit(say)
-            changed = self._show() or before != len(self.jobs.submissions.open)
-            still = 0.0 if changed else still + apart_s
+        except UnreachableError as error:
+            say(f"{error.message}: trying again")
+            return False
+        return True
 
     def _settle(self) -> None:
         """Wait until Slurm has said why the jobs wait; what will never start is taken back.

@@ -216,6 +216,27 @@ def test_a_controller_that_is_silent_for_a_while_costs_nothing(
     assert shown.index("block 1: job 1") < shown.index("block 2: job 2")
 
 
+@pytest.mark.parametrize("asked", ["partitions", "submit"])
+def test_a_controller_that_goes_away_between_a_look_and_a_submission_is_asked_again(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], asked: str
+) -> None:
+    def away() -> None:
+        slurm.run(1, world.tools, ends="NODE_FAIL")
+        slurm.run(2, world.tools)
+        monkeypatch.setattr(commands, asked, gone)
+
+    def gone(*_: object) -> None:
+        monkeypatch.setattr(commands, asked, there)
+        raise commands.UnreachableError("Unable to contact slurm controller")
+
+    there = getattr(commands, asked)
+    world.session.acts = {2: kill}
+    world.moves = [away, lambda: None, lambda: slurm.run(3, world.tools)]
+    assert world.go() == Exit.DONE
+    assert "Unable to contact slurm controller: trying again" in capsys.readouterr().out
+    assert len(measured(world.results)) == 4
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "launcher", "said"),
     [
