@@ -126,6 +126,11 @@ def require_possible(settings: Settings, cells: Sequence[Cell]) -> None:
             "host=ssh puts each side on a host of its own, and a job of launcher.nodes=1 has one",
             hint="launcher.nodes=2, or 3 with a client's; or host=local",
         )
+    if any(cell.host.far and cell.link.shaped for cell in cells):
+        raise ConfigError(
+            "link.bandwidth, delay and loss_percent shape an interface that an inventory names, and a job has none",
+            hint="leave them out, or use host=ssh with an inventory and launcher=local",
+        )
     if any(cell.host.primary or cell.host.secondary or cell.host.client for cell in cells):
         raise ConfigError(
             "an inventory names hosts, and under launcher=slurm the nodes of each job are its hosts",

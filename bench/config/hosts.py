@@ -24,6 +24,7 @@ class FarHost(Frozen):
         address: where its node listens for the others, migration, NBD, mirror and compare: never elsewhere.
         workdir: what is shipped and the runs' folders lie in it.
         python: an interpreter, 3.9 or newer.
+        interface: the one of ``address``, which ``link`` may shape by ``tc`` where it is named.
         qemu: its own ``qemu-system-x86_64``, with a ``qemu-img`` beside it; None: ours is shipped.
     """
 
@@ -33,6 +34,7 @@ class FarHost(Frozen):
     workdir: Annotated[str, written_as(rf"(~/|/){_NAMES}", _FAR_PATH)] = "~/.colo-bench"
     python: Annotated[str, written_as(rf"/{_NAMES}", "an interpreter's path from the root")] = "/usr/bin/python3"
     qemu: Annotated[str, written_as(rf"/{_NAMES}", "a binary's path from the root")] | None = None
+    interface: Annotated[str, written_as(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}", "a network interface")] | None = None
 
     @property
     def title(self) -> str:
@@ -78,8 +80,15 @@ class Host(Frozen):
         """Whether the pair runs on other machines than this one."""
         return self.kind in FAR
 
+    @property
+    def shapeable(self) -> bool:
+        """Whether ``link`` may shape an interface of each side, as far as the sides are known: a record has none."""
+        return self.far and all(one is None or one.interface is not None for one in (self.primary, self.secondary))
+
     @model_validator(mode="after")
     def _hosts_are_reached(self) -> Host:
+        if self.client and self.client.interface:
+            raise ValueError("host.client.interface: link shapes what joins the sides; name those of the sides")
         if not self.far and (self.inventory or self.primary or self.secondary or self.client):
             raise ValueError("host.inventory, primary, secondary and client are those of host=ssh")
         return self

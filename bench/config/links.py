@@ -14,7 +14,7 @@ from bench.system.units import refuse_bool
 class Link(Frozen):
     """The migration's transport, whether it and the disk's copy are encrypted, and the shape of the sides' link.
 
-    Only ``host=netns`` and ``bridged`` have a link that can be shaped.
+    That is the cable of ``host=netns`` and ``bridged``, or interfaces that the inventory of ``host=ssh`` names.
     """
 
     transport: Literal["tcp", "unix", "nodelay"] = "tcp"

@@ -189,11 +189,13 @@ class Cell(Frozen):
 
     @model_validator(mode="after")
     def _shaped_link_needs_netns(self) -> Cell:
-        if self.link.shaped and self.host.kind not in APART:
+        if self.link.shaped and self.host.kind not in APART and not self.host.shapeable:
             raise ValueError(
                 "link.bandwidth, delay, loss_percent and quickack shape the veth link: they need host=netns or "
-                "host=bridged"
+                "host=bridged; across real hosts host.primary.interface and host.secondary.interface say what to shape"
             )
+        if self.link.quickack and self.host.far:
+            raise ValueError("link.quickack is a route of the veth link; on the hosts of host=ssh set it there")
         if self.link.tls and self.link.transport == "unix":
             raise ValueError(
                 "link.tls encrypts what crosses a network; a unix socket does not: choose link=tcp or nodelay"

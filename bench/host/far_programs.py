@@ -90,6 +90,17 @@ class FarPrograms(FarEnd):
                 with suppress(HostError, OSError):
                     await self.wire.ask("family", proc=process.number)
 
+    async def at_end(self, argv: Argv) -> None:
+        """Have a short command run there when the agent goes, and by the next agent where it is killed.
+
+        Raises:
+            HostError: it cannot be written down there.
+        """
+        try:
+            await self.wire.ask("at_end", argv=list(argv))
+        except OSError as error:
+            raise self.refused("what is to be put back cannot be written down", error) from error
+
     async def _require_cpus(self, cpus: frozenset[int]) -> None:
         """Return when the host has the CPUs that a process is to be held to, of which the agent could only die."""
         if not cpus:

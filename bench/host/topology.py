@@ -16,6 +16,7 @@ from bench.errors import HostError
 from bench.format.hosts import APART
 from bench.host.bridge import bridge, require_taps, serve_from
 from bench.host.clock import Clocks
+from bench.host.far_shape import shape_far
 from bench.host.host import Here
 from bench.host.interface import interface_of
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, SIDES, Link, addresses_on, planned_addresses
@@ -133,7 +134,7 @@ async def open_topology(
         yield local_topology()
         return
     if host.far:
-        async with _far_nodes(host) as topology:
+        async with _far_nodes(host, link) as topology:
             yield topology
         return
     if host.kind not in APART:
@@ -161,7 +162,7 @@ async def open_topology(
 
 
 @asynccontextmanager
-async def _far_nodes(host: configured.Host) -> AsyncIterator[Topology]:
+async def _far_nodes(host: configured.Host, link: links.Link) -> AsyncIterator[Topology]:
     far = {name: one for name in (PRIMARY, SECONDARY, CLIENT) if (one := getattr(host, name)) is not None}
     for side in SIDES:
         if side not in far:
@@ -170,6 +171,8 @@ async def _far_nodes(host: configured.Host) -> AsyncIterator[Topology]:
     async with open_remotes({name: reach_of(one) for name, one in far.items()}) as remotes:
         for side in SIDES:
             remotes[side].free_ports((far[side].address,), 1)  # whether the address is that host's
+            if link.shaped:
+                await shape_far(remotes[side], far[side], link)
         nodes = {
             side: Node(
                 side,

@@ -11,7 +11,9 @@ import json
 import re
 from typing import TYPE_CHECKING
 
+from bench.config import links
 from bench.errors import BenchError, HostError
+from bench.host.far_shape import require_shapeable
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link
 from bench.host.topology import open_topology
 from bench.plan.estimate import gib, primary_bytes, secondary_bytes
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
     from pathlib import Path
 
+    from bench.config.hosts import FarHost
     from bench.config.model import Cell
     from bench.host.remote import Remote
     from bench.host.topology import Node, Topology
@@ -76,7 +79,7 @@ async def far_checks(cell: Cell) -> AsyncIterator[Check]:
     """Look at the hosts of a cell, and give each check as it is done."""
     try:
         with scratch_folder("doctor") as folder:
-            async with open_topology(cell.host, cell.link, folder) as topology:
+            async with open_topology(cell.host, links.Link(), folder) as topology:
                 for host in topology.hosts:
                     host.adopt(folder)
                 for name, remote in topology.far.items():
@@ -106,9 +109,21 @@ async def _host_checks(node: Node, remote: Remote, cell: Cell) -> AsyncIterator[
         yield check_memory(name, remote.snapshot().memory_available_bytes, needed, cell.mem)
         free, _, _ = remote.room()
         yield check_disk(name, free, str(facts["work"]))
+        if cell.link.shaped:
+            yield await _shape(remote, getattr(cell.host, name))
     offset = await remote.clock_offset()
     synchronised = (await _python(remote, _SYNCHRONISED)).strip() != _TIME_ERROR
     yield check_clock(name, offset.seconds, offset.uncertainty_s, synchronised=synchronised)
+
+
+async def _shape(remote: Remote, far: FarHost) -> Check:
+    name = f"{remote.name} link"
+    try:
+        return Check(name, "ok", f"{await require_shapeable(remote, far)} can be shaped, and put back after each run")
+    except HostError as error:
+        if error.cause == "connection-cut":
+            raise
+        return failed(name, error)
 
 
 def check_kvm_device(name: str, *, there: bool, usable: bool) -> Check:

@@ -125,6 +125,21 @@ def test_what_does_not_cross_machines_is_refused(change: dict[str, Any], said: s
         make_cell(host=FAR, **change)
 
 
+def test_a_link_between_real_hosts_is_shaped_where_an_interface_of_each_side_is_named() -> None:
+    named = {side: FAR[side] | {"interface": "eth1"} for side in ("primary", "secondary")}
+    cell = make_cell(host=FAR | named, link={"bandwidth": "1gbit"})
+    assert identity(cell) == identity(make_cell(host={"kind": "ssh"}, link={"bandwidth": "1gbit"}))
+    assert Cell.model_validate(cell.model_dump(mode="json")).link == cell.link  # a record names no hosts
+    with pytest.raises(ValidationError, match=r"host\.secondary\.interface say what to shape"):
+        make_cell(host=FAR | {"primary": named["primary"]}, link={"delay": "1ms"})
+    with pytest.raises(ValidationError, match=r"link\.quickack is a route of the veth link"):
+        make_cell(host=FAR | named, link={"quickack": True})
+    with pytest.raises(ValidationError, match="name those of the sides"):
+        Host.model_validate(FAR | {"client": named["primary"]})
+    with pytest.raises(ValidationError, match="a network interface"):
+        FarHost.model_validate(ALPHA | {"interface": "-eth1"})
+
+
 def test_which_hosts_they_are_is_no_part_of_what_is_measured() -> None:
     cell, other = make_cell(host=FAR), make_cell(host=FAR | {"primary": ALPHA | {"ssh": "gamma"}})
     assert identity(cell)["host"] == {"kind": "ssh"}

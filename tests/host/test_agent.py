@@ -174,6 +174,29 @@ def test_a_killed_agent_is_named_and_the_next_one_removes_what_it_left(work: Pat
     assert gone_within(10, work)
 
 
+@pytest.mark.parametrize("how", ["in order", "killed"])
+def test_what_is_left_for_the_end_is_done_however_it_comes_and_the_last_first(
+    work: Path, tmp_path: Path, how: str
+) -> None:
+    done, killed = tmp_path / "done", how == "killed"
+
+    async def scenario(host: Remote) -> None:
+        for word in ("one", "two"):
+            await host.at_end(("sh", "-c", f"echo {word} >> {done}"))
+        await host.at_end(("no-such-program",))
+        assert not done.exists()
+        if killed:
+            os.kill(agent_pid(host), signal.SIGKILL)
+
+    async def next_one(_host: Remote) -> None:
+        assert done.read_text() == "two\none\n"
+
+    on_agent(work, scenario)
+    assert done.exists() is not killed
+    on_agent(work, next_one)
+    assert done.read_text() == "two\none\n"
+
+
 def test_an_agent_that_lives_keeps_its_folder_when_another_comes(work: Path) -> None:
     async def main() -> tuple[str, ...]:
         reach = plain(work)

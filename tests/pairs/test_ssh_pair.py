@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import re
@@ -22,7 +23,10 @@ import pytest
 import yaml
 from fixtures.pairs import DEADLINE_S, PHASES, TRIES, checkpoints, command, records, undisturbed
 
+from bench.config.hosts import Host
+from bench.config.links import Link
 from bench.host.snapshot import take_snapshot
+from bench.host.topology import open_topology
 from bench.provision.qemu import PROVISIONED, installed_qemu
 from tools.lab.clock import ShiftedClock, no_shifted_clock, shifted_clock
 from tools.lab.hosts import Lab, agents_of, gone_within, inventory_of, lab, marked_below, no_lab, ssh_of
@@ -226,6 +230,27 @@ def test_a_pair_over_ssh_is_measured_as_any_other_and_nothing_is_left(hosts: Lab
     again = measured(tmp_path, over_ssh(hosts, tmp_path), f"campaign={campaign.name}")
     assert again.returncode == 0
     assert len(records(campaign)) == 1
+
+
+@needs_hosts
+def test_a_link_between_hosts_is_shaped_where_its_interfaces_are_named_and_is_put_back(
+    hosts: Lab, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ssh_of(hosts, tmp_path)
+    monkeypatch.setenv("PATH", environment(tmp_path)["PATH"])
+    sides = {side: inventory_of(hosts)[side] | {"interface": "da0"} for side in ("primary", "secondary")}
+
+    def queues() -> list[str]:
+        enter = (("nsenter", "-t", str(hosts.pids[side]), "-n", "--") for side in sides)
+        return [subprocess.check_output((*one, "tc", "qdisc", "show", "dev", "da0"), text=True) for one in enter]
+
+    async def shaped() -> list[str]:
+        async with open_topology(Host.model_validate({"kind": "ssh", **sides}), Link(bandwidth="100mbit"), tmp_path):
+            return queues()
+
+    before = queues()
+    assert ["rate 100Mbit" in one for one in asyncio.run(shaped())] == [True, True]
+    assert queues() == before
 
 
 @needs_hosts

@@ -287,6 +287,7 @@ def test_without_slurm_it_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         ({"launcher": {"nodes": 2}}, CELLS, "launcher.nodes=2"),
         ({}, (make_cell(host={"kind": "ssh"}),), "launcher.nodes=1 has one"),
         ({"launcher": {"nodes": 2}}, (make_cell(host=INVENTORY),), "an inventory names hosts"),
+        ({"launcher": {"nodes": 2}}, (make_cell(host={"kind": "ssh"}, link={"delay": "1ms"}),), "and a job has none"),
         ({"watch": "primary"}, CELLS, "watch="),
     ],
 )

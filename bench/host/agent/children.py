@@ -161,7 +161,7 @@ class Children:
                 os.sched_setaffinity(0, cpus)
 
         passed = {key: os.environ[key] for key in os.environ if key in _PASSED or key.startswith("COLO_BENCH_")}
-        passed["PATH"] = os.pathsep.join(dict.fromkeys((*passed.get("PATH", os.defpath).split(os.pathsep), *_SYSTEM)))
+        passed["PATH"] = search_path()
         marks = {MARK: self._folders.marked, CHILD: str(number)}
         return subprocess.Popen(
             message["argv"],
@@ -173,6 +173,11 @@ class Children:
             start_new_session=True,
             preexec_fn=ask,
         )
+
+
+def search_path() -> str:
+    """Return where programs are looked for: where this user does, then where a system has its own."""
+    return os.pathsep.join(dict.fromkeys((*os.environ.get("PATH", os.defpath).split(os.pathsep), *_SYSTEM)))
 
 
 def _tail(path: Path) -> bytes:

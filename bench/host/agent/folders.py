@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 import re
 import shutil
+import subprocess
 import tempfile
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import MARK
+from .children import search_path
 from .kernel import all_pids, boot_id, end_all, environ, text
 
 if TYPE_CHECKING:
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 _SOCKETS = "colo-bench-far-"
 _SOCKETS_FILE = ".sockets"
 _LOCK = ".lock"
+_AT_END = ".at-end"
+_AT_END_S = 2.0
 
 
 class Folders:
@@ -55,8 +60,17 @@ class Folders:
             (self.run / _SOCKETS_FILE).write_text(str(self._sockets))
         return {"run": str(self.run), "sockets": str(self._sockets), "left": left}
 
+    def op_at_end(self, message: dict[str, Any], _payload: bytes) -> None:
+        """Write down a short command that is run when this agent goes; where it is killed, when the next one comes."""
+        with Path(self.marked, _AT_END).open("a") as file:
+            file.write(json.dumps(message["argv"]) + "\n")
+            file.flush()
+            os.fsync(file.fileno())
+
     def remove(self) -> None:
-        """Remove both."""
+        """Do what is left for the end, and remove both."""
+        if self.run:
+            _do_last(self.run)
         for folder in (self.run, self._sockets):
             if folder:
                 shutil.rmtree(folder, ignore_errors=True)
@@ -78,11 +92,21 @@ def _reap_runs(runs: Path) -> Iterator[str]:
             continue
         mark = f"{MARK}={folder}".encode()
         ended = end_all(lambda mark=mark: [pid for pid in all_pids() if mark in environ(pid)])  # type: ignore[misc]
+        if folder.name.startswith(own):  # what was set before the host was started anew is gone by that
+            _do_last(folder)
         sockets = text(folder / _SOCKETS_FILE)
         if Path(sockets).name.startswith(_SOCKETS):
             shutil.rmtree(sockets, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         yield f"{folder}, with {ended} processes"
+
+
+def _do_last(folder: Path) -> None:
+    """Run the commands of an agent's end, the last first; one that finds nothing to do any more fails, and may."""
+    quiet: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.DEVNULL)
+    for line in reversed(text(folder / _AT_END).splitlines()):
+        with suppress(OSError, ValueError, subprocess.SubprocessError):
+            subprocess.run(json.loads(line), env={"PATH": search_path()}, timeout=_AT_END_S, check=False, **quiet)
 
 
 def _is_held(path: Path) -> bool:
