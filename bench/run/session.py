@@ -18,6 +18,7 @@ from bench.format.folder import RunFolder
 from bench.format.version import SCHEMA_VERSION
 from bench.host.host import HERE
 from bench.host.limits import read_limits, throttled_s
+from bench.host.links import PRIMARY, SECONDARY
 from bench.host.snapshot import drift, quota_drift
 from bench.host.virtual import this_kvm
 from bench.measure.bound import transport_bound
@@ -33,13 +34,12 @@ from bench.system.files import require_room, write_atomic
 from bench.vm.pair import open_pair
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from bench.config.model import Cell
     from bench.host.snapshot import Snapshot
     from bench.measure.clock import ClockWatch
     from bench.plan.plan import PlannedRun
-    from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
 
     OnEvent = Callable[[Progress], None]
@@ -163,7 +163,7 @@ def _store(
         "sandbox": (assets.features.sandbox or None) if assets.features else None,
         "tuned": [{"what": one.what, "was": one.old, "is": one.new} for one in assets.tuned],
         **({"saved": assets.saved[cell].name} if cell in assets.saved else {}),
-        "versions": _versions(assets, assets.guest_of(cell)),
+        "versions": _versions(assets, cell, notes.hosts),
         "readback": notes.readback,
         "host": host,
         "clocks": notes.clocks.to_json(),
@@ -219,14 +219,16 @@ def _cpu_s() -> float:
     return sum(os.times()[:4])
 
 
-def _versions(assets: Assets, guest: Guest) -> dict[str, Any]:
+def _versions(assets: Assets, cell: Cell, hosts: Mapping[str, Any]) -> dict[str, Any]:
+    guest = assets.guest_of(cell)
+    first = _qemu(assets.binary, hosts.get(PRIMARY, {}))
+    second = _qemu(assets.second.binary if assets.second else assets.binary, hosts.get(SECONDARY, {}))
+    apart = assets.second is not None or (cell.paired and second != first)
     return {
         "colo_bench": bench.__version__,
         "python": platform.python_version(),
-        "qemu": assets.binary.version,
-        "qemu_source": assets.binary.source,
-        "qemu_sha256": assets.binary.sha256,
-        **(_second(assets.second.binary) if assets.second else {}),
+        **{f"qemu{name}": value for name, value in first.items()},
+        **({f"qemu_secondary{name}": value for name, value in second.items()} if apart else {}),
         "kernel": guest.kernel_version,
         "kernel_sha256": guest.kernel_sha256,
         "initramfs_sha256": guest.initramfs_sha256,
@@ -255,9 +257,9 @@ def _kvm(notes: Notes) -> dict[str, Any]:
     return dict(notes.hosts.get("primary", {}).get("kvm") or this_kvm().to_json())
 
 
-def _second(binary: Binary) -> dict[str, Any]:
-    return {
-        "qemu_secondary": binary.version,
-        "qemu_secondary_source": binary.source,
-        "qemu_secondary_sha256": binary.sha256,
-    }
+def _qemu(binary: Binary, host: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a side ran, by how the keys of it end: its host's own QEMU, where it ran that."""
+    own = host.get("qemu")
+    if own:
+        return {"": own["version"], "_source": "path", "_sha256": own["sha256"]}
+    return {"": binary.version, "_source": binary.source, "_sha256": binary.sha256}

@@ -38,7 +38,7 @@ class Surroundings:
             node, binary = topology.nodes[name], self._pair.binaries.get(name)
             names: dict[str, Any] = {"address": node.addresses[Link.MIGRATION]} if name in SIDES else {}
             if node.qemu and binary:
-                names["qemu"] = {"path": node.qemu, "version": binary.version}
+                names["qemu"] = {"path": node.qemu, "version": binary.version, "sha256": binary.sha256}
             notes.hosts[name] = state.record(**names)
 
 

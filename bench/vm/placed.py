@@ -60,6 +60,7 @@ async def binary_on(node: Node, binary: Binary) -> Binary:
         return binary
     try:
         said = await node.host.run((node.qemu, "--version"), VERSION_DEADLINE_S)
+        summed = await node.host.run(("sha256sum", "--", node.qemu), VERSION_DEADLINE_S)
     except HostError as error:
         if error.cause != "command-failed":
             raise
@@ -76,6 +77,7 @@ async def binary_on(node: Node, binary: Binary) -> Binary:
         img_argv=(str(path.with_name("qemu-img")),),
         env=_preloaded(binary),
         path=path,
+        sha256=summed.partition(" ")[0],
         version=match["version"],
         source="path",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from dataclasses import replace
 from pathlib import Path
@@ -20,9 +21,10 @@ from bench.config.sweep import compose
 from bench.errors import ConfigError, HostError
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link, addresses_on
 from bench.host.reach import reach_of
+from bench.host.topology import Node
 from bench.provision.qemu import Binary
 from bench.run.far_checks import check_clock, check_disk, check_kvm_device, check_memory, check_mtu, check_speed
-from bench.vm.placed import require_equal, with_binary
+from bench.vm.placed import binary_on, require_equal, with_binary
 from bench.vm.spec import planned_spec
 
 ALPHA = {"ssh": "alpha", "address": "10.0.0.1"}
@@ -201,6 +203,16 @@ def test_two_builds_are_refused_where_one_was_asked_for() -> None:
     with pytest.raises(HostError, match=r"11\.1\.3 .*10\.0\.2") as caught:
         require_equal({PRIMARY: BINARY, SECONDARY: older}, asked_apart=False)
     assert caught.value.cause == "far-qemu-differs"
+
+
+def test_the_build_of_a_host_s_own_qemu_is_that_host_s() -> None:
+    class Far:
+        async def run(self, argv: tuple[str, ...], *_: object) -> str:
+            return {"--version": "QEMU emulator version 10.0.2\n", "--": f"{'b' * 64}  /opt/qemu\n"}[argv[1]]
+
+    node = Node(PRIMARY, Far(), {}, qemu="/opt/qemu")  # type: ignore[arg-type]
+    found = asyncio.run(binary_on(node, BINARY))
+    assert (found.version, found.sha256, found.argv) == ("10.0.2", "b" * 64, ("/opt/qemu",))
 
 
 def test_each_side_runs_the_binary_of_its_host() -> None:

@@ -200,3 +200,23 @@ def test_what_is_no_deadline_keeps_its_cause_though_the_harness_slept(
 ) -> None:
     monkeypatch.setattr(session, "Notes", partial(session.Notes, pulse=SuspendedPulse()))
     assert failure_in("measure", LaunchError("killed"), monkeypatch, tmp_path).cause == "qemu-exited"
+
+
+def test_the_qemu_on_record_is_the_one_that_ran_where_a_host_ran_its_own() -> None:
+    assets: Any = Assets(FakeBinary(), FakeGuest(), None, "c")  # type: ignore[arg-type]
+    own = {"qemu": {"path": "/opt/qemu", "version": "10.0.2", "sha256": "d" * 64}}
+    theirs = {"": "10.0.2", "_source": "path", "_sha256": "d" * 64}
+    ours = {"": "11.1.3", "_source": "provisioned", "_sha256": "a" * 64}
+
+    def told(cell: Any, **hosts: Any) -> dict[str, Any]:
+        found = session._versions(assets, cell, hosts)
+        return {name: value for name, value in found.items() if name.startswith("qemu")}
+
+    def named(binary: dict[str, str], kind: str = "qemu") -> dict[str, str]:
+        return {f"{kind}{name}": value for name, value in binary.items()}
+
+    pair, alone = make_cell(), make_cell(scenario="native")
+    assert told(pair) == named(ours)
+    assert told(pair, primary=own, secondary=own) == named(theirs)
+    assert told(pair, primary={}, secondary=own) == named(ours) | named(theirs, "qemu_secondary")
+    assert told(alone, primary=own, secondary={}) == named(theirs)
