@@ -124,7 +124,7 @@ class Front:
         """Submit, wait, merge, report."""
         loop, say = self.jobs.loop, console_say(self.console)
         try:
-            self.jobs.submit(say)
+            self._submitted(say, patient=False)
             self._settle()
             self._show()
             if not self.settings.launcher.detach:
@@ -145,17 +145,28 @@ class Front:
             say = console_say(self.console)
             before = len(self.jobs.submissions.open)
             self.jobs.collect(say)
-            silent = not self._submitted(say)
+            silent = not self._submitted(say, patient=True)
             changed = self._show() or before != len(self.jobs.submissions.open)
             still = 0.0 if changed else still + apart_s
 
-    def _submitted(self, say: Callable[[str], None]) -> bool:
-        """Submit what is left, or take back what ``on_error=stop`` does; return whether Slurm was there for it."""
+    def _submitted(self, say: Callable[[str], None], *, patient: bool) -> bool:
+        """Submit what is left, or take back what ``on_error=stop`` does; return whether Slurm was there for it.
+
+        Args:
+            say: tells a person.
+            patient: whether to ask again later although no job is out.
+
+        Raises:
+            UnreachableError: it was not, and nobody asks again.
+        """
         try:
             if self.jobs.failed and self.settings.on_error.stop:
                 self.jobs.stop(say)
             self.jobs.submit(say)
         except UnreachableError as error:
+            out = any(one.job for one in self.jobs.submissions.open)
+            if self.settings.launcher.detach or not (patient or out):
+                raise
             say(f"{error.message}: trying again")
             return False
         return True

@@ -237,6 +237,27 @@ def test_a_controller_that_goes_away_between_a_look_and_a_submission_is_asked_ag
     assert len(measured(world.results)) == 4
 
 
+@pytest.mark.parametrize("launcher", [{}, {"detach": True}])
+def test_a_controller_that_goes_away_while_blocks_are_submitted_is_waited_for_where_somebody_waits(
+    world: World, slurm: FakeSlurm, monkeypatch: pytest.MonkeyPatch, launcher: dict[str, Any]
+) -> None:
+    def second(*asked: Any) -> str:
+        if slurm.jobs == ["1"]:
+            monkeypatch.setattr(commands, "submit", there)
+            raise commands.UnreachableError("Unable to contact slurm controller")
+        return there(*asked)
+
+    there = commands.submit
+    monkeypatch.setattr(commands, "submit", second)
+    if launcher:
+        with pytest.raises(commands.UnreachableError):
+            world.go(launcher=launcher)
+        assert slurm.jobs == ["1"]
+    world.moves = [lambda: slurm.run(1, world.tools), lambda: slurm.run(2, world.tools)]
+    assert world.go() == Exit.DONE
+    assert slurm.jobs == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("name", "answer", "launcher", "said"),
     [
