@@ -174,6 +174,15 @@ def test_a_killed_agent_is_named_and_the_next_one_removes_what_it_left(work: Pat
     assert gone_within(10, work)
 
 
+def test_a_folder_that_goes_while_another_agent_looks_for_left_ones_keeps_nobody_from_coming_up(work: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        return Path(host.run_folder).name
+
+    prefix = on_agent(work, scenario)[:-8]  # what mkdtemp puts behind it
+    (work / "runs" / f"{prefix}gone").symlink_to(work / "nowhere")  # it is listed, and not there
+    assert on_agent(work, scenario).startswith(prefix)
+
+
 @pytest.mark.parametrize("how", ["in order", "killed"])
 def test_what_is_left_for_the_end_is_done_however_it_comes_and_the_last_first(
     work: Path, tmp_path: Path, how: str

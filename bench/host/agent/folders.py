@@ -86,7 +86,7 @@ def _reap_runs(runs: Path) -> Iterator[str]:
     own = _run_prefix()
     host = own[: -len("xxxxxxxx-")]
     for folder in sorted(runs.iterdir()):
-        if not folder.name.startswith(host) or folder.stat().st_uid != os.geteuid():
+        if not folder.name.startswith(host) or _owner(folder) != os.geteuid():
             continue
         if folder.name.startswith(own) and _is_held(folder / _LOCK):
             continue
@@ -99,6 +99,13 @@ def _reap_runs(runs: Path) -> Iterator[str]:
             shutil.rmtree(sockets, ignore_errors=True)
         shutil.rmtree(folder, ignore_errors=True)
         yield f"{folder}, with {ended} processes"
+
+
+def _owner(folder: Path) -> int | None:
+    """Return whose a folder is; None where its own agent has just removed it."""
+    with suppress(FileNotFoundError):
+        return folder.stat().st_uid
+    return None
 
 
 def _do_last(folder: Path) -> None:
