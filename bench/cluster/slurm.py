@@ -41,18 +41,11 @@ OVER = frozenset(
 _UNUSABLE = ("down", "drain", "drng", "fail", "unk")
 """How ``sinfo`` abbreviates the states of nodes that start no job and will not by themselves."""
 
-NEVER = frozenset(
-    (
-        *("AccountNotAllowed", "BadConstraints", "InvalidAccount", "InvalidQOS", "PartitionDown", "PartitionInactive"),
-        *(
-            "PartitionNodeLimit",
-            "PartitionTimeLimit",
-            "QOSMaxWallDurationPerJobLimit",
-            "AssocMaxWallDurationPerJobLimit",
-        ),
-    )
+NEVER = re.compile(
+    r"\(?(AccountNotAllowed|BadConstraints|InvalidAccount|InvalidQOS|PartitionDown|PartitionInactive"
+    r"|PartitionNodeLimit|PartitionTimeLimit|QOSNotAllowed|(Assoc|QOS)Max\w+PerJob(Limit)?)\)?"
 )
-"""Reasons for which a job waits and that waiting does not end."""
+"""Reasons for which a job waits and that waiting does not end: what one job asks for is beyond a limit of each."""
 
 
 @dataclass(frozen=True)
@@ -79,7 +72,7 @@ class Seen:
     @property
     def hopeless(self) -> bool:
         """Whether it waits for what will not come."""
-        return self.state == "PENDING" and self.reason.strip("()") in NEVER
+        return self.state == "PENDING" and bool(NEVER.fullmatch(self.reason))
 
 
 class UnreachableError(HostError):

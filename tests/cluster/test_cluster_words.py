@@ -28,6 +28,18 @@ def test_what_squeue_says_is_read() -> None:
     assert commands.Seen("").over
 
 
+@pytest.mark.parametrize(
+    ("reason", "hopeless"),
+    [
+        *(("(PartitionTimeLimit)", True), ("QOSMaxNodePerJobLimit", True), ("AssocMaxWallDurationPerJobLimit", True)),
+        *(("AssocMaxMemPerJob", True), ("QOSNotAllowed", True), ("Resources", False), ("Priority", False)),
+        *(("QOSMaxSubmitJobPerUserLimit", False), ("QOSMaxJobsPerUserLimit", False), ("QOSGrpNodeLimit", False)),
+    ],
+)
+def test_a_job_waits_for_ever_where_it_alone_is_beyond_a_limit(reason: str, hopeless: bool) -> None:  # noqa: FBT001
+    assert commands.Seen("PENDING", reason).hopeless is hopeless
+
+
 def test_what_sinfo_says_is_read_state_by_state() -> None:
     found = commands.parse_partitions("main*|infinite|3|idle\nmain*|infinite|1|down*\nshort|30:00|2|mix\n")
     assert found == (
