@@ -105,7 +105,7 @@ async def _host_checks(node: Node, remote: Remote, cell: Cell) -> AsyncIterator[
     if name != CLIENT:
         there, usable = (await _python(remote, _DEVICE)).split()
         yield check_kvm_device(name, there=there == "True", usable=usable == "True")
-        needed = primary_bytes(cell) if name == PRIMARY else secondary_bytes(cell)
+        needed = needed_bytes(name, cell, kvm=usable == "True")
         yield check_memory(name, remote.snapshot().memory_available_bytes, needed, cell.mem)
         free, _, _ = remote.room()
         yield check_disk(name, free, str(facts["work"]))
@@ -134,6 +134,12 @@ def check_kvm_device(name: str, *, there: bool, usable: bool) -> Check:
         fix = 'there: sudo usermod -aG kvm "$USER", then log in again'
         return Check(f"{name} KVM", "warn", "/dev/kvm may not be opened by that user", fix)
     return Check(f"{name} KVM", "warn", "there is no /dev/kvm: emulation (TCG) is used")
+
+
+def needed_bytes(name: str, cell: Cell, *, kvm: bool) -> int:
+    """Return what a side takes of its host: where the accelerator is not chosen yet, with KVM if that can be opened."""
+    taken = cell.model_copy(update={"accel": "kvm"}) if kvm and cell.accel == "auto" else cell
+    return primary_bytes(taken) if name == PRIMARY else secondary_bytes(taken)
 
 
 def check_memory(name: str, available: int | None, needed: int, mem: int) -> Check:

@@ -23,7 +23,15 @@ from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link, addresses_on
 from bench.host.reach import reach_of
 from bench.host.topology import Node
 from bench.provision.qemu import Binary
-from bench.run.far_checks import check_clock, check_disk, check_kvm_device, check_memory, check_mtu, check_speed
+from bench.run.far_checks import (
+    check_clock,
+    check_disk,
+    check_kvm_device,
+    check_memory,
+    check_mtu,
+    check_speed,
+    needed_bytes,
+)
 from bench.vm.placed import binary_on, require_equal, with_binary
 from bench.vm.spec import planned_spec
 
@@ -220,6 +228,14 @@ def test_each_side_runs_the_binary_of_its_host() -> None:
     own = replace(BINARY, argv=("/opt/qemu",))
     assert with_binary(spec, SECONDARY, own).program(SECONDARY) == ("/opt/qemu",)
     assert with_binary(spec, PRIMARY, BINARY).program(PRIMARY) == ("qemu",)
+
+
+def test_a_host_that_has_kvm_is_asked_for_the_secondary_s_ram_twice_before_the_accelerator_is_chosen() -> None:
+    asked, emulated = make_cell("4G", host=FAR, accel="auto"), make_cell("4G", host=FAR, accel="tcg")
+    assert needed_bytes(SECONDARY, asked, kvm=True) > 8 << 30
+    assert needed_bytes(SECONDARY, asked, kvm=False) < 8 << 30
+    assert needed_bytes(SECONDARY, emulated, kvm=True) < 8 << 30
+    assert needed_bytes(PRIMARY, asked, kvm=True) == needed_bytes(PRIMARY, asked, kvm=False)
 
 
 def test_what_the_doctor_finds_is_told_with_what_mends_it() -> None:
