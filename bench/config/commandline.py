@@ -30,8 +30,9 @@ _OF_HYDRA = {
     **dict.fromkeys(("--config-path", "-cp"), "a folder of your own is named by --config-dir DIR"),
     **dict.fromkeys(("--run", "-r"), "leave it out: measuring is what is done without it"),
     "--experimental-rerun": "the same command goes on with its campaign",
+    "--detach": "write launcher.detach=true",
 }
-"""What Hydra's own programs take and we do not, with what does the same."""
+"""What Hydra's own programs and launchers take and we do not, with what does the same."""
 
 _INFO = ("all", "config", "defaults", "defaults-tree", "plugins", "searchpath")
 _FLAGS = frozenset(

@@ -109,6 +109,12 @@ def test_what_is_no_option_is_refused_in_words(line: str, said: str) -> None:
     assert caught.value.message.startswith(said)
 
 
+def test_who_asks_to_detach_as_other_launchers_have_it_is_told_the_key() -> None:
+    with pytest.raises(ConfigError) as caught:
+        parse(["launcher=slurm", "--detach"])
+    assert "launcher.detach=true" in caught.value.hint
+
+
 def test_an_empty_folder_of_ones_own_is_no_folder() -> None:
     with pytest.raises(ConfigError, match="--config-dir: it wants a value"):
         parse(["--config-dir", ""])
