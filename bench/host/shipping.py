@@ -23,10 +23,11 @@ _UNPACK = (
     "import sys, tarfile; tarfile.TarFile.extraction_filter = staticmethod(lambda member, path: member); "
     "tarfile.open(sys.argv[1]).extractall(sys.argv[2])"
 )
-# Another run may have put it there meanwhile, and use it.
+# Another run may have put it there meanwhile, and use it. It is on the disk before it is called complete: hosts lose
+# power.
 _MOVE = (
     "import os, shutil, sys; new, place = sys.argv[1:]; "
-    "os.path.exists(place + '.complete') or (shutil.rmtree(place, 1), shutil.move(new, place))"
+    "os.path.exists(place + '.complete') or (shutil.rmtree(place, 1), shutil.move(new, place), os.sync())"
 )
 
 _LOG = logging.getLogger(__name__)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -106,6 +107,18 @@ def test_what_is_provided_is_shipped_once_and_found_by_its_own_path(work: Path, 
     assert (far / "bin/tool").stat().st_ino == first.st_ino
     assert sorted(path.name for path in (far / "bin").iterdir()) == ["link", "tool"]
     assert sorted(path.name for path in (work / "cache").iterdir()) == [entry.name, f"{entry.name}.complete"]
+
+
+def test_what_is_shipped_is_on_the_disk_before_it_is_called_complete(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, place = tmp_path / "new", tmp_path / "place"
+    synced: list[bool] = []
+    new.mkdir()
+    monkeypatch.setattr(os, "sync", lambda: synced.append(place.is_dir()))
+    monkeypatch.setattr(sys, "argv", ["-c", str(new), str(place)])
+    exec(shipping._MOVE, {})  # noqa: S102 - as the far Python runs it
+    assert synced == [True]
 
 
 def test_what_another_run_has_shipped_meanwhile_stays_where_it_is_used(
