@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import select
 import shlex
 import signal
@@ -79,6 +80,7 @@ class Wire:
         self._child = child
         self._sock = near
         self._said = said
+        self._greeted_at = 0
         self._inbox = bytearray()
         self._waiting: dict[int, asyncio.Future[Reply]] = {}
         self._number = 0
@@ -141,6 +143,7 @@ class Wire:
                 word, _, rest = noise[at + len(_MARKER) : end].decode(errors="replace").partition(" ")
                 if word == "agent":
                     self._inbox += noise[end + 1 :]
+                    self._greeted_at = os.fstat(self._said.fileno()).st_size  # a banner says nothing of a later end
                     return
                 del noise[: end + 1]
                 if word != "need":
@@ -159,8 +162,9 @@ class Wire:
             del noise[:-_NOISE]
 
     def _words(self) -> tuple[str, ...]:
+        """Return the lines that the command has said of an error since its agent was there, or all before."""
         with suppress(OSError, ValueError):
-            self._said.seek(0)
+            self._said.seek(self._greeted_at)
             return tuple(self._said.read()[-_NOISE:].decode(errors="replace").splitlines())
         return ()
 

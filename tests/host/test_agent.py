@@ -174,6 +174,27 @@ def test_a_killed_agent_is_named_and_the_next_one_removes_what_it_left(work: Pat
     assert gone_within(10, work)
 
 
+BANNER = """
+import shlex, subprocess, sys
+print("Authorized use only", file=sys.stderr, flush=True)
+subprocess.run(shlex.split(sys.argv[1]))
+sys.exit(255)
+"""
+"""What ssh to a host with a banner is to us: its words come first, and a killed program's end is 255 without any."""
+
+
+def test_a_killed_agent_is_named_behind_a_banner_too(work: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        task = asyncio.create_task(host.run(("sleep", "600")))
+        await host.run(("true",))
+        os.kill(agent_pid(host), signal.SIGKILL)
+        with pytest.raises(HostError) as caught:
+            await task
+        return caught.value.cause
+
+    assert on_agent(work, scenario, transport=(sys.executable, "-c", BANNER), one_line=True) == "agent-killed"
+
+
 def test_a_folder_that_goes_while_another_agent_looks_for_left_ones_keeps_nobody_from_coming_up(work: Path) -> None:
     async def scenario(host: Remote) -> str:
         return Path(host.run_folder).name
