@@ -136,7 +136,7 @@ def test_what_does_not_cross_machines_is_refused(change: dict[str, Any], said: s
 
 
 def test_a_link_between_real_hosts_is_shaped_where_an_interface_of_each_side_is_named() -> None:
-    named = {side: FAR[side] | {"interface": "eth1"} for side in ("primary", "secondary")}
+    named = {"primary": ALPHA | {"interface": "eth1"}, "secondary": BETA | {"interface": "eth2"}}
     cell = make_cell(host=FAR | named, link={"bandwidth": "1gbit"})
     assert identity(cell) == identity(make_cell(host={"kind": "ssh"}, link={"bandwidth": "1gbit"}))
     assert Cell.model_validate(cell.model_dump(mode="json")).link == cell.link  # a record names no hosts
