@@ -9,7 +9,6 @@ from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.runs.failovers import failover_table
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
@@ -47,7 +46,7 @@ def headline(results: Results) -> str:
 
     What was acknowledged and lost at a failover comes before all.
     """
-    lost = loss(failover_table(results.campaign, results.cells))
+    lost = loss(results.campaign)
     return f"{lost}; {_answer(results)}" if lost else _answer(results)
 
 

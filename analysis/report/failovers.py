@@ -9,13 +9,14 @@ import numpy as np
 from analysis import stats
 from analysis.report import latex
 from analysis.report.page import Column, Table, number, text
-from analysis.runs.failovers import STEPS, failover_table
+from analysis.runs.failovers import STEPS, failover_table, writes
 from analysis.text import MISSING, ms_interval, ms_text, percent_number, plural
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.report.page import Cell
+    from analysis.stored.load import Campaign
     from analysis.verdicts.results import Results
 
 _SEEN = ("Client's gap, median (longest), ms", "Connections that lived on", "Acknowledged writes lost")
@@ -30,23 +31,24 @@ def context(results: Results) -> dict[str, Any]:
     # Of the campaign: a cell of which every run is doubtful is no row of the table.
     records = [run.record for run in results.campaign.runs if run.record.failover is not None]
     note = _note(found, sum(not record.quality.ok for record in records))
-    return {"failovers": _table(found), "failovers_heading": heading(found), "failovers_note": note}
+    said = heading(found, loss(results.campaign))
+    return {"failovers": _table(found), "failovers_heading": said, "failovers_note": note}
 
 
-def heading(found: pd.DataFrame) -> str:
-    """Return what the page says first: n of N, with the interval where all is one cell."""
+def heading(found: pd.DataFrame, lost: str = "") -> str:
+    """Return what the page says first: what was lost, n of N, with the interval where all is one cell."""
     survived, struck = int(found["survived"].sum()), int(found["struck"].sum())
     said = f"{survived:,} of {plural(struck, 'failover')} {'was' if struck == 1 else 'were'} survived"
-    if lost := loss(found):
+    if lost:
         said = f"{lost}; {said}"
     if len(found) > 1:
         return f"{said}, in {plural(len(found), 'cell')}"
     return f"{said}: {share_text(survived, struck)}"
 
 
-def loss(found: pd.DataFrame) -> str:
+def loss(campaign: Campaign) -> str:
     """Return how many acknowledged writes failovers lost, which leads the page; empty where there is no loss."""
-    lost, checked = (int(found[name].sum()) if name in found else 0 for name in ("lost", "checked"))
+    checked, lost = writes(campaign)
     return f"{lost:,} of {plural(checked, 'acknowledged write')} {'was' if lost == 1 else 'were'} lost" if lost else ""
 
 
@@ -118,7 +120,7 @@ def _note(found: pd.DataFrame, doubtful: int) -> str:
         note += (
             " The client's gap is the longest time between two answers of those that the blow or the takeover falls "
             "into; a connection lived on when it was answered before and after; what had been acknowledged was read "
-            "again from the survivor."
+            "again from the survivor, and is counted of runs whose own check failed too."
         )
     if doubtful:
         note += f" Left out: {plural(doubtful, 'run')} whose own check failed."

@@ -29,13 +29,14 @@ def failover_table(campaign: Campaign, cells: Cells) -> pd.DataFrame:
     """Return one row per cell whose runs end in a failover, in the order of ``cells.names``; empty without any.
 
     Columns: ``cell_id``, ``cell`` (its label); ``struck``: how many runs came to the blow and whose record is sound;
-    ``doubtful``: how many more failed their own check, which are in nothing else here; ``survived`` of those struck,
-    with ``share`` and its exact interval ``low``/``high`` (Clopper-Pearson, 95 %); ``outage_s``: the median of those
-    survived with its order-statistic interval ``outage_low_s``/``outage_high_s`` (95 %, NaN below six) and
-    ``outage_max_s``; the median of each of :data:`STEPS`, as ``*_s``; ``hit``: which phases were hit, and how often
-    each was survived; ``reasons``: why the others were not, each cause with its number. Where clients looked on also
-    ``gap_s`` and ``gap_max_s``: the median and the longest time that one got no answer; and, summed over the runs, the
-    ``connections`` that they had, ``kept_open`` of them, the ``checked`` acknowledged writes and those ``lost``.
+    ``doubtful``: how many more failed their own check, which are in nothing else here but in what was lost;
+    ``survived`` of those struck, with ``share`` and its exact interval ``low``/``high`` (Clopper-Pearson, 95 %);
+    ``outage_s``: the median of those survived with its order-statistic interval ``outage_low_s``/``outage_high_s``
+    (95 %, NaN below six) and ``outage_max_s``; the median of each of :data:`STEPS`, as ``*_s``; ``hit``: which phases
+    were hit, and how often each was survived; ``reasons``: why the others were not, each cause with its number. Where
+    clients looked on also ``gap_s`` and ``gap_max_s``: the median and the longest time that one got no answer; and,
+    summed over the runs, the ``connections`` that they had, ``kept_open`` of them, the ``checked`` acknowledged writes
+    and those ``lost``, these two of the doubtful as well.
     """
     told: dict[int, list[tuple[bool, Told]]] = {}
     for run in campaign.runs:
@@ -46,6 +47,16 @@ def failover_table(campaign: Campaign, cells: Cells) -> pd.DataFrame:
         for place in sorted(told)
     ]
     return pd.DataFrame([row for row in rows if row["struck"]])
+
+
+def writes(campaign: Campaign) -> tuple[int, int]:
+    """Return how many acknowledged writes were looked for after failovers, and how many of them were lost.
+
+    Of all runs: what makes a record unsound speaks against its times, and none of it gives a write back.
+    """
+    seen = _clients(run.record.failover for run in campaign.runs if run.record.failover is not None)
+    checked, lost = (int(_known(seen, name).sum()) for name in ("checked", "lost"))
+    return checked, lost
 
 
 def _row(told: Sequence[tuple[bool, Told]]) -> dict[str, Any]:
@@ -63,7 +74,7 @@ def _row(told: Sequence[tuple[bool, Told]]) -> dict[str, Any]:
         "high": share.high,
         **_outages(_known(alive, "outage_s")),
         **{f"{name}_s": _median(_known(sound, f"{name}_s")) for name in STEPS},
-        **_seen([one["client"] for one in sound if isinstance(one.get("client"), dict)]),
+        **_seen(_clients(sound), _clients(one for _, one in told)),
         "hit": _hits(sound),
         "reasons": ", ".join(
             f"{count} {cause}"
@@ -80,16 +91,21 @@ def _outages(outages_s: NDArray[np.float64]) -> dict[str, float]:
     return dict(zip(names, (interval.estimate, interval.low, interval.high, float(outages_s.max())), strict=True))
 
 
-def _seen(told: Sequence[Told]) -> dict[str, float]:
-    """Return what clients saw; empty where none looked on."""
+def _clients(told: Iterable[Told]) -> list[Told]:
+    return [one["client"] for one in told if isinstance(one.get("client"), dict)]
+
+
+def _seen(told: Sequence[Told], every: Sequence[Told]) -> dict[str, float]:
+    """Return what clients saw, and of every run what was lost; empty where none looked on."""
     if not told:
         return {}
     gaps_s = _known(told, "gap_s")
-    sums = {"connections": "connections", "kept_open": "survived", "checked": "checked", "lost": "lost"}
+    sums = {"connections": "connections", "kept_open": "survived"}
     return {
         "gap_s": _median(gaps_s),
         "gap_max_s": float(gaps_s.max()) if len(gaps_s) else np.nan,
         **{name: float(_known(told, stored).sum()) for name, stored in sums.items()},
+        **{name: float(_known(every, name).sum()) for name in ("checked", "lost")},
     }
 
 

@@ -38,7 +38,7 @@ class CellFailovers:
         label: the cell.
         struck: runs that came to the blow and whose record is sound.
         survived: those of them that went on.
-        doubtful: runs whose own check failed; they are in nothing else here.
+        doubtful: runs whose own check failed; they are in nothing else here but in `writes`.
         times_s: the times of those that have them, by their name in ``run.json``.
         hits: which phases were hit, and how often.
         reasons: the causes of those not survived.
@@ -61,6 +61,10 @@ class CellFailovers:
     def add(self, record: Mapping[str, Any]) -> None:
         """Take note of one run."""
         told = record["failover"]
+        seen = told.get("client")
+        if isinstance(seen, dict):
+            # Of a doubtful run too: what speaks against its times gives no write back.
+            self.writes = _sum(self.writes, seen, "checked", "lost")
         if quality_ok(dict(record)) is False:
             self.doubtful += 1
             return
@@ -72,14 +76,13 @@ class CellFailovers:
         for _, name in _TIMES:
             if told.get(name) is not None:
                 self.times_s[name].append(told[name])
-        if isinstance(seen := told.get("client"), dict):
+        if isinstance(seen, dict):
             self._add_client(seen)
 
     def _add_client(self, seen: Mapping[str, Any]) -> None:
         if seen.get("gap_s") is not None:
             self.gaps_s.append(seen["gap_s"])
         self.connections = _sum(self.connections, seen, "connections", "survived")
-        self.writes = _sum(self.writes, seen, "checked", "lost")
 
 
 def _sum(counts: tuple[int, int], seen: Mapping[str, Any], whole: str, part: str) -> tuple[int, int]:
@@ -148,7 +151,7 @@ def failover_table(campaign: str, rows: Sequence[CellFailovers]) -> Table:
         "medians, ms; the interval is exact (Clopper-Pearson, 95 %); the outage runs from the blow to the first answer"
     )
     if any(row.doubtful for row in rows):
-        caption += "\n‡ so many more runs failed their quality check and are left out"
+        caption += "\n‡ so many more runs failed their quality check and are left out, but for what they lost"
     lost = sum(row.writes[1] for row in rows)
     if lost:
         caption = f"{lost:,} ACKNOWLEDGED WRITES WERE LOST\n{caption}"

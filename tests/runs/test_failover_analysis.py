@@ -19,7 +19,7 @@ from analysis import stats
 from analysis.compare.sides import side_cells, side_of
 from analysis.report.answer import headline
 from analysis.report.build import build_report
-from analysis.report.failovers import context, heading, share_text
+from analysis.report.failovers import context, heading, loss, share_text
 from analysis.report.tables import tables
 from analysis.runs.failovers import failover_table
 from analysis.runs.outcomes import run_table, too_short
@@ -127,8 +127,18 @@ def test_what_no_client_saw_is_in_no_table_and_no_failure(tmp_path: Path) -> Non
 
 def test_a_lost_write_leads_the_page(tmp_path: Path) -> None:
     campaign = fake(tmp_path, told(client={**SEEN, "lost": 3}), told(client={**SEEN, "lost": 0}))
-    assert heading(table_of(campaign)).startswith("3 of 180 acknowledged writes were lost; 2 of 2 failovers")
+    said = heading(table_of(campaign), loss(load_campaign(campaign)))
+    assert said.startswith("3 of 180 acknowledged writes were lost; 2 of 2 failovers")
     assert headline(derive(load_campaign(campaign))).startswith("3 of 180 acknowledged writes were lost; ")
+
+
+def test_a_lost_write_of_a_run_whose_times_are_doubtful_leads_the_page_too(tmp_path: Path) -> None:
+    runs = [told(client={**SEEN, "lost": lost}) for lost in (3, 0)]
+    campaign = fake(tmp_path, *runs, quality_problems=True)  # of the first one
+    assert headline(derive(load_campaign(campaign))).startswith("3 of 180 acknowledged writes were lost; ")
+    (row,) = table_of(campaign).to_dict("records")
+    assert (row["struck"], row["doubtful"], row["connections"]) == (1, 1, 8)
+    assert (row["checked"], row["lost"]) == (180, 3)
 
 
 def test_the_heading_says_the_interval_of_a_single_cell(tmp_path: Path) -> None:
@@ -184,12 +194,13 @@ def test_the_terminal_says_a_loss_first() -> None:
     row = CellFailovers("a cell")
     for lost in (0, 2):
         told_of = told(client={**SEEN, "lost": lost})
-        row.add({"failover": told_of, "quality": {"ok": True}})
+        row.add({"failover": told_of, "quality": {"ok": not lost}})
     console = Console(file=io.StringIO(), width=200)
     console.print(terminal_table("c", (row,)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     assert "2 ACKNOWLEDGED WRITES WERE LOST" in text
-    assert "16 of 16" in text
+    assert "1 of 1 (1‡)" in text
+    assert "8 of 8" in text
     assert "2 of 180" in text
 
 
