@@ -59,7 +59,7 @@ async def workload(
     node = pair.topology.client
     argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.service_port or 0), output)
     if cell.failover:
-        argv = (*argv, *cell.workload.verify_argv())
+        argv = (*argv, *cell.workload.failover_argv())
     program = cell.workload.client_program()
     if program:
         argv = (*argv, "--", *run.assets.client_program(program))

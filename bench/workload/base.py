@@ -58,8 +58,11 @@ class Workload(Frozen):
         """Return the packaged program that the client runs, by its place in the applications' tree (empty: none)."""
         return ""
 
-    def verify_argv(self) -> tuple[str, ...]:
-        """Return what has the client look, at its end, for what was acknowledged (empty: it cannot)."""
+    def failover_argv(self) -> tuple[str, ...]:
+        """Return what its client is told beside where a side is lost.
+
+        ``--verify``: to look, at its end, for what was acknowledged; without it that cannot be looked for.
+        """
         return ()
 
     def tells_each_request(self) -> bool:

@@ -18,7 +18,7 @@ import sys
 import time
 import tty
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,6 +69,11 @@ class Rows:
     def __init__(self) -> None:
         self.acknowledged = 0
         self._rest = b""
+        self._first = self._beyond = 0
+
+    def reconnected(self) -> None:
+        """Number the connections on from here: what comes now is another pgbench's log."""
+        self._rest, self._first = b"", self._beyond
 
     def feed(self, data: bytes) -> Iterator[Answer]:
         """Yield the rows whose lines ended in this piece."""
@@ -76,8 +81,10 @@ class Rows:
         for line in lines:
             row = parse_line(line.decode("ascii", "replace"))
             if row:
+                place = self._first + (row.connection or 0)
+                self._beyond = max(self._beyond, place + 1)
                 self.acknowledged += row.error is None
-                yield row
+                yield replace(row, connection=place)
 
 
 def arguments(options: argparse.Namespace, prefix: str) -> tuple[str, ...]:
@@ -145,7 +152,7 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
     """Run pgbench until told to stop; return the exit status.
 
     A server that takes no connection yet is asked again, and each refusal is a row; once a transaction was done, an end
-    of pgbench is an error.
+    of pgbench is an error, but where a side is to be lost (``--again``): a service's clients connect anew then.
     """
     told_within = until_told()
     log, terminal = os.openpty()
@@ -175,19 +182,21 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
                 if told:
                     _finish(pgbench, drain)
                     lines.writelines(_last_lines(pgbench, who | {"began": began}))
-                    if options.verify:
-                        lines.write(json.dumps({"kept": asdict(verify(program, options, rows.acknowledged))}) + "\n")
+                    lines.writelines(_kept(program, options, rows.acknowledged))
                     return 0
                 while drain(0):
                     pass
-                if served:
+                if served and not options.again:
                     sys.stderr.write(f"pgbench ended: {pgbench.words()}\n")
                     return 1
+                lines.writelines(_last_lines(pgbench, who | {"began": began}))
+                rows.reconnected()
                 refused = Answer(time.time(), 0.0, 0, f"pgbench: {pgbench.words()}", 0)
                 lines.write(json.dumps(asdict(refused)) + "\n")
             finally:
                 pgbench.end()
             if told_within(_TRY_AGAIN_S):
+                lines.writelines(_kept(program, options, rows.acknowledged))
                 return 0
 
 
@@ -195,6 +204,12 @@ def _last_lines(pgbench: Pgbench, known: Mapping[str, object]) -> Iterator[str]:
     """Yield the account of all transactions, where pgbench came to tell of them."""
     if totals := read_pgbench(pgbench.text):
         yield json.dumps({**known, "ended": time.time(), "totals": totals}) + "\n"
+
+
+def _kept(program: Sequence[str], options: argparse.Namespace, acknowledged: int) -> Iterator[str]:
+    """Yield what became of what was acknowledged, where that is to be looked at."""
+    if options.verify:
+        yield json.dumps({"kept": asdict(verify(program, options, acknowledged))}) + "\n"
 
 
 def verify(program: Sequence[str], options: argparse.Namespace, acknowledged: int) -> Verdict:
@@ -241,6 +256,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, required=True)
     parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--script", required=True)
+    parser.add_argument("--again", action="store_true")
     parser.add_argument("--verify", action="store_true")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("program", nargs="+")

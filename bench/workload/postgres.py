@@ -56,9 +56,9 @@ class Postgres(Workload):
         """Return pgbench."""
         return "usr/lib/postgresql/17/bin/pgbench"
 
-    def verify_argv(self) -> tuple[str, ...]:
-        """Return that the rows of the transactions' history are counted, where there is one."""
-        return ("--verify",) if self.script != "select-only" else ()
+    def failover_argv(self) -> tuple[str, ...]:
+        """Return that connections that a side takes with it are made anew, and the rows of the history are counted."""
+        return ("--again", *(("--verify",) if self.script != "select-only" else ()))
 
     def client_argv(self, address: str, port: int, output: Path) -> tuple[str, ...]:
         """Return the client's module and arguments."""

@@ -62,7 +62,7 @@ class Valkey(Workload):
         """Return valkey-benchmark, where it is asked for."""
         return "usr/bin/valkey-benchmark" if self.client == "program" else ""
 
-    def verify_argv(self) -> tuple[str, ...]:
+    def failover_argv(self) -> tuple[str, ...]:
         """Return that the keys are read again, where they are set and a value has room for which write it is of."""
         can = self.command == "set" and self.client == "own" and self.value_size >= SMALLEST_BYTES
         return ("--verify",) if can else ()

@@ -188,3 +188,24 @@ def test_a_pgbench_that_ends_after_it_served_fails_the_client_with_its_words(tmp
         _, said = process.communicate(timeout=30)
     assert process.returncode == 1
     assert "pgbench: error: client 0 aborted" in said
+
+
+def test_where_a_side_is_lost_its_connections_are_made_anew_and_what_was_acknowledged_is_looked_for(
+    tmp_path: Path,
+) -> None:
+    psql = tmp_path / "psql"
+    psql.write_text("#!/bin/sh\necho 1\n")
+    psql.chmod(0o700)
+    does = 'echo "0 1 4056 0 1795421240 500000" >$log\necho "pgbench: error: client 0 aborted" >&2; exit 2'
+    with client(tmp_path, does, "--again", "--verify") as process:
+        rows_of(tmp_path, process, 4)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    lines = [json.loads(line) for line in (tmp_path / "client.jsonl").read_text().splitlines()]
+    rows = [line for line in lines if "status" in line]
+    assert [row["error"] for row in rows[:4]] == [None, "pgbench: pgbench: error: client 0 aborted"] * 2
+    assert [row["connection"] for row in rows[:4]] == [0, None, 1, None]
+    kept = kept_by_server(tmp_path / "client.jsonl")
+    acknowledged = sum(row["error"] is None for row in rows)
+    assert kept is not None
+    assert (kept["checked"], kept["lost"]) == (acknowledged, acknowledged - 1)
