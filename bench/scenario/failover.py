@@ -111,7 +111,7 @@ class FailoverRun(Colo):
         if evidence.measured < cell.taken.count:
             own = (*own, f"{evidence.measured} usable checkpoints before the blow, {cell.taken.count} were asked for")
         of_pauses = (f"{PAUSES_IN_DOUBT}: {one}" for one in evidence.quality.failures)
-        client = _seen_by_client(evidence.client_columns, course, notes, kept_by_server(RunFolder(folder).client_log))
+        client = _seen_by_client(evidence.client_columns, course, notes, _kept(folder, cell, notes))
         quality = replace(evidence.quality, failures=own, notes=(*_losses(client), *evidence.quality.notes, *of_pauses))
         seen = {"client": client} if client else {}
         return replace(evidence, quality=quality, failover={**course, "hit": found.to_json(), **seen})
@@ -129,6 +129,15 @@ def _seen_by_client(
     took_s = [course[part] for part in ("detect_s", "decide_s", "takeover_s")]
     taken_at = struck_at + sum(took_s) if course["success"] else None
     return client_course(columns, struck_at, taken_at, kept)
+
+
+def _kept(folder: Path, cell: Cell, notes: Notes) -> dict[str, Any] | None:
+    """Return what became of what was acknowledged; where the client was to look and did not, that nothing is known."""
+    found = kept_by_server(RunFolder(folder).client_log)
+    if found is not None or "--verify" not in cell.workload.failover_argv():
+        return found
+    why = notes.workload.get("client_ended") or "the client did not come to look"
+    return {"checked": 0, "lost": 0, "examples": [], "error": why}
 
 
 def _losses(client: Mapping[str, Any]) -> tuple[str, ...]:

@@ -44,6 +44,7 @@ from bench.scenario.registry import scenario_of
 from bench.scenario.takeover import Course
 from bench.vm.takeover import SWITCHED, planned_steps, planned_texts, takeover_steps, yank_step
 from bench.workload.http import Http
+from bench.workload.postgres import Postgres
 
 TOTALS_ALONE = {"name": "valkey", "rate": 0, "client": "program"}
 PHASES_US = (1000, 2000, 3000, 4000, 5000, 6000, 7000)
@@ -415,6 +416,19 @@ def test_what_a_client_saw_of_a_failover_is_on_record_and_a_loss_is_said_first(t
     assert seen["gap_s"] == pytest.approx(0.22, abs=1e-5)
     assert (seen["connections"], seen["survived"], seen["survived_share"]) == (2, 1, 0.5)
     assert (seen["errors_after"], seen["checked"], seen["lost"]) == (1, 90, 2)
+
+
+@pytest.mark.parametrize(("script", "asked"), [("tpcb-like", True), ("select-only", False)])
+def test_of_a_client_that_was_to_look_for_what_it_wrote_and_did_not_nothing_is_known(
+    tmp_path: Path,
+    script: Any,
+    asked: bool,  # noqa: FBT001
+) -> None:
+    write_client(tmp_path, answer(2.45, 0))
+    cell: Any = SimpleNamespace(workload=Postgres(script=script))
+    kept = failover._kept(tmp_path, cell, Notes(workload={"client_ended": "it did not end within 10 s"}))
+    unknown = {"checked": 0, "lost": 0, "examples": [], "error": "it did not end within 10 s"}
+    assert kept == (unknown if asked else None)
 
 
 def test_a_client_that_was_never_answered_again_has_a_gap_without_end(tmp_path: Path) -> None:
