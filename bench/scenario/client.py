@@ -18,7 +18,7 @@ from bench.system.places import same_modules
 from bench.system.units import is_amount
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+    from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Mapping
     from pathlib import Path
 
     from bench.host.host import Host
@@ -33,6 +33,7 @@ _POLL_S = 0.02
 _LOOK_S, _LATEST = 0.1, 500
 _LISTENS_MS = 2  # how often a guest whose answers are timed looks at its console
 _REFUSALS_SHOWN = 3
+_FULL, _OURS = "No space left on device", "[Errno"
 _SHORTEST_S = 1e-6  # the resolution that seconds are stored with
 _KEPT_UP = 0.9
 """The share of the rate asked for below which a guest did not keep up."""
@@ -81,6 +82,8 @@ async def workload(
             yield process
             died = _died(run, console, forgive=over())
             ended = await _ended_badly(process, cell.deadlines.teardown, forgive=over())
+            if not over():
+                _require_room(_lines(node.host, output))
     progress = progress_figures(console.reports[watched:], console.arrived[watched:])
     ends = {name: how for name, how in (("died", died), ("client_ended", ended)) if how}
     run.notes.workload = {**workload_figures(console.reports[watched:]), **progress, **ends}
@@ -125,8 +128,29 @@ async def unless_client_ended(client: Process | None, work: Coroutine[None, None
     except LaunchError as error:
         if error.cause != "program-exited":
             raise
-        words = "the workload's client ended too early"
-        raise WorkloadError(words, cause="client-failed", evidence=error.evidence, logs=error.logs) from error
+        raise _failed("the workload's client ended too early", error.evidence, error.logs) from error
+
+
+def _failed(words: str, evidence: tuple[str, ...], logs: tuple[Path, ...]) -> WorkloadError:
+    cause = "guest-disk-full" if _of_full_disk(evidence) else "client-failed"
+    return WorkloadError(words, cause=cause, evidence=evidence, logs=logs)
+
+
+def _of_full_disk(lines: Iterable[str]) -> tuple[str, ...]:
+    """Return the lines in which a server says that its disk is full: of our own disk, Python tells with its number."""
+    return tuple(line for line in lines if _FULL in line and _OURS not in line)
+
+
+def _require_room(lines: Iterable[str]) -> None:
+    """Return when no line of a client's log tells of a full disk: a server may refuse what it cannot write, and go on.
+
+    Raises:
+        WorkloadError: one does.
+    """
+    told = _of_full_disk(lines)
+    if told:
+        words = f"the server refused {len(told)} requests: the replicated disk is full"
+        raise WorkloadError(words, cause="guest-disk-full", evidence=told[-_REFUSALS_SHOWN:])
 
 
 async def _first_answer(output: Path, deadline_s: float, host: Host = HERE) -> None:
@@ -207,9 +231,7 @@ async def _finish_client(client: Process, deadline_s: float) -> None:
             logs=(client.stderr_path,),
         ) from error
     if status:
-        raise WorkloadError(
-            "the workload's client failed", cause="client-failed", evidence=client.tail(), logs=(client.stderr_path,)
-        )
+        raise _failed("the workload's client failed", client.tail(), (client.stderr_path,))
 
 
 def workload_figures(reports: list[dict[str, Any]]) -> dict[str, Any]:
