@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +22,7 @@ from bench.provision.state import state_image
 from bench.workload.base import build_workload
 from bench.workload.valkey_client import OK, Valkey, requests
 
+CHECKOUT = Path(__file__).parents[2]
 BOOT_S = 120
 START_S = 120
 LISTED = """\tlinux-vdso.so.1 (0x00007ffd2a5f0000)
@@ -69,6 +71,17 @@ def test_a_link_of_the_tree_that_begins_at_the_root_is_followed_inside_the_tree(
 )
 def test_what_the_guest_says_failed_has_a_cause(said: str, cause: str) -> None:
     assert cause_of(said) == cause
+
+
+def test_last_words_are_said_past_what_reads_a_program_s_reports(tmp_path: Path) -> None:
+    init = (CHECKOUT / "bench/guest/apps/init").read_text()
+    parts = (init[init.index(f"\n{name}() {{") :] for name in ("ended", "fio_reports"))
+    functions = "".join(part[: part.index("\n}\n") + 3] for part in parts).replace("/log/", f"{tmp_path}/")
+    (tmp_path / "fio").write_text("fio: io_u error on file /state/fio: Input/output error\n")
+    script = f"fail() {{ echo 'colo-bench: failed' \"$1\"; }}\n{functions}\nended fio 1 | fio_reports"
+    done = subprocess.run(("sh", "-c", script), capture_output=True, text=True, timeout=60, check=True)
+    assert done.stdout == "colo-bench: failed the server fio ended with status 1\n"
+    assert done.stderr == (tmp_path / "fio").read_text()
 
 
 def test_a_guest_that_was_never_built_is_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
