@@ -42,6 +42,12 @@ def test_the_key_of_an_experiments_choice_applies_where_it_exists() -> None:
     assert [getattr(one, "rate", None) for one in kinds] == [*[7] * 6, None]
 
 
+def test_the_sweep_of_size_and_workload_has_every_workload_with_colo_and_all_that_get_something_done_without() -> None:
+    found = {(cell.workload.kind, cell.scenario) for cell in load_grid(compose(["experiment=workload_size"]))[1]}
+    done = ("cpu", "dirty", "build", "valkey", "postgres", "nginx")
+    assert found == {("idle", "colo"), *((kind, scenario) for kind in done for scenario in ("native", "colo"))}
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
