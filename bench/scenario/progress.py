@@ -38,6 +38,12 @@ STAGES = {
 """The stages of a run in their order, each with the phase that its failures go by."""
 
 
+_USER_MODE = (
+    "the client reached the guest through QEMU's user-mode network: QEMU itself ends the client's connections and "
+    "makes others to the guest; under host=bridged they are the guest's own"
+)
+
+
 def phase_of(stage: str) -> Phase:
     """Return the phase that a failure in this stage goes by; before the first stage, that is the launch."""
     return STAGES[stage] if stage else Phase.LAUNCH
@@ -167,7 +173,8 @@ class Assets:
         screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
         crowded = "" if cell.host.far else crowding(cell, len(os.sched_getaffinity(0)))
         warned = (f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ()))
-        return (*warned, *screens, *filter(None, (crowded,)))
+        forwarded = cell.workload.guest_port() and cell.host.kind != "bridged"
+        return (*warned, *screens, *filter(None, (crowded, _USER_MODE if forwarded else "")))
 
     def pair_binary(self, cell: Cell) -> Binary:
         """Return the QEMU as this cell runs it: with the library preloaded under ``link=nodelay``.

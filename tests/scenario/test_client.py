@@ -9,9 +9,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from fake_session import make_cell
 
 from bench.errors import LaunchError, WorkloadError
 from bench.scenario import client
+from bench.scenario.progress import Assets
+from bench.workload.http import Http
 
 ABORTED = "pgbench ended: pgbench: error: client 0 script 0 aborted in command 9 query 0: ERROR:  could not extend file"
 
@@ -45,3 +48,11 @@ def test_a_server_that_goes_on_and_refuses_what_it_cannot_write_fails_the_run() 
     with pytest.raises(WorkloadError, match="the server refused 2 requests: the replicated disk is full") as caught:
         client._require_room([row(None), refused, refused])
     assert (caught.value.cause, caught.value.evidence) == ("guest-disk-full", (refused, refused))
+
+
+def test_a_run_whose_client_came_through_qemu_s_user_mode_network_says_so() -> None:
+    unused: Any = None
+    assets = Assets(unused, unused, unused, "c")
+    (said,) = assets.remarks(make_cell(workload=Http()))
+    assert "user-mode network" in said
+    assert assets.remarks(make_cell()) == assets.remarks(make_cell(workload=Http(), host={"kind": "bridged"})) == ()
