@@ -82,8 +82,9 @@ class Cell(Frozen):
 
     @property
     def traced(self) -> Trace:
-        """Return the events to switch on: those asked for, and those that a guest needs to be believed."""
-        more = {"bare": (BEAT.name,), "apps": (COMPARED, DROPPED, OLD_PACKET)}.get(self.guest, ())
+        """Return the events to switch on: those asked for, and those that a guest or a client needs to be believed."""
+        served = self.guest == "apps" or self.workload.guest_port() is not None
+        more = (COMPARED, DROPPED, OLD_PACKET) if served else (BEAT.name,) if self.guest == "bare" else ()
         return Trace(events=self.trace.events, optional=(*self.trace.optional, *more))
 
     @property

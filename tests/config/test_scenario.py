@@ -12,6 +12,7 @@ from fake_session import make_cell
 from bench.config.factors import factor_levels, identity
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
+from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.format.scenarios import checkpoints_asked
 from bench.plan.estimate import estimate, secondary_bytes
 from bench.run.dryrun import _checkpoints
@@ -51,6 +52,13 @@ def test_what_a_run_takes_is_what_the_analysis_asks_of_it() -> None:
 def test_what_a_cell_says_of_its_scenario_is_what_the_scenario_says() -> None:
     for name, scenario in SCENARIOS.items():
         assert make_cell(scenario=name).paired == (len(scenario.sides) > 1)
+
+
+def test_whether_packets_were_compared_is_traced_wherever_a_client_is_served() -> None:
+    told = {COMPARED, DROPPED, OLD_PACKET}
+    assert told <= set(make_cell(workload=Http()).traced.optional)
+    assert told.isdisjoint(make_cell().traced.optional)
+    assert set(make_cell(guest="bare").traced.optional) == {BEAT.name}
 
 
 def test_the_native_machine_is_the_primary_s_without_what_joins_it() -> None:
