@@ -133,9 +133,9 @@ async def shape(host: Host, link: Link | ClientLink, interface: str = INTERFACE)
         try:
             await host.run(("tc", "qdisc", "add", "dev", interface, *parent, *rate))
         except HostError as error:
-            hint = "modprobe sch_tbf, or leave link.bandwidth out"
+            hint = "modprobe sch_tbf, or leave bandwidth out of link and client_link"
             raise HostError(
-                "link.bandwidth was refused", cause="tbf-refused", hint=hint, evidence=error.evidence
+                "the bandwidth of a link was refused", cause="tbf-refused", hint=hint, evidence=error.evidence
             ) from error
 
 
@@ -147,7 +147,7 @@ async def _netem(host: Host, link: Link | ClientLink, interface: str) -> None:
         await host.run(("tc", "qdisc", "add", "dev", interface, "root", "handle", "1:", "netem", *options))
     except HostError as error:
         raise HostError(
-            "link.delay and link.loss_percent need the kernel's netem, which this kernel does not have",
+            "delay and loss_percent of a link need the kernel's netem, which this kernel does not have",
             cause="netem-missing",
             hint="modprobe sch_netem, or install the kernel's extra modules; bandwidth and quickack work without",
             evidence=error.evidence,

@@ -45,12 +45,13 @@ BRIDGE = Feature("bridge", ("ip", "link", "add", "b0", "type", "bridge"), "sudo 
 TBF = Feature(
     "tc tbf",
     ("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1gbit", "burst", "65536", "latency", "50ms"),
-    "sudo modprobe sch_tbf, or install the kernel's extra modules (only link.bandwidth needs it)",
+    "sudo modprobe sch_tbf, or install the kernel's extra modules (only bandwidth of link and client_link needs it)",
 )
 NETEM = Feature(
     "tc netem",
     ("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"),
-    "sudo modprobe sch_netem, or install the kernel's extra modules (only link.delay and loss_percent need it)",
+    "sudo modprobe sch_netem, or install the kernel's extra modules (only delay and loss_percent of link and "
+    "client_link need it)",
 )
 FEATURES = (NAMESPACES, TAP, TBF, NETEM)
 """Those that the doctor always tells of."""

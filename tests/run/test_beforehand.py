@@ -219,8 +219,9 @@ def test_a_kernel_feature_that_is_asked_for_and_not_there_is_a_failure_with_the_
     monkeypatch.setattr(needs, "require_netns_privilege", lambda _kind: None)
     monkeypatch.setattr(needs, "require_taps", lambda: None)
     cell = make_cell(host={"kind": "bridged"}, link={"bandwidth": "1gbit"}, client_link={"delay": "1ms"})
-    failed = {one.name: one.cause for one in found(cell).values() if one.status == "fail"}
-    assert failed == {name: cause}
+    failed = {one.name: one for one in found(cell).values() if one.status == "fail"}
+    assert {told: one.cause for told, one in failed.items()} == {name: cause}
+    assert ("client_link" in failed[name].fix) is broken.startswith("tc ")  # the link that was asked for is named
 
 
 def test_a_way_to_other_hosts_that_is_not_installed_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
