@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 Side = Literal["primary", "secondary"]
 
 NO_TIMER_MS = 3_600_000
-"""The checkpoint delay on demand and of a pair that is only formed: QEMU's own timer then never fires within a run."""
+"""The checkpoint delay on demand, where each checkpoint sets it anew: QEMU's own timer never fires within a run."""
+
+_LONGEST_MS = (1 << 32) - 1  # what x-checkpoint-delay can hold: 49 days
 
 
 @dataclass(frozen=True)
@@ -45,8 +47,10 @@ def step(side: Side, command: str, **arguments: Any) -> Step:
 def checkpoint_delay_ms(spec: PairSpec) -> int:
     """Return the period of QEMU's own checkpoint timer."""
     checkpoint = spec.cell.checkpoint
-    by_timer = checkpoint.trigger == "timer" and spec.cell.takes_checkpoints
-    return round(checkpoint.interval * 1000) if by_timer else NO_TIMER_MS
+    if not spec.cell.takes_checkpoints:  # nothing sets it anew: it has to lie beyond the whole run
+        whole_ms = round((checkpoint.warmup + checkpoint.count) * checkpoint.interval * 1000)
+        return min(max(NO_TIMER_MS, 2 * whole_ms), _LONGEST_MS)
+    return round(checkpoint.interval * 1000) if checkpoint.trigger == "timer" else NO_TIMER_MS
 
 
 def boot_steps() -> tuple[Step, ...]:

@@ -18,7 +18,7 @@ from bench.plan.estimate import estimate, secondary_bytes
 from bench.run.dryrun import _checkpoints
 from bench.scenario.evidence import gather_undisturbed
 from bench.scenario.registry import SCENARIOS, scenario_of
-from bench.vm.procedure import NO_TIMER_MS
+from bench.vm.procedure import NO_TIMER_MS, checkpoint_delay_ms
 from bench.vm.spec import planned_spec
 from bench.workload.http import Http
 
@@ -108,6 +108,13 @@ def test_a_formed_pair_is_that_of_colo_and_its_timer_is_far_away() -> None:
         if "x-checkpoint-delay" in dict(step.arguments)
     ]
     assert delays == [NO_TIMER_MS, 2000]
+
+
+@pytest.mark.parametrize(("count", "hours"), [(4, 1), (120, 4), (1_000_000, (2**32 - 1) / 3_600_000)])
+def test_the_timer_of_a_formed_pair_lies_beyond_its_run_as_far_as_qemu_can_be_told(count: int, hours: float) -> None:
+    asked = Checkpoint(interval=60, count=count, warmup=0)
+    spec = planned_spec(make_cell(scenario="formed", checkpoint=asked), None, None)
+    assert checkpoint_delay_ms(spec) == pytest.approx(hours * 3_600_000, abs=1)
 
 
 def test_a_formed_run_takes_the_way_into_colo_and_as_long_as_native() -> None:
