@@ -117,9 +117,12 @@ class Cell(Frozen):
     def _failover_can_be(self) -> Cell:
         if self.failover is None:
             return self
-        if self.failover.how == "cut" and (self.host.kind != "netns" or self.link.transport == "unix"):
+        fits = {"cut": frozenset({"netns"}), "down": APART}.get(self.failover.how)
+        if fits is not None and (self.host.kind not in fits or self.link.transport == "unix"):
+            hosts = " or ".join(f"host={kind}" for kind in sorted(fits, reverse=True))
             raise ValueError(
-                "failover.how=cut takes the veth link down: it needs host=netns, and link=tcp or link=nodelay"
+                f"failover.how={self.failover.how} takes the veth link down: it needs {hosts}, and link=tcp or "
+                "link=nodelay"
             )
         if self.failover.when != "between" and self.host.far:
             raise ValueError(

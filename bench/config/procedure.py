@@ -44,7 +44,8 @@ class Failover(Frozen):
 
     Attributes:
         victim: the side that is struck; the other one takes over.
-        how: ``kill``: SIGKILL; ``stop``: SIGSTOP, as a host that hangs; ``cut``: the link between the sides goes down.
+        how: ``kill``: SIGKILL; ``stop``: SIGSTOP, as a host that hangs; ``cut``: the link between the sides goes down;
+            ``down``: the link and then the process, as a host that goes down.
         when: in which phase of a checkpoint, or ``between`` two of them.
         after: how many checkpoints are taken first, after the warm-up.
         heartbeat: how often the victim is asked whether it lives.
@@ -52,7 +53,7 @@ class Failover(Frozen):
     """
 
     victim: Literal["primary", "secondary"] = "primary"
-    how: Literal["kill", "stop", "cut"] = "kill"
+    how: Literal["kill", "stop", "cut", "down"] = "kill"
     when: When = "between"
     after: Positive = 3
     heartbeat: Annotated[Duration, Field(ge=0.01)] = 0.1

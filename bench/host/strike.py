@@ -18,7 +18,7 @@ from bench.errors import HostError
 from bench.host.netns import INTERFACE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
     from io import BufferedReader
 
     from bench.host.process import Process
@@ -53,9 +53,9 @@ def blow_of(how: str, process: Process, holder: Process | None) -> Callable[[], 
     """Return what strikes a side.
 
     Args:
-        how: ``kill``, ``stop`` or ``cut``.
+        how: ``kill``, ``stop``, ``cut`` or ``down``: a host that goes down says no farewell over its link.
         process: the side's QEMU.
-        holder: what holds the side's network namespace open, where it has one of its own; ``cut`` needs it.
+        holder: what holds the side's network namespace open, where it has one of its own; the last two need it.
 
     Raises:
         HostError: there is no link to cut.
@@ -66,7 +66,13 @@ def blow_of(how: str, process: Process, holder: Process | None) -> Callable[[], 
         return process.suspend
     if holder is None:
         raise HostError("there is no link between two namespaces that could be cut", cause="privilege-missing")
-    return partial(within, holder.pid, partial(_take_down, INTERFACE))
+    cut = partial(within, holder.pid, partial(_take_down, INTERFACE))
+    return cut if how == "cut" else partial(_in_turn, (cut, process.kill))
+
+
+def _in_turn(blows: Iterable[Callable[[], object]]) -> None:
+    for blow in blows:
+        blow()
 
 
 def strike(blow: Callable[[], None]) -> Blow:

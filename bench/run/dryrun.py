@@ -290,7 +290,12 @@ def _takeover(cell: Cell) -> Iterator[str]:
     asked = cell.failover
     if asked is None:
         return
-    does = {"kill": "is killed (SIGKILL)", "stop": "is stopped (SIGSTOP)", "cut": "loses its link"}[asked.how]
+    does = {
+        "kill": "is killed (SIGKILL)",
+        "stop": "is stopped (SIGSTOP)",
+        "cut": "loses its link",
+        "down": "loses its link and is killed (SIGKILL)",
+    }[asked.how]
     when = "between two checkpoints" if asked.when == "between" else f"when {asked.when} of the next one begins"
     yield f"  then the {asked.victim} {does}, {when}"
     yield f"  a heartbeat each {asked.heartbeat:g} s, given up after {asked.timeout:g} s"

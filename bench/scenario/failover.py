@@ -280,8 +280,8 @@ def _holders(run: Running) -> dict[str, Any]:
 
 
 async def _beat(run: Running, asked: Failover, stack: AsyncExitStack) -> Callable[[], Awaitable[object]]:
-    """Return what one heartbeat is: a question over QMP, which no link carries; over the link where that is cut."""
-    if asked.how == "cut":
+    """Return what one heartbeat is: a question over QMP, which no link carries; over the link where that goes down."""
+    if asked.how in {"cut", "down"}:
         nodes, holders = run.pair.topology.nodes, _holders(run)
         ends = [(holders[side].pid, nodes[side].address(Link.MIGRATION)) for side in (asked.survivor, asked.victim)]
         return await stack.enter_async_context(echoing(*ends))

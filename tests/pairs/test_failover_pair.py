@@ -54,6 +54,12 @@ def test_the_primary_takes_over_from_a_secondary_that_is_killed(tmp_path: Path) 
     assert (told["survivor"], told["hit"]["phase"]) == ("primary", BETWEEN)
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="host=netns needs root")
+def test_the_secondary_takes_over_from_a_primary_whose_host_goes_down(tmp_path: Path) -> None:
+    told = failed_over(tmp_path, "down", "failover.victim=primary", "failover.how=down", "host=netns")
+    assert told["steps"][0]["step"].startswith("secondary yank")  # no socket says that the primary is gone
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="host=bridged needs root")
 def test_a_client_on_the_switch_goes_on_with_the_secondary_and_has_lost_nothing(tmp_path: Path) -> None:
     service = ("guest=apps", "mem=512M", "accel=tcg", "devices.vga=std", "host=bridged", "tcp_timestamps=false")

@@ -79,7 +79,8 @@ def test_a_cell_with_a_failover_survives_being_written_and_read() -> None:
     [
         ({"failover": {"victim": "secondary"}}, "scenario=failover"),
         ({"scenario": "native", "failover": {"after": 5}}, "scenario=failover"),
-        ({"scenario": "failover", "failover": {"how": "cut"}}, "host=netns"),
+        ({"scenario": "failover", "failover": {"how": "cut"}}, "host=netns, and"),
+        ({"scenario": "failover", "failover": {"how": "down"}}, "host=netns or host=bridged, and"),
         ({"scenario": "failover", "workload": Http()}, "host=bridged, failover.victim=secondary"),
         (
             {"scenario": "failover", "guest": "apps", "host": {"kind": "bridged"}, "workload": TOTALS_ALONE},
@@ -98,6 +99,11 @@ def test_what_cannot_be_is_refused_with_what_mends_it(fields: dict[str, Any], wo
 def test_a_cut_unix_socket_is_refused_too() -> None:
     with pytest.raises(ValidationError, match="link=tcp or link=nodelay"):
         make_cell(scenario="failover", failover={"how": "cut"}, host={"kind": "netns"}, link={"transport": "unix"})
+
+
+def test_a_host_can_go_down_where_each_side_has_a_link_of_its_own() -> None:
+    for kind in ("netns", "bridged"):
+        assert make_cell(scenario="failover", failover={"how": "down"}, host={"kind": kind}).failover is not None
 
 
 def test_a_client_outlives_the_primary_where_a_switch_leads_it_to_the_secondary() -> None:

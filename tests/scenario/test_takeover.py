@@ -84,6 +84,15 @@ def test_a_link_that_is_not_there_cannot_be_cut() -> None:
         blow_of("cut", None, None)  # type: ignore[arg-type]
 
 
+def test_a_host_that_goes_down_has_lost_its_link_before_its_process_can_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    fell = list[str]()
+    monkeypatch.setattr("bench.host.strike.within", lambda _pid, _work: fell.append("link"))
+    process: Any = SimpleNamespace(kill=lambda: fell.append("process"))
+    holder: Any = SimpleNamespace(pid=1)
+    strike(blow_of("down", process, holder))
+    assert fell == ["link", "process"]
+
+
 def test_a_namespace_that_is_gone_is_named() -> None:
     with pytest.raises(HostError, match="process 999999999"):
         within(999_999_999, lambda: None)
