@@ -59,6 +59,8 @@ class ValkeyBenchmark:
         try:
             session = Valkey(options.address, options.port, requests(options.command, 1, options.value_bytes))
             session.ask(0)
+            if options.command == "get":  # its own keys have the names of ours
+                session.fill(options.keys, options.value_bytes)
             session.close()
         except (OSError, ValueError) as error:
             return f"{type(error).__name__}: {error}"

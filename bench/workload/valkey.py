@@ -26,7 +26,7 @@ class Valkey(Workload):
             closed loop: each connection asks again as soon as it was answered.
         client: ``own``: ours, each request a row; ``program``: valkey-benchmark, totals alone, a closed loop.
         connections: kept open, each with one request under way at most.
-        command: what is asked, round and round over the keys.
+        command: what is asked, round and round over the keys, which are all set before any is got.
         keys: how many there are.
         value_size: bytes of each value.
         persistence: whether writes go to an append-only file on the replicated disk: not, flushed once a second, or

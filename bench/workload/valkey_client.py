@@ -11,11 +11,12 @@ import os
 import socket
 import sys
 import time
+from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S, until_told
+from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S, Answer, until_told
 from bench.workload.kept import Verdict, Writes, number_in, value_of
 from bench.workload.load import drive
 
@@ -28,6 +29,7 @@ OK, MISSING, REFUSED = 200, 404, 500
 _LONGEST_LINE = 64 << 10
 _LARGEST = 512 << 20
 _AT_ONCE, _MOST_KEYS = 200, 20_000
+_TRY_AGAIN_S = 0.5
 
 
 def command(*words: bytes) -> bytes:
@@ -110,6 +112,22 @@ class Valkey:
             for _ in some:
                 yield _content(self._stream.readline(_LONGEST_LINE), self._stream)
 
+    def fill(self, keys: int, value_bytes: int) -> None:
+        """Set every key, as the first write of each does.
+
+        Raises:
+            OSError: the connection ended.
+            ValueError: the server refused one, or its answer was none.
+        """
+        make = requests("set", keys, value_bytes)
+        for begin in range(0, keys, _AT_ONCE):
+            some = range(begin, min(begin + _AT_ONCE, keys))
+            self._socket.sendall(b"".join(map(make, some)))
+            for _ in some:
+                _, _, words = read_reply(self._stream)
+                if words:
+                    raise ValueError(words)
+
     def close(self) -> None:
         """Close the connection."""
         self._stream.close()
@@ -129,6 +147,28 @@ def requests(what: str, keys: int, value_bytes: int) -> Callable[[int], bytes]:
 def key_of(place: int) -> bytes:
     """Return a key by its place among all."""
     return b"key:%012d" % place
+
+
+def fill(
+    connect: Callable[[], Valkey], keys: int, value_bytes: int, output: Path, wait: Callable[[float], bool]
+) -> bool:
+    """Set every key, which a server that has just started has none of, and write each failure as a row.
+
+    Returns:
+        Whether all of them are set; not where it was told to stop before.
+    """
+    with output.open("a", encoding="utf-8", buffering=1) as lines:
+        while True:
+            try:
+                with closing(connect()) as session:
+                    session.fill(keys, value_bytes)
+            except (OSError, ValueError) as error:
+                failed = Answer(time.time(), 0.0, 0, f"{type(error).__name__}: {error}", 0)
+                lines.write(json.dumps(asdict(failed)) + "\n")
+            else:
+                return True
+            if wait(_TRY_AGAIN_S):
+                return False
 
 
 def verify(connect: Callable[[], Valkey], keys: int, writes: Writes) -> Verdict:
@@ -163,6 +203,8 @@ def main() -> int:
     make = requests(options.command, options.keys, options.value_bytes)
     writes = Writes() if options.verify else None
     connect = lambda: Valkey(options.address, options.port, make, writes)  # noqa: E731
+    if options.command == "get" and not fill(connect, options.keys, options.value_bytes, options.output, told):
+        return 0
     drive(connect, options.rate, options.connections, options.output, told)
     if writes is not None:
         again = lambda: Valkey(options.address, options.port, make, timeout_s=LAST_ANSWERS_S)  # noqa: E731

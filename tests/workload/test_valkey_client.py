@@ -4,8 +4,13 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import queue
+import signal
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,8 +25,19 @@ from bench.measure.log_lines import is_answer
 from bench.scenario.answers import client_answers, client_figures
 from bench.workload import load
 from bench.workload.http_client import Answer
+from bench.workload.kept import value_of
 from bench.workload.load import drive
-from bench.workload.valkey_client import MISSING, OK, REFUSED, Valkey, command, read_reply, requests
+from bench.workload.valkey_client import (
+    MISSING,
+    OK,
+    REFUSED,
+    Valkey,
+    command,
+    fill,
+    key_of,
+    read_reply,
+    requests,
+)
 
 
 @pytest.fixture
@@ -73,6 +89,46 @@ def test_the_keys_are_set_round_and_round_and_got_again(server: FakeValkey, tmp_
     server.kept.clear()
     server.asked = 0
     assert {row["status"] for row in run(server, tmp_path / "none.jsonl", 0, 1, 10, "get")} == {MISSING}
+
+
+def connecting(server: FakeValkey, keys: int) -> Callable[[], Valkey]:
+    port, make = server.server_address[1], requests("get", keys, 16)
+    return lambda: Valkey("127.0.0.1", port, make)
+
+
+def test_every_key_is_set_before_any_is_got(server: FakeValkey, tmp_path: Path) -> None:
+    keys, path = 450, tmp_path / "client.jsonl"  # more than are set at once
+    assert fill(connecting(server, keys), keys, 16, path, lambda _seconds: True)
+    assert (len(server.kept), server.kept[key_of(449)]) == (keys, value_of(449, 16))
+    assert path.read_text() == ""
+
+
+def test_a_server_that_takes_no_key_is_asked_again_and_each_refusal_is_a_row(
+    server: FakeValkey, tmp_path: Path
+) -> None:
+    server.full = True
+    turns, path = iter((False, True)), tmp_path / "client.jsonl"
+    assert not fill(connecting(server, 10), 10, 16, path, lambda _seconds: next(turns))
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert all(is_answer(row) for row in rows)
+    assert ["No space left on device" in row["error"] for row in rows] == [True, True]
+
+
+def test_a_client_that_gets_is_answered_by_a_server_that_begins_empty(server: FakeValkey, tmp_path: Path) -> None:
+    path = tmp_path / "client.jsonl"
+    argv = (
+        *(sys.executable, "-m", "bench.workload.valkey_client", "--address", "127.0.0.1"),
+        *("--port", str(server.server_address[1]), "--rate", "0", "--connections", "1", "--command", "get"),
+        *("--keys", "10", "--value-bytes", "16", "--output", str(path)),
+    )
+    paths = {"PYTHONPATH": os.pathsep.join(sys.path)}
+    with subprocess.Popen(argv, cwd=tmp_path, env={**os.environ, **paths}) as process:
+        while process.poll() is None and not (path.exists() and path.read_text().count("\n") > 10):
+            time.sleep(0.02)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+    rows = [json.loads(line) for line in path.read_text().splitlines()]
+    assert {(row["status"], row["bytes"]) for row in rows} == {(OK, 16)}
 
 
 def test_what_the_server_refuses_is_told_in_its_words(server: FakeValkey, tmp_path: Path) -> None:
