@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
-from analysis.errors import NotACampaignError, path_of
+from analysis.errors import NotACampaignError, NothingMeasuredError, path_of
 from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
-from analysis.plots.drawing import draw
+from analysis.plots.drawing import NoFigureError, draw
 from analysis.plots.style import STYLES
 from analysis.plots.timeline import sketch, told
 from analysis.process.words import Parser
@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 FOLDER = "timelines"
 """Where in a campaign's report they are written."""
 
+_SHOWS = "name a run under COLO, or one whose client is ours"
 _FIX = "python -m analysis timeline results/CAMPAIGN RUN, with the id of a run that was measured"
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Return 0 with the paths printed, 2 on wrong usage or where there is no such run, 3 when it is not writable."""
+    """Return 0 with the paths printed; 1 where nothing can be drawn, 2 where there is no such run, 3 not writable."""
     parser = Parser(
         prog="python -m analysis timeline",
         description="Draw one run on one time axis: pauses as bands with their phases, requests as dots, throughput, "
@@ -45,7 +46,10 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     home = run_folder(options.run, options.run_id)
     run = load_run(home)
-    drawing = draw(sketch(run), STYLES[options.style])
+    try:
+        drawing = draw(sketch(run), STYLES[options.style])
+    except NoFigureError as error:
+        raise NothingMeasuredError(f"run {run.record.run_id} ({run.record.label}): {error}", fix=_SHOWS) from error
     out = options.out or _beside(home)
     paths = [write(out / name, content) for name, content in drawing.by_name.items()]
     if options.json:

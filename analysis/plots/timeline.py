@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.plots import axes, phases
-from analysis.plots.drawing import Sketch, Words
+from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND_EDGE, CATEGORIES, INK, SMALL_PT, Look, is_wide
 from analysis.plots.timeline_rows import ANSWERED, FAILED, MOST_REQUESTS, PAGES, PAUSE, PHASE, RATE, REQUEST, frame
 from analysis.plots.words import MS
@@ -45,8 +45,14 @@ _STEM: Look = {"color": CATEGORIES[2], "linewidth": 0.8}
 
 
 def sketch(run: Run) -> Sketch:
-    """Return the time line of one run before it is drawn."""
+    """Return the time line of one run before it is drawn.
+
+    Raises:
+        NoFigureError: it has neither a request nor a checkpoint.
+    """
     data = frame(run)
+    if data.empty:
+        raise NoFigureError("it has neither rows of a client's requests nor checkpoints: there is nothing to draw")
     return Sketch(f"{NAME}-{run.record.run_id}", data, _words(run, data), partial(plot, where=_where(run)))
 
 
@@ -267,8 +273,7 @@ def _is_cut(rows: pd.DataFrame) -> bool:
 
 def _rows_said(data: pd.DataFrame) -> str:
     names = {REQUEST: "requests", RATE: "throughput", PAUSE: "pauses by phase", PAGES: "dirty pages"}
-    there = [said for of, said in names.items() if of in set(data["of"])]
-    return ", ".join(there) or "nothing to draw"
+    return ", ".join(said for of, said in names.items() if of in set(data["of"]))
 
 
 def _caption(run: Run, drawn: int) -> str:

@@ -180,6 +180,16 @@ def test_by_default_it_is_written_into_the_report_of_its_campaign(
     assert len(told["files"]) == 6  # for a screen the one in a column is no PDF
 
 
+def test_a_run_without_requests_and_checkpoints_is_said_to_have_nothing_to_draw(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    home = folder / "runs" / of_scenario(folder, "native").record.run_id
+    (home / "client.parquet").unlink()  # as of a workload inside, or of a benchmark program
+    assert main([str(home)]) == 1
+    assert "there is nothing to draw" in capsys.readouterr().err
+
+
 def test_what_is_no_run_is_told_with_runs_that_there_are(
     campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
