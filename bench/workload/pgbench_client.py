@@ -185,7 +185,7 @@ def run(options: argparse.Namespace, program: Sequence[str]) -> int:
                     lines.writelines(_kept(program, options, rows.acknowledged))
                     return 0
                 while drain(0):
-                    pass
+                    served = True
                 if served and not options.again:
                     sys.stderr.write(f"pgbench ended: {pgbench.words()}\n")
                     return 1
