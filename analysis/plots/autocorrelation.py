@@ -18,7 +18,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
 from analysis.plots.words import MINUS, design_text, where_text
-from analysis.text import plural
+from analysis.text import plural, short_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -135,14 +135,14 @@ def _lines(ax: Axes, data: pd.DataFrame, key: SizeKey) -> None:
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     first = data[data["lag"] == 1]
-    away = (first["correlation"] - first["expected"]).abs()
-    outside, cells = int(first["correlated"].sum()), plural(len(first), "cell")
-    strongest = first["correlation"][away.idxmax()]
-    chance = f"{0.05 * len(first):.1g}"
+    # One of few data may lie further away, within a wider band.
+    outside, cells = first[first["correlated"]], plural(len(first), "cell")
+    away = (outside["correlation"] - outside["expected"]).abs()
+    chance = short_text(0.05 * len(first), 1)
     heading = (
-        f"Successive checkpoints are correlated in {outside} of {cells} (about {chance} by chance), "
-        f"by up to {strongest:.2f}"
-        if outside
+        f"Successive checkpoints are correlated in {len(outside)} of {cells} (about {chance} by chance), "
+        f"by up to {outside['correlation'][away.idxmax()]:.2f}"
+        if len(outside)
         else f"No dependence of successive checkpoints shows in {'any of ' if len(first) > 1 else ''}{cells}"
     ).replace("-", MINUS)
     left = len(results.runs) - int(first["runs"].sum())

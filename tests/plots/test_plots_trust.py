@@ -215,6 +215,13 @@ class TestAutocorrelation:
             assert ("Correlated, and thick: " in sketch.words.caption) == bool(named)
         assert first.label in named
 
+    def test_how_far_is_told_of_the_correlated_cells_alone(self, sweep: Results) -> None:
+        data = autocorrelation.frame(sweep)
+        one, other, *_ = dict.fromkeys(data["cell"])
+        data = data.assign(correlation=data["cell"].map({one: 0.3, other: -0.6}).fillna(0.0))
+        heading = autocorrelation._words(sweep, data.assign(correlated=data["cell"] == one)).heading
+        assert heading.endswith("are correlated in 1 of 8 cells (about 0.4 by chance), by up to 0.30")
+
     def test_too_short_runs_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):
             autocorrelation.sketch(single)
