@@ -143,6 +143,12 @@ class TestHeatmap:
         assert np.isnan(missing["pause_ms"])
         assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
 
+    def test_cells_of_one_run_have_no_brackets_to_be_told_of(self, tmp_path: Path) -> None:
+        results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, count=5)))
+        caption = heatmap.sketch(results).words.caption
+        assert "In brackets" not in caption
+        assert "No interval is drawn." in caption
+
     @pytest.mark.parametrize(("accel", "named"), [("tcg", True), ("auto", True), ("kvm", False)])
     def test_a_cell_without_a_run_is_of_its_own_accelerator(self, single: Results, accel: str, *, named: bool) -> None:
         plan = single.campaign.plan
