@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.patches import Patch
 
+from analysis.format.scenarios import BASELINES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
@@ -137,10 +138,12 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         if seen
         else "Mismatches are told by exclusion: trace=network would show what colo-compare saw."
     )
+    asked = " that is asked for them" if BASELINES & set(data["scenario"]) else ""
+    told = most["mismatch"] > 0 and not math.isnan(most["low"])
+    interval = f", in the heading with Student's 95{SPACE}% interval over runs" if told else ""
     caption = (
         f"Checkpoints per minute by their cause, means over runs (R = {span(data['runs'])} per cell, N = "
-        f"{spans(results.runs['checkpoints'], 'checkpoint')} per run); at the right mismatches per minute, in "
-        f"the heading with Student's 95{SPACE}% interval over runs. {how} Left out: runs whose own check failed. "
-        f"{emulated(results.cells)}."
+        f"{spans(results.runs['checkpoints'], 'checkpoint')} per run{asked}); at the right mismatches per minute"
+        f"{interval}. {how} Left out: runs whose own check failed. {emulated(results.cells)}."
     )
     return Words(heading, caption, f"Stacked bars of checkpoints per minute, {plural(len(cells), 'cell')}. {heading}.")

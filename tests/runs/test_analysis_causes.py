@@ -81,6 +81,15 @@ def test_the_figure_adds_up_to_all_checkpoints_of_a_cell(folder: Path) -> None:
     assert "Differing output makes up to 10.0" in triggers.sketch(fake_results(folder)).words.heading
 
 
+def test_a_caption_tells_of_an_interval_where_the_heading_has_one_and_of_runs_that_are_asked(
+    folder: Path, tmp_path: Path
+) -> None:
+    caption = triggers.sketch(fake_results(folder)).words.caption
+    assert "N = 20 checkpoints per run that is asked for them); at the right mismatches per minute, in the" in caption
+    once = fake_results(write_campaign(tmp_path, replace(SERVICE, repeats=1)))
+    assert "at the right mismatches per minute. " in triggers.sketch(once).words.caption
+
+
 def test_each_side_of_a_cell_has_its_costs(folder: Path) -> None:
     table = cost_table(load_campaign(folder)).set_index(["scenario", "side"])
     assert set(table.index) == {
