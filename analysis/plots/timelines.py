@@ -56,7 +56,7 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return requests and pauses of the worst run of each cell, as :func:`analysis.plots.timeline_rows.frame` has them.
 
-    The worst run is that with the largest p99 of its client's latency; without a client that with the longest pause.
+    The worst run is that with the largest p99 of its client's latency; without an answer that with the longest pause.
 
     Raises:
         NoFigureError: no run has passed its check.
@@ -152,9 +152,9 @@ def _without_client(data: pd.DataFrame) -> Sequence[str]:
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
-    asked = data[data["of"] == REQUEST]
-    worst = data.loc[(asked if len(asked) else data)["worst_ms"].idxmax()]
-    what = "the p99 latency is" if len(asked) else "the longest pause is"
+    answered, _ = requests_of(data)
+    worst = data.loc[(answered if len(answered) else data)["worst_ms"].idxmax()]
+    what = "the p99 latency is" if len(answered) else "the longest pause is"
     cells = data["cell"].nunique()
     heading = f"In the worst run of {worst['cell']}, {what} {ms_text(worst['worst_ms'])} ms"
     drawn = data[data["of"] == PAUSE].groupby("cell").size()
@@ -170,7 +170,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     more = len(results.cells.names) - cells
     others = f" {plural(more, 'cell')} with better ones or none are not drawn." if more else ""
     caption = (
-        f"Of each cell the run with the largest p99 latency (without a client: with the longest pause): {runs}. "
+        f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {runs}. "
         f"Examples without an interval, R = 1 run each, N = {span(pauses)} checkpoints, warm-up included. Requests at "
         "the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run with everything. Left out: the "

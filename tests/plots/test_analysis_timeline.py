@@ -155,6 +155,17 @@ def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
     assert set(data["of"]) == {timeline_rows.REQUEST, timeline_rows.PAUSE}
 
 
+def test_where_nothing_was_answered_the_longest_pause_is_called_no_latency(campaign: Path) -> None:
+    results = fake_results(campaign)
+    runs = tuple(
+        replace(run, requests=replace(run.requests, answered=np.zeros(len(run.requests), dtype=bool)))
+        for run in results.campaign.runs
+    )
+    silent = timelines.sketch(replace(results, campaign=replace(results.campaign, runs=runs)))
+    assert ", the p99 latency is " in timelines.sketch(results).words.heading
+    assert ", the longest pause is " in silent.words.heading
+
+
 def test_the_command_writes_every_kind_and_says_where(
     campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
