@@ -207,10 +207,10 @@ def _stalled(runs: pd.DataFrame) -> list[str]:
     if always.any():
         count = "all" if always.all() and len(over_tcp) > 1 else f"{int(always.sum()):,} of"
         said.append(f"{count} {plural(len(over_tcp), 'run')} over TCP stall in every checkpoint")
-    most = over_tcp.loc[~always, "slow_share"].max()
+    rest = over_tcp.loc[~always].sort_values("slow_share", kind="stable", na_position="first")
+    most, base_s = rest[["slow_share", "slow_base_s"]].iloc[-1] if len(rest) else (0.0, 0.0)
     if most > 0:
-        own = over_tcp.loc[~always, "slow_base_s"].isna().any()
-        base = "each run's own usual pause" if own else "the same cell without TCP's delays"
+        base = "its own usual pause" if np.isnan(base_s) else "the same cell without TCP's delays"
         others = "of the others" if always.any() else "over TCP"
         said.append(f"{others} up to {percent_text(most)} of a run's checkpoints are stalled relative to {base}")
     return said

@@ -362,8 +362,11 @@ class TestViolin:
         percent = "40\N{NO-BREAK SPACE}%"
         assert heading.endswith(
             "; 1 of 3 runs over TCP stall in every checkpoint; "
-            f"of the others up to {percent} of a run's checkpoints are stalled relative to each run's own usual pause"
+            f"of the others up to {percent} of a run's checkpoints are stalled relative to its own usual pause"
         )
+        # What the share is relative to is told of the run whose it is.
+        heading = violin.sketch(replace(sweep, runs=stalled.assign(slow_base_s=[0.03] + [np.nan] * 47))).words.heading
+        assert heading.endswith("are stalled relative to the same cell without TCP's delays")
         known = stalled.assign(slow_base_s=0.03, always_stalled=False)
         heading = violin.sketch(replace(sweep, runs=known)).words.heading
         assert heading.endswith(
