@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.format.factors import flatten
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.format.scenarios import BASELINES
-from analysis.runs.outcomes import counting
+from analysis.runs.outcomes import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
@@ -228,7 +228,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
     if why:
         return f"The answers are exploratory: {'; '.join(why)}."
-    sound = (run.record for run in judged.campaign.runs if run.record.quality.ok and run.record.block in seen)
+    sound = (run.record for run in judged.campaign.runs if counts(run) and run.record.block in seen)
     whole = len({(record.block, record.cell_id) for record in sound}) == blocks * len(_taking(judged))
     said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
@@ -255,7 +255,8 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     if any(one.failed or one.excluded for one in blank):
         yield "Where nothing can be compared, runs failed or were left out."
     elif blank:
-        yield "Where nothing can be compared, the cells do not cross what was asked with the other factors."
+        missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
+        yield f"Where nothing can be compared, {missing}the cells do not cross what was asked with the other factors."
     if any(one.label == NOT_WRITTEN for one in asked):
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
     if any(NO_RATIO in one.label for one in asked):

@@ -15,6 +15,7 @@ from analysis.commands.compare import show
 from analysis.commands.power import show as show_power
 from analysis.commands.terminal import console
 from analysis.compare.comparison import compare
+from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.planning.power import power
 from analysis.plots import forest
 from analysis.plots.words import design_text
@@ -322,6 +323,21 @@ def test_factors_that_were_swept_together_are_compared_by_neither() -> None:
     assert screen.answers
     assert all("nothing can be compared yet" in one for one in screen.answers)
     assert any("do not cross" in one for one in screen.surer)
+
+
+def test_a_block_that_is_not_over_is_no_fault_of_the_design() -> None:
+    campaign = small(declared(**RAM), blocks=1)
+    begun = replace(campaign, runs=campaign.runs[:1], unfinished=campaign.plan.runs[1:])
+    assert any("runs are not yet measured, or the cells do not cross" in one for one in told(begun).surer)
+
+
+def test_a_run_whose_pauses_are_in_doubt_is_none_that_its_block_has() -> None:
+    campaign = small(declared(**RAM))
+    first, *others = campaign.runs
+    quality = first.record.quality.model_copy(update={"notes": (f"{PAUSES_IN_DOUBT}: no event",)})
+    doubted = replace(first, record=first.record.model_copy(update={"quality": quality}))
+    assert "every cell once in each" in told(campaign).sure
+    assert "not every cell in each" in told(replace(campaign, runs=(doubted, *others))).sure
 
 
 def test_a_plan_names_what_it_promises_nothing_of(capsys: pytest.CaptureFixture[str]) -> None:
