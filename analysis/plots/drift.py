@@ -15,8 +15,8 @@ from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, MARKERS, QUIET, Look, is_wide
 from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, where_text
-from analysis.text import plural
-from analysis.verdicts.drift import FEWEST_BLOCKS, drift, outside_block
+from analysis.text import percent_number, plural
+from analysis.verdicts.drift import TOO_FEW, drift, outside_block
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -137,10 +137,10 @@ def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     found = drift(results.runs)
     if found is None:
-        most = 100 * float(np.expm1(data["residual"]).abs().max())
+        most = float(np.expm1(data["residual"]).abs().max())
         heading, said = (
-            f"Runs differ from their cell's median by up to {most:.1f}{SPACE}%",
-            f"Fewer than {FEWEST_BLOCKS} blocks: too few for a trend over time with its interval.",
+            f"Runs differ from their cell's median by up to {percent_number(most, 1)}{SPACE}%",
+            f"{TOO_FEW.capitalize()}: too few for a trend over time with its interval.",
         )
     else:
         slope = found.per_hour

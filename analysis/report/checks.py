@@ -9,7 +9,7 @@ from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
 from analysis.text import listed, plural, span, tenths_text
 from analysis.verdicts.diagnostics import AS_DECLARED
-from analysis.verdicts.drift import FEWEST_BLOCKS
+from analysis.verdicts.drift import TOO_FEW
 from analysis.verdicts.equals import FEWEST
 from analysis.verdicts.equals import equals as equal_cells
 from analysis.verdicts.nodes import MOST, hanging
@@ -81,7 +81,7 @@ def _floor_is(found: Diagnostics) -> str:
 def _drift(results: Results) -> str:
     found = results.diagnostics.drift
     if found is None:
-        return f"fewer than {FEWEST_BLOCKS} blocks: too few to see any"
+        return f"{TOO_FEW}: too few to see any"
     low, middle, high = found.per_hour.low, found.per_hour.estimate, found.per_hour.high
     change = change_over_campaign((middle, low, high), found.hours)
     within = "every comparison is made within blocks, which a slow drift leaves alone"

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 FEWEST_BLOCKS = 5
 """With fewer, no order of them is rare enough for a 95 % interval."""
 
+TOO_FEW = f"fewer than {FEWEST_BLOCKS} blocks with runs that count"
+"""Why nothing is told of a drift."""
+
 _SHARED = 2
 
 

@@ -181,6 +181,13 @@ class TestDrift:
             "Runs differ from their cell's median by up to 50.0\N{NO-BREAK SPACE}%"
         )
 
+    def test_little_is_not_told_as_none_and_blocks_that_are_too_few_are_those_that_count(self, sweep: Results) -> None:
+        few = sweep.runs[sweep.runs["block"] < 3].reset_index(drop=True)
+        close = replace(sweep, runs=few.assign(pause=np.where(few.index == 0, 0.020006, 0.02)))
+        words = drift.sketch(close).words
+        assert words.heading.endswith("by up to 0.03\N{NO-BREAK SPACE}%")
+        assert "Fewer than 5 blocks with runs that count: too few" in words.caption
+
     def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
         late = sweep.runs["run_id"].iloc[0]
         began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)

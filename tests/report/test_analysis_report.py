@@ -235,7 +235,7 @@ def test_what_stands_in_the_way_of_trust_is_said(tmp_path: Path) -> None:
 
 def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL | {"repeats": 3}))]))
-    assert dict(checks(results))["Drift"] == "fewer than 5 blocks: too few to see any"
+    assert dict(checks(results))["Drift"] == "fewer than 5 blocks with runs that count: too few to see any"
 
 
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
