@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
-from analysis.text import listed, plural, span, tenths_text
+from analysis.text import listed, ms_text, plural, span, tenths_text
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import TOO_FEW
 from analysis.verdicts.equals import FEWEST
@@ -44,9 +44,10 @@ def agreement(runs: Sequence[Run]) -> str:
     largest = [abs(m) for run in runs if (m := run.record.quality.qmp_max_difference_s) is not None]
     if not medians or not largest:
         return "no run holds a comparison of the pause by trace with the pause by QMP events"
+    median, worst = (ms_text(1e3 * max(differences)) for differences in (medians, largest))
     return (
         "the pause by the trace and by the QMP events STOP and RESUME: they differ by at most "
-        f"{1e3 * max(medians):.2f} ms in the median of a run, {1e3 * max(largest):.2f} ms at the worst checkpoint"
+        f"{median} ms in the median of a run, {worst} ms at the worst checkpoint"
     )
 
 

@@ -340,6 +340,14 @@ def test_a_run_whose_pauses_are_in_doubt_is_none_that_its_block_has() -> None:
     assert "not every cell in each" in told(replace(campaign, runs=(doubted, *others))).sure
 
 
+def test_two_sources_that_differ_by_little_do_differ() -> None:
+    first, *_ = small().runs
+    differences = {"qmp_median_difference_s": 2e-6, "qmp_max_difference_s": 0.0123}
+    quality = first.record.quality.model_copy(update=differences)
+    run = replace(first, record=first.record.model_copy(update={"quality": quality}))
+    assert checks.agreement([run]).endswith("0.0020 ms in the median of a run, 12.3 ms at the worst checkpoint")
+
+
 def test_a_plan_names_what_it_promises_nothing_of(capsys: pytest.CaptureFixture[str]) -> None:
     value = {"id": "V", "claim": "Short.", "kind": "value", "low": 0.0, "high": 5.0}
     found = power(small(declared(**RAM | {"outcome": "pause_mean"}), declared(**value)))
