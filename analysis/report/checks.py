@@ -108,10 +108,8 @@ def _warmup(found: Diagnostics) -> str:
         )
     if found.warmup_cut <= found.warmup:
         return f"{rule}; a rule that goes by the data (MSER-5) would leave out {found.warmup_cut} at most, no more"
-    return (
-        f"{rule}; a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run: what other "
-        "warm-ups do to the verdicts is in the table of other choices, where a hypothesis was declared"
-    )
+    judged = ": what other warm-ups do to the verdicts is in the table of other choices" if found.sensitivity else ""
+    return f"{rule}; a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run{judged}"
 
 
 _CLASSES = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -346,6 +347,12 @@ def test_two_sources_that_differ_by_little_do_differ() -> None:
     quality = first.record.quality.model_copy(update=differences)
     run = replace(first, record=first.record.model_copy(update={"quality": quality}))
     assert checks.agreement([run]).endswith("0.0020 ms in the median of a run, 12.3 ms at the worst checkpoint")
+
+
+@pytest.mark.parametrize("judged", [True, False])
+def test_no_table_is_named_that_a_page_does_not_have(*, judged: bool) -> None:
+    found: Any = SimpleNamespace(warmup=3, warmup_cut=5, sensitivity=("RAM",) * judged)
+    assert ("table of other choices" in checks._warmup(found)) == judged
 
 
 def test_a_plan_names_what_it_promises_nothing_of(capsys: pytest.CaptureFixture[str]) -> None:
