@@ -10,7 +10,7 @@ from analysis.commands.terminal import console, print_json, reported
 from analysis.errors import path_of
 from analysis.frames import read
 from analysis.process.words import Parser
-from analysis.text import count_text, ms_text, percent_text, size_text, tenths_text
+from analysis.text import count_text, ms_text, percent_text, short_text, size_text, tenths_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:
@@ -72,8 +72,8 @@ def lines(answer: Sizing) -> Iterator[str]:
     yield f"  keeps up            not at intervals of {ms_text(1e3 * answer.shortest_s)} ms or below" + (
         f"; paused half of the time at {ms_text(1e3 * answer.half_s)} ms"
         if answer.half_s is not None
-        else f"; at this dirty rate no interval up to the {answer.all_s:,.0f} s in which all its RAM is dirty brings "
-        f"the time paused below {percent_text(answer.least_share)}"
+        else f"; at this dirty rate no interval up to the {short_text(answer.all_s)} s in which all its RAM is dirty "
+        f"brings the time paused below {percent_text(answer.least_share)}"
     )
     for words in answer.words:
         yield f"note: {words}"

@@ -17,7 +17,7 @@ from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
 from analysis.runs.outcomes import counting
-from analysis.text import KVM_TEXT, count_text, size_text
+from analysis.text import KVM_TEXT, count_text, short_text, size_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
 from analysis.verdicts.question import column
 from analysis.verdicts.sentences import level_words
@@ -275,9 +275,10 @@ def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterato
         )
     if slower:
         rate = 8e-9 * known.transport_bytes_per_s
-        than = "what was measured is not known" if math.isnan(rate) else f"slower than the {rate:.1f} Gbit/s measured"
+        measured = f"slower than the {short_text(rate)} Gbit/s measured"
+        than = "what was measured is not known" if math.isnan(rate) else measured
         yield (
-            f"the link is {wanted.link_bits_per_s * 1e-9:.3g} Gbit/s, {than}: "
-            f"{1e6 * slower:.2f} \N{MICRO SIGN}s per page are added for it, computed and not measured"
+            f"the link is {short_text(1e-9 * wanted.link_bits_per_s)} Gbit/s, {than}: "
+            f"{short_text(1e6 * slower)} \N{MICRO SIGN}s per page are added for it, computed and not measured"
         )
     yield "the guest is taken to dirty new pages at this rate while it runs; one with a small working set dirties fewer"

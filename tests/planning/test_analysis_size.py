@@ -97,7 +97,7 @@ def test_a_slower_link_adds_what_its_pages_take_and_says_so() -> None:
     assert slow.pause_s == pytest.approx(
         ENTRY_S + 4 * RAM_S + slow.pages * (PAGE_S + PAGE_BYTES * (8 / 1e9 - 1 / 2.5e9))
     )
-    assert any("the link is 1 Gbit/s, slower than the 20.0 Gbit/s measured" in words for words in slow.words)
+    assert any("the link is 1 Gbit/s, slower than the 20 Gbit/s measured" in words for words in slow.words)
     assert not any("the link is" in words for words in fast.words)
 
 
@@ -105,6 +105,13 @@ def test_a_rate_that_no_interval_can_carry_is_said() -> None:
     answer = sizing(costs(invented()), Wanted(4 * GIB, 3e9, 100e9, 0.05))
     assert answer.half_s is None
     assert 0.5 < answer.least_share < 1
+
+
+def test_short_times_and_slow_links_are_not_told_as_0() -> None:
+    small = sizing(costs(invented()), Wanted(128 << 20, 3e9, 100e9, 0.05))
+    assert any("no interval up to the 0.139 s in which all its RAM is dirty" in line for line in size.lines(small))
+    slow = sizing(costs(invented().assign(transport_bytes_per_s=1.25e6)), Wanted(GIB, 1e6, 5e6, 0.5))
+    assert any("the link is 0.005 Gbit/s, slower than the 0.01 Gbit/s measured: 3,283 " in one for one in slow.words)
 
 
 @pytest.mark.parametrize(
