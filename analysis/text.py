@@ -18,6 +18,7 @@ EXPLORATORY = "\N{DAGGER}"
 """The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS, _HUNDREDTH_MS = 100, 10, 0.005
+_MINUTES_FROM_S, _HOURS_FROM_S = 120, 7200
 _THOUSANDS_FROM, _WHOLE_FROM_PERCENT = 999.5, 100
 _EXPONENT_BELOW = 1e-4
 """What is smaller would be printed with an exponent."""
@@ -69,6 +70,13 @@ def ms_text(milliseconds: float) -> str:
 def ms_interval(low_s: float, high_s: float) -> str:
     """Return the ends of an interval of seconds in milliseconds, as what follows a value; empty without an interval."""
     return "" if math.isnan(low_s) else f" [{ms_text(1e3 * low_s)}, {ms_text(1e3 * high_s)}]"
+
+
+def duration_text(seconds: float) -> str:
+    """Return a duration: minutes below two hours, seconds below two minutes."""
+    if seconds < _MINUTES_FROM_S:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < _HOURS_FROM_S else f"{seconds / 3600:.1f} h"
 
 
 def count_text(number: float) -> str:

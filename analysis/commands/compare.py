@@ -18,7 +18,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING, plural, short_text
+from analysis.text import MISSING, duration_text, plural, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
@@ -162,10 +162,10 @@ def settles(comparison: Comparison) -> str:
         return again.strip() or _would_settle(larger, "more blocks on both sides")
     cell, runs = max(known, key=lambda pair: pair[1])
     more = runs - min(cell.runs_base, cell.runs_new)
-    minutes = more * len(known) * comparison.seconds_per_run / 60
+    takes = duration_text(more * len(known) * comparison.seconds_per_run)
     runs_text = (
         f"about {plural(more, 'more run')} of each undecided cell on each side ({runs} in all for {cell.cell}), "
-        f"{minutes:,.0f} min of measuring per side"
+        f"{takes} of measuring per side"
     )
     return again + _would_settle(larger, runs_text)
 

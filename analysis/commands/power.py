@@ -11,7 +11,7 @@ from analysis.errors import path_of
 from analysis.planning.power import power
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
-from analysis.text import MISSING, ms_text, plural, strata_text, tenths_text
+from analysis.text import MISSING, duration_text, ms_text, plural, strata_text, tenths_text
 
 if TYPE_CHECKING:
     import argparse
@@ -81,8 +81,8 @@ def _show_reaches(result: Power, out: Console) -> None:
     print_table(out, headings, [_reach_row(one) for one in result.reaches])
     out.print()
     out.print(
-        f"One block takes {_duration(result.block_s)}. Run medians differ: within cell and block, among the cells that "
-        "answer the question, and only these. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
+        f"One block takes {duration_text(result.block_s)}. Run medians differ: within cell and block, among the cells "
+        "that answer the question, and only these. Seen: with 80 % power at a one-sided 5 %. Decided: the 90 % "
         "interval is narrower than the effect, so that it cannot hold both it and none. Plans use the upper 80 % bound "
         "of the deviation, and what rank tests lose to least squares."
     )
@@ -103,7 +103,7 @@ def _show_promises(result: Power, out: Console) -> None:
         "Each of these hypotheses as it is judged: its strata, its exact test at the level that its family leaves an "
         "effect that is alone, told from what equal cells differ by; blocks are planned with the upper 80 % bound of "
         f"the deviation. Runs differ: in the outcome that is asked about, within cell and block. One block takes "
-        f"{_duration(result.block_s)}."
+        f"{duration_text(result.block_s)}."
     )
 
 
@@ -144,7 +144,7 @@ def _reach_row(one: Reach) -> tuple[str, ...]:
         f"{tenths_text(one.smallest)} {one.per}",
         _blocks(one.blocks_to_see, one.blocks),
         _blocks(one.blocks_to_decide, one.blocks),
-        MISSING if math.isnan(one.more_s) else _duration(one.more_s) if one.more_s else "none",
+        MISSING if math.isnan(one.more_s) else duration_text(one.more_s) if one.more_s else "none",
     )
 
 
@@ -152,12 +152,6 @@ def _blocks(needed: int | None, present: int) -> str:
     if needed is None:
         return "beyond reason"
     return f"{needed} ({needed - present} more)" if needed > present else f"{needed} (enough)"
-
-
-def _duration(seconds: float) -> str:
-    if seconds < 120:  # noqa: PLR2004 - two minutes
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"  # noqa: PLR2004 - two hours
 
 
 def main(arguments: Sequence[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
-from analysis.text import change_text, ms_text, plural, span, spans
+from analysis.text import change_text, duration_text, ms_text, plural, span, spans
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -25,8 +25,6 @@ INTERVAL, RANGE = "interval", "range"
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 CANNOT = "cannot be told"
 NOT_USED = "not used"
-
-_MINUTES_FROM_S, _HOURS_FROM = 120.0, 2.0
 
 
 def where_text(cells: Cells) -> str:
@@ -98,11 +96,8 @@ def whiskers_text(kinds: Iterable[str], shown: str = "Whiskers", *, thin: bool =
 
 
 def duration(hours: float) -> str:
-    """Return a duration: minutes below two hours, seconds below two minutes."""
-    seconds = 3600 * hours
-    if seconds < _MINUTES_FROM_S:
-        return f"{seconds:.0f}{SPACE}s"
-    return f"{seconds / 60:.0f}{SPACE}min" if hours < _HOURS_FROM else f"{hours:.1f}{SPACE}h"
+    """Return a duration in one piece, as :func:`analysis.text.duration_text` has it."""
+    return duration_text(3600 * hours).replace(" ", SPACE)
 
 
 def change_over_campaign(log_per_hour: tuple[float, float, float], hours: float) -> str:

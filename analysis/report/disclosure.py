@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.format.factors import flatten
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
-from analysis.text import plural
+from analysis.text import duration_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -110,7 +110,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
     """
     runs = (*campaign.runs, *campaign.without)
     hosts = dict.fromkeys(_host(machine) for run in runs for machine in run.record.machines)
-    spent_h = sum(run.record.finished_at - run.record.started_at for run in runs) / 3600
+    spent = duration_text(sum(run.record.finished_at - run.record.started_at for run in runs))
     build = f"colo-bench report {folder}"
     under = under_text(run.record for run in campaign.runs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
@@ -137,7 +137,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             *(f"| `figures/{name}` | `{build}` | `{folder}/report/figures/{name}.csv` |" for name in figures),
             "",
             (
-                f"To measure it again: `{campaign.plan.command}`. Here that took {spent_h:.1f} h for "
+                f"To measure it again: `{campaign.plan.command}`. Here that took {spent} for "
                 f"{plural(campaign.measured, 'run')} on {'; and '.join(hosts)}."
             ),
             "",

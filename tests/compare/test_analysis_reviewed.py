@@ -120,6 +120,13 @@ def test_a_threshold_that_settles_every_cell_is_offered_where_the_word_is_theirs
     assert float(offered) >= 100 * (wide.high - 1) > 100 * (found.overall.high - 1)
 
 
+def test_what_takes_seconds_is_not_said_to_take_no_time() -> None:
+    old, new = ({1: around(20 + more, 6), 2: around(30 + more, 6, spread=0.8)} for more in (0.0, 0.01))
+    found = compare(made("old", old), made("new", new), each_cell=True)
+    cells = (found.cells[0], replace(found.cells[1], needed_runs=8))
+    assert ", 8 s of measuring per side" in settles(replace(found, cells=cells, seconds_per_run=4.0))
+
+
 def test_no_threshold_is_offered_where_too_few_runs_give_no_interval() -> None:
     few = compare(made("old", {1: around(20, 2)}), made("new", {1: around(20.1, 2)}))
     assert np.isnan(few.overall.high)

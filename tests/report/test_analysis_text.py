@@ -8,6 +8,7 @@ from analysis.text import (
     accel_text,
     change_text,
     count_text,
+    duration_text,
     figures_text,
     listed,
     ms_text,
@@ -20,6 +21,13 @@ from analysis.text import (
     tenths_text,
     typeset,
 )
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"), [(36, "36 s"), (119, "119 s"), (306, "5 min"), (7199, "120 min"), (9000, "2.5 h")]
+)
+def test_durations_are_seconds_minutes_and_hours(seconds: float, text: str) -> None:
+    assert duration_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -377,7 +377,7 @@ def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: P
     campaign = load_campaign(write_campaign(tmp_path, SERVICE))
     swept = disclosure(campaign, []).partition("## The same")[0]
     assert "| scenario | formed, native, none |" in swept
-    assert "h for 12 runs on " in readme(campaign, "fake", [], 1)
+    assert "Here that took 5 min for 12 runs on " in readme(campaign, "fake", [], 1)
 
 
 def test_checkpoints_of_a_failover_and_of_none_are_told_as_they_are(tmp_path: Path) -> None:
