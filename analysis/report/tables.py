@@ -17,7 +17,7 @@ from analysis.report.words import all_declared, badge, case
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, spans
+from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, percent_number, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.digits import csv
 from analysis.verdicts.sentences import why_exploratory
@@ -108,7 +108,7 @@ def _cells_tex(results: Results) -> str:
         high,
         *(_marked(aligned(cells[tail].tolist(), _MS, 1), cells[f"{tail}_exploratory"]) for tail in ("p95", "p99")),
         [count_text(pages) for pages in cells["dirty_pages"]],
-        aligned(cells["paused_share"].tolist(), _PERCENT, 1),
+        [MISSING if math.isnan(share) else percent_number(share, 1) for share in cells["paused_share"]],
     ]
     columns = (
         _CELL,
@@ -246,7 +246,7 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
         low,
         high,
         unit,
-        _number(_PERCENT * finding.sesoi, 1) if finding.sesoi_rests_on else MISSING,
+        percent_number(finding.sesoi, 1) if finding.sesoi_rests_on else MISSING,
         _pvalue(finding.adjusted),
         str(finding.runs),
         case(finding.word, finding.label) if word == finding.word else f"{word} ({finding.label})",

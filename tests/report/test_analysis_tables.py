@@ -6,6 +6,7 @@ import io
 import re
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -109,6 +110,14 @@ def test_the_structure_is_sound(files: dict[str, bytes], name: str) -> None:
     assert bare.count("$") % 2 == 0
     assert not re.search(r"[%#^]", bare)
     assert any("R = " in line and "N = " in line for line in tex.splitlines() if line.startswith("% "))
+
+
+def test_what_is_seldom_is_not_printed_as_never(results: Results) -> None:
+    findings = tuple(replace(one, sesoi=0.0004) for one in results.findings)
+    seldom = replace(results, per_cell=results.per_cell.assign(paused_share=0.0002), findings=findings)
+    made = {name: rows_of(tables(seldom)[f"tables/{name}.tex"].decode()) for name in ("cells", "verdicts")}
+    assert made["cells"][-1][-1].strip() == "0.02"
+    assert [row[7].strip() for row in made["verdicts"][-3:-1]] == ["0.04"] * 2
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
