@@ -96,6 +96,12 @@ def figures_text(number: float, *, signed: bool = False) -> str:
     return shown.replace("-", _MINUS)
 
 
+def ratio_text(ratio: float, edges: Sequence[float] = (0.0, 1.0), decimals: int = 3) -> str:
+    """Return a ratio with so many decimals, and more where it would be read as an edge; a dash for a missing one."""
+    apart = (d for d in range(decimals, 7) if all(round(ratio, d) != round(edge, d) for edge in edges))
+    return MISSING if math.isnan(ratio) else f"{ratio:.{next(apart, decimals)}f}"
+
+
 def short_text(number: float, figures: int = 3) -> str:
     """Return a number with up to so many significant figures and no exponent: ``5``, ``0.809``, ``1,204``."""
     if abs(number) >= _THOUSANDS_FROM:

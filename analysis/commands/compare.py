@@ -18,7 +18,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING, duration_text, plural, short_text
+from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
@@ -109,7 +109,7 @@ def _show_overall(comparison: Comparison, out: Console) -> None:
             "most others end inconclusive."
         )
     if not math.isnan(overall.ratio):
-        ratio, low, high = (_ratio_text(end, edges) for end in (overall.ratio, overall.low, overall.high))
+        ratio, low, high = (ratio_text(end, edges) for end in (overall.ratio, overall.low, overall.high))
         interval = "no interval" if math.isnan(overall.low) else f"90 % interval {low} to {high}"
         whole = comparison.compared == len(comparison.cells) and not comparison.missing
         over = "all cells" if whole else f"the {plural(comparison.compared, 'cell')} that can be compared"
@@ -123,14 +123,8 @@ def _edges(comparison: Comparison) -> tuple[float, ...]:
     return 0.0, 1.0, 1 + (-comparison.threshold if falls else comparison.threshold)
 
 
-def _ratio_text(ratio: float, edges: Sequence[float]) -> str:
-    """Return a ratio with three decimals, and more where it would be read as an edge; a dash for a missing one."""
-    apart = (d for d in range(3, 7) if all(round(ratio, d) != round(edge, d) for edge in edges))
-    return MISSING if math.isnan(ratio) else f"{ratio:.{next(apart, 3)}f}"
-
-
 def _row(cell: CellComparison, comparison: Comparison) -> tuple[str, ...]:
-    ratio, low, high = (_ratio_text(end, _edges(comparison)) for end in (cell.ratio, cell.low, cell.high))
+    ratio, low, high = (ratio_text(end, _edges(comparison)) for end in (cell.ratio, cell.low, cell.high))
     interval = MISSING if math.isnan(cell.low) else f"[{low}, {high}]"
     runs = f"{cell.runs_base} + {cell.runs_new}"
     failed = cell.failed_base + cell.failed_new

@@ -17,7 +17,7 @@ from analysis.plots.track import figure_of
 from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
-from analysis.text import MISSING
+from analysis.text import MISSING, ratio_text
 from analysis.verdicts.amounts import amount, shown_in
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def show(found: Track, out: Console) -> None:
 def _said(point: Point, outcome: str) -> str:
     if math.isnan(point.median):
         return MISSING
-    return amount(point.median, outcome) + (f" {point.word} x{point.ratio:.2f}" if point.change else "")
+    change = f" {point.word} x{ratio_text(point.ratio, decimals=2)}" if point.change else ""
+    return amount(point.median, outcome) + change
 
 
 def to_tree(found: Track) -> dict[str, Any]:

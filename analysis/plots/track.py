@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from analysis.compare.judging import REGRESSED
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, look
+from analysis.text import ratio_text
 
 if TYPE_CHECKING:
     from analysis.compare.tracking import Track
@@ -37,7 +38,7 @@ def figure_of(track: Track, kind: str, *, unit: str = "ms", scale: float = 1e3) 
                     colour = _WORSE if point.word == REGRESSED else _BETTER
                     axes.axvline(place - 0.5, color=colour, ls="--")
                     axes.annotate(
-                        f"{point.word} \N{MULTIPLICATION SIGN}{point.ratio:.2f}",
+                        f"{point.word} \N{MULTIPLICATION SIGN}{ratio_text(point.ratio, decimals=2)}",
                         (place - 0.5, 1.0),
                         xycoords=("data", "axes fraction"),
                         xytext=(3, -2),

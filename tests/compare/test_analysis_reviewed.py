@@ -14,7 +14,7 @@ from fixtures.comparable import around, made
 from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
 from fixtures.simulated import GIB, Truth, crossed, simulate
 
-from analysis.commands.compare import _ratio_text, settles
+from analysis.commands.compare import settles
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import INCONCLUSIVE
 from analysis.compare.tracking import UNMEASURED, track
@@ -27,6 +27,7 @@ from analysis.runs.stalls import stalls
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.text import ratio_text
 from analysis.verdicts.amounts import amount, figures_apart
 from analysis.verdicts.declared import BadHypothesesError, checked
 from analysis.verdicts.equals import floor_of
@@ -95,7 +96,7 @@ def test_failed_runs_of_the_base_make_no_new_campaign_look_better() -> None:
 
 
 def test_no_ratio_is_printed_as_no_change_or_as_the_threshold_where_it_is_not() -> None:
-    shown = [_ratio_text(ratio, (0.0, 1.0, 1.05)) for ratio in (1.02, 1.0003, 1.0497, 1.05, 1.0, 0.0004, float("nan"))]
+    shown = [ratio_text(ratio, (0.0, 1.0, 1.05)) for ratio in (1.02, 1.0003, 1.0497, 1.05, 1.0, 0.0004, float("nan"))]
     assert shown == ["1.020", "1.0003", "1.0497", "1.050", "1.000", "0.0004", "\N{EN DASH}"]
 
 

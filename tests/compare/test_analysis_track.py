@@ -122,6 +122,13 @@ def test_the_figure_is_drawn_and_the_same_each_time(campaign: Campaign, kind: st
         assert drawn == figure_of(found, kind)
 
 
+def test_a_small_change_is_not_printed_as_none() -> None:
+    changed = Point(0.02, (0.02, 0.02), REGRESSED, 1.0038, 1.002, 1.005, change=True)
+    found = Track("pause", 0.002, (), ("a", "b"), (Series("a cell", "tcg", "emulation (TCG)", (changed, changed)),))
+    assert command._said(changed, "pause") == "20 ms regressed x1.004"
+    assert "regressed \N{MULTIPLICATION SIGN}1.004".encode() in figure_of(found, "svg")
+
+
 def test_a_series_of_nothing_but_zeros_is_drawn_without_a_warning() -> None:
     points = (Point(0.0, (0.0, 0.0), FIRST), Point(0.0, (0.0, 0.0), INCONCLUSIVE))
     found = Track("writes_lost", 0.05, (), ("before", "after"), (Series("a cell", "tcg", "emulation (TCG)", points),))
