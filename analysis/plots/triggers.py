@@ -128,9 +128,9 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     if most["mismatch"] > 0:
         low, middle, high = (figures_text(max(most[name], 0.0)) for name in ("low", "mismatch", "high"))
         rate = middle if math.isnan(most["low"]) else f"{middle} [{low}, {high}]"
-        heading = f"Differing output makes up to {rate} checkpoints a minute ({most['cell']})"
+        heading = f"Mismatches make up to {rate} checkpoints a minute ({most['cell']})"
     else:
-        heading = "No checkpoint was made by differing output"
+        heading = "No mismatch made a checkpoint"
     seen = [WORDS[cause] for cause in EVIDENCE[:2] if (data.loc[data["cause"] == cause, "per_minute"] > 0).any()]
     how = (
         "Seen in colo-compare's trace events: a packet that waited longer than compare_timeout, or a comparison that "

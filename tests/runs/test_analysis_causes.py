@@ -78,7 +78,18 @@ def test_the_figure_adds_up_to_all_checkpoints_of_a_cell(folder: Path) -> None:
     each = data.groupby("scenario")["per_minute"].sum()
     assert each["colo"] == pytest.approx(60 * 23 / 12)
     assert each["formed"] == pytest.approx(60 * 2 / 12)
-    assert "Differing output makes up to 10.0" in triggers.sketch(fake_results(folder)).words.heading
+    assert "Mismatches make up to 10.0" in triggers.sketch(fake_results(folder)).words.heading
+
+
+def test_a_packet_that_waited_too_long_is_no_differing_output(folder: Path) -> None:
+    results = fake_results(folder)
+    waited = tuple(
+        replace(run, record=run.record.model_copy(update={"triggers": {"seconds": 12.0, "old_packet": 2.0}}))
+        for run in (*results.campaign.runs, *results.campaign.without)
+    )
+    words = triggers.sketch(replace(results, campaign=replace(results.campaign, runs=waited, without=()))).words
+    assert words.heading.startswith("Mismatches make up to 10.0")
+    assert "differing output" not in words.heading.lower()
 
 
 def test_a_caption_tells_of_an_interval_where_the_heading_has_one_and_of_runs_that_are_asked(
