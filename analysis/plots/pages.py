@@ -54,6 +54,7 @@ class _Run:
     run_id: str
     alike: str
     beside: str
+    bytes_per_s: float
     run: Run
     count: int
 
@@ -109,11 +110,9 @@ def frame(results: Results) -> pd.DataFrame:
         said = {**cell_columns(results.cells, run.place), "run_id": run.run_id, "of": "checkpoint"}
         shown = {"dirty_pages": run.pages[::step], "pause_ms": run.pause_ms[::step]}
         parts.append(pd.DataFrame({**said, **shown}))
-    rates = dict(zip(results.runs["run_id"], results.runs["transport_bytes_per_s"], strict=True))
     for panel in results.cells.panels:
         mine = [run for run in runs if results.cells.names[run.place].panel == panel]
-        lines = _lines(results, mine, [float(rates[run.run_id]) for run in mine])
-        parts.append(pd.DataFrame(lines).assign(panel=panel))
+        parts.append(pd.DataFrame(_lines(results, mine)).assign(panel=panel))
     data = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return data.reindex(columns=[*dict.fromkeys([*data.columns, *_LINE_COLUMNS])])
 
@@ -121,17 +120,18 @@ def frame(results: Results) -> pd.DataFrame:
 def _runs(results: Results) -> list[_Run]:
     found = []
     table = results.runs
-    alike = dict(zip(table["run_id"], page_strata(table), strict=True))
-    others = dict(zip(table["run_id"], levels_of(table, beside(table)), strict=True))
+    told = zip(page_strata(table), levels_of(table, beside(table)), table["transport_bytes_per_s"], strict=True)
+    # Campaigns of one seed hold runs of one id.
+    known = dict(zip(zip(table["folder"], table["run_id"], strict=True), told, strict=True))
     for place, runs in runs_by_cell(results).items():
         for run in (one for one in runs if one.record.quality.ok):
             run_id, count = run.record.run_id, len(counted(run)[0])
             if count > 1:
-                found.append(_Run(place, run_id, alike[run_id], others[run_id], run, count))
+                found.append(_Run(place, run_id, *known[run.folder, run_id], run, count))
     return found
 
 
-def _lines(results: Results, runs: Sequence[_Run], rates: Sequence[float]) -> list[dict[str, Any]]:
+def _lines(results: Results, runs: Sequence[_Run]) -> list[dict[str, Any]]:
     if not runs:
         return []
     lines = []
@@ -140,7 +140,7 @@ def _lines(results: Results, runs: Sequence[_Run], rates: Sequence[float]) -> li
         said = {"memory": results.cells.names[own[0].place].memory, "mem_bytes": mem}
         lines += [{**said, **line} for line in _within(own, WITHIN)]
     lines += [*_within(runs, WITHIN_ALL), *_across(runs)]
-    known = [rate for rate in rates if np.isfinite(rate)]
+    known = [run.bytes_per_s for run in runs if np.isfinite(run.bytes_per_s)]
     if known:
         slope = Effect(PAGE_BYTES / float(np.median(known)) * _US, np.nan, np.nan)
         lines.append(_line(BOUND, (0.0, max(float(run.pages.max()) for run in runs)), slope, (0.0, 0.0), len(known)))
@@ -312,7 +312,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "Both with Welch's 95 % t interval from the runs of each cell (of all where a cell has one). "
         "A slope whose interval holds 0 is not drawn, and none where all page counts of a panel differ by less; its "
         "axis then does not begin at 0. "
-        f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO."
+        f"Transport alone: {PAGE_BYTES:,} bytes a page at the rate measured without COLO, or at the bandwidth that the "
+        "link was given where that is less."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"
     caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval, doubted=NOT_USED)}"

@@ -317,6 +317,14 @@ class TestPages:
     def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
         assert pages.BOUND not in set(pages.frame(demo)["of"])
 
+    def test_runs_of_one_id_in_two_folders_keep_their_own_rate(self, sweep: Results) -> None:
+        again = tuple(run.of_study(run.record, 1) for run in sweep.campaign.runs)
+        rates = 3 * sweep.runs["transport_bytes_per_s"]
+        table = pd.concat([sweep.runs, sweep.runs.assign(folder=1, transport_bytes_per_s=rates)], ignore_index=True)
+        campaign = replace(sweep.campaign, runs=(*sweep.campaign.runs, *again))
+        data = pages.frame(replace(sweep, campaign=campaign, runs=table))
+        assert set(data.loc[data["of"] == pages.BOUND, "us_per_page"].round(6)) == {0.5}
+
     def test_few_of_many_checkpoints_are_drawn(self, tmp_path: Path) -> None:
         data = pages.frame(_fake(tmp_path, count=9000))
         assert (data["of"] == "checkpoint").sum() == 3000
