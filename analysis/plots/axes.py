@@ -226,7 +226,7 @@ def ms_axis(
         which: ``x`` or ``y``.
         values: everything that has to be seen.
         room: inches that the axis is long, for the number of marks.
-        log: whether it is logarithmic; None: by the range of the values.
+        log: whether it is logarithmic, where no value is 0; None: by the range of the values.
         head: what is left free at its upper end, as a share of the values' reach.
 
     Returns:
@@ -234,7 +234,7 @@ def ms_axis(
     """
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(known.max())
-    logarithmic = 0 < low * LOG_FROM < high if log is None else log
+    logarithmic = low > 0 and (low * LOG_FROM < high if log is None else log)
     most = max(int(room / (0.38 if which == "x" else 0.3)), 2)
     if logarithmic:
         bottom, top = low / 1.08, high * 1.08 * (high / low) ** head

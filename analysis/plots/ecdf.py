@@ -101,12 +101,12 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey |
     columns = axes.columns_beside(width_in, names)
     height_in = axes.height_of_rows(1.4 if len(names) > 1 else 1.9, -(-len(names) // columns))
     panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=key.entries(), columns=columns)
-    axes.ms_axis(panels.axes[0], "x", data["pause_ms"].to_numpy(), room=panels.room_in, log=True)
+    log = axes.ms_axis(panels.axes[0], "x", data["pause_ms"].to_numpy(), room=panels.room_in, log=True)
     for name, ax in panels.by_name.items():
         _lines(ax, data[data["panel"] == name], key)
         ax.set_ylim(-0.02, 1.02)
         ax.set_yticks(list(_QUARTERS), list(_QUARTERS.values()))
-    panels.label("VM pause [ms], log scale", "share of checkpoints")
+    panels.label(f"VM pause [ms]{', log scale' if log else ''}", "share of checkpoints")
     return panels.figure
 
 
@@ -147,7 +147,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"At most {MOST_STEPS} steps a line. {design_text(results, 'No interval is drawn.')}"
     )
     panels = plural(data["panel"].nunique(), "panel")
-    return Words(heading, caption, f"Cumulative distribution of the pause on a logarithmic axis, {panels}. {heading}.")
+    return Words(heading, caption, f"Cumulative distribution of the pause, {panels}. {heading}.")
 
 
 def _said(results: Results, row: pd.Series) -> str:

@@ -132,7 +132,7 @@ def _directions(data: pd.DataFrame) -> tuple[str, str]:
 
 def _norm(values: pd.Series) -> Normalize:
     low, high = float(values.min()), float(values.max())
-    if high / low > _LOG_FROM:
+    if 0 < low * _LOG_FROM < high:
         return LogNorm(low, high)
     # From 0, so that cells which hardly differ hardly do so in colour.
     return Normalize(0.0, high or 1.0)

@@ -28,7 +28,8 @@ def test_an_axis_of_values_of_different_magnitudes_is_logarithmic() -> None:
 
 
 def test_values_with_a_zero_are_never_drawn_on_a_logarithmic_axis() -> None:
-    assert not axes.ms_axis(_ax(), "x", np.array([0.0, 400.0]), room=2.0)
+    for log in (None, True):
+        assert not axes.ms_axis(_ax(), "x", np.array([0.0, 400.0]), room=2.0, log=log)
 
 
 def test_room_for_text_lies_above_the_values() -> None:

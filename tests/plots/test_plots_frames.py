@@ -57,6 +57,13 @@ class TestEcdf:
         assert list(line["pause_ms"]) == [pauses[0], *pauses]
         np.testing.assert_allclose(line["share"], np.arange(13) / 12)
 
+    def test_a_pause_of_0_is_drawn_on_no_logarithmic_axis(self, sweep: Results) -> None:
+        sketch = ecdf.sketch(sweep)
+        pauses = sketch.data["pause_ms"].where(sketch.data.index > 0, 0.0)
+        with look():
+            figure = sketch.plot(sketch.data.assign(pause_ms=pauses), 7.0)
+        assert {ax.get_xscale() for ax in figure.axes} == {"linear"}
+
     def test_there_is_a_line_for_every_run(self, sweep: Results) -> None:
         data = ecdf.frame(sweep)
         assert set(data["line"]) == set(sweep.runs["run_id"])
@@ -177,6 +184,9 @@ class TestHeatmap:
         assert [label.get_text() for label in other.get_yticklabels()] == ["4 GiB"]
         assert [text.get_text() for text in one.texts].count("not measured") == 2
         assert [text.get_text() for text in other.texts] == ["40.0\n[36.0\N{EN DASH}44.0]\n6/6"]
+
+    def test_a_pause_of_0_has_a_colour(self) -> None:
+        assert heatmap._norm(pd.Series([0.0, 400.0]))(0.0) == 0.0
 
     def test_one_size_has_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="the same in every cell"):
