@@ -19,6 +19,7 @@ from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
 from analysis.stored.study import load_study
+from analysis.text import tenths_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,10 +42,10 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
     """Print the model and every rate."""
     out.print(
         f"{len(model.sizes)} sizes x {model.blocks} blocks x {model.checkpoints} checkpoints; between runs "
-        f"{100 * model.run_sd:.1f} %, within a run {100 * model.checkpoint_sd:.1f} %, correlation of neighbours "
-        f"{model.phi:.2f}, stalled {100 * model.slow_share:.1f} % of checkpoints and {100 * model.stuck_share:.1f} % "
-        f"of runs, between blocks {100 * model.block_sd:.1f} %, drift {100 * model.drift:+.1f} %, "
-        f"lost {100 * model.missing:.1f} % of runs and most of the longest {100 * model.missing_long:.1f} %"
+        f"{tenths_text(model.run_sd)}, within a run {tenths_text(model.checkpoint_sd)}, correlation of neighbours "
+        f"{model.phi:.2f}, stalled {tenths_text(model.slow_share)} of checkpoints and {tenths_text(model.stuck_share)} "
+        f"of runs, between blocks {tenths_text(model.block_sd)}, drift {100 * model.drift:+.1f} %, "
+        f"lost {tenths_text(model.missing)} of runs and most of the longest {tenths_text(model.missing_long)}"
     )
     out.print()
     show_rates(found, out)
@@ -78,7 +79,7 @@ def _row(row: dict[str, object]) -> tuple[str, ...]:
         str(row["quantity"]),
         str(row["method"]),
         str(row["level"]),
-        f"{100 * estimate:.1f} %",
+        tenths_text(estimate),
         f"{100 * error:.1f}",
         "" if informative else f"{100 * nominal:.1f} %",
         "" if informative else f"{100 * low:.1f} to {100 * high:.1f} %",

@@ -11,7 +11,7 @@ from analysis.errors import path_of
 from analysis.planning.power import power
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
-from analysis.text import MISSING, duration_text, ms_text, plural, strata_text, tenths_text
+from analysis.text import MISSING, duration_text, ms_text, plural, short_text, strata_text, tenths_text
 
 if TYPE_CHECKING:
     import argparse
@@ -56,7 +56,7 @@ def show(result: Power, out: Console) -> None:
     out.print(
         f"Over the {plural(len(result.cells), 'cell')} above: run medians differ by {tenths_text(result.overall.sd)} "
         f"within cell and block ({result.overall.df} df); {result.launch_s:.1f} s per launch, "
-        f"{result.checkpoint_s:.2f} s per checkpoint; best N {best}."
+        f"{short_text(result.checkpoint_s)} s per checkpoint; best N {best}."
     )
     out.print()
     if result.promises:
@@ -132,7 +132,7 @@ def _cell_row(cell: CellPower) -> tuple[str, ...]:
         tenths_text(cell.long_run_sd_log),
         tenths_text(cell.cv),
         f"{cell.costs.launch_s:.1f} s",
-        f"{cell.costs.checkpoint_s:.2f} s",
+        f"{short_text(cell.costs.checkpoint_s)} s",
         str(cell.best_checkpoints) if cell.best_checkpoints is not None else MISSING,
     )
 

@@ -28,6 +28,7 @@ from analysis.calibrate.layouts import assumed, layouts_of, told_apart
 from analysis.calibrate.model import model_of
 from analysis.calibrate.simulate import NOISES, Model, simulate_runs
 from analysis.commands import calibrate as command
+from analysis.commands.terminal import console
 from analysis.compare.judging import judge_all
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
@@ -248,6 +249,13 @@ def test_a_campaign_that_tells_nothing_of_how_runs_vary(tmp_path: Path) -> None:
     stand_in = calibration(derive(campaign), 50, 1, questions=("value",))
     pd.testing.assert_frame_equal(stand_in, calibration(None, 50, 1, questions=("value",)))
     assert main(["calibrate", "--from", str(folder)]) == 1
+
+
+def test_what_is_seldom_is_not_printed_as_never(found: pd.DataFrame, capsys: pytest.CaptureFixture[str]) -> None:
+    command.show(replace(Model(), slow_share=0.0003), found.assign(estimate=0.0004), console())
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "stalled 0.03 % of checkpoints" in printed
+    assert " 0.04 % " in printed
 
 
 def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -359,8 +359,9 @@ def test_a_plan_names_what_it_promises_nothing_of(capsys: pytest.CaptureFixture[
     value = {"id": "V", "claim": "Short.", "kind": "value", "low": 0.0, "high": 5.0}
     found = power(small(declared(**RAM | {"outcome": "pause_mean"}), declared(**value)))
     assert any(one.startswith("not planned: V: a range is judged by the sign test") for one in found.notes)
-    show_power(found, console())
+    show_power(replace(found, checkpoint_s=0.004), console())
     shown = " ".join(capsys.readouterr().out.split())
+    assert "0.004 s per checkpoint" in shown
     assert "Each of these hypotheses as it is judged" in shown
     assert "RAM, 1 stratum a block" in shown
     assert not any("not planned" in one for one in power(small(declared(**RAM))).notes)
