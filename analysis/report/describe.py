@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.text import plural, size_text
+from analysis.text import plural, short_text, size_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -83,7 +83,9 @@ def _text(name: str, value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if name.endswith("_bytes") and isinstance(value, int):
-        return f"{value / _GIB:.1f} GiB" if value else size_text(0)
+        shown = f"{value / _GIB:.1f}"
+        # Some megabytes of swap are not none.
+        return f"{shown if float(shown) else short_text(value / _GIB, 1)} GiB" if value else size_text(0)
     if isinstance(value, float):
         return f"{value:.4g}"
     text = ", ".join(map(str, value)) if isinstance(value, list) else str(value)

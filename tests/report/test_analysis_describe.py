@@ -46,6 +46,12 @@ def test_numbers_that_differ_become_a_range_with_their_unit() -> None:
     ]
 
 
+def test_some_swap_is_not_none() -> None:
+    assert describe_host(_runs({"swap_used_bytes": 10 << 20}, {"swap_used_bytes": 0})) == [
+        ("Swap used", "0 B to 0.01 GiB"),
+    ]
+
+
 def test_texts_that_differ_are_all_named_up_to_a_limit() -> None:
     runs = _runs(*({"clock_source": name, "virtual": name != "a"} for name in "abcdef"))
     assert describe_host(runs) == [
