@@ -140,11 +140,12 @@ def _noise(runs: Sequence[Run]) -> tuple[float, int]:
     Raises:
         NothingMeasuredError: no cell has two runs.
     """
-    logs = [math.log(float(used_pauses(run).mean())) for run in runs if len(used_pauses(run))]
-    if not logs:
+    means = [(run.record, float(used_pauses(run).mean())) for run in runs if len(used_pauses(run))]
+    kept = [(record, mean) for record, mean in means if mean > 0]  # 0 has no logarithm
+    if not kept:
         raise NothingMeasuredError("no run has a checkpoint")
-    kept = [run.record for run in runs if len(used_pauses(run))]
-    shown = deviation(logs, [one.cell_id for one in kept], [one.block for one in kept])
+    logs = [math.log(mean) for _, mean in kept]
+    shown = deviation(logs, [record.cell_id for record, _ in kept], [record.block for record, _ in kept])
     return shown.sd, shown.df
 
 

@@ -16,7 +16,7 @@ from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, Fake, change_reco
 from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
 
 from analysis.commands.compare import main as compare_command
-from analysis.commands.expect import Asked, _sees, expected
+from analysis.commands.expect import Asked, _noise, _sees, expected
 from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.sides import NotComparableError
 from analysis.format.outcomes import PAUSES_IN_DOUBT
@@ -586,3 +586,4 @@ def test_runs_whose_pauses_hold_a_0_are_planned_with_no_more_than_they_are_judge
     assert "1 run with a pause of 0 left out, of which no ratio can be told" in found.notes
     table = run_table(runs, name_cells(run.record for run in runs), behaviours=False)
     assert residuals(table).isna().sum() == 1
+    assert _noise(runs) == _noise(runs[1:])
