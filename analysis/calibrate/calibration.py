@@ -88,14 +88,15 @@ def calibration(
         seed: of the generators.
         questions: which of ``QUESTIONS``; ``("type I error",)`` is all that a picture of pooling needs.
     """
-    return table(rates(_model(results), studies=studies, seed=seed, questions=questions))
+    return table(rates(own_model(results) or Model(), studies=studies, seed=seed, questions=questions))
 
 
-def _model(results: Results | None) -> Model:
+def own_model(results: Results | None) -> Model | None:
+    """Return the model of a campaign; None where no cell has two runs long enough to tell how they vary."""
     try:
-        return Model() if results is None else model_of(results.campaign)
+        return None if results is None else model_of(results.campaign)
     except NothingMeasuredError:
-        return Model()
+        return None
 
 
 def rates(

@@ -30,7 +30,8 @@ def sketch(calibration: pd.DataFrame | None) -> Sketch:
 
     Args:
         calibration: ``method``, ``level`` (``pooled`` or ``run``), ``type_one`` with its interval ``low``/``high``,
-            as shares; a test at 5 % each; ``studies``: how many campaigns were simulated, where that is known.
+            as shares; a test at 5 % each; ``studies``: how many campaigns were simulated, and ``assumed``: whether of
+            a design that is not the campaign's own, where that is known.
 
     Raises:
         NoFigureError: there is no calibration.
@@ -43,7 +44,7 @@ def sketch(calibration: pd.DataFrame | None) -> Sketch:
 
 def frame(calibration: pd.DataFrame) -> pd.DataFrame:
     """Return the rates in the order drawn: the pooled ones first, the worst first."""
-    known = calibration.reindex(columns=["method", "level", "type_one", "low", "high", "studies"])
+    known = calibration.reindex(columns=["method", "level", "type_one", "low", "high", "studies", "assumed"])
     return known.sort_values(["level", "type_one", "method"], ascending=[True, False, True], ignore_index=True)
 
 
@@ -92,8 +93,10 @@ def _words(data: pd.DataFrame) -> Words:
         heading = f"An effect that is not there is found in {_range(data['type_one'])} of campaigns"
     studies = data["studies"].dropna()
     several = f"{span(studies)} simulated campaigns" if len(studies) else "simulated campaigns"
+    assumed = any(one is True for one in data["assumed"].tolist())
+    design = "an assumed design (no cell here has two runs that tell how they vary)" if assumed else "this design"
     caption = (
-        f"Type I error of tests at 5{SPACE}% (dashed) on {several} of this design without any effect; R and N are "
+        f"Type I error of tests at 5{SPACE}% (dashed) on {several} of {design} without any effect; R and N are "
         "those of the design. Hatched: methods that take every checkpoint for a measurement. Whiskers: 95 % "
         "interval of the simulated rate. Nothing is excluded. Simulated: neither KVM nor emulation (TCG) is involved."
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-from analysis.calibrate.calibration import calibration
+from analysis.calibrate.calibration import calibration, own_model
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
 from analysis.plots import NAMES, figures
 from analysis.plots.drawing import KINDS
@@ -113,4 +113,4 @@ def report_files(results: Results, built: Built, say: Callable[[str], None]) -> 
 
 def _type_one_rates(results: Results) -> pd.DataFrame:
     rates = calibration(results, studies=_STUDIES, questions=("type I error",))
-    return rates.rename(columns={"estimate": "type_one"})
+    return rates.rename(columns={"estimate": "type_one"}).assign(assumed=own_model(results) is None)

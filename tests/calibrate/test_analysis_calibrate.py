@@ -19,6 +19,7 @@ from analysis.calibrate.calibration import (
     QUESTIONS,
     attained_level,
     calibration,
+    own_model,
     phase_means,
     pooled_and_by_run,
     rates,
@@ -246,7 +247,9 @@ def test_a_campaign_that_tells_nothing_of_how_runs_vary(tmp_path: Path) -> None:
     campaign = load_campaign(folder)
     with pytest.raises(NothingMeasuredError, match="no cell has two runs"):
         model_of(campaign)
-    stand_in = calibration(derive(campaign), 50, 1, questions=("value",))
+    results = derive(campaign)
+    assert own_model(results) is None
+    stand_in = calibration(results, 50, 1, questions=("value",))
     pd.testing.assert_frame_equal(stand_in, calibration(None, 50, 1, questions=("value",)))
     assert main(["calibrate", "--from", str(folder)]) == 1
 

@@ -285,6 +285,11 @@ class TestPooling:
         )
         assert "on 400 to 2,000 simulated campaigns of this design" in pooling.sketch(table).words.caption
 
+    def test_an_assumed_design_is_not_called_that_of_the_campaign(self) -> None:
+        columns = ["method", "level", "type_one", "low", "high", "assumed"]
+        table = pd.DataFrame([("Page", "run", 0.05, 0.04, 0.06, True)], columns=columns)
+        assert "on simulated campaigns of an assumed design (no cell here" in pooling.sketch(table).words.caption
+
     def test_without_a_calibration_there_is_no_figure(self) -> None:
         with pytest.raises(NoFigureError, match="not calibrated"):
             pooling.sketch(None)
