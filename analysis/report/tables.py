@@ -13,12 +13,13 @@ from analysis.report import failovers
 from analysis.report.describe import describe_host, of_some
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.words import all_declared, badge, case
+from analysis.report.words import all_declared, badge, case, p_text
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, percent_number, spans
 from analysis.verdicts.amounts import shown_in
+from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.digits import csv
 from analysis.verdicts.sentences import why_exploratory
 
@@ -267,7 +268,8 @@ def _unit_of(outcome: str, value: float) -> tuple[str, float]:
 def _pvalue(pvalue: float) -> str:
     if math.isnan(pvalue):
         return MISSING
-    return "<0.0001" if pvalue < 1e-4 else f"{pvalue:.4f}"  # noqa: PLR2004 - four decimals are shown
+    shown = "<0.0001" if pvalue < 1e-4 else f"{pvalue:.4f}"  # noqa: PLR2004 - four decimals are shown
+    return p_text(pvalue) if shown == f"{ALPHA:.4f}" else shown
 
 
 def _design(results: Results, seeds: Sequence[int | None]) -> pd.DataFrame:

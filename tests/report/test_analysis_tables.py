@@ -17,7 +17,7 @@ from fixtures.fake_campaign import Fake, write_campaign
 from PIL import ImageFont
 
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.tables import aligned, tables
+from analysis.report.tables import _pvalue, aligned, tables
 from analysis.stored.load import load_campaign
 from analysis.verdicts.results import derive
 
@@ -118,6 +118,10 @@ def test_what_is_seldom_is_not_printed_as_never(results: Results) -> None:
     made = {name: rows_of(tables(seldom)[f"tables/{name}.tex"].decode()) for name in ("cells", "verdicts")}
     assert made["cells"][-1][-1].strip() == "0.02"
     assert [row[7].strip() for row in made["verdicts"][-3:-1]] == ["0.04"] * 2
+
+
+def test_a_p_value_beyond_the_level_is_not_printed_as_it() -> None:
+    assert [_pvalue(p) for p in (0.05003, 0.0123, 0.00001)] == ["0.05003", "0.0123", "<0.0001"]
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
