@@ -48,9 +48,10 @@ def threats(results: Results) -> Iterator[str]:
             "show in so few, and nothing says what a longer run would have come to."
         )
     if results.campaign.attempts:
-        failing = {attempt.planned.run_id for attempt in results.campaign.attempts}
+        # Campaigns of one seed hold runs of one id: joined, in blocks of their own.
+        failing = {(attempt.planned.run_id, attempt.planned.block) for attempt in results.campaign.attempts}
         measured = (*results.campaign.runs, *results.campaign.without)
-        retried = len(failing & {run.record.run_id for run in measured})
+        retried = len(failing & {(run.record.run_id, run.record.block) for run in measured})
         again = f", and {plural(retried, 'run')} was measured on a later attempt" if retried else ""
         again = again.replace("runs was", "runs were")
         failed = plural(len(results.campaign.attempts), "attempt")

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, SINGLE, SWEEP, Fake, fake_results, write_campaign
+from fixtures.fake_campaign import (
+    ARMS,
+    DIRTY,
+    IDLE,
+    SERVICE,
+    SINGLE,
+    SWEEP,
+    Fake,
+    fake_results,
+    replace_parquet,
+    write_campaign,
+)
 from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
 
 from analysis.commands.compare import show
@@ -29,6 +40,7 @@ from analysis.report.tables import _verdict_row, tables
 from analysis.runs.parts import Parts
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis, KvmRecord
+from analysis.stored.study import load_study
 from analysis.verdicts.effects import _devices
 from analysis.verdicts.results import Results, derive, judge_study
 from analysis.verdicts.sentences import level_words
@@ -339,6 +351,16 @@ def test_a_run_whose_pauses_are_in_doubt_is_none_that_its_block_has() -> None:
     doubted = replace(first, record=first.record.model_copy(update={"quality": quality}))
     assert "every cell once in each" in told(campaign).sure
     assert "not every cell in each" in told(replace(campaign, runs=(doubted, *others))).sure
+
+
+def test_a_run_that_failed_is_not_retried_by_that_of_its_id_in_another_folder(tmp_path: Path) -> None:
+    fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("unix",), repeats=3, count=12)
+    early = write_campaign(tmp_path / "early", fake)
+    late = write_campaign(tmp_path / "late", replace(fake, failed=1))
+    for home in (late / "runs").iterdir():  # other data than that of the first
+        replace_parquet(late, home.name, lambda table: table.slice(0, table.num_rows - 1))
+    said = [one for one in threats.threats(derive(load_study([early, late]))) if "attempt" in one]
+    assert said == ["1 attempt failed; where a verdict hangs on lost runs it says so."]
 
 
 def test_two_sources_that_differ_by_little_do_differ() -> None:
