@@ -267,10 +267,18 @@ def _refuse_several(campaign: Campaign, found: Mapping[Key, SideCell], known: Ma
             )
 
 
-def conditions(base: Campaign, new: Campaign, outcome: str = "pause") -> Iterable[tuple[str, str]]:
-    """Yield what else differs between the two, and how."""
+_SETTINGS = {"the number of checkpoints": "checkpoint.count", "the warm-up": "checkpoint.warmup"}
+"""What is no factor of a cell, and its path."""
+
+
+def conditions(
+    base: Campaign, new: Campaign, outcome: str = "pause", by: str | None = None
+) -> Iterable[tuple[str, str]]:
+    """Yield what else differs between the two, and how; ``by``: the factor in which they are compared."""
     old, now = ([_condition(run) for run in runs_with(campaign, outcome)] for campaign in (base, new))
     for what in old[0] if old and now else ():
+        if by is not None and _SETTINGS.get(what) == by:
+            continue
         sides = [sorted({condition[what] for condition in side}) for side in (old, now)]
         if sides[0] != sides[1]:
             yield what, " against ".join(", ".join(side) for side in sides)
@@ -290,8 +298,7 @@ def _condition(run: Run) -> dict[str, str]:
         "the guest's initramfs": str(run.record.versions.get("initramfs_sha256", ""))[:12],
         "the host's CPU": _of_machines(run, "cpu_model"),
         "the host's kernel": _of_machines(run, "kernel"),
-        "the number of checkpoints": str(factors.get("checkpoint.count", "")),
-        "the warm-up": str(factors.get("checkpoint.warmup", "")),
+        **{what: str(factors.get(path, "")) for what, path in _SETTINGS.items()},
         "where a pause begins": "when the run state changes" if run.record.schema_version > 1 else _LATER,
         "KVM": run.record.kvm.kind,
     }

@@ -26,7 +26,7 @@ from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
 from analysis.commands.compare import show
 from analysis.commands.power import show as show_power
 from analysis.commands.terminal import console
-from analysis.compare.comparison import compare
+from analysis.compare.comparison import compare, compare_levels
 from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.planning.power import power
 from analysis.plots import forest
@@ -361,6 +361,14 @@ def test_a_run_that_failed_is_not_retried_by_that_of_its_id_in_another_folder(tm
         replace_parquet(late, home.name, lambda table: table.slice(0, table.num_rows - 1))
     said = [one for one in threats.threats(derive(load_study([early, late]))) if "attempt" in one]
     assert said == ["1 attempt failed; where a verdict hangs on lost runs it says so."]
+
+
+def test_the_factor_that_is_compared_does_not_differ_too() -> None:
+    short = cell()
+    cells = (short, {**short, "checkpoint": {**short["checkpoint"], "count": 6}})
+    found = compare_levels(simulate(Truth(cells, lambda _: 0.0, [], **QUIET), 1), "checkpoint.count")
+    assert found.within == "checkpoint.count"
+    assert not any("differs too" in note for note in found.notes)
 
 
 def test_two_sources_that_differ_by_little_do_differ() -> None:
