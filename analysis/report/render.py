@@ -212,7 +212,8 @@ def _cell_note(results: Results) -> str:
     if many >= enough:
         note += "[ ]: exact order-statistic interval over runs, at least 95 %, any distribution. "
     if few < enough:
-        note += "With fewer than 6 runs there is no 95 % interval; ( ): smallest and largest run median. "
+        ranges = "; ( ): smallest and largest run median" if ((runs > 1) & (runs < enough)).any() else ""
+        note += f"With fewer than 6 runs there is no 95 % interval{ranges}. "
     note += "p95 and p99 are medians over runs of each run's own, with the same interval."
     if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
         note += f" {EXPLORATORY} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."

@@ -233,6 +233,11 @@ def test_what_stands_in_the_way_of_trust_is_said(tmp_path: Path) -> None:
     assert "Few checkpoints per run, 6 in the shortest" in text
 
 
+def test_single_runs_have_no_brackets_to_be_told_of(tmp_path: Path) -> None:
+    text = _words(_page(tmp_path, Fake(**SMALL | {"repeats": 1})))
+    assert "With fewer than 6 runs there is no 95 % interval. p95 and p99" in text
+
+
 def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL | {"repeats": 3}))]))
     assert dict(checks(results))["Drift"] == "fewer than 5 blocks with runs that count: too few to see any"
