@@ -13,7 +13,7 @@ from analysis.plots.data import cell_columns, column, evenly, runs_by_cell
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import QUIET, line_style
-from analysis.plots.words import MS, design_text, few_runs, full_name, where_text
+from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, where_text
 from analysis.text import ms_text, plural
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     )
     caption = (
         f"Empirical distribution of the VM pause. {lines} Colour: memory; line style: vCPUs; dotted: one half. "
-        f"At most {MOST_STEPS} steps a line. {design_text(results, 'No interval is drawn.')}"
+        f"At most {MOST_STEPS} steps a line. {design_text(results, NO_INTERVAL)}"
     )
     panels = plural(data["panel"].nunique(), "panel")
     return Words(heading, caption, f"Cumulative distribution of the pause, {panels}. {heading}.")

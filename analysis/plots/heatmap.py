@@ -206,8 +206,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     heading = f"Median pauses go from {_said(low)} to {_said(high)}{few_runs(results)}"
     short = int(data["short"].sum())
     hatched = f" Hatched: {plural(short, 'cell')} of which launches failed or are missing." if short else ""
-    several = known.loc[known["runs"] > 1, "whisker"]
-    brackets = whiskers_text(several, "In brackets", thin=False) if len(several) else "No interval is drawn."
+    brackets = whiskers_text(known["whisker"], int(known["runs"].max()), "In brackets", thin=False)
     caption = (
         "Median pause in ms over the runs of each cell, with the runs measured of all launches; where cells are "
         f"narrow, the median only.{hatched} {design_text(results, brackets)}"

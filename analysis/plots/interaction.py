@@ -187,7 +187,7 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
         ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
         heading = f"{start} {' to '.join(ends)}"
     heading += few_runs(results)
-    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
+    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(results.per_cell["runs"].max()))
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "

@@ -15,7 +15,16 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
-from analysis.plots.words import FEWEST_FOR_INTERVAL, INTERVAL, MS, RANGE, SPACE, design_text, where_text
+from analysis.plots.words import (
+    FEWEST_FOR_INTERVAL,
+    INTERVAL,
+    MS,
+    NO_INTERVAL,
+    RANGE,
+    SPACE,
+    design_text,
+    where_text,
+)
 from analysis.text import ms_text, percent_text, plural
 
 if TYPE_CHECKING:
@@ -186,7 +195,9 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     kinds = set(data["whisker"])
     ends = exact if kinds == {INTERVAL} else few if kinds == {RANGE} else f"{exact}; in cells of few runs {few}"
     interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end."
-    if (data["low_ms"] < 0).any():
+    if data["runs"].max() == 1:
+        interval = NO_INTERVAL
+    elif (data["low_ms"] < 0).any():
         interval += " One cut off at 0 is of a mean that a few long ones make up."
     caption = (
         "Mean duration of each phase over the runs of a cell; means, because they add up. The VM stops at 0; request "

@@ -182,7 +182,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         where = "the only run" if runs == 1 else f"any of {runs:,} runs"
         heading = f"No second mode of the pause is told apart within {where}, which does not rule one out"
     heading = "; ".join([heading, *_stalled(results.runs)])
-    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"])
+    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(results.per_cell["runs"].max()))
     sample = (
         f" Cells with more than {MOST_POOLED:,} checkpoints: a sample of so many, of each run its share, drawn with "
         "the run's id as seed; runs and cells themselves are of all checkpoints."

@@ -22,6 +22,8 @@ FEWEST_FOR_INTERVAL = 6
 INTERVAL, RANGE = "interval", "range"
 """Kinds of whiskers."""
 
+NO_INTERVAL = "No interval is drawn."
+
 MINUS, DASH, SPACE = "\N{MINUS SIGN}", "\N{EN DASH}", "\N{NO-BREAK SPACE}"
 CANNOT = "cannot be told"
 NOT_USED = "not used"
@@ -83,8 +85,17 @@ def spread(row: pd.Series) -> tuple[float, float, str]:
     return row["pause_low"] * MS, row["pause_high"] * MS, INTERVAL
 
 
-def whiskers_text(kinds: Iterable[str], shown: str = "Whiskers", *, thin: bool = True) -> str:
-    """Return what the ends of :func:`spread` are, in one sentence."""
+def whiskers_text(kinds: Iterable[str], most: int, shown: str = "Whiskers", *, thin: bool = True) -> str:
+    """Return what the ends of :func:`spread` are, in one sentence.
+
+    Args:
+        kinds: of the cells that are drawn.
+        most: runs of any of them; a single one has no range.
+        shown: what the ends are drawn as.
+        thin: whether ranges are told from intervals by their look.
+    """
+    if most == 1:
+        return NO_INTERVAL
     exact = f"the exact 95{SPACE}% order-statistic interval of the median run"
     ranges = f"the range of the runs, since no 95{SPACE}% interval exists below {FEWEST_FOR_INTERVAL} runs"
     found = set(kinds)

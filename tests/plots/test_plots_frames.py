@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -407,6 +407,13 @@ def _with(table: object, name: str, values: list[None]) -> object:
 
     assert isinstance(table, pa.Table)
     return table.set_column(table.column_names.index(name), name, pa.array(values, pa.int64()))
+
+
+@pytest.mark.parametrize("module", [violin, phases])
+def test_a_single_run_has_no_whiskers_to_be_told_of(module: Any, single: Results) -> None:
+    caption = module.sketch(single).words.caption
+    assert "Whiskers" not in caption
+    assert "No interval is drawn." in caption
 
 
 def test_a_size_looks_the_same_in_every_figure(sweep: Results) -> None:
