@@ -43,6 +43,12 @@ class NoArchiveError(AnalysisError):
     fix = "give an archive that bundle made"
 
 
+class LinkedError(AnalysisError):
+    """A file that verdicts rest on lies behind a link, which may lead anywhere."""
+
+    fix = "cp -rL copies the campaign with what its links lead to: give that copy"
+
+
 def bundle(folder: Path, *, raw: bool = False) -> bytes:
     """Return the archive (``tar.gz``) of a campaign; where it has no report of one piece, one is made for it.
 
@@ -51,7 +57,7 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
         raw: with the logs and traces of every run, those that failed too.
 
     Raises:
-        AnalysisError: the folder is no campaign, or nothing was measured.
+        AnalysisError: the folder is no campaign, nothing was measured, or a file of a run is not its own.
     """
     campaign, name = load_campaign(folder), folder.resolve().name
     files = {f"{name}/{path.relative_to(folder).as_posix()}": path.read_bytes() for path in _data(folder, raw=raw)}
@@ -71,10 +77,22 @@ def bundle(folder: Path, *, raw: bool = False) -> bytes:
 
 
 def _data(folder: Path, *, raw: bool) -> list[Path]:
-    """Return the campaign's own files; a link is none, it may lead anywhere."""
-    patterns = ("**/*",) if raw else (*_KEPT, *_KEPT_TOO)
-    found = {path for pattern in patterns for path in folder.glob(pattern) if path.is_file() and not path.is_symlink()}
-    return sorted(path for path in found if "report" not in path.relative_to(folder).parts[:1])
+    """Return the campaign's own files.
+
+    Raises:
+        LinkedError: one that every archive holds lies elsewhere.
+    """
+    kept = {path for pattern in (*_KEPT, *_KEPT_TOO) for path in folder.glob(pattern) if path.is_file()}
+    if linked := [path for path in kept if not _is_own(path, folder)]:
+        raise LinkedError(f"{min(linked)} lies behind a link, and an archive holds what is the campaign's own")
+    if raw:
+        kept |= {path for path in folder.glob("**/*") if path.is_file() and _is_own(path, folder)}
+    return sorted(path for path in kept if "report" not in path.relative_to(folder).parts[:1])
+
+
+def _is_own(path: Path, folder: Path) -> bool:
+    """Tell whether no link leads to what lies below a folder: one may lead anywhere."""
+    return path.resolve() == folder.resolve() / path.relative_to(folder)
 
 
 def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
@@ -86,6 +104,7 @@ def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
         page.is_file()
         and said.is_file()
         and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*"))
+        and all(_is_own(one, folder) for one in page.parent.rglob("*"))
         and said.read_bytes() == verdicts_json(derive(campaign)).encode()
     ):
         return _files(page.parent)

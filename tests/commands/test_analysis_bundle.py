@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 import subprocess
 import tarfile
@@ -15,6 +16,7 @@ import pytest
 from fixtures.fake_campaign import SINGLE, run_ids, write_campaign
 
 from analysis.commands import bundle as command
+from analysis.report.build import build_report
 from analysis.report.bundle import bundle
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
@@ -151,6 +153,28 @@ def test_the_same_campaign_gives_the_same_bytes_and_raw_takes_everything(tmp_pat
     assert any(name.endswith("failed/trace.log") for name in names)
     assert not any("elsewhere" in name for name in names)
     shutil.rmtree(folder)
+
+
+@pytest.mark.usefixtures("few_figures")
+def test_nothing_behind_a_link_is_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, elsewhere = write_campaign(tmp_path, SINGLE), tmp_path / "elsewhere"
+    page = build_report([folder])
+    (tmp_path / "secret").write_text("a FAKE secret")
+    (folder / "report" / "secret.txt").symlink_to(tmp_path / "secret")
+    os.utime(page)  # as new as any file of a report of one piece
+    with tarfile.open(fileobj=io.BytesIO(bundle(folder))) as packed:
+        names = packed.getnames()
+    assert any(name.endswith("report/report.html") for name in names)
+    assert not any("secret" in name for name in names)
+    [run_id] = run_ids(folder)
+    (folder / "runs" / run_id).rename(elsewhere)
+    (folder / "runs" / run_id).symlink_to(elsewhere)
+    out = tmp_path / "packed.tar.gz"
+    assert command.main([str(folder), "--out", str(out)]) == 2
+    said, fix = capsys.readouterr().err.splitlines()
+    assert "lies behind a link" in said
+    assert "cp -rL" in fix
+    assert not out.exists()
 
 
 @pytest.mark.usefixtures("few_figures")
