@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
@@ -28,6 +29,8 @@ if TYPE_CHECKING:
 MANIFEST = "MANIFEST.sha256"
 _KEPT = (PLAN, LEDGER, "index.csv", f"{RUNS}/*/{RECORD}", f"{RUNS}/*/*.parquet", f"{RUNS}/*/measure.jsonl")
 _KEPT_TOO = ("runs/*/*/argv.json",)
+_NO_ROOM = frozenset((errno.ENOSPC, errno.EDQUOT))
+"""The error numbers by which the folder that an archive is unpacked into is full: no fault of the archive."""
 
 
 class NotWholeError(AnalysisError):
@@ -164,7 +167,9 @@ def _unpacked(archive: Path, scratch: Path) -> Path:
     try:
         with tarfile.open(archive, mode="r:gz") as packed:
             packed.extractall(scratch, filter="data")
-    except (OSError, EOFError, tarfile.TarError, zlib.error) as error:
+    except (OSError, EOFError, ValueError, OverflowError, tarfile.TarError, zlib.error) as error:
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise
         why = getattr(error, "strerror", None) or error
         raise NoArchiveError(f"{archive}: {why}") from error
     found = list(scratch.glob(f"*/{MANIFEST}"))
@@ -200,9 +205,9 @@ def _unread_when_packed(stored: str) -> set[str]:
 def _differing(stored: str, again: str) -> str:
     try:
         old, new = ({one["id"]: one for one in json.loads(text)["verdicts"]} for text in (stored, again))
+        changes = [_change(name, old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)]
     except (ValueError, LookupError, TypeError):
         return "verdicts.json is not of our format"
-    changes = [_change(name, old.get(name), new.get(name)) for name in old | new if old.get(name) != new.get(name)]
     return ", ".join(changes) or "what is said beside them"
 
 

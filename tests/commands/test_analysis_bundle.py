@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
@@ -136,6 +137,40 @@ def test_what_is_no_archive_is_wrong_usage(tmp_path: Path, content: bytes) -> No
     (tmp_path / "x.tar.gz").write_bytes(content)
     assert command.check([str(tmp_path / "x.tar.gz")]) == 2
     assert command.check([str(tmp_path / "absent")]) == 2
+
+
+@pytest.mark.parametrize("odd", [{"path": "a\0b"}, {"mtime": "1e300"}])
+def test_an_entry_that_no_file_can_be_is_wrong_usage(
+    tmp_path: Path, odd: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    entry = tarfile.TarInfo("x/MANIFEST.sha256")
+    entry.pax_headers = odd
+    with tarfile.open(tmp_path / "x.tar.gz", "w:gz", format=tarfile.PAX_FORMAT) as packed:
+        packed.addfile(entry, io.BytesIO())
+    assert command.check([str(tmp_path / "x.tar.gz")]) == 2
+    _, fix = capsys.readouterr().err.splitlines()
+    assert fix == "  fix: give an archive that bundle made"
+
+
+def test_a_verdict_without_a_word_is_not_of_our_format(
+    archive: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tree = json.loads((REFERENCE / "verdicts.json").read_text())
+    del tree["verdicts"][0]["word"]
+    other = changed(archive, tmp_path / "other.tar.gz", "verdicts.json", json.dumps(tree).encode(), listed=True)
+    assert command.check([str(other)]) == 1
+    assert "verdicts.json is not of our format" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_the_archives_fault(
+    archive: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "x")
+
+    monkeypatch.setattr(tarfile.TarFile, "extractall", full)
+    assert command.check([str(archive)]) == 3
+    assert "has room" in capsys.readouterr().err
 
 
 @pytest.mark.usefixtures("few_figures")
