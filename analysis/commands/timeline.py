@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from analysis.commands.terminal import print_json, reported
 from analysis.errors import NotACampaignError, NothingMeasuredError, path_of
-from analysis.format.folder import PLAN, RECORD, REPORT, RUNS, CampaignFolder
+from analysis.format.folder import PLAN, RECORD, REPORT, CampaignFolder
 from analysis.plots.drawing import NoFigureError, draw
 from analysis.plots.style import STYLES
 from analysis.plots.timeline import sketch, told
@@ -76,15 +76,20 @@ def run_folder(given: Path, run_id: str = "") -> Path:
         if not (given / RECORD).is_file():
             raise NotACampaignError(f"{given}: not the folder of a measured run, it holds no {RECORD}", fix=_FIX)
         return given
-    found = sorted(path for path in (given / RUNS).glob("*") if path.name.startswith(run_id))
+    found = [path for path in _measured(given) if path.name.startswith(run_id)]
     if len(found) != 1:
-        how = f"{len(found)} runs begin with" if found else "no run is called"
+        how = f"{len(found)} runs begin with" if found else "no measured run is called"
         raise NotACampaignError(f"{given}: {how} {run_id}{_some(given)}", fix=_FIX)
     return found[0]
 
 
+def _measured(campaign: Path) -> list[Path]:
+    """Return the folders of the runs that have a record: another is under way, or was killed."""
+    return sorted(path.parent for path in CampaignFolder(campaign).runs.glob(f"*/{RECORD}"))
+
+
 def _some(campaign: Path) -> str:
-    names = sorted(path.parent.name for path in CampaignFolder(campaign).runs.glob(f"*/{RECORD}"))
+    names = [path.name for path in _measured(campaign)]
     shown = ", ".join(names[:3])
     return f"; it has {shown}{' and others' if len(names) > 3 else ''}" if names else "; it has none"  # noqa: PLR2004
 

@@ -206,7 +206,16 @@ def test_what_is_no_run_is_told_with_runs_that_there_are(
 ) -> None:
     with pytest.raises(NotACampaignError, match=r"is a campaign: name one of its runs behind it; it has .* and others"):
         run_folder(campaign)
-    with pytest.raises(NotACampaignError, match="no run is called nope; it has "):
+    with pytest.raises(NotACampaignError, match="no measured run is called nope; it has "):
         run_folder(campaign, "nope")
     assert main([str(tmp_path)]) == 2
     assert "not the folder of a measured run, it holds no run.json" in capsys.readouterr().err
+
+
+def test_a_run_that_was_killed_is_none_to_draw_and_hides_no_other(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SINGLE)
+    (home,) = (folder / "runs").iterdir()
+    (folder / "runs" / f"{home.name[:4]}killed").mkdir()
+    assert run_folder(folder, home.name[:4]) == home
+    with pytest.raises(NotACampaignError, match=f"no measured run is called {home.name[:4]}killed; it has {home.name}"):
+        run_folder(folder, f"{home.name[:4]}killed")
