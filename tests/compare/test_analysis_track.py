@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -167,6 +168,9 @@ def test_the_command_on_the_reference_campaign(tmp_path: Path, capsys: pytest.Ca
     assert {"not regressed": 0, "inconclusive": 6}[tree["verdict"]] == status
     ratios = [[point["ratio"] for point in one["points"]] for one in tree["cells"]]
     assert ratios == [[None, pytest.approx(1)]] * 6
+    [row] = re.findall(r"^\| `track` .*", (REFERENCE.parents[1] / "docs" / "guides.md").read_text(), re.MULTILINE)
+    keys = {*tree, *tree["campaigns"][0], *tree["cells"][0], *tree["cells"][0]["points"][0]}
+    assert keys - set(re.findall(r"`(\w+)`", row)) == set()
     assert picture.read_bytes().startswith(b"<?xml")
     assert command.main(twice) == status
     assert "5 % or more" in capsys.readouterr().out

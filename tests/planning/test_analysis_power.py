@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -22,7 +24,6 @@ from analysis.verdicts.designs import designs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
 GIB = 1 << 30
 
@@ -254,6 +255,9 @@ def test_json_is_the_answer_and_nothing_else(tmp_path: Path, capsys: pytest.Capt
     folder = write_campaign(tmp_path, Fake(links=("unix",), repeats=4))
     assert main(["power", str(folder), "--effect", "3%", "--json"]) == 0
     tree = json.loads(capsys.readouterr().out)
+    page = (Path(__file__).parents[2] / "docs" / "hypotheses.md").read_text()
+    told = page.partition("## power and calibrate as JSON")[2].partition("## verdicts.json")[0]
+    assert set(tree) - set(re.findall(r"`(\w+)`", told)) == set()
     found = power(load_campaign(folder), effect=0.03)
     assert (tree["effect"], tree["blocks"]) == (0.03, 4)
     assert [cell["cell"] for cell in tree["cells"]] == [cell.cell for cell in found.cells]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 ENTRY_S, PAGE_S, RAM_S = 0.012, 2.5e-6, 0.0004
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
+DOCS = Path(__file__).parents[2] / "docs"
 WANTED = Wanted(4 * GIB, 100e6, 40e9, 0.5)
 
 
@@ -147,6 +149,8 @@ def test_the_reference_campaign_answers(capsys: pytest.CaptureFixture[str]) -> N
     answer = json.loads(capsys.readouterr().out)
     assert answer["pause_s"]["low"] < answer["pause_s"]["estimate"] < answer["pause_s"]["high"]
     assert answer["secondary_bytes"] == 64 * GIB
+    [row] = re.findall(r"^\| `size` .*", (DOCS / "guides.md").read_text(), re.MULTILINE)
+    assert set(answer) - set(re.findall(r"`(\w+)`", row)) == set()
     assert size.main(list(ASKED)) == 0
     text = capsys.readouterr().out
     assert "under emulation (TCG)" in text
