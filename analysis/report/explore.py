@@ -126,6 +126,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
         "checkpoints": runs["checkpoints"].tolist(),
         "failed": len(campaign.failures),
         "without": len(campaign.without),
+        "unread": len(campaign.unread),
     }
 
 

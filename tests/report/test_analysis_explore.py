@@ -63,7 +63,16 @@ def test_runs_without_checkpoints_are_counted_though_they_are_no_rows(tmp_path: 
     folder = write_campaign(tmp_path, SERVICE)
     assert command.main([str(folder)]) == 0
     tree = held(folder / "report" / "explore.html")
-    assert (len(tree["run_id"]), tree["without"]) == (4, 8)  # type: ignore[arg-type]
+    assert (len(tree["run_id"]), tree["without"], tree["unread"]) == (4, 8, 0)  # type: ignore[arg-type]
+
+
+@in_browser
+def test_a_run_that_cannot_be_read_is_counted_though_it_is_no_row(browser: webdriver.Chrome, tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), repeats=3, count=6))
+    (folder / "runs" / run_ids(folder)[0] / "checkpoints.parquet").write_bytes(b"damaged")
+    assert command.main([str(folder)]) == 0
+    show(browser, folder / "report" / "explore.html")
+    assert count(browser) == "2 of 2 runs, and 1 that cannot be read"
 
 
 def many(count: int) -> dict[str, object]:

@@ -187,6 +187,7 @@
     }
     const kept = runs.allFiltered();
     $("count").textContent = `${kept.length} of ${count} runs` + (data.failed ? `, and ${data.failed} that failed` : "")
+      + (data.unread ? `, and ${data.unread} that cannot be read` : "")
       + (data.without ? `, and ${data.without} without checkpoints, which are not here` : "");
     $("outcome").value = outcome;
     draw(kept); table(kept); tell();
