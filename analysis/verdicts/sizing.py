@@ -273,12 +273,14 @@ def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterato
             f"dirty pages are extrapolated: {count_text(pages)} from {count_text(known.pages[0])} to "
             f"{count_text(known.pages[1])}"
         )
+    rate = 8e-9 * known.transport_bytes_per_s
     if slower:
-        rate = 8e-9 * known.transport_bytes_per_s
         measured = f"slower than the {short_text(rate)} Gbit/s measured"
         than = "what was measured is not known" if math.isnan(rate) else measured
         yield (
             f"the link is {short_text(1e-9 * wanted.link_bits_per_s)} Gbit/s, {than}: "
             f"{short_text(1e6 * slower)} \N{MICRO SIGN}s per page are added for it, computed and not measured"
         )
+    elif wanted.link_bits_per_s > 8 * known.transport_bytes_per_s:
+        yield f"a page costs what it did over the {short_text(rate)} Gbit/s measured: what a faster link saves is not taken off"
     yield "the guest is taken to dirty new pages at this rate while it runs; one with a small working set dirties fewer"
