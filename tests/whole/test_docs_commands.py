@@ -6,11 +6,11 @@ import argparse
 import re
 import shlex
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
-from analysis.__main__ import main as analysis
 from bench.cli import COMMANDS
 from bench.config.commandline import parse
 from bench.config.load import load_grid
@@ -18,6 +18,7 @@ from bench.config.sweep import compose
 from bench.system.places import PACKAGES
 
 DOCS = PACKAGES / "docs"
+BEFORE = re.compile(r"^(?:sudo )?(?:\.venv/bin/)?(?=python -m )")
 COMMAND = re.compile(r"(?:python -m (?:bench|analysis)\b|colo-bench [a-z]).*")
 STANDS_FOR = {
     "$BUILD": "/opt/qemu/bin/qemu-system-x86_64",
@@ -37,8 +38,8 @@ def typed(page: Path) -> Iterator[str]:
     for line in text.splitlines():
         if line.startswith("```"):
             inside = not inside
-        elif (inside or line.startswith("    ")) and COMMAND.match(line.strip()):
-            yield line.strip()
+        elif (inside or line.startswith("    ")) and COMMAND.match(command := BEFORE.sub("", line.strip())):
+            yield command
     if page.name in {"guides.md", "comparing.md"}:
         spans = [re.sub(r"\s+", " ", span) for span in re.findall(r"(?<!`)`([^`]+)`(?!`)", text)]
         # A command without arguments is a word of the sentence.
@@ -82,6 +83,10 @@ def test_the_commands_are_found_where_people_look_for_them() -> None:
         ("comparing", "analysis"),
         ("findings", "bench"),
         ("colo-first-checkpoint", "bench"),
+        ("cluster", "bench"),
+        ("provisioning", "bench.provision"),
+        ("provisioning", "bench.doctor"),
+        ("README", "bench.restore"),
     } <= found
 
 
@@ -105,9 +110,10 @@ class Parsed(Exception):  # noqa: N818 - nothing is wrong
     """The arguments were taken."""
 
 
-@pytest.mark.parametrize(("module", "words"), of("analysis"))
-def test_what_would_be_analysed_parses(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    del module
+@pytest.mark.parametrize(("module", "words"), [one for one in SHOWN if one.values[0] != "bench"])
+def test_what_any_other_command_gets_parses(module: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = module in {"analysis", "bench.provision"}
+    command = import_module(f"{module}.__main__" if whole else module)
     take = argparse.ArgumentParser.parse_args
 
     def stop(*given: object) -> None:
@@ -116,10 +122,10 @@ def test_what_would_be_analysed_parses(module: str, words: list[str], monkeypatc
 
     monkeypatch.setattr(argparse.ArgumentParser, "parse_args", stop)
     with pytest.raises(Parsed):
-        analysis(words)
+        command.main(words)
 
 
 @pytest.mark.parametrize("words", [["compare", "results/one", "--treshold", "5%"], ["size", "--ram", "much"]])
 def test_what_is_misspelled_would_be_seen(words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(SystemExit):
-        test_what_would_be_analysed_parses("analysis", words, monkeypatch)
+        test_what_any_other_command_gets_parses("analysis", words, monkeypatch)
