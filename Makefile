@@ -75,9 +75,10 @@ wheel: setup
 	rm -rf dist
 	$(PY) -m build -q --no-isolation
 
-# What a release is made of, in dist/, checked: the tag is the version, so a tree without one is refused.
+# What a release is made of, in dist/, checked: the tag is the version, so a tree without one, or with more, is refused.
 release: setup
-	git describe --exact-match --match 'v[0-9]*' --dirty
+	git describe --exact-match --match 'v[0-9]*'
+	@git diff --quiet HEAD || { echo "colo-bench: what is changed here is not in the tag; commit or undo it" >&2; exit 2; }
 	sh tests/release.sh
 
 lock: setup

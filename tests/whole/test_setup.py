@@ -233,3 +233,28 @@ def test_what_apt_refuses_for_another_reason_is_shown_and_not_tried_again(tmp_pa
     )
     assert (done.returncode, (tmp_path / "tries").read_text()) == (1, "x\n")
     assert "Unable to locate package" in done.stderr
+
+
+def test_a_release_is_made_of_what_its_tag_has_and_of_nothing_else(tmp_path: Path) -> None:
+    (tmp_path / "tests").mkdir()
+    (tmp_path / "tests" / "release.sh").write_text("echo built\n")
+    shutil.copy(CHECKOUT / "Makefile", tmp_path)
+    own = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
+    env = os.environ | own | {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
+
+    def ended(*argv: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(argv, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60, check=False)
+
+    make = ("make", "-o", "setup", "release")
+    for words in (("init", "-q"), ("add", "."), ("commit", "-q", "-m", "a")):
+        assert ended("git", *words).returncode == 0
+    assert ended(*make).returncode != 0
+    ended("git", "tag", "v1.2.3")
+    done = ended(*make)
+    assert done.returncode == 0, done.stderr
+    assert "built" in done.stdout.splitlines()
+    (tmp_path / "tests" / "release.sh").write_text("echo another\n")
+    done = ended(*make)
+    assert done.returncode != 0
+    assert "what is changed here is not in the tag" in done.stderr
+    assert "another" not in done.stdout
