@@ -92,6 +92,12 @@ def _keys(config: Any, prefix: str) -> Iterator[str]:
             yield from _keys(value, f"{prefix}{key}.") if nested else (f"{prefix}{key}",)
 
 
+def _program() -> Path:
+    """Return the file that was started, which need not lie beside its Python; else the one that does."""
+    started = next(map(Path, sys.orig_argv[1:2]), Path())
+    return (started if started.name == "colo-bench" else Path(sys.executable).with_name("colo-bench")).absolute()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the code for a shell, or the words that complete a line."""
     parser = Parser(
@@ -107,8 +113,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if chosen.shell == "words":
             sys.stdout.writelines(f"{word}\n" for word in words(chosen.line))
         else:
-            program = Path(sys.executable).with_name("colo-bench")
-            sys.stdout.write(_SHELLS[chosen.shell].format(program=shlex.quote(str(program))))
+            sys.stdout.write(_SHELLS[chosen.shell].format(program=shlex.quote(str(_program()))))
         require_whole()
         return 0
 

@@ -64,6 +64,12 @@ def test_a_program_of_our_name_in_the_current_folder_is_not_started_by_a_tab(tmp
     assert not (tmp_path / "started").exists()
 
 
+def test_a_command_that_lies_apart_from_its_python_is_asked_itself(tmp_path: Path) -> None:
+    apart = shutil.copy(PROGRAM, tmp_path / "colo-bench")
+    code = subprocess.run((apart, "completion", "bash"), capture_output=True, text=True, timeout=60, check=True).stdout
+    assert f"$({apart} completion words " in code
+
+
 @pytest.mark.parametrize("shell", ["zsh", "fish"])
 def test_the_code_for_the_other_shells_is_read_by_them(shell: str) -> None:
     if not shutil.which(shell):
