@@ -103,7 +103,7 @@ def main(arguments: Sequence[str]) -> int:
         help="its design and variation",
     )
     parser.add_argument(
-        "--noise", choices=NOISES, default="assumed", help="of the simulated campaigns where no campaign is given"
+        "--noise", choices=NOISES, default="assumed", help="where no campaign is given (default: assumed)"
     )
     parser.add_argument("--blocks", type=_blocks, help="of the simulated campaigns where no campaign is given")
     parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")

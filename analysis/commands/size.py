@@ -33,7 +33,13 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--dirty-rate", type=amounts.rate, required=True, help="new dirty memory, such as 200MB/s")
     parser.add_argument("--link", type=amounts.link, required=True, help="between the hosts, such as 10gbit")
     parser.add_argument("--interval", type=amounts.duration, required=True, help="between checkpoints, such as 500ms")
-    parser.add_argument("--from", dest="source", type=path_of, metavar="CAMPAIGN", help="where costs were measured")
+    parser.add_argument(
+        "--from",
+        dest="source",
+        type=path_of,
+        metavar="CAMPAIGN",
+        help="where costs were measured (in a clone, if not given: results/reference/size_sweep, emulated)",
+    )
     parser.add_argument("--json", action="store_true", help="print the answer as JSON")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))

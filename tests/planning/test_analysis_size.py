@@ -159,6 +159,12 @@ def test_the_reference_campaign_answers(capsys: pytest.CaptureFixture[str]) -> N
     assert "RAM is extrapolated: 32 GiB from 256 MiB to 4 GiB" in text
 
 
+def test_the_help_says_whose_costs_are_taken_where_none_are_given(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        size.main(["--help"])
+    assert "/".join(size._REFERENCE.parts[-3:]) in capsys.readouterr().out
+
+
 def test_a_campaign_that_did_not_measure_so_many_pages_says_what_would(capsys: pytest.CaptureFixture[str]) -> None:
     larger = [*ASKED, "--dirty-rate", "900MB/s", "--interval", "5s", "--from", str(REFERENCE / "card")]
     assert size.main(larger) == 2
