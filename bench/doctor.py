@@ -36,7 +36,6 @@ from bench.provision.qemu import PROVISIONED, Binary, installed_qemu
 from bench.run.beforehand import Check, failed
 from bench.run.beforehand import checks as beforehand
 from bench.run.machine_checks import (
-    FETCH,
     check_clock,
     check_colo,
     check_disk,
@@ -146,7 +145,7 @@ def _probed(binary: Binary | None, guest: Guest | None, say: Say, *, probe: bool
         yield from _probe_checks(binary, guest, say, probe=probe)
     else:
         for name in ("KVM probe", "COLO probe"):
-            yield Check(name, "warn", "not probed: QEMU or the guest image is missing", FETCH)
+            yield Check(name, "warn", "not probed: QEMU or the guest image is missing", "mend what these lack first")
 
 
 def _guest(kind: Kind, say: Say, *, probe: bool) -> Guest | None:

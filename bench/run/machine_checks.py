@@ -52,7 +52,9 @@ def check_guest(guest: Guest | None, tools: Sequence[str], kind: Kind = "linux")
     """Return which guest of a kind there is; ``tools`` are the packages that a packaged one still needs to be built."""
     if guest:
         return Check("guest image", "ok", f"kernel {guest.kernel_version}, {guest.kernel.parent}")
-    text, fetch = "not built yet (the first run does it)", f"{FETCH} --apps" if kind == "apps" else FETCH
+    text = "not built yet (the first run does it)"
+    # The bare one is compiled and needs nothing of what is fetched, which not every machine can fetch.
+    fetch = {"apps": f"{FETCH} --apps", "bare": "python -m bench.doctor guest=bare"}.get(kind, FETCH)
     return _not_made("guest image", text, () if kind == "bare" else tools, fetch)
 
 

@@ -93,6 +93,7 @@ def test_a_missing_qemu_or_guest_is_fetched_later_unless_a_tool_is_missing(
     assert machine_checks.check_qemu(BINARY, ("mmdebstrap",)).status == "ok"
     assert machine_checks.check_guest(GUEST, ("mmdebstrap",)).status == "ok"
     assert machine_checks.check_guest(None, ("mmdebstrap",), "bare").status == "warn"
+    assert machine_checks.check_guest(None, ("mmdebstrap",), "bare").fix == "python -m bench.doctor guest=bare"
     assert machine_checks.check_guest(None, (), "apps").fix == "python -m bench.provision --apps"
 
 
@@ -249,6 +250,23 @@ def test_the_guest_that_is_asked_for_is_the_one_that_is_looked_at_and_booted(
     found = {one.name: one for one in doctor.checks("system", lambda _: None, probe=probe, asked=doctor.Asked((cell,)))}
     assert [found[name].status for name in ("QEMU", "guest image", "KVM probe", "COLO probe")] == ["ok"] * 4
     assert asked == [BARE, BARE]
+
+
+@pytest.mark.usefixtures("bare")
+def test_nobody_is_sent_to_fetch_what_the_bare_guest_and_an_own_qemu_do_not_need(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def none(_qemu: str) -> Binary:
+        raise ProvisionError("qemu=system: none is on PATH", hint="install it", cause="qemu-missing")
+
+    monkeypatch.setattr(doctor, "missing_tools", lambda: ("mmdebstrap",))  # as where there is no apt
+    monkeypatch.setattr(doctor, "installed_qemu", none)
+    monkeypatch.setattr(doctor, "installed_bare", lambda: None)
+    asked = doctor.Asked((SMALL.model_copy(update={"guest": "bare"}),))
+    found = {one.name: one for one in doctor.checks("system", lambda _: None, probe=False, asked=asked)}
+    fixes = [found[name].fix for name in ("QEMU", "guest image", "KVM probe", "COLO probe")]
+    assert all(fixes)
+    assert not any("bench.provision" in fix for fix in fixes)
 
 
 @pytest.mark.usefixtures("bare")
