@@ -31,6 +31,20 @@ def test_every_make_target_that_a_page_names_is_one() -> None:
     assert ("install.md", "wheel") in named
 
 
+def test_every_choice_that_a_page_names_is_one() -> None:
+    groups = {path.name for path in (PACKAGES / "conf").iterdir() if path.is_dir()}
+    named = rf"\b({'|'.join(sorted(groups))})=([\w,]+(?::\w+)?)"
+    found = {
+        (page.name, group, choice)
+        for page in PAGES
+        for group, choices in re.findall(named, page.read_text())
+        for choice in choices.split(",")
+        if choice not in {"", "mine", "NAME"}
+    }
+    assert ("findings.md", "cache", "ways") in found
+    assert {one for one in found if not (PACKAGES / "conf" / one[1] / f"{one[2]}.yaml").is_file()} == set()
+
+
 def test_what_is_not_published_is_no_command_of_an_installation() -> None:
     # Before a release pipx finds nothing by that name: a block to copy installs the wheel that `make wheel` made.
     for name in ("install.md", "tutorial.md"):
