@@ -149,7 +149,7 @@ def summary(binary: Binary, guest: Guest, bare: Guest, library: Path) -> tuple[s
 def applications_summary(guest: Guest) -> tuple[str, ...]:
     """Return what the guest with applications has in it."""
     inside = dict(guest.packages)
-    servers = ("valkey-server", "postgresql-17", "nginx", "fio")
+    servers = ("valkey-server", "redis-server", "postgresql-17", "nginx", "fio")
     return (
         "applications " + ", ".join(f"{name} {inside.get(name, '')}" for name in servers),
         f"           sha256 {guest.approot_sha256}",

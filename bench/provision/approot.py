@@ -25,13 +25,14 @@ POSTGRES = "usr/lib/postgresql/17"
 
 CLIENTS = {
     f"{POSTGRES}/bin/pgbench": "postgresql-17",
+    "usr/bin/redis-benchmark": "redis-tools",
     "usr/bin/valkey-benchmark": "valkey-tools",
     "usr/bin/wrk": "wrk",
 }
 """The servers' benchmark programs, which run outside of the guest, with the package that each comes with."""
 
 _POSTGRES = tuple(f"{POSTGRES}/bin/{name}" for name in ("initdb", "pg_ctl", "pg_isready", "pgbench", "postgres"))
-_SERVERS = ("usr/bin/valkey-server", "usr/sbin/nginx", "usr/bin/fio")
+_SERVERS = ("usr/bin/valkey-server", "usr/bin/redis-server", "usr/sbin/nginx", "usr/bin/fio")
 COMPILER = ("usr/libexec/gcc/x86_64-linux-gnu/14/cc1", "usr/bin/x86_64-linux-gnu-as")
 """What turns C into objects, without the driver, the linker and the headers of a whole compiler."""
 
@@ -40,8 +41,8 @@ _MAKERS = ("usr/bin/mksquashfs", "usr/sbin/mke2fs")
 APPLICATIONS = Wanted(
     PROVISIONED_SUITE,
     (
-        *("valkey-server", "postgresql-17", "nginx", "fio", "cpp-14-x86-64-linux-gnu", "binutils-x86-64-linux-gnu"),
-        *("wrk", "squashfs-tools", "e2fsprogs"),
+        *("valkey-server", "redis-server", "postgresql-17", "nginx", "fio"),
+        *("cpp-14-x86-64-linux-gnu", "binutils-x86-64-linux-gnu", "wrk", "squashfs-tools", "e2fsprogs"),
     ),
     (*_SERVERS, *_POSTGRES, *COMPILER, *CLIENTS, *_MAKERS),
 )

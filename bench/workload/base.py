@@ -12,7 +12,8 @@ from bench.system.frozen import Frozen
 
 
 class Workload(Frozen):
-    """What the guest does while checkpoints are measured. Subclasses live one to a module of this package.
+    """What the guest does while checkpoints are measured. A module of this package holds one, or some that differ by
+    their program alone.
 
     The class attribute ``kind`` is the configuration's word for it, ``guests`` those that can run it; the fields are
     its parameters.
@@ -74,7 +75,7 @@ def registry() -> dict[str, type[Workload]]:
     """Return every workload class by its configuration name."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):
         importlib.import_module(f"bench.workload.{module.name}")
-    return {cls.kind: cls for cls in Workload.__subclasses__()}
+    return {cls.kind: cls for one in Workload.__subclasses__() for cls in one.__subclasses__() or [one]}
 
 
 def build_workload(value: object) -> Workload:

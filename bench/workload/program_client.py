@@ -39,7 +39,7 @@ _LAST_WORDS = 2000
 
 
 class ValkeyBenchmark:
-    """valkey-benchmark, round after round.
+    """valkey-benchmark, or redis-benchmark that it was once, round after round.
 
     Attributes, as of any program: ``name``: its own; ``asks_version``: the arguments by which it tells its version;
     ``ends``: whether it comes to an end by itself, and is then run again.
@@ -81,6 +81,12 @@ class ValkeyBenchmark:
         return read_valkey_benchmark(text, self._count)
 
 
+class RedisBenchmark(ValkeyBenchmark):
+    """redis-benchmark."""
+
+    name = "redis-benchmark"
+
+
 class Wrk:
     """wrk, once: it keeps its connections, and each asks again when it was answered."""
 
@@ -110,7 +116,7 @@ class Wrk:
         return read_wrk(text)
 
 
-PROGRAMS: dict[str, type[ValkeyBenchmark | Wrk]] = {one.name: one for one in (ValkeyBenchmark, Wrk)}
+PROGRAMS: dict[str, type[ValkeyBenchmark | Wrk]] = {one.name: one for one in (ValkeyBenchmark, RedisBenchmark, Wrk)}
 
 
 class _Round:

@@ -20,6 +20,7 @@ WORKLOADS = {
 }
 APPLICATIONS = {
     "valkey": {"name", "rate", "connections", "command", "keys", "value_size", "persistence"},
+    "redis": {"name", "rate", "connections", "command", "keys", "value_size", "persistence"},
     "nginx": {"name", "rate", "connections", "size"},
     "postgres": {"name", "rate", "connections", "scale", "script"},
     "fio": {"name", "rw", "block", "size", "fdatasync"},

@@ -44,7 +44,7 @@ def test_a_service_answers_its_client_under_colo_and_each_request_is_a_row(workl
     assert (requests["error"].isna() & (requests["status"] == 200)).any()
 
 
-@pytest.mark.parametrize(("workload", "program"), [("valkey", "valkey-benchmark"), ("nginx", "wrk")])
+@pytest.mark.parametrize(("workload", "program"), [("redis", "redis-benchmark"), ("nginx", "wrk")])
 def test_a_server_s_own_benchmark_program_is_its_client(workload: str, program: str, tmp_path: Path) -> None:
     asked = ("workload.rate=0", "workload.client=program", "workload.connections=2")
     campaign = undisturbed(tmp_path, "program", *SMALL, "scenario=native", f"workload={workload}", *asked)

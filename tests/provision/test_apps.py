@@ -100,7 +100,7 @@ def test_a_client_s_program_that_was_not_fetched_is_refused_with_its_package(tmp
     apps.require_client("usr/bin/wrk")
 
 
-@pytest.mark.parametrize("kind", ["valkey", "nginx", "postgres"])
+@pytest.mark.parametrize("kind", ["valkey", "redis", "nginx", "postgres"])
 def test_every_program_of_a_client_is_fetched_by_a_package(kind: str) -> None:
     asked = {} if kind == "postgres" else {"client": "program", "rate": 0}
     program = build_workload({"name": kind, **asked}).client_program()
@@ -189,7 +189,7 @@ def test_the_guest_is_built_once_and_records_what_is_in_it(apps: Apps) -> None:
     told: list[str] = []
     assert build_apps(told.append).guest == apps.guest == installed_apps()
     assert told == []
-    assert {"valkey-server", "postgresql-17", "nginx", "fio"} <= set(dict(apps.guest.packages))
+    assert {"valkey-server", "redis-server", "postgresql-17", "nginx", "fio"} <= set(dict(apps.guest.packages))
     assert apps.guest.kind == "apps"
 
 

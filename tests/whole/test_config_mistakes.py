@@ -98,7 +98,7 @@ VALUES = [
     ("on_error=ignore", "on_error=ignore: legal: continue, stop, retry:N (N from 1 to 999)"),
     (
         "workload.name=dirt",
-        "workload: unknown workload 'dirt'; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, stream, valkey",
+        "workload: unknown workload 'dirt'; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
     ),
     (
         "workload.name=[dirty]",
@@ -217,7 +217,7 @@ LINES = [
     ("workload=dirt", "unknown choice workload=dirt; did you mean dirty? legal: build, cpu, dirty, fio, http, idle,"),
     (
         "workload=",
-        "unknown choice workload=; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, stream, valkey",
+        "unknown choice workload=; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
     ),
     ("link=udp", "unknown choice link=udp; legal: nodelay, tcp, unix"),
     ("host=docker", "unknown choice host=docker; legal: bridged, local, netns, ssh"),

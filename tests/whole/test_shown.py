@@ -51,7 +51,7 @@ def test_a_part_of_one_configuration_is_shown_as_hydra_shows_it(command: Command
 
 def test_help_holds_for_the_line_that_it_is_asked_of(command: Command) -> None:
     text = command("workload=idle,dirty", "--help", "workload.rate=7").stdout
-    assert "workload: build, cpu, dirty, fio, http, idle, nginx, postgres, stream, valkey" in text
+    assert "workload: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey" in text
     assert "--config-dir DIR" in text
 
 

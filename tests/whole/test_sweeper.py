@@ -126,7 +126,7 @@ def test_help_lists_groups_keys_and_commands(bench: Bench) -> None:
     done = bench("--help")
     assert done.returncode == 0
     for wanted in (
-        "workload: build, cpu, dirty, fio, http, idle, nginx, postgres, stream, valkey",
+        "workload: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
         "experiment: accel, cache, card_sweep, demo",
         "on_error: retry:2",
         "dry_run=true",
