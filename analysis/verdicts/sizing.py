@@ -282,5 +282,6 @@ def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterato
             f"{short_text(1e6 * slower)} \N{MICRO SIGN}s per page are added for it, computed and not measured"
         )
     elif wanted.link_bits_per_s > 8 * known.transport_bytes_per_s:
-        yield f"a page costs what it did over the {short_text(rate)} Gbit/s measured: what a faster link saves is not taken off"
+        saved = "what a faster link saves is not taken off"
+        yield f"a page costs what it did over the {short_text(rate)} Gbit/s measured: {saved}"
     yield "the guest is taken to dirty new pages at this rate while it runs; one with a small working set dirties fewer"

@@ -12,8 +12,7 @@ from bench.system.frozen import Frozen
 
 
 class Workload(Frozen):
-    """What the guest does while checkpoints are measured. A module of this package holds one, or some that differ by
-    their program alone.
+    """What the guest does while checkpoints are measured. A module of this package holds one kind, or two twins.
 
     The class attribute ``kind`` is the configuration's word for it, ``guests`` those that can run it; the fields are
     its parameters.

@@ -46,7 +46,10 @@ def test_the_results_go_to_the_checkout_unless_a_folder_is_named(
         ({"workload": {"name": "idle", "rate": 3}}, "unknown key workload.rate; legal: name"),
         (
             {"workload": {"name": "nope"}},
-            "unknown workload 'nope'; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
+            (
+                "unknown workload 'nope'; legal: "
+                "build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey"
+            ),
         ),
         ({"workload": {"name": "dirty", "rate": -1}}, "workload.rate=-1: should be at least 0"),
         ({"accel": "xen"}, "accel=xen: should be 'auto', 'kvm' or 'tcg'"),

@@ -98,7 +98,10 @@ VALUES = [
     ("on_error=ignore", "on_error=ignore: legal: continue, stop, retry:N (N from 1 to 999)"),
     (
         "workload.name=dirt",
-        "workload: unknown workload 'dirt'; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
+        (
+            "workload: unknown workload 'dirt'; legal: "
+            "build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey"
+        ),
     ),
     (
         "workload.name=[dirty]",

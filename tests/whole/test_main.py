@@ -69,7 +69,10 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
         (["memm=4"], "unknown key memm; did you mean mem?"),
         (
             ["workload=nope"],
-            "unknown choice workload=nope; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
+            (
+                "unknown choice workload=nope; legal: "
+                "build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey"
+            ),
         ),
         (
             ["experiment=nope"],
