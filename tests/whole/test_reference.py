@@ -49,4 +49,5 @@ def test_there_is_a_real_campaign_and_it_says_how_it_ran() -> None:
         records = [json.loads(path.read_text()) for path in campaign.glob("runs/*/run.json")]
         assert records, campaign
         assert [record["accel"] for record in records] == [record["cell"]["accel"] for record in records]
-        assert all(record["quality"]["qmp_median_difference_s"] < 0.002 for record in records)
+        apart = [one["quality"] for one in records if one["quality"]["qmp_median_difference_s"] >= 0.002]
+        assert all(quality["failures"] for quality in apart)
