@@ -60,10 +60,11 @@ def over_ssh(hosts: Lab, folder: Path, **more: dict[str, Any]) -> str:
     return inventory(folder, {side: one for side, one in inventory_of(hosts, **more).items() if side != "client"})
 
 
-def here(folder: Path) -> str:
+def here(folder: Path, **more: dict[str, Any]) -> str:
     """Return the word of an inventory whose hosts are this machine, without any transport."""
     side = {"transport": ["env"], "address": "127.0.0.1", "python": sys.executable}
-    return inventory(folder, {name: {**side, "workdir": str(folder / name)} for name in ("primary", "secondary")})
+    sides = {name: {**side, "workdir": str(folder / name), **more.get(name, {})} for name in ("primary", "secondary")}
+    return inventory(folder, sides)
 
 
 def environment(folder: Path) -> dict[str, str]:
@@ -124,22 +125,28 @@ def test_a_pair_without_any_transport_is_measured_as_any_other(tmp_path: Path) -
 
 
 def with_clock(folder: Path, side: str, clock: ShiftedClock) -> dict[str, Any]:
-    """Return a side whose agent and QEMU see another clock than this machine's: this machine, with a library before."""
+    """Return what has a side's agent and QEMU see another clock than this machine's: a library before each of them."""
     binary = installed_qemu(PROVISIONED)
     assert binary
     programs = folder / f"{side}-programs"
     programs.mkdir()
-    for name, argv in (("qemu-system-x86_64", binary.argv), ("qemu-img", binary.img_argv)):
-        words = ("env", *(f"{key}={value}" for key, value in (*binary.env, *clock.environ.items())), *argv)
+    python = (sys.executable,)
+    for name, argv in (("python", python), ("qemu-system-x86_64", binary.argv), ("qemu-img", binary.img_argv)):
+        environ = (*(() if argv is python else binary.env), *clock.environ.items())
+        words = ("env", *(f"{key}={value}" for key, value in environ), *argv)
         (programs / name).write_text(f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n')
         (programs / name).chmod(0o755)
-    return {
-        "transport": ["env", *(f"{key}={value}" for key, value in clock.environ.items())],
-        "address": "127.0.0.1",
-        "python": sys.executable,
-        "workdir": str(folder / side),
-        "qemu": str(programs / "qemu-system-x86_64"),
-    }
+    return {"python": str(programs / "python"), "qemu": str(programs / "qemu-system-x86_64")}
+
+
+def clocks_off(folder: Path, **by_s: float) -> dict[str, ShiftedClock]:
+    """Return a clock for each side that is off by so much."""
+    clocks = {}
+    for side, seconds in by_s.items():
+        (folder / f"{side}-clock").mkdir()
+        clocks[side] = shifted_clock(folder / f"{side}-clock")
+        clocks[side].shift(seconds)
+    return clocks
 
 
 @contextmanager
@@ -168,12 +175,8 @@ def test_hosts_whose_clocks_are_apart_give_the_same_labels_and_phases_that_add_u
     tmp_path: Path, primary_s: float, secondary_s: float, rate: float
 ) -> None:
     off_s = {"primary": primary_s, "secondary": secondary_s}
-    clocks = {}
-    for side, by_s in off_s.items():
-        (tmp_path / f"{side}-clock").mkdir()
-        clocks[side] = shifted_clock(tmp_path / f"{side}-clock")
-        clocks[side].shift(by_s)
-    sides = inventory(tmp_path, {side: with_clock(tmp_path, side, clock) for side, clock in clocks.items()})
+    clocks = clocks_off(tmp_path, **off_s)
+    sides = here(tmp_path, **{side: with_clock(tmp_path, side, clock) for side, clock in clocks.items()})
     with going_faster(clocks["secondary"], secondary_s, rate):
         campaign = whole(tmp_path, "apart", sides)
     gained_s = rate * 60 * TRIES
@@ -230,6 +233,15 @@ def test_a_pair_over_ssh_is_measured_as_any_other_and_nothing_is_left(hosts: Lab
     again = measured(tmp_path, over_ssh(hosts, tmp_path), f"campaign={campaign.name}")
     assert again.returncode == 0
     assert len(records(campaign)) == 1
+
+
+@needs_hosts
+@pytest.mark.skipif(bool(no_shifted_clock()), reason=no_shifted_clock() or "there is a compiler")
+def test_a_pair_over_ssh_one_of_whose_hosts_is_5_s_off_is_measured_as_any_other(hosts: Lab, tmp_path: Path) -> None:
+    off_s = {"primary": 0.0, "secondary": 5.0}
+    clocks = clocks_off(tmp_path, **off_s)
+    sides = {side: with_clock(tmp_path, side, clock) for side, clock in clocks.items()}
+    check_record(whole(tmp_path, "off", over_ssh(hosts, tmp_path, **sides)), "cbt-", **off_s)
 
 
 @needs_hosts
