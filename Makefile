@@ -77,7 +77,7 @@ wheel: setup
 
 # What a release is made of, in dist/, checked: the tag is the version, so a tree without one, or with more, is refused.
 release: setup
-	git describe --exact-match --match 'v[0-9]*'
+	git describe --tags --exact-match --match 'v[0-9]*'
 	@git diff --quiet HEAD || { echo "colo-bench: what is changed here is not in the tag; commit or undo it" >&2; exit 2; }
 	sh tests/release.sh
 
