@@ -7,9 +7,11 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
+from setuptools_scm import get_version
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 DEBIAN = "http://a.example/debian|Debian|Debian|main"
@@ -258,3 +260,17 @@ def test_a_release_is_made_of_what_its_tag_has_and_of_nothing_else(tmp_path: Pat
     assert done.returncode != 0
     assert "what is changed here is not in the tag" in done.stderr
     assert "another" not in done.stdout
+
+
+def test_a_tag_that_is_no_release_changes_nothing(tmp_path: Path) -> None:
+    config = tomllib.loads((CHECKOUT / "pyproject.toml").read_text())["tool"]["setuptools_scm"]
+
+    def version_after(*words: str) -> str:
+        ours = ("-c", "user.name=a", "-c", "user.email=a")
+        subprocess.run(("git", *ours, *words), cwd=tmp_path, check=True, capture_output=True, timeout=60)
+        return get_version(root=tmp_path, **config)
+
+    subprocess.run(("git", "init", "-q"), cwd=tmp_path, check=True, timeout=60)
+    without = version_after("commit", "-q", "--allow-empty", "-m", "a")
+    assert version_after("tag", "mine") == without
+    assert version_after("tag", "v1.2.3") == "1.2.3"
