@@ -105,7 +105,7 @@ VALUES = [
     ),
     (
         "workload.name=[dirty]",
-        "workload: unknown workload ['dirty']; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream",
+        "workload: unknown workload ['dirty']; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis",
     ),
     ("workload=dirty workload.rate=fast", "workload.rate=fast: should be a valid number"),
     ("workload=dirty workload.rate=nan", "workload.rate=nan: should be a finite number"),
