@@ -109,5 +109,6 @@ def test_pairs_begin_as_the_machine_that_was_saved_once(tmp_path: Path, guest: s
     assert found["colo"]["saved"] == found["native"]["saved"]
     assert all(record["timings"]["boot_s"] < record["timings"]["measure_s"] for record in found.values())
     table = checkpoints(tmp_path / "saved", found["colo"])
-    assert (table["dirty_pages"] >= 512).all()  # the workload runs in the guest that was saved
+    # The workload runs in the guest that was saved; when the first checkpoint comes it may only just have begun.
+    assert (table.loc[~table["warmup"], "dirty_pages"] >= 512).all()
     assert found["native"]["workload"]["achieved_mb_s"] > 0
