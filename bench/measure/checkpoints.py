@@ -41,6 +41,8 @@ class Checkpoint:
         parts_us: how long each of ``format.phases.PARTS`` took, by name; ``None`` where it was not traced or not
             understood.
         dirty_pages: what the secondary copied from its cache; ``None`` as for parts.
+        halted_us: when QEMU said that the primary stood still; QMP's STOP comes before that, when its vCPUs do, and
+            after the change of the run state that the pause begins with. ``None`` where that change was not traced.
         resumed_us: when the primary began to resume, as QMP's RESUME says too; ``None`` as for parts.
     """
 
@@ -48,6 +50,7 @@ class Checkpoint:
     times_us: tuple[int, ...]
     parts_us: Mapping[str, int | None] = field(default_factory=dict)
     dirty_pages: int | None = None
+    halted_us: int | None = None
     resumed_us: int | None = None
 
     @property
@@ -159,8 +162,10 @@ def _checkpoint(ours: Attempt, theirs: Attempt | None, tally: Tally) -> Checkpoi
                 tally.add(f"{side.name}: {what} {marker.name}", f"checkpoint {attempt.number}: {len(steps)} events")
     times = list(ours.times_us)
     own = find_markers(ours, PRIMARY.name)
-    times[P.STOPPED] = _once_us(own, STOPPING) or times[P.STOPPED]
-    return Checkpoint(ours.number, tuple(times), parts_us, pages, _once_us(own, RESUMING))
+    changed_us, halted_us = _once_us(own, STOPPING), times[P.STOPPED]
+    times[P.STOPPED] = changed_us or halted_us
+    told_us = halted_us if changed_us else None
+    return Checkpoint(ours.number, tuple(times), parts_us, pages, told_us, _once_us(own, RESUMING))
 
 
 def _once_us(found: Found, marker: Marker) -> int | None:

@@ -71,7 +71,7 @@ def test_the_first_real_checkpoint_has_the_phases_reckoned_by_hand() -> None:
     # loaded .970956 run .971666
     assert one.phases_us == (960, 9, 717, 2_180, 41_586, 42_505, 710)
     assert one.pause_us == 87_698
-    assert one.resumed_us == 1_795_421_240_971_060
+    assert (one.halted_us, one.resumed_us) == (1_795_421_240_884_648, 1_795_421_240_971_060)
     # send .884685, sync .886422 to .886556, size .886865
     assert saved(one) == (1_737, 134, 309)
     # send .884675 size .927073; flush .932990 to .933119 of 106 pages; running .941110; loaded .941166

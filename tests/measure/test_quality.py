@@ -7,7 +7,7 @@ import pytest
 from fake_traces import T0_US, line, parse, primary_checkpoint, primary_start, real_primary, real_secondary
 
 from bench.measure.beats import Seen
-from bench.measure.checkpoints import Assembly, assemble
+from bench.measure.checkpoints import Assembly, Checkpoint, assemble
 from bench.measure.quality import Quality, StopResume, assess, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem
 
@@ -45,10 +45,21 @@ def test_real_qmp_events_agree_with_the_real_trace() -> None:
     pauses = qmp_pauses_us(assembly.checkpoints, read_stops([event(*one) for one in REAL]))
     assert pauses == (86_943, 88_523, 44_896)
     quality = assess(assembly, pauses, count=3, warmup=0)
-    # from the state's leaving `running` to its becoming so again, by trace: 87,092, 88,665 and 45,020
-    assert quality.qmp_median_difference_s == 0.000142
-    assert quality.qmp_max_difference_s == 0.000149
+    # To the state's becoming `running` again by trace: 87,092, 88,665 and 45,020 from its ceasing to be so, and less by
+    # 680, 658 and 641 from run => stop. QMP's pause begins in between.
+    assert (quality.qmp_median_difference_s, quality.qmp_max_difference_s) == (0.0, 0.0)
     assert quality.ok
+
+
+def test_vcpus_that_take_long_to_stop_are_no_contradiction_of_trace_and_qmp() -> None:
+    # Eight vCPUs on two CPUs: 2.8 ms from runstate_set to STOP, 1.4 ms on to run => stop; all seen so (findings 24).
+    times = tuple(T0_US + at for at in (0, 2_000, 2_100, 6_400, 12_000, 13_000, 55_000, 58_000))
+    slow = Checkpoint(0, times, halted_us=T0_US + 6_300, resumed_us=T0_US + 55_100)
+    told = [assess(Assembly((slow,), (), None, ()), [qmp_us], count=1, warmup=0) for qmp_us in (50_200, 48_000, 46_000)]
+    assert [one.qmp_max_difference_s for one in told] == [0.0, 0.0008, 0.0028]
+    assert [one.ok for one in told] == [True, True, False]
+    beyond = assess(Assembly((slow,), (), None, ()), [53_000 + 2_001], count=1, warmup=0)
+    assert not beyond.ok
 
 
 def test_only_the_primary_s_stop_and_resume_are_read() -> None:
@@ -152,7 +163,7 @@ def test_qmp_is_compared_with_the_moments_that_it_tells_of(resume_us: int) -> No
     assert [one.pause_us for one in assembly.checkpoints] == [10_690 + resume_us] * 5
     pauses = qmp_pauses_us(assembly.checkpoints, stops(assembly))
     quality = assess(assembly, pauses, count=5, warmup=0)
-    assert quality.qmp_median_difference_s == 0.0001
+    assert quality.qmp_median_difference_s == 0
     assert quality.ok
 
 
