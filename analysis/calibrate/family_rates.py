@@ -297,4 +297,4 @@ def _word(asked: Hypothesis, pauses: Floats) -> str:
     blocks, cells = pauses.shape
     cell, block = np.tile(np.arange(cells), blocks), np.repeat(np.arange(blocks), cells)
     table = pd.DataFrame({asked.outcome: pauses.ravel(), "replica": cell, "block": block})
-    return judge(Question(asked, table, 0, (), ("replica",), 0.0)).word
+    return judge(Question(asked, table, (), (), ("replica",), 0.0)).word

@@ -64,7 +64,7 @@ def _judged(asked: Hypothesis, sizes: Floats, logs: Floats) -> Finding:
     blocks, count = logs.shape
     mem = np.tile(np.round(_GIB * 2.0**sizes), blocks)
     runs = pd.DataFrame({"mem": mem, "block": np.repeat(np.arange(blocks), count), asked.outcome: np.exp(logs).ravel()})
-    return judge(Question(asked, runs, 0, (), (), 0.0))
+    return judge(Question(asked, runs, (), (), (), 0.0))
 
 
 def _bends(found: Finding) -> bool:

@@ -236,7 +236,7 @@ def _notes(
         if len(side.qemu) > 1:
             yield f"{name} ran {len(side.qemu)} different QEMUs"
         if side.excluded:
-            yield f"{name}: {plural(side.excluded, 'run')} left out, their own quality check failed"
+            yield f"{name}: {plural(side.excluded, 'run')} left out, their own check failed; no word hangs on that"
     for what, differing in conditions(base, new, outcome, by):
         yield f"{what} differs too: {differing}"
     failed = [sum(getattr(cell, f"failed_{name}") for cell in cells) for name in ("base", "new")]

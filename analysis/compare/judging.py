@@ -23,7 +23,7 @@ from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, a
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
 from analysis.verdicts.finding import no_ratio
 from analysis.verdicts.settling import runs_to_settle
-from analysis.verdicts.trend import TOO_FEW, Edges, Sample, stages
+from analysis.verdicts.trend import TOO_FEW, Edges, Sample, hangs_on, stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -89,7 +89,8 @@ class Ratio:
 
     Attributes:
         pvalue: one-sided, of a change for the worse; ``pvalue_threshold``: of one by the threshold being ruled out;
-            both with failed runs ranked worst where that is larger.
+            both with the runs that have no value ranked worst where that is larger: those that failed, and those that
+            did not pass their own check.
     """
 
     ratio: float
@@ -138,7 +139,7 @@ class CellComparison:
 def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> Ratio:
     """Return the answer over all cells, base and new of each."""
     sample, why = _overall_sample(pairs, rule)
-    ranked = None if rule.within or sample is None else _overall_sample(pairs, rule, failures=True)[0]
+    ranked = None if rule.within or sample is None else _overall_sample(pairs, rule, lost=True)[0]
     return _ratio(sample, why, rule, ranked)
 
 
@@ -197,9 +198,7 @@ def _median(values: Sequence[float]) -> float:
 def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample | None, str]:
     """Return the runs of one cell, base and new; None and why not where nothing can be compared."""
     if unmeasured := [
-        f"{name} ({plural(len(cell.failed), 'run')} failed)"
-        for name, cell in (("BASE", before), ("NEW", after))
-        if not cell.values
+        f"{name} ({_without_value(cell)})" for name, cell in (("BASE", before), ("NEW", after)) if not cell.values
     ]:
         return None, f"never measured in {' and '.join(unmeasured)}"
     if why := no_ratio([*before.values, *after.values]):
@@ -207,12 +206,19 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
     if min(len(before.values), len(after.values)) < FEWEST:
         return None, f"three runs a side are the least, and there are {len(before.values)} and {len(after.values)}"
     points: list[tuple[int, float, Stratum]] = []
-    failed: list[tuple[int, Stratum]] = []
     for side, cell in enumerate((before, after)):
         strata = [(block if rule.within else 0,) for block in cell.blocks]
         points += [(side, math.log(value), stratum) for value, stratum in zip(cell.values, strata, strict=True)]
-        failed += [(side, (block if rule.within else 0,)) for block in cell.failed]
-    return _sample(points, failed, rule)
+    failed, left_out = (
+        [(side, (block if rule.within else 0,)) for side, blocks in enumerate(of) for block in blocks]
+        for of in ((before.failed, after.failed), (before.left_out, after.left_out))
+    )
+    return _sample(points, [*failed, *left_out], rule, hangs_on(len(failed), len(left_out)))
+
+
+def _without_value(cell: SideCell) -> str:
+    failed = f"{plural(len(cell.failed), 'run')} failed"
+    return f"{failed}, {len(cell.left_out)} did not pass their own check" if cell.left_out else failed
 
 
 def is_usable(pair: tuple[SideCell, SideCell]) -> bool:
@@ -222,22 +228,22 @@ def is_usable(pair: tuple[SideCell, SideCell]) -> bool:
 
 
 def _overall_sample(
-    pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule, *, failures: bool = False
+    pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule, *, lost: bool = False
 ) -> tuple[Sample | None, str]:
     """Return what is judged over all cells: blocks of two campaigns, or each cell in each block of one.
 
     Args:
         pairs: base and new of each cell.
         rule: how.
-        failures: whether the middle of a block of two campaigns is that with its failed runs ranked worst.
+        lost: whether the middle of a block of two campaigns is that with its runs without a value ranked worst.
     """
     usable = [pair for pair in pairs if is_usable(pair)]
     if not usable:
         return None, "no cell can be compared"
     points: list[tuple[int, float, Stratum]] = []
-    failed: list[tuple[int, Stratum]] = []
+    without: list[tuple[int, Stratum]] = []
     by_block: dict[tuple[int, int], list[float]] = {}
-    lost: dict[tuple[int, int], list[float]] = {}
+    worst: dict[tuple[int, int], list[float]] = {}
     for place, pair in enumerate(usable):
         middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
         for side, cell in enumerate(pair):
@@ -245,25 +251,28 @@ def _overall_sample(
             for block, value in zip(cell.blocks, rest.tolist(), strict=True):
                 points.append((side, value, (block, place)))
                 by_block.setdefault((side, block), []).append(value)
-            for block in cell.failed:
-                failed.append((side, (block, place)))
-                lost.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
+            for block in cell.lost:
+                without.append((side, (block, place)))
+                worst.setdefault((side, block), []).append(-math.inf if rule.less_is_worse else math.inf)
     if not rule.within:
-        blank = {key: values for key, values in lost.items() if failures or key not in by_block}
-        keys = dict.fromkeys((*by_block, *lost))
+        blank = {key: values for key, values in worst.items() if lost or key not in by_block}
+        keys = dict.fromkeys((*by_block, *worst))
         middles = {key: float(np.median([*by_block.get(key, ()), *blank.get(key, ())])) for key in keys}
         points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
-        failed = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
-    blocks = [len({block for side, block in (*by_block, *lost) if side == which}) for which in (0, 1)]
+        without = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
+    blocks = [len({block for side, block in (*by_block, *worst) if side == which}) for which in (0, 1)]
     if min(blocks) < FEWEST:
         return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
-    return _sample(points, failed, rule, ranked=failures)
+    cells = [cell for pair in usable for cell in pair]
+    hangs = hangs_on(sum(len(cell.failed) for cell in cells), sum(len(cell.left_out) for cell in cells))
+    return _sample(points, without, rule, hangs, ranked=lost)
 
 
 def _sample(
     points: Sequence[tuple[int, float, Stratum]],
-    failed: Sequence[tuple[int, Stratum]],
+    lost: Sequence[tuple[int, Stratum]],
     rule: Rule,
+    hangs: str,
     *,
     ranked: bool = False,
 ) -> tuple[Sample | None, str]:
@@ -273,8 +282,9 @@ def _sample(
         raw=x,
         y=np.exp([value for _, value, _ in points]),
         strata=tuple(stratum for _, _, stratum in points),
-        failed_x=np.array([float(side) for side, _ in failed]),
-        failed_strata=tuple(stratum for _, stratum in failed),
+        lost_x=np.array([float(side) for side, _ in lost]),
+        lost_strata=tuple(stratum for _, stratum in lost),
+        hangs=hangs,
         more_is_worse=not rule.less_is_worse,
     )
     return (sample, "") if ranked or sample.compares else (None, "nothing was measured in the same block on both sides")

@@ -66,9 +66,10 @@ class Side:
 
 @dataclass
 class SideCell:
-    """What one side knows of one cell: a value and its block per run that counts, the blocks of runs that failed.
+    """What one side knows of one cell: a value and its block per run that counts, the blocks of runs that have none.
 
     Attributes:
+        failed: blocks of the runs that failed; ``left_out``: of those that did not pass their own check.
         under: what its runs ran under, in words: which KVM, too.
     """
 
@@ -78,7 +79,13 @@ class SideCell:
     values: list[float] = field(default_factory=list)
     blocks: list[int] = field(default_factory=list)
     failed: list[int] = field(default_factory=list)
+    left_out: list[int] = field(default_factory=list)
     under: set[str] = field(default_factory=set)
+
+    @property
+    def lost(self) -> list[int]:
+        """Return the blocks of all runs without a value, of those that failed first."""
+        return [*self.failed, *self.left_out]
 
 
 def runs_with(campaign: Campaign, outcome: str) -> tuple[Run, ...]:
@@ -246,7 +253,9 @@ def side_cells(
         own.under.add(run.record.under)
         if failed:
             own.failed.append(run.record.block)
-        elif counts and math.isfinite(value):
+        elif not counts:
+            own.left_out.append(run.record.block)
+        elif math.isfinite(value):
             own.values.append(value)  # noqa: PD011 - a list
             own.blocks.append(run.record.block)
     for planned in _lost(campaign, outcome):

@@ -184,6 +184,7 @@ def _joined(one: SideCell, other: SideCell) -> SideCell:
         values=[*one.values, *other.values],
         blocks=[*one.blocks, *other.blocks],
         failed=[*one.failed, *other.failed],
+        left_out=[*one.left_out, *other.left_out],
     )
 
 

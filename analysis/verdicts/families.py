@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _METHODS = {"primary": stats.holm, "secondary": stats.benjamini_hochberg}
 SAME_WITH_FAILURES = "the same with failed runs ranked worst"
+SAME_WITH_LOST = "the same with the runs that failed, or that their own check left out, ranked worst"
 
 
 def decided(finding: Finding, alpha: float) -> Finding:
@@ -52,12 +53,13 @@ def _with(finding: Finding, adjusted: Claims, stages: Sequence[Stage], alpha: fl
         return finding
     hypothesis = finding.hypothesis
     word, label = decide(stages, VALUE if hypothesis.kind == VALUE else hypothesis.direction, alpha)
-    told = finding.failed and word != INCONCLUSIVE
-    notes = tuple(note for note in finding.notes if note != SAME_WITH_FAILURES)
+    told = bool(finding.failed or finding.excluded) and word != INCONCLUSIVE
+    same = SAME_WITH_LOST if finding.excluded else SAME_WITH_FAILURES
+    notes = tuple(note for note in finding.notes if note not in {SAME_WITH_FAILURES, SAME_WITH_LOST})
     return replace(
         finding,
         word=word,
         label=label,
         adjusted_claims=adjusted,
-        notes=(*notes, SAME_WITH_FAILURES) if told else notes,
+        notes=(*notes, same) if told else notes,
     )

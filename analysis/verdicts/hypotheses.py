@@ -32,7 +32,7 @@ from analysis.verdicts.needed import with_needed_blocks
 from analysis.verdicts.question import Question, make_sample, measured_rows, others_of, question
 from analysis.verdicts.sentences import finding_sentence, level_words
 from analysis.verdicts.shape import shape_of
-from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, stages
+from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, hangs_on, stages
 from analysis.verdicts.values import judge_value
 
 if TYPE_CHECKING:
@@ -106,7 +106,7 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
     hypothesis, outcome = asked.hypothesis, asked.hypothesis.outcome
     values = asked.runs[outcome].to_numpy(dtype=np.float64) if len(asked.runs) else np.empty(0)
     measured = asked.runs[np.isfinite(values)]
-    blank = nothing(hypothesis, asked.excluded, len(asked.failed), asked.notes)
+    blank = nothing(hypothesis, len(asked.left_out), len(asked.failed), asked.notes)
     if hypothesis.kind == "value":
         return decided(judge_value(asked, measured, blank, alpha), ALPHA)
     if outcome in YES_OR_NO:
@@ -180,7 +180,8 @@ def _silent(asked: Question, sample: Sample) -> Iterator[str]:
     compared = {stratum[1:] for stratum in sample.spans}
     blank = measured_rows(asked, asked.runs[asked.runs[asked.hypothesis.outcome].isna()])
     lacking = {
-        "failed": Counter(stratum[1:] for stratum in sample.failed_strata),
+        "failed": Counter(others_of(asked, row) for row in asked.failed),
+        "did not pass their own check": Counter(others_of(asked, row) for row in asked.left_out),
         "did not have it": Counter(others_of(asked, row) for row in blank),
     }
     for why, counts in lacking.items():
@@ -202,11 +203,12 @@ def _blocks_for_interval(sample: Sample) -> str:
 
 def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
     """Return the runs of each combination of the other factors that compares anything."""
-    of_runs, of_failed = ([stratum[1:] for stratum in each] for each in (sample.strata, sample.failed_strata))
-    found = {
-        level: sample.where(*(np.array([one == level for one in each], dtype=bool) for each in (of_runs, of_failed)))
-        for level in dict.fromkeys(of_runs if asked.others else ())
-    }
+    of_runs, of_lost = ([stratum[1:] for stratum in each] for each in (sample.strata, sample.lost_strata))
+    found = {}
+    for level in dict.fromkeys(of_runs if asked.others else ()):
+        own = sample.where(*(np.array([one == level for one in each], dtype=bool) for each in (of_runs, of_lost)))
+        failed, left_out = (sum(others_of(asked, row) == level for row in of) for of in (asked.failed, asked.left_out))
+        found[level] = replace(own, hangs=hangs_on(failed, left_out))
     return {level: own for level, own in found.items() if own.compares}
 
 

@@ -19,7 +19,7 @@ from analysis.text import plural
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.sentences import level_words
-from analysis.verdicts.trend import Sample
+from analysis.verdicts.trend import Sample, hangs_on
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
@@ -37,8 +37,8 @@ class Question:
 
     Attributes:
         runs: those that count, of the run table.
-        excluded: how many were left out for their own quality check.
         failed: block and factors of the runs that failed: never measured, or with too few checkpoints that can be used.
+        left_out: the same of those that did not pass their own quality check.
         others: factors that vary beside that of the hypothesis.
         floor: what equal cells differ by, relative.
         notes: what is known before anything is judged.
@@ -48,12 +48,17 @@ class Question:
 
     hypothesis: Hypothesis
     runs: pd.DataFrame
-    excluded: int
     failed: tuple[Factors, ...]
+    left_out: tuple[Factors, ...]
     others: tuple[str, ...]
     floor: float
     notes: tuple[str, ...] = ()
     never: tuple[Factors, ...] = ()
+
+    @property
+    def lost(self) -> tuple[Factors, ...]:
+        """Return the runs that have no value, those that failed first."""
+        return (*self.failed, *self.left_out)
 
 
 def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> Question:
@@ -73,6 +78,7 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     without = kinds_without(_kinds(meant), known=~unknown, counted=sound & ~fell)
     lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
     failed = tuple(one for one in (*lost, *_rows(meant[fell], paths)) if kind_of(one) not in without)
+    left_out = tuple(one for one in _rows(meant[~sound & ~fell], paths) if kind_of(one) not in without)
     measured, counted = _rows(meant[~fell], paths), meant[sound & ~fell]
     told = counted[counted[hypothesis.outcome].notna()]
     never = tuple(_never(campaign, cells, hypothesis, told, meant[fell])) if hypothesis.kind == "value" else ()
@@ -84,8 +90,8 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     return Question(
         hypothesis,
         counted,
-        int((~sound & ~fell).sum()),
         failed,
+        left_out,
         varying([*measured, *failed, *never], hypothesis, paths),
         noise_floor(runs, hypothesis.outcome) if hypothesis.kind != "value" else 0.0,
         notes,
@@ -249,24 +255,25 @@ def measured_rows(asked: Question, runs: pd.DataFrame) -> list[Factors]:
 
 
 def make_sample(asked: Question, runs: pd.DataFrame) -> Sample | None:
-    """Return the sample that a trend or contrast is judged from, failed runs beside it; None where nothing compares.
+    """Return the sample that a trend or contrast is judged from, lost runs beside it; None where nothing compares.
 
     Args:
-        asked: the hypothesis, its failed runs and its other factors.
+        asked: the hypothesis, its lost runs and its other factors.
         runs: those of its runs that measured the outcome.
     """
     hypothesis, rows = asked.hypothesis, measured_rows(asked, runs)
     outcome = OUTCOMES[hypothesis.outcome]
     scale, shown = shown_in(hypothesis.outcome)
     divisor, name = unit(str(hypothesis.factor)) if hypothesis.kind == "trend" else (1.0, "")
-    x, failed_x = (_position(hypothesis, each) for each in (rows, asked.failed))
+    x, lost_x = (_position(hypothesis, each) for each in (rows, asked.lost))
     sample = Sample(
         x=x,
         raw=np.exp2(x) / divisor if hypothesis.kind == "trend" else x,
         y=runs[hypothesis.outcome].to_numpy(dtype=np.float64),
         strata=_strata(asked, rows),
-        failed_x=failed_x,
-        failed_strata=_strata(asked, asked.failed),
+        lost_x=lost_x,
+        lost_strata=_strata(asked, asked.lost),
+        hangs=hangs_on(len(asked.failed), len(asked.left_out)),
         more_is_worse=not outcome.less_is_worse,
         scale=scale,
         unit=" per ".join(("percentage points" if shown == "%" else shown, *([name] if name else []))),

@@ -79,7 +79,7 @@ def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
     A step lies between two sizes that some stratum has both of: each size is held against the nearest ones, below and
     above, that it shares any with, so that none is left out where parts of blocks were lost.
     """
-    sample = sample.where(sample.compared, np.zeros(len(sample.failed_x), dtype=bool))
+    sample = sample.where(sample.compared, np.zeros(len(sample.lost_x), dtype=bool))
     if hypothesis.kind != "trend" or len(set(sample.x.tolist())) < _FEWEST_SIZES:
         return None
     try:
@@ -91,7 +91,7 @@ def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
 
 
 def _steps(sample: Sample) -> Iterator[Step]:
-    nobody = np.zeros(len(sample.failed_x), dtype=bool)
+    nobody = np.zeros(len(sample.lost_x), dtype=bool)
     for low, high in _neighbours(sample):
         own = sample.where((sample.x == low) | (sample.x == high), nobody)
         slope = stats.stratified_theil_sen(own.x, own.logs, own.strata).estimate

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 WITHIN_EQUALS = "within what equal cells differ by"
 HANGS_ON_FAILURES = "depends on the failed runs"
+HANGS_ON_CHECKS = "depends on the runs that their own check left out"
+HANGS_ON_BOTH = "depends on the runs that failed or that their own check left out"
 UNDECIDED = "undecided"
 TOO_FEW = "too few blocks for an interval"
 
@@ -38,8 +40,9 @@ class Sample:
         raw: (n,) the factor in its own unit, for the effect in units.
         y: (n,) the outcome, positive.
         strata: (n,) block, then the other factors, as typed values.
-        failed_x: (m,) the factor of the runs that failed; ``failed_strata``: (m,) theirs.
-        more_is_worse: whether a failed run ranks above every other; else below.
+        lost_x: (m,) the factor of the runs that have no value: they failed, or did not pass their own check;
+            ``lost_strata``: (m,) theirs; ``hangs``: what is said where a word is lost by them.
+        more_is_worse: whether such a run ranks above every other; else below.
         scale: from the outcome's unit to the one it is shown in; ``unit``: that one, such as ``ms per GiB``.
     """
 
@@ -47,8 +50,9 @@ class Sample:
     raw: NDArray[np.float64]
     y: NDArray[np.float64]
     strata: tuple[tuple[Level, ...], ...]
-    failed_x: NDArray[np.float64]
-    failed_strata: tuple[tuple[Level, ...], ...] = ()
+    lost_x: NDArray[np.float64]
+    lost_strata: tuple[tuple[Level, ...], ...] = ()
+    hangs: str = HANGS_ON_FAILURES
     more_is_worse: bool = True
     scale: float = 1.0
     unit: str = ""
@@ -81,42 +85,47 @@ class Sample:
         """Return the median outcome among the runs that are compared with any."""
         return float(np.median(self.y[self.compared]))
 
-    def above(self, slope: float, *, failures: bool) -> float:
+    def above(self, slope: float, *, lost: bool) -> float:
         """Return the exact p-value of log outcomes growing by more than ``slope`` per unit of x."""
-        return self._pvalue(slope, 1.0, failures=failures)
+        return self._pvalue(slope, 1.0, lost=lost)
 
-    def below(self, slope: float, *, failures: bool) -> float:
+    def below(self, slope: float, *, lost: bool) -> float:
         """Return the exact p-value of log outcomes growing by less than ``slope`` per unit of x."""
-        return self._pvalue(slope, -1.0, failures=failures)
+        return self._pvalue(slope, -1.0, lost=lost)
 
-    def _pvalue(self, slope: float, sign: float, *, failures: bool) -> float:
+    def _pvalue(self, slope: float, sign: float, *, lost: bool) -> float:
         # Rounded: at the edge itself equal runs are equal, whatever the last bit of their logs.
         rest, x, strata = np.round(self.logs - slope * self.x, _DIGITS), self.x, self.strata
-        # Failed runs rank above all: where less is worse everything is mirrored, the direction with it.
+        # Runs without a value rank above all: where less is worse everything is mirrored, the direction with it.
         if not self.more_is_worse:
             rest, sign = -rest, -sign
-        if failures and len(self.failed_x):
-            rest = np.concatenate([rest, np.full(len(self.failed_x), np.inf)])
-            x, strata = np.concatenate([x, self.failed_x]), (*strata, *self.failed_strata)
+        if lost and len(self.lost_x):
+            rest = np.concatenate([rest, np.full(len(self.lost_x), np.inf)])
+            x, strata = np.concatenate([x, self.lost_x]), (*strata, *self.lost_strata)
         alternative = "increasing" if sign > 0 else "decreasing"
         return stats.blocked_jonckheere(x, rest, strata, alternative=alternative, allow_infinite=True).pvalue
 
-    def where(self, keep: NDArray[np.bool_], failed: NDArray[np.bool_]) -> Sample:
-        """Return some of the runs, and of the failed ones."""
+    def where(self, keep: NDArray[np.bool_], lost: NDArray[np.bool_]) -> Sample:
+        """Return some of the runs, and of those without a value."""
         return replace(
             self,
             x=self.x[keep],
             raw=self.raw[keep],
             y=self.y[keep],
             strata=tuple(one for one, kept in zip(self.strata, keep, strict=True) if kept),
-            failed_x=self.failed_x[failed],
-            failed_strata=tuple(one for one, kept in zip(self.failed_strata, failed, strict=True) if kept),
+            lost_x=self.lost_x[lost],
+            lost_strata=tuple(one for one, kept in zip(self.lost_strata, lost, strict=True) if kept),
         )
 
     @property
     def compares(self) -> bool:
         """Tell whether any stratum holds two levels of the factor."""
         return bool(self.spans)
+
+
+def hangs_on(failed: int, left_out: int) -> str:
+    """Return on what a word depends that is lost by the runs without a value."""
+    return HANGS_ON_FAILURES if not left_out else HANGS_ON_BOTH if failed else HANGS_ON_CHECKS
 
 
 @dataclass(frozen=True)
@@ -178,27 +187,30 @@ def absolute(sample: Sample) -> Effect:
 
 
 def stages(
-    sample: Sample, edges: Edges, direction: str, lost: str = UNDECIDED, *, ranked: Sample | None = None
+    sample: Sample, edges: Edges, direction: str, undecided: str = UNDECIDED, *, ranked: Sample | None = None
 ) -> list[Stage]:
-    """Return what can be said of an effect: by itself, against what equals differ by, with failed runs ranked worst.
+    """Return what can be said of an effect: by itself, against what equals differ by, with lost runs ranked worst.
+
+    Lost are those that failed, and those that did not pass their own check: what disturbs a run may also be what makes
+    its pauses long, so that leaving it out could flatter whatever disturbs.
 
     Args:
         sample: the runs.
         edges: what the effect is held against.
         direction: that the hypothesis claims.
-        lost: why there is no word where the runs alone give none.
-        ranked: the runs with those that failed ranked worst, where that is not done by adding these to the others.
+        undecided: why there is no word where the runs alone give none.
+        ranked: the runs with those that are lost ranked worst, where that is not done by adding these to the others.
     """
-    bare = claims(sample, replace(edges, floor=0.0), direction, failures=False)
-    held = bare if edges.floor == 0 else claims(sample, edges, direction, failures=False)
-    found = [Stage(bare, lost), Stage(weakest([bare, held]), WITHIN_EQUALS)]
-    if ranked is not None or len(sample.failed_x):
-        worst = claims(ranked or sample, edges, direction, failures=True)
-        found.append(Stage(weakest([found[-1].claims, worst]), HANGS_ON_FAILURES))
+    bare = claims(sample, replace(edges, floor=0.0), direction, lost=False)
+    held = bare if edges.floor == 0 else claims(sample, edges, direction, lost=False)
+    found = [Stage(bare, undecided), Stage(weakest([bare, held]), WITHIN_EQUALS)]
+    if ranked is not None or len(sample.lost_x):
+        worst = claims(ranked or sample, edges, direction, lost=True)
+        found.append(Stage(weakest([found[-1].claims, worst]), (ranked or sample).hangs))
     return found
 
 
-def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> Claims:
+def claims(sample: Sample, edges: Edges, direction: str, *, lost: bool) -> Claims:
     """Return the exact p-values of what may be said of an effect, each against the edge that it names."""
     floor = float(np.log1p(edges.floor))
     rise, fall = (in_logs(edges.sesoi, falls=falls) for falls in (False, True))
@@ -207,13 +219,13 @@ def claims(sample: Sample, edges: Edges, direction: str, *, failures: bool) -> C
 
     def more(edge: float) -> float:
         if direction == "decreasing":
-            return sample.below(-edge, failures=failures)
-        return sample.above(edge, failures=failures)
+            return sample.below(-edge, lost=lost)
+        return sample.above(edge, lost=lost)
 
     def less(edge: float) -> float:
         if direction == "decreasing":
-            return sample.above(-edge, failures=failures)
-        return sample.below(edge, failures=failures)
+            return sample.above(-edge, lost=lost)
+        return sample.below(edge, lost=lost)
 
     below = less(sesoi) if edges.resolved else 1.0
     within = max(below, more(-against)) if edges.resolved else 1.0

@@ -15,7 +15,7 @@ from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, 
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
 from analysis.verdicts.sentences import level_words
-from analysis.verdicts.trend import HANGS_ON_FAILURES, UNDECIDED
+from analysis.verdicts.trend import UNDECIDED, hangs_on
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,7 +39,8 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     Runs of one block share what happened to the host, so that cells are no witnesses for one another: each is judged
     by the sign test over its own blocks. All have to lie inside (an intersection-union test, which needs no
     adjustment); that some cell does not is adjusted over the cells by Holm. Of a range with two ends either may be
-    passed, so that the p-value of lying outside is twice that of the nearer side. Failed runs lie beyond either end.
+    passed, so that the p-value of lying outside is twice that of the nearer side. Runs without a value lie beyond
+    either end.
 
     Of what is yes or no in a run the median would say yes of one half and one run more: the share of runs is held
     against the range, by the exact binomial test.
@@ -66,8 +67,9 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     notes = blank.notes if known else (*blank.notes, short)
     notes = (*notes, f"no run counts of: {'; '.join(without)}") if without else notes
     found = [Stage(bare, lost)]
-    if asked.failed:
-        found.append(Stage(_over([one.claims for one in levels]), HANGS_ON_FAILURES))
+    if asked.lost:
+        hangs = hangs_on(len(asked.failed), len(asked.left_out))
+        found.append(Stage(_over([one.claims for one in levels]), hangs))
     runs = sum(len(values) for values, _ in cells.values())
     return replace(
         blank, effect=effect, runs=runs, stages=tuple(found), notes=notes, levels=levels if len(levels) > 1 else ()
@@ -75,10 +77,10 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
 
 
 def _cells(asked: Question, measured: pd.DataFrame) -> dict[tuple[Level, ...], tuple[NDArray[np.float64], int]]:
-    """Return the values of each cell, and how many of its runs failed."""
+    """Return the values of each cell, and how many of its runs have none."""
     values = measured[asked.hypothesis.outcome].to_numpy(dtype=np.float64)
     levels = [others_of(asked, row) for row in measured_rows(asked, measured)]
-    lost = [others_of(asked, row) for row in asked.failed]
+    lost = [others_of(asked, row) for row in asked.lost]
     never = [others_of(asked, row) for row in asked.never]
     return {
         level: (values[[one == level for one in levels]], lost.count(level))

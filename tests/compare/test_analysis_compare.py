@@ -17,10 +17,12 @@ from analysis.__main__ import main
 from analysis.commands.compare import settles, show, to_json
 from analysis.commands.terminal import console
 from analysis.compare.comparison import compare
-from analysis.compare.sides import NotComparableError
+from analysis.compare.judging import Rule, judge_all
+from analysis.compare.sides import NotComparableError, side_cells
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Run, Unread
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -118,6 +120,39 @@ def test_runs_that_failed_their_own_check_do_not_count() -> None:
     found = compare(old, new)
     assert found.cells[0].runs_new == 6
     assert found.new.excluded == 1
+
+
+def unchecked(campaign: Campaign, *places: int) -> Campaign:
+    """Return a campaign some runs of which did not pass their own check."""
+    runs = list(campaign.runs)
+    for place in places:
+        record = runs[place].record
+        quality = record.quality.model_copy(update={"ok": False})
+        runs[place] = replace(runs[place], record=record.model_copy(update={"quality": quality}))
+    return replace(campaign, runs=tuple(runs))
+
+
+def test_no_side_passes_by_runs_that_its_own_check_left_out() -> None:
+    # As with four of nine runs over SSH, which were among the slowest (findings 22).
+    old, whole = made("old", {1: around(20, 9)}), made("new", {1: [*around(20.01, 5), *around(30, 4)]})
+    for each_cell in (False, True):
+        found = compare(old, unchecked(whole, 5, 6, 7, 8), each_cell=each_cell)
+        assert (found.verdict, found.exit_code) == ("inconclusive", 6)
+        assert found.label == HANGS_ON_CHECKS or each_cell
+        assert (found.cells[0].label, found.cells[0].runs_new, found.new.excluded) == (HANGS_ON_CHECKS, 5, 4)
+        assert settles(found).startswith("What would settle it")
+    both = compare(old, unchecked(made("new", {1: around(20.01, 9)}, failed=1), 5, 6, 7, 8))
+    assert both.label == HANGS_ON_BOTH
+    # One of many changes no word, and neither do as many on both sides.
+    assert compare(old, unchecked(made("new", {1: around(20.01, 9)}), 8)).verdict == "not regressed"
+    assert compare(unchecked(old, 0), unchecked(made("new", {1: around(20.01, 9)}), 8)).verdict == "not regressed"
+
+
+def test_levels_within_one_campaign_do_not_pass_by_runs_left_out_either() -> None:
+    old, new = (made(name, {1: around(20, 9)}) for name in ("old", "new"))
+    pairs = [(next(iter(side_cells(one, "pause").values()))) for one in (old, unchecked(new, 5, 6, 7, 8))]
+    word = judge_all([(pairs[0], pairs[1])], Rule(0.05, within=True))
+    assert (word.verdict, word.label) == ("inconclusive", HANGS_ON_CHECKS)
 
 
 def test_a_cell_with_runs_that_measured_0_is_inconclusive_and_says_so() -> None:

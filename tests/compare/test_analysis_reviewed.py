@@ -67,7 +67,7 @@ def test_pairs_of_equals_that_differ_the_opposite_way_do_not_cancel() -> None:
 def test_a_fall_of_less_than_a_half_is_no_fall_of_a_half() -> None:
     x, strata = [float(place % 2) for place in range(40)], [place // 2 for place in range(40)]
     falls = sample(x, [1.0 if place % 2 == 0 else 0.62 for place in range(40)], strata)
-    by_half = claims(falls, Edges(0.5, "sesoi", 0.0), "decreasing", failures=False)
+    by_half = claims(falls, Edges(0.5, "sesoi", 0.0), "decreasing", lost=False)
     assert by_half.refutes < 0.05
     assert by_half.material > 0.9
 

@@ -20,11 +20,11 @@ from analysis.verdicts.amounts import amount
 from analysis.verdicts.claims import Claims, Stage
 from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from analysis.verdicts.equals import noise_floor
-from analysis.verdicts.families import adjust
+from analysis.verdicts.families import SAME_WITH_LOST, adjust
 from analysis.verdicts.hypotheses import DISAGREE, declared_before, judge, judge_all
 from analysis.verdicts.question import question, varying
 from analysis.verdicts.results import derive
-from analysis.verdicts.trend import WITHIN_EQUALS, Edges, Sample
+from analysis.verdicts.trend import HANGS_ON_CHECKS, WITHIN_EQUALS, Edges, Sample
 from analysis.verdicts.values import UNSURE, _claims
 
 if TYPE_CHECKING:
@@ -290,6 +290,23 @@ def test_a_cell_of_a_value_has_no_word_by_itself_that_hangs_on_leaving_its_faile
     (hanging,) = [level for level in found.levels if level.word == "INCONCLUSIVE"]
     assert (hanging.runs, hanging.claims.supports) == (5, pytest.approx(7 / 64))
     assert (found.word, found.label) == ("INCONCLUSIVE", "depends on the failed runs")
+
+
+def test_no_word_hangs_on_leaving_out_the_runs_that_did_not_pass_their_own_check(campaign: Campaign) -> None:
+    runs = runs_with(campaign, per_doubling=0.2)
+    # Of the smallest machine only the quick runs may have passed: ranked worst, the others turn what grows around.
+    runs.loc[(runs["mem"] == GIB // 4) & (runs["block"] < 4), "quality_ok"] = False
+    found = judge(question(campaign, runs, Hypothesis.model_validate(GROWS)))
+    assert (found.word, found.label, found.failed) == ("INCONCLUSIVE", HANGS_ON_CHECKS, 0)
+    asked = {"kind": "value", "factor": None, "outcome": "period", "where": {"smp": [1]}, "low": 0.4, "high": 0.6}
+    runs["quality_ok"] = (runs["block"] > 0) | (runs["mem"] < GIB)
+    value = judge(question(campaign, runs, Hypothesis.model_validate(GROWS | asked)))
+    assert (value.word, value.label) == ("INCONCLUSIVE", HANGS_ON_CHECKS)
+    runs["quality_ok"] = True
+    runs.loc[3, "quality_ok"] = False
+    held = judge(question(campaign, runs, Hypothesis.model_validate(GROWS)))
+    assert (held.word, held.excluded) == ("SUPPORTED", 1)
+    assert SAME_WITH_LOST in held.notes
 
 
 def test_runs_that_failed_their_own_check_are_left_out_and_counted(campaign: Campaign) -> None:
