@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from bench.system.files import write_atomic
 from tools.benchmarks import (
     cluster,
+    elf_kernel,
     guests,
     launch,
     long_campaign,
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks"
-NAMES = ("parse", "report", "long_campaign", "cluster", "launch", "guests", "standstill", "rate", "trace_cost")
+NAMES = (
+    *("parse", "report", "long_campaign", "cluster"),
+    *("launch", "guests", "standstill", "rate", "trace_cost", "elf_kernel"),
+)
 
 
 def main() -> int:
@@ -48,6 +52,7 @@ def main() -> int:
         "standstill": standstill.benchmark,
         "rate": rate.benchmark,
         "trace_cost": trace_cost.benchmark,
+        "elf_kernel": elf_kernel.benchmark,
     }
     chosen = setting.provisioned() if set(names) & set(pairs) else None
     for name in names:
