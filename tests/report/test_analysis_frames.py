@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -78,6 +80,28 @@ def test_polars_reads_the_stored_files_by_the_line_of_the_page() -> None:
         pytest.skip("polars is not installed")
     assert done.returncode == 0, done.stderr
     assert "pause_ms" in done.stdout
+
+
+def test_duckdb_reads_the_stored_files_by_the_file_of_the_page(frames: Frames) -> None:
+    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
+    query = (ROOT / "examples" / "checkpoints.sql").read_text().replace("results/demo", str(CAMPAIGN))
+    found = {run_id: (count, pause_ms) for run_id, count, pause_ms in duckdb.sql(query).fetchall()}
+    kept = frames.checkpoints[~frames.checkpoints["warmup"]]
+    runs = kept.groupby("run_id", observed=True)["pause_s"]
+    assert found == {run_id: (len(pauses), pytest.approx(1000 * pauses.median())) for run_id, pauses in runs}
+
+
+@pytest.mark.skipif(shutil.which("Rscript") is None, reason="there is no Rscript here")
+def test_r_reads_the_stored_files_by_the_script() -> None:
+    argv = ("Rscript", str(ROOT / "examples" / "campaign.R"), str(CAMPAIGN))
+    env = os.environ | {"LC_ALL": "C.UTF-8"}  # its words are looked at
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
+    if "there is no package called" in done.stderr:
+        pytest.skip("R has no arrow or no dplyr here")
+    assert done.returncode == 0, done.stderr
+    index = pd.read_csv(CAMPAIGN / "index.csv", dtype=str)
+    sound = index[index["quality_ok"] == "true"]
+    assert [cell for cell in set(sound["cell_id"]) if cell not in done.stdout] == []
 
 
 def test_the_intervals_of_a_report_for_developers_are_what_its_lines_print() -> None:
