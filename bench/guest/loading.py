@@ -11,7 +11,7 @@ self-tests of cryptography, which take a second of an emulated boot, nor a timer
 
 ``tsc=reliable``: else a busy host makes the guest's clock watchdog patch the kernel's code. QEMU 11.1 copies a
 checkpoint's RAM into the secondary without dropping what TCG translated from it, so the secondary goes on executing
-the breakpoint of a patch that was under way, and panics (docs/findings.md, "Met on the way")."""
+the breakpoint of a patch that was under way, and panics (docs/findings.md, section 6)."""
 
 _FIRMWARE = "qboot.rom"
 """The small firmware that QEMU brings along for machines that only load a kernel. SeaBIOS takes 11 s under a KVM that

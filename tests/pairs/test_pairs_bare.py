@@ -33,7 +33,7 @@ RESETS = {("11.1", "tcg")}
 
 
 def image_pages() -> int:
-    """Return how many pages the bare guest's own image takes, which QEMU keeps as a ROM: how many, is the compiler's."""
+    """Return how many pages the bare guest's own image takes, which QEMU keeps as a ROM; the compiler decides."""
     elf = build_bare(print).kernel.read_bytes()
     (table,) = struct.unpack_from("<I", elf, 28)
     size, count = struct.unpack_from("<HH", elf, 42)
