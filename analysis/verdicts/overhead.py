@@ -13,7 +13,7 @@ from analysis.format.factors import DEADLINES, flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.scenarios import BASELINES, COLO, COMPARED, SCENARIOS
 from analysis.runs.cell_table import t_interval
-from analysis.runs.outcomes import outcome_of, too_short_for
+from analysis.runs.outcomes import outcome_of, too_short_for, used_pauses
 from analysis.runs.standing import stood_still_s
 from analysis.text import EXPLORATORY, figures_text, listed, percent_text, short_percent, span, spans
 from analysis.verdicts.finding import Effect
@@ -292,7 +292,7 @@ def _paused(run: Run) -> float:
     if run.record.takes_checkpoints:
         return outcome_of(run, _PAUSED)
     seconds = run.record.triggers.get("seconds")
-    return float(run.checkpoints["pause_s"].sum()) / seconds if seconds else math.nan
+    return float(used_pauses(run).sum()) / seconds if seconds else math.nan
 
 
 def _mean(values: Sequence[float]) -> float:

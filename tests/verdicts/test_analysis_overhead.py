@@ -42,7 +42,7 @@ from bench.run.report import _first_screen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.load import Campaign, Run
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +167,23 @@ def test_what_the_pauses_explain_is_told_request_by_request(campaign: Campaign) 
     assert len(run.checkpoints) == 2
     assert 0 < formed.explained.paused < known.paused
     assert formed.explained.added_s == pytest.approx(ANSWER_S, abs=0.5e-3)
+
+
+def test_a_pause_of_before_the_measurement_is_none_of_its_time(campaign: Campaign) -> None:
+    formed = next(one.cell_id for one in overheads(campaign) if one.scenario == "formed")
+
+    def early(run: Run) -> Run:
+        """As under KVM, where the first checkpoint of a pair carries all of RAM while its workload starts."""
+        if run.record.cell_id != formed:
+            return run
+        rows = run.checkpoints.assign(warmup=[True, False])
+        rows.loc[rows["warmup"], "pause_s"] = 30.0
+        return replace(run, checkpoints=rows)
+
+    runs = tuple(map(early, campaign.without))
+    measured_s = [run.checkpoints["pause_s"].iloc[1] for run in runs if run.record.cell_id == formed]
+    (found,) = (one for one in overheads(replace(campaign, without=runs)) if one.scenario == "formed")
+    assert found.explained.paused == pytest.approx(np.mean(measured_s) / 12.0)
 
 
 def test_where_no_throughput_is_lost_no_share_of_it_is_told(tmp_path: Path) -> None:
