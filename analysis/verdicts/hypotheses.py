@@ -106,17 +106,17 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
     hypothesis, outcome = asked.hypothesis, asked.hypothesis.outcome
     values = asked.runs[outcome].to_numpy(dtype=np.float64) if len(asked.runs) else np.empty(0)
     measured = asked.runs[np.isfinite(values)]
-    blank = nothing(hypothesis, len(asked.left_out), len(asked.failed), asked.notes)
-    if hypothesis.kind == "value":
-        return decided(judge_value(asked, measured, blank, alpha), ALPHA)
-    if outcome in YES_OR_NO:
-        return replace(blank, label=YES_OR_NO_TEXT, more_blocks=math.inf)
-    if why := no_ratio(measured[outcome].tolist()):
-        return replace(blank, label=why, more_blocks=math.inf)
     there, notes = applied(hypothesis, measured)
-    blank = replace(blank, notes=(*blank.notes, *notes))
+    blank = nothing(hypothesis, len(asked.left_out), len(asked.failed), (*asked.notes, *notes))
+    is_range = hypothesis.kind == "value"
+    if outcome in YES_OR_NO and not is_range:
+        return replace(blank, label=YES_OR_NO_TEXT, more_blocks=math.inf)
+    if (why := no_ratio(measured[outcome].tolist())) and not is_range:
+        return replace(blank, label=why, more_blocks=math.inf)
     if not there:
         return replace(blank, label=NOT_WRITTEN, more_blocks=math.inf)
+    if is_range:
+        return decided(judge_value(asked, measured, blank, alpha), ALPHA)
     sample = make_sample(asked, measured) if len(measured) else None
     if sample is None:
         return replace(blank, label=NOTHING_TO_COMPARE)

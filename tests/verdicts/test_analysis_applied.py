@@ -68,3 +68,17 @@ def test_a_guest_that_is_too_slow_for_its_set_refutes_nothing(tmp_path: Path) ->
     assert np.isinf(total.more_blocks or 0)
     assert vcpus.label != NOT_WRITTEN
     assert (pause.word, pause.label) == (before[3].word, before[3].label)
+
+
+def test_a_range_at_one_working_set_rests_on_it_too(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SWEEP))
+    runs = run_table(campaign.runs, name_cells(run.record for run in campaign.runs))
+    where = {"workload.scaling": ("fixed",)}
+    asked = [Hypothesis(id="V", claim="c", kind="value", low=0.001, high=1.0, where=where)]
+    (within,) = judge_all(campaign, runs, asked)
+    assert (within.word, within.notes) == ("SUPPORTED", ())
+    (cannot,) = judge_all(campaign, runs.assign(set_written=0.0), asked)
+    assert (cannot.word, cannot.label, cannot.runs) == ("INCONCLUSIVE", NOT_WRITTEN, 0)
+    assert "What was measured cannot tell" in cannot.sentence
+    (note,) = cannot.notes
+    assert note.startswith("in 24 of 24 runs the guest did not write its working set whole")
