@@ -58,6 +58,8 @@ def frame(results: Results) -> pd.DataFrame:
         panel = results.cells.names[place].panel
         per_panel[panel] = per_panel.get(panel, 0) + len(runs)
     together = max(per_panel.values()) > MOST_LINES
+    # Campaigns of one seed hold runs of one id: then the campaign's place tells them apart.
+    twice = bool(results.runs["run_id"].duplicated().any())
     parts: list[pd.DataFrame] = []
     for place, runs in by_cell.items():
         said = {**cell_columns(results.cells, place), "runs": len(runs)}
@@ -65,15 +67,16 @@ def frame(results: Results) -> pd.DataFrame:
         if together:
             steps = [_of_cell(results.cells.names[place].cell_id, pauses)]
         else:
-            steps = [_of_run(run.record.run_id, own) for run, own in zip(runs, pauses, strict=True)]
+            names = (f"{run.record.run_id}.{run.folder}" if twice else run.record.run_id for run in runs)
+            steps = [_of_run(name, own) for name, own in zip(names, pauses, strict=True)]
         parts += [pd.DataFrame({**said, **step}) for step in steps]
     return pd.concat(parts, ignore_index=True)
 
 
-def _of_run(run_id: str, ordered: FloatArray) -> dict[str, Any]:
+def _of_run(name: str, ordered: FloatArray) -> dict[str, Any]:
     ranks = evenly(len(ordered), MOST_STEPS)
     return {
-        "line": run_id,
+        "line": name,
         "of": "run",
         "share": np.concatenate([[0.0], (ranks + 1) / len(ordered)]),
         "pause_ms": np.concatenate([ordered[:1], ordered[ranks]]),

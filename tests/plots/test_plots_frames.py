@@ -69,6 +69,15 @@ class TestEcdf:
         assert set(data["line"]) == set(sweep.runs["run_id"])
         assert set(data["of"]) == {"run"}
 
+    def test_runs_of_two_campaigns_of_one_seed_are_two_lines(self, tmp_path: Path) -> None:
+        results = _fake(tmp_path, count=20, repeats=2)
+        one, other = results.campaign.runs
+        again = replace(other, record=other.record.model_copy(update={"run_id": one.record.run_id}), folder=1)
+        table = results.runs.assign(run_id=one.record.run_id, folder=[0, 1])
+        data = ecdf.frame(replace(results, campaign=replace(results.campaign, runs=(one, again)), runs=table))
+        assert set(data["line"]) == {f"{one.record.run_id}.{folder}" for folder in (0, 1)}
+        assert all(line["share"].is_monotonic_increasing for _, line in data.groupby("line"))
+
     def test_a_long_run_is_drawn_at_few_of_its_own_pauses(self, tmp_path: Path) -> None:
         results = _fake(tmp_path, count=1000)
         data = ecdf.frame(results)
