@@ -19,7 +19,7 @@ from analysis.plots.timeline_rows import PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
 from analysis.plots.words import MS, emulated, where_text
 from analysis.runs.outcomes import used_pauses
-from analysis.text import ms_text, plural, span
+from analysis.text import ms_text, plural, spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,8 +49,10 @@ def sketch(results: Results) -> Sketch:
     Raises:
         NoFigureError: no run has passed its check.
     """
-    data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    worst = _worst_runs(results)
+    data = _drawn(results, worst)
+    pauses = [len(run.checkpoints) for _, _, run in worst]
+    return Sketch(NAME, data, _words(results, data, pauses), partial(plot, where=where_text(results.cells)))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -61,6 +63,11 @@ def frame(results: Results) -> pd.DataFrame:
     Raises:
         NoFigureError: no run has passed its check.
     """
+    return _drawn(results, _worst_runs(results))
+
+
+def _worst_runs(results: Results) -> list[tuple[float, int, Run]]:
+    """Return how bad it is, its cell's place and the worst run itself, of the cells that are drawn, in their order."""
     found: list[tuple[float, int, Run]] = []
     for place, runs in runs_by_cell(results).items():
         sound = [(badness(run), run) for run in runs if run.record.quality.ok]
@@ -69,9 +76,12 @@ def frame(results: Results) -> pd.DataFrame:
             found.append((bad, place, worst))
     if not found:
         raise NoFigureError("no run has passed its check")
-    kept = sorted(sorted(found, key=lambda one: -one[0])[:MOST_CELLS], key=lambda one: one[1])
-    drawn = (_shown(run, cell_columns(results.cells, place), bad) for bad, place, run in kept)
-    return pd.concat(drawn, ignore_index=True)
+    return sorted(sorted(found, key=lambda one: -one[0])[:MOST_CELLS], key=lambda one: one[1])
+
+
+def _drawn(results: Results, worst: Sequence[tuple[float, int, Run]]) -> pd.DataFrame:
+    rows = (_shown(run, cell_columns(results.cells, place), bad) for bad, place, run in worst)
+    return pd.concat(rows, ignore_index=True)
 
 
 def _shown(run: Run, cell: dict[str, Any], bad: float) -> pd.DataFrame:
@@ -151,28 +161,27 @@ def _without_client(data: pd.DataFrame) -> Sequence[str]:
     return [cell for cell in dict.fromkeys(data["cell"]) if cell not in asked]
 
 
-def _words(results: Results, data: pd.DataFrame) -> Words:
+def _words(results: Results, data: pd.DataFrame, pauses: Sequence[int]) -> Words:
     answered, _ = requests_of(data)
     worst = data.loc[(answered if len(answered) else data)["worst_ms"].idxmax()]
     what = "the p99 latency is" if len(answered) else "the longest pause is"
     cells = data["cell"].nunique()
     heading = f"In the worst run of {worst['cell']}, {what} {ms_text(worst['worst_ms'])} ms"
     drawn = data[data["of"] == PAUSE].groupby("cell").size()
-    own = results.runs[results.runs["run_id"].isin(set(data["run_id"]))]
-    pauses = own["checkpoints"] + own["warmup"]
     thinned = (
         f" Of a run with more than {MOST_PAUSES:,} pauses the {_LONGEST} longest are drawn, and of the others a sample "
         "with the run's id as seed."
-        if len(drawn) and drawn.max() < pauses.max()
+        if len(drawn) and drawn.max() < max(pauses)
         else ""
     )
     runs = ", ".join(dict.fromkeys(data["run_id"]))
     more = len(results.cells.names) - cells
-    others = f" {plural(more, 'cell')} with better ones or none are not drawn." if more else ""
+    are = "is" if more == 1 else "are"
+    others = f" {plural(more, 'cell')} with better ones or none {are} not drawn." if more else ""
     caption = (
         f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {runs}. "
-        f"Examples without an interval, R = 1 run each, N = {span(pauses)} checkpoints, warm-up included. Requests at "
-        "the moment when they were due, with their latency; bands are pauses, at least half a point wide."
+        f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
+        "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run with everything. Left out: the "
         f"other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
     )

@@ -155,6 +155,16 @@ def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
     assert set(data["of"]) == {timeline_rows.REQUEST, timeline_rows.PAUSE}
 
 
+def test_the_run_of_that_id_in_another_campaign_of_its_seed_is_not_counted(tmp_path: Path) -> None:
+    results = fake_results(write_campaign(tmp_path, replace(SINGLE, repeats=2)))
+    worst, other = sorted(results.campaign.runs, key=timelines.badness, reverse=True)
+    record = other.record.model_copy(update={"run_id": worst.record.run_id})
+    again = replace(other, record=record, checkpoints=other.checkpoints.iloc[:5], folder=1)
+    table = results.runs.assign(run_id=worst.record.run_id, folder=[0, 1], checkpoints=[6, 2])
+    joined = replace(results, campaign=replace(results.campaign, runs=(worst, again)), runs=table)
+    assert ", N = 9 checkpoints, warm-up included." in timelines.sketch(joined).words.caption
+
+
 def test_where_nothing_was_answered_the_longest_pause_is_called_no_latency(campaign: Path) -> None:
     results = fake_results(campaign)
     runs = tuple(
