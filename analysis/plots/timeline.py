@@ -294,8 +294,9 @@ def _caption(run: Run, drawn: int) -> str:
             else "Requests and pauses go by one clock."
         )
     if len(run.checkpoints):
+        after = "" if run.checkpoints["warmup"].all() else " after the warm-up"
         said.append(
-            "Bands are pauses, the warm-up's too, at least half a point wide; below, the longest one after the warm-up "
+            f"Bands are pauses, the warm-up's too, at least half a point wide; below, the longest one{after} "
             "with its phases"
             + (", each request as a line from when it was due to its answer." if len(run.requests) else ".")
         )

@@ -147,6 +147,15 @@ def test_a_warm_up_that_dwarfs_all_others_is_told_of_where_it_is_cut_off(tmp_pat
     assert "Beyond its axis" not in timeline.sketch(run).words.caption
 
 
+def test_of_a_pair_whose_output_made_checkpoints_before_the_measurement_alone_the_longest_is_of_them(
+    campaign: Path,
+) -> None:
+    formed = of_scenario(campaign, "formed")
+    assert "below, the longest one after the warm-up with" in timeline.sketch(formed).words.caption
+    early = replace(formed, checkpoints=formed.checkpoints.assign(warmup=True))
+    assert "below, the longest one with" in timeline.sketch(early).words.caption
+
+
 def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
     results = fake_results(campaign)
     data = timelines.frame(results)
