@@ -79,6 +79,8 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return the bars of two checkpoints of the cell with the longest median pause: ``row``, ``from_ms``, ``to_ms``.
 
+    Of one where no other is slower.
+
     0 is when the VM stopped. The secondary's clock is another one; :func:`timeline` says how its bars are placed.
 
     Raises:
@@ -103,11 +105,11 @@ def _chosen(whole: pd.DataFrame) -> dict[str, int]:
     pauses: FloatArray = whole["pause_s"].to_numpy()
     enough = stats.quantile_allowed(len(pauses), _TAIL)
     slow = float(np.quantile(pauses, _TAIL)) if enough else float(pauses.max())
-    typical = int(np.argmin(np.abs(pauses - np.median(pauses))))
-    return {
-        "typical (median)": typical,
-        f"slow ({'p99' if enough else 'longest'})": int(np.argmin(np.abs(pauses - slow))),
-    }
+    typical, slowest = (int(np.argmin(np.abs(pauses - one))) for one in (np.median(pauses), slow))
+    tail = "p99" if enough else "longest"
+    if typical == slowest:
+        return {f"median and {tail}": typical}
+    return {"typical (median)": typical, f"slow ({tail})": slowest}
 
 
 def _flushes_early(qemu: str) -> bool:
@@ -199,23 +201,26 @@ def _sides(ax: Axes, data: pd.DataFrame, ms_per_in: float) -> None:
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     inside = data[(data["row"] == PRIMARY) & data["part"].isin(phases.INSIDE)]
-    typical, slow = (bars.set_index("part") for _, bars in inside.groupby("checkpoint", sort=False))
-    lengths, longer = (one["to_ms"] - one["from_ms"] for one in (typical, slow))
-    spent, more = percent_text(lengths.max() / lengths.sum()), longer - lengths
-    heading = (
-        f"A typical checkpoint of {ms_text(typical['pause_ms'].iloc[0])} ms spends {spent} in {lengths.idxmax()}; "
-        f"a slow one of {ms_text(slow['pause_ms'].iloc[0])} ms, {ms_text(more.max())} ms more in {more.idxmax()}"
-    )
+    typical, *slower = (bars.set_index("part") for _, bars in inside.groupby("checkpoint", sort=False))
+    lengths = typical["to_ms"] - typical["from_ms"]
+    spent = percent_text(lengths.max() / lengths.sum())
+    heading = f"A typical checkpoint of {ms_text(typical['pause_ms'].iloc[0])} ms spends {spent} in {lengths.idxmax()}"
+    for slow in slower:
+        more = slow["to_ms"] - slow["from_ms"] - lengths
+        heading += (
+            f"; a slow one of {ms_text(slow['pause_ms'].iloc[0])} ms, {ms_text(more.max())} ms more in {more.idxmax()}"
+        )
+    drawn = "Two checkpoints" if slower else "One checkpoint"
     first = data.drop_duplicates("checkpoint").to_dict("records")
     which = "; ".join(f"{row['checkpoint']}: checkpoint {row['index']} of run {row['run_id']}" for row in first)
     cell = full_name(first[0]["size"], first[0]["panel"])
     caption = (
-        f"Two checkpoints of the cell with the longest median pause ({cell}). {which}. Examples without an interval: "
+        f"{drawn} of the cell with the longest median pause ({cell}). {which}. Examples without an interval: "
         "R = 1 run, N = 1 checkpoint each, chosen among all of the cell after warm-up. The two clocks are never "
         "subtracted: the secondary's row is placed so that it ends when vmstate-loaded reaches the primary, its device "
         "load and flush directly before (before QEMU 5.1 the flush is part of receiving), its receiving as early as "
         "the primary's messages allow. Dashed: vmstate-send, vmstate-received and vmstate-loaded on the primary. "
         f"{emulated(results.cells)}."
     )
-    alt = f"Time lines of two checkpoints, with rows for the primary, the parts of save, and the secondary. {heading}."
+    alt = f"Time lines of {drawn.lower()}, with rows for the primary, the parts of save, and the secondary. {heading}."
     return Words(heading, caption, alt)

@@ -245,6 +245,13 @@ class TestGantt:
         assert abs(data["pause_ms"].min() - pauses.median() * 1e3) < 1
         assert (data["size"].iloc[0], data["panel"].iloc[0]) == (slowest.size, slowest.panel)
 
+    def test_where_none_is_slower_there_is_one_checkpoint(self, tmp_path: Path) -> None:
+        sketch = gantt.sketch(_fake(tmp_path, count=1, finer=True))
+        assert list(dict.fromkeys(sketch.data["checkpoint"])) == ["median and longest"]
+        assert "slow" not in sketch.words.heading
+        assert sketch.words.caption.startswith("One checkpoint of the cell with the longest median pause")
+        assert sketch.words.alt.startswith("Time lines of one checkpoint, ")
+
     def test_the_primary_begins_before_the_stop_and_ends_with_the_pause(self, sweep: Results) -> None:
         data = gantt.frame(sweep)
         for _, bars in data[data["row"] == gantt.PRIMARY].groupby("checkpoint"):
