@@ -19,7 +19,7 @@ from analysis.report.files import write
 from analysis.runs.stalls import always_note
 from analysis.stats.sequential import cost_in_blocks
 from analysis.stored.study import load_study
-from analysis.text import tenths_text
+from analysis.text import plural, tenths_text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -41,7 +41,8 @@ _DIGITS = 100
 def show(model: Model, found: pd.DataFrame, out: Console) -> None:
     """Print the model and every rate."""
     out.print(
-        f"{len(model.sizes)} sizes x {model.blocks} blocks x {model.checkpoints} checkpoints; between runs "
+        f"{plural(len(model.sizes), 'size')} x {plural(model.blocks, 'block')} x "
+        f"{plural(model.checkpoints, 'checkpoint')}; between runs "
         f"{tenths_text(model.run_sd)}, within a run {tenths_text(model.checkpoint_sd)}, correlation of neighbours "
         f"{model.phi:.2f}, stalled {tenths_text(model.slow_share)} of checkpoints and {tenths_text(model.stuck_share)} "
         f"of runs, between blocks {tenths_text(model.block_sd)}, drift {100 * model.drift:+.1f} %, "

@@ -206,7 +206,8 @@ def _stalled(runs: pd.DataFrame) -> list[str]:
     said = []
     if always.any():
         count = "all" if always.all() and len(over_tcp) > 1 else f"{int(always.sum()):,} of"
-        said.append(f"{count} {plural(len(over_tcp), 'run')} over TCP stall in every checkpoint")
+        stall = "stalls" if always.sum() == 1 else "stall"
+        said.append(f"{count} {plural(len(over_tcp), 'run')} over TCP {stall} in every checkpoint")
     rest = over_tcp.loc[~always].sort_values("slow_share", kind="stable", na_position="first")
     most, base_s = rest[["slow_share", "slow_base_s"]].iloc[-1] if len(rest) else (0.0, 0.0)
     if most > 0:

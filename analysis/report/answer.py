@@ -141,7 +141,8 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
         several = hypothesis.kind == "value" and finding.levels
         detail.append("from the lowest end of a cell's 90 % interval to the highest" if several else "90 % interval")
     detail += filter(None, [smallest_text(finding), words.pvalue_text(finding)])
-    detail += [f"{finding.excluded} left out by their quality check"] if finding.excluded else []
+    their = "its" if finding.excluded == 1 else "their"
+    detail += [f"{finding.excluded} left out by {their} quality check"] if finding.excluded else []
     detail += [f"{finding.failed} failed"] if finding.failed else []
     return {
         "id": hypothesis.id,

@@ -19,6 +19,7 @@ from analysis.report.build import build_report
 from analysis.report.disclosure import disclosure, environment, licence, readme
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import load_campaign
+from analysis.text import plural
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ def verify(archive: Path) -> Iterator[str]:
         for one in campaign.unread:
             if one.planned.run_id not in known:
                 raise NotWholeError(f"{archive}: run {one.planned.run_id} cannot be used: {one.why}")
-        yield f"format: {campaign.measured} runs of {campaign.plan.campaign} can be read"
+        yield f"format: {plural(campaign.measured, 'run')} of {campaign.plan.campaign} can be read"
         again = verdicts_json(derive(campaign))
         if stored != again:
             raise NotWholeError(f"{archive}: computed again, the verdicts differ: {_differing(stored, again)}")

@@ -17,7 +17,7 @@ from analysis.report.words import all_declared, badge, case, p_text
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, percent_number, spans
+from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, percent_number, plural, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.digits import csv
@@ -136,7 +136,11 @@ def _cells_tex(results: Results) -> str:
 
 def _counts(results: Results) -> str:
     cells = results.per_cell
-    return f"R = {spans(cells['runs'], 'run')} per cell, N = {cells['checkpoints'].sum():,} checkpoints in all."
+    return f"R = {spans(cells['runs'], 'run')} per cell, N = {_checkpoints(results)} in all."
+
+
+def _checkpoints(results: Results) -> str:
+    return plural(int(results.per_cell["checkpoints"].sum()), "checkpoint")
 
 
 def _phases(results: Results) -> pd.DataFrame:
@@ -210,7 +214,7 @@ def _verdicts_tex(results: Results) -> str:
     runs = [finding.runs for finding in results.findings] or [0]
     remarks = (
         f"Caption: Hypotheses{_declared(results)}: effect with its two-sided 90 % interval, and verdict.",
-        f"R = {spans(runs, 'run')} per hypothesis, N = {results.per_cell['checkpoints'].sum():,} checkpoints in all.",
+        f"R = {spans(runs, 'run')} per hypothesis, N = {_checkpoints(results)} in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect, or what equal cells differ by; refutation:",
         "against one of delta or more; of no difference and of a range: against the other case, and twice that where",

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Effect
 
 _MOST_FIGURES = 7
+_COUNTED = frozenset(("pages", "bytes", "writes", "CPUs"))
+"""Units of which one is in the singular."""
 
 
 def amount(value: float, outcome: str, figures: int = 3) -> str:
@@ -28,9 +30,8 @@ def amount(value: float, outcome: str, figures: int = 3) -> str:
         return f"{short_text(value, figures)} s" if abs(value) >= 1 else f"{short_text(1e3 * value, figures)} ms"
     if unit == "share":
         return f"{percent_number(value, figures - 2)} %"
-    if unit in {"pages", "bytes"}:
-        return f"{value:,.{figures - 3}f} {unit}"
-    return f"{short_text(value, figures)} {unit}"
+    shown = f"{value:,.{figures - 3}f}" if unit in {"pages", "bytes"} else short_text(value, figures)
+    return f"{shown} {unit.removesuffix('s') if shown == '1' and unit in _COUNTED else unit}"
 
 
 def figures_apart(values: Iterable[float], bounds: Iterable[float], outcome: str) -> int:

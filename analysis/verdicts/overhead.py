@@ -340,7 +340,8 @@ def _why(one: Overhead) -> Iterator[str]:
     """Yield what the pauses explain, and what a reader could take the ratios for and they are not."""
     known, throughput = one.explained, one.throughput
     if throughput is not None and throughput.outcome == _ASKED_AT_A_RATE and one.asked_per_s:
-        yield f"{one.asked_per_s:g} a second were asked for, and no more can be answered"
+        were = "was" if one.asked_per_s == 1 else "were"
+        yield f"{one.asked_per_s:g} a second {were} asked for, and no more can be answered"
     if math.isfinite(known.of_throughput):
         share, lost = percent_text(known.paused), percent_text(known.lost)
         yield f"{share} of the time is paused, {lost} of the throughput lost"

@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Effect, Finding
 
 
+_MANY = ("the acknowledged writes ", "the bytes ", "the CPUs ", "the packets ", "the requests ")
+"""How outcomes begin that are in the plural."""
+
+
 def percent_change(effect: Effect, sesoi: float = 0.0) -> str:
     """Return a relative effect with its interval, as in ``+0.4 % [-1.1, +2.0]``; no end is read as what matters."""
     middle, low, high = (change_text(100 * end, 100 * sesoi) for end in (effect.estimate, effect.low, effect.high))
@@ -72,7 +76,8 @@ def finding_sentence(finding: Finding) -> str:
     what = OUTCOMES[hypothesis.outcome].words
     if hypothesis.kind == "value":
         claimed = range_text(hypothesis, finding.effect)
-        return f"{_capital(what)} is {_value(finding)}, the claim is {claimed}{scope}: {end}"
+        are = "are" if what.startswith(_MANY) else "is"
+        return f"{_capital(what)} {are} {_value(finding)}, the claim is {claimed}{scope}: {end}"
     change = percent_change(finding.effect, finding.sesoi)
     end += shape_text(finding)
     if hypothesis.kind == "trend":

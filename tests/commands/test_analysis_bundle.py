@@ -38,6 +38,13 @@ def test_it_verifies_line_by_line(archive: Path, capsys: pytest.CaptureFixture[s
     assert kinds == ["hashes", "format", "verdicts"]
 
 
+def test_one_run_is_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "one.tar.gz"
+    assert command.main([str(write_campaign(tmp_path, SINGLE)), "--out", str(out)]) == 0
+    assert command.check([str(out)]) == 0
+    assert "\nformat: 1 run of fake can be read\n" in capsys.readouterr().out
+
+
 def test_it_holds_the_data_and_what_evaluators_ask_for(archive: Path, tmp_path: Path) -> None:
     with tarfile.open(archive) as packed:
         packed.extractall(tmp_path, filter="data")

@@ -395,7 +395,7 @@ class TestViolin:
         heading = violin.sketch(replace(sweep, runs=stalled)).words.heading
         percent = "40\N{NO-BREAK SPACE}%"
         assert heading.endswith(
-            "; 1 of 3 runs over TCP stall in every checkpoint; "
+            "; 1 of 3 runs over TCP stalls in every checkpoint; "
             f"of the others up to {percent} of a run's checkpoints are stalled relative to its own usual pause"
         )
         # What the share is relative to is told of the run whose it is.

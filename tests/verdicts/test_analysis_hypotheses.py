@@ -168,6 +168,17 @@ def test_nanoseconds_are_not_refuted_by_half_a_millisecond(campaign: Campaign) -
     assert amount(8.3e-8, "reach") == "83 ns"
 
 
+def test_one_of_what_is_counted_is_in_the_singular_and_what_is_counted_are_many(campaign: Campaign) -> None:
+    assert [amount(count, "writes_lost") for count in (0.0, 1.0, 2.0)] == ["0 writes", "1 write", "2 writes"]
+    assert (amount(1.0, "dirty_pages"), amount(1.0, "primary_cpus")) == ("1 page", "1 CPU")
+    assert amount(1.0, "requests_per_s") == "1 1/s"
+    asked = {"kind": "value", "factor": None, "outcome": "bytes_sent", "low": 0.0, "high": 1.0}
+    found = verdict(campaign, runs_with(campaign).assign(bytes_sent=1.0), **asked)
+    assert found.sentence.startswith(
+        "The bytes sent are 1 byte [1 byte, 1 byte] over 6 cells, the claim is 0 bytes to 1 byte: "
+    )
+
+
 def test_a_setting_that_a_level_of_the_contrast_does_not_have_parts_nothing() -> None:
     asked = Hypothesis.model_validate(
         GROWS | {"kind": "contrast", "factor": "cache.kind", "levels": ["none", "control"], "direction": "increasing"}
