@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.format.factors import flatten
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
+from analysis.stored.study import guests
 from analysis.text import duration_text, plural
 
 if TYPE_CHECKING:
@@ -173,8 +174,9 @@ def _seen(hosts: Sequence[Mapping[str, Any]], key: str) -> str:
 def _programs(campaign: Campaign) -> Iterable[tuple[str, str]]:
     for name, build in sorted(campaign.plan.qemu.items()):
         yield f"QEMU ({name})", f"{build.get('version')}, {build.get('sha256')}"
-    for key, value in sorted(campaign.plan.guest.items()):
-        yield f"guest {key}", str(value)
+    if kernel := campaign.plan.guest.get("kernel_version"):
+        yield "guest kernel, version", str(kernel)
+    yield from ((name, sha256) for name, sha256 in guests(campaign.plan).items() if sha256)
     for key in ("colo_bench", "python"):
         yield key, _of_runs(campaign, key)
 

@@ -125,15 +125,18 @@ def differences(one: Plan, other: Plan) -> Iterator[str]:
         first, second = (plan.qemu.get(name, {}).get("sha256", "none")[:12] for plan in (one, other))
         if first != second:
             yield f"QEMU ({name}): {first} against {second}"
-    for words, first, second in zip(_OF_GUESTS, _guests(one), _guests(other), strict=True):
+    for (words, first), second in zip(guests(one).items(), guests(other).values(), strict=True):
         if first != second:
             yield f"{words}: {first[:12] or 'none'} against {second[:12] or 'none'}"
 
 
-_OF_GUESTS = ("guest kernel", "guest initramfs", "bare guest", "guest with applications", "nodelay library")
-
-
-def _guests(plan: Plan) -> tuple[str, ...]:
+def guests(plan: Plan) -> dict[str, str]:
     """Return the hashes of what runs in a plan's machines, and beside them; empty where it has no such thing."""
-    linux = (plan.guest.get(key) for key in ("kernel_sha256", "initramfs_sha256"))
-    return tuple(str(one or "") for one in (*linux, plan.bare_sha256, plan.apps_sha256, plan.nodelay_sha256))
+    hashes = {
+        "guest kernel": plan.guest.get("kernel_sha256"),
+        "guest initramfs": plan.guest.get("initramfs_sha256"),
+        "bare guest": plan.bare_sha256,
+        "guest with applications": plan.apps_sha256,
+        "nodelay library": plan.nodelay_sha256,
+    }
+    return {words: str(sha256 or "") for words, sha256 in hashes.items()}

@@ -19,6 +19,8 @@ from fixtures.fake_campaign import SINGLE, run_ids, write_campaign
 from analysis.commands import bundle as command
 from analysis.report.build import build_report
 from analysis.report.bundle import bundle
+from analysis.report.disclosure import disclosure
+from analysis.stored.load import load_campaign
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
 
@@ -64,6 +66,18 @@ def test_it_holds_the_data_and_what_evaluators_ask_for(archive: Path, tmp_path: 
     assert json.loads((top / "environment.json").read_text())["numpy"]
     assert "MIT" in (top / "LICENSE").read_text()
     subprocess.run(("sha256sum", "--quiet", "-c", "MANIFEST.sha256"), cwd=top, check=True, timeout=60)
+
+
+def test_the_bare_guest_and_the_library_are_disclosed_by_their_hashes(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SINGLE)
+    plan = json.loads((folder / "plan.json").read_text())
+    plan |= {"guest": {"kernel_version": "", "kernel_sha256": "", "initramfs_sha256": ""}}
+    plan |= {"bare_sha256": "d4" * 32, "nodelay_sha256": "e5" * 32}
+    (folder / "plan.json").write_text(json.dumps(plan))
+    programs = disclosure(load_campaign(folder), []).partition("## Programs")[2]
+    assert f"| bare guest | {'d4' * 32} |" in programs
+    assert f"| nodelay library | {'e5' * 32} |" in programs
+    assert "| guest kernel" not in programs
 
 
 def changed(archive: Path, out: Path, ending: str, content: bytes | None, *, listed: bool = False) -> Path:
