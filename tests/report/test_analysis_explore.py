@@ -75,6 +75,16 @@ def test_a_run_that_cannot_be_read_is_counted_though_it_is_no_row(browser: webdr
     assert count(browser) == "2 of 2 runs, and 1 that cannot be read"
 
 
+@in_browser
+def test_a_pair_that_is_only_formed_has_checkpoints_and_none_was_asked_of_it(
+    browser: webdriver.Chrome, tmp_path: Path
+) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("formed", "colo"), repeats=1))
+    assert command.main([str(folder)]) == 0
+    show(browser, folder / "report" / "explore.html")
+    assert count(browser) == "1 of 1 run, and 1 not here, of which no checkpoint was asked"
+
+
 def many(count: int) -> dict[str, object]:
     """Return an INVENTED payload of so many runs."""
     rng = np.random.default_rng(1)

@@ -4,6 +4,7 @@
   const count = data.run_id.length, MOST_ROWS = 200;
   const $ = (id) => document.getElementById(id);
   const make = (tag, text, more) => Object.assign(document.createElement(tag), { textContent: text ?? "" }, more);
+  const plural = (number, noun) => `${number} ${noun}${number === 1 ? "" : "s"}`;
   const shown = (name, value) => value === null || value === undefined ? "\u2013"
     : `${value >= 1000 ? Math.round(value).toLocaleString("en") : Number(value.toPrecision(3))}${data.outcomes[name].unit && ` ${data.outcomes[name].unit}`}`;
 
@@ -146,7 +147,7 @@
     if (chosen === null) return;
     const path = `${data.homes[data.home[chosen]]}/runs/${data.run_id[chosen]}/`;
     box.append(make("strong", `run ${data.run_id[chosen]}`), make("p", factors.map((one) => `${one.name}: ${one.levels[one.of[chosen]]}`).join(" \u00b7 ")));
-    box.append(make("p", `started ${new Date(1e3 * data.started_at[chosen]).toISOString().slice(0, 19).replace("T", " ")} UTC, ${data.checkpoints[chosen]} checkpoints after the warm-up`));
+    box.append(make("p", `started ${new Date(1e3 * data.started_at[chosen]).toISOString().slice(0, 19).replace("T", " ")} UTC, ${plural(data.checkpoints[chosen], "checkpoint")} after the warm-up`));
     box.append(...bars("Phases, mean", Object.entries(data.phases).map(([name, values]) => [name, values[chosen]])));
     box.append(...bars("Pause, quantiles of its checkpoints", data.quantiles.map((share, place) => [`${100 * share} %`, data.sketch[place][chosen]])));
     const files = make("p", "files, from this page's folder: ");
@@ -186,9 +187,9 @@
       });
     }
     const kept = runs.allFiltered();
-    $("count").textContent = `${kept.length} of ${count} runs` + (data.failed ? `, and ${data.failed} that failed` : "")
+    $("count").textContent = `${kept.length} of ${plural(count, "run")}` + (data.failed ? `, and ${data.failed} that failed` : "")
       + (data.unread ? `, and ${data.unread} that cannot be read` : "")
-      + (data.without ? `, and ${data.without} without checkpoints, which are not here` : "");
+      + (data.without ? `, and ${data.without} not here, of which no checkpoint was asked` : "");
     $("outcome").value = outcome;
     draw(kept); table(kept); tell();
     history.replaceState(null, "", `#${state()}`);
