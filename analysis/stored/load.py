@@ -158,7 +158,10 @@ def _load(folder: Path, most_bytes: int) -> Campaign:
         notes = (*notes, f"{len(without):,} {these} asked for no checkpoints: in no table or figure of pauses")
     campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts, without)
     if not runs:
-        raise NothingMeasuredError(f"{folder}: nothing was measured ({_why_nothing(campaign)})")
+        what = "no run that is asked for checkpoints was measured" if without else "nothing was measured"
+        lost = failures or unread or unfinished
+        fix = "measure the machine under COLO too: -m scenario=native,colo" if without and not lost else ""
+        raise NothingMeasuredError(f"{folder}: {what} ({_why_nothing(campaign)})", fix=fix)
     return campaign
 
 
@@ -313,7 +316,7 @@ def _why_nothing(campaign: Campaign) -> str:
         (len(campaign.failures), "failed"),
         (len(campaign.unread), "unreadable"),
         (len(campaign.unfinished), "not finished"),
-        (len(campaign.without), "without checkpoints"),
+        (len(campaign.without), "asked for none"),
     )
     counted = ", ".join(f"{count} {what}" for count, what in counts if count)
     first = [unread.why for unread in campaign.unread[:1]] + [f"{f.cause}: {f.message}" for f in campaign.failures[:1]]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
@@ -65,6 +66,14 @@ def test_runs_that_are_asked_for_no_checkpoints_are_not_said_to_have_had_none(tm
     campaign = load_campaign(write_campaign(tmp_path, SERVICE))
     assert sum(len(run.checkpoints) for run in campaign.without) == 8  # of the formed pairs
     assert campaign.notes == ("8 runs were asked for no checkpoints: in no table or figure of pauses",)
+
+
+def test_a_campaign_of_baselines_alone_was_measured_and_lacks_runs_under_colo(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("native", "formed")))
+    words = r"no run that is asked for checkpoints was measured \(8 asked for none\)"
+    with pytest.raises(NothingMeasuredError, match=words) as refused:
+        load_campaign(folder)
+    assert "scenario=native,colo" in refused.value.fix
 
 
 def test_a_run_that_was_interrupted_has_not_failed_and_is_still_to_be_measured(tmp_path: Path) -> None:
