@@ -172,8 +172,8 @@ def _choices(campaign: Campaign, runs: pd.DataFrame) -> Sequence[tuple[str, Camp
     inside = ~outside_block(runs)
     whole = runs.assign(quality_ok=True, pauses_ok=True)
     tables += [("all runs, whatever their quality check", whole)] if not counting(runs).all() else []
-    tables += [("without runs whose host drifted", runs[quiet])] if not quiet.all() and quiet.any() else []
-    tables += [] if inside.all() else [("without runs measured outside their block's time", runs[inside])]
+    tables += [("runs whose host drifted left out", runs[quiet])] if not quiet.all() and quiet.any() else []
+    tables += [] if inside.all() else [("runs measured outside their block's time left out", runs[inside])]
     return [*((name, campaign, table) for name, table in tables), *without_each(campaign, runs)]
 
 
