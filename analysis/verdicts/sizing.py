@@ -154,9 +154,9 @@ def costs(runs: pd.DataFrame) -> Costs:
     if alike:
         raise alike[0]
     raise NotCarriedError(
-        f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs of one transport, workload and "
-        f"number of vCPUs whose dirty pages differ by a factor of {PAGES_APART:g}, such as "
-        "workload.working_set=16M,128M"
+        f"this campaign cannot tell what a page costs: that takes {_FEWEST_RUNS} runs that passed their check, differ "
+        f"in nothing but RAM and what makes pages, and have dirty pages that differ by a factor of {PAGES_APART:g}, "
+        "such as workload.working_set=16M,128M"
     )
 
 

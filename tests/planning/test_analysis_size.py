@@ -132,8 +132,10 @@ def test_what_lies_too_far_outside_is_refused(wanted: Wanted, said: str) -> None
 
 @pytest.mark.parametrize("runs", [invented(pages=(1e4, 1.2e4)), invented(count=1, pages=(1e4,))])
 def test_runs_that_cannot_tell_what_a_page_costs_are_refused(runs: pd.DataFrame) -> None:
-    with pytest.raises(NotCarriedError, match="cannot tell what a page costs"):
+    with pytest.raises(NotCarriedError, match="cannot tell what a page costs") as refused:
         costs(runs)
+    # Of one transport, workload and number of vCPUs they may be, and of two binaries.
+    assert "6 runs that passed their check, differ in nothing but RAM and what makes pages, " in str(refused.value)
 
 
 def test_an_extrapolation_is_said_and_widens_the_interval() -> None:
