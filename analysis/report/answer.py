@@ -78,6 +78,8 @@ def _said(finding: Finding) -> str:
 
 
 def _size(finding: Finding) -> str:
+    if math.isnan(finding.effect.estimate):
+        return finding.label
     per = " per doubling" if finding.hypothesis.kind == "trend" else ""
     return words.effect_text(finding.hypothesis, finding.effect, finding.sesoi) + per
 

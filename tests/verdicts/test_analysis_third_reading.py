@@ -87,6 +87,8 @@ def test_runs_of_0_are_why_nothing_is_said_and_no_number_of_blocks_helps() -> No
     assert "may or may not lengthen the pause: 1 of 12 runs is 0, of which no ratio can be told" in screen.answers[0]
     assert any("a range can be declared" in one for one in screen.surer)
     assert not any("More blocks" in one for one in screen.surer)
+    (found,) = judge_study(replace(campaign, runs=(zero, *others))).findings
+    assert answer._said(found).endswith(": It grows with RAM: 1 of 12 runs is 0, of which no ratio can be told")
 
 
 def test_what_was_not_judged_was_judged_by_no_smallest_effect() -> None:
