@@ -19,6 +19,8 @@ from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -53,16 +55,25 @@ def frame(results: Results) -> pd.DataFrame:
         NoFigureError: no two cells are the same machine, or they share no block.
     """
     _, seen = looked_at(results.campaign, results.runs)
+    pairs = [pair for pair in equals(seen) if aa_logs(seen, pair)]
+    cells = [tuple(results.cells.names[place] for place in pair) for pair in pairs]
     rows = []
-    for pair in equals(seen):
-        one, other = (results.cells.names[place] for place in pair)
-        said = {"pair": _pair_name(one, other), "one": one.panel or one.label, "other": other.panel or other.label}
+    for pair, name, (one, other) in zip(pairs, _numbered([_pair_name(*own) for own in cells]), cells, strict=True):
+        said = {"pair": name, "one": one.panel or one.label, "other": other.panel or other.label}
         rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(seen, pair)]
     if not rows:
         raise NoFigureError("no two cells are the same machine under two names in the same block")
     on_pause = [one for one in results.findings if one.hypothesis.outcome == "pause" and np.isfinite(one.span)]
     sesois = [one.sesoi_over_span for one in on_pause]
     return pd.DataFrame(rows).assign(floor=noise_floor(seen), sesoi=min(sesois, default=np.nan))
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    """Return the names; pairs of one name, as of four equal cells, with their number."""
+    return [
+        name if names.count(name) == 1 else f"{name} ({names[: place + 1].count(name)})"
+        for place, name in enumerate(names)
+    ]
 
 
 def _pair_name(one: CellName, other: CellName) -> str:

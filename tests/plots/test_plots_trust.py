@@ -15,6 +15,7 @@ from fixtures.fake_campaign import (
     fake_results,
     write_campaign,
 )
+from fixtures.simulated import Truth, cell, simulate
 
 from analysis import stats
 from analysis.plots import (
@@ -30,6 +31,7 @@ from analysis.plots.style import look
 from analysis.runs.outcomes import used
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.finding import Effect, LevelFinding
+from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -241,6 +243,11 @@ class TestEqual:
         assert len(data) == 12
         assert data["floor"].iloc[0] == noise_floor(sweep.runs)
         assert data["sesoi"].iloc[0] == 0.05
+
+    def test_two_pairs_of_four_equal_cells_are_two_rows(self) -> None:
+        campaign = simulate(Truth([cell(replica=name) for name in "abcd"], lambda _: 0.0, ()), 1)
+        data = equal.frame(judge_study(campaign))  # type: ignore[arg-type]
+        assert data.groupby("pair").size().to_dict() == {"1 GiB · 1 vCPU (1)": 6, "1 GiB · 1 vCPU (2)": 6}
 
     def test_a_block_that_no_look_has_seen_is_in_no_noise_floor(self, sweep: Results) -> None:
         plan = sweep.campaign.plan.model_copy(update={"looks": (4,)})
