@@ -63,7 +63,7 @@ _DIGITS = 3
 class TooManyRunsError(AnalysisError):
     """A page of so many runs would be slow to use."""
 
-    fix = "give fewer campaigns"
+    fix = "give fewer campaigns; of a single one the report has a table of every run"
 
 
 def explore(

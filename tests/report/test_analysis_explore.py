@@ -114,10 +114,13 @@ def test_ten_thousand_runs_stay_below_3_mb() -> None:
     assert len(page(many(MOST_RUNS), "KVM").encode()) <= 3_000_000
 
 
-def test_more_runs_than_a_page_holds_are_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_more_runs_than_a_page_holds_are_refused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     monkeypatch.setattr(explore, "MOST_RUNS", 1)
     folder = write_campaign(tmp_path, Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), count=6))
     assert command.main([str(folder)]) == TooManyRunsError.exit_code
+    assert "of a single one the report has a table of every run" in capsys.readouterr().err
 
 
 def show(browser: webdriver.Chrome, path: Path, fragment: str = "", width: int = 1200, scheme: str = "light") -> None:
