@@ -234,6 +234,7 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
     half_s = 2 * entry / (1 - ratio) if ratio < 1 else math.inf
     if half_s > all_s:
         half_s = 2 * (entry + per_page * every)
+    at_half = min(per_s * half_s / 2, every) if ratio < 1 else every
     return Sizing(
         wanted=wanted,
         costs=known,
@@ -248,11 +249,11 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
         half_s=half_s if ratio < 1 else None,
         least_share=ratio / (1 + ratio),
         all_s=all_s,
-        words=tuple(_words(known, wanted, pages, slower)),
+        words=tuple(_words(known, wanted, pages, at_half, slower)),
     )
 
 
-def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterator[str]:
+def _words(known: Costs, wanted: Wanted, pages: float, at_half: float, slower: float) -> Iterator[str]:
     software = known.under == KVM_TEXT["software"]
     yield (
         f"from {known.runs} runs of {known.campaign} over {known.transport} under {known.under}"
@@ -272,6 +273,11 @@ def _words(known: Costs, wanted: Wanted, pages: float, slower: float) -> Iterato
         yield (
             f"dirty pages are extrapolated: {count_text(pages)} from {count_text(known.pages[0])} to "
             f"{count_text(known.pages[1])}"
+        )
+    if at_half > known.pages[1]:
+        yield (
+            "what it takes to be paused less than half of the time is extrapolated: a checkpoint would have "
+            f"{count_text(at_half)} dirty pages, and the most measured are {count_text(known.pages[1])}"
         )
     rate = 8e-9 * known.transport_bytes_per_s
     if slower:

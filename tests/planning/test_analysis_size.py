@@ -111,6 +111,15 @@ def test_a_rate_that_no_interval_can_carry_is_said() -> None:
     assert 0.5 < answer.least_share < 1
 
 
+def test_an_interval_of_half_the_time_paused_that_no_run_came_near_is_said_to_be_extrapolated() -> None:
+    # Near the rate that no interval can carry a longer one brings but more pages.
+    far, near = (sizing(costs(invented()), Wanted(4 * GIB, rate, 100e9, 0.02)) for rate in (1.55e9, 100e6))
+    assert far.half_s is not None
+    said = "is extrapolated: a checkpoint would have 95,"
+    assert any(said in words and words.endswith("the most measured are 40,000") for words in far.words)
+    assert not any("less than half of the time" in words for words in near.words)
+
+
 def test_short_times_and_slow_links_are_not_told_as_0() -> None:
     small = sizing(costs(invented()), Wanted(128 << 20, 3e9, 100e9, 0.05))
     assert any("no interval up to the 0.139 s in which all its RAM is dirty" in line for line in size.lines(small))
