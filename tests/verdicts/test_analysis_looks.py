@@ -12,12 +12,12 @@ from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_c
 
 from analysis.__main__ import main
 from analysis.errors import NotACampaignError
-from analysis.stats.sequential import look_level
+from analysis.stats.sequential import cost_in_blocks, look_level
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
 from analysis.verdicts.declared import declared
 from analysis.verdicts.hypotheses import judge_all
-from analysis.verdicts.looks import level_of, planning_level, shared_among
+from analysis.verdicts.looks import cost_of, level_of, planning_level, shared_among
 from analysis.verdicts.promises import promises
 from analysis.verdicts.results import derive
 
@@ -49,6 +49,14 @@ def test_the_level_is_that_of_the_looks_on_record(tmp_path: Path) -> None:
     assert level_of(plan.model_copy(update={"looks": (6,)})) == 0.05
     level = level_of(plan.model_copy(update={"looks": (1, 6)}))
     assert level == look_level([1, 6], tests=shared_among([("primary", "trend")], len(plan.cells)))
+
+
+def test_further_blocks_are_planned_for_the_last_look_and_for_one_more_where_none_was_to_follow(tmp_path: Path) -> None:
+    plan = load_campaign(write_campaign(tmp_path, FAKE)).plan.model_copy(update={"looks": (3, 6)})
+    tests = shared_among([("primary", "trend")], len(plan.cells))
+    series = plan.model_copy(update={"until_known": True})
+    assert cost_of(series) == cost_in_blocks((3, 6), series=True, tests=tests)
+    assert cost_of(plan) == cost_in_blocks((3, 6, 12), tests=tests)
 
 
 def test_a_level_is_shared_by_all_that_have_to_be_right_together(tmp_path: Path) -> None:
