@@ -164,7 +164,9 @@ def _without_client(data: pd.DataFrame) -> Sequence[str]:
 def _words(results: Results, data: pd.DataFrame, pauses: Sequence[int]) -> Words:
     answered, _ = requests_of(data)
     worst = data.loc[(answered if len(answered) else data)["worst_ms"].idxmax()]
-    what = "the p99 latency is" if len(answered) else "the longest pause is"
+    own = data[(data["of"] == PAUSE) & (data["cell"] == worst["cell"])]
+    after = " after the warm-up" if (own["value"] > worst["worst_ms"]).any() else ""
+    what = "the p99 latency is" if len(answered) else f"the longest pause{after} is"
     cells = data["cell"].nunique()
     heading = f"In the worst run of {worst['cell']}, {what} {ms_text(worst['worst_ms'])} ms"
     drawn = data[data["of"] == PAUSE].groupby("cell").size()

@@ -182,7 +182,19 @@ def test_where_nothing_was_answered_the_longest_pause_is_called_no_latency(campa
     )
     silent = timelines.sketch(replace(results, campaign=replace(results.campaign, runs=runs)))
     assert ", the p99 latency is " in timelines.sketch(results).words.heading
-    assert ", the longest pause is " in silent.words.heading
+    assert ", the longest pause " in silent.words.heading
+
+
+def test_a_pause_of_the_warm_up_that_is_drawn_and_longer_is_not_passed_off_as_none(tmp_path: Path) -> None:
+    results = fake_results(write_campaign(tmp_path, SINGLE))
+    (run,) = results.campaign.runs
+    rows = run.checkpoints.copy()
+    rows.loc[rows["warmup"], "pause_s"] = 30.0  # as under KVM, where the first checkpoint carries all of RAM
+    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, checkpoints=rows),)))
+    assert ", the longest pause after the warm-up is " in timelines.sketch(late).words.heading
+    rows.loc[rows["warmup"], "pause_s"] = 0.0
+    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, checkpoints=rows.copy()),)))
+    assert ", the longest pause is " in timelines.sketch(late).words.heading
 
 
 def test_the_command_writes_every_kind_and_says_where(
