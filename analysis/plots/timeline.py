@@ -15,8 +15,9 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND_EDGE, CATEGORIES, INK, SMALL_PT, Look, is_wide
 from analysis.plots.timeline_rows import ANSWERED, FAILED, MOST_REQUESTS, PAGES, PAUSE, PHASE, RATE, REQUEST, frame
 from analysis.plots.words import MS
+from analysis.runs.outcomes import too_short_for
 from analysis.runs.standing import stood_still_s
-from analysis.text import count_text, ms_text, percent_text, plural
+from analysis.text import EXPLORATORY, count_text, ms_text, percent_text, plural
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -37,6 +38,9 @@ _BEYOND = 4.0
 _MOST_LINES = 60
 _AROUND, _MOST_AROUND, _REQUESTS_AROUND = 1.2, 8.0, 3.0
 """How much is shown beside the longest pause: of its length, at most, and so many requests at each side."""
+
+TOO_FEW_ANSWERS = "a p99 takes 500 answered requests"
+"""What the mark of one of fewer means."""
 
 DOT: Look = {"linestyle": "none", "marker": ".", "markersize": 2.6, "markeredgewidth": 0, "color": CATEGORIES[0]}
 CROSS: Look = {"linestyle": "none", "marker": "x", "markersize": 3.2, "markeredgewidth": 0.8, "color": CATEGORIES[3]}
@@ -252,11 +256,13 @@ def _words(run: Run, data: pd.DataFrame) -> Words:
         parts.append("no pause")
     if said["requests"]:
         parts.append(f"{plural(int(said['requests']), 'request')}, p50 {ms_text(said['p50_ms'])} ms")
-        parts[-1] += f", p99 {ms_text(said['p99_ms'])} ms"
+        short = bool(len(run.latencies)) and too_short_for(run, "client_p99")
+        parts[-1] += f", p99 {ms_text(said['p99_ms'])} ms{EXPLORATORY * short}"
         parts.append(f"{percent_text(said['met'])} of them met a pause")
     heading = f"Run {run.record.run_id}: {'; '.join(parts)}"
     drawn = int((data["of"] == REQUEST).sum())
     caption = _caption(run, drawn) + _cut_off(data)
+    caption += f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if EXPLORATORY in heading else ""
     return Words(heading, caption, f"Time line of one run: {_rows_said(data)}. {heading}.")
 
 

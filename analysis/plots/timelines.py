@@ -14,12 +14,12 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns, runs_by_cell, sampled
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND_EDGE, INK
-from analysis.plots.timeline import CROSS, DOT, bands, requests_of, seconds_axis
+from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests_of, seconds_axis
 from analysis.plots.timeline_rows import PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
 from analysis.plots.words import MS, emulated, where_text
-from analysis.runs.outcomes import used_pauses
-from analysis.text import ms_text, plural, spans
+from analysis.runs.outcomes import too_short_for, used_pauses
+from analysis.text import EXPLORATORY, ms_text, plural, spans
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -51,8 +51,8 @@ def sketch(results: Results) -> Sketch:
     """
     worst = _worst_runs(results)
     data = _drawn(results, worst)
-    pauses = [len(run.checkpoints) for _, _, run in worst]
-    return Sketch(NAME, data, _words(results, data, pauses), partial(plot, where=where_text(results.cells)))
+    words = _words(results, data, [run for _, _, run in worst])
+    return Sketch(NAME, data, words, partial(plot, where=where_text(results.cells)))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -161,7 +161,7 @@ def _without_client(data: pd.DataFrame) -> Sequence[str]:
     return [cell for cell in dict.fromkeys(data["cell"]) if cell not in asked]
 
 
-def _words(results: Results, data: pd.DataFrame, pauses: Sequence[int]) -> Words:
+def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
     answered, _ = requests_of(data)
     worst = data.loc[(answered if len(answered) else data)["worst_ms"].idxmax()]
     own = data[(data["of"] == PAUSE) & (data["cell"] == worst["cell"])]
@@ -169,6 +169,10 @@ def _words(results: Results, data: pd.DataFrame, pauses: Sequence[int]) -> Words
     what = "the p99 latency is" if len(answered) else f"the longest pause{after} is"
     cells = data["cell"].nunique()
     heading = f"In the worst run of {worst['cell']}, {what} {ms_text(worst['worst_ms'])} ms"
+    by_cell = dict(zip(dict.fromkeys(data["cell"]), runs, strict=True))
+    short = len(answered) and too_short_for(by_cell[worst["cell"]], "client_p99")
+    heading += EXPLORATORY * bool(short)
+    pauses = [len(run.checkpoints) for run in runs]
     drawn = data[data["of"] == PAUSE].groupby("cell").size()
     thinned = (
         f" Of a run with more than {MOST_PAUSES:,} pauses the {_LONGEST} longest are drawn, and of the others a sample "
@@ -176,16 +180,17 @@ def _words(results: Results, data: pd.DataFrame, pauses: Sequence[int]) -> Words
         if len(drawn) and drawn.max() < max(pauses)
         else ""
     )
-    runs = ", ".join(dict.fromkeys(data["run_id"]))
+    named = ", ".join(dict.fromkeys(data["run_id"]))
     more = len(results.cells.names) - cells
     are = "is" if more == 1 else "are"
     others = f" {plural(more, 'cell')} with better ones or none {are} not drawn." if more else ""
     caption = (
-        f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {runs}. "
+        f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {named}. "
         f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run with everything. Left out: the "
         f"other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
+        + (f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if short else "")
     )
     alt = f"Time lines of the worst runs of {plural(cells, 'cell')}. {heading}."
     return Words(heading, caption, alt)

@@ -20,6 +20,7 @@ from analysis.plots import timeline, timeline_rows, timelines
 from analysis.plots.style import look
 from analysis.runs.standing import overlap_s, pause_spans, stood_still_s
 from analysis.stored.load import load_run
+from analysis.text import EXPLORATORY
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -183,6 +184,18 @@ def test_where_nothing_was_answered_the_longest_pause_is_called_no_latency(campa
     silent = timelines.sketch(replace(results, campaign=replace(results.campaign, runs=runs)))
     assert ", the p99 latency is " in timelines.sketch(results).words.heading
     assert ", the longest pause " in silent.words.heading
+    assert EXPLORATORY not in silent.words.heading + silent.words.caption
+
+
+def test_a_p99_of_fewer_than_500_answers_is_marked_as_in_every_table(campaign: Path) -> None:
+    one = timeline.sketch(of_scenario(campaign, "colo")).words  # of 476
+    assert f" ms{EXPLORATORY}; " in one.heading
+    worst = timelines.sketch(fake_results(campaign)).words
+    assert worst.heading.endswith(f" ms{EXPLORATORY}")
+    assert all(f"{EXPLORATORY} exploratory: a p99 takes 500 answered requests." in own.caption for own in (one, worst))
+    formed = of_scenario(campaign, "formed")
+    silent = replace(formed, requests=replace(formed.requests, answered=np.zeros(480, dtype=bool)))
+    assert EXPLORATORY not in timeline.sketch(silent).words.heading
 
 
 def test_a_pause_of_the_warm_up_that_is_drawn_and_longer_is_not_passed_off_as_none(tmp_path: Path) -> None:
