@@ -283,7 +283,7 @@ def _design(results: Results, seeds: Sequence[int | None]) -> pd.DataFrame:
 
 def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tuple[str, str]]:
     """Return the design and the versions as name and value, in the order to be read; several values by semicolons."""
-    campaign, plan = results.campaign, results.campaign.plan
+    campaign, plan, failed = results.campaign, results.campaign.plan, len(results.campaign.attempts)
     records = [run.record for run in campaign.runs]
     versions = [record.versions for record in records]
     before = [machine for record in records for machine in record.machines]
@@ -294,7 +294,7 @@ def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tupl
         ("seed of the order", ", ".join(str(seed) for seed in seeds or (plan.seed,) if seed is not None) or MISSING),
         ("blocks", str(len({run.block for run in plan.runs}))),
         ("runs", f"{campaign.measured} measured of {len(plan.runs)}, {len(campaign.failures)} failed for good"),
-        ("attempts", f"{campaign.measured + len(campaign.attempts)}, {len(campaign.attempts)} failed"),
+        ("attempts", f"{campaign.measured + len(campaign.unread) + failed}, {failed} failed"),
         ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
         *((_lower(name), said) for name, said in design_facts(campaign)),
         *((text, _version(versions, key)) for text, key in _VERSIONS if _is_told(versions, key)),

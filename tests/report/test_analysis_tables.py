@@ -17,8 +17,8 @@ from fixtures.fake_campaign import Fake, write_campaign
 from PIL import ImageFont
 
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.tables import _pvalue, aligned, tables
-from analysis.stored.load import load_campaign
+from analysis.report.tables import _pvalue, aligned, design_rows, tables
+from analysis.stored.load import Unread, load_campaign
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
@@ -181,6 +181,12 @@ def test_the_csv_holds_the_same_rows(files: dict[str, bytes], results: Results) 
         dict(zip(csv["design"]["name"], csv["design"]["value"], strict=True))["runs"]
         == "45 measured of 48, 3 failed for good"
     )
+
+
+def test_an_attempt_whose_files_cannot_be_read_was_one(results: Results) -> None:
+    campaign = replace(results.campaign, unread=(Unread(results.campaign.plan.runs[0], "damaged"),))
+    found = [dict(design_rows(one))["attempts"] for one in (results, replace(results, campaign=campaign))]
+    assert found == ["48, 3 failed", "49, 3 failed"]
 
 
 def test_phases_add_up_to_the_pause(files: dict[str, bytes]) -> None:
