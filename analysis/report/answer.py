@@ -58,8 +58,7 @@ def _answer(results: Results) -> str:
             return f"The median pause is {low} ms"
         return f"The median pauses of {plural(len(results.per_cell), 'cell')} lie between {low} and {high} ms"
     if all(finding.word == "INCONCLUSIVE" for finding in primary):
-        mark = "exploratory; " if any(finding.exploratory for finding in primary) else ""
-        return f"Nothing could be decided: {mark}{tally(primary)}"
+        return f"Nothing could be decided: {tally(primary)}"
     return "; ".join(_said(finding) for finding in sorted(primary, key=_asked_first)[:_MOST_IN_HEADING])
 
 
@@ -89,8 +88,10 @@ def tally(findings: Sequence[Finding]) -> str:
     primary = [finding for finding in findings if finding.hypothesis.family == "primary"]
     if not primary:
         return ""
-    mark = "exploratory " if all(finding.exploratory for finding in primary) else ""
-    of = f"{len(primary)} {mark}primary {'hypothesis' if len(primary) == 1 else 'hypotheses'}"
+    late = sum(finding.exploratory for finding in primary)
+    mark = "exploratory " if late == len(primary) else ""
+    some = f", {late} of them exploratory," if 0 < late < len(primary) else ""
+    of = f"{len(primary)} {mark}primary {'hypothesis' if len(primary) == 1 else 'hypotheses'}{some}"
     counts = {word: sum(finding.word == word for finding in primary) for word in _WORDS}
     said = [f"{count} {'is' if count == 1 else 'are'} {word.lower()}" for word, count in counts.items() if count]
     return f"of {of} {listed(said)}"

@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Finding
 
 RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
+MORE = RAM | {"id": "MORE", "claim": "It grows with more RAM."}
 QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
 
 
@@ -89,6 +90,14 @@ def test_runs_of_0_are_why_nothing_is_said_and_no_number_of_blocks_helps() -> No
     assert not any("More blocks" in one for one in screen.surer)
     (found,) = judge_study(replace(campaign, runs=(zero, *others))).findings
     assert answer._said(found).endswith(": It grows with RAM: 1 of 12 runs is 0, of which no ratio can be told")
+
+
+def test_one_exploratory_hypothesis_does_not_make_all_of_them_so() -> None:
+    both = [replace(one, exploratory=False) for one in judge_study(small(declared(**RAM), declared(**MORE))).findings]
+    late = [replace(one, exploratory=True) for one in both]
+    assert answer.tally(both).startswith("of 2 primary hypotheses 2 are ")
+    assert answer.tally(late).startswith("of 2 exploratory primary hypotheses 2 are ")
+    assert answer.tally([both[0], late[1]]).startswith("of 2 primary hypotheses, 1 of them exploratory, 2 are ")
 
 
 def test_what_was_not_judged_was_judged_by_no_smallest_effect() -> None:
