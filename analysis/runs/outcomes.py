@@ -195,16 +195,20 @@ def pauses_told(run: Run) -> bool:
     return not any(note.startswith(PAUSES_IN_DOUBT) for note in run.record.quality.notes)
 
 
-def counts(run: Run, outcome: str = "pause") -> bool:
-    """Tell whether a run counts for an outcome: it passed its own check, and its pauses too where they are meant."""
-    return run.record.quality.ok and (OUTCOMES[outcome].table != "checkpoints" or pauses_told(run))
+def _sound_by(outcome: str) -> tuple[str, ...]:
+    """Return what of :data:`STANDING` a run counts for an outcome by: its own check, and its pauses where those are."""
+    return ("quality_ok", "pauses_ok") if OUTCOMES[outcome].table == "checkpoints" else ("quality_ok",)
+
+
+def counts(run: Run) -> bool:
+    """Tell whether a run counts for its pauses."""
+    return all(STANDING[name](run) for name in _sound_by("pause"))
 
 
 def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
-    """Tell the same of each row of :func:`run_table`."""
-    sound: NDArray[np.bool_] = runs["quality_ok"].to_numpy(dtype=bool, copy=True)
-    if OUTCOMES[outcome].table == "checkpoints" and "pauses_ok" in runs:
-        sound &= runs["pauses_ok"].to_numpy(dtype=bool)
+    """Tell of each row of :func:`run_table`, or of some columns of it, whether the run counts for an outcome."""
+    told = [runs[name].to_numpy(dtype=bool) for name in _sound_by(outcome) if name in runs]
+    sound: NDArray[np.bool_] = np.logical_and.reduce(told)
     return sound
 
 

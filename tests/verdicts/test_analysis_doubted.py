@@ -27,7 +27,7 @@ from analysis.report.design import design_facts
 from analysis.report.disclosure import disclosure, readme
 from analysis.report.tables import tables
 from analysis.runs.costs import cost_table
-from analysis.runs.outcomes import run_table, tail_note
+from analysis.runs.outcomes import counting, counts, run_table, tail_note
 from analysis.runs.standing import overlap_s
 from analysis.stats.exact_power import exact_power
 from analysis.stored.cells import name_cells
@@ -150,6 +150,8 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
     assert drift(table) is None  # of four blocks
     assert drift(table.assign(pauses_ok=True)) is not None
+    assert counting(table).tolist() == [counts(run) for run in campaign.runs]
+    assert (sum(counting(table)), sum(counting(table, "outage"))) == (4, 6)
     planned = power(campaign)
     assert planned.cells[0].runs == 4
     assert "2 runs left out, their own quality check failed" in planned.notes
