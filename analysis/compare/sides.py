@@ -12,13 +12,12 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.format.factors import flatten, head_of
 from analysis.format.outcomes import OUTCOMES
-from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import STANDING, YES_OR_NO, counting, failing, outcome_of
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.text import plural
-from analysis.verdicts.question import kind_of, kinds_without
+from analysis.verdicts.question import lacking
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]
+    Shown = tuple[float, bool, bool]
 
 _SIDES = 2
 _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
@@ -122,11 +122,11 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
         qemu=tuple(sorted(qemus)),
         runs=sum(counts for _, counts, _ in shown),
         excluded=sum(not counts and not failed for _, counts, failed in shown),
-        failed=len(_lost(campaign, outcome)) + sum(failed for _, _, failed in shown),
+        failed=len(_lost(campaign, outcome, runs, shown)) + sum(failed for _, _, failed in shown),
     )
 
 
-def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> list[tuple[float, bool, bool]]:
+def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> list[Shown]:
     """Return of each run its outcome, whether it counts for it, and whether it failed at it."""
     free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
     values = [outcome_of(run, outcome, without) for run, without in zip(runs, free, strict=True)]
@@ -135,30 +135,18 @@ def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> lis
     return list(zip(values, (counting(table, outcome) & ~failed).tolist(), failed.tolist(), strict=True))
 
 
-def _lost(campaign: Campaign, outcome: str) -> list[PlannedRun]:
+def _lost(campaign: Campaign, outcome: str, runs: Sequence[Run], shown: Sequence[Shown]) -> list[PlannedRun]:
     """Return the runs that lack an outcome as they failed, or as nothing of them can be read."""
-    never: list[Failure | Unread] = [*campaign.failures, *campaign.unread]
-    cells = _can_fail(campaign, outcome)
-    return [one.planned for one in never if one.planned.cell_id in cells]
-
-
-def _can_fail(campaign: Campaign, outcome: str) -> set[str]:
-    """Return the cells whose failed runs lack an outcome.
-
-    One that takes no checkpoints has no pause to fail at, and one that nobody asks anything no requests.
-    """
-    planned = {one.cell_id: one.cell for one in campaign.plan.cells}
-    runs = runs_with(campaign, outcome)
-    cells = {run.record.cell_id: run.record.cell for run in runs} | planned
-    if OUTCOMES[outcome].table == "checkpoints":
-        return {name for name, cell in cells.items() if cell.get("scenario") not in BASELINES}
-    shown = _shown(runs, outcome)
-    without = kinds_without(
-        (kind_of(flatten(run.record.cell)) for run in runs),
+    cells = {run.record.cell_id: flatten(run.record.cell) for run in runs}
+    cells |= {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
+    lacks = lacking(
+        outcome,
+        (flatten(run.record.cell) for run in runs),
         known=(math.isfinite(value) for value, _, _ in shown),
         counted=(counts for _, counts, _ in shown),
     )
-    return {name for name, cell in cells.items() if kind_of(flatten(cell)) not in without}
+    never: list[Failure | Unread] = [*campaign.failures, *campaign.unread]
+    return [one.planned for one in never if (own := cells.get(one.planned.cell_id)) is not None and lacks(own)]
 
 
 def refuse_shared(campaigns: Sequence[Campaign]) -> None:
@@ -248,7 +236,8 @@ def side_cells(
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    for run, (value, counts, failed) in zip(runs, _shown(runs, outcome, beside), strict=True):
+    shown = _shown(runs, outcome, beside)
+    for run, (value, counts, failed) in zip(runs, shown, strict=True):
         own = found[keys[run.record.cell_id]]
         own.under.add(run.record.under)
         if failed:
@@ -258,7 +247,7 @@ def side_cells(
         elif math.isfinite(value):
             own.values.append(value)  # noqa: PD011 - a list
             own.blocks.append(run.record.block)
-    for planned in _lost(campaign, outcome):
+    for planned in _lost(campaign, outcome, runs, shown):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found

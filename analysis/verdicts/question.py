@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from analysis.stored.records import Hypothesis
 
     Factors = Mapping[str, Level]
-    Kind = tuple[Level, Level]
 
 
 @dataclass(frozen=True)
@@ -75,15 +74,15 @@ def question(campaign: Campaign, runs: pd.DataFrame, hypothesis: Hypothesis) -> 
     unknown = meant[hypothesis.outcome].isna().to_numpy(dtype=bool)
     cells = _cells_of(campaign)
     paths = [path for path in dict.fromkeys(path for own in cells.values() for path in own) if path in runs]
-    without = kinds_without(_kinds(meant), known=~unknown, counted=sound & ~fell)
+    lacks = lacking(hypothesis.outcome, _rows(meant, _KIND), known=~unknown, counted=sound & ~fell)
     lost = [one for one in _lost(campaign, cells) if is_meant(hypothesis, one)]
-    failed = tuple(one for one in (*lost, *_rows(meant[fell], paths)) if kind_of(one) not in without)
-    left_out = tuple(one for one in _rows(meant[~sound & ~fell], paths) if kind_of(one) not in without)
+    failed = tuple(one for one in (*lost, *_rows(meant[fell], paths)) if lacks(one))
+    left_out = tuple(one for one in _rows(meant[~sound & ~fell], paths) if lacks(one))
     measured, counted = _rows(meant[~fell], paths), meant[sound & ~fell]
     told = counted[counted[hypothesis.outcome].notna()]
     never = tuple(_never(campaign, cells, hypothesis, told, meant[fell])) if hypothesis.kind == "value" else ()
     notes = (
-        *_untested([one for one in measured if kind_of(one) not in without], failed, str(hypothesis.factor)),
+        *_untested([one for one in measured if lacks(one)], failed, str(hypothesis.factor)),
         *_absent(cells, hypothesis, [*_rows(told if len(told) else counted, paths), *failed]),
         *_without(hypothesis, unknown & sound & ~fell),
     )
@@ -115,25 +114,32 @@ def _with_baselines(campaign: Campaign, runs: pd.DataFrame) -> pd.DataFrame:
     return pd.concat([runs, own.assign(cell=-1 - own["cell"])], ignore_index=True)
 
 
-def kind_of(own: Factors) -> Kind:
-    """Return what decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
-    return own.get("scenario"), own.get("workload.name")
+_KIND = ("scenario", "workload.name")
+"""What decides which outcomes a run can have: one without a client, or a failover, has nothing to lose."""
 
 
-def kinds_without(kinds: Iterable[Kind], *, known: Iterable[bool], counted: Iterable[bool]) -> set[Kind]:
-    """Return the kinds that do not have an outcome: runs count for it, and none has it. Their failed runs lack nothing.
+def _kind(own: Factors) -> tuple[Level, ...]:
+    return tuple(map(own.get, _KIND))
+
+
+def lacking(
+    outcome: str, runs: Iterable[Factors], *, known: Iterable[bool], counted: Iterable[bool]
+) -> Callable[[Factors], bool]:
+    """Return what tells of a run that failed, by its factors, whether it lacks an outcome.
+
+    One that is asked for no checkpoint has no pause to fail at, and one of a kind of which runs count but none has the
+    outcome lacks nothing.
 
     Args:
-        kinds: of each run.
+        outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
+        runs: factors of each.
         known: whether it has the outcome, sound or not.
         counted: whether it counts for it, and did not fail at it.
     """
-    runs = list(zip(kinds, known, counted, strict=True))
-    return {kind for kind, _, counts in runs if counts} - {kind for kind, has, _ in runs if has}
-
-
-def _kinds(runs: pd.DataFrame) -> list[Kind]:
-    return list(map(kind_of, _rows(runs, ("scenario", "workload.name"))))
+    told = [(_kind(own), has, counts) for own, has, counts in zip(runs, known, counted, strict=True)]
+    without = {kind for kind, _, counts in told if counts} - {kind for kind, has, _ in told if has}
+    unasked = BASELINES if OUTCOMES[outcome].table == "checkpoints" else frozenset()
+    return lambda own: _kind(own) not in without and own.get("scenario") not in unasked
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
@@ -187,11 +193,11 @@ def _never(
     failed: pd.DataFrame,
 ) -> Iterator[Factors]:
     """Yield planned cells of which no run that counts has the outcome, where others of their kind do."""
-    kinds = set(_kinds(told))
+    kinds = set(map(_kind, _rows(told, _KIND)))
     lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
     there = {*told["cell_id"], *failed["cell_id"], *lost} if "cell_id" in told else None
     for cell_id, own in cells.items():
-        alike = kind_of(own) in kinds
+        alike = _kind(own) in kinds
         if there is not None and cell_id not in there and alike and is_meant(hypothesis, own):
             yield own
 

@@ -22,7 +22,7 @@ from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.families import SAME_WITH_LOST, adjust
 from analysis.verdicts.hypotheses import DISAGREE, declared_before, judge, judge_all
-from analysis.verdicts.question import question, varying
+from analysis.verdicts.question import lacking, question, varying
 from analysis.verdicts.results import derive
 from analysis.verdicts.trend import HANGS_ON_CHECKS, WITHIN_EQUALS, Edges, Sample
 from analysis.verdicts.values import UNSURE, _claims
@@ -261,6 +261,16 @@ def test_a_size_is_outside_the_tested_range_when_more_than_half_of_its_runs_fail
         kept = runs[~runs["run_id"].isin([run.run_id for run in gone])]
         found = judge(question(failing, kept, Hypothesis.model_validate(GROWS)))
         assert len([note for note in found.notes if note.endswith("outside the tested range")]) == notes
+
+
+def test_a_failed_run_lacks_what_others_of_its_kind_have_and_a_pause_where_it_was_asked_for_one() -> None:
+    kinds = (("colo", "idle"), ("colo", "http"), ("native", "http"))
+    colo, served, native = ({"scenario": scenario, "workload.name": workload} for scenario, workload in kinds)
+    for outcome, of_native in (("pause", False), ("client_p50", True)):
+        lacks = lacking(outcome, (colo, served), known=(False, True), counted=(True, True))
+        assert [lacks(own) for own in (colo, served, native)] == [False, True, of_native]
+    uncounted = lacking("pause", (colo,), known=(False,), counted=(False,))
+    assert uncounted(colo)
 
 
 @pytest.mark.parametrize(
