@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from bench.cluster.script import argv, environment
 from bench.errors import HostError
 from bench.system.owner import VARIABLE, end_with_owner
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
+
+    from bench.cluster.script import Job
+    from bench.config.launcher import Launcher
 
 _DEADLINE_S = 60.0
-_LOOPBACK = "127."
 _OPTIONS = ("SBATCH_", "SCANCEL_", "SCONTROL_", "SINFO_", "SQUEUE_")
 """What the names of variables begin with that are options of Slurm's commands: SQUEUE_PARTITION hides jobs of ours."""
 
@@ -70,9 +72,19 @@ class Seen:
         return not self.state or self.state in OVER
 
     @property
+    def waits(self) -> bool:
+        """Whether it is to be started, for the first time or again."""
+        return self.state == "PENDING"
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether a person has ended it."""
+        return self.state == "CANCELLED"
+
+    @property
     def hopeless(self) -> bool:
         """Whether it waits for what will not come."""
-        return self.state == "PENDING" and bool(NEVER.fullmatch(self.reason))
+        return self.waits and bool(NEVER.fullmatch(self.reason))
 
 
 class UnreachableError(HostError):
@@ -118,7 +130,7 @@ def plain(around: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in around.items() if name != VARIABLE and not name.startswith(_OPTIONS)}
 
 
-def say(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Said:
+def say(command: Sequence[str], env: Mapping[str, str] | None = None) -> Said:
     """Run a command of Slurm's.
 
     Raises:
@@ -127,7 +139,7 @@ def say(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Said:
     """
     try:
         done = subprocess.run(
-            argv,
+            command,
             env=plain(os.environ if env is None else env),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -138,31 +150,32 @@ def say(argv: Sequence[str], env: Mapping[str, str] | None = None) -> Said:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        raise UnreachableError(f"`{argv[0]}` did not answer within {_DEADLINE_S:g} s") from error
+        raise UnreachableError(f"`{command[0]}` did not answer within {_DEADLINE_S:g} s") from error
     except OSError as error:
-        raise HostError(f"`{argv[0]}` cannot be started: {error.strerror}", cause="slurm-missing") from error
+        raise HostError(f"`{command[0]}` cannot be started: {error.strerror}", cause="slurm-missing") from error
     said = Said(done.returncode, done.stdout, done.stderr)
     if said.status and _UNREACHABLE.search(said.err):
-        raise UnreachableError(f"`{argv[0]}`: {said.why}")
+        raise UnreachableError(f"`{command[0]}`: {said.why}")
     return said
 
 
-def submit(argv: Sequence[str], env: Mapping[str, str]) -> str:
+def submit(asked: Job, launcher: Launcher) -> str:
     """Submit a job and return its id.
 
     Raises:
         HostError: Slurm refused it; the message has its words.
     """
-    said = say(argv, env)
+    said = say(argv(asked, launcher), environment(os.environ))
     job = said.out.strip().partition(";")[0]
     if said.status or not job.isdecimal():
         raise HostError(f"Slurm refused the job: {said.why}", cause="job-refused")
     return job
 
 
-def would_start(argv: Sequence[str], env: Mapping[str, str]) -> str:
+def never_starts(asked: Job, launcher: Launcher) -> str:
     """Return why Slurm would never start a job, by ``sbatch --test-only``; empty where it would."""
-    said = say((argv[0], "--test-only", *argv[1:]), env)
+    program, *options = argv(asked, launcher)
+    said = say((program, "--test-only", *options), environment(os.environ))
     return said.why if said.status else ""
 
 
@@ -279,59 +292,3 @@ def is_usable(node: str) -> bool:
     said = say(("sinfo", "-h", "-N", "-n", node, "-o", "%t"))
     states = [line.strip() for line in said.out.splitlines()]
     return bool(states) and not any(one.startswith(_UNUSABLE) or one.endswith("*") for one in states)
-
-
-def address_of(node: str) -> str:
-    """Return the IPv4 address by which a node is reached from the others.
-
-    Raises:
-        HostError: it has none that is known here.
-    """
-    said = say(("scontrol", "show", "node", node))
-    found = re.search(r"NodeAddr=(\S+)", said.out)
-    name = found[1] if found else node
-    try:
-        return socket.gethostbyname(name)
-    except OSError as error:
-        words = f"node {node} has no IPv4 address that is known here ({name}: {error.strerror or error})"
-        raise HostError(
-            words, cause="job-never-starts", hint="launcher.nodes=1: both sides on the job's node"
-        ) from error
-
-
-def addresses_of(nodes: Sequence[str], address: Callable[[str], str] = address_of) -> dict[str, str]:
-    """Return where each of a job's nodes is reached from the others.
-
-    A node's own name means loopback on it where ``/etc/hosts`` is as Debian writes it; then its address is the one by
-    which it goes to the others.
-
-    Args:
-        nodes: of the job that this process is in.
-        address: returns what a node's name means here.
-
-    Raises:
-        HostError: one has no address that is known here.
-    """
-    found = {node: address(node) for node in nodes}
-    other = next((one for one in found.values() if not one.startswith(_LOOPBACK)), None)
-    return {node: _own_address(other) if other and one.startswith(_LOOPBACK) else one for node, one in found.items()}
-
-
-def _own_address(other: str) -> str:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:  # nothing is sent
-        sock.connect((other, 9))
-        return str(sock.getsockname()[0])
-
-
-def hostnames(listed: str) -> tuple[str, ...]:
-    """Return the nodes that Slurm's short form stands for: ``n[1-2]``.
-
-    Raises:
-        UnreachableError: Slurm does not say.
-    """
-    if "[" not in listed:
-        return tuple(filter(None, listed.split(",")))
-    said = say(("scontrol", "show", "hostnames", listed))
-    if said.status or not said.out.split():
-        raise UnreachableError(f"`scontrol show hostnames {listed}` names no node: {said.why}")
-    return tuple(said.out.split())

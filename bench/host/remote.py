@@ -2,7 +2,7 @@
 
 The interface for whoever brings another transport::
 
-    reach = Reach(("srun", "--overlap", "-w", NODE), python="/usr/bin/python3", workdir="~/.colo-bench")
+    reach = Reach(("ssh", "n7"), python="/usr/bin/python3", workdir="~/.colo-bench")
     async with open_remotes({"primary": reach, "secondary": other}) as remotes:
         remotes["primary"]          # a Host (bench/host/host.py), for the length of the block
 

@@ -5,8 +5,6 @@ The doctor then asks a node too, by a job of a few seconds, whether it sees what
 
 from __future__ import annotations
 
-import json
-import os
 import re
 import sys
 from dataclasses import replace
@@ -14,9 +12,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from bench.cluster import slurm
+from bench.cluster.nodes import ask_nodes
 from bench.cluster.parts import SCRIPT, parts_folder
 from bench.cluster.room import limit_s, partition_of, require_longest, require_time
-from bench.cluster.script import TEXT, Job, argv, environment
+from bench.cluster.script import TEXT, Job
 from bench.errors import BenchError
 from bench.plan.estimate import duration_text, estimate
 from bench.run.beforehand import Check, check_results, failed, file_system, is_network, require
@@ -37,25 +36,6 @@ _FREE_S = 20
 _OWN = "take the commands of this cluster's own release, as its site has them (module load slurm)"
 _INSTALL = "install colo-bench and its environment in a folder that this machine and all nodes have at one path"
 _SHARE = "launcher.workdir=DIR, a folder that this machine and all nodes have at one path"
-
-_NODE = """
-import json, os, sys
-folder, name = sys.argv[1:]
-seen, written, wrong = os.path.exists(os.path.join(folder, name)), False, ""
-node = os.environ.get("SLURMD_NODENAME") or os.uname().nodename
-try:
-    with open(os.path.join(folder, name + "." + node), "w") as file:
-        file.write(node)
-    written = True
-except OSError as error:
-    wrong = error.strerror
-try:
-    import bench.part
-except ImportError as error:
-    wrong = str(error)
-print(json.dumps({"node": node, "seen": seen, "written": written, "wrong": wrong,
-    "kvm": os.access("/dev/kvm", os.R_OK | os.W_OK), "cpus": os.cpu_count()}))
-"""
 
 
 class Wanted:
@@ -176,9 +156,7 @@ def node_checks(wanted: Wanted) -> Iterator[Check]:
         place = nearest(wanted.place)
         with told(place), passing_folder(place, f".{SCRATCH}try-", f"-{this_process()}") as folder:
             write_atomic(folder / SCRIPT, TEXT)
-            why = slurm.would_start(
-                argv(Job(folder, "colo-bench-try", "", wanted.limit_s), wanted.launcher), environment(os.environ)
-            )
+            why = slurm.never_starts(Job(folder, "colo-bench-try", "", wanted.limit_s), wanted.launcher)
             if why:
                 fix = "launcher.partition=, launcher.account= and launcher.time= are what a site mostly asks for"
                 yield Check("submission", "fail", f"Slurm would never start a job: {why}", fix, "job-never-starts")
@@ -190,17 +168,10 @@ def node_checks(wanted: Wanted) -> Iterator[Check]:
 
 
 def _ask_nodes(wanted: Wanted, folder: Path) -> Iterator[Check]:
-    launcher, name = wanted.launcher, "here"
+    name = "here"
     slurm.require_slurm(srun=True)
     write_atomic(folder / name, "1\n")
-    chosen = {"partition": launcher.partition, "account": launcher.account}
-    command = (
-        *("srun", "--quiet", f"--nodes={launcher.nodes}", "--ntasks-per-node=1", "--time=1", f"--immediate={_FREE_S}"),
-        *("--chdir=/", "--input=none", *(f"--{key}={value}" for key, value in chosen.items() if value)),
-        *(sys.executable, "-P", "-c", _NODE, str(folder), name),
-    )
-    said = slurm.say(command, environment(os.environ))
-    answers = list(_answers(said.out))
+    said, answers = ask_nodes(wanted.launcher, folder, name, _FREE_S)
     if said.status and not answers:
         if re.search(r"unable to allocate|immediate|busy|timed out", said.err, re.IGNORECASE):
             fix = "later: srun -N1 --exclusive .venv/bin/python -m bench.doctor"
@@ -210,16 +181,6 @@ def _ask_nodes(wanted: Wanted, folder: Path) -> Iterator[Check]:
     for answer in answers:
         back = (folder / f"{name}.{answer['node']}").exists()
         yield check_node(answer, folder.parent, back=back)
-
-
-def _answers(text: str) -> Iterator[dict[str, object]]:
-    for line in text.splitlines():
-        try:
-            tree = json.loads(line)
-        except ValueError:
-            continue
-        if isinstance(tree, dict) and "node" in tree:
-            yield tree
 
 
 def check_node(answer: dict[str, object], place: Path, *, back: bool) -> Check:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bench.cluster import slurm
 from bench.cluster.parts import SCRIPT, Order, block_of, parts_folder, plan_path, starts
-from bench.cluster.script import TEXT, Job, argv, environment
+from bench.cluster.script import TEXT, Job
 from bench.cluster.standing import Running, Standing, ending
 from bench.errors import HostError
 from bench.format.folder import CampaignFolder
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     Say = Callable[[str], None]
 
 _GONE = slurm.Seen("")
-_ENDED_BY_A_PERSON = "CANCELLED"
 _MOST_TRIES = 3
 """So often one command submits what is left of a block whose jobs die or run into their limit."""
 
@@ -162,7 +161,7 @@ class Jobs:
         failed = [one for one in states if one and one.state == "failed" and one.cause != "interrupted"]
         self.failed = self.failed or bool(failed)
         refused = ended is not None and bool(ended.message) and not ended.transient
-        stopped = seen.state == _ENDED_BY_A_PERSON or (ended is not None and ended.whole)
+        stopped = seen.cancelled or (ended is not None and ended.whole)
         if refused or stopped or len(failed) == len(left) or self._tries[block] >= _MOST_TRIES:
             self._given_up.add(block)
 
@@ -207,13 +206,12 @@ class Jobs:
         job = Job(
             part, self._name(), self._comment(one), limit, self.settings.launcher.jobs is not None, self._nodes(one)
         )
-        command, env = argv(job, self.settings.launcher), environment(os.environ)
         if not self._tried:
-            why = slurm.would_start(command, env)
+            why = slurm.never_starts(job, self.settings.launcher)
             if why:
                 raise HostError(f"Slurm would never start these jobs: {why}", cause="job-never-starts")
             self._tried = True
-        submitted = self.submissions.submitted(one, slurm.submit(command, env))
+        submitted = self.submissions.submitted(one, slurm.submit(job, self.settings.launcher))
         on = f" on {','.join(job.on)}, where the rest of it was measured" if job.on else ""
         say(f"block {one.block + 1}: {len(runs)} runs, submitted as job {submitted.job}{on}")
 
@@ -283,7 +281,7 @@ class Jobs:
         except slurm.UnreachableError:
             return True
         mine = (self._seen.get(one.job) for one in self.submissions.open)
-        return any(seen is not None and seen.state == "PENDING" and not seen.reason for seen in mine)
+        return any(seen is not None and seen.waits and not seen.reason for seen in mine)
 
     def hopeless(self) -> dict[str, str]:
         """Return the jobs that wait for what will not come, each with the reason."""
@@ -296,7 +294,7 @@ class Jobs:
         One that has begun meanwhile goes on, and one that waits to be started again has left something: both stay open
         until what they leave is merged.
         """
-        waiting = [one for one in self.submissions.open if self._seen.get(one.job, _GONE).state == "PENDING"]
+        waiting = [one for one in self.submissions.open if self._seen.get(one.job, _GONE).waits]
         slurm.cancel_waiting([one.job for one in waiting])
         now = slurm.look() if waiting else {}
         for one in waiting:
@@ -318,7 +316,7 @@ class Jobs:
         for one in self.submissions.open:
             seen = self._seen.get(one.job, _GONE)
             begun = [start for start in starts(self.home(one)) if start.begun]
-            if seen.state == "PENDING" or not begun:
+            if seen.waits or not begun:
                 waiting.append((one.block, seen.reason))
                 continue
             asked = _asked(self.home(one))

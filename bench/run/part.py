@@ -8,9 +8,9 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from bench.cluster.nodes import address_of, addresses_of, own_job, own_nodes, step_on
 from bench.cluster.parts import Begun, Ended, block_of, new_start, plan_path, read_order, starts
 from bench.cluster.script import told_s
-from bench.cluster.slurm import address_of, addresses_of, hostnames
 from bench.config.hosts import FarHost, Host
 from bench.config.load import Settings
 from bench.errors import BenchError, HostError, StoreError
@@ -60,12 +60,12 @@ def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None)
         BenchError: nothing was measured.
     """
     console = make_console()
-    nodes = _nodes(environ)
+    nodes = own_nodes(environ)
     order, plan = read_order(part), _plan(part)
     in_time = _in_time(order.limit_s)
     order = replace(order, cells=tuple(on_nodes(cell, nodes) for cell in order.cells))
     _own_undo_journal(nodes)
-    start = _begin(part, order, plan, Begun(time.time(), environ.get("SLURM_JOB_ID", ""), nodes))
+    start = _begin(part, order, plan, Begun(time.time(), own_job(environ), nodes))
     left = _left(part, plan, start)
     mine = block_of(plan, order.block, left)
     console.print(
@@ -96,12 +96,6 @@ def _plan(part: Path) -> Plan:
         raise StoreError(f"{path} cannot be read: {error.strerror}", cause="plan-unreadable", logs=(path,)) from error
 
 
-def _nodes(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the nodes of this job, in the order of Slurm's list."""
-    listed = environ.get("SLURM_JOB_NODELIST", "")
-    return hostnames(listed) if listed else (environ.get("SLURMD_NODENAME") or os.uname().nodename,)
-
-
 def placed(nodes: Sequence[str]) -> dict[str, str]:
     """Return which node each part of a pair is on: both sides share the only one, a client is on the primary's."""
     names = (PRIMARY, SECONDARY, CLIENT)
@@ -114,8 +108,6 @@ def placed(nodes: Sequence[str]) -> dict[str, str]:
 def on_nodes(cell: Cell, nodes: Sequence[str], address: Callable[[str], str] = address_of) -> Cell:
     """Return a cell with the nodes of this job as its hosts, where its sides are on hosts of their own.
 
-    An agent on a node is a step of this job: it shares the node with the job, and Slurm ends it with the job.
-
     Args:
         cell: as it was asked for.
         nodes: of the job.
@@ -126,7 +118,7 @@ def on_nodes(cell: Cell, nodes: Sequence[str], address: Callable[[str], str] = a
     addresses = addresses_of(nodes[:3], address)
     far = {
         name: FarHost(
-            transport=("srun", "--overlap", "--unbuffered", "--nodes=1", "--ntasks=1", "-w", node),
+            transport=step_on(node),
             address=addresses[node],
             python=sys.executable,
             workdir=f"/tmp/colo-bench-{os.geteuid()}",  # noqa: S108 - of the node, which shares its user's home; the agent makes it private

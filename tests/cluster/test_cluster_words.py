@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from bench.cluster import nodes
 from bench.cluster import slurm as commands
 from bench.cluster.room import jobs_text, limit_s
 from bench.cluster.script import environment
@@ -80,15 +81,15 @@ def test_a_job_inherits_nothing_of_another_allocation() -> None:
 def test_a_node_whose_own_name_is_loopback_there_is_reached_by_its_way_to_the_others(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(commands, "_own_address", {"192.0.2.8": "192.0.2.7"}.__getitem__)
+    monkeypatch.setattr(nodes, "_own_address", {"192.0.2.8": "192.0.2.7"}.__getitem__)
     hosts = {"n7": "127.0.1.1", "n8": "192.0.2.8"}
-    assert commands.addresses_of(("n7", "n8"), hosts.__getitem__) == {"n7": "192.0.2.7", "n8": "192.0.2.8"}
+    assert nodes.addresses_of(("n7", "n8"), hosts.__getitem__) == {"n7": "192.0.2.7", "n8": "192.0.2.8"}
     alone = {"n7": "127.0.0.1", "n8": "127.0.0.1"}  # a cluster of one machine
-    assert commands.addresses_of(("n7", "n8"), alone.__getitem__) == alone
+    assert nodes.addresses_of(("n7", "n8"), alone.__getitem__) == alone
 
 
 def test_the_way_to_an_address_begins_at_one_of_ours() -> None:
-    assert commands._own_address("127.0.0.1") == "127.0.0.1"
+    assert nodes._own_address("127.0.0.1") == "127.0.0.1"
 
 
 @pytest.mark.parametrize("said", [commands.Said(0, "", ""), commands.Said(1, "", "scontrol: error: no such list")])
@@ -97,5 +98,5 @@ def test_a_list_of_nodes_that_slurm_does_not_spell_out_is_told(
 ) -> None:
     monkeypatch.setattr(commands, "say", lambda _argv: said)
     with pytest.raises(commands.UnreachableError, match=r"hostnames n\[1-2\]` names no node"):
-        commands.hostnames("n[1-2]")
-    assert commands.hostnames("n1,m2") == ("n1", "m2")
+        nodes.hostnames("n[1-2]")
+    assert nodes.hostnames("n1,m2") == ("n1", "m2")

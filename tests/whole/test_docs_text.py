@@ -98,7 +98,13 @@ def test_nothing_new_goes_into_more_than_three_files() -> None:
     rows = [row for row in table.splitlines() if re.match(r"\| [a-z]", row)]
     assert len(rows) > 15
     many = [row.split(" | ")[0].removeprefix("| ") for row in rows if len(paths(row)) > 3]
-    assert many == ["a launcher"]  # whatever submits jobs speaks Slurm
+    assert many == []
+
+
+def test_slurm_is_spoken_in_one_room() -> None:
+    sources = [path for path in (PACKAGES / "bench").rglob("*.py") if path.parent.name != "cluster"]
+    spoken = r"\bSLURM|\bPENDING\b|\"(sbatch|scancel|scontrol|sinfo|squeue|srun)\""
+    assert [path.name for path in sources if re.search(spoken, path.read_text())] == []
 
 
 def test_no_scenario_is_told_apart_by_a_word_of_its_own() -> None:
