@@ -15,7 +15,7 @@ import bench.guest
 from bench.errors import ProvisionError
 from bench.provision import compiler
 from bench.provision.approot import APPLICATIONS, CLIENTS, COMPILER, POSTGRES, make_approot
-from bench.provision.cache import cache_folder, locked, making, text_sha256
+from bench.provision.cache import cache_folder, locked, made, text_sha256
 from bench.provision.guest import DRIVERS, copy_kernel, load_guest, stage_drivers, stage_system, write_guest
 from bench.provision.initramfs import pack
 from bench.provision.packages import GUEST, Tree, fetch_tree, installed_tree
@@ -85,14 +85,7 @@ def build_apps(progress: Callable[[str], None]) -> Apps:
     tree, packages = fetch_tree(GUEST, progress), fetch_tree(APPLICATIONS, progress)
     folder = _folder(tree, packages)
     with locked("apps", progress):
-        guest = load_guest(folder, "approot")
-        if guest is None:
-            progress("applications: building the guest's images")
-            with making(folder) as partial:
-                _fill(tree, packages, partial)
-            guest = load_guest(folder, "approot")
-    if guest is None:
-        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
+        guest = made(folder, lambda: load_guest(folder, "approot"), lambda new: _fill(tree, packages, new, progress))
     return Apps(guest, packages)
 
 
@@ -113,7 +106,8 @@ def _folder(tree: Tree, packages: Tree) -> Path:
     return cache_folder() / f"apps-{text_sha256(_RECIPE, *versions, *_DRIVERS, *_APPLETS, compiled)[:12]}"
 
 
-def _fill(tree: Tree, packages: Tree, folder: Path) -> None:
+def _fill(tree: Tree, packages: Tree, folder: Path, progress: Callable[[str], None]) -> None:
+    progress("applications: building the guest's images")
     staging, applications = folder / "staging", folder / "applications"
     staging.mkdir()
     applications.mkdir()

@@ -12,7 +12,7 @@ import stat
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from bench.errors import ProvisionError, printable
 from bench.system.files import NO_LOCKS, passing_folder
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
 
 _LOCK_POLL_S = 0.2
+
+T = TypeVar("T")
 
 
 def cache_folder() -> Path:
@@ -177,3 +179,24 @@ def making(final: Path) -> Iterator[Path]:
         yield partial
         shutil.rmtree(final, ignore_errors=True)  # damaged, or half removed: a whole one would have been used
         partial.rename(final)
+
+
+def made(folder: Path, load: Callable[[], T | None], make: Callable[[Path], object]) -> T:
+    """Return what a folder of the cache holds, made there when it is missing or damaged; the caller holds the lock.
+
+    Args:
+        folder: where it is kept.
+        load: returns it; ``None`` where it is not there.
+        make: makes it in the folder that it is given.
+
+    Raises:
+        ProvisionError: it cannot be made, or is not what was made.
+    """
+    found = load()
+    if found is None:
+        with making(folder) as partial:
+            make(partial)
+        found = load()
+    if found is None:
+        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
+    return found

@@ -16,14 +16,7 @@ import bench.guest
 from bench.errors import ProvisionError
 from bench.guest.loading import applications, loading
 from bench.provision import compiler
-from bench.provision.cache import (
-    cache_folder,
-    file_sha256,
-    locked,
-    making,
-    read_manifest,
-    text_sha256,
-)
+from bench.provision.cache import cache_folder, file_sha256, locked, made, read_manifest, text_sha256
 from bench.provision.initramfs import pack
 from bench.provision.modules import canonical, decompress, depends, load_order, module_files
 from bench.provision.packages import GUEST, Tree, fetch_tree, installed_tree
@@ -95,7 +88,7 @@ def build_guest(progress: Callable[[str], None]) -> Guest:
     tree = fetch_tree(GUEST, progress)
     folder = _folder(tree)
     with locked("guest", progress):
-        return load_guest(folder) or _build(tree, folder, progress)
+        return made(folder, lambda: load_guest(folder), lambda new: _fill(tree, new, progress))
 
 
 def installed_guest() -> Guest | None:
@@ -150,17 +143,8 @@ def load_guest(folder: Path, *more: str) -> Guest | None:
     )
 
 
-def _build(tree: Tree, folder: Path, progress: Callable[[str], None]) -> Guest:
+def _fill(tree: Tree, folder: Path, progress: Callable[[str], None]) -> None:
     progress("guest: building the initramfs")
-    with making(folder) as partial:
-        _fill(tree, partial)
-    guest = load_guest(folder)
-    if guest is None:
-        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
-    return guest
-
-
-def _fill(tree: Tree, folder: Path) -> None:
     staging = folder / "staging"
     staging.mkdir()
     initramfs = folder / "initramfs"

@@ -17,14 +17,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
 from bench.provision import commands
-from bench.provision.cache import (
-    cache_folder,
-    file_sha256,
-    locked,
-    making,
-    read_manifest,
-    text_sha256,
-)
+from bench.provision.cache import cache_folder, file_sha256, locked, made, read_manifest, text_sha256
 from bench.provision.mirror import apt_options, archive_keyring, fetch_error, mirror, require_tools
 from bench.system.files import write_atomic
 
@@ -197,9 +190,9 @@ def fetch_tree(wanted: Wanted, progress: Callable[[str], None], over: Event | No
     tree = installed_tree(wanted)
     if tree:
         return tree
-    with locked(f"fetch-{tree_folder(wanted).name}", progress):
-        tree = installed_tree(wanted)
-        return tree or _fetch(wanted, progress, over)
+    folder = tree_folder(wanted)
+    with locked(f"fetch-{folder.name}", progress):
+        return made(folder, lambda: installed_tree(wanted), lambda new: _fetch(wanted, new, progress, over))
 
 
 def fetch_trees(wanted: Sequence[Wanted], progress: Callable[[str], None]) -> None:
@@ -220,20 +213,13 @@ def fetch_trees(wanted: Sequence[Wanted], progress: Callable[[str], None]) -> No
             raise
 
 
-def _fetch(wanted: Wanted, progress: Callable[[str], None], over: Event | None) -> Tree:
+def _fetch(wanted: Wanted, folder: Path, progress: Callable[[str], None], over: Event | None) -> None:
     require_tools()
-    site = mirror()
-    final = tree_folder(wanted)
-    with making(final) as partial:
-        _extract(wanted, site, partial, progress, over)
-        manifest = _manifest(wanted, partial)
-        bundle = _bundle(partial)
-        bundle.symlink_to(os.path.relpath(partial, bundle.parent))
-        write_atomic(partial / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
-    tree = installed_tree(wanted)
-    if tree is None:
-        raise ProvisionError(f"{final} vanished while it was made", transient=True)
-    return tree
+    _extract(wanted, mirror(), folder, progress, over)
+    manifest = _manifest(wanted, folder)
+    bundle = _bundle(folder)
+    bundle.symlink_to(os.path.relpath(folder, bundle.parent))
+    write_atomic(folder / _MANIFEST, json.dumps(manifest, indent=1, sort_keys=True) + "\n")
 
 
 def mmdebstrap_argv(

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.provision import commands
 from bench.provision.archive import Offer, choose, fetch_source, find_offer, known_offers
-from bench.provision.cache import cache_folder, file_sha256, locked, making, read_manifest, text_sha256
+from bench.provision.cache import cache_folder, file_sha256, locked, made, making, read_manifest, text_sha256
 from bench.provision.packages import Tree, Wanted, fetch_tree, installed_tree
 from bench.system.files import write_atomic
 from bench.system.places import PATCHES
@@ -147,12 +147,11 @@ def build(release: str, patches: Sequence[Path], progress: Progress) -> Built:
     built = _load(folder, name, tree)
     if built is None:
         with locked("build", progress):
-            if not (folder / _MANIFEST).exists():
-                with making(folder) as partial:
-                    _compile(name, offer, source, patches, tree, partial, progress)
-        built = _load(folder, name, tree)
-    if built is None:
-        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
+            built = made(
+                folder,
+                lambda: _load(folder, name, tree),
+                lambda new: _compile(name, offer, source, patches, tree, new, progress),
+            )
     _point(name, offer, folder)
     return built
 

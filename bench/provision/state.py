@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bench.errors import ProvisionError
 from bench.provision import commands
 from bench.provision.boot import boot_argv, booted
-from bench.provision.cache import cache_folder, file_sha256, locked, making, read_manifest, text_sha256
+from bench.provision.cache import cache_folder, file_sha256, locked, made, read_manifest, text_sha256
 from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
@@ -55,15 +55,7 @@ def state_image(
     name = text_sha256(_RECIPE, apps.guest.digest, state, str(size_bytes), *_FORMAT)[:12]
     folder = cache_folder() / f"state-{name}"
     with locked("state", progress):
-        image = _load(folder)
-        if image is None:
-            progress(f"replicated disk: making its first state ({state or 'an empty file system'})")
-            with making(folder) as partial:
-                _make(apps, binary, state, size_bytes, partial)
-            image = _load(folder)
-    if image is None:
-        raise ProvisionError(f"{folder} vanished while it was made", transient=True)
-    return image
+        return made(folder, lambda: _load(folder), lambda new: _make(apps, binary, state, size_bytes, new, progress))
 
 
 def _load(folder: Path) -> Path | None:
@@ -79,7 +71,10 @@ def _load(folder: Path) -> Path | None:
     return image
 
 
-def _make(apps: Apps, binary: Binary, state: str, size_bytes: int, folder: Path) -> None:
+def _make(
+    apps: Apps, binary: Binary, state: str, size_bytes: int, folder: Path, progress: Callable[[str], None]
+) -> None:
+    progress(f"replicated disk: making its first state ({state or 'an empty file system'})")
     raw, image = folder / "raw", folder / _IMAGE
     with raw.open("wb") as file:
         file.truncate(size_bytes)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from bench.errors import ProvisionError
-from bench.provision.cache import cache_folder, locked, making
+from bench.provision.cache import cache_folder, locked, made, making
 from bench.system.places import home_folder
 
 
@@ -110,3 +110,20 @@ def test_what_fails_while_it_is_made_leaves_what_was_there(cache: Path) -> None:
     with pytest.raises(ZeroDivisionError), making(final):
         raise ZeroDivisionError
     assert list(cache.iterdir()) == [final]
+
+
+def test_what_is_there_is_not_made_again_and_what_is_not_there_afterwards_is_told(cache: Path) -> None:
+    cache.mkdir(mode=0o700)
+    final, calls = cache / "guest-0a1b", list[Path]()
+
+    def there() -> str | None:
+        return "whole" if (final / "manifest").exists() else None
+
+    def make(folder: Path) -> None:
+        calls.append(folder)
+        (folder / "manifest").touch()
+
+    assert [made(final, there, make) for _ in range(2)] == ["whole", "whole"]
+    assert len(calls) == 1
+    with pytest.raises(ProvisionError, match="vanished while it was made"):
+        made(cache / "guest-ffff", lambda: None, make)
