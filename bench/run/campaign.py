@@ -49,6 +49,8 @@ if TYPE_CHECKING:
     from bench.run.prepare import Prepared
     from bench.scenario.progress import Assets
 
+    Prepare = Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared]
+
 HYPOTHESES_CHANGED = (
     "the hypotheses are not those that this campaign was started with, which stand; "
     "whatever is measured from here on is on record as measured under others, and its verdicts are exploratory"
@@ -64,7 +66,7 @@ def _tidy(results: Path) -> list[str]:
 class Tools:
     """What the loop does not do itself."""
 
-    prepare: Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared]
+    prepare: Prepare
     measure: Measure
     report: Callable[[Path, Console], bool]
     available_bytes: Callable[[], int | None]
@@ -73,7 +75,7 @@ class Tools:
     tuner: Callable[[], Tuner] = Tuner
     verdicts: Callable[[Path], Awaitable[Sequence[Mapping[str, Any]]]] = verdicts_so_far
     preview: Callable[[Settings, Sequence[Cell], float], Sequence[str]] = preview
-    fetch: Callable[[Settings, Sequence[Cell], str, Callable[[str], None]], Prepared] | None = None
+    fetch: Prepare | None = None
     """What prepares only so far that a plan can be made; None: as ``prepare`` does."""
 
 
@@ -128,29 +130,16 @@ def _run_here(
     settings: Settings, planned: Sequence[PlannedCell], name: str, command: str, console: Console, tools: Tools
 ) -> Exit:
     cells = tuple(one.cell for one in planned)
-    known = is_there(CampaignFolder(settings.results / name).plan)
-    for line in tools.tidy(settings.results):
-        console.print(line, soft_wrap=True)
-    found = tuple(tools.checks(cells, settings.results / name))
-    for one in found:
-        if one.status == "warn":
-            console.print(f"warning: {one.name}: {one.text}", soft_wrap=True)
-    require([one for one in found if one.cause != "host-memory"])  # said below, cell by cell
+    folder = settings.results / name
+    known = is_there(CampaignFolder(folder).plan)
+    look_around(tools, cells, folder, console)
     _, by = available_memory()
     if not known:
         # Before anything is fetched; a known campaign asks again below.
         require_fit(planned, tools.available_bytes(), by, free_swap())
-    folder = settings.results / name
     with locked(folder), true_index(folder):
         _require_no_jobs(folder)
-        stored = stored_plan(folder)
-        if settings.by_size and stored:  # what was declared stands where nobody asked for others
-            settings = settings.model_copy(update={"hypotheses": stored.hypotheses})
-        prepared = tools.prepare(settings, cells, name, lambda text: console.print(text, soft_wrap=True))
-        settings, prepared = by_content(settings, prepared, stored.qemu if stored else {})
-        plan = agree_on_plan(folder, campaign_plan(settings, prepared, name, command))
-        if plan.hypotheses != settings.hypotheses:
-            console.print(HYPOTHESES_CHANGED, soft_wrap=True)
+        settings, prepared, plan = agreed(declared(settings, folder), cells, folder, command, tools.prepare, console)
         ledger = Ledger(CampaignFolder(folder).ledger)
         until = Until(settings.budget, settings.max_blocks, tools.verdicts) if settings.until_known else None
         wanted = settings.repeats or plan.repeats
@@ -165,6 +154,40 @@ def _run_here(
                 console.print(f"sees: {line}", soft_wrap=True)
         loop.tuner.prepare(one.cell.tuning for one in plan.cells if one.cell_id in left)
         return finish(loop, loop.run(), tools.report if settings.report else report_later)
+
+
+def look_around(tools: Tools, cells: Sequence[Cell], folder: Path, console: Console) -> None:
+    """Put away what killed runs left beside a folder of runs, and return when this machine can measure there.
+
+    Raises:
+        BenchError: it cannot, for another reason than its memory, which is asked for cell by cell.
+    """
+    for line in tools.tidy(folder.parent):
+        console.print(line, soft_wrap=True)
+    found = tuple(tools.checks(cells, folder))
+    for one in found:
+        if one.status == "warn":
+            console.print(f"warning: {one.name}: {one.text}", soft_wrap=True)
+    require([one for one in found if one.cause != "host-memory"])
+
+
+def declared(settings: Settings, folder: Path) -> Settings:
+    """Return the settings with what the campaign was started with: it stands where nobody asked for others."""
+    stored = stored_plan(folder) if settings.by_size else None
+    return settings.model_copy(update={"hypotheses": stored.hypotheses}) if stored else settings
+
+
+def agreed(
+    settings: Settings, cells: Sequence[Cell], folder: Path, command: str, prepare: Prepare, console: Console
+) -> tuple[Settings, Prepared, Plan]:
+    """Have prepared what a campaign runs with; return all of it by its content, and the plan to follow."""
+    stored = stored_plan(folder)
+    prepared = prepare(settings, cells, folder.name, lambda text: console.print(text, soft_wrap=True))
+    settings, prepared = by_content(settings, prepared, stored.qemu if stored else {})
+    plan = agree_on_plan(folder, campaign_plan(settings, prepared, folder.name, command))
+    if plan.hypotheses != settings.hypotheses:
+        console.print(HYPOTHESES_CHANGED, soft_wrap=True)
+    return settings, prepared, plan
 
 
 def _require_no_jobs(folder: Path) -> None:

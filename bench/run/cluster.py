@@ -19,9 +19,9 @@ from bench.plan.plan import asks, extent
 from bench.record.index import true_index, write_index
 from bench.record.ledger import Ledger
 from bench.run.beforehand import require, submitting
-from bench.run.campaign import HYPOTHESES_CHANGED, by_content, campaign_plan, finish, report_later
+from bench.run.campaign import agreed, declared, finish, report_later
 from bench.run.cluster_checks import checks, wanted_by
-from bench.run.folder import agree_on_plan, locked, stored_plan
+from bench.run.folder import locked
 from bench.run.jobs import Jobs
 from bench.run.loop import Loop
 from bench.system.exits import Exit
@@ -56,16 +56,9 @@ def run_on_cluster(
     require((*submitting(settings.results / name), has_slurm))
     folder = settings.results / name
     with locked(folder), true_index(folder):
-        stored = stored_plan(folder)
-        if settings.by_size and stored:
-            settings = settings.model_copy(update={"hypotheses": stored.hypotheses})
+        settings = declared(settings, folder)
         asked = tuple(settings.hypotheses)
-        fetch = tools.fetch or tools.prepare
-        prepared = fetch(settings, cells, name, lambda text: console.print(text, soft_wrap=True))
-        settings, prepared = by_content(settings, prepared, stored.qemu if stored else {})
-        plan = agree_on_plan(folder, campaign_plan(settings, prepared, name, command))
-        if plan.hypotheses != settings.hypotheses:
-            console.print(HYPOTHESES_CHANGED, soft_wrap=True)
+        settings, prepared, plan = agreed(settings, cells, folder, command, tools.fetch or tools.prepare, console)
         ledger = Ledger(CampaignFolder(folder).ledger)
         wanted = settings.repeats or plan.repeats
         loop = Loop(plan, prepared, folder, ledger, settings.on_error, tools.measure, console, wanted=wanted)

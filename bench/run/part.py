@@ -22,8 +22,7 @@ from bench.plan.estimate import require_fit
 from bench.plan.plan import parse_plan
 from bench.record.ledger import Ledger
 from bench.record.run import is_recorded
-from bench.run.beforehand import require
-from bench.run.campaign import by_content, campaign_plan, real_tools
+from bench.run.campaign import by_content, campaign_plan, look_around, real_tools
 from bench.run.folder import keep_plan
 from bench.run.loop import Loop
 from bench.run.merge import own_lines
@@ -177,13 +176,7 @@ def _loop(start: Start, order: Order, plan: Plan, tools: Tools, console: Console
             "seed": plan.seed,
         }
     )
-    for line in tools.tidy(start.path.parent):
-        console.print(line, soft_wrap=True)
-    found = tuple(tools.checks(order.cells, start.path))
-    for one in found:
-        if one.status == "warn":
-            console.print(f"warning: {one.name}: {one.text}", soft_wrap=True)
-    require([one for one in found if one.cause != "host-memory"])
+    look_around(tools, order.cells, start.path, console)
     prepared = tools.prepare(settings, order.cells, order.campaign, lambda text: console.print(text, soft_wrap=True))
     settings, prepared = by_content(settings, prepared, plan.qemu)
     _require_same_builds(plan, campaign_plan(settings, prepared, order.campaign, order.command), where[PRIMARY])
