@@ -271,7 +271,7 @@ async def _fail(run: Running, asked: Failover, scene: _Scene) -> Course:
         detected = await heart.lost(run.cell.deadlines.failover)
         if detected < struck.moment:
             heart.require()
-        await take_over(run, course, struck, detected, scene.consoles[asked.survivor])
+        await take_over(run, asked, course, struck, detected, scene.consoles[asked.survivor])
     return course
 
 

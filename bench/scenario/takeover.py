@@ -104,27 +104,29 @@ class Course:
         self.outage_s = None  # which has no end that anybody saw
 
 
-async def take_over(run: Running, course: Course, struck: Blow, detected: float, console: Console) -> None:
+async def take_over(
+    run: Running, asked: Failover, course: Course, struck: Blow, detected: float, console: Console
+) -> None:
     """Let the survivor take over, and write what it came to into the course.
 
     Raises:
         BenchError: something else than the survivor failed: the host, the harness, the disk.
     """
-    asked = _asked(run)
     process = run.pair.processes[asked.survivor]
-    work = _steps(run, course, struck, detected, console)
+    work = _steps(run, asked, course, struck, detected, console)
     try:
         await unless_any_exited((process, *run.pair.topology.holders), work)
         course.success = True
     except BenchError as error:
-        found = _outcome(error, run)
+        found = _outcome(error, run, asked.survivor)
         if found is None:
             raise
         course.fail(found)
 
 
-async def _steps(run: Running, course: Course, struck: Blow, detected: float, console: Console) -> None:
-    asked = _asked(run)
+async def _steps(
+    run: Running, asked: Failover, course: Course, struck: Blow, detected: float, console: Console
+) -> None:
     monitor, deadline_s = run.pair.monitor(asked.survivor), run.cell.deadlines.failover
     course.detect_s = round(detected - struck.moment, 6)
     instances = await _decide(monitor, asked)
@@ -151,12 +153,6 @@ async def _switch(run: Running, course: Course) -> None:
     began = time.monotonic()
     await run.pair.topology.take_over()
     course.steps.append({"step": SWITCHED, "seconds": round(time.monotonic() - began, 6)})
-
-
-def _asked(run: Running) -> Failover:
-    if run.cell.failover is None:
-        raise HostError("this cell has no failover")
-    return run.cell.failover
 
 
 async def _decide(monitor: Monitor, asked: Failover) -> list[dict[str, Any]]:
@@ -198,7 +194,7 @@ def _require_sound(run: Running, course: Course) -> None:
         GuestError: it is not.
     """
     found = [*_wrong(course.guest)]
-    oopses = oops_lines(_console(run))
+    oopses = oops_lines(_console(run, course.survivor))
     if oopses:
         raise GuestError(f"the guest of the {course.survivor} met an oops", cause="guest-panic", evidence=oopses)
     if found:
@@ -227,18 +223,16 @@ def oops_lines(console: str) -> tuple[str, ...]:
     return tuple(line.strip() for line in console.splitlines() if _OOPS.search(line))[-_MOST_LINES:]
 
 
-def _console(run: Running) -> str:
+def _console(run: Running, side: str) -> str:
     """Return what the survivor's console has said, asked of its host: what follows from another one comes later."""
-    side = _asked(run).survivor
     with suppress(HostError, OSError):
         return run.pair.host(side).get(RunFolder(run.pair.folder).serial(side)).decode(errors="replace")
     return ""
 
 
-def _outcome(error: BenchError, run: Running) -> BenchError | None:
+def _outcome(error: BenchError, run: Running, survivor: str) -> BenchError | None:
     """Return what an error says of the failover; None where it says nothing of it."""
-    asked = _asked(run)
-    process = run.pair.processes[asked.survivor]
+    process = run.pair.processes[survivor]
     ended = isinstance(error, LaunchError)
     # A process that somebody killed, or the kernel for want of memory, says nothing of COLO; nor does a namespace.
     if ended and (error.cause in _OF_THE_HOST or "SIGKILL" in error.message):
@@ -247,11 +241,11 @@ def _outcome(error: BenchError, run: Running) -> BenchError | None:
     if cause is None:
         return None
     words = f"the survivor did not live: {error.message}" if ended else error.message
-    panic = oops_lines(_console(run))
+    panic = oops_lines(_console(run, survivor))
     if panic and cause != "takeover-refused":
         stale = run.cell.accel == "tcg" and any(_STALE.search(line) for line in panic)
         cause = "tcg-translation" if stale else "guest-panic"
         how = ": TCG ran what it had translated before a checkpoint" if stale else ""
-        words = f"the guest of the {asked.survivor} panicked{how}"
+        words = f"the guest of the {survivor} panicked{how}"
     evidence = (*error.evidence, *panic, *(f"{process.name}: {line}" for line in process.tail()))
     return BenchError(words, cause=cause, evidence=tuple(dict.fromkeys(evidence)))

@@ -227,9 +227,11 @@ def taken_over(
             )
             course = Course("secondary", (1.0, 1.0), guest={"before": {"clock_us": 800, "pages": 60}})
             run: Any = SimpleNamespace(cell=cell, pair=pair)
+            asked = cell.failover
+            assert asked is not None
             now = time.monotonic()
             stack.callback(server.close)
-            await take_over(run, course, Blow(1.0, 1.0, now - 0.25), now - 0.05, console)
+            await take_over(run, asked, course, Blow(1.0, 1.0, now - 0.25), now - 0.05, console)
             return course
 
     return asyncio.run(scenario())
