@@ -130,7 +130,7 @@ class Jobs:
         asked = _asked(part)
         mine = [run for run in self.loop.plan.runs if run.run_id in asked]
         before = {run.run_id: attempts(run.run_id) for run in mine}
-        merged = merge_part(self.loop.folder, self.loop.ledger, part)
+        twice = merge_part(self.loop.folder, self.loop.ledger, part)
         self.loop.recover(mine)
         left = [run for run in mine if not self.loop.done(run.run_id)]
         begun = starts(part)
@@ -140,8 +140,8 @@ class Jobs:
         why = ending(seen.state, seen.reason, where, len(mine) - len(left), len(mine), message)
         self.submissions.over(one, why)
         say(f"block {one.block + 1}: job {one.job} {why}")
-        if merged.left:
-            say(f"  {merged.left} runs were measured twice, as two starts of it ran at once: those in {part} are left")
+        if twice:
+            say(f"  {twice} runs were measured twice, as two starts of it ran at once: those in {part} are left")
         if message:
             say(message)
         elif left and not begun:

@@ -10,7 +10,6 @@ import errno
 import json
 import os
 import shutil
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,27 +31,11 @@ _PLANNED = b'"state": "planned"'
 _OCCUPIED = frozenset((errno.ENOTEMPTY, errno.EEXIST))
 
 
-@dataclass(frozen=True)
-class Merged:
-    """What was taken from a part.
-
-    Attributes:
-        runs: the runs that it knows of.
-        measured: how many of them are newly measured.
-        left: how many were measured twice, so that this part's stay where they are: two starts of one job ran at once.
-    """
-
-    runs: frozenset[str] = frozenset()
-    measured: int = 0
-    left: int = 0
-
-    def __add__(self, other: Merged) -> Merged:
-        """Return both together."""
-        return Merged(self.runs | other.runs, self.measured + other.measured, self.left + other.left)
-
-
-def merge_part(campaign: Path, ledger: Ledger, part: Path) -> Merged:
+def merge_part(campaign: Path, ledger: Ledger, part: Path) -> int:
     """Take everything that a part has into the campaign; what was taken before is not taken again.
+
+    Returns how many runs were measured twice, so that this part's stay where they are: two starts of one job ran at
+    once.
 
     Args:
         campaign: its folder, held by this process.
@@ -65,13 +48,13 @@ def merge_part(campaign: Path, ledger: Ledger, part: Path) -> Merged:
     with told(campaign):
         CampaignFolder(campaign).runs.mkdir(mode=0o700, exist_ok=True)
         CampaignFolder(campaign).failed.mkdir(mode=0o700, exist_ok=True)
-    return sum((_merge_start(campaign, ledger, start) for start in starts(part)), Merged())
+    return sum(_merge_start(campaign, ledger, start) for start in starts(part))
 
 
-def _merge_start(campaign: Path, ledger: Ledger, start: Start) -> Merged:
+def _merge_start(campaign: Path, ledger: Ledger, start: Start) -> int:
     begun = start.begun
     if begun is None:  # it ended before its ledger was there
-        return Merged()
+        return 0
     lines = list(own_lines(start, begun.known))
     last = {entry.run_id: entry for _, entry in lines}
     known = {run_id for run_id, entry in last.items() if ledger.done(run_id) or _is_same(ledger.last(run_id), entry)}
@@ -83,9 +66,7 @@ def _merge_start(campaign: Path, ledger: Ledger, start: Start) -> Merged:
         renamed = dict(_move_failed(home.failed, campaign, known))
     new = [(text, entry) for text, entry in lines if entry.run_id not in known]
     ledger.adopt(_with_new_names(new, renamed) if renamed else new)
-    measured = sum(entry.state == "measured" and run_id not in known for run_id, entry in last.items())
-    left = sum(name in known for name in _folders(home.runs)) if known else 0
-    return Merged(frozenset(last), measured, left)
+    return sum(name in known for name in _folders(home.runs)) if known else 0
 
 
 def own_lines(start: Start, known: int) -> Iterator[tuple[str, Entry]]:
