@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign, Failure, Run, Unread
+    from analysis.stored.load import Campaign, Run
     from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]
@@ -145,8 +145,7 @@ def _lost(campaign: Campaign, outcome: str, runs: Sequence[Run], shown: Sequence
         known=(math.isfinite(value) for value, _, _ in shown),
         counted=(counts for _, counts, _ in shown),
     )
-    never: list[Failure | Unread] = [*campaign.failures, *campaign.unread]
-    return [one.planned for one in never if (own := cells.get(one.planned.cell_id)) is not None and lacks(own)]
+    return [one for one in campaign.lost if (own := cells.get(one.cell_id)) is not None and lacks(own)]
 
 
 def refuse_shared(campaigns: Sequence[Campaign]) -> None:

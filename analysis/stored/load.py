@@ -105,6 +105,11 @@ class Campaign:
         """How many runs were measured, those that take no checkpoints included."""
         return len(self.runs) + len(self.without)
 
+    @property
+    def lost(self) -> tuple[PlannedRun, ...]:
+        """The runs that failed, and those of which nothing can be read."""
+        return (*(one.planned for one in self.failures), *(one.planned for one in self.unread))
+
 
 def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
     """Read ``plan.json``, ``ledger.jsonl`` and the files of every measured run.

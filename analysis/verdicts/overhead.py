@@ -194,8 +194,7 @@ def left_out(campaign: Campaign) -> str:
     told = []
     if said := [f"{oks.count(False)} of {len(oks)} {scenario}" for scenario, oks in counts.items() if False in oks]:
         told.append(f"Left out, as their own check failed: {listed(said)}.")
-    never = [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]
-    gone = [planned.get(one.cell_id) for one in never]
+    gone = [planned.get(one.cell_id) for one in campaign.lost]
     if lost := [f"{gone.count(scenario)} {scenario}" for scenario in counts if scenario in gone]:
         why = "In no ratio, as they failed or cannot be read"
         told.append(f"{why}: {listed(lost)}; the others may be the better ones.")

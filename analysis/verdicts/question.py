@@ -149,7 +149,7 @@ def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
 
 def _lost(campaign: Campaign, cells: Mapping[str, Factors]) -> Iterator[Factors]:
     """Yield block and factors of every run that was never measured, or of which nothing can be read."""
-    for planned in [one.planned for one in campaign.failures] + [one.planned for one in campaign.unread]:
+    for planned in campaign.lost:
         own = cells.get(planned.cell_id)
         if own is not None:
             yield {**own, "block": planned.block}
@@ -194,7 +194,7 @@ def _never(
 ) -> Iterator[Factors]:
     """Yield planned cells of which no run that counts has the outcome, where others of their kind do."""
     kinds = set(map(_kind, _rows(told, _KIND)))
-    lost = {one.planned.cell_id for one in campaign.failures} | {one.planned.cell_id for one in campaign.unread}
+    lost = {one.cell_id for one in campaign.lost}
     there = {*told["cell_id"], *failed["cell_id"], *lost} if "cell_id" in told else None
     for cell_id, own in cells.items():
         alike = _kind(own) in kinds
