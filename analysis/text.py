@@ -48,14 +48,6 @@ def accel_text(accels: Sequence[str]) -> str:
     return " and ".join(ACCEL_TEXT[accel] for accel in accels)
 
 
-def size_text(size_bytes: int) -> str:
-    """Return a size as ``512 MiB`` or ``4 GiB``, exact: the largest binary unit that divides it."""
-    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size_bytes and size_bytes % (1 << shift) == 0:
-            return f"{size_bytes >> shift} {unit}"
-    return f"{size_bytes} B"
-
-
 def ms_text(milliseconds: float) -> str:
     """Return milliseconds with about three digits: ``7.20``, ``46.1``, ``1,204``; a dash for a missing value."""
     if math.isnan(milliseconds):

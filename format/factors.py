@@ -1,4 +1,4 @@
-"""The factors of a cell: its configuration by dotted path."""
+"""The factors of a cell: its configuration by dotted path, and the sizes among them in words."""
 
 from __future__ import annotations
 
@@ -37,3 +37,11 @@ def flatten(cell: Mapping[str, Any]) -> dict[str, Level]:
         else:
             flat[key] = ",".join(map(str, value)) if isinstance(value, list) else value
     return flat
+
+
+def size_text(size_bytes: int) -> str:
+    """Return a size as ``512 MiB`` or ``4 GiB``, exact: the largest binary unit that divides it."""
+    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size_bytes and size_bytes % (1 << shift) == 0:
+            return f"{size_bytes >> shift} {unit}"
+    return f"{size_bytes} B"

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from analysis.commands import amounts
 from analysis.commands.terminal import console, print_json, reported
 from analysis.errors import path_of
+from analysis.format.factors import size_text
 from analysis.frames import read
 from analysis.process.words import Parser
-from analysis.text import count_text, ms_text, percent_text, short_text, size_text, tenths_text
+from analysis.text import count_text, ms_text, percent_text, short_text, tenths_text
 from analysis.verdicts.sizing import NotCarriedError, Wanted, costs, sizing
 
 if TYPE_CHECKING:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from analysis.text import plural, short_text, size_text
+from analysis.format.factors import size_text
+from analysis.text import plural, short_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

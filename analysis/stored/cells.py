@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from analysis.format.factors import flatten
+from analysis.format.factors import flatten, size_text
 from analysis.stored.factors import part_text
 from analysis.stored.records import under_text
-from analysis.text import plural, size_text
+from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence

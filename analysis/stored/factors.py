@@ -6,8 +6,8 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any
 
-from analysis.format.factors import SIZES, head_of
-from analysis.text import ACCEL_TEXT, plural, size_text
+from analysis.format.factors import SIZES, head_of, size_text
+from analysis.text import ACCEL_TEXT, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -16,8 +16,9 @@ import numpy as np
 from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
+from analysis.format.factors import size_text
 from analysis.runs.outcomes import counting
-from analysis.text import KVM_TEXT, count_text, short_text, size_text
+from analysis.text import KVM_TEXT, count_text, short_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
 from analysis.verdicts.question import column
 from analysis.verdicts.sentences import level_words

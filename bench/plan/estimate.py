@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.system.units import size_text
+from bench.format.factors import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

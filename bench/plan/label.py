@@ -7,9 +7,8 @@ from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
-from bench.format.factors import SIZES, head_of
+from bench.format.factors import SIZES, head_of, size_text
 from bench.host.virtual import this_kvm
-from bench.system.units import size_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

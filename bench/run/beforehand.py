@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 from bench.config.tuning import Tuning
 from bench.errors import BenchError, HostError, Phase, StoreError
 from bench.failures.catalogue import CATALOGUE
+from bench.format.factors import size_text
 from bench.host.limits import MACHINE, Limits, free_swap, read_limits
 from bench.plan.estimate import cold_bytes, estimate, gib, largest_mem
 from bench.run.needs import needs
@@ -22,7 +23,6 @@ from bench.system.environment import choosing_names
 from bench.system.files import has_locks, passing_folder, told
 from bench.system.owner import SCRATCH, this_process
 from bench.system.sockets import socket_folder
-from bench.system.units import size_text
 from bench.tune.settings import Machine, require_cpus
 from bench.tune.tuner import Tuner
 
@@ -68,9 +68,7 @@ class Check:
     cause: str = ""
 
 
-def checks(
-    cells: Sequence[Cell], results: Path, limits: Limits | None = None, launcher: Launcher | None = None
-) -> Iterator[Check]:
+def checks(cells: Sequence[Cell], results: Path, launcher: Launcher | None = None) -> Iterator[Check]:
     """Look at everything that can be known without starting anything, for these cells and this place of results.
 
     Where a cluster measures them, each node looks at itself (:mod:`bench.run.part`), and this machine only submits.
@@ -78,7 +76,7 @@ def checks(
     if launcher and launcher.submits:
         yield from submitting(results)
         return
-    limits = limits or read_limits()
+    limits = read_limits()
     here = [cell for cell in cells if not cell.host.far]  # what other hosts have, the doctor asks there
     yield check_architecture(platform.machine())
     yield _tried("loopback", _try_loopback)

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from bench.config import links
 from bench.errors import BenchError, HostError
+from bench.format.factors import size_text
 from bench.host.far_shape import require_shapeable
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link
 from bench.host.topology import open_topology
@@ -20,7 +21,6 @@ from bench.plan.estimate import gib, primary_bytes, secondary_bytes
 from bench.provision.qemu import installed_qemu
 from bench.run.beforehand import Check, failed
 from bench.system.owner import scratch_folder
-from bench.system.units import size_text
 from bench.vm.placed import binary_on, require_equal
 
 if TYPE_CHECKING:

@@ -94,14 +94,6 @@ def parse_rate_bit_s(value: object) -> int:
     return int(rate)
 
 
-def size_text(size_bytes: int) -> str:
-    """Return a size as ``512 MiB`` or ``4 GiB``, exact: the largest binary unit that divides it."""
-    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
-        if size_bytes and size_bytes % (1 << shift) == 0:
-            return f"{size_bytes >> shift} {unit}"
-    return f"{size_bytes} B"
-
-
 def _shown(value: object) -> str:
     """Return a value for a message; Python refuses to write out an integer of thousands of digits."""
     return "so large a number" if isinstance(value, int) and abs(value) > 1 << 128 else repr(value)

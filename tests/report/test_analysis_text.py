@@ -17,7 +17,6 @@ from analysis.text import (
     plural,
     short_percent,
     short_text,
-    size_text,
     tenths_text,
     typeset,
 )
@@ -45,13 +44,6 @@ def test_durations_are_seconds_minutes_and_hours(seconds: float, text: str) -> N
 )
 def test_times_have_about_three_digits(value: float, text: str) -> None:
     assert ms_text(value) == text
-
-
-@pytest.mark.parametrize(
-    ("value", "text"), [(512 << 20, "512 MiB"), (1 << 30, "1 GiB"), (3 << 29, "1536 MiB"), (1000, "1000 B")]
-)
-def test_sizes_are_exact(value: int, text: str) -> None:
-    assert size_text(value) == text
 
 
 def test_counts_and_shares() -> None:

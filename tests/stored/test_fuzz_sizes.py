@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from analysis.stored.factors import parse_level
 from bench.config.load import parse_on_error
-from bench.system.units import is_amount, parse_duration_s, parse_rate_bit_s, parse_size, size_text
+from bench.format.factors import size_text
+from bench.system.units import is_amount, parse_duration_s, parse_rate_bit_s, parse_size
 
 UNITS = ("", "K", "M", "G", "T", "KiB", "MiB", "GiB", "TiB")
 SHIFT = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}

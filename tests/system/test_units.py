@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.system.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool, size_text
+from bench.format.factors import size_text
+from bench.system.units import parse_cpus, parse_duration_s, parse_rate_bit_s, parse_size, refuse_bool
 
 
 @pytest.mark.parametrize(
