@@ -1,7 +1,7 @@
 """What a campaign of 10,000 runs costs the harness. No pair is booted: the "measuring" is a FAKE that copies files.
 
 Real are the plan, the ledger, the records' sizes (copies of one real run), the index, the loop, and continuing after a
-stop. `python -m tools.benchmarks.long_campaign [--runs N] [--cells N] [--folder DIR]` prints the figures.
+stop. `python -m tools.benchmarks.long_campaign [--runs N] [--cells N]` prints the figures.
 """
 
 from __future__ import annotations
@@ -186,17 +186,12 @@ def not_waiting_for_the_disk() -> Any:
 
 
 def main() -> int:
-    """Print the figures; store them when a folder is given."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--cells", type=int, default=CELLS)
-    parser.add_argument("--folder", type=Path, help="where to write long_campaign.json")
     options = parser.parse_args()
-    text = json.dumps(benchmark(options.runs, options.cells), indent=1)
-    print(text)  # noqa: T201 - printing the figures is what this command is for
-    if options.folder:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(options.folder / "long_campaign.json", text + "\n")
+    print(json.dumps(benchmark(options.runs, options.cells), indent=1))  # noqa: T201 - what this command is for
     return 0
 
 

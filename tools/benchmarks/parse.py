@@ -1,6 +1,6 @@
 """How fast a trace is parsed, and in how much memory: a million lines made of a real log, its times shifted.
 
-`python -m tools.benchmarks.parse [--lines N] [--folder DIR]` prints the figures, and stores them if given a folder.
+`python -m tools.benchmarks.parse [--lines N]` prints the figures.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from bench.format.phases import PRIMARY
 from bench.measure.checkpoints import assemble
 from bench.measure.parts import EVENTS
 from bench.measure.trace import Line, parse_line, read_trace
-from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,16 +84,11 @@ def _peak_bytes() -> int:
 
 
 def main() -> int:
-    """Print the figures; store them when a folder is given."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--lines", type=int, default=LINES)
-    parser.add_argument("--folder", type=Path, help="where to write parse.json")
     options = parser.parse_args()
-    text = json.dumps(measure(options.lines), indent=1)
-    print(text)  # noqa: T201 - printing the figures is what this command is for
-    if options.folder:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(options.folder / "parse.json", text + "\n")
+    print(json.dumps(measure(options.lines), indent=1))  # noqa: T201 - what this command is for
     return 0
 
 

@@ -34,7 +34,6 @@ from analysis.compare.comparison import compare
 from analysis.stored.load import load_campaign
 from bench.format.table import CHECKPOINTS
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
-from bench.system.files import write_atomic
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -376,12 +375,11 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def main() -> int:
-    """Print the figures; store them when a folder is given."""
+    """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--runs", type=int, default=RUNS)
     parser.add_argument("--checkpoints", type=int, default=ROWS, help="per run")
     parser.add_argument("--times", type=int, default=1, help="also build the report of so many times the runs")
-    parser.add_argument("--folder", type=Path, help="where to write report.json")
     parser.add_argument("--measure", nargs="+", metavar=("WHAT", "FOLDER"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -389,11 +387,8 @@ def main() -> int:
         figures = measure_report(Path(folders[0])) if what == "report" else measure_compare(*map(Path, folders))
         print(json.dumps(figures))  # noqa: T201 - the process that asked reads it
         return 0
-    text = json.dumps(benchmark(options.runs, options.checkpoints, options.times), indent=1)
-    print(text)  # noqa: T201 - printing the figures is what this command is for
-    if options.folder:
-        options.folder.mkdir(parents=True, exist_ok=True)
-        write_atomic(options.folder / "report.json", text + "\n")
+    figures = benchmark(options.runs, options.checkpoints, options.times)
+    print(json.dumps(figures, indent=1))  # noqa: T201 - printing the figures is what this command is for
     return 0
 
 
