@@ -55,7 +55,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.json:
         print_json({"run_id": run.record.run_id, **told(run), "files": [str(path) for path in paths]})
         return 0
-    sys.stdout.write(f"{drawing.heading}\n")
+    sys.stdout.write(f"{drawing.words.heading}\n")
     sys.stdout.write("".join(f"{path}\n" for path in paths))
     return 0
 

@@ -86,9 +86,7 @@ class Drawing:
         column_files: the same in the width of a column; for a screen without PDF, since it is for a phone.
         wide: the picture for a page; ``narrow``: for a phone.
         data: what is drawn, to be saved beside it as CSV.
-        heading: the finding, as a sentence without a full stop.
-        caption: what is drawn, of how many runs and checkpoints, which intervals, what is left out.
-        alt: the picture for those who cannot see it.
+        words: what it says.
     """
 
     name: str
@@ -97,21 +95,14 @@ class Drawing:
     wide: Picture
     narrow: Picture
     data: pd.DataFrame
-    heading: str
-    caption: str
-    alt: str
-
-    @property
-    def csv(self) -> bytes:
-        """Return the data as CSV in UTF-8; what is unknown is an empty field."""
-        return csv(self.data)
+    words: Words
 
     @property
     def by_name(self) -> dict[str, bytes]:
         """Return all of its files by name: over the page, in a column, and its data."""
         wide = {f"{self.name}.{kind}": content for kind, content in self.files.items()}
         column = {f"{self.name}-column.{kind}": content for kind, content in self.column_files.items()}
-        return wide | column | {f"{self.name}.csv": self.csv}
+        return wide | column | {f"{self.name}.csv": csv(self.data)}
 
 
 def draw(sketch: Sketch, style: Style) -> Drawing:
@@ -126,9 +117,7 @@ def draw(sketch: Sketch, style: Style) -> Drawing:
         wide=_picture(files),
         narrow=_picture(column),
         data=sketch.data,
-        heading=sketch.words.heading,
-        caption=sketch.words.caption,
-        alt=sketch.words.alt,
+        words=sketch.words,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -92,9 +93,7 @@ def _typeset(value: object) -> object:
 def _shown(drawing: Drawing) -> dict[str, str]:
     return {
         "name": drawing.name,
-        "heading": drawing.heading,
-        "caption": drawing.caption,
-        "alt": drawing.alt,
+        **asdict(drawing.words),
         "wide": _data_uri(drawing.wide),
         "narrow": _data_uri(drawing.narrow),
     }

@@ -194,7 +194,7 @@ def test_a_large_vector_picture_is_carried_as_pixels() -> None:
 
 def test_the_data_comes_as_csv_without_an_index(drawings: dict[str, Drawing]) -> None:
     for drawing in drawings.values():
-        back = pd.read_csv(io.BytesIO(drawing.csv))
+        back = pd.read_csv(io.BytesIO(drawing.by_name[f"{drawing.name}.csv"]))
         assert list(back.columns) == list(drawing.data.columns)
         assert len(back) == len(drawing.data) > 0
 

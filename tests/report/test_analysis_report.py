@@ -13,7 +13,7 @@ import pandas as pd
 import pytest
 from fixtures.fake_campaign import IDLE, SERVICE, Fake, run_ids, write_campaign
 
-from analysis.plots.drawing import Drawing, Picture, Skipped
+from analysis.plots.drawing import Drawing, Picture, Skipped, Words
 from analysis.report import answer
 from analysis.report.checks import checks
 from analysis.report.page import Built
@@ -52,9 +52,7 @@ class _Page(HTMLParser):
 def _render(folder: Path) -> str:
     picture = Picture("image/png", b"a picture")
     drawings = [
-        Drawing(
-            name, {}, {}, picture, picture, pd.DataFrame(), "A heading", "A caption.", f"The picture {name}, in words"
-        )
+        Drawing(name, {}, {}, picture, picture, pd.DataFrame(), Words("A heading", "A caption.", f"{name} in words"))
         for name in ("hypotheses", "pause_ecdf")
     ]
     return render(derive(load_study([folder])), drawings, [Skipped("violin", "there is nothing to draw")])
@@ -100,7 +98,7 @@ def test_the_only_script_is_the_one_whose_hash_the_page_allows(troubled: str) ->
 
 def test_every_picture_has_a_text_for_those_who_cannot_see_it(troubled: str) -> None:
     alts = [attrs["alt"] or "" for tag, attrs in _Page(troubled).tags if tag == "img"]
-    assert alts == ["The picture hypotheses, in words", "The picture pause_ecdf, in words"]
+    assert alts == ["hypotheses in words", "pause_ecdf in words"]
 
 
 def test_what_went_wrong_is_said_first_and_then_in_full(troubled: str) -> None:
