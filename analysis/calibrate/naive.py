@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
 
 _LINE = 2
+_RESAMPLES, _ENDS = 300, ((1 - 0.95) / 2, (1 + 0.95) / 2)
 
 
 def pooled_spearman(pauses: FloatArray, sizes: Sequence[float]) -> FloatArray:
@@ -48,23 +49,18 @@ def pooled_welch(pauses: FloatArray) -> FloatArray:
     return pvalues
 
 
-def pooled_bootstrap(
-    pauses: FloatArray, *, confidence: float = 0.95, resamples: int = 300, seed: int = 1
-) -> tuple[FloatArray, FloatArray]:
-    """Return the ends of percentile intervals, one per study, of the median of one cell's checkpoints thrown together.
+def pooled_bootstrap(pauses: FloatArray, seed: int) -> tuple[FloatArray, FloatArray]:
+    """Return the ends of 95 % percentile intervals, one per study, of the median of a cell's checkpoints, all together.
 
     Args:
         pauses: (studies, blocks, checkpoints) of a single cell.
-        confidence: of the intervals.
-        resamples: how many.
         seed: of the generator.
     """
     rng = np.random.default_rng(seed)
     together = pauses.reshape(len(pauses), -1)
-    ends = [(1 - confidence) / 2, (1 + confidence) / 2]
     size = together.shape[1]
     found = [
-        np.quantile(np.median(study[rng.integers(0, size, (resamples, size))], axis=1), ends) for study in together
+        np.quantile(np.median(study[rng.integers(0, size, (_RESAMPLES, size))], axis=1), _ENDS) for study in together
     ]
     low, high = np.array(found).T
     return low, high

@@ -44,6 +44,9 @@ _POWER_SLACK = 0.06
 COVER_95, _COVER_90 = (0.935, 0.98), (0.885, 0.94)
 SLACK = 0.015
 _CHUNK_VALUES = 2_500_000
+_RUNS_OF_TRUTH = 200_001
+_BOUND = 0.10
+"""Of equivalence, in logs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,7 +159,7 @@ def slow_coverage(model: Model, *, studies: int = 200, seed: int = 1) -> tuple[R
     cell = replace(model.complete, drift=0.0, wander=0.0, sizes=model.sizes[:2])
     truth = _median_run(cell, seed)
     pauses = np.concatenate([part[:, :, 0] for part in _checkpoints(cell, studies, seed)])
-    ends = list(zip(*naive.pooled_bootstrap(pauses, seed=seed), strict=True))
+    ends = list(zip(*naive.pooled_bootstrap(pauses, seed), strict=True))
     pooled = as_rate(
         "coverage",
         "bootstrap of pooled checkpoints",
@@ -191,21 +194,20 @@ def verdict_errors(model: Model, *, sesoi: float = 0.05, studies: int = 2_000, s
     return tuple(rates)
 
 
-def equivalence_error(model: Model, *, bound: float = 0.10, studies: int = 2_000, seed: int = 1) -> Rate:
-    """Return how often two cells that differ by exactly ``bound`` (of logs) are called equivalent.
+def equivalence_error(model: Model, *, studies: int = 2_000, seed: int = 1) -> Rate:
+    """Return how often two cells that differ by exactly the bound of equivalence are called equivalent.
 
     Args:
         model: the campaign, of which two cells are looked at.
-        bound: the difference, and the bound of equivalence.
         studies: how many campaigns.
         seed: of the generator.
 
     Raises:
         ValueError: fewer than two blocks.
     """
-    cell = replace(model.complete, sizes=(0.0, 1.0), slope=bound)
+    cell = replace(model.complete, sizes=(0.0, 1.0), slope=_BOUND)
     logs = simulate_runs(cell, np.random.default_rng(seed), studies)
-    hits = [equivalence(study[:, 1], study[:, 0], -bound, bound).equivalent for study in logs]
+    hits = [equivalence(study[:, 1], study[:, 0], -_BOUND, _BOUND).equivalent for study in logs]
     return as_rate("equivalence", "two one-sided t tests at the bound", hits, ALPHA, AT_MOST)
 
 
@@ -253,11 +255,11 @@ def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[FloatArray]:
         yield simulate_checkpoints(model, rng, min(step, studies - start))
 
 
-def _median_run(model: Model, seed: int, runs: int = 200_001) -> float:
+def _median_run(model: Model, seed: int) -> float:
     """Return the median over runs of the run median of the smallest size, in seconds."""
     if model.stuck_share == 0:
         return model.base_s
-    many = simulate_runs(replace(model, blocks=1), np.random.default_rng(seed), runs)
+    many = simulate_runs(replace(model, blocks=1), np.random.default_rng(seed), _RUNS_OF_TRUTH)
     return float(np.exp(np.median(many[:, 0, 0])))
 
 

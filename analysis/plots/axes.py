@@ -52,10 +52,9 @@ _MANY_ROWS = 14
 _MOST_BESIDE = 3
 
 
-def text_in(text: str, size_pt: float = SMALL_PT, *, bold: bool = False) -> float:
-    """Return about how wide a text is, in inches, by the average width of a letter."""
-    longest = max(map(len, text.split("\n")))
-    return longest * (_BOLD if bold else _CHARACTER) * size_pt / POINTS_PER_IN
+def text_in(text: str) -> float:
+    """Return about how wide a small text is, in inches, by the average width of a letter."""
+    return max(map(len, text.split("\n"))) * _CHARACTER * SMALL_PT / POINTS_PER_IN
 
 
 def fitting(text: str, width_in: float, size_pt: float = SMALL_PT, *, bold: bool = False) -> str:

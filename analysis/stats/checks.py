@@ -47,15 +47,15 @@ def as_table(values: ArrayLike, name: str, *, least: int = 2) -> FloatArray:
     return _known(array, name, allow_infinite=False)
 
 
-def as_runs(runs: Iterable[ArrayLike], name: str, *, least_runs: int = 2, least: int = 2) -> list[FloatArray]:
+def as_runs(runs: Iterable[ArrayLike], name: str, *, least: int = 2) -> list[FloatArray]:
     """Return one array of checkpoints per run; runs may differ in length.
 
     Raises:
         ValueError: too few runs, or a run that is too short or holds NaN or infinite values.
     """
     arrays = [as_vector(run, f"{name}[{place}]", least=least) for place, run in enumerate(runs)]
-    if len(arrays) < least_runs:
-        raise ValueError(f"{name} needs at least {least_runs} runs and has {len(arrays)}")
+    if len(arrays) <= 1:
+        raise ValueError(f"{name} needs at least 2 runs and has {len(arrays)}")
     return arrays
 
 
