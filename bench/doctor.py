@@ -172,7 +172,7 @@ def _no_mirror() -> ProvisionError | None:
 
 
 def _probe_checks(binary: Binary, guest: Guest, say: Say, *, probe: bool) -> Iterator[Check]:
-    from bench.run.probe import cached_colo, probe_colo  # noqa: PLC0415 - the pair's modules only when a pair can run
+    from bench.run.probe import Trial, cached_colo, probe_colo  # noqa: PLC0415 - as above
 
     kvm: Verdict | None = None
     try:
@@ -180,13 +180,9 @@ def _probe_checks(binary: Binary, guest: Guest, say: Say, *, probe: bool) -> Ite
         yield check_kvm(kvm)
     except BenchError as error:
         yield failed("KVM probe", error)
-    accel = "kvm" if kvm and kvm.ok else "tcg"
+    trial = Trial(binary, guest, "kvm" if kvm and kvm.ok else "tcg")
     yield _guarded(
-        "COLO probe",
-        lambda: check_colo(
-            probe_colo(binary, guest, accel, say) if probe else cached_colo(binary, guest, accel),
-            accel,
-        ),
+        "COLO probe", lambda: check_colo(probe_colo(trial, say) if probe else cached_colo(trial), trial.accel)
     )
 
 

@@ -11,7 +11,7 @@ from bench.provision import commands
 from bench.provision.kvm import cached_kvm
 from bench.run.beforehand import Check
 from bench.run.machine_checks import check_colo
-from bench.run.probe import LOCAL, cached_colo
+from bench.run.probe import Trial, cached_colo
 from bench.vm.features import MODERN, known_events
 from bench.vm.spec import Second
 
@@ -68,7 +68,7 @@ def remembered_checks(
                 continue
             accel = "kvm" if kvm.ok else "tcg"
         second = Second(other, MODERN) if cell.qemu_secondary not in (None, cell.qemu) else None
-        verdict = cached_colo(binary, guest, accel, second, cell.migration.multifd, LOCAL)
+        verdict = cached_colo(Trial(binary, guest, accel, second, cell.migration.multifd))
         if verdict is not None and not verdict.ok:
             check = check_colo(verdict, accel)
             found[check.text] = replace(check, cause=verdict.cause or "colo-probe")

@@ -18,7 +18,7 @@ from bench.provision.packages import GUEST, PROVISIONED_SUITE, fetch_trees, want
 from bench.provision.programs import antagonist_program, nodelay_library
 from bench.provision.qemu import PROVISIONED, find_qemu
 from bench.provision.state import state_image
-from bench.run.probe import LOCAL, pair_text, probe_colo
+from bench.run.probe import LOCAL, Trial, probe_colo
 from bench.scenario.progress import Assets
 from bench.system.owner import scratch_folder
 from bench.vm.features import known_events, probe_features
@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from bench.config.load import Settings
     from bench.config.model import Cell
     from bench.provision.apps import Apps
-    from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
     from bench.vm.features import Features
 
@@ -89,7 +88,8 @@ def prepare(settings: Settings, cells: Sequence[Cell], campaign: str, say: Say) 
         for name in cell.binaries:
             _require_parts(assets[name])
         one = _assets_of(cell, assets)
-        _require_colo(one.binary, one.guest_of(cell), cell.accel, say, one.second, cell.migration.multifd, _asked(cell))
+        trial = Trial(one.binary, one.guest_of(cell), cell.accel, one.second, cell.migration.multifd, _asked(cell))
+        _require_colo(trial, say)
     return Prepared(resolved, {name: _with_saved(name, assets, resolved, say) for name in assets})
 
 
@@ -195,7 +195,7 @@ def _far_accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tc
     """Return what runs the guest on the hosts of an inventory: a pair of theirs says whether KVM does."""
     if cell.accel == "kvm" and not cell.paired:
         return "kvm"
-    verdict = probe_colo(assets.binary, assets.guest_of(cell), "kvm", say, assets.second, host=cell.host)
+    verdict = probe_colo(Trial(assets.binary, assets.guest_of(cell), "kvm", assets.second, host=cell.host), say)
     if verdict.ok:
         return "kvm"
     words = f"KVM does not run the {cell.guest} guest on these hosts: {verdict.reason}"
@@ -269,19 +269,10 @@ def _require_parts(assets: Assets) -> None:
         raise HostError(words, cause="replication-missing")
 
 
-def _require_colo(
-    binary: Binary,
-    guest: Guest,
-    accel: str,
-    say: Say,
-    second: Second | None = None,
-    channels: int = 0,
-    host: Host = LOCAL,
-) -> None:
-    verdict = probe_colo(binary, guest, accel, say, second, channels, host)
+def _require_colo(trial: Trial, say: Say) -> None:
+    verdict = probe_colo(trial, say)
     if not verdict.ok:
-        how = f"under {accel}" + (" with multifd" if channels else "")
+        how = f"under {trial.accel}" + (" with multifd" if trial.channels else "")
         raise HostError(
-            f"{pair_text(binary, second)} cannot do COLO here {how}: {verdict.reason}",
-            cause=verdict.cause or "colo-probe",
+            f"{trial.qemu} cannot do COLO here {how}: {verdict.reason}", cause=verdict.cause or "colo-probe"
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
 from bench.config.hosts import Host
@@ -48,63 +48,64 @@ _HANG = (
 )
 
 
-def cached_colo(
-    binary: Binary, guest: Guest, accel: str, second: Second | None = None, channels: int = 0, host: Host = LOCAL
-) -> Verdict | None:
-    """Return the stored verdict for this binary (or two), guest and accelerator, if there is one."""
+@dataclass(frozen=True)
+class Trial:
+    """What the tiny pair is made of.
+
+    Attributes:
+        binary: of the primary, and of the secondary where no other is given.
+        guest: what is booted.
+        accel: ``kvm`` or ``tcg``.
+        second: the secondary's QEMU, where it is another one.
+        channels: of multifd, where pages go over connections of their own.
+        host: what kind of hosts, and which.
+    """
+
+    binary: Binary
+    guest: Guest
+    accel: str
+    second: Second | None = None
+    channels: int = 0
+    host: Host = LOCAL
+
+    @property
+    def qemu(self) -> str:
+        """Return which QEMU it runs, or which two."""
+        other = f" with {self.second.binary.version} as secondary" if self.second else ""
+        return f"{self.binary.version}{other}"
+
+    @property
+    def answer(self) -> Path:
+        """Return where its verdict is kept."""
+        binaries = (self.binary, *((self.second.binary,) if self.second else ()))
+        guest = (self.guest.initramfs_sha256 or self.guest.kernel_sha256)[:16]
+        how = f"{self.accel}{'-multifd' if self.channels else ''}{_where(self.host)}"
+        folder = cache_folder() / "colo-probe"
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # "traced": the answers from before the traces were looked at say less.
+        return folder / f"{'-'.join(one.sha256[:16] for one in binaries)}-{guest}-{how}-traced.json"
+
+
+def cached_colo(trial: Trial) -> Verdict | None:
+    """Return the stored verdict, if there is one."""
     try:
-        answer = parse_answer(_cache_path(binary, guest, accel, second, channels, host).read_bytes())
+        answer = parse_answer(trial.answer.read_bytes())
     except OSError:
         return None
     return answer[0] if answer else None
 
 
-def pair_text(binary: Binary, second: Second | None) -> str:
-    """Return which QEMU a pair runs, or which two."""
-    return f"{binary.version} with {second.binary.version} as secondary" if second else binary.version
-
-
-def probe_colo(
-    binary: Binary,
-    guest: Guest,
-    accel: str,
-    progress: Callable[[str], None],
-    second: Second | None = None,
-    channels: int = 0,
-    host: Host = LOCAL,
-) -> Verdict:
-    """Return whether a pair of the binary can do COLO under this accelerator, from the store or by a real pair.
-
-    Args:
-        binary: of the primary, and of the secondary where no other is given.
-        guest: what is booted.
-        accel: ``kvm`` or ``tcg``.
-        progress: told what is being done.
-        second: the secondary's QEMU, where it is another one.
-        channels: of multifd, where pages go over connections of their own.
-        host: what kind of hosts, and which.
-    """
-    known = cached_colo(binary, guest, accel, second, channels, host)
+def probe_colo(trial: Trial, progress: Callable[[str], None]) -> Verdict:
+    """Return whether such a pair can do COLO, from the store or by a real one."""
+    known = cached_colo(trial)
     if known:
         return known
-    task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints" + (" with multifd" if channels else "")
-    progress(f"probing COLO with {pair_text(binary, second)} under {accel}: {task}")
-    verdict, sure = asyncio.run(_probe(binary, guest, accel, second, channels, host))
+    task = f"a tiny pair must complete {_CHECKPOINTS} checkpoints" + (" with multifd" if trial.channels else "")
+    progress(f"probing COLO with {trial.qemu} under {trial.accel}: {task}")
+    verdict, sure = asyncio.run(_probe(trial))
     if sure:
-        write_atomic(_cache_path(binary, guest, accel, second, channels, host), json.dumps(asdict(verdict)) + "\n")
+        write_atomic(trial.answer, json.dumps(asdict(verdict)) + "\n")
     return verdict
-
-
-def _cache_path(binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int, host: Host) -> Path:
-    binaries = "-".join((binary.sha256[:16], *((second.binary.sha256[:16],) if second else ())))
-    # "traced": the answers from before the traces were looked at say less.
-    spread = "-multifd" if channels else ""
-    name = (
-        f"{binaries}-{(guest.initramfs_sha256 or guest.kernel_sha256)[:16]}-{accel}{spread}{_where(host)}-traced.json"
-    )
-    folder = cache_folder() / "colo-probe"
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    return folder / name
 
 
 def _where(host: Host) -> str:
@@ -115,10 +116,9 @@ def _where(host: Host) -> str:
     return f"-{text_sha256(*(one.model_dump_json() for one in far))[:16]}"
 
 
-async def _probe(
-    binary: Binary, guest: Guest, accel: str, second: Second | None, channels: int, host: Host
-) -> tuple[Verdict, bool]:
+async def _probe(trial: Trial) -> tuple[Verdict, bool]:
     """Return the verdict, and whether it speaks of the binary for sure: a busy host can fail a probe too."""
+    binary, guest, second = trial.binary, trial.guest, trial.second
     features = await probe_features(binary)
     if features.missing:
         return Verdict(ok=False, reason=f"this QEMU was built without {', '.join(features.missing)}"), True
@@ -130,10 +130,10 @@ async def _probe(
         mem=256 << 20,
         smp=1,
         guest=guest.kind,
-        accel=accel,
+        accel=trial.accel,
         workload=Idle(),
-        migration=Migration(multifd=channels),
-        host=host,
+        migration=Migration(multifd=trial.channels),
+        host=trial.host,
         checkpoint=Checkpoint(count=_CHECKPOINTS),
         deadlines=Deadlines(boot=90, colo=60, checkpoint=20, qmp=20),
     )
@@ -144,7 +144,7 @@ async def _probe(
                 await pair.guarded(_two_checkpoints(pair, cell, counter))
             lost = untraced(folder)
     except BenchError as error:
-        if host.far and isinstance(error, HostError):  # of a host of the inventory, not of the binary
+        if trial.host.far and isinstance(error, HostError):  # of a host of the inventory, not of the binary
             raise
         known, lost_s = known_cause(error), pulse.lost_since(0.0)
         if known is None and lost_s > SUSPENDED_S:

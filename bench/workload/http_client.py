@@ -58,7 +58,7 @@ class Answer:
     connection: int | None = None
 
 
-def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] = time.monotonic) -> Answer:
+def ask(host: str, port: int, path: str, due: float) -> Answer:
     """Make one request on a connection of its own.
 
     Args:
@@ -66,10 +66,9 @@ def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] 
         port: where.
         path: what.
         due: the monotonic time at which it was to be sent.
-        clock: a monotonic clock.
     """
     status, size, error = 0, 0, None
-    sent = clock()
+    sent = time.monotonic()
     due_at = time.time() - (sent - due)
     connection = http.client.HTTPConnection(host, port, timeout=REQUEST_TIMEOUT_S)
     try:
@@ -80,7 +79,7 @@ def ask(host: str, port: int, path: str, due: float, clock: Callable[[], float] 
         error = f"{type(failure).__name__}: {failure}"
     finally:
         connection.close()
-    now = clock()
+    now = time.monotonic()
     return Answer(due_at, now - due, status, error, size, now - sent)
 
 

@@ -200,7 +200,7 @@ def test_the_probes_run_when_qemu_and_guest_are_there(monkeypatch: pytest.Monkey
     monkeypatch.setattr(doctor, "installed_guest", lambda: GUEST)
     monkeypatch.setattr(doctor, "probe_kvm", lambda *_, **__: Verdict(ok=True, reason="the guest boots"))
     monkeypatch.setattr(doctor, "cached_kvm", lambda *_: None)
-    monkeypatch.setattr(probe, "probe_colo", lambda *words: Verdict(ok=True, reason=f"asked under {words[2]}"))
+    monkeypatch.setattr(probe, "probe_colo", lambda trial, _say: Verdict(ok=True, reason=f"asked under {trial.accel}"))
     monkeypatch.setattr(probe, "cached_colo", lambda *_: None)
     found = {check.name: check for check in doctor.checks("provisioned", lambda _text: None, probe=True)}
     assert found["COLO probe"].text == "under kvm: asked under kvm"

@@ -40,8 +40,8 @@ class Machine:
             "probe_features": self.features,
             "cached_kvm": lambda _binary, _guest: None,
             "probe_kvm": lambda _binary, _guest: self.note("kvm") or self.kvm,
-            "probe_colo": lambda _binary, _guest, accel, _say, second, _channels, _host: (
-                self.note("colo", accel, *(("second",) if second else ())) or self.colo
+            "probe_colo": lambda trial, _say: (
+                self.note("colo", trial.accel, *(("second",) if trial.second else ())) or self.colo
             ),
             "preflight": self.preflight,
             "_try_hosts": self.hosts,

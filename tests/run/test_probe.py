@@ -14,7 +14,7 @@ from bench.errors import ColoError, GuestError, HostError, MeasureError
 from bench.provision.guest import build_guest
 from bench.provision.qemu import find_qemu
 from bench.run.prepare import _require_colo
-from bench.run.probe import cached_colo, known_cause, untraced
+from bench.run.probe import Trial, cached_colo, known_cause, untraced
 
 ELSEWHERE = """
 #define _GNU_SOURCE
@@ -97,10 +97,10 @@ def test_a_qemu_whose_traces_go_elsewhere_is_refused_before_the_first_run(
     cache.mkdir(mode=0o700)
     monkeypatch.setenv("COLO_BENCH_CACHE", str(cache))
     with pytest.raises(HostError) as caught:
-        _require_colo(binary, guest, "tcg", lambda _: None)
+        _require_colo(Trial(binary, guest, "tcg"), lambda _: None)
     assert caught.value.cause == "trace-elsewhere"
     assert "there is no trace log" in caught.value.message
     assert "--enable-trace-backends=log" in caught.value.hint
-    known = cached_colo(binary, guest, "tcg")
+    known = cached_colo(Trial(binary, guest, "tcg"))
     assert known is not None
     assert not known.ok
