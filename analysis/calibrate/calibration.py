@@ -30,8 +30,8 @@ from analysis.calibrate import (
 from analysis.calibrate import rates as known_rates
 from analysis.calibrate.layouts import assumed, told_apart
 from analysis.calibrate.model import model_of
-from analysis.calibrate.rates import COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate
-from analysis.calibrate.simulate import Model, simulate_checkpoints
+from analysis.calibrate.rates import COVER_95, NOMINAL_BAND, SLACK, Rate, as_rate, in_parts
+from analysis.calibrate.simulate import Model
 from analysis.errors import NothingMeasuredError
 from analysis.runs.cell_table import t_interval
 from analysis.stats import kendall
@@ -255,13 +255,9 @@ def pooled_and_by_run(model: Model, *, studies: int, seed: int) -> list[Rate]:
 
 
 def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[Floats]:
-    """Yield simulated campaigns in parts that fit into memory, no more of them than take a few seconds."""
-    rng = np.random.default_rng(seed)
-    per_study = model.blocks * len(model.sizes) * model.checkpoints
-    wanted = max(min(studies, _MOST_VALUES // per_study), FEWEST_STUDIES)
-    step = max(1, _CHUNK_VALUES // per_study)
-    for start in range(0, wanted, step):
-        yield simulate_checkpoints(model, rng, min(step, wanted - start))
+    """Return simulated campaigns in parts that fit into memory, no more of them than take a few seconds."""
+    wanted = max(min(studies, _MOST_VALUES // model.all_checkpoints), FEWEST_STUDIES)
+    return in_parts(model, wanted, seed, _CHUNK_VALUES)
 
 
 def phase_means(model: Model, *, studies: int, seed: int) -> list[Rate]:

@@ -158,7 +158,7 @@ def slow_coverage(model: Model, *, studies: int = 200, seed: int = 1) -> tuple[R
     """
     cell = replace(model.complete, drift=0.0, wander=0.0, sizes=model.sizes[:2])
     truth = _median_run(cell, seed)
-    pauses = np.concatenate([part[:, :, 0] for part in _checkpoints(cell, studies, seed)])
+    pauses = np.concatenate([part[:, :, 0] for part in in_parts(cell, studies, seed)])
     ends = list(zip(*naive.pooled_bootstrap(pauses, seed), strict=True))
     pooled = as_rate(
         "coverage",
@@ -246,11 +246,10 @@ def _tables(model: Model, studies: int, seed: int) -> Iterator[tuple[FloatArray,
         yield x[kept], study[kept], stratum[kept].tolist()
 
 
-def _checkpoints(model: Model, studies: int, seed: int) -> Iterator[FloatArray]:
-    """Yield the studies in parts that fit into memory."""
+def in_parts(model: Model, studies: int, seed: int, at_once: int = _CHUNK_VALUES) -> Iterator[FloatArray]:
+    """Yield the checkpoints of the studies in parts that fit into memory: of about so many values each."""
     rng = np.random.default_rng(seed)
-    per_study = model.blocks * len(model.sizes) * model.checkpoints
-    step = max(1, _CHUNK_VALUES // per_study)
+    step = max(1, at_once // model.all_checkpoints)
     for start in range(0, studies, step):
         yield simulate_checkpoints(model, rng, min(step, studies - start))
 

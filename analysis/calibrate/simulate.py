@@ -98,6 +98,11 @@ class Model:
         return replace(self, missing=0.0, missing_long=0.0)
 
     @property
+    def all_checkpoints(self) -> int:
+        """Return how many checkpoints one such campaign has."""
+        return self.blocks * len(self.sizes) * self.checkpoints
+
+    @property
     def median_sd(self) -> float:
         """Return the standard deviation of the log of a run's median, its checkpoints included.
 

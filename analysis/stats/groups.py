@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray, IntArray
 
 _FEWEST = 2
+RANK = 1e-10
+"""A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
 
 
 def centred(values: FloatArray, groups: IntArray) -> FloatArray:

@@ -11,7 +11,7 @@ from scipy.stats import linregress
 from scipy.stats import t as t_distribution
 
 from analysis.stats.checks import as_codes, as_vector, same_length
-from analysis.stats.groups import centred, half_width, spread_of_sum
+from analysis.stats.groups import RANK, centred, half_width, spread_of_sum
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
 _TINY = 1e-12
 _LINE = 2
-_RANK = 1e-10
-"""A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +182,7 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = 
         raise ValueError(f"x needs three or more different values and has {sizes}")
     dx, dy = centred(xs, groups), centred(ys, groups)
     means = np.column_stack([centred(column, groups) for column in np.eye(sizes)[places].T])
-    found, _, rank, _ = np.linalg.lstsq(means, dy, rcond=_RANK)
+    found, _, rank, _ = np.linalg.lstsq(means, dy, rcond=RANK)
     rest = float(((dy - means @ found) ** 2).sum())
     pure = rest if rest > _TINY * float(dy @ dy) else 0.0  # what is left of a perfect fit is rounding
     line = float(((dy - float(dx @ dy) / float(dx @ dx) * dx) ** 2).sum())

@@ -12,7 +12,7 @@ from scipy.stats import chi2
 from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
-from analysis.stats.groups import centred
+from analysis.stats.groups import RANK, centred
 from analysis.stored.factors import NOT_FACTORS, as_planned, differing, factor_text, is_size, level_text
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.trend import in_logs
@@ -31,8 +31,6 @@ _MOST_BLOCKS = 10_000
 MANY_BLOCKS = 1_000
 _RANK_SUM_EFFICIENCY = 3 / math.pi
 _NO_VARIANCE = 1e-18
-_RANK = 1e-10
-"""A singular value below this share of the largest is none: centred indicators hold rounding where one is missing."""
 
 _NOT_SIZES = {"checkpoint.interval", "link.loss_percent"}
 
@@ -178,7 +176,7 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
     # About the blocks' means (Frisch & Waugh): blocks are many where cells are few.
     within = [centred(column, block) for column in (values, *indicators.T)]
     for y, design, taken in ((within[0], np.column_stack(within[1:]), block.max() + 1), (values, indicators, 0)):
-        found, _, rank, _ = np.linalg.lstsq(design, y, rcond=_RANK)
+        found, _, rank, _ = np.linalg.lstsq(design, y, rcond=RANK)
         df = len(values) - taken - int(rank)
         if df > 0:
             rest = y - design @ found

@@ -13,7 +13,7 @@ from analysis import stats
 from analysis.runs.outcomes import counting, used
 from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.finding import Effect
-from analysis.verdicts.question import column
+from analysis.verdicts.question import column, known_level
 from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.format.factors import Level
     from analysis.stored.load import Run
 
 GIB = 1 << 30
@@ -240,11 +239,6 @@ def page_strata(runs: pd.DataFrame) -> pd.Series[str]:
 def levels_of(runs: pd.DataFrame, names: Sequence[str]) -> pd.Series[str]:
     """Return for each run the combination of its levels of some factors, as text."""
     return pd.Series([repr(row) for row in runs[list(names)].to_numpy(dtype=object).tolist()], index=runs.index)
-
-
-def known_level(value: Level) -> Level:
-    """Return a level; none where a table has no number for it."""
-    return None if value != value else value  # noqa: PLR0124
 
 
 def across_runs(

@@ -212,8 +212,12 @@ def column(runs: pd.DataFrame, path: str) -> list[Level]:
     """Return a factor of each run as a typed value; None where a cell does not have it."""
     if path not in runs:
         return [None] * len(runs)
-    # A column that some cells lack is one of floats with NaN: equal numbers are equal keys, and NaN is no level.
-    return [None if value is None or value != value else value for value in runs[path].tolist()]  # noqa: PLR0124
+    return list(map(known_level, runs[path].tolist()))
+
+
+def known_level(value: Level) -> Level:
+    """Return a level; none where a table has no number for it: a column that some cells lack is one of floats."""
+    return None if value != value else value  # noqa: PLR0124 - NaN
 
 
 def _rows(runs: pd.DataFrame, paths: Sequence[str]) -> list[Factors]:

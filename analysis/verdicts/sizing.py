@@ -19,8 +19,8 @@ from analysis.errors import AnalysisError
 from analysis.format.factors import size_text
 from analysis.runs.outcomes import counting
 from analysis.text import KVM_TEXT, count_text, short_text
-from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside, known_level
-from analysis.verdicts.question import column
+from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside
+from analysis.verdicts.question import column, known_level
 from analysis.verdicts.sentences import level_words
 
 if TYPE_CHECKING:

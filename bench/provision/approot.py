@@ -90,18 +90,8 @@ def make_approot(tree: Tree, busybox: Path, staging: Path, image: Path) -> None:
             _copy(_real(path, tree.root), target)
     loader = "ld-linux-x86-64.so.2"
     (staging / "usr/lib64" / loader).symlink_to(f"../lib/x86_64-linux-gnu/{loader}")
-    options = (
-        "-comp",
-        "lz4",
-        "-all-root",
-        "-noappend",
-        "-no-progress",
-        "-no-xattrs",
-        "-mkfs-time",
-        "0",
-        "-all-time",
-        "0",
-    )
+    dates = ("-mkfs-time", "0", "-all-time", "0")
+    options = ("-comp", "lz4", "-all-root", "-noappend", "-no-progress", "-no-xattrs", *dates)
     argv = (*tree.program("usr/bin/mksquashfs"), str(staging), str(image), *options)
     commands.check(argv, what="packing the applications", deadline_s=_DEADLINE_S, hint=f"rm -r {tree.root}")
 

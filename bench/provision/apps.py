@@ -27,25 +27,8 @@ if TYPE_CHECKING:
 
 _DRIVERS = (*DRIVERS, "squashfs", "ext4")
 _APPLETS = (
-    *(
-        "awk",
-        "cat",
-        "chmod",
-        "chown",
-        "cp",
-        "dd",
-        "dmesg",
-        "grep",
-        "head",
-        "ifconfig",
-        "insmod",
-        "mkdir",
-        "mount",
-        "route",
-        "seq",
-        "sh",
-    ),
-    *("sleep", "stty", "tail", "tr", "umount"),
+    *("awk", "cat", "chmod", "chown", "cp", "dd", "dmesg", "grep", "head", "ifconfig", "insmod", "mkdir", "mount"),
+    *("route", "seq", "sh", "sleep", "stty", "tail", "tr", "umount"),
 )
 _LINUX, _APPS = (Path(bench.guest.__file__).parent / name for name in ("linux", "apps"))
 _INIT, _NGINX = _APPS / "init", _APPS / "nginx.conf"

@@ -155,16 +155,8 @@ async def probe_features(binary: Binary, host: Host = HERE) -> Features:
     """
     with probe_folder("features") as folder:
         host.adopt(folder)
-        argv = (
-            *binary.argv,
-            "-machine",
-            "none",
-            "-nodefaults",
-            "-display",
-            "none",
-            "-qmp",
-            "unix:qmp.sock,server=on,wait=off",
-        )
+        none = ("-machine", "none", "-nodefaults", "-display", "none")
+        argv = (*binary.argv, *none, "-qmp", "unix:qmp.sock,server=on,wait=off")
         async with host.start("probe", argv, folder, env=dict(binary.env), grace_s=2.0) as process:
             monitor = await process.unless_exited(
                 connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S, host=host)
