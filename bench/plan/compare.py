@@ -94,12 +94,11 @@ def build_differences(stored: Plan, asked: Plan) -> Iterator[str]:
         before, after = getattr(stored.guest, key), getattr(asked.guest, key)
         if before != after:
             yield f"guest {key.removesuffix('_sha256')}: {before[:12]} -> {after[:12]}"
-    if stored.bare_sha256 != asked.bare_sha256:
-        yield f"bare guest: {(stored.bare_sha256 or '-')[:12]} -> {(asked.bare_sha256 or '-')[:12]}"
-    if stored.apps_sha256 != asked.apps_sha256:
-        yield f"guest with applications: {(stored.apps_sha256 or '-')[:12]} -> {(asked.apps_sha256 or '-')[:12]}"
-    if stored.nodelay_sha256 != asked.nodelay_sha256:
-        yield f"nodelay library: {(stored.nodelay_sha256 or '-')[:12]} -> {(asked.nodelay_sha256 or '-')[:12]}"
+    optional = {"bare": "bare guest", "apps": "guest with applications", "nodelay": "nodelay library"}
+    for key, what in optional.items():
+        was, now = getattr(stored, f"{key}_sha256"), getattr(asked, f"{key}_sha256")
+        if was != now:
+            yield f"{what}: {(was or '-')[:12]} -> {(now or '-')[:12]}"
 
 
 def _build_text(build: QemuBuild | None) -> str:
