@@ -82,6 +82,12 @@ def content_sha256(table: pa.Table) -> str:
     return digest.hexdigest()
 
 
+def is_as_written(table: pa.Table) -> bool:
+    """Return whether a table holds what was written, by its own hash; one from before there were hashes does."""
+    written = (table.schema.metadata or {}).get(SHA256_KEY)
+    return bool(written is None or written == content_sha256(table).encode())
+
+
 def upgrade_table(what: str, table: pa.Table) -> pa.Table:
     """Return a stored table (``checkpoints``, ``client``) as the present version has it.
 

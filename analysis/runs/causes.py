@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.format.factors import flatten
 from analysis.format.outcomes import TRIGGERS
-from analysis.runs.cell_table import sound_by_cell, t_interval
+from analysis.runs.cell_table import mean_of, sound_by_cell, t_interval
 from analysis.runs.outcomes import rate_of, used
 
 if TYPE_CHECKING:
@@ -58,7 +58,7 @@ def _row(runs: list[Run]) -> dict[str, Any]:
         "workload": factors.get("workload.name"),
         "nic": factors.get("devices.nic"),
         "runs": len(runs),
-        **{f"{name}_per_s": _mean(rate[name] for rate in rates) for name in CAUSES},
+        **{f"{name}_per_s": mean_of(rate[name] for rate in rates) for name in CAUSES},
         "mismatch_per_s": float(mismatches.mean()),
         "mismatch_low": float(np.maximum(low, 0.0)),  # a rate is none below 0
         "mismatch_high": high,
@@ -82,7 +82,7 @@ def cause_rates(run: Run) -> dict[str, float]:
 
 
 def _packets(told: list[dict[str, float | None]]) -> dict[str, float]:
-    found = {f"{name}_per_s": _mean(_known(told, f"{name}_per_s")) for name in PACKETS}
+    found = {f"{name}_per_s": mean_of(_known(told, f"{name}_per_s")) for name in PACKETS}
     medians, largest = (_known(told, name) for name in _HOLDS)
     return {
         **found,
@@ -94,8 +94,3 @@ def _packets(told: list[dict[str, float | None]]) -> dict[str, float]:
 def _known(told: Iterable[Mapping[str, float | None]], name: str) -> list[float]:
     values = (one.get(name) for one in told)
     return [value for value in values if value is not None]
-
-
-def _mean(values: Iterable[float]) -> float:
-    known = list(values)
-    return float(np.mean(known)) if known else math.nan

@@ -14,7 +14,7 @@ from analysis.format.table import PHASES
 from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign, Run
@@ -113,6 +113,12 @@ def _means(mine: pd.DataFrame) -> dict[str, float]:
         low, high = t_interval(values)
         means |= {name: float(values.mean()), f"{name}_low": low, f"{name}_high": high}
     return means
+
+
+def mean_of(values: Iterable[object]) -> float:
+    """Return the mean of those that are numbers; NaN where none is."""
+    known = [float(value) for value in values if isinstance(value, int | float)]
+    return float(np.mean(known)) if known else float("nan")
 
 
 def t_interval(values: np.ndarray[Any, np.dtype[np.float64]], *, confidence: float = 0.95) -> tuple[float, float]:

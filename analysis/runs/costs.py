@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
-from analysis.runs.cell_table import sound_by_cell
+from analysis.runs.cell_table import mean_of, sound_by_cell
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.stored.load import Campaign, Run
     from analysis.stored.records import RunRecord
@@ -52,15 +50,15 @@ def _row(runs: Sequence[Run], side: str) -> dict[str, Any]:
         "scenario": record.cell.get("scenario") or "colo",
         "side": side,
         "runs": len(runs),
-        "cpus": _mean(one.get("cpus") for one in own),
-        **{f"{group}_cpus": _mean(_per_s(one, f"{group}_s") for one in own) for group in GROUPS},
-        "rss_bytes": _mean(one.get("rss_bytes") for one in own),
-        "peak_rss_bytes": _mean(one.get("peak_rss_bytes") for one in own),
-        **{f"{way}_bytes_per_s": _mean(_per_s(one, f"{way}_bytes") for one in own) for way in ("sent", "received")},
-        "migration_bytes_per_s": _mean(_per_s(one, "migration_bytes") for one in costs),
-        "steal_share": _mean(steal_share(run.record, side) for run in runs),
+        "cpus": mean_of(one.get("cpus") for one in own),
+        **{f"{group}_cpus": mean_of(_per_s(one, f"{group}_s") for one in own) for group in GROUPS},
+        "rss_bytes": mean_of(one.get("rss_bytes") for one in own),
+        "peak_rss_bytes": mean_of(one.get("peak_rss_bytes") for one in own),
+        **{f"{way}_bytes_per_s": mean_of(_per_s(one, f"{way}_bytes") for one in own) for way in ("sent", "received")},
+        "migration_bytes_per_s": mean_of(_per_s(one, "migration_bytes") for one in costs),
+        "steal_share": mean_of(steal_share(run.record, side) for run in runs),
         **{
-            f"{what.partition('_')[0]}_pressure_share": _mean(pressure_share(run.record, what, side) for run in runs)
+            f"{what.partition('_')[0]}_pressure_share": mean_of(pressure_share(run.record, what, side) for run in runs)
             for what in _PRESSURES
         },
     }
@@ -93,8 +91,3 @@ def pressure_share(record: RunRecord, what: str, side: str = "primary") -> float
 def _per_s(one: Mapping[str, Any], name: str) -> float | None:
     value, seconds = one.get(name), one.get("seconds")
     return value / seconds if value is not None and seconds else None
-
-
-def _mean(values: Iterable[Any]) -> float:
-    known = [float(value) for value in values if isinstance(value, int | float)]
-    return float(np.mean(known)) if known else math.nan

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from analysis.format.table import SHA256_KEY, TABLES, content_sha256, upgrade_table
+from analysis.format.table import TABLES, is_as_written, upgrade_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -37,8 +37,7 @@ def read_table(path: Path) -> tuple[pa.Table, str]:
         raise UnusableError(f"{path.name} is missing") from error
     except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         raise UnusableError(f"{path.name} is not readable: {one_line(error)}") from error
-    written = (table.schema.metadata or {}).get(SHA256_KEY)
-    if written is not None and written != content_sha256(table).encode():
+    if not is_as_written(table):
         raise UnusableError(f"{path.name} does not hold what was written")
     try:
         table = upgrade_table(path.stem, table)

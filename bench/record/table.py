@@ -13,7 +13,7 @@ from bench.errors import StoreError
 from bench.format.folder import CHECKPOINTS as CHECKPOINTS_NAME
 from bench.format.folder import RunFolder
 from bench.format.phases import PARTS
-from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, upgrade_table
+from bench.format.table import CHECKPOINTS, CLIENT, PHASES, SHA256_KEY, content_sha256, is_as_written, upgrade_table
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
 from bench.measure.beats import Seen
 from bench.system.files import write_atomic
@@ -110,8 +110,7 @@ def read_checkpoints(path: Path) -> pa.Table:
         table.validate(full=True)
     except (OSError, pa.ArrowException, UnicodeDecodeError) as error:  # a damaged name of a column is no text
         raise StoreError(f"{path} cannot be read: {error}", logs=(path,)) from error
-    written = (table.schema.metadata or {}).get(SHA256_KEY)
-    if written is not None and written != content_sha256(table).encode():
+    if not is_as_written(table):
         raise StoreError(f"{path} does not hold what was written", logs=(path,))
     try:
         table = upgrade_table(path.stem, table)
