@@ -236,12 +236,15 @@ def _header(compare: Compare) -> str:
     return ",vnet_hdr_support=on" if compare.vnet_hdr else ""
 
 
-def _compare_options(compare: Compare) -> str:
+def compare_settings(compare: Compare) -> dict[str, int]:
     """Return what is set of colo-compare, in its own units: milliseconds and packets."""
     waits = {"compare_timeout": compare.timeout, "expired_scan_cycle": compare.expired_scan_cycle}
     asked = {name: round(seconds * 1000) for name, seconds in waits.items() if seconds is not None}
-    asked |= {"max_queue_size": compare.max_queue_size} if compare.max_queue_size else {}
-    return "".join(f",{name}={value}" for name, value in asked.items())
+    return asked | ({"max_queue_size": compare.max_queue_size} if compare.max_queue_size else {})
+
+
+def _compare_options(compare: Compare) -> str:
+    return "".join(f",{name}={value}" for name, value in compare_settings(compare).items())
 
 
 def _quorum(cell: Cell) -> str:

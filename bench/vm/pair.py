@@ -8,6 +8,7 @@ import secrets
 import time
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import BenchError, ColoError, GuestError, LaunchError, QmpError
@@ -30,7 +31,6 @@ from bench.vm.spec import KEYS, SAVED_DISK, PairSpec, Ports, Second
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
-    from pathlib import Path
 
     from bench.config.model import Cell
     from bench.host.host import Host
@@ -137,8 +137,16 @@ class Pair:
         Raises:
             ColoError: the migration failed, completed as an ordinary one, or took too long.
         """
-        monitor = self.monitors["primary"]
         await self.carry_out(colo_steps(self.spec))
+        await self.in_colo(deadline_s)
+
+    async def in_colo(self, deadline_s: float) -> None:
+        """Wait until both sides are in the COLO state, into which ``migrate`` has sent them.
+
+        Raises:
+            ColoError: the migration failed, completed as an ordinary one, or took too long.
+        """
+        monitor = self.monitors["primary"]
         give_up = time.monotonic() + deadline_s
         while (status := (await monitor.execute("query-migrate")).get("status")) != "colo":
             if status in ("failed", "completed", "cancelled"):
@@ -236,15 +244,9 @@ async def open_pair(
         # Made for this pair alone, and gone with the folder of its sockets.
         key = f"qemu:{secrets.token_hex(_KEY_BYTES)}\n" if cell.link.tls else ""
         for side, machine in sides.items():
-            home, host = folder / side, topology.nodes[side].host
-            host.make_folder(home)
-            host.make_folder(sockets / side)
-            stack.callback(_remove_images, host, home, machine)
-            if key:
-                host.put(sockets / side / KEYS, key)
-            await _create_images(host, binaries[side], spec, home, machine, sockets / side)
             own = with_binary(spec, side, binaries[side])
-            starting = _launch_side(side, machine, own, host, binaries[side], home)
+            host, home, cpus = topology.nodes[side].host, folder / side, cell.tune.pinning.side(side)
+            starting = open_side(side, machine, own, host, binaries[side], home, cpus=cpus, key=key)
             pair.processes[side] = await stack.enter_async_context(starting)
         stack.push_async_exit(_stopping(tuple(pair.processes.values()), cell.deadlines.teardown))
         for side in sides:
@@ -264,13 +266,6 @@ def concrete_spec(
     second: Second | None = None,
 ) -> PairSpec:
     """Return the spec of a pair about to start, with ports that are free now."""
-    # Each port is free where it is listened on. The two hosts may be one, so that no port may be given twice.
-    near, far = (
-        node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
-        for node in (topology.primary, topology.secondary)
-    )
-    mirror, compare, primary_in, compare_out, forward = near[:5]
-    migration, nbd = [port for port in far if port not in near[:5]][:2]
     return PairSpec(
         cell=cell,
         qemu=binary.argv,
@@ -278,11 +273,23 @@ def concrete_spec(
         initramfs=None if guest.initramfs is None else str(guest.initramfs),
         approot=None if guest.approot is None else str(guest.approot),
         features=features,
-        ports=Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward),
+        ports=free_ports(topology),
         addresses={name: node.addresses for name, node in topology.nodes.items()},
         watch=watch,
         second=second,
     )
+
+
+def free_ports(topology: Topology) -> Ports:
+    """Return ports for a pair on these nodes, each one free now where it is listened on."""
+    # The two hosts may be one, so that no port may be given twice.
+    near, far = (
+        node.host.free_ports(tuple(dict.fromkeys(node.addresses.values())), 7)
+        for node in (topology.primary, topology.secondary)
+    )
+    mirror, compare, primary_in, compare_out, forward = near[:5]
+    migration, nbd = [port for port in far if port not in near[:5]][:2]
+    return Ports(mirror, compare, primary_in, compare_out, migration, nbd, forward)
 
 
 def start_text(spec: PairSpec, binaries: Mapping[str, Binary], folder: Path, sides: Iterable[str]) -> str:
@@ -300,21 +307,60 @@ def start_text(spec: PairSpec, binaries: Mapping[str, Binary], folder: Path, sid
     return "\n".join(lines)
 
 
-def _launch_side(side: str, machine: Side, spec: PairSpec, host: Host, binary: Binary, home: Path) -> Any:
-    argv = machine.argv(spec)
-    start = {
-        "schema_version": SCHEMA_VERSION,
-        "side": side,
-        "argv": [host.there(word) for word in argv],
-        "env": {name: host.there(value) for name, value in binary.env},
-        "qemu": host.there(str(binary.path)),
-        "host": spec.address(side, Link.COMPARE),
-        "images": [host.there(str(home / name)) for name in machine.images],
-    }
-    host.put(home / ARGV, json.dumps(start, indent=1) + "\n")
-    stop_s, cpus = spec.cell.deadlines.teardown, spec.cell.tune.pinning.side(side)
-    name = f"{side}'s QEMU"
-    return host.start(name, argv, home, env=dict(binary.env), stop_s=stop_s, cpus=cpus)
+@asynccontextmanager
+async def open_side(
+    side: str,
+    machine: Side,
+    spec: PairSpec,
+    host: Host,
+    binary: Binary,
+    home: Path,
+    *,
+    name: str = "",
+    cpus: frozenset[int] = frozenset(),
+    key: str = "",
+) -> AsyncIterator[Process]:
+    """Make a side's folders and images, and run its QEMU until the block ends; its images are gone then.
+
+    Args:
+        side: which of the pair it is, by which it finds its sockets.
+        machine: its command line and images.
+        spec: what that is made from.
+        host: where it runs.
+        binary: its QEMU.
+        home: its working directory, which is made.
+        name: what messages call it, where that is not the side.
+        cpus: those that it is held to, if any.
+        key: by which the pair encrypts, if it does.
+
+    Raises:
+        HostError: an image cannot be made.
+        LaunchError: the QEMU cannot be started.
+        TeardownError: it cannot be ended.
+    """
+    sockets = Path(spec.sockets) / side
+    host.make_folder(home)
+    host.make_folder(sockets)
+    try:
+        if key:
+            host.put(sockets / KEYS, key)
+        await _create_images(host, binary, spec, home, machine, sockets)
+        argv = machine.argv(spec)
+        start = {
+            "schema_version": SCHEMA_VERSION,
+            "side": name or side,
+            "argv": [host.there(word) for word in argv],
+            "env": {variable: host.there(value) for variable, value in binary.env},
+            "qemu": host.there(str(binary.path)),
+            "host": spec.address(side, Link.COMPARE),
+            "images": [host.there(str(home / image)) for image in machine.images],
+        }
+        host.put(home / ARGV, json.dumps(start, indent=1) + "\n")
+        stop_s, called = spec.cell.deadlines.teardown, f"{name or side}'s QEMU"
+        async with host.start(called, argv, home, env=dict(binary.env), stop_s=stop_s, cpus=cpus) as process:
+            yield process
+    finally:
+        _remove_images(host, home, machine)
 
 
 def _stopping(processes: tuple[Process, ...], deadline_s: float) -> Callable[..., Awaitable[None]]:

@@ -94,29 +94,55 @@ def trace_steps(events: tuple[str, ...]) -> tuple[Step, ...]:
 
 def colo_steps(spec: PairSpec) -> tuple[Step, ...]:
     """Return the steps that turn two VMs into a COLO pair, ending with ``migrate``."""
-    far = spec.address(SECONDARY, Link.MIGRATION)
-    nbd = {"type": "inet", "data": {"host": far, "port": str(spec.ports.nbd)}}
-    capabilities = [{"capability": name, "state": True} for name in spec.capabilities]
-    drive = (
-        "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
-        f"file.host={far},file.port={spec.ports.nbd},file.export=parent0,node-name=replication0"
-    )
-    channels, tls = spec.cell.migration.multifd, spec.cell.link.tls
-    carried = {**({"multifd-channels": channels} if channels else {}), **({"tls-creds": TLS} if tls else {})}
-    drive += f",file.tls-creds={TLS}" if tls else ""
-    keyed = {"tls-creds": TLS} if tls else {}
+    return (*incoming_steps(spec), *disk_steps(spec), *migrate_steps(spec))
+
+
+def incoming_steps(spec: PairSpec) -> tuple[Step, ...]:
+    """Return the steps by which a secondary waits for its primary, and offers it a disk to copy to."""
+    nbd = {"type": "inet", "data": {"host": spec.address(SECONDARY, Link.MIGRATION), "port": str(spec.ports.nbd)}}
+    carried = _carried(spec)
+    keyed = {"tls-creds": TLS} if spec.cell.link.tls else {}
     return (
-        step("secondary", "migrate-set-capabilities", capabilities=capabilities),
+        step("secondary", "migrate-set-capabilities", capabilities=_capabilities(spec)),
         *((step("secondary", "migrate-set-parameters", **carried),) if carried else ()),
         step("secondary", "migrate-incoming", uri=spec.migration_uri),
         step("secondary", "nbd-server-start", addr=nbd, **keyed),
         step("secondary", "nbd-server-add", device="parent0", writable=True),
+    )
+
+
+def disk_steps(spec: PairSpec) -> tuple[Step, ...]:
+    """Return the steps by which what the primary's disk gets goes to the secondary's too."""
+    drive = (
+        "drive_add -n buddy driver=replication,mode=primary,file.driver=nbd,"
+        f"file.host={spec.address(SECONDARY, Link.MIGRATION)},file.port={spec.ports.nbd},file.export=parent0,"
+        "node-name=replication0"
+    )
+    drive += f",file.tls-creds={TLS}" if spec.cell.link.tls else ""
+    return (
         step("primary", "human-monitor-command", command_line=drive),
         step("primary", "x-blockdev-change", parent="colo-disk0", node="replication0"),
-        step("primary", "migrate-set-capabilities", capabilities=capabilities),
-        step("primary", "migrate-set-parameters", **carried, **{"x-checkpoint-delay": checkpoint_delay_ms(spec)}),
+    )
+
+
+def migrate_steps(spec: PairSpec) -> tuple[Step, ...]:
+    """Return the steps by which the primary takes both into COLO, ending with ``migrate``."""
+    pace = {"x-checkpoint-delay": checkpoint_delay_ms(spec)}
+    return (
+        step("primary", "migrate-set-capabilities", capabilities=_capabilities(spec)),
+        step("primary", "migrate-set-parameters", **_carried(spec), **pace),
         step("primary", "migrate", uri=spec.migration_uri),
     )
+
+
+def _capabilities(spec: PairSpec) -> list[dict[str, Any]]:
+    return [{"capability": name, "state": True} for name in spec.capabilities]
+
+
+def _carried(spec: PairSpec) -> dict[str, Any]:
+    """Return what both sides have to know of the connections that carry the migration."""
+    channels, tls = spec.cell.migration.multifd, spec.cell.link.tls
+    return {**({"multifd-channels": channels} if channels else {}), **({"tls-creds": TLS} if tls else {})}
 
 
 def poke() -> Step:
