@@ -15,6 +15,8 @@ PLAN, LEDGER, RUNS, FAILED, REPORT, VERDICTS = (
 RECORD, CHECKPOINTS, CLIENT = "run.json", "checkpoints.parquet", "client.parquet"
 QMP_LOG, CLIENT_LOG, HARNESS_LOG = "qmp.jsonl", "client.jsonl", "harness.log"
 TRACE, SERIAL, STDERR, ARGV = "trace.log", "serial.log", "stderr.log", "argv.json"
+NEW_SECONDARY = "new-secondary"
+"""The folder of the secondary that joins the survivor of a failover."""
 
 
 @dataclass(frozen=True)

@@ -162,6 +162,11 @@ _ALL = (
     _step("decide", "the time to decide on a takeover", "until the survivor has said that it lives"),
     _step("takeover", "the time that a takeover takes", "from the decision to the last step's reply"),
     _step("first_answer", "the time to the survivor's first answer", "from the last step's reply on"),
+    _step(
+        "redundancy",
+        "the time to full redundancy after a failover",
+        "from the order for a new secondary to the end of the first checkpoint with it",
+    ),
     Outcome(
         "client_gap",
         "the longest time without an answer at a failover",

@@ -76,3 +76,12 @@ def checkpoints_asked(cell: Mapping[str, Level]) -> Level:
         cell: its factors by dotted path.
     """
     return cell.get("failover.after", cell.get("checkpoint.count"))
+
+
+def redundancy_asked(cell: Mapping[str, Level]) -> bool:
+    """Return whether the survivor of a run's failover is to get a new secondary.
+
+    Args:
+        cell: its factors by dotted path.
+    """
+    return cell.get("failover.redundancy") is True

@@ -45,7 +45,7 @@ QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 _PHASES = {*MEANS, *(part.name for part in PARTS)}
 
 _IN_TABLES = ("compare.", "costs.")
-_STEPS = {"detect", "decide", "takeover", "first_answer", "survived"}
+_STEPS = {"detect", "decide", "takeover", "first_answer", "redundancy", "survived"}
 
 SHOWN = tuple(
     one for one in OUTCOMES.values() if one.name not in _PHASES | _STEPS and not str(one.column).startswith(_IN_TABLES)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 _SEEN = ("Client's gap, median (longest), ms", "Connections that lived on", "Acknowledged writes lost")
+_JOINED = "Redundant again, median, ms (of those to be)"
 _HEADINGS = {"detect": "Detected", "decide": "Decided", "takeover": "Taken over", "first_answer": "First answer"}
 
 
@@ -68,6 +69,7 @@ def _table(found: pd.DataFrame) -> Table:
         Column("Longest, ms", numeric=True),
         *(Column(f"{_HEADINGS[step]}, ms", numeric=True) for step in STEPS),
         *(Column(heading, numeric=True) for heading in (_SEEN if _is_seen(found) else ())),
+        *((Column(_JOINED, numeric=True),) if _is_joined(found) else ()),
         Column("Blow fell (survived of struck)"),
         Column("Why not"),
     )
@@ -80,6 +82,7 @@ def _table(found: pd.DataFrame) -> Table:
             number(row["outage_max_s"], ms_text(1e3 * row["outage_max_s"])),
             *(number(row[f"{step}_s"], ms_text(1e3 * row[f"{step}_s"])) for step in STEPS),
             *(_seen_cells(row) if _is_seen(found) else ()),
+            *((_joined_cell(row),) if _is_joined(found) else ()),
             text(row["hit"]),
             text(row["reasons"] or MISSING),
         )
@@ -90,6 +93,19 @@ def _table(found: pd.DataFrame) -> Table:
 
 def _is_seen(found: pd.DataFrame) -> bool:
     return "gap_s" in found
+
+
+def _is_joined(found: pd.DataFrame) -> bool:
+    return "joining" in found
+
+
+def _joined_cell(row: dict[str, Any]) -> Cell:
+    """Return how long survivors took to be redundant again, how many came to it, and why the others did not."""
+    if np.isnan(row["joining"]):
+        return text(MISSING)
+    took = ms_text(1e3 * row["redundancy_s"]) if row["joined"] else MISSING
+    why = f"; {row['alone']}" if row["alone"] else ""
+    return number(row["redundancy_s"], f"{took} ({row['joined']:.0f} of {row['joining']:.0f}{why})")
 
 
 def _seen_cells(row: dict[str, Any]) -> tuple[Cell, ...]:
@@ -121,6 +137,11 @@ def _note(found: pd.DataFrame, doubtful: int) -> str:
             " The client's gap is the longest time between two answers of those that the blow or the takeover falls "
             "into; a connection lived on when it was answered before and after; what had been acknowledged was read "
             "again from the survivor, and is counted of runs whose own check failed too."
+        )
+    if _is_joined(found):
+        note += (
+            " Redundant again: from the order for a new secondary, once the survivor had been looked at, to the end of "
+            "the first checkpoint with it."
         )
     if doubtful:
         note += f" Left out: {plural(doubtful, 'run')} whose own check failed."

@@ -36,7 +36,8 @@ def failover_table(campaign: Campaign, cells: Cells) -> pd.DataFrame:
     were hit, and how often each was survived; ``reasons``: why the others were not, each cause with its number. Where
     clients looked on also ``gap_s`` and ``gap_max_s``: the median and the longest time that one got no answer; and,
     summed over the runs, the ``connections`` that they had, ``kept_open`` of them, the ``checked`` acknowledged writes
-    and those ``lost``, these two of the doubtful as well.
+    and those ``lost``, these two of the doubtful as well. Where survivors were to get a new secondary also ``joining``:
+    how many were, ``joined`` of them, the median ``redundancy_s`` of these, and ``alone``: why the others did not.
     """
     told: dict[int, list[tuple[bool, Told]]] = {}
     for run in campaign.runs:
@@ -75,11 +76,27 @@ def _row(told: Sequence[tuple[bool, Told]]) -> dict[str, Any]:
         **_outages(_known(alive, "outage_s")),
         **{f"{name}_s": _median(_known(sound, f"{name}_s")) for name in STEPS},
         **_seen(_clients(sound), _clients(one for _, one in told)),
+        **_joined([one for one in alive if one.get("redundancy")]),
         "hit": _hits(sound),
-        "reasons": ", ".join(
-            f"{count} {cause}"
-            for cause, count in Counter(_cause(one) for one in sound if one not in alive).most_common()
-        ),
+        "reasons": _counted(_cause(one) for one in sound if one not in alive),
+    }
+
+
+def _counted(causes: Iterable[str]) -> str:
+    return ", ".join(f"{count} {cause}" for cause, count in Counter(causes).most_common())
+
+
+def _joined(told: Sequence[Told]) -> dict[str, Any]:
+    """Return what became of the survivors that were to get a new secondary; empty without any."""
+    if not told:
+        return {}
+    times_s = _known(told, "redundancy_s")
+    alone = (one["redundancy"] for one in told if one.get("redundancy_s") is None)
+    return {
+        "joining": len(told),
+        "joined": len(times_s),
+        "redundancy_s": _median(times_s),
+        "alone": _counted(_cause(one) for one in alone if isinstance(one, dict)),
     }
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 from analysis import stats
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
-from analysis.format.scenarios import checkpoints_asked
+from analysis.format.scenarios import checkpoints_asked, redundancy_asked
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.text import plural
@@ -37,10 +37,10 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
     ``cells.names``, ``block``, ``order``, ``started_at`` Unix s, ``under``: which accelerator, in words,
     ``checkpoints``, ``warmup``, ``short``: fewer checkpoints than were asked for, ``unanswered``: with a client that
-    was never answered, ``with_failover``, ``failover_seen``: by a client, ``pauses_ok``: nothing speaks against its
-    pauses alone, ``quality_ok``), every factor by its dotted path, ``working_set_bytes``, ``set_written``
-    (:func:`set_written`), ``effective`` (equal for cells that are the same machine), every outcome of
-    :data:`OUTCOMES` (NaN where it was not measured),
+    was never answered, ``with_failover``, ``failover_seen``: by a client, ``joining``: with a survivor that was to get
+    a new secondary, ``pauses_ok``: nothing speaks against its pauses alone, ``quality_ok``), every factor by its
+    dotted path, ``working_set_bytes``, ``set_written`` (:func:`set_written`), ``effective`` (equal for cells that are
+    the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
     ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
     ``pause_p95_enough`` (:func:`too_short_for`) and the same of each other quantile; ``node`` where a record names
     one of a cluster. With ``behaviours`` also how the series behaved:
@@ -182,11 +182,14 @@ _OF_CLIENTS = frozenset(
 _SEEN_OF_FAILOVERS = frozenset(("client_gap",))
 """Outcomes that a client, where there is one, has to be answered for by the survivor."""
 
+_OF_JOINING = frozenset(("redundancy",))
+"""Outcomes that a new secondary, where one was asked for, has to join the survivor for."""
+
 _OF_FAILOVERS = frozenset(
     one.name
     for one in OUTCOMES.values()
     if one.column.startswith("failover.") and not one.column.startswith("failover.client.")
-)
+).difference(_OF_JOINING)
 """Outcomes that a survivor has to take over for."""
 
 
@@ -215,7 +218,8 @@ def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
 def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
     """Tell of each row whether the run failed at an outcome, which is other than to be left out.
 
-    It has too few checkpoints that can be used, its client was never answered, or nobody took over.
+    It has too few checkpoints that can be used, its client was never answered, nobody took over, or the one who did
+    got no new secondary.
 
     Args:
         runs: :func:`run_table`, or of it the outcome and the columns of :data:`STANDING`.
@@ -232,6 +236,8 @@ def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
     if outcome in _OF_FAILOVERS:
         # Nobody took over: an outage without end.
         failed |= sound & unknown & told("with_failover")
+    if outcome in _OF_JOINING:
+        failed |= sound & unknown & told("joining")
     if outcome in _SEEN_OF_FAILOVERS:
         failed |= sound & unknown & told("failover_seen")
     return failed
@@ -254,6 +260,7 @@ STANDING: dict[str, Callable[[Run], bool]] = {
     "unanswered": unanswered,
     "with_failover": lambda run: run.record.failover is not None,
     "failover_seen": lambda run: run.record.failover is not None and "client" in run.record.failover,
+    "joining": lambda run: run.record.failover is not None and redundancy_asked(flatten(run.record.cell)),
     "pauses_ok": pauses_told,
     "quality_ok": lambda run: run.record.quality.ok,
 }

@@ -139,6 +139,22 @@ class Cell(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _survivor_can_be_joined(self) -> Cell:
+        if self.failover is None or not self.failover.redundancy:
+            return self
+        hindered = {
+            "failover.how=kill or stop (the link stays down otherwise)": self.failover.how in {"cut", "down"},
+            "a workload without a client": self.workload.guest_port() is not None,
+            "hosts of this machine": self.host.far,
+            "link.tls=false": self.link.tls,
+            "one QEMU for both sides": self.qemu_secondary is not None,
+        }
+        needed = [words for words, is_so in hindered.items() if is_so]
+        if needed:
+            raise ValueError(f"failover.redundancy=true needs {', '.join(needed)}")
+        return self
+
+    @model_validator(mode="after")
     def _workload_fits_the_guest(self) -> Cell:
         needed = self.workload.guest_memory_bytes(self.mem) + _SYSTEM_BYTES[self.guest]
         if self.guest == "bare" and self.workload.kind not in BARE_WORKLOADS:

@@ -50,6 +50,7 @@ class Failover(Frozen):
         after: how many checkpoints are taken first, after the warm-up.
         heartbeat: how often the victim is asked whether it lives.
         timeout: how long it may take to answer.
+        redundancy: whether the survivor then gets a new secondary, and both enter COLO.
     """
 
     victim: Literal["primary", "secondary"] = "primary"
@@ -58,6 +59,7 @@ class Failover(Frozen):
     after: Positive = 3
     heartbeat: Annotated[Duration, Field(ge=0.01)] = 0.1
     timeout: Annotated[Duration, Field(ge=0.01)] = 0.5
+    redundancy: Annotated[bool, LATER] = False
 
     @property
     def survivor(self) -> Literal["primary", "secondary"]:

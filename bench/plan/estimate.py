@@ -164,6 +164,8 @@ def _seconds(cell: Cell) -> float:
     apart = cell.checkpoint.interval + pause if cell.checkpoint.trigger == "demand" else cell.checkpoint.interval
     started = boot + _HANDSHAKE_S + (_COLO_S_PER_GIB * size_gib if cell.paired else 0)
     took_over = _TAKEOVER_S + cell.failover.heartbeat + cell.failover.timeout if cell.failover else 0
+    if cell.failover and cell.failover.redundancy:
+        took_over += _HANDSHAKE_S + _COLO_S_PER_GIB * size_gib + pause
     each = max(apart, pause) if cell.takes_checkpoints else cell.checkpoint.interval
     return started + checkpoints * each + took_over
 

@@ -32,6 +32,7 @@ from bench.run.beforehand import checks as beforehand
 from bench.run.binary_checks import event_checks, remembered_checks
 from bench.run.cluster_checks import checks as cluster_checks
 from bench.run.cluster_checks import wanted_by
+from bench.scenario.redundancy import planned_joining
 from bench.scenario.registry import scenario_of
 from bench.system.files import is_folder, nearest
 from bench.vm.features import MODERN
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan, PlannedCell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
+    from bench.vm.spec import PairSpec
 
     Foresee = Callable[[Settings, Sequence[Cell], float], Sequence[str]]
 
@@ -283,10 +285,10 @@ def _cell(planned: PlannedCell, installed: Installed, settings: Settings) -> Ite
     yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
     yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(scenario.steps(spec), start=1))
     yield f"  then {_checkpoints(cell)}"
-    yield from _takeover(cell)
+    yield from _takeover(cell, spec)
 
 
-def _takeover(cell: Cell) -> Iterator[str]:
+def _takeover(cell: Cell, spec: PairSpec) -> Iterator[str]:
     asked = cell.failover
     if asked is None:
         return
@@ -303,6 +305,10 @@ def _takeover(cell: Cell) -> Iterator[str]:
     shown = planned_texts(asked.survivor, switched=cell.host.kind == "bridged")
     yield from (f"    {number:>2}. {one}" for number, one in enumerate(shown, start=1))
     yield "  and its guest is asked over its console whether it lives, and what its memory holds"
+    if asked.redundancy:
+        yield f"  then a new secondary is started in place of the {asked.victim}; its primary is the {asked.survivor}"
+        joining = planned_joining(spec, asked.survivor)
+        yield from (f"    {number:>2}. {one}" for number, one in enumerate(joining, start=1))
 
 
 def _place(cell: Cell, side: str) -> str:

@@ -28,6 +28,7 @@ _TIMES = (
     *(("outage", "outage_s"), ("detected", "detect_s"), ("decided", "decide_s")),
     *(("taken over", "takeover_s"), ("first answer", "first_answer_s")),
 )
+_JOINED = "redundancy_s"
 
 
 @dataclass
@@ -42,6 +43,7 @@ class CellFailovers:
         times_s: the times of those that have them, by their name in ``run.json``.
         hits: which phases were hit, and how often.
         reasons: the causes of those not survived.
+        joining: survivors that were to get a new secondary; ``redundancy_s`` of ``times_s`` are those that did.
         gaps_s: how long clients got no answer.
         connections: that clients had, and how many of them lived on.
         writes: acknowledged ones that were looked for, and how many of them were lost.
@@ -54,6 +56,7 @@ class CellFailovers:
     times_s: defaultdict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     hits: Counter[str] = field(default_factory=Counter)
     reasons: Counter[str] = field(default_factory=Counter)
+    joining: int = 0
     gaps_s: list[float] = field(default_factory=list)
     connections: tuple[int, int] = (0, 0)
     writes: tuple[int, int] = (0, 0)
@@ -73,7 +76,8 @@ class CellFailovers:
         self.hits[told["hit"]["phase"]] += 1
         if not told["success"]:
             self.reasons[told["cause"]] += 1
-        for _, name in _TIMES:
+        self.joining += bool(told.get("redundancy"))
+        for name in (*(name for _, name in _TIMES), _JOINED):
             if told.get(name) is not None:
                 self.times_s[name].append(told[name])
         if isinstance(seen, dict):
@@ -162,6 +166,9 @@ def failover_table(campaign: str, rows: Sequence[CellFailovers]) -> Table:
     seen = any(row.gaps_s or row.connections[0] or row.writes[0] for row in rows)
     for heading in ("client's gap", "connections", "writes lost") if seen else ():
         table.add_column(heading, justify="right")
+    joined = any(row.joining for row in rows)
+    if joined:
+        table.add_column("redundant again", justify="right")
     for heading in ("blow fell", "why not"):
         table.add_column(heading)
     for row in rows:
@@ -172,6 +179,7 @@ def failover_table(campaign: str, rows: Sequence[CellFailovers]) -> Table:
             _share(row),
             *(_median(row.times_s[name]) for _, name in _TIMES),
             *((_median(row.gaps_s), _of(*row.connections), _of(*row.writes)) if seen else ()),
+            *((_again(row),) if joined else ()),
             _counted(row.hits),
             _counted(row.reasons),
         )
@@ -183,6 +191,12 @@ def _share(row: CellFailovers) -> str:
         return "-"
     low, high = exact_interval(row.survived, row.struck)
     return f"{100 * row.survived / row.struck:.0f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _again(row: CellFailovers) -> str:
+    """Return how long it took until a survivor was redundant again, and of how many that were to be."""
+    times_s = row.times_s[_JOINED]
+    return f"{_median(times_s)} ({_of(row.joining, len(times_s))})" if row.joining else "-"
 
 
 def _of(whole: int, part: int) -> str:

@@ -143,7 +143,8 @@ def gather(
     if not assembly.checkpoints and not one_sided and (asked or not len(primary)):
         require_sound(primary, RunFolder(folder).trace("primary"))
     clock = clocks.of("primary")
-    pacing = read_pacing(entries, clock)
+    # A survivor that is joined again is sent into COLO anew: that began none of these checkpoints.
+    pacing = read_pacing((one for one in entries if struck_at is None or one["t"] <= struck_at), clock)
     stops = read_stops(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, stops)
     there = [Sample(*clock.span(one.before, one.after), one.sent) for one in samples]

@@ -33,6 +33,7 @@ from bench.scenario.colo import Colo, form
 from bench.scenario.evidence import Evidence, gather, struck_us
 from bench.scenario.heart import Heart
 from bench.scenario.progress import Progress
+from bench.scenario.redundancy import join_again
 from bench.scenario.takeover import Course, take_over
 from bench.vm.procedure import poke
 
@@ -80,10 +81,16 @@ class FailoverRun(Colo):
             run.notes.failover = course.to_json()
             # One that is stopped would keep its monitor's farewell waiting.
             run.pair.processes[asked.victim].kill()
+            if asked.redundancy and course.success:
+                async with run.stages.stage("redundancy"):
+                    await join_again(run, course)
+                run.notes.failover = course.to_json()
             run.pair.require_room()
         if not course.success:
             words = f"the {course.survivor} did not take over: {course.reason} ({course.cause})"
             run.on_event(Progress(stage="failover", note=words))
+        elif course.redundancy.get("reason"):
+            run.on_event(Progress(stage="redundancy", note=_alone(course.to_json())))
 
     def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
         """Read the checkpoints up to the blow, and where by the trace it fell.
@@ -151,8 +158,14 @@ def _remarks(cell: Cell, course: Mapping[str, Any], phase: str, workload: Mappin
     wanted = cell.failover.when if cell.failover else phase
     missed = (f"the blow was meant for {wanted} and fell {_place(phase)}",) if phase != wanted else ()
     failed = () if course["success"] else (f"the {course['survivor']} did not take over: {course['reason']}",)
+    alone = (_alone(course),) if course.get("redundancy", {}).get("reason") else ()
     died = (f"after the blow the guest's workload died: {workload['died']}",) if "died" in workload else ()
-    return (*missed, *failed, *died)
+    return (*missed, *failed, *alone, *died)
+
+
+def _alone(course: Mapping[str, Any]) -> str:
+    told = course["redundancy"]
+    return f"the survivor got no new secondary: {told['reason']} ({told['cause']})"
 
 
 def _place(phase: str) -> str:

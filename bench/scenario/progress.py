@@ -32,6 +32,7 @@ STAGES = {
     "workload": Phase.WORKLOAD,
     "measure": Phase.MEASURE,
     "failover": Phase.MEASURE,
+    "redundancy": Phase.MEASURE,
     "teardown": Phase.TEARDOWN,
     "store": Phase.STORE,
 }

@@ -62,6 +62,8 @@ class Course:
         first_answer_s: from there to the first answer of the survivor's guest.
         outage_s: from the blow to that answer.
         noticed_s: from the blow to QEMU's own COLO_EXIT on the survivor.
+        redundancy_s: how long it took to join a new secondary, to the end of the first checkpoint.
+        redundancy: the steps of that, and why it did not come to its end; empty where it was not asked for.
         steps: each of the takeover's, with its seconds and what was said.
         guest: what the guest said: before the blow, first after it, and of its memory.
         success: whether the survivor's guest went on, whole.
@@ -79,6 +81,8 @@ class Course:
     first_answer_s: float | None = None
     outage_s: float | None = None
     noticed_s: float | None = None
+    redundancy_s: float | None = None
+    redundancy: dict[str, Any] = field(default_factory=dict)
     steps: list[dict[str, Any]] = field(default_factory=list)
     guest: dict[str, Any] = field(default_factory=dict)
     success: bool = False
@@ -134,10 +138,10 @@ async def _steps(
     course.decide_s = round(decided - detected, 6)
     yank = yank_step(asked.survivor, instances)
     for one in (*([yank] if yank else []), *takeover_steps(asked.survivor)):
-        await _carry_out(monitor, one, course, deadline_s)
+        await carry_out(monitor, one, course.steps, deadline_s)
     if run.pair.topology.switched and asked.survivor == SECONDARY:
         await _switch(run, course)
-        await _carry_out(monitor, announce_step(asked.survivor), course, deadline_s)
+        await carry_out(monitor, announce_step(asked.survivor), course.steps, deadline_s)
     taken = time.monotonic()
     course.takeover_s = round(taken - decided, 6)
     course.guest["first"] = await console.ask("alive", deadline_s)
@@ -169,10 +173,15 @@ async def _decide(monitor: Monitor, asked: Failover) -> list[dict[str, Any]]:
     return []
 
 
-async def _carry_out(monitor: Monitor, one: Step, course: Course, deadline_s: float) -> None:
+async def carry_out(monitor: Monitor, one: Step, steps: list[dict[str, Any]], deadline_s: float) -> None:
+    """Execute a step, and add to the steps on record what it was, how long it took and what was said.
+
+    Raises:
+        QmpError: it was refused or not answered.
+    """
     began = time.monotonic()
     done: dict[str, Any] = {"step": one.text()}
-    course.steps.append(done)
+    steps.append(done)
     try:
         reply = await monitor.execute(one.command, dict(one.arguments) or None, deadline_s, out_of_band=one.out_of_band)
     except QmpError as error:
@@ -184,7 +193,7 @@ async def _carry_out(monitor: Monitor, one: Step, course: Course, deadline_s: fl
     if said:
         done["said"] = said
     if said and HARMLESS not in said:
-        raise QmpError(f"the {one.side} answered to {dict(one.arguments)}: {said}", cause="hmp-refused")
+        raise QmpError(f"the {monitor.side} answered to {dict(one.arguments)}: {said}", cause="hmp-refused")
 
 
 def _require_sound(run: Running, course: Course) -> None:

@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fixtures.pairs import bench, checkpoints, records
+from fixtures.pairs import bench, checkpoints, records, running_below
 
 from bench.measure.strike import BETWEEN
 from bench.vm.takeover import SWITCHED
@@ -52,6 +52,18 @@ def test_the_secondary_takes_over_from_a_primary_killed_between_checkpoints(tmp_
 def test_the_primary_takes_over_from_a_secondary_that_is_killed(tmp_path: Path) -> None:
     told = failed_over(tmp_path, "secondary", "failover.victim=secondary")
     assert (told["survivor"], told["hit"]["phase"]) == ("primary", BETWEEN)
+
+
+@pytest.mark.parametrize("victim", ["primary", "secondary"])
+def test_the_survivor_gets_a_new_secondary_and_both_take_a_checkpoint(tmp_path: Path, victim: str) -> None:
+    told = failed_over(tmp_path, "again", f"failover.victim={victim}", "failover.redundancy=true")
+    assert "reason" not in told["redundancy"], told["redundancy"]
+    assert told["redundancy_s"] > 0
+    assert told["redundancy"]["steps"][-1]["step"].startswith("primary   migrate-set-parameters")
+    (record,) = records(tmp_path / "again")
+    assert record["triggers"]["demand"] >= AFTER
+    assert running_below(tmp_path) == set()
+    assert list(tmp_path.rglob("*.qcow2")) == []
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="host=netns needs root")

@@ -125,6 +125,36 @@ def test_what_no_client_saw_is_in_no_table_and_no_failure(tmp_path: Path) -> Non
     assert len(asked(campaign, "client_gap").failed) == 0
 
 
+def test_how_long_survivors_took_to_be_redundant_again_stands_with_how_many_were(tmp_path: Path) -> None:
+    again = [told(redundancy={"steps": []}, redundancy_s=took) for took in (1.0, 2.0, 6.0)]
+    again.append(told(redundancy={"steps": [], "cause": "qmp-refused", "reason": "no"}, redundancy_s=None))
+    campaign = fake(tmp_path, *again, told(success=False, cause="survivor-silent"))
+    (row,) = table_of(campaign).to_dict("records")
+    assert (row["joining"], row["joined"], row["redundancy_s"], row["alone"]) == (4, 3, 2.0, "1 qmp-refused")
+    results: Any = SimpleNamespace(campaign=load_campaign(campaign), cells=cells_of(campaign))
+    shown = context(results)["failovers"]
+    (cells,) = shown.rows
+    found = {column.name: cell.shown for column, cell in zip(shown.columns, cells, strict=True)}
+    assert found["Redundant again, median, ms (of those to be)"] == f"{ms_text(2000)} (3 of 4; 1 qmp-refused)"
+    row_of = CellFailovers("a cell")
+    for one in again:
+        row_of.add({"failover": one, "quality": {"ok": True}})
+    console = Console(file=io.StringIO(), width=200)
+    console.print(terminal_table("c", (row_of,)))
+    assert "2,000.0 (3 of 4)" in console.file.getvalue()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("wanted", "failed"), [(True, 2), (False, 0)])
+def test_a_survivor_that_stays_alone_is_ranked_last_where_it_was_to_be_joined_and_left_out_elsewhere(
+    tmp_path: Path,
+    wanted: bool,  # noqa: FBT001
+    failed: int,
+) -> None:
+    runs = [told(redundancy={"steps": []}, redundancy_s=1.0), told(redundancy_s=None), told(success=False)]
+    campaign = fake(tmp_path, *runs, redundancy=wanted)
+    assert len(asked(campaign, "redundancy").failed) == failed
+
+
 def test_a_lost_write_leads_the_page(tmp_path: Path) -> None:
     campaign = fake(tmp_path, told(client={**SEEN, "lost": 3}), told(client={**SEEN, "lost": 0}))
     said = heading(table_of(campaign), loss(load_campaign(campaign)))

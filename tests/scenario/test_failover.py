@@ -301,6 +301,32 @@ def test_a_failover_that_failed_leaves_a_sound_record_that_says_why(tmp_path: Pa
     assert evidence.failover["success"] is False
 
 
+def test_a_survivor_that_stays_alone_is_a_note_and_no_failure(tmp_path: Path) -> None:
+    alone = {"redundancy_s": None, "redundancy": {"steps": [], "cause": "qmp-refused", "reason": "it was refused"}}
+    evidence = judged(tmp_path, T0_US + 2 * SECOND_US + 500_000, {"redundancy": True}, alone)
+    assert evidence.quality.ok
+    assert "the survivor got no new secondary: it was refused (qmp-refused)" in evidence.quality.notes
+
+
+def test_a_survivor_that_goes_into_colo_anew_has_begun_none_of_the_checkpoints_before(tmp_path: Path) -> None:
+    later = [line for begin in (1, 2) for line in primary_checkpoint(T0_US + begin * SECOND_US, PHASES_US)]
+    theirs = [line for begin in (1, 2) for line in secondary_checkpoint(T0_US + begin * SECOND_US)]
+    folder = run_folder(tmp_path, [*primary_start(), *later], [*secondary_start(), *theirs])
+
+    def said(at_us: int, command: str, **arguments: int) -> str:
+        entry = {"t": at_us / 1e6, "side": "primary", "command": command, "arguments": arguments, "seconds": 1e-4}
+        return json.dumps(entry) + "\n"
+
+    asked_us = [T0_US + begin * SECOND_US - 500 for begin in (1, 2)]
+    pokes = [said(one, "migrate-set-parameters", **{"x-checkpoint-delay": 9}) for one in asked_us]
+    struck_us = T0_US + 2 * SECOND_US + 500_000
+    with (folder / "qmp.jsonl").open("a") as log:
+        log.writelines((said(T0_US - 1, "migrate"), *pokes, said(struck_us + SECOND_US, "migrate")))
+    cell = failing(after=1)
+    notes = Notes(failover={**COURSE, "struck_at": [struck_us / 1e6, struck_us / 1e6]})
+    assert scenario_of(cell).evidence(folder, "abc", cell, notes, ()).triggers["demand"] == 2
+
+
 def test_what_speaks_against_the_pauses_alone_says_nothing_of_the_failover(tmp_path: Path) -> None:
     struck_us = T0_US + 4 * SECOND_US + 500_000
     cell = failing(after=1)
@@ -398,6 +424,37 @@ def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pyt
     assert order == ["kill", "every disk"]
 
 
+@pytest.mark.parametrize(("asked", "success"), [(True, True), (True, False), (False, True)])
+def test_a_survivor_is_joined_where_it_survived_and_that_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+    asked: bool,  # noqa: FBT001
+    success: bool,  # noqa: FBT001
+) -> None:
+    async def until_the_blow(*_: Any) -> Any:
+        return SimpleNamespace(client=None, noticed_s=lambda *_: None)
+
+    async def fail(*_: Any) -> Course:
+        return Course("secondary", (1.0, 1.0), success=success)
+
+    async def guarded(work: Coroutine[None, None, Any]) -> Any:
+        return await work
+
+    async def join(_run: Any, course: Course) -> None:
+        course.redundancy_s = 1.5
+
+    for name, stand_in in (("_until_the_blow", until_the_blow), ("_fail", fail), ("join_again", join)):
+        monkeypatch.setattr(failover, name, stand_in)
+    monkeypatch.setattr(failover, "_LAST_LOOK_S", 0)
+    victim = SimpleNamespace(kill=lambda: None)
+    pair = SimpleNamespace(guarded=guarded, processes={"primary": victim}, require_room=lambda: None)
+    timings: dict[str, float] = {}
+    told: dict[str, Any] = {"stages": Stages(lambda _: None, timings), "on_event": lambda _: None}
+    run: Any = SimpleNamespace(pair=pair, cell=failing(redundancy=asked), notes=Notes(), **told)
+    asyncio.run(failover.FailoverRun().carry_out(run))
+    assert run.notes.failover["redundancy_s"] == (1.5 if asked and success else None)
+    assert ("redundancy_s" in timings) is (asked and success)
+
+
 def write_client(folder: Path, *lines: dict[str, Any]) -> None:
     (folder / "client.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -455,3 +512,12 @@ def test_a_dry_run_shows_the_blow_and_every_step_of_the_takeover(tmp_path: Path,
     survivor = Failover(victim=victim).survivor  # type: ignore[arg-type]
     assert shown == [step.text() for step in planned_steps(survivor)]
     assert last in shown[-1]
+
+
+def test_a_dry_run_shows_how_the_survivor_is_joined(tmp_path: Path) -> None:
+    known: dict[str, Any] = {"binaries": {"provisioned": FakeBinary()}, "guest": FakeGuest()}
+    installed = Installed(**known, available_bytes=20 * GIB, free_bytes=50 * GIB)
+    text = render(make_settings(tmp_path), [failing(victim="primary", redundancy=True)], "c", installed)
+    _, _, after = text.partition("then a new secondary is started in place of the primary")
+    assert "secondary migrate-incoming" in after
+    assert "primary   migrate " in after

@@ -64,6 +64,15 @@ def test_images_and_sockets_of_a_campaign_that_nobody_holds_are_removed_and_logs
     assert reap(tmp_path, temporary) == []
 
 
+def test_what_a_new_secondary_had_is_removed_too(tmp_path: Path, temporary: Path) -> None:
+    folder = campaign(tmp_path)
+    home = folder / "runs" / RUN / "new-secondary"
+    home.mkdir()
+    (home / "secondary-active.qcow2").write_text("")
+    assert reap(tmp_path, temporary) == [f"removed 6 images and sockets of killed runs in {folder}"]
+    assert list(home.iterdir()) == []
+
+
 def test_another_users_runs_are_passed_over(tmp_path: Path, temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = campaign(tmp_path)
     exists = Path.exists
