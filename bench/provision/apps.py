@@ -104,8 +104,8 @@ def _fill(tree: Tree, packages: Tree, folder: Path, progress: Callable[[str], No
     stage_drivers(tree, staging, folder, _DRIVERS)
     pack(tree, staging, folder / "initramfs")
     make_approot(packages, tree.root / "usr/bin/busybox", applications, folder / "approot")
-    for made in (staging, applications):
-        shutil.rmtree(made)
+    for done in (staging, applications):
+        shutil.rmtree(done)
     system = {name: version for name, version in tree.packages if name.startswith(_KERNEL_PACKAGES)}
     inside = {name: version for name, version in packages.packages if name not in _NOT_INSIDE}
     write_guest(folder, tree, {**inside, **system}, "approot")

@@ -125,6 +125,27 @@ def test_a_plan_shows_the_steps_to_the_first_checkpoint() -> None:
     assert any("nbd://127.0.0.1:<free:nbd>/parent0" in line for line in shown)
 
 
+class Fake(Here):
+    """This machine, where every QEMU is a fake one, of which ``started`` keeps the processes."""
+
+    def __init__(self, reply: Callable[[str, dict[str, Any]], Any], program: tuple[str, ...]) -> None:
+        self._reply, self._program = reply, program
+        self.started: list[Any] = []
+
+    async def run(self, *_: Any, **__: Any) -> str:
+        return ""
+
+    def start(self, name: str, argv: tuple[str, ...], folder: Path, **_: Any) -> Any:
+        return self._started(name, argv, folder)
+
+    @asynccontextmanager
+    async def _started(self, name: str, argv: tuple[str, ...], folder: Path) -> AsyncIterator[Any]:
+        path = argv[argv.index("-qmp") + 1].removeprefix("unix:").partition(",")[0]
+        async with fake_qmp(Path(path), self._reply), launch(name, self._program, folder=folder) as process:
+            self.started.append(process)
+            yield process
+
+
 def joined_again(
     folder: Path,
     survivor: Side,
@@ -137,7 +158,6 @@ def joined_again(
     ``answer`` gives a reply of its own, or None.
     """
     said: list[str] = []
-    started: list[Any] = []
     survivors: list[asyncio.StreamWriter] = []
     victim: Side = "primary" if survivor == "secondary" else "secondary"
 
@@ -161,24 +181,10 @@ def joined_again(
             "human-monitor-command": "",
         }.get(command, {})
 
-    class Fake(Here):
-        """This machine, where every QEMU is a fake one."""
-
-        async def run(self, *_: Any, **__: Any) -> str:
-            return ""
-
-        def start(self, name: str, argv: tuple[str, ...], folder: Path, **_: Any) -> Any:
-            return self._started(name, argv, folder)
-
-        @asynccontextmanager
-        async def _started(self, name: str, argv: tuple[str, ...], folder: Path) -> AsyncIterator[Any]:
-            path = argv[argv.index("-qmp") + 1].removeprefix("unix:").partition(",")[0]
-            async with fake_qmp(Path(path), reply), launch(name, program, folder=folder) as process:
-                started.append(process)
-                yield process
+    fake = Fake(reply, program)
 
     async def scenario() -> Course:
-        nodes = {name: Node(name, Fake(), known) for name, known in planned_addresses("local").items()}
+        nodes = {name: Node(name, fake, known) for name, known in planned_addresses("local").items()}
         cell = asking(victim, guest)
         binary = SimpleNamespace(argv=("qemu",), img_argv=("qemu-img",), env=(), path=Path("/nowhere/qemu"))
         async with AsyncExitStack() as stack:
@@ -206,7 +212,7 @@ def joined_again(
             assert processes[survivor].alive()
             return course
 
-    return asyncio.run(scenario()), said, started
+    return asyncio.run(scenario()), said, fake.started
 
 
 @pytest.mark.parametrize("survivor", ["primary", "secondary"])
