@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bench.format.folder import CampaignFolder
+from bench.format.folder import MACHINES, CampaignFolder
 from bench.plan.estimate import gib
 from bench.process.words import Parser
 from bench.recover import for_each
@@ -29,7 +29,7 @@ def compressible(campaign: Path) -> list[Path]:
     """Return the plain logs of the attempts that are over: measured runs, and what was set aside."""
     homes = [one.home for one in finished(campaign)]
     homes += sorted(path for path in CampaignFolder(campaign).failed.glob("*") if path.is_dir())
-    candidates = (home / side / name for home in homes for side in (".", "primary", "secondary") for name in LOGS)
+    candidates = (home / place / name for home in homes for place in (".", *MACHINES) for name in LOGS)
     return [path for path in candidates if path.is_file() and not path.is_symlink()]
 
 

@@ -17,6 +17,8 @@ QMP_LOG, CLIENT_LOG, HARNESS_LOG = "qmp.jsonl", "client.jsonl", "harness.log"
 TRACE, SERIAL, STDERR, ARGV = "trace.log", "serial.log", "stderr.log", "argv.json"
 NEW_SECONDARY = "new-secondary"
 """The folder of the secondary that joins the survivor of a failover."""
+MACHINES = ("primary", "secondary", NEW_SECONDARY)
+"""The folders of a run's QEMUs, as far as it has them."""
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError
-from bench.format.folder import NEW_SECONDARY, RunFolder
-from bench.host.links import SIDES
+from bench.format.folder import MACHINES, RunFolder
 from bench.run.folder import locked
 from bench.system.family import end
 from bench.system.owner import SCRATCH, is_gone, parse_owner, temporary_places
@@ -97,7 +96,7 @@ def _left_in(home: Path) -> list[Path]:
     try:
         if RunFolder(home).record.exists():
             return []
-        places = (home, *(home / name for name in (*SIDES, NEW_SECONDARY)))
+        places = (home, *(home / name for name in MACHINES))
         folders = [one for one in places if one.is_dir() and not one.is_symlink()]
         return [path for one in folders for pattern in _LEFT for path in one.glob(pattern) if not path.is_dir()]
     except OSError:  # another user's run

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bench.errors import Phase, printable
-from bench.format.folder import QMP_LOG, SERIAL, STDERR, RunFolder
+from bench.format.folder import MACHINES, QMP_LOG, SERIAL, STDERR, RunFolder
 from bench.measure.log_lines import is_qmp_entry
 from bench.scenario.answers import read_json_lines
 from bench.system.logs import packed_path, read_log
@@ -13,7 +13,7 @@ from bench.system.logs import packed_path, read_log
 if TYPE_CHECKING:
     from pathlib import Path
 
-_SPEAKING = (QMP_LOG, *(f"{side}/{name}" for side in ("primary", "secondary") for name in (STDERR, SERIAL)))
+_SPEAKING = (QMP_LOG, *(f"{machine}/{name}" for machine in MACHINES for name in (STDERR, SERIAL)))
 _LONGEST = 200
 
 

@@ -27,6 +27,7 @@ from bench.recover import main
 from bench.run.campaign import run_campaign
 from bench.run.folder import locked
 from bench.run.recovery import RECOVERED
+from bench.run.witness import last_words, logs_left
 from bench.scenario.evidence import gather
 from bench.system.exits import Exit
 
@@ -328,6 +329,16 @@ def test_compressed_raw_data_are_recovered_and_checked_as_plain_ones(
     assert main([str(campaign)]) == Exit.DONE
     assert read_checkpoints(home / "checkpoints.parquet").to_pylist() == whole_table(tmp_path)
     assert main(["--check", str(campaign)]) == Exit.DONE
+
+
+def test_what_a_new_secondary_said_is_told_and_compressed_too(campaign: Path) -> None:
+    home = failed(campaign)
+    told = home / "new-secondary" / "serial.log"
+    told.parent.mkdir()
+    told.write_text("its last word\n")
+    assert "new-secondary/serial.log: its last word" in last_words(home)
+    assert told in logs_left(home)
+    assert told in compressible(campaign)
 
 
 def test_an_attempt_that_is_not_over_is_not_compressed(campaign: Path) -> None:
