@@ -103,9 +103,12 @@ def _joined_cell(row: dict[str, Any]) -> Cell:
     """Return how long survivors took to be redundant again, how many came to it, and why the others did not."""
     if np.isnan(row["joining"]):
         return text(MISSING)
-    took = ms_text(1e3 * row["redundancy_s"]) if row["joined"] else MISSING
     why = f"; {row['alone']}" if row["alone"] else ""
-    return number(row["redundancy_s"], f"{took} ({row['joined']:.0f} of {row['joining']:.0f}{why})")
+    return number(row["redundancy_s"], f"{ms_text(1e3 * row['redundancy_s'])} ({_joined(row)}{why})")
+
+
+def _joined(row: dict[str, Any]) -> str:
+    return MISSING if np.isnan(row["joining"]) else f"{row['joined']:.0f} of {row['joining']:.0f}"
 
 
 def _seen_cells(row: dict[str, Any]) -> tuple[Cell, ...]:
@@ -155,6 +158,7 @@ def tex(found: pd.DataFrame) -> str:
         *(latex.Column(name) for name in ("survived", "of")),
         *(latex.Column(name, "%") for name in ("share", "low", "high")),
         *(latex.Column(name, "ms") for name in ("outage", "longest", *(step.replace("_", " ") for step in STEPS))),
+        *((latex.Column("redundant", "ms"), latex.Column("joined")) if _is_joined(found) else ()),
         latex.Column("why not", align="p{3cm}"),
     )
     rows = [
@@ -163,12 +167,15 @@ def tex(found: pd.DataFrame) -> str:
             *(str(row[name]) for name in ("survived", "struck")),
             *(percent_number(row[name], 1) for name in ("share", "low", "high")),
             *(ms_text(1e3 * row[f"{name}_s"]) for name in ("outage", "outage_max", *STEPS)),
+            *((ms_text(1e3 * row["redundancy_s"]), _joined(row)) if _is_joined(found) else ()),
             row["reasons"] or MISSING,
         )
         for row in found.to_dict("records")
     ]
-    remarks = (
+    remarks = [
         "Caption: Failovers survived, with the exact interval (95 %, Clopper-Pearson), and the median outage of these.",
         "It runs from the blow to the first answer of the survivor's guest; medians of its parts do not add up to it.",
-    )
+    ]
+    if _is_joined(found):
+        remarks.append("Redundant: the median from the order for a new secondary to the end of the first checkpoint.")
     return latex.tabular(columns, rows, remarks)

@@ -19,7 +19,7 @@ from analysis import stats
 from analysis.compare.sides import side_cells, side_of
 from analysis.report.answer import headline
 from analysis.report.build import build_report
-from analysis.report.failovers import context, heading, loss, share_text
+from analysis.report.failovers import context, heading, loss, share_text, tex
 from analysis.report.tables import tables
 from analysis.runs.failovers import failover_table
 from analysis.runs.outcomes import run_table, too_short
@@ -136,6 +136,8 @@ def test_how_long_survivors_took_to_be_redundant_again_stands_with_how_many_were
     (cells,) = shown.rows
     found = {column.name: cell.shown for column, cell in zip(shown.columns, cells, strict=True)}
     assert found["Redundant again, median, ms (of those to be)"] == f"{ms_text(2000)} (3 of 4; 1 qmp-refused)"
+    assert f"& {ms_text(2000)} & 3 of 4 &" in tex(table_of(campaign))
+    assert "edundant" not in tex(table_of(fake(tmp_path / "plain", told())))
     row_of = CellFailovers("a cell")
     for one in again:
         row_of.add({"failover": one, "quality": {"ok": True}})
