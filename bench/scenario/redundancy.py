@@ -18,7 +18,7 @@ from bench.errors import BenchError, ColoError, MeasureError, StoreError, Teardo
 from bench.format.folder import NEW_SECONDARY, RunFolder
 from bench.host.links import PRIMARY, SECONDARY, Link
 from bench.measure.driver import CheckpointCounter
-from bench.scenario.takeover import carry_out
+from bench.scenario.takeover import carry_out, of_the_host
 from bench.system.sockets import socket_folder
 from bench.vm.argv import COLO, compare_settings
 from bench.vm.pair import Pair, free_ports, open_side
@@ -135,7 +135,7 @@ async def join_again(run: Running, course: Course) -> None:
     What QEMU refuses or does not come to fails no run: it is put on record, in QEMU's own words.
 
     Raises:
-        BenchError: a disk is full, or what was started could not be ended.
+        BenchError: something else than QEMU failed: the host, a disk, the end of what was started.
     """
     told, processes = course.redundancy, dict[str, Any]()
     told["steps"] = []
@@ -147,7 +147,7 @@ async def join_again(run: Running, course: Course) -> None:
     except (StoreError, TeardownError):
         raise
     except BenchError as error:
-        if SECONDARY in processes and processes[SECONDARY].alive():
+        if of_the_host(error) or (SECONDARY in processes and processes[SECONDARY].alive()):
             raise
         told.update(cause=error.cause, reason=error.message, evidence=list(error.evidence))
 
@@ -164,10 +164,9 @@ async def _join(run: Running, stack: AsyncExitStack, processes: dict[str, Proces
     spec = joined_spec(pair.spec, asked.survivor, free_ports(topology), str(sockets))
     steps = joining_steps(spec, asked.survivor)
     first = tuple(takewhile(lambda one: one.side == PRIMARY, steps))
-    for one in first:
-        await carry_out(survivor, one, told, deadlines.failover)
     processes[PRIMARY] = pair.processes[asked.survivor]
     joined = Pair(spec, pair.binary, pair.folder, sockets, topology, processes, {PRIMARY: survivor}, pair.binaries)
+    await joined.guarded(_carry_out(run.cell, joined, first, told))
     await _start(run, joined, stack, asked.victim)
     await joined.guarded(_enter(run.cell, joined, steps[len(first) :], told))
 
@@ -186,14 +185,18 @@ async def _start(run: Running, joined: Pair, stack: AsyncExitStack, victim: Side
     joined.monitors[SECONDARY] = await stack.enter_async_context(monitor)
 
 
+async def _carry_out(cell: Cell, joined: Pair, steps: Iterable[Step], told: list[dict[str, Any]]) -> None:
+    for one in steps:
+        await carry_out(joined.monitor(one.side), one, told, cell.deadlines.failover)
+        if one.command in {"drive-mirror", "block-job-cancel"}:
+            await _job(joined.monitor(PRIMARY), cell.deadlines.colo, gone=one.command == "block-job-cancel")
+
+
 async def _enter(cell: Cell, joined: Pair, steps: Iterable[Step], told: list[dict[str, Any]]) -> None:
     """Take the new pair into COLO and through one checkpoint."""
     counter, primary, deadlines = CheckpointCounter(), joined.monitor(PRIMARY), cell.deadlines
     primary.subscribe(counter.observe)
-    for one in steps:
-        await carry_out(joined.monitor(one.side), one, told, deadlines.failover)
-        if one.command in {"drive-mirror", "block-job-cancel"}:
-            await _job(primary, deadlines.colo, gone=one.command == "block-job-cancel")
+    await _carry_out(cell, joined, steps, told)
     await joined.in_colo(deadlines.colo)
     counter.entered()
     await counter.idle(deadlines.checkpoint)

@@ -41,7 +41,12 @@ _CAUSES = {
 }
 """What an error that a survivor met means, by its cause; any other is none of COLO's."""
 
-_OF_THE_HOST = frozenset(("qemu-oom-killed", "program-exited"))
+_OF_THE_HOST = frozenset(
+    (
+        *("qemu-oom-killed", "qemu-no-memory", "port-taken", "disk-full", "read-only"),
+        *("netns-lost", "link-down", "program-exited"),
+    )
+)
 _OOPS = re.compile(r"Oops: |Kernel panic|\bBUG: ")
 _STALE = re.compile(r"Oops: int3|stack-protector: Kernel stack is corrupted")
 """How a guest dies of a translation that TCG kept of RAM which a checkpoint has replaced (docs/findings.md, 6)."""
@@ -239,13 +244,18 @@ def _console(run: Running, side: str) -> str:
     return ""
 
 
+def of_the_host(error: BenchError) -> bool:
+    """Return whether an error says nothing of COLO: a host's, or of a process that somebody killed, or the kernel."""
+    killed = isinstance(error, LaunchError) and "SIGKILL" in error.message
+    return killed or isinstance(error, HostError) or error.cause in _OF_THE_HOST
+
+
 def _outcome(error: BenchError, run: Running, survivor: str) -> BenchError | None:
     """Return what an error says of the failover; None where it says nothing of it."""
     process = run.pair.processes[survivor]
-    ended = isinstance(error, LaunchError)
-    # A process that somebody killed, or the kernel for want of memory, says nothing of COLO; nor does a namespace.
-    if ended and (error.cause in _OF_THE_HOST or "SIGKILL" in error.message):
+    if of_the_host(error):
         return None
+    ended = isinstance(error, LaunchError)
     cause = _CAUSES.get(error.cause) or ("survivor-ended" if ended else None)
     if cause is None:
         return None

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from bench.config.factors import identity
 from bench.config.links import Compare
+from bench.errors import HostError, LaunchError
 from bench.host.host import Here
 from bench.host.links import PRIMARY, SECONDARY, Link, planned_addresses
 from bench.host.process import launch
@@ -152,6 +153,7 @@ def joined_again(
     guest: str = "bare",
     answer: Callable[[str, dict[str, Any]], Any] = lambda _command, _arguments: None,
     program: tuple[str, ...] = ("sleep", "60"),
+    survives: tuple[str, ...] = ("sleep", "60"),
 ) -> tuple[Course, list[str], list[Any]]:
     """Let a fake survivor be joined by a fake secondary; return the course, what both were asked, what was started.
 
@@ -191,8 +193,9 @@ def joined_again(
             processes = {}
             for side in (PRIMARY, SECONDARY):
                 (folder / side).mkdir()
-                sleeping = launch(f"{side}'s QEMU", ("sleep", "60"), folder=folder / side)
-                processes[side] = await stack.enter_async_context(sleeping)
+                argv = survives if side == survivor else ("sleep", "60")
+                starting = launch(f"{side}'s QEMU", argv, folder=folder / side)
+                processes[side] = await stack.enter_async_context(starting)
             clients = await stack.enter_async_context(fake_qmp(folder / "survivor.sock", reply))
             monitor = await stack.enter_async_context(await connect(survivor, folder / "survivor.sock", None, 5))
             survivors.extend(clients)
@@ -258,6 +261,30 @@ def test_a_disk_that_is_not_copied_is_no_redundancy(tmp_path: Path) -> None:
     course, _, _ = joined_again(tmp_path, "primary", "linux", answer=lambda command, _: none.get(command))
     assert course.redundancy_s is None
     assert course.redundancy["reason"] == "the copy of the disk to the new secondary ended early"
+
+
+KILLED = ("sh", "-c", "kill -9 $$")
+
+
+def test_a_new_secondary_that_somebody_kills_says_nothing_of_colo(tmp_path: Path) -> None:
+    silent = {"query-migrate": SILENCE}
+    with pytest.raises(LaunchError, match=f"{NAME}'s QEMU was killed by SIGKILL"):
+        joined_again(tmp_path, "secondary", "bare", lambda command, _: silent.get(command), KILLED)
+
+
+def test_a_survivor_that_somebody_kills_before_it_is_joined_says_nothing_of_colo(tmp_path: Path) -> None:
+    silent = {"trace-event-set-state": SILENCE}
+    with pytest.raises(LaunchError, match="secondary's QEMU was killed by SIGKILL"):
+        joined_again(tmp_path, "secondary", "bare", lambda command, _: silent.get(command), survives=KILLED)
+
+
+def test_an_image_that_cannot_be_made_is_none_of_colo_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: Any, **__: Any) -> str:
+        raise HostError("no room for an image")
+
+    monkeypatch.setattr(Fake, "run", refuse)
+    with pytest.raises(HostError, match="no room"):
+        joined_again(tmp_path, "secondary")
 
 
 def test_a_new_secondary_that_ends_is_told_from_the_survivor(tmp_path: Path) -> None:
