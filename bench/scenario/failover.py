@@ -174,10 +174,15 @@ def _place(phase: str) -> str:
 
 def _failures(course: Mapping[str, Any], unfinished: int, gaps: list[Gap]) -> tuple[str, ...]:
     """Return why the times of a failover are none: the harness, which takes them, did not run; or a trace has holes."""
-    begin = course["struck_at"][0]
-    end = begin + (course["outage_s"] or math.inf)
-    late_s = sum(gap.seconds for gap in gaps if gap.who == HARNESS and gap.begin < end and gap.end > begin)
-    late = (f"the harness did not run for {late_s:.2f} s between the blow and the first answer",) if late_s else ()
+    struck_at = course["struck_at"][0]
+    spans = {"between the blow and the first answer": (struck_at, struck_at + (course["outage_s"] or math.inf))}
+    if joining := course.get("redundancy"):
+        spans["while a new secondary was to join"] = joining["at"]
+    late_s = {
+        when: sum(gap.seconds for gap in gaps if gap.who == HARNESS and gap.begin < end and gap.end > begin)
+        for when, (begin, end) in spans.items()
+    }
+    late = tuple(f"the harness did not run for {seconds:.2f} s {when}" for when, seconds in late_s.items() if seconds)
     holes = (f"{unfinished} checkpoints before the blow are not whole in the trace",) if unfinished else ()
     return (*late, *holes)
 

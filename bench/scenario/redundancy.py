@@ -138,7 +138,7 @@ async def join_again(run: Running, course: Course) -> None:
         BenchError: something else than QEMU failed: the host, a disk, the end of what was started.
     """
     told, processes = course.redundancy, dict[str, Any]()
-    told["steps"] = []
+    told["steps"], asked_at = [], time.time()
     try:
         async with AsyncExitStack() as stack:
             began = time.monotonic()
@@ -150,6 +150,8 @@ async def join_again(run: Running, course: Course) -> None:
         if of_the_host(error) or (SECONDARY in processes and processes[SECONDARY].alive()):
             raise
         told.update(cause=error.cause, reason=error.message, evidence=list(error.evidence))
+    finally:
+        told["at"] = [asked_at, time.time()]
 
 
 async def _join(run: Running, stack: AsyncExitStack, processes: dict[str, Process], told: list[dict[str, Any]]) -> None:

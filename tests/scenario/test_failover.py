@@ -302,10 +302,20 @@ def test_a_failover_that_failed_leaves_a_sound_record_that_says_why(tmp_path: Pa
 
 
 def test_a_survivor_that_stays_alone_is_a_note_and_no_failure(tmp_path: Path) -> None:
-    alone = {"redundancy_s": None, "redundancy": {"steps": [], "cause": "qmp-refused", "reason": "it was refused"}}
+    joining = {"steps": [], "at": [0.0, 0.0], "cause": "qmp-refused", "reason": "it was refused"}
+    alone = {"redundancy_s": None, "redundancy": joining}
     evidence = judged(tmp_path, T0_US + 2 * SECOND_US + 500_000, {"redundancy": True}, alone)
     assert evidence.quality.ok
     assert "the survivor got no new secondary: it was refused (qmp-refused)" in evidence.quality.notes
+
+
+def test_a_joining_that_the_harness_slept_through_is_no_sound_record(tmp_path: Path) -> None:
+    struck_us = T0_US + 2 * SECOND_US + 500_000
+    asked_at = struck_us / 1e6 + 2
+    joined = {"redundancy_s": 3.0, "redundancy": {"steps": [], "at": [asked_at, asked_at + 3]}}
+    before, within, after = (Gap(HARNESS, asked_at + late_s, asked_at + late_s + 0.25) for late_s in (-1, 1, 4))
+    evidence = judged(tmp_path, struck_us, {"redundancy": True}, joined, (before, within, after))
+    assert evidence.quality.failures == ("the harness did not run for 0.25 s while a new secondary was to join",)
 
 
 def test_a_survivor_that_goes_into_colo_anew_has_begun_none_of_the_checkpoints_before(tmp_path: Path) -> None:

@@ -226,7 +226,9 @@ def test_the_first_checkpoint_of_the_new_pair_ends_it_and_nothing_of_it_is_left(
     course, said, (newcomer,) = joined_again(tmp_path, survivor, guest)
     assert course.redundancy_s is not None
     assert course.redundancy_s > 0
-    assert set(course.redundancy) == {"steps"}
+    assert set(course.redundancy) == {"steps", "at"}
+    began, ended = course.redundancy["at"]
+    assert began < ended
     done = [one["step"].split()[1] for one in course.redundancy["steps"]]
     assert done[-2:] == ["migrate", "migrate-set-parameters"]
     assert set(done) <= set(said)
