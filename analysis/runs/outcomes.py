@@ -182,14 +182,14 @@ _OF_CLIENTS = frozenset(
 _SEEN_OF_FAILOVERS = frozenset(("client_gap",))
 """Outcomes that a client, where there is one, has to be answered for by the survivor."""
 
-_OF_JOINING = frozenset(("redundancy",))
+OF_JOINING = frozenset(("redundancy",))
 """Outcomes that a new secondary, where one was asked for, has to join the survivor for."""
 
 _OF_FAILOVERS = frozenset(
     one.name
     for one in OUTCOMES.values()
     if one.column.startswith("failover.") and not one.column.startswith("failover.client.")
-).difference(_OF_JOINING)
+).difference(OF_JOINING)
 """Outcomes that a survivor has to take over for."""
 
 
@@ -236,7 +236,7 @@ def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
     if outcome in _OF_FAILOVERS:
         # Nobody took over: an outage without end.
         failed |= sound & unknown & told("with_failover")
-    if outcome in _OF_JOINING:
+    if outcome in OF_JOINING:
         failed |= sound & unknown & told("joining")
     if outcome in _SEEN_OF_FAILOVERS:
         failed |= sound & unknown & told("failover_seen")

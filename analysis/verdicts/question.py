@@ -11,8 +11,8 @@ import pandas as pd
 
 from analysis.format.factors import Level, flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.format.scenarios import BASELINES
-from analysis.runs.outcomes import counting, failing, run_table
+from analysis.format.scenarios import BASELINES, redundancy_asked
+from analysis.runs.outcomes import OF_JOINING, counting, failing, run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import NOT_FACTORS, differing, unit
 from analysis.text import plural
@@ -127,8 +127,8 @@ def lacking(
 ) -> Callable[[Factors], bool]:
     """Return what tells of a run that failed, by its factors, whether it lacks an outcome.
 
-    One that is asked for no checkpoint has no pause to fail at, and one of a kind of which runs count but none has the
-    outcome lacks nothing.
+    One that was not asked for the outcome has nothing to fail at, and one of a kind of which runs count but none has
+    the outcome lacks nothing.
 
     Args:
         outcome: one of :data:`analysis.format.outcomes.OUTCOMES`.
@@ -138,8 +138,14 @@ def lacking(
     """
     told = [(_kind(own), has, counts) for own, has, counts in zip(runs, known, counted, strict=True)]
     without = {kind for kind, _, counts in told if counts} - {kind for kind, has, _ in told if has}
-    unasked = BASELINES if OUTCOMES[outcome].table == "checkpoints" else frozenset()
-    return lambda own: _kind(own) not in without and own.get("scenario") not in unasked
+    return lambda own: _kind(own) not in without and _asked_for(outcome, own)
+
+
+def _asked_for(outcome: str, own: Factors) -> bool:
+    """Tell whether a run is to have an outcome: without checkpoints it has no pause, and not all are joined again."""
+    if outcome in OF_JOINING:
+        return redundancy_asked(own)
+    return OUTCOMES[outcome].table != "checkpoints" or own.get("scenario") not in BASELINES
 
 
 def _without(hypothesis: Hypothesis, unknown: np.ndarray) -> Iterator[str]:
@@ -197,7 +203,7 @@ def _never(
     lost = {one.cell_id for one in campaign.lost}
     there = {*told["cell_id"], *failed["cell_id"], *lost} if "cell_id" in told else None
     for cell_id, own in cells.items():
-        alike = _kind(own) in kinds
+        alike = _kind(own) in kinds and _asked_for(hypothesis.outcome, own)
         if there is not None and cell_id not in there and alike and is_meant(hypothesis, own):
             yield own
 

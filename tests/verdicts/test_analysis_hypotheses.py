@@ -273,6 +273,14 @@ def test_a_failed_run_lacks_what_others_of_its_kind_have_and_a_pause_where_it_wa
     assert uncounted(colo)
 
 
+def test_a_failed_run_lacks_a_new_secondary_only_where_it_was_to_get_one() -> None:
+    told = {"scenario": "failover", "workload.name": "idle"}
+    asked, plain = ({**told, "failover.redundancy": one} for one in (True, False))
+    lacks = lacking("redundancy", (asked, plain), known=(True, False), counted=(True, True))
+    assert (lacks(asked), lacks(plain), lacks(told)) == (True, False, False)
+    assert lacking("outage", (asked,), known=(True,), counted=(True,))(plain)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "failed", "word"),
     [
