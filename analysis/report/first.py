@@ -13,13 +13,16 @@ from analysis.runs.outcomes import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
+from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
 from analysis.verdicts.designs import MANY_BLOCKS
+from analysis.verdicts.families import not_after
 from analysis.verdicts.finding import NO_RATIO
-from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
+from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
-from analysis.verdicts.trend import WITHIN_EQUALS
+from analysis.verdicts.shape import A_STEP, NO_LINE
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, WITHIN_EQUALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -43,15 +46,23 @@ _SAME_PAGES = "by itself (the same pages dirtied)"
 _WITH_PAGES = "together with the pages that a larger guest dirties"
 _VERBS = {
     ("increasing", "SUPPORTED"): "lengthens the pause",
-    ("increasing", "REFUTED"): "does not lengthen the pause by as much as matters ({matters})",
+    ("increasing", "REFUTED"): "does not lengthen the pause by as much as matters{matters}",
     ("increasing", "INCONCLUSIVE"): "may or may not lengthen the pause",
     ("decreasing", "SUPPORTED"): "shortens the pause",
-    ("decreasing", "REFUTED"): "does not shorten the pause by as much as matters ({matters})",
+    ("decreasing", "REFUTED"): "does not shorten the pause by as much as matters{matters}",
     ("decreasing", "INCONCLUSIVE"): "may or may not shorten the pause",
-    ("none", "SUPPORTED"): "makes no difference to the pause that matters ({matters})",
-    ("none", "REFUTED"): "makes a difference to the pause that matters ({matters})",
-    ("none", "INCONCLUSIVE"): "may or may not make a difference to the pause",
+    ("none", "SUPPORTED"): "makes no difference to the pause that matters{matters}",
+    ("none", "REFUTED"): "makes a difference to the pause that matters{matters}",
+    ("none", "INCONCLUSIVE"): "may or may not make a difference to the pause that matters{matters}",
 }
+_OPEN = {
+    DISAGREE: "levels of another factor disagree",
+    NO_LINE: "the sizes lie on no line, and a step between two of them may matter",
+    A_STEP: "a step between two sizes may matter",
+    **{label: f"it {label}" for label in (HANGS_ON_FAILURES, HANGS_ON_CHECKS, HANGS_ON_BOTH)},
+    not_after("primary"): f"none is left {not_after('primary').removeprefix('not ')}",
+}
+"""Why there is no verdict though the runs by themselves would give one: their effect may be certain all the same."""
 
 
 @dataclass(frozen=True)
@@ -139,14 +150,24 @@ def _clause(finding: Finding) -> str:
     others = where_text(where)
     case = "".join(f"{part} " for part in (arm, f"({others})" if others else "") if part)
     per = " per doubling" if hypothesis.kind == "trend" else ""
-    verb = _VERBS[hypothesis.direction, finding.word].format(matters=f"{short_text(100 * finding.sesoi)} %{per}")
+    matters = f" ({short_text(100 * finding.sesoi)} %{per})" if finding.sesoi else ""
+    verb = _VERBS[hypothesis.direction, finding.word].format(matters=matters)
     if math.isnan(finding.effect.estimate):
         why = "nothing can be compared yet" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
         return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
     change = percent_change(finding.effect, finding.sesoi)
     if finding.label == WITHIN_EQUALS:
         verb += f", where equal cells differ by up to {short_text(100 * finding.floor, 2)} %{per}"
+    elif finding.word == INCONCLUSIVE and (why := _why_open(finding.label)):
+        verb = f"gets no verdict{why}"
     return f"{case}{verb}: {change}{per}{_units(finding)} ({hypothesis.id}: {finding.word})"
+
+
+def _why_open(label: str) -> str:
+    """Return what took a verdict away that the runs by themselves would give; empty where they give none."""
+    if label.startswith(NOT_YET):
+        return f" yet, as {label.removeprefix(NOT_YET)}"
+    return f", as {_OPEN[label]}" if label in _OPEN else ""
 
 
 def _arm(finding: Finding) -> str:
@@ -263,7 +284,7 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
     beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN)
     still = [
-        one for one in asked if one.word == "INCONCLUSIVE" and one.label not in beyond and NO_RATIO not in one.label
+        one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label
     ]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):

@@ -16,6 +16,9 @@ SUPPORTED, REFUTED, INCONCLUSIVE = "SUPPORTED", "REFUTED", "INCONCLUSIVE"
 ALPHA = 0.05
 """The level of every test, after the adjustment over its family."""
 
+NOT_YET = "not yet: "
+"""How a case begins in which the level of this look is what takes a word away."""
+
 VALUE = "value"
 """In the place of a direction, where a hypothesis is about a range."""
 
@@ -116,5 +119,5 @@ def decide(stages: Sequence[Stage], direction: str, alpha: float) -> tuple[str, 
     if word != INCONCLUSIVE:
         return word, case
     lost = [stage.lost for stage in stages if word_of(stage.claims, direction, ALPHA)[0] == INCONCLUSIVE]
-    earlier = f"not yet: all looks share the level, p {stages[-1].claims.best:.2g}"
+    earlier = f"{NOT_YET}all looks share the level, p {stages[-1].claims.best:.2g}"
     return word, lost[0] if lost else earlier

@@ -20,6 +20,11 @@ SAME_WITH_FAILURES = "the same with failed runs ranked worst"
 SAME_WITH_LOST = "the same with the runs that failed, or that their own check left out, ranked worst"
 
 
+def not_after(family: str) -> str:
+    """Return what is said where the adjustment over a family takes a word away."""
+    return f"not after {ADJUSTED_BY[family]}'s adjustment"
+
+
 def decided(finding: Finding, alpha: float) -> Finding:
     """Return a finding with the word that its own claims leave it, not adjusted for others."""
     return _with(finding, finding.claims, finding.stages, alpha)
@@ -43,7 +48,7 @@ def adjust(findings: Sequence[Finding], alpha: float = ALPHA) -> list[Finding]:
         family = [one for one in findings if one.hypothesis.family == name and not one.exploratory]
         for one, claims in zip(family, adjusted_over((one.claims for one in family), method), strict=True):
             if one.stages:
-                stages = (*one.stages, Stage(claims, f"not after {ADJUSTED_BY[name]}'s adjustment"))
+                stages = (*one.stages, Stage(claims, not_after(name)))
                 words[id(one)] = _with(one, claims, stages, alpha)
     return [words.get(id(one), one) for one in findings]
 

@@ -16,8 +16,12 @@ from analysis.__main__ import main
 from analysis.report.first import first_screen
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
+from analysis.verdicts.families import not_after
+from analysis.verdicts.finding import Effect
+from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.results import Results, derive
-from analysis.verdicts.trend import WITHIN_EQUALS
+from analysis.verdicts.shape import A_STEP, NO_LINE
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, TOO_FEW, UNDECIDED, WITHIN_EQUALS
 from bench.plan.plan import parse_plan
 from bench.run.report import write_report
 from bench.run.summary import summarise
@@ -84,6 +88,43 @@ def test_an_interval_that_lies_within_what_matters_and_decides_nothing_says_why(
     ]
     said = first_screen(replace(results, findings=findings)).answers[0]
     assert "may or may not lengthen the pause, where equal cells differ by up to 18 % per doubling: +" in said
+
+
+@pytest.mark.parametrize(
+    ("label", "said"),
+    [
+        (DISAGREE, "gets no verdict, as levels of another factor disagree: "),
+        (NO_LINE, "gets no verdict, as the sizes lie on no line, and a step between two of them may matter: "),
+        (A_STEP, "gets no verdict, as a step between two sizes may matter: "),
+        (HANGS_ON_CHECKS, "gets no verdict, as it depends on the runs that their own check left out: "),
+        (HANGS_ON_BOTH, "gets no verdict, as it depends on the runs that failed or that their own check left out: "),
+        (not_after("primary"), "gets no verdict, as none is left after Holm's adjustment: "),
+        ("not yet: all looks share the level, p 0.021", "gets no verdict yet, as all looks share the level, p 0.021: "),
+        (UNDECIDED, "may or may not lengthen the pause: "),
+        (TOO_FEW, "may or may not lengthen the pause: "),
+    ],
+)
+def test_what_is_open_for_another_reason_than_its_interval_says_that_one(
+    results: Results, label: str, said: str
+) -> None:
+    sure = Effect(0.12, 0.08, 0.15)
+    findings = tuple(
+        replace(one, word="INCONCLUSIVE", label=label, effect=sure) if one.hypothesis.factor == "mem" else one
+        for one in results.findings
+    )
+    answer = first_screen(replace(results, findings=findings)).answers[0]
+    assert answer.startswith("More RAM together with the pages that a larger guest dirties " + said + "+12.0 % [+8.0, ")
+    assert ("may or may not" in answer) == (label in {UNDECIDED, TOO_FEW})
+
+
+def test_a_sure_difference_of_which_it_is_open_whether_it_matters_is_not_said_to_be_none(results: Results) -> None:
+    (own, *_) = results.findings
+    none = own.hypothesis.model_copy(update={"direction": "none"})
+    small = replace(
+        own, hypothesis=none, word="INCONCLUSIVE", label=UNDECIDED, effect=Effect(0.04, 0.02, 0.06), sesoi=0.05
+    )
+    (answer,) = first_screen(replace(results, findings=(small,))).answers
+    assert "may or may not make a difference to the pause that matters (5 % per doubling): +4.0 % [" in answer
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
