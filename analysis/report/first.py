@@ -245,13 +245,12 @@ def _ms(seconds: float) -> str:
 def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     plan = judged.campaign.plan
     seen = {run.record.block for run in judged.campaign.runs if not plan.looks or run.record.block < plan.looks[-1]}
-    blocks = plan.looks[-1] if plan.looks else len(seen)
     why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
     if why:
         return f"The answers are exploratory: {'; '.join(why)}."
     sound = (run.record for run in judged.campaign.runs if counts(run) and run.record.block in seen)
-    whole = len({(record.block, record.cell_id) for record in sound}) == blocks * len(_taking(judged))
-    said = f"How sure: {plural(blocks, 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
+    whole = len({(record.block, record.cell_id) for record in sound}) == len(seen) * len(_taking(judged))
+    said = f"How sure: {plural(len(seen), 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
         said += f", looked at {len(plan.looks)} times"
     wrong = "a false yes comes up in at most 5 of 100 such campaigns, a false no in as many"

@@ -132,6 +132,10 @@ def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
     plan = results.campaign.plan.model_copy(update={"looks": (1, 2, 3, 6)})
     looked = replace(results, campaign=replace(results.campaign, plan=plan))
     assert "6 blocks, every cell once in each, looked at 4 times; " in first_screen(looked).sure
+    # Six blocks of the first of two folders were planned, say, and none of the last four was begun.
+    short = results.campaign.plan.model_copy(update={"looks": (6, 10)})
+    joined = replace(results, campaign=replace(results.campaign, plan=short))
+    assert "How sure: 6 blocks, every cell once in each, looked at 2 times; " in first_screen(joined).sure
 
 
 def test_a_campaign_that_asks_nothing_of_the_pause_has_none(tmp_path: Path) -> None:
