@@ -211,7 +211,7 @@ def _compare(
 
 def _known(cell: SideCell | None) -> bool:
     """Return whether a side measured a cell, or failed to; one that takes no checkpoints has no pause to fail at."""
-    return cell is not None and bool(cell.values or cell.failed)
+    return cell is not None and bool(cell.values or cell.lost)
 
 
 def _refuse_other_accelerator(base: Side, new: Side) -> None:
@@ -236,7 +236,11 @@ def _notes(
         if len(side.qemu) > 1:
             yield f"{name} ran {len(side.qemu)} different QEMUs"
         if side.excluded:
-            yield f"{name}: {plural(side.excluded, 'run')} left out, their own check failed; no word hangs on that"
+            own = "its own check" if side.excluded == 1 else "their own check"
+            yield (
+                f"{name}: {plural(side.excluded, 'run')} that did not pass {own} left out of ratios and intervals; a "
+                "word has to hold with such runs ranked worst, too"
+            )
     for what, differing in conditions(base, new, outcome, by):
         yield f"{what} differs too: {differing}"
     failed = [sum(getattr(cell, f"failed_{name}") for cell in cells) for name in ("base", "new")]

@@ -109,7 +109,7 @@ class CellComparison:
     Attributes:
         cell: its label in the base.
         factors: what it has in common on both sides.
-        base: median over runs of the outcome; ``new``: the same of the other side; NaN when never measured.
+        base: median over runs of the outcome; ``new``: the same of the other side; NaN where no run counts.
         ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
         pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
         needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
@@ -200,7 +200,7 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
     if unmeasured := [
         f"{name} ({_without_value(cell)})" for name, cell in (("BASE", before), ("NEW", after)) if not cell.values
     ]:
-        return None, f"never measured in {' and '.join(unmeasured)}"
+        return None, f"no run counts in {' and '.join(unmeasured)}"
     if why := no_ratio([*before.values, *after.values]):
         return None, why
     if min(len(before.values), len(after.values)) < FEWEST:

@@ -20,14 +20,14 @@ from analysis.text import plural
 from analysis.verdicts.question import lacking
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
     from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]
-    Shown = tuple[float, bool, bool]
+    Lacks = Callable[[Mapping[str, Level]], bool]
 
 _SIDES = 2
 _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
@@ -62,6 +62,16 @@ class Side:
     runs: int
     excluded: int
     failed: int
+
+
+@dataclass(frozen=True)
+class _Shown:
+    """What a run shows of an outcome: its value, and whether it counts; else whether it failed, or is left out."""
+
+    value: float
+    counts: bool
+    failed: bool
+    left_out: bool
 
 
 @dataclass
@@ -112,7 +122,7 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
     """
     runs = runs_with(campaign, outcome)
     records = [run.record for run in runs]
-    shown = _shown(runs, outcome)
+    shown, lacks = _shown(runs, outcome)
     qemus = {one for r in records for one in r.binaries}
     return Side(
         campaign=campaign.plan.campaign,
@@ -120,31 +130,35 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
         accel=tuple(sorted({record.accel for record in records})),
         under=under_text(records),
         qemu=tuple(sorted(qemus)),
-        runs=sum(counts for _, counts, _ in shown),
-        excluded=sum(not counts and not failed for _, counts, failed in shown),
-        failed=len(_lost(campaign, outcome, runs, shown)) + sum(failed for _, _, failed in shown),
+        runs=sum(one.counts for one in shown),
+        excluded=sum(one.left_out for one in shown),
+        failed=len(_lost(campaign, runs, lacks)) + sum(one.failed for one in shown),
     )
 
 
-def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> list[Shown]:
-    """Return of each run its outcome, whether it counts for it, and whether it failed at it."""
+def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> tuple[list[_Shown], Lacks]:
+    """Return what each run shows of an outcome, and what tells of any other whether it lacks it.
+
+    One of a kind that has no such outcome neither failed at it nor is left out.
+    """
     free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
     values = [outcome_of(run, outcome, without) for run, without in zip(runs, free, strict=True)]
     table = pd.DataFrame({**{name: [told(run) for run in runs] for name, told in STANDING.items()}, outcome: values})
     failed = failing(table, outcome)
-    return list(zip(values, (counting(table, outcome) & ~failed).tolist(), failed.tolist(), strict=True))
+    counted = counting(table, outcome) & ~failed
+    cells = [flatten(run.record.cell) for run in runs]
+    lacks = lacking(outcome, cells, known=map(math.isfinite, values), counted=counted.tolist())
+    shown = [
+        _Shown(value, counts, failed=fell and lacks(own), left_out=not counts and not fell and lacks(own))
+        for value, counts, fell, own in zip(values, counted.tolist(), failed.tolist(), cells, strict=True)
+    ]
+    return shown, lacks
 
 
-def _lost(campaign: Campaign, outcome: str, runs: Sequence[Run], shown: Sequence[Shown]) -> list[PlannedRun]:
+def _lost(campaign: Campaign, runs: Sequence[Run], lacks: Lacks) -> list[PlannedRun]:
     """Return the runs that lack an outcome as they failed, or as nothing of them can be read."""
     cells = {run.record.cell_id: flatten(run.record.cell) for run in runs}
     cells |= {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
-    lacks = lacking(
-        outcome,
-        (flatten(run.record.cell) for run in runs),
-        known=(math.isfinite(value) for value, _, _ in shown),
-        counted=(counts for _, counts, _ in shown),
-    )
     return [one for one in campaign.lost if (own := cells.get(one.cell_id)) is not None and lacks(own)]
 
 
@@ -235,18 +249,18 @@ def side_cells(
         keys[cell_id] = tuple(sorted((path, repr(level)) for path, level in told.items()))
         found.setdefault(keys[cell_id], SideCell(label, factors, set())).cell_ids.add(cell_id)
     _refuse_several(campaign, found, known)
-    shown = _shown(runs, outcome, beside)
-    for run, (value, counts, failed) in zip(runs, shown, strict=True):
+    shown, lacks = _shown(runs, outcome, beside)
+    for run, one in zip(runs, shown, strict=True):
         own = found[keys[run.record.cell_id]]
         own.under.add(run.record.under)
-        if failed:
+        if one.failed:
             own.failed.append(run.record.block)
-        elif not counts:
+        elif one.left_out:
             own.left_out.append(run.record.block)
-        elif math.isfinite(value):
-            own.values.append(value)  # noqa: PD011 - a list
+        elif one.counts and math.isfinite(one.value):
+            own.values.append(one.value)  # noqa: PD011 - a list
             own.blocks.append(run.record.block)
-    for planned in _lost(campaign, outcome, runs, shown):
+    for planned in _lost(campaign, runs, lacks):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
     return found

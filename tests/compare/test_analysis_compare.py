@@ -18,7 +18,7 @@ from analysis.commands.compare import settles, show, to_json
 from analysis.commands.terminal import console
 from analysis.compare.comparison import compare
 from analysis.compare.judging import Rule, judge_all
-from analysis.compare.sides import NotComparableError, side_cells
+from analysis.compare.sides import NotComparableError, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Run, Unread
@@ -108,7 +108,7 @@ def test_a_cell_that_only_fails_is_not_passed_over() -> None:
     found = compare(old, made("new", {1: around(20.01, 6), 2: []}, failed=3))
     assert (found.exit_code, found.by_cell[0]) == (6, "inconclusive")
     assert found.verdict == "inconclusive"
-    assert found.cells[1].label == "never measured in NEW (3 runs failed)"
+    assert found.cells[1].label == "no run counts in NEW (3 runs failed)"
 
 
 def test_runs_that_failed_their_own_check_do_not_count() -> None:
@@ -146,6 +146,34 @@ def test_no_side_passes_by_runs_that_its_own_check_left_out() -> None:
     # One of many changes no word, and neither do as many on both sides.
     assert compare(old, unchecked(made("new", {1: around(20.01, 9)}), 8)).verdict == "not regressed"
     assert compare(unchecked(old, 0), unchecked(made("new", {1: around(20.01, 9)}), 8)).verdict == "not regressed"
+
+
+def test_a_cell_whose_runs_all_did_not_pass_their_own_check_is_not_passed_over() -> None:
+    cells = {1: around(20, 6), 2: around(30, 6)}
+    old, new = (unchecked(made(name, cells), *range(6, 12)) for name in ("old", "new"))
+    for base in (old, made("old", cells)):
+        found = compare(base, new)
+        assert (found.verdict, found.by_cell[0], found.missing) == ("inconclusive", "inconclusive", ("2 GiB",))
+    assert found.cells[1].label == "no run counts in NEW (0 runs failed, 6 did not pass their own check)"
+    assert not any("no word hangs" in note for note in found.notes)
+    assert any(note.startswith("NEW: 6 runs that did not pass their own check left out") for note in found.notes)
+
+
+@pytest.mark.parametrize("count", [2, 3])
+def test_a_run_of_a_kind_that_has_no_such_outcome_neither_failed_at_it_nor_is_left_out(count: int) -> None:
+    cells = {1: around(20, 3), 2: around(30, 3)}
+    campaign = unchecked(made("old", cells, checkpoint={"count": count, "warmup": 1}), 5)
+    cell = campaign.runs[0].record.cell | {"workload": {"name": "http"}}
+    serving = {"cell": cell, "client": {"requests_per_s": 40.0}}
+    served = (replace(run, record=run.record.model_copy(update=serving)) for run in campaign.runs[:3])
+    campaign = replace(campaign, runs=(*served, *campaign.runs[3:]))
+    side = side_of(campaign, "requests_per_s")
+    assert (side.failed, side.excluded) == (0, 0)
+    assert [len(cell.values) for cell in side_cells(campaign, "requests_per_s").values()] == [3, 0]
+    assert not any(cell.lost for cell in side_cells(campaign, "requests_per_s").values())
+    # Of the pause, which it was to have, it is lost: short of checkpoints, or left out.
+    pause = side_of(campaign, "pause")
+    assert (pause.failed, pause.excluded) == (int(count > 2), int(count == 2))
 
 
 def test_levels_within_one_campaign_do_not_pass_by_runs_left_out_either() -> None:
