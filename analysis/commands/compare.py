@@ -22,7 +22,7 @@ from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
-from analysis.verdicts.trend import HANGS_ON_FAILURES
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES
 
 if TYPE_CHECKING:
     import argparse
@@ -37,6 +37,7 @@ SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
 
 _STDOUT = Path("-")
+_HANGING = {HANGS_ON_FAILURES, HANGS_ON_CHECKS, HANGS_ON_BOTH}
 
 
 def to_json(comparison: Comparison) -> str:
@@ -171,13 +172,15 @@ def _would_settle(*ways: str) -> str:
 def _larger(comparison: Comparison) -> str:
     """Return the threshold that would settle it: one that equals pass, and beyond what the intervals reach.
 
-    Of each undecided cell, where the word is theirs. Empty where none would: without an interval, or with none so wide.
+    Of each undecided cell, where the word is theirs. Empty where none would: without an interval, or with none so wide,
+    and where runs without a value take the word away, which rank beyond any threshold.
     """
     each = [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
     judged: Sequence[CellComparison | Ratio] = each if comparison.each_cell else [comparison.overall]
     falls = OUTCOMES[comparison.outcome].less_is_worse
     reached = [1 - one.low if falls else one.high - 1 for one in judged]
-    if not reached or not all(map(math.isfinite, reached)):
+    lost = any(one.label in _HANGING for one in judged)
+    if lost or not reached or not all(map(math.isfinite, reached)):
         return ""
     needed = max(reached) if comparison.each_cell else max(comparison.passes_at, *reached)
     # With fewer figures, and no less: a threshold within the interval would settle nothing.

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 REGRESSED, NOT_REGRESSED, INCONCLUSIVE = "regressed", "not regressed", "inconclusive"
 EXIT_CODES = {NOT_REGRESSED: 0, REGRESSED: 5, INCONCLUSIVE: 6}
 CONFIDENCE, FEWEST = 0.90, 3
-_BETWEEN = "between no change and the threshold"
+_BETWEEN = "the interval holds both no change and the threshold"
 _NO_WORD_AFTER = "not after Holm's adjustment over {}"
 
 _WORDS = {SUPPORTED: REGRESSED, REFUTED: NOT_REGRESSED, UNSAID: INCONCLUSIVE}
@@ -147,7 +147,7 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
     """Return each cell with its word; what may be said of one is adjusted by Holm over all."""
     samples = [_cell_sample(*pair, rule) for pair in pairs]
     ratios = [_ratio(sample, why, rule) for sample, why in samples]
-    found = [_stages(sample, rule) for sample, _ in samples]
+    found = [_stages(sample, rule, ratio.low) for (sample, _), ratio in zip(samples, ratios, strict=True)]
     raised = adjusted_over((one[-1].claims for one in found), stats.holm)
     cells = []
     for place, (ratio, pair) in enumerate(zip(ratios, pairs, strict=True)):
@@ -290,8 +290,12 @@ def _sample(
     return (sample, "") if ranked or sample.compares else (None, "nothing was measured in the same block on both sides")
 
 
-def _stages(sample: Sample | None, rule: Rule) -> list[Stage]:
-    return [Stage(Claims(), "")] if sample is None else stages(sample, rule.edges, rule.direction, _BETWEEN)
+def _stages(sample: Sample | None, rule: Rule, low: float, ranked: Sample | None = None) -> list[Stage]:
+    """Return what can be said of a sample; ``low``: the lower end of its interval, NaN where there is none."""
+    if sample is None:
+        return [Stage(Claims(), "")]
+    undecided = TOO_FEW if math.isnan(low) else _BETWEEN
+    return stages(sample, rule.edges, rule.direction, undecided, ranked=ranked)
 
 
 def _said(found: Sequence[Stage], rule: Rule) -> tuple[str, str]:
@@ -303,8 +307,7 @@ def _ratio(sample: Sample | None, why: str, rule: Rule, ranked: Sample | None = 
     if sample is None:
         return Ratio(math.nan, math.nan, math.nan, 1.0, 1.0, INCONCLUSIVE, why)
     slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
-    undecided = TOO_FEW if math.isnan(slope.low) else _BETWEEN
-    found = stages(sample, rule.edges, rule.direction, undecided, ranked=ranked)
+    found = _stages(sample, rule, slope.low, ranked)
     middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
     return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found, rule))
 

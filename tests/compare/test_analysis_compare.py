@@ -17,12 +17,12 @@ from analysis.__main__ import main
 from analysis.commands.compare import settles, show, to_json
 from analysis.commands.terminal import console
 from analysis.compare.comparison import compare
-from analysis.compare.judging import Rule, judge_all
+from analysis.compare.judging import Rule, judge_all, judge_cells
 from analysis.compare.sides import NotComparableError, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Run, Unread
-from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, TOO_FEW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -66,6 +66,20 @@ def test_two_runs_have_no_interval() -> None:
     assert found.cells[0].label == "three runs a side are the least, and there are 2 and 2"
     assert compare(made("old", {1: around(20, 6)}), made("new", {1: around(40, 2)})).exit_code == 6
     assert found.cells[0].needed_runs is not None
+
+
+def test_twice_the_pause_in_blocks_too_few_for_an_interval_is_not_said_to_be_near_the_threshold() -> None:
+    before, after = (
+        next(iter(side_cells(made(name, {1: around(centre, 3)}), "pause").values()))
+        for name, centre in (("old", 20), ("new", 40))
+    )
+    (cell,) = judge_cells([(before, after)], Rule(0.05, within=True))
+    assert (cell.verdict, cell.label) == ("inconclusive", TOO_FEW)
+    assert cell.ratio == pytest.approx(2.0)
+    wide = compare(made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(22, 6, spread=0.4)}))
+    (cell,) = wide.cells
+    assert cell.low < 1 < 1.05 < cell.ratio < cell.high
+    assert wide.label == cell.label == "the interval holds both no change and the threshold"
 
 
 def test_the_threshold_decides() -> None:
@@ -141,6 +155,8 @@ def test_no_side_passes_by_runs_that_its_own_check_left_out() -> None:
         assert found.label == HANGS_ON_CHECKS or each_cell
         assert (found.cells[0].label, found.cells[0].runs_new, found.new.excluded) == (HANGS_ON_CHECKS, 5, 4)
         assert settles(found).startswith("What would settle it")
+        # Whatever equals pass: runs that are ranked worst lie beyond any threshold.
+        assert "a larger threshold" not in settles(replace(found, passes_at=0.5))
     both = compare(old, unchecked(made("new", {1: around(20.01, 9)}, failed=1), 5, 6, 7, 8))
     assert both.label == HANGS_ON_BOTH
     # One of many changes no word, and neither do as many on both sides.
