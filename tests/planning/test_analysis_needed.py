@@ -42,7 +42,7 @@ def asked(
         for place, (mem, link) in enumerate(cells)
         if others or not trend or link == "a"
     ]
-    return Question(hypothesis, pd.DataFrame(rows), 0, (), others, 0.0)
+    return Question(hypothesis, pd.DataFrame(rows), (), (), others, 0.0)
 
 
 def found(question: Question) -> tuple[str, ...]:
@@ -110,7 +110,7 @@ def test_a_claim_of_no_difference_may_lie_at_the_edge_of_what_matters() -> None:
     assert "unless the difference lies close to what matters" in note
     enough = asked(CONTRAST | {"direction": "none", "sesoi": 0.03, "sesoi_ms": 0.0}, blocks=120, spread=0.05)
     shifted = enough.runs.assign(pause=enough.runs["pause"] * np.where(enough.runs["link"] == "b", 1.03, 1.0))
-    edge = Question(enough.hypothesis, shifted, 0, (), (), 0.0)
+    edge = Question(enough.hypothesis, shifted, (), (), (), 0.0)
     assert found(edge) == ("by how runs differ 103 blocks should settle it, and there are 120",)
 
 

@@ -203,7 +203,7 @@ def test_a_failover_whose_record_is_not_sound_is_left_out_whether_or_not_it_was_
     for name, first in (("survived", told()), ("not", told(success=False))):
         campaign = fake(tmp_path / name, first, told(), quality_problems=True)
         outage = asked(campaign, "outage")
-        assert (len(outage.runs), len(outage.failed), outage.excluded) == (1, 0, 1)
+        assert (len(outage.runs), len(outage.failed), len(outage.left_out)) == (1, 0, 1)
         (cell,) = side_cells(load_campaign(campaign), "outage").values()
         assert (len(cell.values), cell.failed) == (1, [])
 
