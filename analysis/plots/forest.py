@@ -324,7 +324,10 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     )
     excluded = max((one.excluded for one in results.findings), default=0)
     left = (
-        f" Up to {plural(excluded, 'run')} per hypothesis not used for a failed check of its own." if excluded else ""
+        f" Up to {plural(excluded, 'run')} per hypothesis in no interval, and ranked worst by its verdict, for a "
+        "failed check of its own."
+        if excluded
+        else ""
     )
     why = dict.fromkeys(filter(None, map(why_exploratory, results.findings)))
     exploratory = f" Exploratory: {'; '.join(why)}." if why else ""

@@ -93,7 +93,8 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
             f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
             f"{plural(len(campaign.unfinished), 'planned run')} not measured; "
             f"{plural(sum(not run.record.quality.ok for run in runs), 'run')} failed the quality check: in "
-            "no verdict, effect or comparison; tables and figures of single cells keep them."
+            "no effect or ratio, and ranked worst by verdicts and comparisons; tables and figures of single cells keep "
+            "them."
         ),
         "",
     ]

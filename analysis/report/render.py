@@ -217,7 +217,8 @@ def _cell_note(results: Results) -> str:
     if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
         note += f" {EXPLORATORY} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
     if doubted := int(results.per_cell["quality_problems"].sum()):
-        note += f" Kept here, left out of verdicts and effects: {plural(doubted, 'run')} whose own check failed."
+        kept = "Kept here, left out of effects, and ranked worst by verdicts"
+        note += f" {kept}: {plural(doubted, 'run')} whose own check failed."
     return note
 
 

@@ -85,8 +85,8 @@ def test_the_page_is_whole_and_fetches_nothing(troubled: str) -> None:
     assert "default-src 'none'" in troubled
 
 
-def test_the_cells_table_counts_the_runs_that_it_keeps_and_verdicts_leave_out(troubled: str) -> None:
-    assert "left out of verdicts and effects: 1 run whose own check failed." in _words(troubled)
+def test_the_cells_table_counts_the_runs_that_it_keeps_and_effects_leave_out(troubled: str) -> None:
+    assert "left out of effects, and ranked worst by verdicts: 1 run whose own check failed." in _words(troubled)
 
 
 def test_the_only_script_is_the_one_whose_hash_the_page_allows(troubled: str) -> None:
