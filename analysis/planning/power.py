@@ -94,6 +94,7 @@ class Power:
 
     Attributes:
         under: what the pairs ran under, in words: which KVM, too.
+        blocks: at present, those that hold runs that count.
         overall: deviation of the logs of run medians within cell and block, pooled over all cells: a description.
             What a design can see follows from the runs of its own cells alone.
         block_s: seconds that one block takes.
@@ -136,10 +137,11 @@ def power(campaign: Campaign, *, effect: float = 0.05) -> Power:
     order = [cell_id for cell_id in taking if len(by_cell.get(cell_id, ())) >= _FEWEST_RUNS]
     if not order:
         raise NothingMeasuredError(
-            f"{campaign.plan.campaign}: no cell has two runs, so nothing tells how runs differ", fix=MORE_BLOCKS
+            f"{campaign.plan.campaign}: no cell has two runs that count, so nothing tells how runs differ",
+            fix=MORE_BLOCKS,
         )
     cells = tuple(cell_power(by_cell[cell_id]) for cell_id in order)
-    blocks = len({run.record.block for run in campaign.runs})
+    blocks = len({run.record.block for runs in by_cell.values() for run in runs})
     known = {cell_id: run_costs(runs) for cell_id, runs in by_cell.items()}
     lasted = {cell_id: costs.run_s for cell_id, costs in known.items()} | _lasted(campaign.without)
     mean_run_s = float(np.mean(list(lasted.values())))
@@ -288,7 +290,7 @@ def _notes(
             "cannot be compared, or does not differ, no number of blocks is told"
         )
     if left_out:
-        notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs left out")
+        notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs that count left out")
     excluded = sum(not counts(run) for run in campaign.runs)
     if excluded:
         notes.append(f"{plural(excluded, 'run')} left out, their own quality check failed")

@@ -182,7 +182,7 @@ def deviation(logs: ArrayLike, cells: Sequence[Hashable], blocks: Sequence[Hasha
             rest = y - design @ found
             variance = float(rest @ rest) / df
             return Deviation(math.sqrt(variance) if variance > _NO_VARIANCE else 0.0, df)
-    raise NothingMeasuredError("no cell has two runs, so nothing tells how runs differ", fix=MORE_BLOCKS)
+    raise NothingMeasuredError("no cell has two runs that count, so nothing tells how runs differ", fix=MORE_BLOCKS)
 
 
 def reach(design: Design, shown: Deviation, blocks: int, effect: float, block_s: float) -> Reach:

@@ -37,7 +37,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     try:
         shown = deviation(np.log(runs[asked.hypothesis.outcome]), runs["cell"].tolist(), runs["block"].tolist())
     except NothingMeasuredError:
-        return _noted(finding, "no cell has two runs, so nothing tells how many more blocks would settle it")
+        return _noted(finding, "no cell has two runs that count, so nothing tells how many more blocks would settle it")
     if shown.sd == 0:
         return finding
     blocks = runs["block"].nunique()

@@ -223,7 +223,7 @@ def test_cells_that_take_no_checkpoints_lack_no_runs_and_take_their_own_time(tmp
         for one in measured.without
     )
     found = power(replace(measured, without=longer))
-    assert not any("with fewer than two runs left out" in note for note in found.notes)
+    assert not any("with fewer than two runs that count left out" in note for note in found.notes)
     (colo,) = found.cells
     assert found.block_s == pytest.approx(100.0 + colo.costs.run_s)
 
@@ -238,6 +238,22 @@ def test_runs_that_do_not_differ_see_everything() -> None:
 def test_one_run_per_cell_tells_nothing() -> None:
     with pytest.raises(NothingMeasuredError, match="no cell has two runs"):
         power(campaign([run([0.02] * 4)]))
+
+
+def test_runs_that_their_own_check_left_out_are_neither_runs_nor_blocks_to_plan_with() -> None:
+    rng = np.random.default_rng(7)
+    places = [(mem, block) for mem in (1, 2) for block in range(5)]
+    runs = [run([0.02 * math.exp(rng.normal(0, 0.05))] * 4, mem=mem, block=block) for mem, block in places]
+
+    def unsound(one: Run) -> Run:
+        quality = one.record.quality.model_copy(update={"ok": False})
+        return replace(one, record=one.record.model_copy(update={"quality": quality}))
+
+    found = power(campaign([unsound(one) if one.record.block == 4 else one for one in runs]))
+    assert (found.blocks, {one.blocks for one in found.reaches}) == (4, {4})
+    few = campaign([runs[0], *map(unsound, runs[1:])])
+    with pytest.raises(NothingMeasuredError, match="no cell has two runs that count"):
+        power(few)
 
 
 def test_the_command_prints_the_answer(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
