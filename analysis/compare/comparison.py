@@ -65,7 +65,7 @@ class Comparison:
             be told.
         by_cell: verdict and label that all cells together give, each by itself.
         each_cell: whether the exit status is that of ``by_cell``.
-        missing: cells of the base that the other side has no run of.
+        missing: cells of the base of which a side has no run that counts.
         within: the factor whose levels are compared within blocks; None for two campaigns; ``levels``: base and new.
     """
 
@@ -178,7 +178,7 @@ def _compare(
         overall = replace(overall, verdict=INCONCLUSIVE, label=label)
     if missing and overall.verdict == NOT_REGRESSED:
         counted = f"{plural(len(missing), 'cell')} of {len(before)}"
-        overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} not measured on both sides")
+        overall = replace(overall, verdict=INCONCLUSIVE, label=f"{counted} of which a side has no run that counts")
     return Comparison(
         outcome=outcome,
         threshold=threshold,
@@ -252,7 +252,7 @@ def _notes(
 
 def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], common: Sequence[Key], outcome: str) -> str:
     if common:
-        return f"no cell in common has {outcome} measured on both sides"
+        return f"no cell in common has {outcome} measured on both sides in a run that counts"
     differing = []
     sides = [[cell.factors for cell in side.values()] for side in (before, after)]
     for path in dict.fromkeys(path for side in sides for factors in side for path in factors):

@@ -333,7 +333,7 @@ def overall_passes_at(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) ->
 
 
 def word_by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: Rule) -> tuple[str, str]:
-    """Return word and label that all cells give, each by itself; ``missing`` are not measured on both sides."""
+    """Return word and label that all cells give, each by itself; ``missing`` lack runs that count on a side."""
     by_word = {word: [cell for cell in cells if cell.verdict == word] for word in EXIT_CODES}
     counted = plural(len(cells), "cell")
     if by_word[REGRESSED]:
@@ -342,5 +342,5 @@ def word_by_cell(cells: Sequence[CellComparison], missing: Sequence[str], rule: 
     if by_word[INCONCLUSIVE]:
         return INCONCLUSIVE, f"{len(by_word[INCONCLUSIVE])} of {counted} could not be decided"
     if missing:
-        return INCONCLUSIVE, f"{plural(len(missing), 'cell')} not measured on both sides"
+        return INCONCLUSIVE, f"{plural(len(missing), 'cell')} of which a side has no run that counts"
     return NOT_REGRESSED, f"none of {counted}"

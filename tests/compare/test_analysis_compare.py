@@ -170,6 +170,7 @@ def test_a_cell_whose_runs_all_did_not_pass_their_own_check_is_not_passed_over()
     for base in (old, made("old", cells)):
         found = compare(base, new)
         assert (found.verdict, found.by_cell[0], found.missing) == ("inconclusive", "inconclusive", ("2 GiB",))
+    assert found.label == "1 cell of 2 of which a side has no run that counts"
     assert found.cells[1].label == "no run counts in NEW (0 runs failed, 6 did not pass their own check)"
     assert not any("no word hangs" in note for note in found.notes)
     assert any(note.startswith("NEW: 6 runs that did not pass their own check left out") for note in found.notes)
