@@ -15,7 +15,7 @@ from matplotlib.patches import Patch, Rectangle
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
-from analysis.plots.words import MINUS, NOT_USED, SPACE, design_text, percent_interval, where_text
+from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, where_text
 from analysis.text import plural
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
@@ -43,6 +43,9 @@ _MOST_LEVELS = 8
 _ROUND = (0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200, 500)
 _FAR = (1, 3, 10, 30, 100, 300, 1000, 3000, 10000)
 _VALUE_LIMITS = (-1.5, 2.5)
+_DOUBTED = "in no interval, and ranked worst in the tests"
+"""What became of runs whose own check failed."""
+
 _BULLET = "\N{BULLET} "
 _LINE_IN, _BAR_IN = 0.13, 0.09
 _LABEL_IN, _VERDICT_IN = 2.2, 1.9
@@ -323,12 +326,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"Of {len(own)} {mark}hypotheses{some} {said}" if len(own) > 1 else f"The {mark}hypothesis is {_only(counts)}"
     )
     excluded = max((one.excluded for one in results.findings), default=0)
-    left = (
-        f" Up to {plural(excluded, 'run')} per hypothesis in no interval, and ranked worst by its verdict, for a "
-        "failed check of its own."
-        if excluded
-        else ""
-    )
+    left = f" Up to {plural(excluded, 'run')} per hypothesis {_DOUBTED}." if excluded else ""
     why = dict.fromkeys(filter(None, map(why_exploratory, results.findings)))
     exploratory = f" Exploratory: {'; '.join(why)}." if why else ""
     levels = (
@@ -345,7 +343,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     caption = (
         "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "
         f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
-        f"{design_text(results, interval, doubted=NOT_USED)}"
+        f"{design_text(results, interval, doubted=_DOUBTED)}"
     )
     each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
     return Words(heading, caption, f"Forest plot. {heading}. {each}.")

@@ -12,6 +12,7 @@ import pytest
 from fixtures.fake_campaign import (
     ARMS,
     IDLE,
+    SWEEP,
     Fake,
     fake_results,
     replace_parquet,
@@ -22,6 +23,7 @@ from fixtures.fake_campaign import (
 from analysis import stats
 from analysis.plots import (
     ecdf,
+    forest,
     gantt,
     heatmap,
     interaction,
@@ -450,3 +452,9 @@ def test_runs_that_failed_their_check_are_in_no_slope_and_the_caption_says_so(tm
     assert bad not in set(pages.frame(results)["run_id"].dropna())
     assert "; not used: 1 run whose own check failed." in pages.sketch(results).words.caption
     assert "; kept: 1 run whose own check failed." in ecdf.sketch(results).words.caption
+    # No interval has it, and a verdict may hang on it.
+    judged = fake_results(write_campaign(tmp_path, replace(SWEEP, name="judged", quality_problems=True)))
+    said = "in no interval, and ranked worst in the tests"
+    caption = forest.sketch(judged).words.caption
+    assert f" Up to 1 run per hypothesis {said}. " in caption
+    assert f"; {said}: 1 run whose own check failed." in caption
