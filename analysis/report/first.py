@@ -282,9 +282,7 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     if any(NO_RATIO in one.label for one in asked):
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
     beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN)
-    still = [
-        one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label
-    ]
+    still = [one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: {_continues(judged)}."
