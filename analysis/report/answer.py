@@ -58,7 +58,8 @@ def _answer(results: Results) -> str:
             return f"The median pause is {low} ms"
         return f"The median pauses of {plural(len(results.per_cell), 'cell')} lie between {low} and {high} ms"
     if all(finding.word == "INCONCLUSIVE" for finding in primary):
-        return f"Nothing could be decided: {tally(primary)}"
+        decided = any(finding.word != "INCONCLUSIVE" for finding in results.findings)
+        return f"{'No primary hypothesis' if decided else 'Nothing'} could be decided: {tally(primary)}"
     return "; ".join(_said(finding) for finding in sorted(primary, key=_asked_first)[:_MOST_IN_HEADING])
 
 

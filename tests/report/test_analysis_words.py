@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from analysis.report.answer import _answer
 from analysis.report.tables import _verdict_row
 from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
@@ -49,6 +51,15 @@ def test_no_end_of_an_interval_is_what_matters_in_a_paper_s_table_either() -> No
     assert _verdict_row(close)[3:6] == ("8.1", "4.98", "11.2")
     open_ended = replace(close, effect=Effect(0.0807, float("nan"), float("inf")))
     assert _verdict_row(open_ended)[3:6] == ("8.1", "\N{EN DASH}", "\N{INFINITY}")
+
+
+def test_not_everything_is_open_where_a_secondary_hypothesis_has_a_word() -> None:
+    open_, decided = _finding("INCONCLUSIVE", "undecided"), _finding("SUPPORTED", "material")
+    secondary = replace(decided, hypothesis=decided.hypothesis.model_copy(update={"family": "secondary"}))
+    said = "could be decided: of 1 primary hypothesis 1 is inconclusive"
+    for findings, what in (((open_,), "Nothing"), ((open_, secondary), "No primary hypothesis")):
+        results: Any = SimpleNamespace(findings=findings)
+        assert _answer(results) == f"{what} {said}"
 
 
 def test_a_refutation_of_an_effect_that_is_there_says_that_it_is_there() -> None:
