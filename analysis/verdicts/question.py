@@ -302,7 +302,7 @@ def _strata(asked: Question, rows: Sequence[Factors]) -> tuple[tuple[Level, ...]
 
 
 def _position(hypothesis: Hypothesis, rows: Sequence[Factors]) -> np.ndarray:
-    levels = [row[str(hypothesis.factor)] for row in rows]
+    levels = [row.get(str(hypothesis.factor)) for row in rows]
     if hypothesis.kind == "contrast":
         return np.array([float(level == hypothesis.levels[1]) for level in levels])
     return np.log2(np.array(levels, dtype=np.float64))

@@ -22,7 +22,7 @@ from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.families import SAME_WITH_LOST, adjust
 from analysis.verdicts.hypotheses import DISAGREE, declared_before, judge, judge_all
-from analysis.verdicts.question import lacking, question, varying
+from analysis.verdicts.question import _position, lacking, question, varying
 from analysis.verdicts.results import derive
 from analysis.verdicts.trend import HANGS_ON_CHECKS, WITHIN_EQUALS, Edges, Sample
 from analysis.verdicts.values import UNSURE, _claims
@@ -279,6 +279,12 @@ def test_a_failed_run_lacks_a_new_secondary_only_where_it_was_to_get_one() -> No
     lacks = lacking("redundancy", (asked, plain), known=(True, False), counted=(True, True))
     assert (lacks(asked), lacks(plain), lacks(told)) == (True, False, False)
     assert lacking("outage", (asked,), known=(True,), counted=(True,))(plain)
+
+
+def test_a_failed_run_without_the_factor_of_a_contrast_is_at_the_level_none() -> None:
+    asked = {"kind": "contrast", "factor": "workload.rate", "levels": [None, 300.0]}
+    position = _position(Hypothesis.model_validate(GROWS | asked), [{"block": 0}, {"workload.rate": 300.0}])
+    assert list(position) == [0.0, 1.0]
 
 
 @pytest.mark.parametrize(
