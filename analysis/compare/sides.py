@@ -263,6 +263,10 @@ def side_cells(
     for planned in _lost(campaign, runs, lacks):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
+    # A cell of which runs count and none has the outcome lost nothing either: stalls over a unix socket, say.
+    for counted in {keys[run.record.cell_id] for run, one in zip(runs, shown, strict=True) if one.counts}:
+        if not found[counted].values:
+            found[counted].failed, found[counted].left_out = [], []
     return found
 
 

@@ -193,6 +193,18 @@ def test_a_run_of_a_kind_that_has_no_such_outcome_neither_failed_at_it_nor_is_le
     assert (pause.failed, pause.excluded) == (int(count > 2), int(count == 2))
 
 
+def test_a_cell_that_has_no_such_outcome_is_no_hole_for_the_runs_that_it_lost() -> None:
+    def side(name: str) -> Campaign:
+        campaign = made(name, {1: around(20, 6), 2: around(30, 6)}, failed=1)
+        entry = {"entry": {"standstill_s": 0.1}}
+        seen = (replace(run, record=run.record.model_copy(update=entry)) for run in campaign.runs[:6])
+        return unchecked(replace(campaign, runs=(*seen, *campaign.runs[6:]), failures=campaign.failures[1:]), 11)
+
+    found = compare(side("old"), side("new"), outcome="entry")
+    assert (found.verdict, found.missing) == ("not regressed", ())
+    assert any(note.startswith("1 cell without ") for note in found.notes)
+
+
 def test_levels_within_one_campaign_do_not_pass_by_runs_left_out_either() -> None:
     old, new = (made(name, {1: around(20, 9)}) for name in ("old", "new"))
     pairs = [(next(iter(side_cells(one, "pause").values()))) for one in (old, unchecked(new, 5, 6, 7, 8))]
