@@ -34,10 +34,10 @@ def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture
 def few_figures(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Draw one figure of a report, which takes longer to draw than all else, where a test is not about figures."""
-    from analysis import plots
+    """Make reports with few figures, where a test is not about them."""
+    from fixtures.figures import draw_few
 
-    monkeypatch.setattr(plots, "_FIGURES", {plots.forest.NAME: plots.forest.sketch})
+    draw_few(monkeypatch)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:

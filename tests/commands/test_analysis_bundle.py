@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from fixtures.fake_campaign import SINGLE, run_ids, write_campaign
+from fixtures.figures import draw_few
 
 from analysis.commands import bundle as command
 from analysis.report.build import build_report
@@ -29,7 +30,9 @@ REFERENCE = Path(__file__).parents[2] / "results" / "reference" / "procedure_cla
 def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("out") / "claims.tar.gz"
     before = sorted(REFERENCE.rglob("*"))
-    assert command.main([str(REFERENCE), "--out", str(out)]) == 0
+    with pytest.MonkeyPatch.context() as patch:
+        draw_few(patch)
+        assert command.main([str(REFERENCE), "--out", str(out)]) == 0
     assert sorted(REFERENCE.rglob("*")) == before
     return out
 
@@ -40,6 +43,7 @@ def test_it_verifies_line_by_line(archive: Path, capsys: pytest.CaptureFixture[s
     assert kinds == ["hashes", "format", "verdicts"]
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_one_run_is_in_the_singular(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "one.tar.gz"
     assert command.main([str(write_campaign(tmp_path, SINGLE)), "--out", str(out)]) == 0

@@ -122,6 +122,7 @@ def test_looks_that_are_none_are_refused(tmp_path: Path, looks: list[Any]) -> No
     assert main([str(folder), "--only", "verdicts"]) == NotACampaignError.exit_code
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_verdicts_alone_are_those_of_the_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = looked(write_campaign(tmp_path, FAKE), 1, 6)
     assert main([str(folder), "--only", "verdicts"]) == 0
