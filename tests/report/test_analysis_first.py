@@ -23,6 +23,7 @@ from analysis.verdicts.results import Results, derive
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, TOO_FEW, UNDECIDED, WITHIN_EQUALS
 from bench.plan.plan import parse_plan
+from bench.run.analysis import Said
 from bench.run.report import write_report
 from bench.run.summary import summarise
 
@@ -143,8 +144,10 @@ def test_a_campaign_that_asks_nothing_of_the_pause_has_none(tmp_path: Path) -> N
     assert first_screen(derive(campaign)).question == ""
 
 
-def test_page_and_terminal_say_the_same(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("few_figures")
+def test_page_and_terminal_say_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = write_campaign(tmp_path, SWEEP)
+    monkeypatch.setattr("bench.run.report.analyse", lambda named, **_: Said(main([named]), "", ""))
     console = Console(record=True, width=4000)
     assert write_report(folder, console)
     told = json.loads((folder / "report" / "verdicts.json").read_text())
