@@ -74,10 +74,12 @@ def test_the_table_of_cells_can_be_read_back(built: Path) -> None:
     assert list(table["checkpoints"]) == [12, 12]
 
 
+@pytest.mark.usefixtures("few_figures")
 @pytest.mark.parametrize("words", [["figure.style=screen"]])
-def test_the_command_prints_the_path(words: list[str], built: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main([str(built), *words]) == 0
-    assert capsys.readouterr().out == f"{built / 'report' / 'report.html'}\n"
+def test_the_command_prints_the_path(words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = write_campaign(tmp_path, SMALL)
+    assert main([str(folder), *words]) == 0
+    assert capsys.readouterr().out == f"{folder / 'report' / 'report.html'}\n"
 
 
 @pytest.mark.usefixtures("few_figures")
@@ -109,6 +111,7 @@ def test_a_wrong_path_ends_with_2_and_two_lines(tmp_path: Path, capsys: pytest.C
     assert capsys.readouterr().err.count("\n") == 2
 
 
+@pytest.mark.usefixtures("few_figures")
 def test_a_report_that_cannot_be_written_ends_with_3(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = write_campaign(tmp_path, SMALL)
     (folder / "report").write_text("a file where the folder should be")

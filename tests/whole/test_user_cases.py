@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_session import FakeSession, fake_tools, make_cell, make_settings
-from fixtures.fake_campaign import IDLE, Fake, write_campaign
+from fixtures.fake_campaign import SINGLE, write_campaign
 
 from analysis.verdicts.declared import BadHypothesesError, read_hypotheses
 from bench.errors import HostError, ProvisionError, StoreError
@@ -139,7 +139,7 @@ def test_what_a_compiler_would_take_beside_its_command_line_is_kept_from_it(monk
     ids=["head", "closed", "full"],
 )
 def test_a_report_is_built_whoever_reads_what_is_said_of_it(tmp_path: Path, end: str, written: str) -> None:
-    folder = write_campaign(tmp_path, Fake(workloads=(IDLE,), links=("unix",), repeats=2, count=6))
+    folder = write_campaign(tmp_path, SINGLE)
     script = f'"{sys.executable}" -m analysis "{folder}" {end}; exit ${{PIPESTATUS[0]}}'
     done = subprocess.run(("bash", "-c", script), capture_output=True, text=True, timeout=300, check=False)
     assert "Traceback" not in done.stderr
