@@ -25,7 +25,7 @@ ASKED = (
     *("-m", "guest=bare", "mem=64M,128M", "smp=1", "accel=tcg", "workload=idle", "link=unix", "cpu=qemu64,max"),
     *("checkpoint.count=4", "checkpoint.warmup=1", "checkpoint.interval=0.2", "hypotheses=none", "launcher=slurm"),
 )
-CAMPAIGN = (*ASKED, f"repeats={BLOCKS}", "campaign=c", "launcher.jobs=2", "launcher.time=2min", "report=true")
+CAMPAIGN = (*ASKED, f"repeats={BLOCKS}", "campaign=c", "launcher.jobs=2", "launcher.time=1min")
 
 
 @pytest.fixture
@@ -112,7 +112,7 @@ def test_nothing_is_lost(slurm: Cluster, say: Callable[..., Command], tmp_path: 
     said = first.said.read_text()
     assert f"job {cancelled} CANCELLED" in said
     assert f"job {hangs} TIMEOUT" in said
-    second = say(*CAMPAIGN)
+    second = say(*CAMPAIGN, "report=true")
     assert second.ends() == 0, second.said.read_text()
 
     plan = json.loads((folder / "plan.json").read_text())
