@@ -31,7 +31,18 @@ def machine() -> dict[str, Any]:
     return {name: before[name] for name in ("cpu_model", "cpus", "memory_total_bytes")}
 
 
-def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **changes: Any) -> dict[str, Any]:
+@pytest.fixture(scope="module")
+def earlier(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All that is kept of that machine and guest over this transport, and one of others, passed over as the rest is."""
+    results = tmp_path_factory.mktemp("earlier")
+    for name in ("size_sweep", "procedure_claims", "accel"):
+        (results / name).symlink_to(REFERENCE / name)
+    return results
+
+
+def ask(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **changes: Any
+) -> dict[str, Any]:
     asked = {
         "cells": [cell.model_dump(mode="json") for cell in CELLS],
         "hypotheses": declared(questions(CELLS)),
@@ -43,29 +54,30 @@ def ask(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], **c
     }
     text = json.dumps(asked).encode()
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text)))
-    assert main(["expect", "--earlier", str(REFERENCE)]) == 0
+    assert main(["expect", "--earlier", str(earlier)]) == 0
     return dict(json.loads(capsys.readouterr().out))
 
 
 def test_the_noise_is_that_of_earlier_runs_here(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    told = ask(monkeypatch, capsys)
+    told = ask(earlier, monkeypatch, capsys)
     assert "size_sweep" in told["campaigns"]
     shown = power(load_study([REFERENCE / "size_sweep"])).overall.sd
     assert told["sd"] == pytest.approx(shown, rel=0.5)  # of means here, of medians there
     sees = {(one["id"], one["blocks"]): one["smallest"] for one in told["sees"]}
     assert sees.keys() == {(name, blocks) for name in ("ram", "vcpus") for blocks in (6, 12)}
     assert 0 < sees["ram", 12] < sees["ram", 6] < 0.2
-    once = {(one["id"], one["blocks"]): one["smallest"] for one in ask(monkeypatch, capsys, every=False)["sees"]}
+    seen_once = ask(earlier, monkeypatch, capsys, every=False)["sees"]
+    once = {(one["id"], one["blocks"]): one["smallest"] for one in seen_once}
     assert once["ram", 6] < sees["ram", 6]  # looking costs
 
 
 @pytest.mark.parametrize("change", [{"machine": {"cpus": 96}}, {"accel": "kvm"}])
 def test_another_machine_tells_nothing(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
 ) -> None:
-    assert ask(monkeypatch, capsys, **change) == {"campaigns": [], "sd": None, "sees": [], "short": []}
+    assert ask(earlier, monkeypatch, capsys, **change) == {"campaigns": [], "sd": None, "sees": [], "short": []}
 
 
 def test_a_plan_that_is_none_is_wrong_usage(
@@ -76,12 +88,14 @@ def test_a_plan_that_is_none_is_wrong_usage(
     assert "the plan cannot be read" in capsys.readouterr().err
 
 
-def test_a_person_reads_what_is_seen_in_how_long(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_person_reads_what_is_seen_in_how_long(
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     class Here:
         cpu_model, cpus, memory_total_bytes = (machine()[name] for name in preview_module._MACHINE)
 
     monkeypatch.setattr(preview_module, "take_snapshot", Here)
-    settings = make_settings(REFERENCE, repeats=None, hypotheses=questions(CELLS))
+    settings = make_settings(earlier, repeats=None, hypotheses=questions(CELLS))
     ram, vcpus, noise = preview(settings, CELLS, 300.0)
     assert ram.startswith("ram: effects per doubling above ")
     assert " % in 6 blocks (30 min 0 s), " in ram
@@ -102,13 +116,13 @@ def test_what_so_few_blocks_cannot_decide_is_told_of_a_level_at_its_default_too(
 
 
 def test_where_the_accelerator_is_found_out_at_the_start_what_is_known_of_either_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    earlier: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     class Here:
         cpu_model, cpus, memory_total_bytes = (machine()[name] for name in preview_module._MACHINE)
 
     monkeypatch.setattr(preview_module, "take_snapshot", Here)
-    settings = make_settings(REFERENCE, repeats=None, hypotheses=questions(CELLS))
+    settings = make_settings(earlier, repeats=None, hypotheses=questions(CELLS))
     cells = [cell.model_copy(update={"accel": "auto"}) for cell in CELLS]
     ram, vcpus, noise = preview(settings, cells, 300.0)
     assert ram.startswith("under emulation (TCG): ram: effects per doubling above ")
