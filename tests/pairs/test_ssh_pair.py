@@ -289,10 +289,9 @@ def test_the_doctor_looks_at_both_hosts_and_between(hosts: Lab, tmp_path: Path) 
 
 
 def measuring(folder: Path, *words: str) -> subprocess.Popen[str]:
-    words = ("on_error=continue", "checkpoint.count=400", "campaign=cut", *words)
-    argv = [
-        word for word in command(folder / "results", *BARE) if not word.startswith(("on_error", "checkpoint.count"))
-    ]
+    words = ("on_error=continue", "checkpoint.count=400", "checkpoint.interval=0.15", "campaign=cut", *words)
+    given = ("on_error", "checkpoint.count", "checkpoint.interval")
+    argv = [word for word in command(folder / "results", *BARE) if not word.startswith(given)]
     return subprocess.Popen(
         [*argv, *words],
         cwd="/",
