@@ -84,7 +84,8 @@ def test_a_campaign_there_is_measured_and_continued(
 def test_a_real_pair_is_measured_with_its_results_there(bare: Path, link: str) -> None:
     small = ("mem=256M", "smp=1", "accel=tcg", "checkpoint.interval=0.2", "checkpoint.count=4", "checkpoint.warmup=1")
     argv = (sys.executable, "-m", "bench", *small, f"link={link}", "on_error=retry:2", "report=false", "campaign=c")
-    done = subprocess.run((*argv, f"results={bare}"), cwd="/", capture_output=True, text=True, check=False, timeout=400)
+    words = (*argv, "guest=bare", f"results={bare}")
+    done = subprocess.run(words, cwd="/", capture_output=True, text=True, check=False, timeout=400)
     assert done.returncode == 0, done.stdout + done.stderr
     [path] = (bare / "c" / "runs").glob("*/run.json")
     record = json.loads(path.read_text())
