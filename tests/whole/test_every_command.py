@@ -62,7 +62,7 @@ ASKED = (
     Asked("compare", "{c} {d}", 6, FULL),
     Asked("compare", "{c} {d} --json -", 6, FULL),
     Asked("power", "{c}", 0, FULL),
-    Asked("calibrate", "--studies 50 --blocks 4 --csv {o}/rates.csv", 0, FULL, "rates.csv", opens=".rates.csv"),
+    Asked("calibrate", "--from {c} --studies 50 --csv {o}/rates.csv", 0, FULL, "rates.csv", opens=".rates.csv"),
     Asked("explore", "{c} --out {o}/explore.html", made="explore.html"),
     Asked("size", "--ram 4G --dirty-rate 20MB/s --link 10gbit --interval 500ms --from {c}", 2),
     Asked("timeline", "{c} {r} --out {o}", made="timeline-", opens="run.json"),
