@@ -1,7 +1,9 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Each sets up first what it needs.
 PY := .venv/bin/python
-ALONE := "not pair and not provisioned"
-PAIRS := "pair or provisioned"
+# Which tests: those without a pair, those beside which others may run, and those beside which none may.
+QUICK := "not pair and not provisioned"
+SHARED := "shares or not pair and not provisioned"
+ALONE := "(pair or provisioned) and not shares"
 # What the tests of other hosts and of clusters start daemons of (none of the packages' own is started).
 CLUSTER := openssh-server openssh-client slurmctld slurmd slurm-client munge
 # Bytecode is kept, whatever a shell or an image says: without it each of the many processes of a test or a report compiles all anew.
@@ -34,18 +36,19 @@ demo: .venv/.runs
 fuzz: setup
 	$(PY) -m tests.fuzz --write docs/reliability.md
 
-# Without a pair the tests share the cores; pairs run alone, one at a time.
 fast: setup
-	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(ALONE)
+	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(QUICK)
 
 lint: setup
 	$(PY) -m ruff check .
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-test: lint programs fast
-	$(PY) -m pytest --durations=60 -m $(PAIRS)
-	@$(PY) -m tests.promises $(ALONE) $(PAIRS)
+# Pairs that are looked at for their times run alone, one at a time; all else shares the cores.
+test: lint programs
+	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(SHARED)
+	$(PY) -m pytest --durations=60 -m $(ALONE)
+	@$(PY) -m tests.promises $(SHARED) $(ALONE)
 
 benchmark: setup
 	$(PY) -m tools.benchmarks

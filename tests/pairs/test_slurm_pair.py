@@ -18,7 +18,7 @@ from bench.cluster.parts import starts
 from bench.cluster.submissions import Submissions
 from tools.lab.slurm import Cluster, cluster, missing, until
 
-pytestmark = [pytest.mark.pair, pytest.mark.skipif(bool(missing()), reason=missing())]
+pytestmark = [pytest.mark.pair, pytest.mark.shares, pytest.mark.skipif(bool(missing()), reason=missing())]
 
 BLOCKS, CELLS = 4, 2
 ASKED = (

@@ -185,6 +185,7 @@ def forwarded(guest_port: int) -> Iterator[tuple[int, tuple[str, ...]]]:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_guest_is_built_once_and_records_what_is_in_it(apps: Apps) -> None:
     told: list[str] = []
     assert build_apps(told.append).guest == apps.guest == installed_apps()
@@ -194,6 +195,7 @@ def test_the_guest_is_built_once_and_records_what_is_in_it(apps: Apps) -> None:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_server_that_ends_says_so_with_how(binary: Binary, apps: Apps, tmp_path: Path) -> None:
     state = state_image(apps, binary, "", silent)
     with forwarded(6379) as (port, nic), running(binary, apps, state, tmp_path, *nic) as console:
@@ -210,6 +212,7 @@ def test_a_server_that_ends_says_so_with_how(binary: Binary, apps: Apps, tmp_pat
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_guest_that_is_asked_looks_at_the_file_system_of_its_replicated_disk(
     binary: Binary, apps: Apps, tmp_path: Path
 ) -> None:
@@ -227,6 +230,7 @@ def test_a_guest_that_is_asked_looks_at_the_file_system_of_its_replicated_disk(
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize(
     "command",
     [
@@ -243,6 +247,7 @@ def test_a_full_disk_is_told_by_its_name(binary: Binary, apps: Apps, tmp_path: P
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize(
     "command",
     [

@@ -156,6 +156,7 @@ def test_random_pages_from_two_threads_come_at_the_asked_rate_too(binary: Binary
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_guest_serves_pages_and_survives_unknown_lines(binary: Binary, guest: Guest, tmp_path: Path) -> None:
     disk = tmp_path / "disk.raw"
     disk.write_bytes(bytes(1 << 20))
@@ -201,6 +202,7 @@ def test_the_workload_program_refuses_what_it_does_not_know(words: str, error: s
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize("size_bytes", [1 << 30, 220 << 20])
 def test_a_working_set_too_large_for_the_guest_is_reported_and_the_console_lives_on(
     binary: Binary, guest: Guest, size_bytes: int

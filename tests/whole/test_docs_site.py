@@ -124,6 +124,7 @@ def test_the_commands_of_the_pages_are_commands() -> None:
 
 
 @pytest.mark.pair
+@pytest.mark.shares
 @pytest.mark.timeout(1800)
 def test_the_tutorial_from_its_first_command_to_its_last(tmp_path: Path) -> None:
     # A checkout keeps its results in itself: what an installed command has in the current folder is linked here.

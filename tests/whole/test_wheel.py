@@ -80,6 +80,7 @@ def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.pair
+@pytest.mark.shares
 @pytest.mark.timeout(2 * LIMITS_S)
 def test_installed_alone_it_plans_measures_reports_and_compares(program: Path, tmp_path: Path) -> None:
     for name in ("bench", "analysis"):
