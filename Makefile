@@ -4,6 +4,8 @@ PY := .venv/bin/python
 QUICK := "not pair and not provisioned"
 SHARED := "shares or not pair and not provisioned"
 ALONE := "(pair or provisioned) and not shares"
+# A module's tests stay together; which modules are begun first is said in tests/conftest.py.
+SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 # What the tests of other hosts and of clusters start daemons of (none of the packages' own is started).
 CLUSTER := openssh-server openssh-client slurmctld slurmd slurm-client munge
 # Bytecode is kept, whatever a shell or an image says: without it each of the many processes of a test or a report compiles all anew.
@@ -37,7 +39,7 @@ fuzz: setup
 	$(PY) -m tests.fuzz --write docs/reliability.md
 
 fast: setup
-	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(QUICK)
+	$(PY) -m pytest -q $(SIDE_BY_SIDE) --durations=40 -m $(QUICK)
 
 lint: setup
 	$(PY) -m ruff check .
@@ -46,7 +48,7 @@ lint: setup
 
 # Pairs that are looked at for their times run alone, one at a time; all else shares the cores.
 test: lint programs
-	$(PY) -m pytest -q -n auto --dist loadfile --durations=40 -m $(SHARED)
+	$(PY) -m pytest -q $(SIDE_BY_SIDE) --durations=40 -m $(SHARED)
 	$(PY) -m pytest --durations=60 -m $(ALONE)
 	@$(PY) -m tests.promises $(SHARED) $(ALONE)
 

@@ -22,6 +22,25 @@ find_system_programs()  # as every command of ours does: `su` without a dash lea
 
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "fast"))
 
+_LONGEST = {
+    "test_analysis_calibrate.py",
+    "test_apps.py",
+    "test_cli.py",
+    "test_docs_site.py",
+    "test_every_command.py",
+    "test_plots_figures.py",
+    "test_reference.py",
+    "test_slurm_pair.py",
+    "test_sweeper.py",
+    "test_until_decided.py",
+    "test_wheel.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the modules that take longest: one that is begun last keeps a processor busy and the others idle."""
+    items.sort(key=lambda item: item.path.name not in _LONGEST)
+
 
 @pytest.fixture(autouse=True, scope="module")
 def no_waiting_for_the_disk(request: pytest.FixtureRequest) -> Iterator[None]:
