@@ -46,9 +46,10 @@ lint: setup
 	$(PY) -m ruff format --check .
 	$(PY) -m mypy
 
-# Pairs that are looked at for their times run alone, one at a time; all else shares the cores.
+# Pairs that are looked at for their times run alone, one at a time; all else shares the cores, with one worker more than there
+# are of them, as a cluster's jobs are mostly waited for.
 test: lint programs
-	$(PY) -m pytest -q $(SIDE_BY_SIDE) --durations=40 -m $(SHARED)
+	$(PY) -m pytest -q $(SIDE_BY_SIDE) -n $$(expr $$(nproc) + 1) --durations=40 -m $(SHARED)
 	$(PY) -m pytest --durations=60 -m $(ALONE)
 	@$(PY) -m tests.promises $(SHARED) $(ALONE)
 
