@@ -35,7 +35,7 @@ pytestmark = pytest.mark.pair
 
 needs_hosts = pytest.mark.skipif(bool(no_lab()), reason=no_lab() or "there are stand-in hosts")
 BARE = (
-    *("guest=bare", "mem=128M", "smp=1", "accel=tcg", "workload=idle", "checkpoint.interval=0.3"),
+    *("guest=bare", "mem=128M", "smp=1", "accel=tcg", "workload=idle", "checkpoint.interval=0.15"),
     *("checkpoint.count=6", "checkpoint.warmup=2", "hypotheses=none", "host=ssh"),
 )
 
@@ -289,9 +289,10 @@ def test_the_doctor_looks_at_both_hosts_and_between(hosts: Lab, tmp_path: Path) 
 
 
 def measuring(folder: Path, *words: str) -> subprocess.Popen[str]:
-    words = ("on_error=continue", "checkpoint.count=400", "checkpoint.interval=0.15", "campaign=cut", *words)
-    given = ("on_error", "checkpoint.count", "checkpoint.interval")
-    argv = [word for word in command(folder / "results", *BARE) if not word.startswith(given)]
+    words = ("on_error=continue", "checkpoint.count=400", "campaign=cut", *words)
+    argv = [
+        word for word in command(folder / "results", *BARE) if not word.startswith(("on_error", "checkpoint.count"))
+    ]
     return subprocess.Popen(
         [*argv, *words],
         cwd="/",
