@@ -20,7 +20,7 @@ from bench.vm.pair import refused
 from bench.vm.preflight import preflight
 from bench.vm.qmp import connect
 
-pytestmark = pytest.mark.provisioned
+pytestmark = [pytest.mark.provisioned, pytest.mark.shares]
 
 NOTHING = ("-machine", "none", "-nodefaults", "-display", "none")
 MONITOR = ("-qmp", "unix:qmp.sock,server=on,wait=off")

@@ -182,6 +182,7 @@ def test_a_library_is_preloaded_by_the_loaders_option_into_the_provisioned_binar
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_provisioned_qemu_says_its_version_and_hash(provisioned: Binary) -> None:
     assert int(provisioned.version.split(".")[0]) >= 11
     assert hashlib.sha256(provisioned.path.read_bytes()).hexdigest() == provisioned.sha256
@@ -200,6 +201,7 @@ def of_this_process() -> list[str]:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, tmp_path: Path) -> None:
     script = wrapper(tmp_path / "q", provisioned, exec_=True)
     real = real_program(script)
@@ -215,6 +217,7 @@ def test_a_wrapper_is_hashed_with_the_program_that_it_runs(provisioned: Binary, 
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_what_a_second_script_or_a_file_that_one_reads_does_is_in_the_hash(provisioned: Binary, tmp_path: Path) -> None:
     inner, outer, settings = wrapper(tmp_path / "inner", provisioned, exec_=True), tmp_path / "outer", tmp_path / "conf"
     settings.write_text("")
@@ -230,6 +233,7 @@ def test_what_a_second_script_or_a_file_that_one_reads_does_is_in_the_hash(provi
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize("how", ["", "setsid -f"])
 def test_a_wrapper_that_does_not_exec_is_told_so_and_leaves_nothing(
     provisioned: Binary, tmp_path: Path, how: str
@@ -245,6 +249,7 @@ def test_a_wrapper_that_does_not_exec_is_told_so_and_leaves_nothing(
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_binary_of_its_own_keeps_the_hash_of_its_file(provisioned: Binary, tmp_path: Path) -> None:
     loader = Path(provisioned.argv[0])
     assert real_program(loader) is None  # a loader without a program comes up as nothing
