@@ -75,6 +75,7 @@ def test_one_command_measures_a_sweep_and_repeating_it_measures_nothing(tmp_path
     assert "seed" in changed.stderr + changed.stdout
 
 
+@pytest.mark.shares
 def test_run_folders_are_private_and_hold_no_socket_or_image_afterwards(tmp_path: Path) -> None:
     bench(tmp_path, *BARE, "campaign=private", "checkpoint.count=2")
     (run,) = (tmp_path / "private" / "runs").iterdir()
@@ -92,6 +93,7 @@ def test_run_folders_are_private_and_hold_no_socket_or_image_afterwards(tmp_path
     assert not [name for name in names if name.endswith((".sock", ".qcow2"))]
 
 
+@pytest.mark.shares
 def test_killing_the_command_half_way_and_repeating_it_completes_the_campaign(tmp_path: Path) -> None:
     sweep = ("-m", *BARE, "link=unix,nodelay", "campaign=killed")
     ledger = tmp_path / "killed" / "ledger.jsonl"
@@ -115,6 +117,7 @@ def test_killing_the_command_half_way_and_repeating_it_completes_the_campaign(tm
     assert len(measured) == len(set(measured)) == 2
 
 
+@pytest.mark.shares
 def test_an_interrupted_command_takes_its_pair_down_and_says_so(tmp_path: Path) -> None:
     ledger = tmp_path / "interrupted" / "ledger.jsonl"
     argv = command(tmp_path, *BARE, "campaign=interrupted")
@@ -134,6 +137,7 @@ def test_an_interrupted_command_takes_its_pair_down_and_says_so(tmp_path: Path) 
     assert not [*kept.rglob("*.qcow2"), *kept.rglob("*.sock")]
 
 
+@pytest.mark.shares
 def test_a_watched_side_serves_its_screen_on_loopback_and_the_record_says_so(tmp_path: Path) -> None:
     argv = command(tmp_path, *BARE, "watch=secondary", "campaign=watched")
     with subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as victim:

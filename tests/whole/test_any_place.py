@@ -80,6 +80,7 @@ def test_a_campaign_there_is_measured_and_continued(
 
 @fuse
 @pytest.mark.pair
+@pytest.mark.shares
 @pytest.mark.parametrize("link", ["tcp", "unix"])
 def test_a_real_pair_is_measured_with_its_results_there(bare: Path, link: str) -> None:
     small = ("mem=256M", "smp=1", "accel=tcg", "checkpoint.interval=0.2", "checkpoint.count=4", "checkpoint.warmup=1")
