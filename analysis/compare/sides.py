@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]
-    Lacks = Callable[[Mapping[str, Level]], bool]
+    Lacks = Callable[[str, Mapping[str, Level]], bool]
 
 _SIDES = 2
 _IGNORED = {"qemu", "checkpoint.count", "checkpoint.warmup"}
@@ -137,19 +137,27 @@ def side_of(campaign: Campaign, outcome: str = "pause") -> Side:
 
 
 def _shown(runs: Sequence[Run], outcome: str, beside: Sequence[Run] = ()) -> tuple[list[_Shown], Lacks]:
-    """Return what each run shows of an outcome, and what tells of any other whether it lacks it.
+    """Return what each run shows of an outcome, and what tells of any other, by its cell, whether it lacks it.
 
-    One of a kind that has no such outcome neither failed at it nor is left out.
+    One of a kind or a cell that has no such outcome neither failed at it nor is left out.
     """
     free = free_cells((*runs, *beside))[: len(runs)] if outcome == "slow_share" else [None] * len(runs)
     values = [outcome_of(run, outcome, without) for run, without in zip(runs, free, strict=True)]
     table = pd.DataFrame({**{name: [told(run) for run in runs] for name, told in STANDING.items()}, outcome: values})
     failed = failing(table, outcome)
     counted = counting(table, outcome) & ~failed
-    cells = [flatten(run.record.cell) for run in runs]
-    lacks = lacking(outcome, cells, known=map(math.isfinite, values), counted=counted.tolist())
+    cells = [(run.record.cell_id, flatten(run.record.cell)) for run in runs]
+    known = list(map(math.isfinite, values))
+    of_kind = lacking(outcome, (own for _, own in cells), known=known, counted=counted.tolist())
+    # A cell of which runs count and none has the outcome lost nothing either: stalls over a unix socket, say.
+    each = [(cell_id, has, counts) for (cell_id, _), has, counts in zip(cells, known, counted.tolist(), strict=True)]
+    without = {cell_id for cell_id, _, counts in each if counts} - {cell_id for cell_id, has, _ in each if has}
+
+    def lacks(cell_id: str, own: Mapping[str, Level]) -> bool:
+        return cell_id not in without and of_kind(own)
+
     shown = [
-        _Shown(value, counts, failed=fell and lacks(own), left_out=not counts and not fell and lacks(own))
+        _Shown(value, counts, failed=fell and lacks(*own), left_out=not counts and not fell and lacks(*own))
         for value, counts, fell, own in zip(values, counted.tolist(), failed.tolist(), cells, strict=True)
     ]
     return shown, lacks
@@ -159,7 +167,7 @@ def _lost(campaign: Campaign, runs: Sequence[Run], lacks: Lacks) -> list[Planned
     """Return the runs that lack an outcome as they failed, or as nothing of them can be read."""
     cells = {run.record.cell_id: flatten(run.record.cell) for run in runs}
     cells |= {one.cell_id: flatten(one.cell) for one in campaign.plan.cells}
-    return [one for one in campaign.lost if (own := cells.get(one.cell_id)) is not None and lacks(own)]
+    return [one for one in campaign.lost if (own := cells.get(one.cell_id)) is not None and lacks(one.cell_id, own)]
 
 
 def refuse_shared(campaigns: Sequence[Campaign]) -> None:
@@ -263,10 +271,6 @@ def side_cells(
     for planned in _lost(campaign, runs, lacks):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
-    # A cell of which runs count and none has the outcome lost nothing either: stalls over a unix socket, say.
-    for counted in {keys[run.record.cell_id] for run, one in zip(runs, shown, strict=True) if one.counts}:
-        if not found[counted].values:
-            found[counted].failed, found[counted].left_out = [], []
     return found
 
 
