@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from analysis.compare.sides import Key, Side
     from analysis.stored.load import Campaign
 
-IMPROVED, UNMEASURED, FIRST = "improved", "not measured", "first"
+IMPROVED, UNMEASURED, FIRST = "improved", "no run counts", "first"
 
 _FEWEST, _NIGHTS, _TIMES = 2, 8, 3.0
 
@@ -49,9 +49,9 @@ class Point:
     """A cell in one campaign.
 
     Attributes:
-        median: over its runs; NaN when it was not measured.
+        median: over its runs that count; NaN where none does.
         values: one per run.
-        word: against the stretch before it: regressed, improved, not regressed, inconclusive, first or not measured.
+        word: against the stretch before it: regressed, improved, not regressed, inconclusive, first or no run counts.
         ratio: to that stretch, with its 90 % interval ``low`` and ``high``; NaN where there is none.
         change: whether a new stretch begins here.
     """
@@ -112,7 +112,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     Raises:
         TooFewError: fewer than two campaigns.
         NotComparableError: some ran under emulation and others under KVM.
-        NothingMeasuredError: no cell was measured twice.
+        NothingMeasuredError: no cell has runs that count in two campaigns.
     """
     if len(campaigns) < _FEWEST:
         raise TooFewError("a series takes two campaigns or more")
@@ -126,7 +126,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     times = Counter(key for cells in measured for key, cell in cells.items() if cell.values)
     if not any(count >= _FEWEST for count in times.values()):
         raise NothingMeasuredError(
-            "no cell was measured in two of these campaigns", fix="give campaigns that measure the same cells"
+            "no cell has runs that count in two of these campaigns", fix="give campaigns that measure the same cells"
         )
     # One that the last campaign is the first to have is no series yet; one that it has lost is.
     earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}

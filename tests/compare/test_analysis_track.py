@@ -18,7 +18,7 @@ from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, Point, Series, TooFewError, Track, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
-from analysis.stored.load import Campaign, load_campaign
+from analysis.stored.load import Campaign, Run, load_campaign
 from analysis.stored.records import KvmRecord
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
@@ -85,6 +85,17 @@ def test_a_cell_that_a_campaign_lacks_is_a_gap(campaign: Campaign) -> None:
     found = track([campaign, gap, campaign], ["a", "b", "c"], threshold=0.2, outcome="pause")
     by_cell = [[point.word == UNMEASURED for point in one.points] for one in found.cells]
     assert sorted(by_cell) == [[False, False, False], [False, True, False]]
+
+
+def test_a_cell_whose_runs_all_failed_their_check_is_not_said_to_be_unmeasured(campaign: Campaign) -> None:
+    def checked(run: Run) -> Run:
+        quality = run.record.quality.model_copy(update={"ok": run.record.cell["smp"] == 1})
+        return replace(run, record=run.record.model_copy(update={"quality": quality}))
+
+    unsound = replace(campaign, runs=tuple(map(checked, campaign.runs)))
+    found = track([campaign, unsound], ["a", "b"], threshold=0.2, outcome="pause")
+    assert sorted(one.word for one in found.cells) == ["no run counts", NOT_REGRESSED]
+    assert found.word == INCONCLUSIVE
 
 
 def test_a_quantile_of_a_few_checkpoints_is_said_to_be_exploratory(campaign: Campaign) -> None:
