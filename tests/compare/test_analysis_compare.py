@@ -208,6 +208,18 @@ def test_a_cell_that_has_no_such_outcome_is_no_hole_for_the_runs_that_it_lost() 
     assert any(note.startswith("1 cell without ") for note in found.notes)
 
 
+def test_a_cell_whose_runs_of_one_side_do_not_have_the_outcome_is_not_said_to_have_failed_runs() -> None:
+    def side(name: str, having: int) -> Campaign:
+        campaign = made(name, {1: around(20, 6), 2: around(30, 6)})
+        entry = {"entry": {"standstill_s": 0.1}}
+        seen = (replace(run, record=run.record.model_copy(update=entry)) for run in campaign.runs[:having])
+        return replace(campaign, runs=(*seen, *campaign.runs[having:]))
+
+    found = compare(side("old", 12), side("new", 6), outcome="entry")
+    assert (found.verdict, found.missing) == ("inconclusive", ("2 GiB",))
+    assert found.cells[1].label == "no run counts in NEW (its runs do not have this outcome)"
+
+
 def test_levels_within_one_campaign_do_not_pass_by_runs_left_out_either() -> None:
     old, new = (made(name, {1: around(20, 9)}) for name in ("old", "new"))
     pairs = [(next(iter(side_cells(one, "pause").values()))) for one in (old, unchecked(new, 5, 6, 7, 8))]
