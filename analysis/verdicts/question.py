@@ -188,7 +188,8 @@ def _absent(cells: Mapping[str, Factors], hypothesis: Hypothesis, there: Sequenc
         if level not in found:
             planned = any(own.get(factor) == level for own in cells.values())
             words = level_words((factor,), level)
-            yield f"no run with {words} counts: nothing is said of it" if planned else f"no cell has {words}"
+            lost = f"no run with {words} has the outcome and counts: nothing is said of it"
+            yield lost if planned else f"no cell has {words}"
 
 
 def _never(

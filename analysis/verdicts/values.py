@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from analysis.verdicts.question import Question
 
 _NAN = float("nan")
-NOT_EVERYWHERE = "no run of some cell counts"
+NOT_EVERYWHERE = "no run of some cell has the outcome and counts"
+NOWHERE = "no run has the outcome and counts"
 UNSURE = "outside the range, but not surely"
 """Where the interval of a cell lies beyond the range, and the test of both ends, over all cells, does not show it."""
 
@@ -46,7 +47,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     against the range, by the exact binomial test.
     """
     if not len(measured):
-        return replace(blank, label="no run counts")
+        return replace(blank, label=NOWHERE)
     low, high = _range(asked.hypothesis)
     cells = _cells(asked, measured)
     levels = _adjusted([_level(asked, level, *runs) for level, runs in cells.items()], alpha)
@@ -65,7 +66,7 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     fewest = min(one.runs for one in levels if one.runs)
     short = f"5 runs of a cell give an interval of 90 %, and one has {fewest}"
     notes = blank.notes if known else (*blank.notes, short)
-    notes = (*notes, f"no run counts of: {'; '.join(without)}") if without else notes
+    notes = (*notes, f"{NOWHERE} of: {'; '.join(without)}") if without else notes
     found = [Stage(bare, lost)]
     if asked.lost:
         hangs = hangs_on(len(asked.failed), len(asked.left_out))

@@ -43,7 +43,7 @@ from analysis.verdicts.question import question
 from analysis.verdicts.results import derive
 from analysis.verdicts.sentences import why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
-from analysis.verdicts.values import NOT_EVERYWHERE
+from analysis.verdicts.values import NOT_EVERYWHERE, NOWHERE
 from bench.run.preview import _lines
 
 if TYPE_CHECKING:
@@ -168,10 +168,10 @@ def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_counts(go
     kept = tuple(run for run in campaign.runs if run.record.cell_id != "c3")
     (found,) = verdicts(unsound(campaign, ["c3"]) if gone == "unsound" else replace(campaign, runs=kept))
     assert (found.word, found.label) == ("INCONCLUSIVE", NOT_EVERYWHERE)
-    assert any(note == "no run counts of: 2 GiB, 4 vCPUs" for note in found.notes)
+    assert any(note == f"{NOWHERE} of: 2 GiB, 4 vCPUs" for note in found.notes)
     if gone == "unsound":  # which is not to say that nothing was measured
         (none,) = verdicts(unsound(campaign, [f"c{place}" for place in range(4)]))
-        assert (none.word, none.label) == ("INCONCLUSIVE", "no run counts")
+        assert (none.word, none.label) == ("INCONCLUSIVE", NOWHERE)
 
 
 def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_has() -> None:
@@ -180,9 +180,9 @@ def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_h
     cells = [*crossed(mem=(GIB, 2 * GIB, 4 * GIB), smp=(1,)), cell(GIB, 1, link="tcp")]
     campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), asked, **QUIET), 1)
     ram, rdma, tcp = verdicts(unsound(campaign, ["c2", "c3"]))
-    assert "no run with 4 GiB counts: nothing is said of it" in ram.notes
+    assert "no run with 4 GiB has the outcome and counts: nothing is said of it" in ram.notes
     assert "no cell has rdma" in rdma.notes
-    assert "no run with tcp counts: nothing is said of it" in tcp.notes
+    assert "no run with tcp has the outcome and counts: nothing is said of it" in tcp.notes
     assert not any("nothing is said" in note for one in verdicts(campaign)[:1] for note in one.notes)
 
 
@@ -215,7 +215,9 @@ def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_has_the_o
     (some,) = judge_all(campaign, table.assign(save=table["pause"].where(table["cell_id"] != "c3")), [short])
     assert whole.word == "SUPPORTED"
     assert (some.word, some.label) == ("INCONCLUSIVE", NOT_EVERYWHERE)
-    assert "no run counts of: 2 GiB, 4 vCPUs" in some.notes
+    # They count; it is the outcome that they do not have.
+    assert "6 runs without the save phase: left out" in some.notes
+    assert f"{NOWHERE} of: 2 GiB, 4 vCPUs" in some.notes
 
 
 def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
@@ -223,7 +225,7 @@ def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
     table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
     asked = table.assign(save=table["pause"].where(table["mem"] < 4 * GIB))
     (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "save"})])
-    assert "no run with 4 GiB counts: nothing is said of it" in found.notes
+    assert "no run with 4 GiB has the outcome and counts: nothing is said of it" in found.notes
     assert found.runs == 12
 
 
