@@ -157,14 +157,13 @@ def _compare(
     runs = (*old, *now)
     _refuse_other_accelerator(*sides)
     # Levels are of one campaign: stalls over TCP are counted from what the same cell takes without, as in its report.
-    before, after = side_cells(base, outcome, by, now if by else ()), side_cells(new, outcome, by, old if by else ())
-    blank = {key for key in (*before, *after) if not any(_known(side.get(key)) for side in (before, after))}
-    before, after = ({key: cell for key, cell in side.items() if key not in blank} for side in (before, after))
+    every = side_cells(base, outcome, by, now if by else ()), side_cells(new, outcome, by, old if by else ())
+    blank = {key for side in every for key in side if not any(_known(one.get(key)) for one in every)}
+    before, after = ({key: cell for key, cell in side.items() if key not in blank} for side in every)
     common = [key for key in before if key in after]
     pairs = [(before[key], after[key]) for key in common]
     if not any(one.values and other.values for one, other in pairs):
-        fix = "" if common else "compare campaigns that measure the same machine, or the levels of one with --by FACTOR"
-        raise NothingMeasuredError(_nothing(before, after, common, outcome), fix=fix)
+        raise _nothing(*every, outcome)
     rule = Rule(threshold, by is not None, OUTCOMES[outcome].less_is_worse)
     cells = judge_cells(pairs, rule)
     missing = (
@@ -250,13 +249,20 @@ def _notes(
         yield "two campaigns were measured one after the other: what else changed on the host counts as a difference"
 
 
-def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], common: Sequence[Key], outcome: str) -> str:
-    if common:
-        return f"no cell in common has {outcome} measured on both sides in a run that counts"
+def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], outcome: str) -> NothingMeasuredError:
+    if common := before.keys() & after.keys():
+        without = any(all(side[key].under and not side[key].lost for side in (before, after)) for key in common)
+        return NothingMeasuredError(
+            f"no cell in common has {outcome} measured on both sides in a run that counts",
+            fix="compare another --outcome, one that runs of both sides have" if without else "",
+        )
     differing = []
     sides = [[cell.factors for cell in side.values()] for side in (before, after)]
     for path in dict.fromkeys(path for side in sides for factors in side for path in factors):
         old, new = (sorted({level_text(path, f[path]) for f in side if path in f}) for side in sides)
         if not set(old) & set(new):
             differing.append(f"{factor_text(path)}: {', '.join(old) or 'none'} against {', '.join(new) or 'none'}")
-    return "no cell in common: " + ("; ".join(differing) or "each factor has levels in common, no combination has")
+    return NothingMeasuredError(
+        "no cell in common: " + ("; ".join(differing) or "each factor has levels in common, no combination has"),
+        fix="compare campaigns that measure the same machine, or the levels of one with --by FACTOR",
+    )

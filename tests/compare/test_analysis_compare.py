@@ -208,6 +208,13 @@ def test_a_cell_that_has_no_such_outcome_is_no_hole_for_the_runs_that_it_lost() 
     assert any(note.startswith("1 cell without ") for note in found.notes)
 
 
+def test_cells_that_do_not_have_an_outcome_are_in_common_all_the_same() -> None:
+    old, new = (made(name, {1: around(20, 6)}) for name in ("old", "new"))
+    with pytest.raises(NothingMeasuredError, match="no cell in common has entry measured on both sides") as told:
+        compare(old, new, outcome="entry")
+    assert "another --outcome" in told.value.fix
+
+
 def test_a_cell_whose_runs_of_one_side_do_not_have_the_outcome_is_not_said_to_have_failed_runs() -> None:
     def side(name: str, having: int) -> Campaign:
         campaign = made(name, {1: around(20, 6), 2: around(30, 6)})
