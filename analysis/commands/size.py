@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -76,14 +77,20 @@ def lines(answer: Sizing) -> Iterator[str]:
     yield f"  paused              {tenths_text(answer.paused_share)} of the time"
     yield f"  link                {tenths_text(answer.link_share)} of {wanted.link_bits_per_s / 1e9:g} Gbit/s"
     yield f"  secondary's memory  {size_text(answer.secondary_bytes)}: its RAM and a cache of the same size"
-    yield f"  keeps up            not at intervals of {ms_text(1e3 * answer.shortest_s)} ms or below" + (
+    yield "  keeps up            " + _keeps_up(answer)
+    for words in answer.words:
+        yield f"note: {words}"
+
+
+def _keeps_up(answer: Sizing) -> str:
+    if math.isnan(answer.shortest_s):
+        return "cannot be told: by these runs a checkpoint without dirty pages would take no time"
+    return f"not at intervals of {ms_text(1e3 * answer.shortest_s)} ms or below" + (
         f"; paused half of the time at {ms_text(1e3 * answer.half_s)} ms"
         if answer.half_s is not None
         else f"; at this dirty rate no interval up to the {short_text(answer.all_s)} s in which all its RAM is dirty "
         f"brings the time paused below {percent_text(answer.least_share)}"
     )
-    for words in answer.words:
-        yield f"note: {words}"
 
 
 def to_tree(answer: Sizing) -> dict[str, Any]:

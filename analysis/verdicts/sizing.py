@@ -105,6 +105,7 @@ class Sizing:
         shortest_s: the interval at which the guest would be paused all the time.
         half_s: the interval at which it would be paused half of it; None where none up to ``all_s`` does.
         least_share: the share of time paused that no interval up to ``all_s`` goes below.
+            Neither is known, nor ``shortest_s`` (NaN), where an empty checkpoint would take no time.
         all_s: the interval in which the guest would dirty all of its RAM; a longer one has no more pages.
         words: what this rests on and reaches beyond, one sentence each.
     """
@@ -246,9 +247,9 @@ def sizing(known: Costs, wanted: Wanted) -> Sizing:
         paused_share=pause / period,
         link_share=8 * PAGE_BYTES * pages / period / wanted.link_bits_per_s,
         secondary_bytes=2 * wanted.ram_bytes,
-        shortest_s=entry,
-        half_s=half_s if ratio < 1 else None,
-        least_share=ratio / (1 + ratio),
+        shortest_s=entry or math.nan,
+        half_s=half_s if ratio < 1 and entry else None,
+        least_share=ratio / (1 + ratio) if entry else math.nan,
         all_s=all_s,
         words=tuple(_words(known, wanted, pages, at_half, slower)),
     )

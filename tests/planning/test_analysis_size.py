@@ -111,6 +111,16 @@ def test_a_rate_that_no_interval_can_carry_is_said() -> None:
     assert 0.5 < answer.least_share < 1
 
 
+def test_what_keeps_up_is_not_told_where_an_empty_checkpoint_would_take_no_time() -> None:
+    runs = invented()
+    runs["pause_mean"] -= 0.02
+    answer = sizing(costs(runs), Wanted(4 * GIB, 200e6, 100e9, 0.5))
+    assert answer.pause_s > 0
+    assert answer.half_s is None
+    assert np.isnan([answer.shortest_s, answer.least_share]).all()
+    assert any(line.startswith("  keeps up            cannot be told: ") for line in size.lines(answer))
+
+
 def test_an_interval_of_half_the_time_paused_that_no_run_came_near_is_said_to_be_extrapolated() -> None:
     # Near the rate that no interval can carry a longer one brings but more pages.
     far, near = (sizing(costs(invented()), Wanted(4 * GIB, rate, 100e9, 0.02)) for rate in (1.55e9, 100e6))
