@@ -112,7 +112,7 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     Raises:
         TooFewError: fewer than two campaigns.
         NotComparableError: some ran under emulation and others under KVM.
-        NothingMeasuredError: no cell has runs that count in two campaigns.
+        NothingMeasuredError: no cell has the outcome in two campaigns, in runs that count.
     """
     if len(campaigns) < _FEWEST:
         raise TooFewError("a series takes two campaigns or more")
@@ -126,7 +126,8 @@ def track(campaigns: Sequence[Campaign], names: Sequence[str], *, threshold: flo
     times = Counter(key for cells in measured for key, cell in cells.items() if cell.values)
     if not any(count >= _FEWEST for count in times.values()):
         raise NothingMeasuredError(
-            "no cell has runs that count in two of these campaigns", fix="give campaigns that measure the same cells"
+            f"no cell has {outcome} measured in two of these campaigns in a run that counts",
+            fix="give campaigns that measure the same cells, and an --outcome that their runs have",
         )
     # One that the last campaign is the first to have is no series yet; one that it has lost is.
     earlier = {key for cells in measured[:-1] for key, cell in cells.items() if cell.values}

@@ -113,6 +113,9 @@ def test_a_series_takes_two_campaigns_with_a_cell_in_common(campaign: Campaign) 
     halves = [replace(campaign, runs=tuple(r for r in campaign.runs if r.record.cell["smp"] == smp)) for smp in (1, 2)]
     with pytest.raises(NothingMeasuredError):
         track(halves, ["a", "b"], threshold=0.2, outcome="pause")
+    with pytest.raises(NothingMeasuredError, match="no cell has client_p50 measured in two") as told:
+        track([campaign, campaign], ["a", "b"], threshold=0.2, outcome="client_p50")
+    assert "--outcome" in told.value.fix
 
 
 def test_equal_campaigns_are_seldom_called_changed(campaign: Campaign) -> None:
