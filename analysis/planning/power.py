@@ -293,7 +293,8 @@ def _notes(
         notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs that count left out")
     excluded = sum(not counts(run) for run in campaign.runs)
     if excluded:
-        notes.append(f"{plural(excluded, 'run')} left out, their own quality check failed")
+        their = "its" if excluded == 1 else "their"
+        notes.append(f"{plural(excluded, 'run')} left out, {their} own quality check failed")
     zeros = sum(counts(run) and not (used_pauses(run) > 0).all() for run in campaign.runs)
     if zeros:
         notes.append(f"{plural(zeros, 'run')} with a pause of 0 left out, of which no ratio can be told")

@@ -155,6 +155,8 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     planned = power(campaign)
     assert planned.cells[0].runs == 4
     assert "2 runs left out, their own quality check failed" in planned.notes
+    change_record(folder, run_ids(folder)[0], quality={"ok": True, "notes": []})
+    assert "1 run left out, its own quality check failed" in power(load_campaign(folder)).notes
 
 
 # A claim is about all that it names.
