@@ -17,19 +17,21 @@ if TYPE_CHECKING:
 _ROUNDING_S = 1e-9
 
 
-def read_checkpoints(path: Path, run_id: str, *, needed: bool) -> tuple[pd.DataFrame, str]:
+def read_checkpoints(path: Path, run_id: str, known: str = "", *, needed: bool) -> tuple[pd.DataFrame, str]:
     """Return the checkpoints of a run and the hash of their file.
 
     Args:
         path: the file.
         run_id: whose they have to be.
+        known: the hash of the file when it was read before; what has not changed is not checked again.
         needed: whether there have to be any after the warm-up.
 
     Raises:
         UnusableError: it is missing, damaged, of another version or run, or holds times that cannot be.
     """
-    table, sha256 = read_table(path)
-    _check_rows(table, path.name, run_id, needed=needed)
+    table, sha256 = read_table(path, known)
+    if sha256 != known:
+        _check_rows(table, path.name, run_id, needed=needed)
     return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False), sha256
 
 

@@ -289,14 +289,14 @@ def _size_bytes(rows: pd.DataFrame) -> int:
     return int(rows.memory_usage(index=False).sum())
 
 
-def _read_again(read: Callable[[], tuple[Read, str]], sha256: str) -> Read:
+def _read_again(read: Callable[..., tuple[Read, str]], sha256: str) -> Read:
     """Return a table of a run as it was when the campaign was read.
 
     Raises:
         NotACampaignError: it is another one, or gone.
     """
     try:
-        found, now = read()
+        found, now = read(known=sha256)
     except UnusableError as error:
         raise NotACampaignError(f"a table changed while it was looked at: {error}", fix=_AGAIN) from error
     if now != sha256:

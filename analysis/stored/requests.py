@@ -67,19 +67,20 @@ class Requests:
         return kept[np.isfinite(kept)]
 
 
-def read_requests(path: Path, shift_s: float = 0.0) -> tuple[Requests, str]:
+def read_requests(path: Path, shift_s: float = 0.0, known: str = "") -> tuple[Requests, str]:
     """Return the requests of a ``client.parquet`` and the hash of the file; none, and empty, where there is no file.
 
     Args:
         path: the file.
         shift_s: the primary's clock minus the client's.
+        known: the hash of the file when it was read before, as of :func:`analysis.stored.tables.read_table`.
 
     Raises:
         UnusableError: it is damaged, or of another version.
     """
     if not path.exists():
         return Requests(), ""
-    table, sha256 = read_table(path)
+    table, sha256 = read_table(path, known)
     sent, latency_s, service_s = (table[name].to_numpy() for name in ("t_send", "latency_s", "service_s"))
     if not (np.isfinite(sent).all() and np.isfinite(latency_s).all()):
         raise UnusableError(f"{path.name} holds a time that is not a number")
