@@ -13,11 +13,12 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import stats
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, runs_by_cell
+from analysis.plots.data import cell_columns, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
 from analysis.plots.words import MINUS, design_text, where_text
+from analysis.runs.outcomes import used_pauses
 from analysis.text import plural, short_text
 
 if TYPE_CHECKING:
@@ -87,12 +88,12 @@ def frame(results: Results) -> pd.DataFrame:
 
 def _varied(run: Run) -> int:
     """Return how many pauses a run has; 0 when they are all equal."""
-    values = column(run, "pause_s")
+    values = used_pauses(run)
     return len(values) if len(values) and np.ptp(values) > 0 else 0
 
 
 def _correlation(run: Run, lags: int) -> FloatArray:
-    return np.array(stats.autocorrelation(column(run, "pause_s"), lags=lags).values)
+    return np.array(stats.autocorrelation(used_pauses(run), lags=lags).values)
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:

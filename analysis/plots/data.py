@@ -29,13 +29,6 @@ def runs_by_cell(results: Results) -> dict[int, list[Run]]:
     return dict(sorted(found.items()))
 
 
-def column(run: Run, name: str) -> NDArray[np.float64]:
-    """Return a column of a run's checkpoints after its warm-up; NaN where it was not measured."""
-    values: NDArray[np.float64] = run.checkpoints[name].to_numpy(dtype=np.float64, na_value=np.nan)
-    kept: NDArray[np.float64] = values[~run.checkpoints["warmup"].to_numpy()]
-    return kept
-
-
 def evenly(count: int, most: int) -> NDArray[np.int64]:
     """Return at most ``most`` places out of ``count``, evenly spaced, the first and the last among them."""
     return np.unique(np.linspace(0, count - 1, min(count, most)).round().astype(np.int64))

@@ -9,11 +9,12 @@ import numpy as np
 import pandas as pd
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, evenly, runs_by_cell
+from analysis.plots.data import cell_columns, evenly, runs_by_cell
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import QUIET, line_style
 from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, where_text
+from analysis.runs.outcomes import used_pauses
 from analysis.text import ms_text, plural
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def frame(results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for place, runs in by_cell.items():
         said = {**cell_columns(results.cells, place), "runs": len(runs)}
-        pauses = (np.sort(column(run, "pause_s")) * MS for run in runs)  # one run's at a time
+        pauses = (np.sort(used_pauses(run)) * MS for run in runs)  # one run's at a time
         if together:
             steps = [_of_cell(results.cells.names[place].cell_id, pauses)]
         else:

@@ -12,13 +12,23 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, runs_by_cell
+from analysis.plots.data import cell_columns, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
 from analysis.text import figures_text, plural
-from analysis.verdicts.effects import PAGE_BYTES, PAGES_APART, across_runs, beside, levels_of, page_strata, within_runs
+from analysis.verdicts.effects import (
+    PAGE_BYTES,
+    PAGES_APART,
+    across_runs,
+    beside,
+    counted,
+    in_step,
+    levels_of,
+    page_strata,
+    within_runs,
+)
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -50,6 +60,8 @@ _PANEL_IN, _TEXT_LINE_IN = 1.75, 0.13
 
 @dataclass(frozen=True)
 class _Run:
+    """A run, and of its checkpoints whose pages were counted the mean pages and pause, the least and the most pages."""
+
     place: int
     run_id: str
     alike: str
@@ -57,23 +69,14 @@ class _Run:
     bytes_per_s: float
     run: Run
     count: int
+    pages: float
+    pause_ms: float
+    reach: tuple[float, float]
 
-    @property
-    def pages(self) -> FloatArray:
-        """The dirty pages of the checkpoints whose pages were counted: read when they are looked at, and not held."""
-        return counted(self.run)[0]
-
-    @property
-    def pause_ms(self) -> FloatArray:
-        """The pauses of these checkpoints."""
-        return counted(self.run)[1]
-
-
-def counted(run: Run) -> tuple[FloatArray, FloatArray]:
-    """Return dirty pages and pauses in ms of the checkpoints whose pages were counted."""
-    pages, pause = column(run, "dirty_pages"), column(run, "pause_s") * MS
-    known = np.isfinite(pages)
-    return pages[known], pause[known]
+    def every(self, step: int) -> dict[str, FloatArray]:
+        """Return every n-th of these checkpoints, as columns of the data: they are looked at again, and not held."""
+        pages, pauses = counted(self.run)
+        return {"dirty_pages": pages[::step], "pause_ms": pauses[::step] * MS}
 
 
 def sketch(results: Results) -> Sketch:
@@ -108,8 +111,7 @@ def frame(results: Results) -> pd.DataFrame:
     parts: list[pd.DataFrame] = []
     for run in runs:
         said = {**cell_columns(results.cells, run.place), "run_id": run.run_id, "of": "checkpoint"}
-        shown = {"dirty_pages": run.pages[::step], "pause_ms": run.pause_ms[::step]}
-        parts.append(pd.DataFrame({**said, **shown}))
+        parts.append(pd.DataFrame({**said, **run.every(step)}))
     for panel in results.cells.panels:
         mine = [run for run in runs if results.cells.names[run.place].panel == panel]
         parts.append(pd.DataFrame(_lines(results, mine)).assign(panel=panel))
@@ -125,9 +127,11 @@ def _runs(results: Results) -> list[_Run]:
     known = dict(zip(zip(table["folder"], table["run_id"], strict=True), told, strict=True))
     for place, runs in runs_by_cell(results).items():
         for run in (one for one in runs if one.record.quality.ok):
-            run_id, count = run.record.run_id, len(counted(run)[0])
-            if count > 1:
-                found.append(_Run(place, run_id, *known[run.folder, run_id], run, count))
+            run_id, (pages, pauses) = run.record.run_id, counted(run)
+            if len(pages) > 1:
+                means = (float(pages.mean()), float((pauses * MS).mean()))
+                reach = (float(pages.min()), float(pages.max()))
+                found.append(_Run(place, run_id, *known[run.folder, run_id], run, len(pages), *means, reach))
     return found
 
 
@@ -143,28 +147,25 @@ def _lines(results: Results, runs: Sequence[_Run]) -> list[dict[str, Any]]:
     known = [run.bytes_per_s for run in runs if np.isfinite(run.bytes_per_s)]
     if known:
         slope = Effect(PAGE_BYTES / float(np.median(known)) * _US, np.nan, np.nan)
-        lines.append(_line(BOUND, (0.0, max(float(run.pages.max()) for run in runs)), slope, (0.0, 0.0), len(known)))
+        lines.append(_line(BOUND, (0.0, max(run.reach[1] for run in runs)), slope, (0.0, 0.0), len(known)))
     return lines
 
 
 def _within(runs: Sequence[_Run], of: str) -> list[dict[str, Any]]:
-    cost = within_runs((run.pages for run in runs), (run.pause_ms / MS for run in runs), [run.place for run in runs])
+    cost = within_runs(*in_step([run.run for run in runs]), [run.place for run in runs])
     if np.isnan(cost.estimate):
         return []
-    ends = [(float(pages.min()), float(pages.max())) for pages in (run.pages for run in runs)]
-    reach = (min(low for low, _ in ends), max(high for _, high in ends))
+    reach = (min(run.reach[0] for run in runs), max(run.reach[1] for run in runs))
     weights = [run.count for run in runs]
     middle = (
-        float(np.average([run.pages.mean() for run in runs], weights=weights)),
-        float(np.average([run.pause_ms.mean() for run in runs], weights=weights)),
+        float(np.average([run.pages for run in runs], weights=weights)),
+        float(np.average([run.pause_ms for run in runs], weights=weights)),
     )
     return [_line(of, reach, cost, middle, len(runs))]
 
 
 def _across(runs: Sequence[_Run]) -> list[dict[str, Any]]:
-    pages, pause = (
-        np.array(each) for each in zip(*((run.pages.mean(), run.pause_ms.mean()) for run in runs), strict=True)
-    )
+    pages, pause = (np.array(each) for each in zip(*((run.pages, run.pause_ms) for run in runs), strict=True))
     cost = across_runs(pages, pause / MS, [run.place for run in runs], [run.alike for run in runs])
     if cost is None or len({run.beside for run in runs}) > 1:  # one line would be of no configuration
         return []

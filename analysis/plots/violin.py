@@ -11,7 +11,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, column, evenly, runs_by_cell, sampled
+from analysis.plots.data import cell_columns, evenly, runs_by_cell, sampled
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import (
@@ -23,6 +23,7 @@ from analysis.plots.words import (
     where_text,
     whiskers_text,
 )
+from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
 from analysis.text import percent_text, plural
 
@@ -88,7 +89,7 @@ def _pooled(results: Results) -> dict[int, int]:
 
 
 def _some(run: Run, share: float) -> FloatArray:
-    pauses = column(run, "pause_s")
+    pauses = used_pauses(run)
     return sampled(pauses, round(share * len(pauses)), run)
 
 

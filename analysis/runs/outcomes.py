@@ -65,7 +65,7 @@ def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
         classes = steadiness_classes([used_pauses(run) for run in some])
         rows += [
             {
-                **behaviour(run.checkpoints["pause_s"].to_numpy(), used_pauses(run)),
+                **behaviour(run.column("pause_s", warmup=True), used_pauses(run)),
                 "steadiness": kind,
                 "steady_from": steady_from,
             }
@@ -80,7 +80,7 @@ def _some_at_a_time(runs: Sequence[Run]) -> Iterator[list[Run]]:
     count = 0
     for run in runs:
         some.append(run)
-        count += len(run.checkpoints)
+        count += len(run.column("pause_s", warmup=True))
         if count >= _MOST_AT_ONCE:
             yield some
             some, count = [], 0
@@ -115,9 +115,7 @@ def used(run: Run) -> pd.DataFrame:
 
 def used_pauses(run: Run) -> NDArray[np.float64]:
     """Return a run's pauses after its warm-up, in seconds."""
-    rows = run.checkpoints
-    pauses: NDArray[np.float64] = rows["pause_s"].to_numpy()[~rows["warmup"].to_numpy()]
-    return pauses
+    return run.column("pause_s")
 
 
 def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str, int | None]]:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 MOST_BYTES = 256 << 20
-"""Of the tables of one campaign: some millions of checkpoints, and nobody reads twice."""
+"""Of the tables of one campaign: some millions of checkpoints, and nobody reads twice. As many for single columns."""
 
 
 _LATEST = 4
@@ -23,17 +23,17 @@ _LATEST = 4
 
 
 class Room:
-    """So many bytes for the tables of a campaign, beside the few that were read last."""
+    """So many bytes for the tables of a campaign, and for columns of others, beside the few that were read last."""
 
     def __init__(self, most_bytes: int = MOST_BYTES) -> None:
-        self._left = most_bytes
+        self._left = {"tables": most_bytes, "columns": most_bytes}
         self._latest: deque[tuple[object, Any]] = deque(maxlen=_LATEST)
 
-    def take(self, size_bytes: int) -> bool:
-        """Return whether there is room for something, which from then on has it."""
-        if size_bytes > self._left:
+    def take(self, size_bytes: int, kind: str = "tables") -> bool:
+        """Return whether there is room for something of a kind, which from then on has it."""
+        if size_bytes > self._left[kind]:
             return False
-        self._left -= size_bytes
+        self._left[kind] -= size_bytes
         return True
 
     def latest(self, key: object, read: Callable[[], T]) -> T:
@@ -61,6 +61,11 @@ class Stored(Generic[T]):
         self._value = value if room.take(size_bytes) else None
         self._again = again
         self._room = room
+
+    @property
+    def held(self) -> bool:
+        """Tell whether it has room."""
+        return self._value is not None
 
     def get(self) -> T:
         """Return the value."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import stats
-from analysis.runs.outcomes import counting
+from analysis.runs.outcomes import counting, used_pauses
 from analysis.runs.stalls import TCP
 from analysis.verdicts.declared import declared
 from analysis.verdicts.drift import Drift, drift, outside_block
@@ -181,8 +181,8 @@ def _pauses(campaign: Campaign, share: float) -> dict[str, list[float]]:
     """Return the medians and means of the runs with ``share`` times the declared warm-up left out."""
     found: dict[str, list[float]] = {name: [] for name in _BY_WARMUP}
     for run in campaign.runs:
-        pause = run.checkpoints["pause_s"].to_numpy()
-        cut = min(round(share * int(run.checkpoints["warmup"].sum())), len(pause) - 1)
+        pause = run.column("pause_s", warmup=True)
+        cut = min(round(share * (len(pause) - len(used_pauses(run)))), len(pause) - 1)
         for name, middle in _BY_WARMUP.items():
             found[name].append(float(middle(pause[cut:])))
     return found

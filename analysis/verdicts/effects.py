@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.runs.outcomes import counting, used
+from analysis.runs.outcomes import counting, used_pauses
 from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.finding import Effect
 from analysis.verdicts.question import column, known_level
@@ -207,7 +207,7 @@ def _pages(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[PageRow]:
             PageRow(
                 where=level_words((*names[:2], *others), (accel, transport, *map(known_level, levels)))
                 + (f", {workload}" if several else ""),
-                within=within_runs(*_in_step([records[place] for place in places]), cells),
+                within=within_runs(*in_step([records[place] for place in places]), cells),
                 across=across or _NONE,
                 apart=across is not None,
                 bound=1e6 * PAGE_BYTES / float(rows["transport_bytes_per_s"].median()),
@@ -276,21 +276,21 @@ def _groups(cells: Sequence[Hashable]) -> Sequence[Hashable] | None:
     return cells if min(Counter(cells).values()) >= _FEWEST_RUNS else None
 
 
-def _counted(rows: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return dirty pages and pauses of the checkpoints whose pages were counted."""
-    pages = rows["dirty_pages"].to_numpy(dtype=np.float64, na_value=np.nan)
+def counted(run: Run) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return dirty pages and pauses, after the warm-up, of the checkpoints whose pages were counted."""
+    pages = run.column("dirty_pages")
     known = np.isfinite(pages)
-    return pages[known], rows["pause_s"].to_numpy()[known]
+    return pages[known], used_pauses(run)[known]
 
 
-def _in_step(runs: Sequence[Run]) -> tuple[Iterable[NDArray[np.float64]], Iterable[NDArray[np.float64]]]:
+def in_step(runs: Sequence[Run]) -> tuple[Iterable[NDArray[np.float64]], Iterable[NDArray[np.float64]]]:
     """Return the pages and the pauses of the runs, each read when it is its turn."""
-    return (_counted(used(run))[0] for run in runs), (_counted(used(run))[1] for run in runs)
+    return (counted(run)[0] for run in runs), (counted(run)[1] for run in runs)
 
 
 def _means(run: Run) -> tuple[int, float, float]:
     """Return how many checkpoints of a run have their pages counted, and the means of their pages and pauses."""
-    pages, pauses = _counted(used(run))
+    pages, pauses = counted(run)
     return (len(pages), float(pages.mean()), float(pauses.mean())) if len(pages) else (0, np.nan, np.nan)
 
 
@@ -326,7 +326,6 @@ def _devices(runs: pd.DataFrame, records: tuple[Run, ...]) -> list[DeviceRow]:
 
 
 def _bare_bytes(run: Run) -> NDArray[np.float64]:
-    rows = run.checkpoints
-    clean = (rows["dirty_pages"] == 0).fillna(value=False).to_numpy(dtype=bool) & rows["bytes_sent"].notna().to_numpy()
-    values: NDArray[np.float64] = rows["bytes_sent"][clean].to_numpy(dtype=np.float64)
-    return values
+    clean = run.column("dirty_pages", warmup=True) == 0
+    sent = run.column("bytes_sent", warmup=True)[clean] if clean.any() else np.empty(0)
+    return sent[np.isfinite(sent)]

@@ -6,6 +6,7 @@ import gc
 import tracemalloc
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from fixtures.fake_campaign import Fake, fake_results, write_campaign
 
 from analysis.errors import NotACampaignError
 from analysis.plots import timelines, violin
-from analysis.plots.data import column, sampled
+from analysis.plots.data import sampled
 from analysis.stored.held import Room, Stored
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
@@ -117,6 +118,22 @@ def test_what_was_read_last_is_at_hand_and_the_room_is_kept_to() -> None:
     assert reads == ["b", *"cdefg", "b"]
 
 
+def test_pauses_and_pages_are_at_hand_where_their_tables_have_no_room(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole, tight = load_campaign(folders[1]), load_campaign(folders[1], 200_000)
+    read: list[Stored[Any]] = []
+    real = Stored.get
+    monkeypatch.setattr(Stored, "get", lambda self: (read.append(self), real(self))[1])
+    for run, other in zip(whole.runs, tight.runs, strict=True):
+        for name, warmup in product(("pause_s", "dirty_pages"), (False, True)):
+            np.testing.assert_array_equal(run.column(name, warmup=warmup), other.column(name, warmup=warmup))
+        assert len(run.column("pause_s")) == LONG.count
+    assert all(one.held for one in read)
+    assert len(tight.runs[-1].column("load_s")) == LONG.count  # any other is read
+    assert not read[-1].held
+
+
 def test_a_sample_is_of_the_run_always_the_same_and_in_its_order(folders: tuple[Path, Path]) -> None:
     run, other = load_campaign(folders[1]).runs[:2]
     values = np.arange(1000.0)
@@ -126,7 +143,7 @@ def test_a_sample_is_of_the_run_always_the_same_and_in_its_order(folders: tuple[
     assert (first == sampled(values, 50, run)).all()
     assert (first != sampled(values, 50, other)).any()
     assert sampled(values, 1000, run) is values
-    assert len(column(run, "pause_s")) == LONG.count
+    assert len(run.column("pause_s")) == LONG.count
 
 
 def test_figures_of_very_many_checkpoints_draw_a_sample_and_say_so(
