@@ -16,7 +16,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
 from analysis.plots.words import SPACE, emulated, where_text
 from analysis.text import figures_text, plural, spans
-from analysis.verdicts.overhead import LATENCY, THROUGHPUT, overheads, times_text
+from analysis.verdicts.overhead import LATENCY, THROUGHPUT, times_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -41,7 +41,7 @@ def sketch(results: Results) -> Sketch:
     Raises:
         NoFigureError: no machine was measured with and without COLO.
     """
-    found = overheads(results.campaign)
+    found = results.overheads
     data = frame(found)
     return Sketch(NAME, data, _words(results, found, data), partial(plot, where=where_text(results.cells)))
 

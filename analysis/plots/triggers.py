@@ -15,7 +15,7 @@ from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
 from analysis.plots.words import SPACE, emulated, where_text
-from analysis.runs.causes import CAUSES, EVIDENCE, cause_table
+from analysis.runs.causes import CAUSES, EVIDENCE
 from analysis.text import figures_text, plural, span, spans
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def frame(results: Results) -> pd.DataFrame:
     Raises:
         NoFigureError: every checkpoint was asked for.
     """
-    table = cause_table(results.campaign)
+    table = results.causes
     if table.empty or not (table[["timer_per_s", "mismatch_per_s"]].to_numpy() > 0).any():
         raise NoFigureError("every checkpoint was asked for: neither a timer nor differing output began one")
     rows = [

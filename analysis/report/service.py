@@ -10,11 +10,10 @@ import pandas as pd
 from analysis.report.latex import Column as TexColumn
 from analysis.report.latex import tabular
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.runs.causes import cause_table
 from analysis.runs.costs import GROUPS, cost_table
 from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_number, percent_text, tenths_text
 from analysis.verdicts.digits import csv
-from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text
+from analysis.verdicts.overhead import LATENCY, left_out, sentences, times_text
 
 if TYPE_CHECKING:
     from analysis.verdicts.overhead import Overhead, Ratio
@@ -25,7 +24,7 @@ _MS = 1e3
 
 def context(results: Results) -> dict[str, Any]:
     """Return what the page says of it; no table where no machine was measured with and without COLO."""
-    found = overheads(results.campaign)
+    found = results.overheads
     return {
         "overhead_lines": [*sentences(found), *filter(None, [left_out(results.campaign)])],
         "overhead": overhead_table(found) if found else None,
@@ -85,7 +84,7 @@ def _part(share: float) -> Cell:
 
 def overhead_files(results: Results) -> dict[str, bytes]:
     """Return ``tables/overhead.csv`` and ``.tex``; nothing where no machine was measured with and without COLO."""
-    found = overheads(results.campaign)
+    found = results.overheads
     if not found:
         return {}
     rows = [
@@ -142,7 +141,7 @@ def _tex_ratio(ratio: Ratio | None) -> str:
 
 def causes_table(results: Results) -> Table | None:
     """Return why checkpoints began and what became of packets; None where all were asked for, and no packet traced."""
-    found = cause_table(results.campaign)
+    found = results.causes
     if found.empty:
         return None
     others = (found[["timer_per_s", "mismatch_per_s"]].to_numpy() > 0).any()
@@ -219,6 +218,6 @@ def _figures(value: float) -> Cell:
 
 def service_files(results: Results) -> dict[str, bytes]:
     """Return ``tables/overhead.csv`` and ``.tex``, ``triggers.csv`` and ``costs.csv``: those that hold rows."""
-    made = {"triggers": cause_table(results.campaign), "costs": cost_table(results.campaign)}
+    made = {"triggers": results.causes, "costs": cost_table(results.campaign)}
     tables = {f"tables/{name}.csv": csv(table) for name, table in made.items() if not table.empty}
     return overhead_files(results) | tables

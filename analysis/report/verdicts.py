@@ -14,7 +14,7 @@ from analysis.stored.study import load_study
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.looks import level_of, looked_at
-from analysis.verdicts.overhead import left_out, overheads, sentences, to_tree
+from analysis.verdicts.overhead import left_out, sentences, to_tree
 from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def _first(judged: Judged) -> dict[str, Any]:
 
 def _overhead(judged: Judged) -> dict[str, Any]:
     """Return what COLO costs beside the same machine without it; nothing where no such machine was measured."""
-    found = overheads(judged.campaign)
+    found = judged.overheads
     said = [*sentences(found), *filter(None, [left_out(judged.campaign)])]
     return {"overhead": {"said": said, "compared": to_tree(found)}} if said else {}
 

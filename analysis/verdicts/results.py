@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
+from analysis.runs.causes import cause_table
 from analysis.runs.cell_table import cell_table
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import Cells, name_cells
 from analysis.verdicts.diagnostics import Diagnostics, diagnose
 from analysis.verdicts.effects import Effects, effects
 from analysis.verdicts.hypotheses import judge_all
+from analysis.verdicts.overhead import overheads
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Finding
+    from analysis.verdicts.overhead import Overhead
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,11 @@ class Judged:
     runs: pd.DataFrame
     findings: tuple[Finding, ...]
 
+    @cached_property
+    def overheads(self) -> tuple[Overhead, ...]:
+        """Return what COLO leaves of a service, see :func:`analysis.verdicts.overhead.overheads`."""
+        return overheads(self.campaign)
+
 
 @dataclass(frozen=True)
 class Results(Judged):
@@ -52,6 +61,11 @@ class Results(Judged):
     per_cell: pd.DataFrame
     effects: Effects
     diagnostics: Diagnostics
+
+    @cached_property
+    def causes(self) -> pd.DataFrame:
+        """Return why checkpoints began, one row per cell, see :func:`analysis.runs.causes.cause_table`."""
+        return cause_table(self.campaign)
 
 
 def judge_study(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Judged:
