@@ -37,7 +37,6 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from analysis.stats.checks import FloatArray
     from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
@@ -73,11 +72,6 @@ class _Run:
     pause_ms: float
     reach: tuple[float, float]
 
-    def every(self, step: int) -> dict[str, FloatArray]:
-        """Return every n-th of these checkpoints, as columns of the data: they are looked at again, and not held."""
-        pages, pauses = counted(self.run)
-        return {"dirty_pages": pages[::step], "pause_ms": pauses[::step] * MS}
-
 
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
@@ -108,15 +102,21 @@ def frame(results: Results) -> pd.DataFrame:
     if not runs:
         raise NoFigureError("no run has counted dirty pages")
     step = -(-sum(run.count for run in runs) // MOST_POINTS)
-    parts: list[pd.DataFrame] = []
-    for run in runs:
-        said = {**cell_columns(results.cells, run.place), "run_id": run.run_id, "of": "checkpoint"}
-        parts.append(pd.DataFrame({**said, **run.every(step)}))
+    parts = [_points(results, runs, step)]
     for panel in results.cells.panels:
         mine = [run for run in runs if results.cells.names[run.place].panel == panel]
         parts.append(pd.DataFrame(_lines(results, mine)).assign(panel=panel))
     data = pd.concat([part for part in parts if len(part)], ignore_index=True)
     return data.reindex(columns=[*dict.fromkeys([*data.columns, *_LINE_COLUMNS])])
+
+
+def _points(results: Results, runs: Sequence[_Run], step: int) -> pd.DataFrame:
+    """Return every n-th checkpoint of each run whose pages were counted."""
+    shown = [[values[::step] for values in counted(run.run)] for run in runs]
+    pages, pauses = (np.concatenate(each) for each in zip(*shown, strict=True))
+    said = pd.DataFrame([{**cell_columns(results.cells, run.place), "run_id": run.run_id} for run in runs])
+    each = said.loc[said.index.repeat([len(own) for own, _ in shown])].reset_index(drop=True)
+    return each.assign(of="checkpoint", dirty_pages=pages, pause_ms=pauses * MS)
 
 
 def _runs(results: Results) -> list[_Run]:
