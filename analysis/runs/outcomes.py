@@ -271,7 +271,11 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     ``slow_share`` has a meaning over TCP, and is measured from ``free``, its cell without stalls, where that is known.
     """
     kept, stalled = used(run), stalls_of(run, free)
-    row: dict[str, float | bool] = {name: outcome_of(run, name, free, kept) for name in OUTCOMES}
+    share = stalled.share if stalled else np.nan
+    row: dict[str, float | bool] = {
+        one.name: share if one.reducer == "slow" else outcome_of(run, one.name, free, kept)
+        for one in OUTCOMES.values()
+    }
     counted = {"checkpoints": len(kept), "client": len(run.latencies)}
     row |= {
         f"{one.name}_enough": stats.quantile_allowed(counted[one.table], _TAILS[one.reducer])
