@@ -80,6 +80,17 @@ def test_a_table_that_changes_meanwhile_is_no_longer_taken_for_what_was_read(tmp
         _ = run.checkpoints
 
 
+def test_a_table_that_has_not_changed_is_not_checked_again(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (run, *_) = load_campaign(folders[0], 0).runs
+    checked: list[object] = []
+    for name in ("tables.is_as_written", "checkpoints._check_rows"):
+        monkeypatch.setattr(f"analysis.stored.{name}", lambda *_, **__: checked.append(1))
+    assert len(run.checkpoints) == SHORT.count + SHORT.warmup
+    assert checked == []
+
+
 def test_joining_campaigns_reads_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     one, other = (write_campaign(tmp_path / name, replace(SHORT, name=name)) for name in ("a", "b"))
     read = []
