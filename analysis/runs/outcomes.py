@@ -168,7 +168,7 @@ def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
     told = kept["set_rewritten"].dropna() if "set_rewritten" in kept else pd.Series(dtype=bool)
     if len(told):
         return float(told.astype(bool).mean())
-    pages = _known(kept["dirty_pages"])
+    pages = _known(kept["dirty_pages"].to_numpy(dtype=np.float64, na_value=np.nan))
     return float((pages >= _NEARLY * set_bytes / _PAGE).mean()) if len(pages) and set_bytes else np.nan
 
 
@@ -292,7 +292,7 @@ def stalls_of(run: Run, free: Free | None) -> Stalls | None:
     if flatten(run.record.cell).get("link.transport") not in TCP:
         return None
     kept = used(run)
-    return stalls(_known(kept["pause_s"]), _known(kept["load_s"]), free, own_work(kept)) if len(kept) else None
+    return stalls(_known(used_pauses(run)), _known(run.column("load_s")), free, own_work(kept)) if len(kept) else None
 
 
 def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:
@@ -312,7 +312,7 @@ def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame
         return _recorded(run, one.column)
     if one.reducer in OF_TABLE:
         return OF_TABLE[one.reducer](kept)
-    values = run.requests.values(one.column) if one.table == "client" else _known(kept[one.column])
+    values = run.requests.values(one.column) if one.table == "client" else _known(run.column(one.column))
     return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
 
 
@@ -393,9 +393,9 @@ def _varies(values: NDArray[np.float64]) -> bool:
     return len(values) > 3 and float(np.ptp(values)) > 0  # noqa: PLR2004 - a lag needs a few values
 
 
-def _known(column: pd.Series) -> NDArray[np.float64]:
-    values: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values[np.isfinite(values)]
+def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    known: NDArray[np.float64] = values[np.isfinite(values)]
+    return known
 
 
 def _lag1(values: NDArray[np.float64]) -> float:
