@@ -273,8 +273,7 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     kept, stalled = used(run), stalls_of(run, free)
     share = stalled.share if stalled else np.nan
     row: dict[str, float | bool] = {
-        one.name: share if one.reducer == "slow" else outcome_of(run, one.name, free, kept)
-        for one in OUTCOMES.values()
+        one.name: share if one.reducer == "slow" else outcome_of(run, one.name, free, kept) for one in OUTCOMES.values()
     }
     counted = {"checkpoints": len(kept), "client": len(run.latencies)}
     row |= {

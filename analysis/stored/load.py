@@ -306,7 +306,7 @@ def _columns(rows: pd.DataFrame, room: Room) -> dict[str, NDArray[Any]]:
 
 
 def _floats(column: pd.Series | NDArray[np.float64]) -> NDArray[np.float64]:
-    if column.dtype == np.float64:
+    if isinstance(column, np.ndarray) or column.dtype == np.float64:
         return np.asarray(column)
     values: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
     return values
