@@ -101,7 +101,7 @@ def rates(console: Solo, count: int) -> list[float]:
 
 @pytest.mark.provisioned
 def test_the_same_inputs_give_the_same_bytes(guest: Guest, tmp_path: Path) -> None:
-    guest_module._fill(fetch_tree(GUEST, silent), tmp_path)
+    guest_module._fill(fetch_tree(GUEST, silent), tmp_path, silent)
     assert (tmp_path / "initramfs").read_bytes() == guest.initramfs.read_bytes()
     assert (tmp_path / "kernel").read_bytes() == guest.kernel.read_bytes()
 
