@@ -235,7 +235,7 @@ def test_the_guest_that_is_asked_for_is_the_one_that_is_looked_at_and_booted(
 
     asked: list[object] = []
 
-    def answer(_binary: object, guest: object, *_: object, **__: object) -> Verdict:
+    def answer(guest: object) -> Verdict:
         asked.append(guest)
         return Verdict(ok=True, reason="it boots")
 
@@ -243,9 +243,9 @@ def test_the_guest_that_is_asked_for_is_the_one_that_is_looked_at_and_booted(
     monkeypatch.setattr(doctor, "installed_qemu", lambda _qemu: BINARY)
     monkeypatch.setattr(doctor, "installed_bare", lambda: BARE)
     monkeypatch.setattr(doctor, "build_bare", lambda _say: BARE)
-    for kind, module in (("kvm", doctor), ("colo", probes)):
-        monkeypatch.setattr(module, f"probe_{kind}", answer)
-        monkeypatch.setattr(module, f"cached_{kind}", answer)
+    for name in ("probe", "cached"):
+        monkeypatch.setattr(doctor, f"{name}_kvm", lambda _binary, guest, **_: answer(guest))
+        monkeypatch.setattr(probes, f"{name}_colo", lambda trial, *_: answer(trial.guest))
     cell = SMALL.model_copy(update={"guest": "bare"})
     found = {one.name: one for one in doctor.checks("system", lambda _: None, probe=probe, asked=doctor.Asked((cell,)))}
     assert [found[name].status for name in ("QEMU", "guest image", "KVM probe", "COLO probe")] == ["ok"] * 4

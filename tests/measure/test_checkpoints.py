@@ -269,7 +269,8 @@ def damage(lines: list[str], wounds: list[tuple[str, int, int]]) -> list[str]:
     for kind, first, second in wounds:
         at, other = first % len(lines), second % len(lines)
         if kind == "drop":
-            del lines[at]
+            # What a tear left is no line to be lost: nothing would be left of nine, a whole checkpoint's.
+            del lines[at : at + ("\0" not in lines[at])]
         elif kind == "twice":
             lines.insert(other, lines[at])
         elif kind == "swap":
