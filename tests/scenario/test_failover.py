@@ -411,19 +411,26 @@ def test_a_workload_that_dies_fails_the_run_before_the_blow_and_is_on_record_aft
     assert run.notes.workload == {"died": "the server postgres ended"}
 
 
-def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pytest.MonkeyPatch) -> None:
+def take_over_at_once(monkeypatch: pytest.MonkeyPatch, *, success: bool = True) -> None:
+    """Put a secondary that takes over, or does not, in the place of everything up to that."""
+
     async def until_the_blow(*_: Any) -> Any:
         return SimpleNamespace(client=None, noticed_s=lambda *_: None)
 
     async def fail(*_: Any) -> Course:
-        return Course("secondary", (1.0, 1.0), success=True)
-
-    async def guarded(work: Coroutine[None, None, Any]) -> Any:
-        return await work
+        return Course("secondary", (1.0, 1.0), success=success)
 
     monkeypatch.setattr(failover, "_until_the_blow", until_the_blow)
     monkeypatch.setattr(failover, "_fail", fail)
     monkeypatch.setattr(failover, "_LAST_LOOK_S", 0)
+
+
+async def guarded(work: Coroutine[None, None, Any]) -> Any:
+    return await work
+
+
+def test_the_disks_of_every_host_are_looked_at_after_a_failover(monkeypatch: pytest.MonkeyPatch) -> None:
+    take_over_at_once(monkeypatch)
     order: list[str] = []
     victim = SimpleNamespace(kill=lambda: order.append("kill"))
     room = lambda: order.append("every disk")  # noqa: E731
@@ -440,21 +447,11 @@ def test_a_survivor_is_joined_where_it_survived_and_that_is_asked_for(
     asked: bool,  # noqa: FBT001
     success: bool,  # noqa: FBT001
 ) -> None:
-    async def until_the_blow(*_: Any) -> Any:
-        return SimpleNamespace(client=None, noticed_s=lambda *_: None)
-
-    async def fail(*_: Any) -> Course:
-        return Course("secondary", (1.0, 1.0), success=success)
-
-    async def guarded(work: Coroutine[None, None, Any]) -> Any:
-        return await work
-
     async def join(_run: Any, course: Course) -> None:
         course.redundancy_s = 1.5
 
-    for name, stand_in in (("_until_the_blow", until_the_blow), ("_fail", fail), ("join_again", join)):
-        monkeypatch.setattr(failover, name, stand_in)
-    monkeypatch.setattr(failover, "_LAST_LOOK_S", 0)
+    take_over_at_once(monkeypatch, success=success)
+    monkeypatch.setattr(failover, "join_again", join)
     victim = SimpleNamespace(kill=lambda: None)
     pair = SimpleNamespace(guarded=guarded, processes={"primary": victim}, require_room=lambda: None)
     timings: dict[str, float] = {}
