@@ -1,9 +1,9 @@
 # Two commands: `make demo` measures real pairs, `make test` proves the instrument. Each sets up first what it needs.
 PY := .venv/bin/python
 # Which tests: those without a pair, those beside which others may run, and those beside which none may.
-QUICK := "not pair and not provisioned"
-SHARED := "shares or not pair and not provisioned"
-ALONE := "(pair or provisioned) and not shares"
+QUICK := "not pair and not provisioned and not orphan"
+SHARED := "(shares or not pair and not provisioned) and not orphan"
+ALONE := "(pair or provisioned) and not shares or orphan"
 # A module's tests stay together; which modules are begun first is said in tests/conftest.py.
 SIDE_BY_SIDE := -n auto --dist loadfile --no-loadscope-reorder
 # What the tests of other hosts and of clusters start daemons of (none of the packages' own is started).
@@ -40,6 +40,7 @@ fuzz: setup
 
 fast: setup
 	$(PY) -m pytest -q $(SIDE_BY_SIDE) --durations=40 -m $(QUICK)
+	$(PY) -m pytest -q -m orphan
 
 lint: setup
 	$(PY) -m ruff check .

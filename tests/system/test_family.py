@@ -126,6 +126,7 @@ def test_ending_one_family_leaves_the_other_one_and_a_decoy(tmp_path: Path) -> N
         assert alive(decoy.pid)
 
 
+@pytest.mark.orphan
 def test_only_what_a_dead_owner_left_is_an_orphan(tmp_path: Path) -> None:
     dead = f"{gone()}:1:{tmp_path}"
     elsewhere = f"{Owner(gone().pid, 1, this_process().namespace + 1)}:1:{tmp_path}"
@@ -159,6 +160,7 @@ def test_another_users_process_is_never_ours(tmp_path: Path) -> None:
             theirs.kill()
 
 
+@pytest.mark.orphan
 def test_this_process_is_never_among_its_own(tmp_path: Path) -> None:
     script = (
         "import os; from bench.system.family import marked; from bench.system.owner import parse_owner; "

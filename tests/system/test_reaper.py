@@ -17,6 +17,8 @@ from bench.run.reaper import left_in_runs, reap
 from bench.system.exits import Exit
 from bench.system.owner import SCRATCH, scratch_folder, this_process
 
+pytestmark = pytest.mark.orphan
+
 RUN = "0123456789ab"
 OWNER = """
 import asyncio, sys
