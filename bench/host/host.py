@@ -120,6 +120,13 @@ class Host(Protocol):
             StoreError: it is full.
         """
 
+    async def rest(self, seconds: float) -> None:
+        """Leave its CPUs to what runs there: what is read of it for us meanwhile comes late, by no more than so long.
+
+        Raises:
+            HostError: it cannot be reached any more.
+        """
+
     def snapshot(self) -> Snapshot:
         """Return the host's state."""
 
@@ -216,6 +223,9 @@ class Here:
     def require_room(self, folder: Path) -> None:
         """Ask the file system."""
         require_room(folder)
+
+    async def rest(self, seconds: float) -> None:
+        """Do nothing: nobody relays."""
 
     def snapshot(self) -> Snapshot:
         """Read ``/proc`` and ``/sys``."""

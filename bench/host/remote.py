@@ -41,6 +41,8 @@ if TYPE_CHECKING:
     from bench.host.reach import Reach
 
 _BEAT_S = 1.0
+_REST_S = 1.0
+"""The most that an agent rests: it has to hear of an end in time, and its own lease goes on."""
 _SYNC_BYTES = 4 << 20
 _ARCHITECTURES = ("x86_64", "amd64")
 
@@ -60,6 +62,7 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         self._sockets = ""
         self._relays: dict[int, Relay] = {}
         self._beating: asyncio.Task[None] | None = None
+        self._rests_until = 0.0
         wire.on_event, wire.on_channel, wire.on_lost = self._told, self._relayed, self._cut
 
     @classmethod
@@ -129,6 +132,16 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             raise
         return relay.begin()
 
+    async def rest(self, seconds: float) -> None:
+        """Have the agent hear nobody but us for so long, a second at the most, and say nothing to it unasked meanwhile.
+
+        Raises:
+            HostError: the connection is gone.
+        """
+        length_s = min(seconds, _REST_S)
+        self._rests_until = time.monotonic() + length_s
+        await self.wire.ask("rest", seconds=length_s)
+
     # What comes unasked.
 
     def _told(self, message: dict[str, Any], data: bytes) -> None:
@@ -158,6 +171,8 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         """Say every second that we are here, and take what is new."""
         with suppress(HostError, OSError):
             while True:
+                while (left := self._rests_until - time.monotonic()) > 0:
+                    await asyncio.sleep(left)
                 before = time.time()
                 try:
                     reply = await self.wire.ask("beat", deadline_s=LEASE_S)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     OnSample = Callable[[Sample], None]
 
 _SS_DEADLINE_S = 5.0
+_REST = 1.1
 LAST_WORDS_S = 0.2
 """For the traces of the last checkpoint, which come a little after its RESUME: the pair is killed next."""
 _SETTLE_S = 0.01
@@ -116,7 +117,7 @@ async def drive(
     """Take all checkpoints of a run, warm-up included, and return the samples of the link's byte counter.
 
     On demand, the next checkpoint is asked for only when the last one has ended, the interval has passed, and none that
-    the timer or differing output began is under way.
+    the timer or differing output began is under way. The hosts of a pair rest for as long as it is likely to take.
     ``on_checkpoint`` is called with the checkpoints done, the checkpoints wanted, and the last pause in seconds,
     ``on_sample`` with every sample when it is taken.
 
@@ -135,6 +136,8 @@ async def drive(
             await counter.idle(cell.deadlines.checkpoint)
         target = counter.done + 1
         if on_demand:
+            if counter.done:  # who relays what is said in a pause takes CPU time from it: it is heard right behind it
+                await pair.rest(_REST * counter.last_pause_s)
             await pair.carry_out((poke(),))
         await counter.reach(target, deadline_s)
         on_checkpoint(done, wanted, counter.last_pause_s)

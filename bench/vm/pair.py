@@ -64,6 +64,10 @@ class Pair:
         """Return a side's monitor."""
         return self.monitors[side]
 
+    async def rest(self, seconds: float) -> None:
+        """Leave the CPUs of both sides' hosts to the pair for so long; see :class:`bench.host.host.Host`."""
+        await asyncio.gather(*(host.rest(seconds) for host in {self.host(side) for side in SIDES}))
+
     def require_room(self) -> None:
         """Return when the disks that the run is written to have room for a little more.
 

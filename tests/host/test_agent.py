@@ -350,6 +350,46 @@ def test_a_unix_socket_there_is_spoken_to_both_ways_by_a_path_of_any_length(work
     assert not thread.is_alive()
 
 
+def test_who_rests_hands_on_at_once_and_hears_when_the_rest_is_over(work: Path, tmp_path: Path) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "qmp.sock"))
+    server.listen()
+    heard: list[float] = []
+
+    def answer() -> None:
+        with server, server.accept()[0] as here:
+            here.recv(16)
+            heard.append(time.monotonic())
+            here.sendall(b"answer")
+            here.recv(16)
+
+    thread = threading.Thread(target=answer, daemon=True)
+    thread.start()
+
+    async def scenario(host: Remote) -> tuple[float, float]:
+        reader, writer = await asyncio.open_connection(sock=await host.connect(tmp_path / "qmp.sock"))
+        began = time.monotonic()
+        await host.rest(0.6)
+        writer.write(b"poke")
+        assert await asyncio.wait_for(reader.readexactly(6), 20) == b"answer"
+        answered = time.monotonic()
+        writer.close()
+        await writer.wait_closed()
+        return began, answered
+
+    began, answered = on_agent(work, scenario)
+    thread.join(10)
+    assert heard[0] - began < 0.6 <= answered - began
+
+
+def test_no_rest_is_so_long_that_a_lease_runs_out(work: Path) -> None:
+    async def scenario(host: Remote) -> str:
+        await host.rest(3600)
+        return await host.run(("echo", "awake"))
+
+    assert on_agent(work, scenario) == "awake\n"
+
+
 def test_what_was_said_before_an_end_is_heard_by_whoever_reads_late_on_either_side(work: Path, tmp_path: Path) -> None:
     words, heard, go = b"abc" * 500_000, bytearray(), threading.Event()
     server = socket.socket(socket.AF_UNIX)

@@ -76,12 +76,16 @@ def test_the_end_of_colo_is_an_error_that_names_the_reason() -> None:
 
 
 class FakePair:
-    """A pair whose pokes start a checkpoint at once; notes whether one was under way when it was poked."""
+    """A pair whose pokes start a checkpoint at once; notes whether one was under way, and for how long it rests."""
 
     def __init__(self, counted: CheckpointCounter, cell: Any) -> None:
         self.counted = counted
         self.spec = planned_spec(cell, None, None)
         self.poked_under_way: list[bool] = []
+        self.rests_s: list[float] = []
+
+    async def rest(self, seconds: float) -> None:
+        self.rests_s.append(seconds)
 
     async def carry_out(self, _steps: object) -> None:
         self.poked_under_way.append(self.counted.under_way)
@@ -89,8 +93,8 @@ class FakePair:
         asyncio.get_running_loop().call_later(0.01, self.counted.observe, Event("RESUME", 5.5, {}))
 
 
-def on_demand(deadline_s: float = 5, **more: Any) -> Any:
-    checkpoint = Checkpoint(count=1, warmup=0, interval=0.001)
+def on_demand(deadline_s: float = 5, count: int = 1, **more: Any) -> Any:
+    checkpoint = Checkpoint(count=count, warmup=0, interval=0.001)
     deadlines = Deadlines(checkpoint=deadline_s)
     return make_cell(link=Link(transport="unix"), checkpoint=checkpoint, deadlines=deadlines, **more)
 
@@ -107,6 +111,14 @@ def test_a_checkpoint_that_something_else_began_is_waited_for_before_the_poke() 
     asyncio.run(scenario())
     assert pair.poked_under_way == [False]
     assert told == [0.5]
+
+
+def test_the_hosts_rest_for_a_little_longer_than_the_last_pause_was() -> None:
+    counted = counter()
+    pair = FakePair(counted, on_demand(count=3))
+    asyncio.run(drive(pair, on_demand(count=3), counted, lambda *_: None))  # type: ignore[arg-type]
+    assert pair.rests_s == pytest.approx([0.55, 0.55])  # before the first, nothing is known
+    assert len(pair.poked_under_way) == 3
 
 
 def test_a_checkpoint_that_never_ends_is_not_poked_and_not_waited_for_without_end() -> None:

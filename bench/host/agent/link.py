@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import selectors
 import time
 from contextlib import suppress
@@ -29,6 +30,7 @@ class Link:
         self._lease_s = lease_s
         self._take, self._end = take, end
         self._heard = time.monotonic()
+        self._rests_until = self._heard
         self._inbox, self._outbox = bytearray(), bytearray()
 
     def begin(self) -> None:
@@ -41,13 +43,22 @@ class Link:
         """Tell the near end that frames come from here on."""
         self._write(GREETING)
 
+    def op_rest(self, message: dict[str, Any], _payload: bytes) -> None:
+        """Hear nothing but the near end for so long: what runs here has the CPUs to itself."""
+        self._rests_until = time.monotonic() + message["seconds"]
+
     def wait(self, most_s: float | None) -> None:
         """Wait for what is ready, ``most_s`` at the most, and do it; end everything when the lease has run out."""
-        left = self._heard + self._lease_s - time.monotonic()
+        now = time.monotonic()
+        left = self._heard + self._lease_s - now
         if left <= 0:
             with suppress(OSError):
                 os.write(2, b"colo-bench agent: no sign of life of the other end: all is ended\n")
             self._end()
+        if now < self._rests_until:
+            if select.select((0,), (), (), min(left, self._rests_until - now))[0]:
+                self._read()
+            return
         for key, _ in self.selector.select(left if most_s is None else min(left, most_s)):
             # An earlier one of the same round may have closed it, or given its number to another.
             current = self.selector.get_map().get(key.fd)
