@@ -120,8 +120,12 @@ class Host(Protocol):
             StoreError: it is full.
         """
 
-    async def rest(self, seconds: float) -> None:
-        """Leave its CPUs to what runs there: what is read of it for us meanwhile comes late, by no more than so long.
+    async def rest(self, seconds: float, *, answered: bool = False) -> None:
+        """Leave its CPUs to what runs there: what is relayed to us meanwhile comes late, by no more than so long.
+
+        Args:
+            seconds: how long.
+            answered: not yet, but once what is said next over a connection has been answered.
 
         Raises:
             HostError: it cannot be reached any more.
@@ -224,7 +228,7 @@ class Here:
         """Ask the file system."""
         require_room(folder)
 
-    async def rest(self, seconds: float) -> None:
+    async def rest(self, seconds: float, *, answered: bool = False) -> None:
         """Do nothing: nobody relays."""
 
     def snapshot(self) -> Snapshot:

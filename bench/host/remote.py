@@ -132,7 +132,7 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             raise
         return relay.begin()
 
-    async def rest(self, seconds: float) -> None:
+    async def rest(self, seconds: float, *, answered: bool = False) -> None:
         """Have the agent hear nobody but us for so long, a second at the most, and say nothing to it unasked meanwhile.
 
         Raises:
@@ -140,7 +140,7 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         """
         length_s = min(seconds, _REST_S)
         self._rests_until = time.monotonic() + length_s
-        await self.wire.ask("rest", seconds=length_s)
+        await self.wire.ask("rest", seconds=length_s, answered=answered)
 
     # What comes unasked.
 

@@ -65,8 +65,11 @@ class Pair:
         return self.monitors[side]
 
     async def rest(self, seconds: float) -> None:
-        """Leave the CPUs of both sides' hosts to the pair for so long; see :class:`bench.host.host.Host`."""
-        await asyncio.gather(*(host.rest(seconds) for host in {self.host(side) for side in SIDES}))
+        """Leave the CPUs of both sides' hosts to the pair for so long, the primary's from its next answer on.
+
+        That a poke was answered at once is what tells the checkpoint that it began from others.
+        """
+        await asyncio.gather(self.host(PRIMARY).rest(seconds, answered=True), self.host(SECONDARY).rest(seconds))
 
     def require_room(self) -> None:
         """Return when the disks that the run is written to have room for a little more.

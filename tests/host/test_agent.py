@@ -382,6 +382,42 @@ def test_who_rests_hands_on_at_once_and_hears_when_the_rest_is_over(work: Path, 
     assert heard[0] - began < 0.6 <= answered - began
 
 
+def test_an_answer_comes_at_once_where_the_rest_begins_behind_it(work: Path, tmp_path: Path) -> None:
+    server = socket.socket(socket.AF_UNIX)
+    server.bind(str(tmp_path / "qmp.sock"))
+    server.listen()
+
+    def answer_then_tell() -> None:
+        with server, server.accept()[0] as here:
+            here.sendall(b"news")
+            here.recv(16)
+            here.sendall(b"answer")
+            time.sleep(0.1)
+            here.sendall(b"event")
+            here.recv(16)
+
+    thread = threading.Thread(target=answer_then_tell, daemon=True)
+    thread.start()
+
+    async def scenario(host: Remote) -> tuple[float, float]:
+        reader, writer = await asyncio.open_connection(sock=await host.connect(tmp_path / "qmp.sock"))
+        await host.rest(0.9, answered=True)
+        assert await asyncio.wait_for(reader.readexactly(4), 20) == b"news"  # what was not asked for ends no waiting
+        began = time.monotonic()
+        writer.write(b"poke")
+        assert await asyncio.wait_for(reader.readexactly(6), 20) == b"answer"
+        answered = time.monotonic()
+        assert await asyncio.wait_for(reader.readexactly(5), 20) == b"event"
+        told = time.monotonic()
+        writer.close()
+        await writer.wait_closed()
+        return answered - began, told - began
+
+    answered_s, told_s = on_agent(work, scenario)
+    thread.join(10)
+    assert answered_s < 0.9 <= told_s
+
+
 def test_no_rest_is_so_long_that_a_lease_runs_out(work: Path) -> None:
     async def scenario(host: Remote) -> str:
         await host.rest(3600)

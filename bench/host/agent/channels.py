@@ -18,6 +18,7 @@ class _Channel:
         self.sock = sock
         self.unsent = bytearray()
         self.ended = False
+        self.rest_s = 0.0
 
 
 class Channels:
@@ -26,6 +27,7 @@ class Channels:
     def __init__(self, link: Link) -> None:
         self._link = link
         self._open: dict[int, _Channel] = {}
+        self._rest_s = 0.0
 
     def op_connect(self, message: dict[str, Any], _payload: bytes) -> None:
         """Connect to a unix socket; from then on its bytes are frames of this channel."""
@@ -44,12 +46,20 @@ class Channels:
         self._open[channel.number] = channel
         self._link.selector.register(sock, selectors.EVENT_READ, lambda: self._forward(channel))
 
+    def op_rest(self, message: dict[str, Any], _payload: bytes) -> None:
+        """Rest for so long: from now on, or ``answered``, once what is said next on any channel has its answer."""
+        if message["answered"]:
+            self._rest_s = message["seconds"]
+        else:
+            self._link.rest(message["seconds"])
+
     def relay(self, number: int, payload: bytes) -> None:
         """Hand bytes of the near end on; none: it has ended, and the connection does once all before is handed on."""
         channel = self._open.get(number)
         if channel:
             channel.unsent += payload
             channel.ended = channel.ended or not payload
+            channel.rest_s, self._rest_s = self._rest_s, 0.0
             self._push(channel)
 
     def _forward(self, channel: _Channel) -> None:
@@ -64,6 +74,9 @@ class Channels:
         except OSError:
             got = b""
         self._link.send({"chan": channel.number}, got)
+        if channel.rest_s:
+            self._link.rest(channel.rest_s)
+            channel.rest_s = 0.0
         if not got:
             self._close(channel)
 

@@ -43,9 +43,9 @@ class Link:
         """Tell the near end that frames come from here on."""
         self._write(GREETING)
 
-    def op_rest(self, message: dict[str, Any], _payload: bytes) -> None:
+    def rest(self, seconds: float) -> None:
         """Hear nothing but the near end for so long: what runs here has the CPUs to itself."""
-        self._rests_until = time.monotonic() + message["seconds"]
+        self._rests_until = time.monotonic() + seconds
 
     def wait(self, most_s: float | None) -> None:
         """Wait for what is ready, ``most_s`` at the most, and do it; end everything when the lease has run out."""

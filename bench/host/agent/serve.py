@@ -36,7 +36,7 @@ class Agent:
         self._children = Children(self._link, self._folders)
         self._channels = Channels(self._link)
         machine, files = Machine(self._folders, self._children), Files(self._link, self._folders)
-        self._operations = _operations(self, self._link, self._folders, self._children, self._channels, machine, files)
+        self._operations = _operations(self, self._folders, self._children, self._channels, machine, files)
         self._looked = 0.0
 
     def serve(self) -> None:
