@@ -60,6 +60,7 @@ def test_a_server_s_own_benchmark_program_is_its_client(workload: str, program: 
 SMALL_FILES = ("workload.functions=1", "workload.jobs=1", "checkpoint.count=40")
 
 
+@pytest.mark.shares
 @pytest.mark.parametrize(("workload", "more"), [("fio", ()), ("build", SMALL_FILES), ("cpu", ())])
 def test_what_has_no_client_gets_something_done_under_colo(
     workload: str, more: tuple[str, ...], tmp_path: Path

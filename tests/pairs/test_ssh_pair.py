@@ -33,6 +33,7 @@ from tools.lab.hosts import Lab, agents_of, gone_within, inventory_of, lab, mark
 
 pytestmark = pytest.mark.pair
 
+shares = pytest.mark.shares
 needs_hosts = pytest.mark.skipif(bool(no_lab()), reason=no_lab() or "there are stand-in hosts")
 BARE = (
     *("guest=bare", "mem=128M", "smp=1", "accel=tcg", "workload=idle", "checkpoint.interval=0.15"),
@@ -265,6 +266,7 @@ def test_a_link_between_hosts_is_shaped_where_its_interfaces_are_named_and_is_pu
     assert queues() == before
 
 
+@shares
 @needs_hosts
 def test_the_doctor_looks_at_both_hosts_and_between(hosts: Lab, tmp_path: Path) -> None:
     words = ("host=ssh", over_ssh(hosts, tmp_path), "mem=128M", "smp=1", "guest=bare")
@@ -341,6 +343,7 @@ def struck(
     return last_failure(folder)
 
 
+@shares
 @needs_hosts
 def test_a_cut_connection_is_named_its_traces_are_here_and_nothing_is_left_there(hosts: Lab, tmp_path: Path) -> None:
     failure = struck(hosts, tmp_path, partial(hosts.cut, "primary"), partial(hosts.join, "primary"))
@@ -353,6 +356,7 @@ def test_a_cut_connection_is_named_its_traces_are_here_and_nothing_is_left_there
     assert trace.count("Receive 'vmstate-loaded' message") >= 5
 
 
+@shares
 @needs_hosts
 def test_a_connection_that_is_cut_before_there_is_a_checkpoint_is_named_too(hosts: Lab, tmp_path: Path) -> None:
     cut, join = partial(hosts.cut, "secondary"), partial(hosts.join, "secondary")
@@ -361,6 +365,7 @@ def test_a_connection_that_is_cut_before_there_is_a_checkpoint_is_named_too(host
         assert gone_within(20, hosts.work(side)), marked_below(hosts.work(side))
 
 
+@shares
 @needs_hosts
 def test_a_host_that_dies_is_named_and_the_same_command_goes_on_when_it_is_back(hosts: Lab, tmp_path: Path) -> None:
     failure = struck(hosts, tmp_path, partial(hosts.kill, "secondary"), partial(hosts.restart, "secondary"))
@@ -372,6 +377,7 @@ def test_a_host_that_dies_is_named_and_the_same_command_goes_on_when_it_is_back(
         assert gone_within(20, hosts.work(side))
 
 
+@shares
 @needs_hosts
 def test_a_full_disk_there_is_named(hosts: Lab, tmp_path: Path) -> None:
     with hosts.small_disk("secondary", "8M"):
@@ -381,6 +387,7 @@ def test_a_full_disk_there_is_named(hosts: Lab, tmp_path: Path) -> None:
     assert "host.primary.workdir=DIR" in done.stderr
 
 
+@shares
 @needs_hosts
 def test_another_build_there_is_named(hosts: Lab, tmp_path: Path) -> None:
     other = tmp_path / "qemu-system-x86_64"
@@ -392,6 +399,7 @@ def test_another_build_there_is_named(hosts: Lab, tmp_path: Path) -> None:
     assert "so that ours is shipped" in done.stderr
 
 
+@shares
 @needs_hosts
 def test_a_killed_agent_is_named_and_nothing_is_left(hosts: Lab, tmp_path: Path) -> None:
     def kill() -> None:
@@ -403,6 +411,7 @@ def test_a_killed_agent_is_named_and_nothing_is_left(hosts: Lab, tmp_path: Path)
     assert gone_within(20, hosts.work("primary"))
 
 
+@shares
 @needs_hosts
 def test_a_killed_harness_leaves_nothing_on_either_host(hosts: Lab, tmp_path: Path) -> None:
     process = measuring(tmp_path, over_ssh(hosts, tmp_path))
@@ -416,6 +425,7 @@ def test_a_killed_harness_leaves_nothing_on_either_host(hosts: Lab, tmp_path: Pa
         assert gone_within(20, hosts.work(side))
 
 
+@shares
 @needs_hosts
 @pytest.mark.parametrize(
     ("change", "cause"),

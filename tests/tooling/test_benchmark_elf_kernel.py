@@ -89,6 +89,7 @@ def test_the_packaged_kernel_carries_one(tmp_path: Path) -> None:
 
 
 @pytest.mark.pair
+@pytest.mark.shares
 def test_a_secondary_has_the_pages_of_an_elf_kernel_dirty_at_every_checkpoint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(elf_kernel, "_ROUNDS", 1)
     figures = elf_kernel.benchmark(setting.provisioned())

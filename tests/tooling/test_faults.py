@@ -266,7 +266,13 @@ def references(tmp_path_factory: pytest.TempPathFactory) -> References:
 @pytest.mark.pair
 @pytest.mark.parametrize(
     "name",
-    ["kill-secondary-during", "kill-harness-measure", "int-twice-harness-boot", "far-disk-full-secondary"],
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.shares)
+            for name in ("kill-secondary-during", "kill-harness-measure", "int-twice-harness-boot")
+        ),
+        "far-disk-full-secondary",
+    ],
 )
 def test_nothing_is_lost_and_nothing_left_behind(name: str, references: References, tmp_path: Path) -> None:
     fault = CATALOGUE[name]
