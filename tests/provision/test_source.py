@@ -64,7 +64,7 @@ def test_an_option_is_used_where_the_release_says_that_it_has_it(option: str, *,
 
 def test_the_projects_patches_change_qemus_sources_and_say_why() -> None:
     found = sorted(PATCHES.glob("*.patch"))
-    assert [path.stem for path in found] == ["flush_blocks", "log_first", "nodelay"]
+    assert [path.stem for path in found] == ["flush_blocks", "log_first", "nodelay", "tcp_padding"]
     explained = (PATCHES / "README.md").read_text()
     for path in found:
         text = path.read_text()

@@ -76,7 +76,10 @@ def test_an_experiment_is_known_by_its_name(main: Callable[..., int], asked: lis
         ),
         (
             ["experiment=nope"],
-            "unknown choice experiment=nope; legal: accel, cache, card_sweep, demo, entry, failover, first_checkpoint",
+            (
+                "unknown choice experiment=nope; legal: "
+                "accel, cache, card_sweep, demo, e1000, entry, failover, first_checkpoint"
+            ),
         ),
         (["workload=dirty", "workload.ratee=3"], "unknown key workload.ratee; did you mean rate?"),
         (["link.bandwith=1"], "unknown key link.bandwith; did you mean bandwidth?"),

@@ -99,7 +99,14 @@ def test_an_experiment_brings_its_sweep_and_the_command_line_wins(bench: Bench) 
 
 @pytest.mark.parametrize(
     ("name", "runs"),
-    [("procedure", 1), ("card_sweep", 18), ("size_sweep", 84), ("procedure_claims", 42), ("interval", 30)],
+    [
+        ("procedure", 1),
+        ("card_sweep", 18),
+        ("size_sweep", 84),
+        ("procedure_claims", 42),
+        ("interval", 30),
+        ("e1000", 35),
+    ],
 )
 def test_every_experiment_composes(bench: Bench, name: str, runs: int) -> None:
     assert len(labels(bench(f"experiment={name}", "dry_run=true"))) == runs
