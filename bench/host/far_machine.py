@@ -11,6 +11,7 @@ from bench.host.clock import Offset
 from bench.host.far_end import FarEnd
 from bench.host.far_state import SURROUNDINGS, mirrored
 from bench.host.host import sampled_ports
+from bench.host.limits import free_swap
 from bench.host.snapshot import take_snapshot
 
 if TYPE_CHECKING:
@@ -44,6 +45,12 @@ class FarMachine(FarEnd):
         now = float(self.wire.call("clock").value)
         with mirrored(texts) as root:
             return take_snapshot(root, now)
+
+    def memory(self) -> tuple[int | None, int]:
+        """Return the bytes that can be had there without swapping, None if nobody says, and those of free swap."""
+        texts = self.texts(SURROUNDINGS)
+        with mirrored(texts) as root:
+            return take_snapshot(root).memory_available_bytes, free_swap(root)
 
     def texts(self, globs: Sequence[str]) -> dict[str, str]:
         """Return the content of small files of the host's kernel, by path; what cannot be read is left out."""

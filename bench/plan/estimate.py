@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError
 from bench.format.factors import size_text
+from bench.format.phases import PRIMARY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -103,6 +104,28 @@ def require_fit(cells: Iterable[PlannedCell], available_bytes: int | None, by: s
                 hint=f"choose mem={largest_mem(planned.cell, available_bytes)} or less, or {free}{swap}",
                 cause="host-memory",
             )
+
+
+def require_side(name: str, cell: Cell, available_bytes: int | None, swap_bytes: int) -> str:
+    """Say how a side fits into the memory of a host of its own.
+
+    Args:
+        name: of the side.
+        cell: what it is a side of, with ``accel`` resolved.
+        available_bytes: what can be had there without swapping; None where that system does not say.
+        swap_bytes: free swap there, for what is written once and not needed again.
+
+    Raises:
+        HostError: it does not fit.
+    """
+    if available_bytes is None:
+        return "that system does not say how much is available"
+    needed = primary_bytes(cell) if name == PRIMARY else secondary_bytes(cell) - min(cold_bytes(cell), swap_bytes)
+    said = f"{gib(available_bytes)} available, a {name} of {size_text(cell.mem)} needs {gib(needed)}"
+    if available_bytes < needed:
+        fix = "choose a smaller mem=, or free memory there"
+        raise HostError(f"the {name}'s host: {said}", hint=fix, cause="host-memory")
+    return said
 
 
 def require_disk(estimates: Sequence[Estimate], free_bytes: int) -> None:

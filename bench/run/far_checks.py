@@ -13,11 +13,10 @@ from typing import TYPE_CHECKING
 
 from bench.config import links
 from bench.errors import BenchError, HostError
-from bench.format.factors import size_text
 from bench.host.far_shape import require_shapeable
 from bench.host.links import CLIENT, PRIMARY, SECONDARY, Link
 from bench.host.topology import open_topology
-from bench.plan.estimate import gib, primary_bytes, secondary_bytes
+from bench.plan.estimate import gib, require_side
 from bench.provision.qemu import installed_qemu
 from bench.run.beforehand import Check, failed
 from bench.system.owner import scratch_folder
@@ -105,8 +104,7 @@ async def _host_checks(node: Node, remote: Remote, cell: Cell) -> AsyncIterator[
     if name != CLIENT:
         there, usable = (await _python(remote, _DEVICE)).split()
         yield check_kvm_device(name, there=there == "True", usable=usable == "True")
-        needed = needed_bytes(name, cell, kvm=usable == "True")
-        yield check_memory(name, remote.snapshot().memory_available_bytes, needed, cell.mem)
+        yield check_memory(name, accelerated(cell, kvm=usable == "True"), *remote.memory())
         free, _, _ = remote.room()
         yield check_disk(name, free, str(facts["work"]))
         if cell.link.shaped:
@@ -136,20 +134,18 @@ def check_kvm_device(name: str, *, there: bool, usable: bool) -> Check:
     return Check(f"{name} KVM", "warn", "there is no /dev/kvm: emulation (TCG) is used")
 
 
-def needed_bytes(name: str, cell: Cell, *, kvm: bool) -> int:
-    """Return what a side takes of its host: where the accelerator is not chosen yet, with KVM if that can be opened."""
-    taken = cell.model_copy(update={"accel": "kvm"}) if kvm and cell.accel == "auto" else cell
-    return primary_bytes(taken) if name == PRIMARY else secondary_bytes(taken)
+def accelerated(cell: Cell, *, kvm: bool) -> Cell:
+    """Return a cell whose accelerator is not chosen yet with KVM, if that can be opened: it takes more memory."""
+    return cell.model_copy(update={"accel": "kvm"}) if kvm and cell.accel == "auto" else cell
 
 
-def check_memory(name: str, available: int | None, needed: int, mem: int) -> Check:
+def check_memory(name: str, cell: Cell, available: int | None, swap: int) -> Check:
     """Return whether a side's QEMU fits into the memory of its host."""
-    if available is None:
-        return Check(f"{name} memory", "warn", "that system does not say how much is available")
-    said = f"{gib(available)} available, a {name} of {size_text(mem)} needs {gib(needed)}"
-    if available < needed:
-        return Check(f"{name} memory", "fail", said, "choose a smaller mem=, or free memory there", cause="host-memory")
-    return Check(f"{name} memory", "ok", said)
+    try:
+        said = require_side(name, cell, available, swap)
+    except HostError as error:
+        return failed(f"{name} memory", error)
+    return Check(f"{name} memory", "warn" if available is None else "ok", said)
 
 
 def check_disk(name: str, free: int, place: str) -> Check:

@@ -20,6 +20,7 @@ from bench.host.links import PRIMARY, SECONDARY, SIDES, Link
 from bench.host.outlasting import unless_any_exited
 from bench.host.process import Process, stop_all
 from bench.host.topology import Topology, open_topology
+from bench.plan.estimate import require_side
 from bench.system.sockets import socket_folder
 from bench.vm.argv import COLO, DISKS, Side
 from bench.vm.console import Console, open_console
@@ -234,6 +235,8 @@ async def open_pair(
         binaries = {side: await binary_on(topology.nodes[side], asked[side]) for side in sides}
         require_equal(binaries, asked_apart=second is not None)
         for side in sides:
+            if side in topology.far:
+                require_side(side, cell, *topology.far[side].memory())
             await ship(topology.nodes[side].host, binaries[side], guest)
         spec = concrete_spec(cell, binary, guest, features, topology, watch, second)
         locks = all(host.has_locks(folder) for host in topology.hosts)
