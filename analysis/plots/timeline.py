@@ -101,13 +101,13 @@ def seconds_axis(ax: Axes, reach: float, room_in: float) -> None:
     ax.set_xticks(marks, [f"{mark:g}" for mark in marks])
 
 
-def bands(ax: Axes, pauses: pd.DataFrame, reach: float, room_in: float) -> None:
+def bands(ax: Axes, pauses: pd.DataFrame, reach: float, room_in: float, *, pixels: bool = False) -> None:
     """Shade each pause over the whole height; the shortest as wide as print keeps a line."""
     least = _THINNEST_PT / axes.POINTS_PER_IN / room_in * reach
     lengths = (pauses["to_s"] - pauses["from_s"]).clip(lower=least)
     spans = list(zip(pauses["from_s"], lengths, strict=True))
     look: Look = {"facecolor": BAND_EDGE, "edgecolor": "none", "alpha": 0.55, "zorder": 0.5}
-    ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), **look)
+    ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), rasterized=pixels, **look)
 
 
 def requests_of(data: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, runs_by_cell, sampled
 from analysis.plots.drawing import NoFigureError, Sketch, Words
-from analysis.plots.style import BAND_EDGE, INK
+from analysis.plots.style import BAND_EDGE, INK, Look
 from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests_of, seconds_axis
 from analysis.plots.timeline_rows import PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
@@ -34,7 +34,7 @@ MOST_CELLS = 12
 """Cells that are drawn: those with the worst runs."""
 
 MOST_DOTS = 1000
-"""More requests than this are drawn as pixels: in a vector file each would be an object of its own."""
+"""More requests or pauses than this are drawn as pixels: in a vector file each would be an object of its own."""
 
 MOST_PAUSES, _LONGEST = 2000, 400
 """Pauses of a run that are drawn, the longest among them: a panel has fewer points across."""
@@ -127,13 +127,15 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         own = data[data["cell"] == name]
         pauses, (answered, failed) = own[own["of"] == PAUSE], requests_of(own)
         reach = max(float(own["to_s"].max()), 1e-3)
-        bands(ax, pauses, reach, panels.room_in)
+        many = len(pauses) > MOST_DOTS
+        bands(ax, pauses, reach, panels.room_in, pixels=many)
         if len(answered) or len(failed):
             ax.plot(answered["from_s"], answered["value"], rasterized=len(answered) > MOST_DOTS, **DOT)
             ax.plot(failed["from_s"], failed["value"], **CROSS)
         else:
-            ax.vlines(pauses["from_s"], floor, pauses["value"], colors=INK, linewidth=0.8, zorder=2)
-            ax.plot(pauses["from_s"], pauses["value"], linestyle="none", marker=".", markersize=3, color=INK)
+            ax.vlines(pauses["from_s"], floor, pauses["value"], colors=INK, linewidth=0.8, zorder=2, rasterized=many)
+            dot: Look = {"linestyle": "none", "marker": ".", "markersize": 3, "color": INK}
+            ax.plot(pauses["from_s"], pauses["value"], rasterized=many, **dot)
         seconds_axis(ax, reach, panels.room_in)
     panels.label(
         "time since the first request or checkpoint [s]",

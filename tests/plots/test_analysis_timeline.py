@@ -210,6 +210,19 @@ def test_a_pause_of_the_warm_up_that_is_drawn_and_longer_is_not_passed_off_as_no
     assert ", the longest pause is " in timelines.sketch(late).words.heading
 
 
+def test_very_many_pauses_are_no_objects_of_their_own_in_a_vector_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = timelines.frame(fake_results(write_campaign(tmp_path, SINGLE)))
+    pixels = []
+    for most in (timelines.MOST_DOTS, 2):
+        monkeypatch.setattr(timelines, "MOST_DOTS", most)
+        with look():
+            (ax,) = timelines.plot(data, 7.0).axes
+        pixels.append(sum(bool(one.get_rasterized()) for one in ax.get_children()))
+    assert pixels == [0, 3]  # bands, stems and dots
+
+
 def test_the_command_writes_every_kind_and_says_where(
     campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
