@@ -108,15 +108,13 @@ def judge(asked: Question, alpha: float = ALPHA) -> Finding:
     measured = asked.runs[np.isfinite(values)]
     there, notes = applied(hypothesis, measured)
     blank = nothing(hypothesis, len(asked.left_out), len(asked.failed), (*asked.notes, *notes))
-    is_range = hypothesis.kind == "value"
-    if outcome in YES_OR_NO and not is_range:
-        return replace(blank, label=YES_OR_NO_TEXT, more_blocks=math.inf)
-    if (why := no_ratio(measured[outcome].tolist())) and not is_range:
-        return replace(blank, label=why, more_blocks=math.inf)
+    unwritten = replace(blank, label=NOT_WRITTEN, more_blocks=math.inf)
+    if hypothesis.kind == "value":
+        return decided(judge_value(asked, measured, blank, alpha), ALPHA) if there else unwritten
+    if why := YES_OR_NO_TEXT if outcome in YES_OR_NO else no_ratio(measured[outcome].tolist()):
+        return replace(unwritten, label=why)
     if not there:
-        return replace(blank, label=NOT_WRITTEN, more_blocks=math.inf)
-    if is_range:
-        return decided(judge_value(asked, measured, blank, alpha), ALPHA)
+        return unwritten
     sample = make_sample(asked, measured) if len(measured) else None
     if sample is None:
         return replace(blank, label=NOTHING_TO_COMPARE)

@@ -362,6 +362,8 @@ def test_runs_that_measured_0_have_no_ratio_and_are_not_dropped(campaign: Campai
         found = verdict(campaign, runs, outcome="mismatch_share", **asked)
         assert (found.word, found.label) == ("INCONCLUSIVE", f"{zeros} of 36 runs are 0, of which no ratio can be told")
         assert found.sentence.endswith(f"exploratory, INCONCLUSIVE ({found.label}).")
+    within = verdict(campaign, runs, outcome="mismatch_share", kind="value", factor=None, low=0.0, high=1.0)
+    assert (within.word, within.runs) == ("SUPPORTED", 36)  # a range needs no ratio
     runs.loc[runs["mismatch_share"] == 0, "mismatch_share"] = np.nan
     assert verdict(campaign, runs, outcome="mismatch_share").runs == 36 - zeros
 
