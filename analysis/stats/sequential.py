@@ -8,6 +8,7 @@ sums of independent blocks (Armitage, McPherson & Rowe, JRSS A 132, 1969, doi:10
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING
@@ -58,18 +59,19 @@ def look_level(looks: Sequence[int], alpha: float = 0.05, *, series: bool = Fals
     share, also where it was not planned; that of the first :data:`FIRST_BLOCKS` blocks is 0.
 
     Args:
-        looks: after how many blocks, in rising order.
+        looks: after how many blocks, in rising order; the same number again where runs of these were measured between
+            two looks, which then have that number's share together.
         alpha: of all looks together.
         series: whether the first look was to be followed by others, so that it is no single one.
         tests: among which the level is shared; what each of them has may be as little as its ``tests``-th part.
 
     Raises:
-        ValueError: no look, looks that do not rise from 1 on, no test, or ``alpha`` outside (0, 1).
+        ValueError: no look, looks that fall or begin below 1, no test, or ``alpha`` outside (0, 1).
     """
     as_share(alpha, "alpha")
     at_least(tests, "tests", 1)
     after = tuple(looks)
-    if not after or after[0] < 1 or any(late <= early for early, late in pairwise(after)):
+    if not after or after[0] < 1 or any(late < early for early, late in pairwise(after)):
         raise ValueError(f"looks are numbers of blocks that rise from 1 on, not {list(after)}")
     return alpha if len(after) == 1 and not series else _levels(after, alpha, max(tests, FEWEST_TESTS))[-1]
 
@@ -92,16 +94,16 @@ def cost_in_blocks(
 
 @lru_cache(maxsize=256)
 def _levels(looks: tuple[int, ...], alpha: float, tests: int) -> tuple[float, ...]:
-    """Return the level of every look, for tests at a ``tests``-th part of it.
+    """Return the level of the looks after each number of blocks, for tests at a ``tests``-th part of it.
 
     The sum over blocks of independent standard normal increments, of which those go that have crossed before.
     """
-    small = alpha / tests
-    shares = -small * np.diff([1.0, *map(_left, looks)])
+    small, times = alpha / tests, Counter(looks)
+    shares = -small * np.diff([1.0, *map(_left, times)]) / list(times.values())
     grid = np.arange(-_REACH, _REACH + _STEP / 2, _STEP)  # in deviations of the sum at each look
     density: FloatArray | None = None
     levels, before = [], 0
-    for look, share in zip(looks, shares, strict=True):
+    for look, share in zip(times, shares, strict=True):
         density = _moved(density, grid, before, look)
         crossing = np.cumsum((density * _STEP)[::-1])[::-1]  # at or beyond each point
         bound = float(np.interp(-share, -crossing, grid)) if share else np.inf

@@ -104,8 +104,8 @@ class Plan(Record):
     def _no_run_twice(self) -> Plan:
         if len({run.run_id for run in self.runs}) != len(self.runs):
             raise ValueError("two runs are the same one")
-        if list(self.looks) != sorted(set(self.looks)):
-            raise ValueError("looks are after more and more blocks")
+        if list(self.looks) != sorted(self.looks):
+            raise ValueError("no look is after fewer blocks than the one before it")
         return self
 
 

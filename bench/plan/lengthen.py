@@ -27,13 +27,15 @@ def with_blocks(plan: Plan, blocks: int) -> Plan:
     return replace(longer, looks=plan.looks, until_known=plan.until_known)
 
 
-def looked(plan: Plan, blocks: int, *, until_known: bool = False) -> Plan:
+def looked(plan: Plan, blocks: int, *, until_known: bool = False, again: bool = False) -> Plan:
     """Return a plan on which it is written that its verdicts were asked for after so many blocks.
 
     Args:
         plan: to write it on.
         blocks: after how many.
         until_known: whether it is one of a series, with a look after every block.
+        again: whether runs were measured since these blocks were looked at, if they were: then it is a further look.
     """
-    looks = tuple(sorted({*plan.looks, blocks}))
+    further = again or blocks not in plan.looks
+    looks = tuple(sorted((*plan.looks, blocks))) if further else plan.looks
     return replace(plan, looks=looks, until_known=plan.until_known or until_known)

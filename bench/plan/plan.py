@@ -91,9 +91,9 @@ class Plan:
     """Everything that a campaign will measure, and with what.
 
     ``qemu`` maps what the configuration calls a QEMU (``provisioned``, ``system``, a path) to the binary it was.
-    ``looks`` says after how many blocks the verdicts were asked for: who looks again and again finds more that is not
-    there, and the analysis allows for it. ``until_known`` says that a look follows every block, from the first one on:
-    then the first is no single look.
+    ``looks`` says after how many blocks the verdicts were asked for, the same number again where runs of them were
+    measured in between: who looks again and again finds more that is not there, and the analysis allows for it.
+    ``until_known`` says that a look follows every block, from the first one on: then the first is no single look.
     """
 
     campaign: str

@@ -13,7 +13,6 @@ from bench.format.folder import CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
 from bench.plan.estimate import estimate, require_fit
-from bench.plan.lengthen import looked
 from bench.plan.plan import QemuBuild, digest, guest_build, hypotheses_sha256, make_plan, plan_cells
 from bench.provision.cache import file_sha256
 from bench.record.index import true_index, write_index
@@ -22,7 +21,7 @@ from bench.run.beforehand import checks as beforehand
 from bench.run.beforehand import require
 from bench.run.dryrun import dry_run
 from bench.run.failovers import failover_table, read_failovers
-from bench.run.folder import agree_on_plan, keep_plan, locked, stored_plan
+from bench.run.folder import agree_on_plan, locked, stored_plan
 from bench.run.loop import Loop
 from bench.run.preview import preview
 from bench.run.reaper import reap
@@ -245,6 +244,8 @@ def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) ->
     """Show what came of a campaign, have its report written, and return the exit status of the command."""
     write_index(loop.folder)
     measured = loop.measured()
+    if loop.fresh and loop.plan.repeats in loop.plan.looks:
+        loop.look()  # others than those that were looked at, whoever is told of them and when
     if status == Exit.INTERRUPTED:
         loop.console.print(f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues")
         for line in loop.until.so_far(loop.folder) if loop.until else ():
@@ -253,7 +254,7 @@ def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) ->
     if not measured:
         return status
     if loop.plan.hypotheses and report is not report_later and loop.tried():
-        keep_plan(loop.folder, looked(loop.plan, loop.plan.repeats))
+        loop.look()
     loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
     if failovers := read_failovers(loop.plan, loop.folder, loop.done):
         loop.console.print(failover_table(loop.plan.campaign, failovers))

@@ -71,6 +71,7 @@ class Loop:
         until: adds blocks until what was declared is decided; None for a plan that is as long as it is.
         in_time: returns whether a run of so many seconds may still begin.
         cut_short: whether one was not begun for that reason.
+        fresh: whether this command has measured a run since verdicts were last asked for.
     """
 
     plan: Plan
@@ -86,6 +87,7 @@ class Loop:
     in_time: Callable[[float], bool] = lambda _: True
     cut_short: bool = False
     interrupted: bool = False
+    fresh: bool = False
     _cells: dict[str, Cell] = field(init=False)
     _estimates: dict[str, Estimate] = field(init=False)
 
@@ -118,6 +120,11 @@ class Loop:
     def measured(self) -> int:
         """Return how many runs of the plan are measured, asked for or not."""
         return sum(self.done(run.run_id) for run in self.plan.runs)
+
+    def look(self, *, until_known: bool = False) -> None:
+        """Put on record that verdicts are asked for: a further time where runs were measured since the last one."""
+        self._keep(looked(self.plan, self.plan.repeats, until_known=until_known, again=self.fresh))
+        self.fresh = False
 
     def tried(self) -> bool:
         """Return whether every run of the plan has been measured, or has failed at least once."""
@@ -205,7 +212,7 @@ class Loop:
             display.say(f"no run of block {blocks} was measured: no further block is begun")
             return []
         # Before it is asked: a look counts, whatever becomes of it.
-        self._keep(looked(self.plan, blocks, until_known=True))
+        self.look(until_known=True)
         spent = Spent(blocks, measuring_s(read_entries(self.ledger.path)[0]))
         try:
             await until.look(self.folder, blocks)
@@ -267,6 +274,7 @@ class Loop:
             set_aside(self.folder, run.run_id)
             raise
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
+        self.fresh = True
         self._index.changed(run.run_id)
         doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
         display.end(f"measured{doubt}", failed=False)

@@ -40,3 +40,5 @@ def test_nothing_else_of_it_changes() -> None:
     assert series.until_known
     assert looked(with_blocks(series, 4), 4).until_known
     assert looked(longer, 3).looks == looked(looked(longer, 3), 3).looks == (2, 3)
+    assert looked(longer, 3, again=True).looks == (2, 3)
+    assert looked(looked(longer, 3), 3, again=True).looks == (2, 3, 3)

@@ -75,6 +75,26 @@ def test_repeating_the_command_measures_nothing_and_looks_at_nothing_new(tmp_pat
     assert (session.calls, plan(tmp_path)["looks"]) == ([], [1, 2])
 
 
+def test_who_measures_failed_runs_again_looks_again_at_the_same_blocks(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise GuestError("no ready line")
+
+    whole, auto, stopped = (tmp_path / name for name in ("whole", "auto", "stopped"))
+    for results in (whole, stopped):
+        assert go(results, FakeSession({1: fail}), Analysis(), repeats=2) == Exit.RUNS_FAILED
+        assert go(results, FakeSession({1: fail}), Analysis(), repeats=2) == Exit.RUNS_FAILED
+        assert plan(results)["looks"] == [2]  # it failed again: nothing else was looked at
+    assert go(whole, again := FakeSession(), Analysis(), repeats=2) == Exit.DONE
+    assert (len(again.calls), plan(whole)["looks"]) == (1, [2, 2])
+    assert go(whole, FakeSession(), Analysis(), repeats=2) == Exit.DONE
+    assert plan(whole)["looks"] == [2, 2]
+    assert go(stopped, FakeSession(), Analysis(), repeats=2, report=False) == Exit.DONE
+    assert plan(stopped)["looks"] == [2, 2]  # whoever has the report built looks again
+    assert go(auto, FakeSession({1: fail}), Analysis(2)) == Exit.RUNS_FAILED
+    assert go(auto, FakeSession(), Analysis(2)) == Exit.DONE
+    assert plan(auto)["looks"] == [1, 2, 2]
+
+
 def test_a_fixed_number_of_blocks_is_exactly_that_and_more_of_them_continue(tmp_path: Path) -> None:
     never = Analysis(99)
     go(tmp_path, first := FakeSession(), never, repeats=1)

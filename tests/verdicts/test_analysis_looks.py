@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -49,6 +50,16 @@ def test_the_level_is_that_of_the_looks_on_record(tmp_path: Path) -> None:
     assert level_of(plan.model_copy(update={"looks": (6,)})) == 0.05
     level = level_of(plan.model_copy(update={"looks": (1, 6)}))
     assert level == look_level([1, 6], tests=shared_among([("primary", "trend")], len(plan.cells)))
+
+
+def test_who_looks_at_the_same_blocks_again_has_looked_twice(tmp_path: Path) -> None:
+    once, twice, further = (
+        load_campaign(looked(write_campaign(tmp_path / name, FAKE), *looks))
+        for name, looks in (("a", (6,)), ("b", (6, 6)), ("c", (3, 6)))
+    )
+    assert 0 < level_of(twice.plan) < level_of(further.plan) < level_of(once.plan)
+    assert derive(twice).findings[0].runs == derive(once).findings[0].runs
+    assert math.isfinite(cost_of(twice.plan))
 
 
 def test_further_blocks_are_planned_for_the_last_look_and_for_one_more_where_none_was_to_follow(tmp_path: Path) -> None:
@@ -116,7 +127,7 @@ def test_who_measured_again_when_the_first_campaign_was_over_has_looked_twice(tm
     assert 0 < level_of(study.plan) < 0.05
 
 
-@pytest.mark.parametrize("looks", [[2, 1], [1, 1], [0], ["x"]])
+@pytest.mark.parametrize("looks", [[2, 1], [0], ["x"]])
 def test_looks_that_are_none_are_refused(tmp_path: Path, looks: list[Any]) -> None:
     folder = looked(write_campaign(tmp_path, FAKE), *looks)
     assert main([str(folder), "--only", "verdicts"]) == NotACampaignError.exit_code
