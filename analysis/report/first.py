@@ -252,7 +252,9 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     whole = len({(record.block, record.cell_id) for record in sound}) == len(seen) * len(_taking(judged))
     said = f"How sure: {plural(len(seen), 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
     if len(plan.looks) > 1:
-        said += f", looked at {len(plan.looks)} times"
+        # Of folders that are joined nobody knows whether each was looked at before the next was measured.
+        joined = len({run.folder for run in judged.campaign.runs}) > 1
+        said += f", looked at {'up to ' * joined}{len(plan.looks)} times"
     wrong = "a false yes comes up in at most 5 of 100 such campaigns, a false no in as many"
     level = (
         f" (the level of this look is {100 * level_of(plan):.2g} %; brackets are 90 % intervals of it by itself)"

@@ -81,7 +81,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
 
 
 def _looks(one: Campaign, other: Campaign, blocks: int) -> tuple[int, ...]:
-    """Return the looks at both: who looked at one and then measured the other has looked before.
+    """Return the looks that there may have been: who looked at one and then measured the other has looked before.
 
     Campaigns that were measured side by side, as on several nodes, and that nobody looked at, are one look.
     """

@@ -139,6 +139,14 @@ def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
     assert "How sure: 6 blocks, every cell once in each, looked at 2 times; " in first_screen(joined).sure
 
 
+def test_folders_that_nobody_is_known_to_have_looked_at_are_not_said_to_have_been(results: Results) -> None:
+    campaign = results.campaign
+    plan = campaign.plan.model_copy(update={"looks": (3, 6)})
+    runs = tuple(replace(run, folder=int(run.record.block >= 3)) for run in campaign.runs)
+    joined = replace(results, campaign=replace(campaign, plan=plan, runs=runs))
+    assert "6 blocks, every cell once in each, looked at up to 2 times; " in first_screen(joined).sure
+
+
 def test_a_campaign_that_asks_nothing_of_the_pause_has_none(tmp_path: Path) -> None:
     campaign = load_campaign(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=2, count=6)))
     assert first_screen(derive(campaign)).question == ""
