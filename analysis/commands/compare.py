@@ -22,7 +22,7 @@ from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
-from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES
+from analysis.verdicts.trend import HANGING, HANGS_ON_BOTH, HANGS_ON_FAILURES
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,7 @@ SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
 
 _STDOUT = Path("-")
-_HANGING = {HANGS_ON_FAILURES, HANGS_ON_CHECKS, HANGS_ON_BOTH}
+_ON_FAILURES = {HANGS_ON_FAILURES, HANGS_ON_BOTH}
 
 
 def to_json(comparison: Comparison) -> str:
@@ -142,27 +142,51 @@ def _row(cell: CellComparison, comparison: Comparison) -> tuple[str, ...]:
 
 def settles(comparison: Comparison) -> str:
     """Return in words what would turn an inconclusive comparison into a word."""
-    undecided = [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
-    known = [(cell, cell.needed_runs) for cell in undecided if cell.needed_runs is not None]
-    failing = sum(cell.label == HANGS_ON_FAILURES for cell in undecided)
-    again = f"Measure the failed runs of {plural(failing, 'cell')} again. " if failing else ""
+    judged, undecided = _judged(comparison), _undecided(comparison)
+    over_all = "" if comparison.each_cell else comparison.overall.label
+    failing = [
+        cell
+        for cell in comparison.cells
+        if cell.label in _ON_FAILURES or (over_all in _ON_FAILURES and cell.failed_base + cell.failed_new)
+    ]
+    again = f"Measure the failed runs of {plural(len(failing), 'cell')} again. " if failing else ""
     if comparison.missing:
         again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
     if NO_RATIO in comparison.label or (undecided and all(NO_RATIO in cell.label for cell in undecided)):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
     if comparison.missing:
         return again.strip()  # no threshold and no further run of others makes up for it
-    larger = _larger(comparison)
+    on_checks = any(one.label in HANGING - {HANGS_ON_FAILURES} for one in judged)
+    passing = "more blocks on both sides, of runs that pass their own check" if on_checks else ""
+    more = "" if over_all in HANGING else _more_runs(comparison)
+    if not passing and not more:
+        return again.strip() or _would_settle(_larger(comparison), "more blocks on both sides")
+    return again + _would_settle(_larger(comparison), passing, more)
+
+
+def _undecided(comparison: Comparison) -> list[CellComparison]:
+    return [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
+
+
+def _judged(comparison: Comparison) -> Sequence[CellComparison | Ratio]:
+    """Return what the word is of: all cells as one, or each one that is undecided."""
+    return _undecided(comparison) if comparison.each_cell else [comparison.overall]
+
+
+def _more_runs(comparison: Comparison) -> str:
+    """Return how many more runs would decide the cells that hang on nothing else; empty where nothing tells."""
+    undecided = _undecided(comparison)
+    known = [(cell, cell.needed_runs) for cell in undecided if cell.needed_runs is not None]
     if not known:
-        return again.strip() or _would_settle(larger, "more blocks on both sides")
+        return ""
     cell, runs = max(known, key=lambda pair: pair[1])
     more = runs - min(cell.runs_base, cell.runs_new)
     takes = duration_text(more * len(known) * comparison.seconds_per_run)
-    runs_text = (
-        f"about {plural(more, 'more run')} of each undecided cell on each side ({runs} in all for {cell.cell}), "
+    which = "each undecided cell" if len(known) == len(undecided) else plural(len(known), "undecided cell")
+    return (
+        f"about {plural(more, 'more run')} of {which} on each side ({runs} in all for {cell.cell}), "
         f"{takes} of measuring per side"
     )
-    return again + _would_settle(larger, runs_text)
 
 
 def _would_settle(*ways: str) -> str:
@@ -175,11 +199,10 @@ def _larger(comparison: Comparison) -> str:
     Of each undecided cell, where the word is theirs. Empty where none would: without an interval, or with none so wide,
     and where runs without a value take the word away, which rank beyond any threshold.
     """
-    each = [cell for cell in comparison.cells if cell.verdict == INCONCLUSIVE]
-    judged: Sequence[CellComparison | Ratio] = each if comparison.each_cell else [comparison.overall]
+    judged = _judged(comparison)
     falls = OUTCOMES[comparison.outcome].less_is_worse
     reached = [1 - one.low if falls else one.high - 1 for one in judged]
-    lost = any(one.label in _HANGING for one in judged)
+    lost = any(one.label in HANGING for one in judged)
     if lost or not reached or not all(map(math.isfinite, reached)):
         return ""
     needed = max(reached) if comparison.each_cell else max(comparison.passes_at, *reached)

@@ -23,7 +23,7 @@ from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, a
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
 from analysis.verdicts.finding import no_ratio
 from analysis.verdicts.settling import runs_to_settle
-from analysis.verdicts.trend import TOO_FEW, Edges, Sample, hangs_on, stages
+from analysis.verdicts.trend import HANGING, TOO_FEW, Edges, Sample, hangs_on, stages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -113,7 +113,7 @@ class CellComparison:
         ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
         pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
         needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
-            decided, when nothing can be said, and when as many are there: then it hangs on something else.
+            decided, when nothing can be said, when it hangs on runs without a value, and when as many are there.
     """
 
     cell: str
@@ -158,7 +158,7 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
         if samples[place][0] is not None:
             verdict, label = _said([*found[place], Stage(adjusted, lost)], rule)
         cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
-        if verdict == INCONCLUSIVE:
+        if verdict == INCONCLUSIVE and label not in HANGING:  # no number of runs like these makes up for those
             among = len(pairs) if label == lost else 1
             needed = runs_to_settle(
                 pair[0].values, pair[1].values, rule.threshold, among, within=rule.within, falls=rule.less_is_worse

@@ -23,6 +23,7 @@ WITHIN_EQUALS = "within what equal cells differ by"
 HANGS_ON_FAILURES = "depends on the failed runs"
 HANGS_ON_CHECKS = "depends on the runs that their own check left out"
 HANGS_ON_BOTH = "depends on the runs that failed or that their own check left out"
+HANGING = frozenset((HANGS_ON_FAILURES, HANGS_ON_CHECKS, HANGS_ON_BOTH))
 UNDECIDED = "undecided"
 TOO_FEW = "too few blocks for an interval"
 

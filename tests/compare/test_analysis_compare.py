@@ -22,7 +22,7 @@ from analysis.compare.sides import NotComparableError, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
 from analysis.stored.load import Campaign, Run, Unread
-from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, TOO_FEW
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -110,6 +110,23 @@ def test_a_word_does_not_hang_on_leaving_failed_runs_out() -> None:
     assert compare(old, made("new", {1: around(24, 6)}, failed=5)).verdict == "regressed"
 
 
+def test_more_runs_are_not_offered_where_a_word_hangs_on_the_lost_ones() -> None:
+    # Runs of the new side differ by more than six a side are planned with.
+    found = compare(made("old", {1: around(20, 6)}), made("new", {1: around(20.01, 6, spread=0.08)}, failed=4))
+    assert (found.label, found.cells[0].label) == (HANGS_ON_FAILURES, HANGS_ON_FAILURES)
+    assert found.cells[0].needed_runs is None
+    assert settles(found) == "Measure the failed runs of 1 cell again."
+    # The word is that of all cells as one: what a cell by itself would take is beside the point.
+    (cell,) = found.cells
+    alone = replace(found, cells=(replace(cell, label="undecided", needed_runs=50),))
+    assert settles(alone) == "Measure the failed runs of 1 cell again."
+    each = replace(alone, each_cell=True)
+    assert "44 more runs of each undecided cell" in settles(each)
+    both = replace(found, overall=replace(found.overall, label=HANGS_ON_BOTH))
+    passing = "What would settle it: more blocks on both sides, of runs that pass their own check."
+    assert settles(both) == f"Measure the failed runs of 1 cell again. {passing}"
+
+
 def test_a_run_that_cannot_be_read_is_a_failed_one_of_its_cell_and_of_its_side() -> None:
     old = made("old", {1: around(20, 6)}, failed=1)
     damaged = replace(old, failures=(), unread=tuple(Unread(one.planned, "torn") for one in old.failures))
@@ -155,7 +172,8 @@ def test_no_side_passes_by_runs_that_its_own_check_left_out() -> None:
         assert (found.verdict, found.exit_code) == ("inconclusive", 6)
         assert found.label == HANGS_ON_CHECKS or each_cell
         assert (found.cells[0].label, found.cells[0].runs_new, found.new.excluded) == (HANGS_ON_CHECKS, 5, 4)
-        assert settles(found).startswith("What would settle it")
+        assert found.cells[0].needed_runs is None
+        assert settles(found) == "What would settle it: more blocks on both sides, of runs that pass their own check."
         # Whatever equals pass: runs that are ranked worst lie beyond any threshold.
         assert "a larger threshold" not in settles(replace(found, passes_at=0.5))
     both = compare(old, unchecked(made("new", {1: around(20.01, 9)}, failed=1), 5, 6, 7, 8))
