@@ -114,7 +114,7 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
     sketches = np.array([np.quantile(used_pauses(run), QUANTILES) for run in campaign.runs])
     return {
         "campaign": campaign.plan.campaign,
-        "outcomes": {one.name: _outcome(one, runs[one.name]) for one in SHOWN if runs[one.name].nunique() > 0},
+        "outcomes": {one.name: _outcome(one, runs) for one in SHOWN if runs[one.name].nunique() > 0},
         "phases": {name: _numbers(1e3 * runs[name]) for name in (phase.removesuffix("_s") for phase in PHASES)},
         "quantiles": list(QUANTILES),
         "sketch": [_numbers(1e3 * column) for column in sketches.T],
@@ -130,9 +130,11 @@ def payload(campaign: Campaign, cells: Cells, runs: pd.DataFrame, homes: Sequenc
     }
 
 
-def _outcome(one: Outcome, values: pd.Series) -> dict[str, Any]:
-    scale, unit = shown_in(one.name)
-    return {"words": one.words.removeprefix("the "), "unit": unit, "of": _numbers(scale * values)}
+def _outcome(one: Outcome, runs: pd.DataFrame) -> dict[str, Any]:
+    (scale, unit), enough = shown_in(one.name), runs.get(f"{one.name}_enough")
+    short = enough is not None and not enough[runs[one.name].notna()].all()
+    words = one.words.removeprefix("the ") + ", exploratory" * short
+    return {"words": words, "unit": unit, "of": _numbers(scale * runs[one.name])}
 
 
 def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:

@@ -8,7 +8,7 @@ import re
 import statistics
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -57,6 +57,17 @@ def test_the_page_holds_every_run_and_no_raw_checkpoint(path: Path) -> None:
     assert [len(column) for column in tree["sketch"]] == [len(stored)] * len(QUANTILES)  # type: ignore[attr-defined]
     assert tree["failed"] == 1
     assert "http://" not in path.read_text().replace("http://www.w3.org", "")
+
+
+@pytest.mark.parametrize(("count", "mark"), [(99, ", exploratory"), (100, "")])
+def test_a_tail_of_too_few_checkpoints_is_marked_as_in_the_tables(tmp_path: Path, count: int, mark: str) -> None:
+    fake = Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), repeats=1, count=count)
+    folder = write_campaign(tmp_path, fake)
+    assert command.main([str(folder)]) == 0
+    outcomes: Any = held(folder / "report" / "explore.html")["outcomes"]
+    words = {name: outcomes[name]["words"] for name in ("pause", "pause_p95", "pause_p99")}
+    of = "of the pause"
+    assert words == {"pause": "pause", "pause_p95": f"p95 {of}{mark}", "pause_p99": f"p99 {of}, exploratory"}
 
 
 def test_runs_without_checkpoints_are_counted_though_they_are_no_rows(tmp_path: Path) -> None:
