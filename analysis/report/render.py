@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import shlex
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -303,13 +304,16 @@ def _run_table(results: Results) -> Table:
 def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
     plan = campaign.plan
-    folders = " ".join(f"results/{name}" for name in plan.campaign.split(" + "))
+    names, where = plan.campaign.split(" + "), ""
+    folders = [f"results/{name}" for name in names]
+    if len(set(names)) < len(names):  # in folders that only the way to them tells apart
+        folders, where = [shlex.quote(home) for home in built.homes], "   # in this page's folder"
     style = f" figure.style={built.style}" if built.style != Built().style else ""
     asked = " --hypotheses FILE" if built.asked else ""
     return {
         # As markup they are escaped and left as they are: a reader copies them.
         "command": escape(plan.command),
-        "rebuild": escape(f"python -m analysis {folders}{style}{asked}"),
+        "rebuild": escape(f"python -m analysis {' '.join(folders)}{style}{asked}{where}"),
         "hashes": [
             ("SHA-256 of plan.json", campaign.plan_sha256),
             *([("SHA-256 of the hypotheses", plan.hypotheses_sha256)] if plan.hypotheses else []),

@@ -6,6 +6,7 @@ import json
 import re
 import shutil
 from dataclasses import replace
+from html import unescape
 from html.parser import HTMLParser
 from typing import TYPE_CHECKING, Any
 
@@ -247,6 +248,17 @@ def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     assert "python -m analysis results/quiet figure.style=acm --hypotheses FILE" in page
     assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
     assert "SHA-256 of the hypotheses" not in page
+
+
+def test_folders_of_one_name_are_told_apart_in_the_command_that_builds_their_page(tmp_path: Path) -> None:
+    results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
+    for name, built, folders in (
+        ("quiet + night", Built(homes=("..", "../../night")), "results/quiet results/night"),
+        ("quiet + quiet", Built(homes=("..", "../../b c/quiet")), ".. '../../b c/quiet'   # in this page's folder"),
+    ):
+        plan = results.campaign.plan.model_copy(update={"campaign": name})
+        page = render(replace(results, campaign=replace(results.campaign, plan=plan)), [], [], built)
+        assert f"<code>python -m analysis {folders}</code>" in unescape(page)
 
 
 def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_path: Path) -> None:
