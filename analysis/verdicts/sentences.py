@@ -79,12 +79,19 @@ def finding_sentence(finding: Finding) -> str:
         are = "are" if what.startswith(_MANY) else "is"
         return f"{_capital(what)} {are} {_value(finding)}, the claim is {claimed}{scope}: {end}"
     change = percent_change(finding.effect, finding.sesoi)
-    end += shape_text(finding)
+    end += shape_text(finding) + _below_what_matters(finding)
     if hypothesis.kind == "trend":
         return f"Doubling {_doubled(finding)} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
     base, new = (level_text(str(hypothesis.factor), level) for level in hypothesis.levels)
     named = "" if hypothesis.factor == "smp" else f"{_capital(factor_text(str(hypothesis.factor)))} "
     return f"{named}{new} instead of {base} changes {what} by {change}{_absolute(finding)}{scope}: {end}"
+
+
+def _below_what_matters(finding: Finding) -> str:
+    """Return that the declared milliseconds are more than there is, so that hardly any change could matter."""
+    if finding.sesoi_rests_on != "sesoi_ms" or finding.sesoi <= 1:
+        return ""
+    return f" In the median run all of it is less than the {short_text(finding.hypothesis.sesoi_ms)} ms that matter."
 
 
 def smallest_text(finding: Finding) -> str:

@@ -122,6 +122,17 @@ def test_requests_of_microseconds_may_grow_by_what_matters(campaign: Campaign) -
     assert (found.word, found.label, found.sesoi) == ("SUPPORTED", "material", 0.05)
 
 
+def test_what_is_shorter_than_the_milliseconds_that_matter_is_said_to_be(campaign: Campaign) -> None:
+    runs = runs_with(campaign, per_doubling=0.4)
+    said = " In the median run all of it is less than the 0.5 ms that matter."
+    short = verdict(campaign, runs.assign(save=runs["pause"] / 100), outcome="save")
+    assert (short.word, short.label) == ("REFUTED", "trivially positive")
+    assert short.sesoi > 1
+    assert short.sentence.endswith(said)
+    for own in ({"sesoi_ms": 0.0}, {"sesoi": 2.0, "sesoi_ms": 0.0}, {"sesoi_ms": 0.1}):
+        assert said[:17] not in verdict(campaign, runs.assign(save=runs["pause"] / 100), outcome="save", **own).sentence
+
+
 def test_what_equals_differ_by_makes_a_support_harder_and_never_a_refutation_easier(campaign: Campaign) -> None:
     equal = runs_with(campaign, spread=0.2).assign(effective="the same machine")
     floor = noise_floor(equal)
