@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
+from analysis.runs.outcomes import FEWEST_FOR_MSER
 from analysis.text import listed, ms_text, plural, span, tenths_text
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import TOO_FEW
@@ -102,6 +103,8 @@ def _warmup(found: Diagnostics) -> str:
         )
     else:
         rule = "in some runs no checkpoint was left out, as planned before the data"
+    if found.warmup_cut is None:
+        return f"{rule}; no run has the {FEWEST_FOR_MSER} checkpoints that tell whether a longer one is wanted (MSER-5)"
     if not found.warmup_cut:
         return (
             f"{rule}; nothing suggests a longer one (MSER-5, which looks for the start that makes the mean steadiest)"

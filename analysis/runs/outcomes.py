@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _TAILS = {"p95": 0.95, "p99": 0.99}
 _PAGE, _NEARLY = 4096, 0.9
-_FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
+FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 _MOST_AT_ONCE = 200_000
 """Checkpoints whose steadiness is told at once: the more the faster, and the more memory it takes."""
 
@@ -384,7 +384,7 @@ def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str
         "modified_z": odd.modified_z,
         "lag1": _lag1(kept) if _varies(kept) else np.nan,
         "modes": len(stats.modes(kept).locations) if has_modes else 1,
-        "mser": stats.mser5(every).cut if len(every) >= _FEWEST_FOR_MSER else 0,
+        "mser": stats.mser5(every).cut if len(every) >= FEWEST_FOR_MSER else np.nan,
     }
 
 

@@ -69,7 +69,8 @@ class Diagnostics:
         controls: the A/A pairs; ``noise_floor``: what their comparison cannot tell from nothing, 0 without any.
         drift: None with too few blocks.
         steadiness: how many runs are of each class.
-        warmup_cut: the largest warm-up that MSER-5 would cut in any run; ``warmup``: what was cut, at least.
+        warmup_cut: the largest warm-up that MSER-5 would cut in any run, None where all are too short for it;
+            ``warmup``: what was cut, at least.
         outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
         multimodal: runs with more than one mode.
         stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
@@ -87,7 +88,7 @@ class Diagnostics:
     noise_floor: float
     drift: Drift | None
     steadiness: dict[str, int]
-    warmup_cut: int
+    warmup_cut: int | None
     warmup: int
     outliers: int
     mild_outliers: int
@@ -116,7 +117,7 @@ def diagnose(
         noise_floor=noise_floor(seen),
         drift=drift(runs),
         steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
-        warmup_cut=int(runs["mser"].max()),
+        warmup_cut=None if runs["mser"].isna().all() else int(runs["mser"].max()),
         warmup=int(runs["warmup"].min()),
         outliers=int(runs["outliers"].sum()),
         mild_outliers=int(runs["mild_outliers"].sum()),

@@ -242,6 +242,13 @@ def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
     assert dict(checks(results))["Drift"] == "fewer than 5 blocks with runs that count: too few to see any"
 
 
+def test_a_rule_that_no_run_is_long_enough_for_is_not_said_to_suggest_nothing(tmp_path: Path) -> None:
+    for count in (16, 17):  # after three of warm-up
+        results = derive(load_study([write_campaign(tmp_path, Fake(name=f"of-{count}", **SMALL | {"count": count}))]))
+        warmup = dict(checks(results))["Warm-up"]
+        assert ("no run has the 20 checkpoints that tell whether a longer one is wanted" in warmup) == (count == 16)
+
+
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
     page = render(results, [], [], Built("acm", asked=True, seeds=(1, 2)))
