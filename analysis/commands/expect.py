@@ -86,8 +86,8 @@ def expected(asked: Asked, earlier: Path) -> dict[str, Any]:
 
     Each of ``sees`` has an ``id``, a number of ``blocks`` and the ``smallest`` relative effect per doubling that is
     found with 80 % power, None where the exact test of so many blocks can find none: of trends of the pause under this
-    accelerator, as of nothing else the noise is known. ``short`` are the hypotheses that the planned blocks cannot
-    decide whatever they show, with how many ``blocks`` can, of a ``family`` of so many.
+    accelerator, as of nothing else the noise is known, that claim an effect. ``short`` are the hypotheses that the
+    planned blocks cannot decide whatever they show, with how many ``blocks`` can, of a ``family`` of so many.
     """
     kinds = {_kind(flatten(cell)) for cell in asked.cells}
     names, found = [], []
@@ -155,6 +155,8 @@ def _sees(asked: Asked, sd: float) -> Iterator[dict[str, Any]]:
     tests = shared_among([(one.family, one.kind) for one in asked.hypotheses], len(cells))
     for one in asked.hypotheses:
         if one.kind != "trend" or one.outcome not in _PAUSES or not asks(one, asked.accel):
+            continue
+        if one.direction == "none":  # which no effect supports
             continue
         family = sum(other.family == one.family for other in asked.hypotheses)
         strata = [np.log2(sizes) for sizes in strata_of(cells, one, asked.accel)]

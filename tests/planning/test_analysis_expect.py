@@ -73,6 +73,14 @@ def test_the_noise_is_that_of_earlier_runs_here(
     assert once["ram", 6] < sees["ram", 6]  # looking costs
 
 
+def test_no_effect_is_seen_by_who_claims_that_there_is_none(
+    earlier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ram, vcpus = declared(questions(CELLS))
+    told = ask(earlier, monkeypatch, capsys, hypotheses=[ram | {"direction": "none"}, vcpus])
+    assert {one["id"] for one in told["sees"]} == {"vcpus"}
+
+
 @pytest.mark.parametrize("change", [{"machine": {"cpus": 96}}, {"accel": "kvm"}])
 def test_another_machine_tells_nothing(
     earlier: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], change: dict[str, Any]
