@@ -22,7 +22,7 @@ from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
-from analysis.verdicts.trend import HANGING, HANGS_ON_BOTH, HANGS_ON_FAILURES
+from analysis.verdicts.trend import HANGING, HANGS_ON_FAILURES, ON_FAILURES
 
 if TYPE_CHECKING:
     import argparse
@@ -37,7 +37,6 @@ SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
 
 _STDOUT = Path("-")
-_ON_FAILURES = {HANGS_ON_FAILURES, HANGS_ON_BOTH}
 
 
 def to_json(comparison: Comparison) -> str:
@@ -147,7 +146,7 @@ def settles(comparison: Comparison) -> str:
     failing = [
         cell
         for cell in comparison.cells
-        if cell.label in _ON_FAILURES or (over_all in _ON_FAILURES and cell.failed_base + cell.failed_new)
+        if cell.label in ON_FAILURES or (over_all in ON_FAILURES and cell.failed_base + cell.failed_new)
     ]
     again = f"Measure the failed runs of {plural(len(failing), 'cell')} again. " if failing else ""
     if comparison.missing:

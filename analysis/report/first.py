@@ -22,7 +22,7 @@ from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
-from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, WITHIN_EQUALS
+from analysis.verdicts.trend import HANGING, ON_FAILURES, WITHIN_EQUALS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -59,7 +59,7 @@ _OPEN = {
     DISAGREE: "levels of another factor disagree",
     NO_LINE: "the sizes lie on no line, and a step between two of them may matter",
     A_STEP: "a step between two sizes may matter",
-    **{label: f"it {label}" for label in (HANGS_ON_FAILURES, HANGS_ON_CHECKS, HANGS_ON_BOTH)},
+    **{label: f"it {label}" for label in HANGING},
     not_after("primary"): f"none is left {not_after('primary').removeprefix('not ')}",
 }
 """Why there is no verdict though the runs by themselves would give one: their effect may be certain all the same."""
@@ -283,7 +283,9 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
     if any(NO_RATIO in one.label for one in asked):
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
-    beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN)
+    if any(one.label in ON_FAILURES for one in asked):
+        yield "Where an answer depends on failed runs, these measured again may decide it."
+    beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN, *ON_FAILURES)
     still = [one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):

@@ -21,7 +21,7 @@ from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import DISAGREE
 from analysis.verdicts.results import Results, derive
 from analysis.verdicts.shape import A_STEP, NO_LINE
-from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, TOO_FEW, UNDECIDED, WITHIN_EQUALS
+from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW, UNDECIDED, WITHIN_EQUALS
 from bench.plan.plan import parse_plan
 from bench.run.analysis import Said
 from bench.run.report import write_report
@@ -126,6 +126,16 @@ def test_a_sure_difference_of_which_it_is_open_whether_it_matters_is_not_said_to
     )
     (answer,) = first_screen(replace(results, findings=(small,))).answers
     assert "may or may not make a difference to the pause that matters (5 % per doubling): +4.0 % [" in answer
+
+
+@pytest.mark.parametrize(
+    ("label", "again"), [(HANGS_ON_FAILURES, True), (HANGS_ON_BOTH, True), (HANGS_ON_CHECKS, False)]
+)
+def test_what_hangs_on_failed_runs_is_not_sent_for_more_blocks(results: Results, label: str, *, again: bool) -> None:
+    findings = tuple(replace(one, word="INCONCLUSIVE", label=label, more_blocks=None) for one in results.findings)
+    surer = " ".join(first_screen(replace(results, findings=findings)).surer)
+    assert ("these measured again may decide it" in surer) == again
+    assert ("More blocks may decide what is open" in surer) != again
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
