@@ -186,7 +186,8 @@ def test_a_click_on_a_run_shows_its_phases_quantiles_and_files(browser: webdrive
     text = browser.find_element(By.ID, "run").text
     assert f"../runs/{run_id}/checkpoints.parquet" in text
     assert "save" in text
-    assert "95 %" in text
+    assert "95 %, exploratory" in text
+    assert "50 %, exploratory" not in text
     assert f"run={run_id}" in browser.current_url
 
 

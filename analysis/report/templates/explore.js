@@ -149,7 +149,9 @@
     box.append(make("strong", `run ${data.run_id[chosen]}`), make("p", factors.map((one) => `${one.name}: ${one.levels[one.of[chosen]]}`).join(" \u00b7 ")));
     box.append(make("p", `started ${new Date(1e3 * data.started_at[chosen]).toISOString().slice(0, 19).replace("T", " ")} UTC, ${plural(data.checkpoints[chosen], "checkpoint")} after the warm-up`));
     box.append(...bars("Phases, mean", Object.entries(data.phases).map(([name, values]) => [name, values[chosen]])));
-    box.append(...bars("Pause, quantiles of its checkpoints", data.quantiles.map((share, place) => [`${100 * share} %`, data.sketch[place][chosen]])));
+    // As in the tables, a tail takes five checkpoints or more beyond it.
+    const few = (share) => share > 0.5 && share < 1 && data.checkpoints[chosen] * (1 - share) < 5 - 1e-9;
+    box.append(...bars("Pause, quantiles of its checkpoints", data.quantiles.map((share, place) => [`${100 * share} %${few(share) ? ", exploratory" : ""}`, data.sketch[place][chosen]])));
     const files = make("p", "files, from this page's folder: ");
     for (const name of ["run.json", "checkpoints.parquet", "qmp.jsonl", "primary/", "secondary/"]) files.append(make("code", path + name), " ");
     box.append(files);
