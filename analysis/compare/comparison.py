@@ -246,7 +246,7 @@ def _notes(
     if any(failed):
         yield f"failed runs in these cells: {failed[0]} in BASE, {failed[1]} in NEW"
     if by is None:
-        yield "two campaigns were measured one after the other: what else changed on the host counts as a difference"
+        yield "two campaigns share no block: what else differed between their times, or hosts, counts as a difference"
 
 
 def _nothing(before: Mapping[Key, SideCell], after: Mapping[Key, SideCell], outcome: str) -> NothingMeasuredError:

@@ -47,6 +47,11 @@ def test_equal_cells_have_not() -> None:
     assert [cell.needed_runs for cell in found.cells] == [None, None]
 
 
+def test_two_campaigns_are_not_said_to_have_been_measured_at_different_times() -> None:
+    same_hour = compare(made("old", {1: around(20, 6)}), made("new", {1: around(20.01, 6)}))
+    assert same_hour.notes[-1].startswith("two campaigns share no block: ")
+
+
 def test_wide_spread_is_inconclusive_and_says_what_would_settle_it() -> None:
     found = compare(
         made("old", {1: around(20, 6, spread=0.4)}), made("new", {1: around(20.1, 6, spread=0.4)}), threshold=0.05
