@@ -47,9 +47,12 @@ def agreement(runs: Sequence[Run]) -> str:
         return "no run holds a comparison of the pause by trace with the pause by QMP events"
     median, worst = (ms_text(1e3 * max(differences)) for differences in (medians, largest))
     inside = "the pause by the QMP events STOP and RESUME lies within what the trace leaves open"
+    lacking = len(runs) - len(largest)
+    holds = "holds" if lacking == 1 else "hold"
+    but = f" ({lacking} of {plural(len(runs), 'run')} {holds} no such comparison)" if lacking else ""
     if not max(largest):
-        return f"{inside}, at every checkpoint"
-    return f"{inside}, but for at most {median} ms in the median of a run, {worst} ms at the worst checkpoint"
+        return f"{inside}, at every checkpoint that has both{but}"
+    return f"{inside}{but}, but for at most {median} ms in the median of a run, {worst} ms at the worst checkpoint"
 
 
 def without_controls(results: Results) -> str:

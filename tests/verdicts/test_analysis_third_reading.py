@@ -390,6 +390,18 @@ def test_two_sources_that_differ_by_little_do_differ() -> None:
     assert checks.agreement([run]).endswith("0.0020 ms in the median of a run, 12.3 ms at the worst checkpoint")
 
 
+def test_runs_that_have_one_source_of_the_pause_are_not_said_to_agree_with_the_other() -> None:
+    first, *_ = small().runs
+    same, none = ({"qmp_median_difference_s": apart, "qmp_max_difference_s": apart} for apart in (0.0, None))
+    both, alone = (
+        replace(first, record=first.record.model_copy(update={"quality": first.record.quality.model_copy(update=own)}))
+        for own in (same, none)
+    )
+    assert checks.agreement([both]).endswith(", at every checkpoint that has both")
+    assert checks.agreement([both, alone, alone]).endswith("(2 of 3 runs hold no such comparison)")
+    assert checks.agreement([alone]).startswith("no run holds a comparison")
+
+
 @pytest.mark.parametrize("judged", [True, False])
 def test_no_table_is_named_that_a_page_does_not_have(*, judged: bool) -> None:
     found: Any = SimpleNamespace(warmup=3, warmup_cut=5, sensitivity=("RAM",) * judged)
