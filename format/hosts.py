@@ -22,18 +22,22 @@ class Hosts:
         words: for people.
         apart: whether each side has a network namespace of its own.
         far: whether each side is on a machine of its own; else they share one.
+        bridged: whether the guests' cards are on bridges, to which a switch leads the client.
     """
 
     words: str
     apart: bool = False
     far: bool = False
+    bridged: bool = False
 
 
 HOSTS: Mapping[str, Hosts] = {
     "local": Hosts("both VMs on one host"),
     "netns": Hosts("both VMs on one host, each in a network namespace", apart=True),
     "bridged": Hosts(
-        "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges", apart=True
+        "both VMs and the client on one host, each in a network namespace, the guests' cards on bridges",
+        apart=True,
+        bridged=True,
     ),
     "ssh": Hosts("each VM on a host of its own", far=True),
 }
@@ -43,3 +47,6 @@ APART = frozenset(kind for kind, one in HOSTS.items() if one.apart)
 
 FAR = frozenset(kind for kind, one in HOSTS.items() if one.far)
 """Those on which each side is on a machine of its own."""
+
+BRIDGED = frozenset(kind for kind, one in HOSTS.items() if one.bridged)
+"""Those on which the guests' cards are on bridges, to which a switch leads the client."""

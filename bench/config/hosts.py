@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BeforeValidator, Field, model_validator
 
 from bench.config.forms import written_as
-from bench.format.hosts import FAR, HostKind
+from bench.format.hosts import BRIDGED, FAR, HostKind
 from bench.system.frozen import LATER, Frozen
 
 _SSH = "an alias of ~/.ssh/config, HOST, USER@HOST or USER@HOST:PORT"
@@ -79,6 +79,11 @@ class Host(Frozen):
     def far(self) -> bool:
         """Whether the pair runs on other machines than this one."""
         return self.kind in FAR
+
+    @property
+    def bridged(self) -> bool:
+        """Whether a switch leads the client to the guests' own cards."""
+        return self.kind in BRIDGED
 
     @property
     def shapeable(self) -> bool:

@@ -14,7 +14,7 @@ from bench.config.procedure import Checkpoint, Deadlines, Failover, Trace
 from bench.config.quantities import Size, Whole, as_text, whole_mib
 from bench.config.tuning import HostCache, Pinning, Tune, Tuning
 from bench.format.factors import flatten
-from bench.format.hosts import APART
+from bench.format.hosts import APART, BRIDGED
 from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.format.scenarios import SCENARIOS, ScenarioName, checkpoints_asked
 from bench.guest.protocol import BARE_WORKLOADS, Kind
@@ -117,7 +117,7 @@ class Cell(Frozen):
     def _failover_can_be(self) -> Cell:
         if self.failover is None:
             return self
-        fits = {"cut": frozenset({"netns"}), "down": APART}.get(self.failover.how)
+        fits = {"cut": APART - BRIDGED, "down": APART}.get(self.failover.how)
         if fits is not None and (self.host.kind not in fits or self.link.transport == "unix"):
             hosts = " or ".join(f"host={kind}" for kind in sorted(fits, reverse=True))
             raise ValueError(
@@ -129,7 +129,7 @@ class Cell(Frozen):
                 "a phase is struck when the primary's trace comes to it, which with host=ssh is on another host; "
                 "choose failover.when=between"
             )
-        if self.failover.victim == "primary" and self.workload.guest_port() and self.host.kind != "bridged":
+        if self.failover.victim == "primary" and self.workload.guest_port() and not self.host.bridged:
             raise ValueError(
                 f"the client of workload={self.workload.kind} reaches the guest through the primary's QEMU and is lost "
                 "with it; choose host=bridged, failover.victim=secondary, or a workload without a client"
@@ -220,7 +220,7 @@ class Cell(Frozen):
             raise ValueError(
                 "link.tls encrypts what crosses a network; a unix socket does not: choose link=tcp or nodelay"
             )
-        if self.client_link != ClientLink() and self.host.kind != "bridged":
+        if self.client_link != ClientLink() and not self.host.bridged:
             raise ValueError("client_link shapes the way between the client and the guest's tap: it needs host=bridged")
         if self.link.shaped and self.link.transport == "unix":
             raise ValueError(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
-from bench.format.hosts import APART
+from bench.format.hosts import APART, BRIDGED
 
 if TYPE_CHECKING:
     from bench.config import hosts
@@ -36,7 +36,7 @@ class Link(StrEnum):
 def planned_addresses(kind: str) -> dict[str, dict[Link, str]]:
     """Return the addresses of every node on a kind of hosts, as far as that alone tells."""
     between = {PRIMARY: "192.0.2.1", SECONDARY: "192.0.2.2"} if kind in APART else dict.fromkeys(SIDES, LOOPBACK)
-    return _addresses(between, GUEST if kind == "bridged" else LOOPBACK)
+    return _addresses(between, GUEST if kind in BRIDGED else LOOPBACK)
 
 
 def addresses_on(host: hosts.Host) -> dict[str, dict[Link, str]]:

@@ -140,12 +140,11 @@ async def open_topology(
     if host.kind not in APART:
         raise HostError(f"host={host.kind} has no nodes", cause="bug")
     require_netns_privilege(host.kind)
-    bridged = host.kind == "bridged"
-    if bridged:
+    if host.bridged:
         require_taps()
     addresses = planned_addresses(host.kind)
     async with AsyncExitStack() as stack:
-        names = (*SIDES, CLIENT) if bridged else SIDES
+        names = (*SIDES, CLIENT) if host.bridged else SIDES
         holders = {name: await stack.enter_async_context(namespace(name, folder)) for name in names}
         hosts = {side: Here(entering(holder.pid)) for side, holder in holders.items()}
         ends = {side: addresses[side][Link.MIGRATION] for side in SIDES}
@@ -155,10 +154,10 @@ async def open_topology(
                 await acknowledge_quickly(hosts[side], ends[side])
             await shape(hosts[side], link)
         nodes = {side: Node(side, hosts[side], addresses[side], INTERFACE) for side in SIDES}
-        nodes[CLIENT] = Node(CLIENT, hosts[CLIENT if bridged else PRIMARY], addresses[CLIENT])
-        if bridged:
+        nodes[CLIENT] = Node(CLIENT, hosts[CLIENT if host.bridged else PRIMARY], addresses[CLIENT])
+        if host.bridged:
             await bridge(hosts[CLIENT], hosts, {side: holders[side].pid for side in SIDES}, client_link)
-        yield Topology(nodes, tuple(holders.values()), bridged)
+        yield Topology(nodes, tuple(holders.values()), host.bridged)
 
 
 @asynccontextmanager

@@ -54,4 +54,4 @@ def _header_hint(cell: Cell) -> str:
     if cell.compare.vnet_hdr:
         # On a tap the card then has the header for tunnels, which is longer than the one that colo-compare knows.
         return "set compare.vnet_hdr=false, so that the tap gives the card none"
-    return other if cell.host.kind == "bridged" else "set compare.vnet_hdr=true, or use devices=rtl8139"
+    return other if cell.host.bridged else "set compare.vnet_hdr=true, or use devices=rtl8139"

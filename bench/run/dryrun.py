@@ -302,7 +302,7 @@ def _takeover(cell: Cell, spec: PairSpec) -> Iterator[str]:
     yield f"  then the {asked.victim} {does}, {when}"
     yield f"  a heartbeat each {asked.heartbeat:g} s, given up after {asked.timeout:g} s"
     yield f"  then the {asked.survivor} takes over"
-    shown = planned_texts(asked.survivor, switched=cell.host.kind == "bridged")
+    shown = planned_texts(asked.survivor, switched=cell.host.bridged)
     yield from (f"    {number:>2}. {one}" for number, one in enumerate(shown, start=1))
     yield "  and its guest is asked over its console whether it lives, and what its memory holds"
     if asked.redundancy:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError, ProvisionError
-from bench.format.hosts import APART
+from bench.format.hosts import APART, BRIDGED
 from bench.host.bridge import require_taps
 from bench.host.netns import require_netns_privilege
 from bench.host.reach import reach_of
@@ -84,11 +84,11 @@ def needs(cells: Sequence[Cell]) -> Iterator[Need]:
 def _nodes_apart(kind: str) -> str:
     require_netns_privilege(kind)
     _feature(NAMESPACES, "netns-failed")
-    if kind == "bridged":
+    if kind in BRIDGED:
         require_taps()
         _feature(TAP, "tun-missing")
         _feature(BRIDGE, "netns-failed")
-    return "namespaces can be made and joined" + (", with taps on bridges" if kind == "bridged" else "")
+    return "namespaces can be made and joined" + (", with taps on bridges" if kind in BRIDGED else "")
 
 
 def _feature(feature: Feature, cause: str) -> str:

@@ -174,7 +174,7 @@ class Assets:
         screens = (f"a screen was open on {' and '.join(sorted(self.watch))}",) if self.watch else ()
         crowded = "" if cell.host.far else crowding(cell, len(os.sched_getaffinity(0)))
         warned = (f"QEMU warned: {line}" for line in self.warnings.get(machine_key(cell), ()))
-        forwarded = cell.workload.guest_port() and cell.host.kind != "bridged"
+        forwarded = cell.workload.guest_port() and not cell.host.bridged
         return (*warned, *screens, *filter(None, (crowded, _USER_MODE if forwarded else "")))
 
     def pair_binary(self, cell: Cell) -> Binary:

@@ -169,7 +169,7 @@ def _monitors(spec: PairSpec, side: str) -> Argv:
 
 
 def _netdev(spec: PairSpec, *, forward: bool) -> Argv:
-    if spec.cell.host.kind == "bridged":
+    if spec.cell.host.bridged:
         # By default without that header: colo-compare reads a virtio card's packets as it does any other's.
         header = "on" if spec.cell.compare.vnet_hdr else "off"
         return (*("-netdev", f"tap,id=hn0,ifname={TAP},script=no,downscript=no,vnet_hdr={header}"), *_card(spec))

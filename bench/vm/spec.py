@@ -119,7 +119,7 @@ class PairSpec:
     def service_port(self) -> Port | None:
         """Return the port on which a client reaches the workload: the guest's own or the forwarded one."""
         own = self.cell.workload.guest_port()
-        return own if own is None or self.cell.host.kind == "bridged" else self.ports.forward
+        return own if own is None or self.cell.host.bridged else self.ports.forward
 
     def address(self, node: str, link: Link) -> str:
         """Return a node's address on a link."""

@@ -107,9 +107,10 @@ def test_slurm_is_spoken_in_one_room() -> None:
     assert [path.name for path in sources if re.search(spoken, path.read_text())] == []
 
 
-def test_no_scenario_is_told_apart_by_a_word_of_its_own() -> None:
+@pytest.mark.parametrize("words", ["native", "netns|bridged"])
+def test_no_scenario_and_no_kind_of_hosts_is_told_apart_by_a_word_of_its_own(words: str) -> None:
     sources = [path for top in ("bench", "analysis") for path in (PACKAGES / top).rglob("*.py")]
-    assert [path.name for path in sources if re.search('[=!]= "native"', path.read_text())] == []
+    assert [path.name for path in sources if re.search(f'[=!]= "({words})"', path.read_text())] == []
 
 
 CITED = r"([A-Z][A-Za-z'-]+)(?:(?:, [A-Z][a-z]+)* (?:&|and) ([A-Z][A-Za-z]+)| et al\.)?,? \(?((?:19|20)\d\d)\b"
