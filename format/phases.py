@@ -11,7 +11,7 @@ Sources: ``colo_do_checkpoint_transaction`` (primary) and ``colo_incoming_proces
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 from typing import Literal, NamedTuple, get_args
 
 
@@ -97,6 +97,33 @@ STOP, START = Kind(CHANGED, ("run", "stop")), Kind(CHANGED, ("stop", "run"))
 READY = {PRIMARY: Kind(GOT, ("checkpoint-ready",)), SECONDARY: Kind(SENT, ("checkpoint-ready",))}
 """The message after which a side's checkpoints are counted."""
 
+
+class P(IntEnum):
+    """The primary's events of one checkpoint, in order."""
+
+    REQUEST = 0
+    REPLY = 1
+    STOPPED = 2
+    SEND = 3
+    SIZE = 4
+    RECEIVED = 5
+    LOADED = 6
+    RUNNING = 7
+
+
+class S(IntEnum):
+    """The secondary's events of one checkpoint, in order."""
+
+    REQUEST = 0
+    STOPPED = 1
+    REPLY = 2
+    SEND = 3
+    SIZE = 4
+    RECEIVED = 5
+    RUNNING = 6
+    LOADED = 7
+
+
 ORDER = {
     PRIMARY: (
         Kind(SENT, ("checkpoint-request",)),
@@ -126,7 +153,7 @@ PhaseName = Literal["request", "stop", "prepare", "save", "deliver", "load", "re
 PHASES: tuple[str, ...] = get_args(PhaseName)
 """What lies between two neighbours of the primary's order; these add up to the whole checkpoint."""
 
-STOPPED_PHASES = PHASES[2:]
+STOPPED_PHASES = PHASES[P.STOPPED :]
 """The phases inside the pause; they add up to it."""
 
 
@@ -138,7 +165,7 @@ class Marker:
         name: in words, for an account of what could not be used.
         side: whose trace it is in.
         kinds: what is looked for, in the order it comes in; values that are left out may be any.
-        before: the events of the order (by their place) that they come right before.
+        before: the events of the order that they come right before.
         often: whether the whole may come several times in one checkpoint.
     """
 
@@ -149,14 +176,14 @@ class Marker:
     often: bool = False
 
 
-SYNC = Marker("bitmap sync", PRIMARY, (Kind(SYNC_BEGINS), Kind(SYNC_ENDS)), (4,), often=True)
+SYNC = Marker("bitmap sync", PRIMARY, (Kind(SYNC_BEGINS), Kind(SYNC_ENDS)), (P.SIZE,), often=True)
 # Before QEMU 5.1 the cache is flushed while RAM is received, since then after vmstate-received was sent.
-FLUSH = Marker("cache flush", SECONDARY, (Kind(FLUSH_BEGINS), Kind(FLUSH_ENDS)), (4, 6))
-RUNNING = Marker("change to running", SECONDARY, (Kind(RUNSTATE, ("running",)),), (6,))
+FLUSH = Marker("cache flush", SECONDARY, (Kind(FLUSH_BEGINS), Kind(FLUSH_ENDS)), (S.SIZE, S.RUNNING))
+RUNNING = Marker("change to running", SECONDARY, (Kind(RUNSTATE, ("running",)),), (S.RUNNING,))
 # QEMU says run => stop when the disks are drained too; the vCPUs stop when the run state changes.
-STOPPING = Marker("change from running", PRIMARY, (Kind(RUNSTATE),), (2,))
+STOPPING = Marker("change from running", PRIMARY, (Kind(RUNSTATE),), (P.STOPPED,))
 # QMP's RESUME is sent at this moment, before devices and vCPUs start.
-RESUMING = Marker("change to running", PRIMARY, (Kind(RUNSTATE, ("running",)),), (7,))
+RESUMING = Marker("change to running", PRIMARY, (Kind(RUNSTATE, ("running",)),), (P.RUNNING,))
 MARKERS = (SYNC, FLUSH, RUNNING, STOPPING, RESUMING)
 
 DIRTY_PAGES, DEVICE_STATE = "dirty pages", "device state"
@@ -188,12 +215,12 @@ class Part:
 
 
 PARTS = (
-    Part("device_save", PRIMARY, (3,), (SYNC.kinds[0],), "devices saved", DEVICE_STATE),
+    Part("device_save", PRIMARY, (P.SEND,), (SYNC.kinds[0],), "devices saved", DEVICE_STATE),
     Part("bitmap_sync", PRIMARY, (SYNC.kinds[0],), (SYNC.kinds[1],), "bitmap synced", DIRTY_PAGES),
-    Part("ram_send", PRIMARY, (SYNC.kinds[1],), (SYNC.kinds[0], 4), "RAM sent", DIRTY_PAGES),
-    Part("ram_receive", SECONDARY, (3,), (4,), "RAM received"),
+    Part("ram_send", PRIMARY, (SYNC.kinds[1],), (SYNC.kinds[0], P.SIZE), "RAM sent", DIRTY_PAGES),
+    Part("ram_receive", SECONDARY, (S.SEND,), (S.SIZE,), "RAM received"),
     Part("cache_flush", SECONDARY, (FLUSH.kinds[0],), (FLUSH.kinds[1],), "cache flushed", DIRTY_PAGES),
-    Part("device_load", SECONDARY, (FLUSH.kinds[1], 5), (RUNNING.kinds[0],), "devices loaded", DEVICE_STATE),
-    Part("restart", SECONDARY, (RUNNING.kinds[0],), (7,), "VM restarted", DEVICE_STATE),
+    Part("device_load", SECONDARY, (FLUSH.kinds[1], S.RECEIVED), (RUNNING.kinds[0],), "devices loaded", DEVICE_STATE),
+    Part("restart", SECONDARY, (RUNNING.kinds[0],), (S.LOADED,), "VM restarted", DEVICE_STATE),
 )
 """What is measured within phases, in the order of the columns."""

@@ -16,8 +16,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
-from bench.format.phases import BEAT
-from bench.measure.sequence import P
+from bench.format.phases import BEAT, P
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

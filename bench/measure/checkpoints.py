@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
-from bench.format.phases import PARTS, RESUMING, STOPPING
+from bench.format.phases import PARTS, RESUMING, STOPPING, P, S
 from bench.host.clock import SLEW
 from bench.measure.parts import came_as_it_does, dirty_pages, find_markers, read_parts
-from bench.measure.sequence import INCOMPLETE, PRIMARY, SECONDARY, P, S, read_sequence
+from bench.measure.sequence import INCOMPLETE, PRIMARY, SECONDARY, read_sequence
 from bench.measure.trace import Problem
 
 if TYPE_CHECKING:

@@ -19,8 +19,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.format.phases import ALIKE, COMPARED, COMPARISON, DROPPED, OLD_PACKET, PACKETS
-from bench.measure.sequence import P
+from bench.format.phases import ALIKE, COMPARED, COMPARISON, DROPPED, OLD_PACKET, PACKETS, P
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

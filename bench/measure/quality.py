@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
-from bench.measure.sequence import P
+from bench.format.phases import P
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

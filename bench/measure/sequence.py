@@ -8,7 +8,6 @@ in order, and time never stepped back; every other attempt carries the reason wh
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import IntEnum
 from itertools import dropwhile
 from typing import TYPE_CHECKING
 
@@ -19,32 +18,6 @@ if TYPE_CHECKING:
 
 INCOMPLETE = "incomplete last checkpoint"
 CUT = "the trace begins inside a checkpoint"
-
-
-class P(IntEnum):
-    """The primary's events of one checkpoint, in order."""
-
-    REQUEST = 0
-    REPLY = 1
-    STOPPED = 2
-    SEND = 3
-    SIZE = 4
-    RECEIVED = 5
-    LOADED = 6
-    RUNNING = 7
-
-
-class S(IntEnum):
-    """The secondary's events of one checkpoint, in order."""
-
-    REQUEST = 0
-    STOPPED = 1
-    REPLY = 2
-    SEND = 3
-    SIZE = 4
-    RECEIVED = 5
-    RUNNING = 6
-    LOADED = 7
 
 
 @dataclass(frozen=True)

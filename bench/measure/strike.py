@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bench.format.phases import CHANGED, GOT, ORDER, PHASES, PRIMARY, RUNSTATE, SENT, Kind
+from bench.format.phases import CHANGED, GOT, ORDER, PHASES, PRIMARY, RUNSTATE, SENT, Kind, P
 from bench.measure.sequence import PRIMARY as PRIMARY_SIDE
-from bench.measure.sequence import P, read_sequence
+from bench.measure.sequence import read_sequence
 from bench.measure.trace import Trace
 
 if TYPE_CHECKING:

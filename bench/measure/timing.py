@@ -10,9 +10,9 @@ from itertools import pairwise
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
+from bench.format.phases import P
 from bench.measure.pulse import HARNESS
 from bench.measure.quality import WINDOW_US
-from bench.measure.sequence import P
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

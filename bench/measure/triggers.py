@@ -20,9 +20,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from bench.format.phases import COMPARED, OLD_PACKET
+from bench.format.phases import COMPARED, OLD_PACKET, P
 from bench.host.clock import SAME_CLOCK
-from bench.measure.sequence import P
 from bench.measure.trace import Problem
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from bench.config.procedure import Trace
 from bench.format import phases
-from bench.format.phases import MARKERS, ORDER, PARTS, PHASES, SideName
+from bench.format.phases import MARKERS, ORDER, PARTS, PHASES, STOP, P, S, SideName
 from bench.format.table import CHECKPOINTS
 from bench.measure.parts import EVENTS
 from bench.vm.features import MODERN, known_events
@@ -20,6 +20,12 @@ def test_every_event_that_bounds_something_has_its_arguments_in_the_table() -> N
     assert {event.name for event in phases.EVENTS if event.needed} == {
         kind.event for side in SideName for kind in ORDER[side]
     }
+
+
+def test_every_event_of_an_order_has_its_name_and_a_phase_lies_between_two_of_the_primary_s() -> None:
+    assert [len(names) for names in (P, S)] == [len(ORDER[side]) for side in SideName]
+    assert [ORDER[phases.PRIMARY][P.STOPPED], ORDER[phases.SECONDARY][S.STOPPED]] == [STOP, STOP]
+    assert len(PHASES) == len(P) - 1
 
 
 def test_every_phase_and_part_is_stored_and_told() -> None:

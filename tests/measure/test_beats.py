@@ -9,10 +9,9 @@ from fake_traces import T0_US, line, parse, primary_checkpoint, primary_start
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bench.format.phases import BEAT
+from bench.format.phases import BEAT, P
 from bench.measure.beats import Beat, Seen, read_beats, seen_by_guest
 from bench.measure.checkpoints import Assembly, assemble
-from bench.measure.sequence import P
 from bench.workload.dirty import Dirty
 
 if TYPE_CHECKING:
