@@ -18,6 +18,7 @@ from analysis.stored.load import load_campaign
 from bench.compress import compress, compressible
 from bench.compress import main as compress_main
 from bench.config.procedure import Checkpoint
+from bench.format.version import SCHEMA_VERSION
 from bench.measure.journal import Journal
 from bench.measure.transfer import Sample
 from bench.plan.plan import make_plan, plan_json
@@ -102,7 +103,7 @@ def test_a_failed_attempts_checkpoints_are_those_that_a_run_would_have_stored(
     assert "it had failed: measure: qemu-killed: the secondary's QEMU was killed by SIGKILL" in said[0]
     assert said[-1] == f"c: 1 folders, {len(table)} checkpoints recovered"
     note = json.loads((home / RECOVERED).read_text())
-    assert (note["schema_version"], note["run_id"], note["attempt"]) == (3, FIRST.run_id, 0)
+    assert (note["schema_version"], note["run_id"], note["attempt"]) == (SCHEMA_VERSION, FIRST.run_id, 0)
     assert (note["cause"], note["checkpoints"], note["cell_id"]) == ("qemu-killed", len(table), FIRST.cell_id)
     assert note["early_checkpoints"] is None
     assert not note["quality"]["ok"]
