@@ -9,6 +9,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.format.factors import flatten
+from analysis.format.phases import PARTS, SECONDARY
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -29,6 +30,12 @@ _BUSY = 0.7
 """The share of a delayed acknowledgement from which on the secondary's own work may be what took so long."""
 
 _APART = {"link.transport", "replica"}
+
+_OWN = [f"{part.name}_s" for part in PARTS if part.side == SECONDARY and part.of_pause]
+"""What the secondary itself does while the primary waits for it to load."""
+
+_OWN_OF_OLD = ["cache_flush_s", "device_load_s"]
+"""Without these that is not known; what came later counts where it is known: older data lacks it."""
 
 
 @dataclass(frozen=True)
@@ -117,13 +124,10 @@ def always_note(runs: Sequence[Run]) -> str:
 
 
 def own_work(rows: pd.DataFrame) -> Floats:
-    """Return what the secondary itself does in the ``load`` phase of each checkpoint.
-
-    It flushes its cache and loads its devices, NaN where those are not known, and runs again, where that is known too.
-    """
-    parts = rows.reindex(columns=["cache_flush_s", "device_load_s", "restart_s"])
-    work: Floats = parts.to_numpy(dtype=np.float64, na_value=np.nan)
-    return np.asarray(work[:, :2].sum(axis=1) + np.nan_to_num(work[:, 2]))
+    """Return what the secondary itself does in the ``load`` phase of each checkpoint; NaN where that is not known."""
+    work = rows.reindex(columns=_OWN).to_numpy(dtype=np.float64, na_value=np.nan)
+    known = rows.reindex(columns=_OWN_OF_OLD).notna().all(axis=1).to_numpy()
+    return np.where(known, np.nan_to_num(work).sum(axis=1), np.nan)
 
 
 def _key(run: Run) -> tuple[str, str]:

@@ -14,12 +14,12 @@ from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.format.phases import PARTS
+from analysis.format.phases import PARTS, SECONDARY
 from analysis.format.table import PHASES
 from analysis.format.version import VERSION_KEY
 from analysis.runs.outcomes import behaviour, run_table, too_short_for, unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
-from analysis.runs.stalls import Free, always_note, free_cells
+from analysis.runs.stalls import Free, always_note, free_cells, own_work
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, parse_level, working_set_bytes
 from analysis.stored.load import Run, load_campaign
@@ -168,6 +168,15 @@ def test_a_load_phase_that_is_as_long_without_tcp_is_no_stall() -> None:
     assert not outcomes(long, tcp=True, free=Free(pause_s=0.058, load_s=0.049))["always_stalled"]
     assert not outcomes(long, tcp=False)["always_stalled"]
     assert not outcomes(long.assign(load_s=[0.050] * 4 + [0.002]), tcp=True)["always_stalled"]
+
+
+def test_all_that_the_secondary_does_itself_is_its_own_work_where_it_is_known() -> None:
+    parts = [f"{part.name}_s" for part in PARTS if part.side == SECONDARY and part.of_pause]
+    rows = pd.DataFrame({name: [1.0, 1.0, np.nan] for name in parts})
+    rows.loc[1, "restart_s"] = np.nan
+    known, partly, unknown = own_work(rows)
+    assert (known, partly) == (len(parts), len(parts) - 1)
+    assert np.isnan(unknown)
 
 
 def test_the_same_cell_over_a_unix_socket_or_without_delay_is_found(tmp_path: Path) -> None:
