@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from analysis.format import outcomes as theirs
 from analysis.runs.outcomes import OF_TABLE, OF_VALUES
 from analysis.stored.records import Hypothesis as Stored
+from analysis.stored.records import RunRecord
 from bench.config.factors import factor_levels
 from bench.config.hypotheses import Hypothesis, settle
 from bench.config.model import Cell
@@ -148,6 +149,8 @@ def test_configuration_analysis_and_document_have_one_list_of_outcomes() -> None
     assert ours.in_document(text) == text, "make docs"
     every = [one for one in theirs.OUTCOMES.values() if one.reducer != "slow" and one.table != "run"]
     assert {one.reducer for one in every} <= {*OF_VALUES, *OF_TABLE}
+    recorded = {one.column.partition(".")[0] for one in theirs.OUTCOMES.values() if one.table == "run"}
+    assert recorded <= set(RunRecord.model_fields)
     assert hypothesis(outcome="bytes_sent").outcome == "bytes_sent"
     with pytest.raises(ValidationError, match="bytes is no outcome; legal: pause, pause_mean"):
         hypothesis(outcome="bytes")
