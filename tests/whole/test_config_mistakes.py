@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 from bench import __main__ as entry
 from bench.config.load import load_grid
 from bench.errors import ConfigError
+from bench.format.hosts import HOSTS
 from bench.system.exits import Exit, exit_of
 
 SIZE = "is not a size; write 512M, 4G or a number of bytes, above 0"
@@ -223,7 +224,7 @@ LINES = [
         "unknown choice workload=; legal: build, cpu, dirty, fio, http, idle, nginx, postgres, redis, stream, valkey",
     ),
     ("link=udp", "unknown choice link=udp; legal: nodelay, tcp, unix"),
-    ("host=docker", "unknown choice host=docker; legal: bridged, local, netns, ssh"),
+    ("host=docker", f"unknown choice host=docker; legal: {', '.join(sorted(HOSTS))}"),
     ("cpu=skylake", "unknown choice cpu=skylake; legal: host, max, qemu64"),
     ("devices=nvme", "unknown choice devices=nvme; legal: e1000, rtl8139, virtio"),
     ("checkpoint=manual", "unknown choice checkpoint=manual; legal: demand, timer"),
