@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from functools import partial
 from pathlib import Path
@@ -25,6 +26,7 @@ from bench.scenario import client
 from bench.scenario.base import Stages, screen_text
 from bench.scenario.client import is_answer, shortfall, workload_figures
 from bench.scenario.progress import STAGES, Assets, Progress, phase_of
+from bench.system.places import PACKAGES
 from bench.vm.preflight import machine_key
 
 RUN = PlannedRun("0" * 12, "c", "0" * 8, "a cell", 0, 0)
@@ -44,6 +46,12 @@ def failure_in(stage: str, error: BenchError, monkeypatch: pytest.MonkeyPatch, f
     with pytest.raises(BenchError) as caught:
         asyncio.run(measure_run(RUN, make_cell(), None, folder, lambda _: None))  # type: ignore[arg-type]
     return caught.value
+
+
+def test_every_stage_that_a_run_announces_has_a_phase_for_its_failures() -> None:
+    sources = (*(PACKAGES / "bench" / "scenario").glob("*.py"), PACKAGES / "bench" / "run" / "session.py")
+    announced = {name for path in sources for name in re.findall(r'stage[(=]"([a-z-]+)"', path.read_text())}
+    assert announced == set(STAGES)
 
 
 @pytest.mark.parametrize("stage", [name for name in STAGES if name != "store"])
