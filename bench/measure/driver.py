@@ -125,7 +125,7 @@ async def drive(
         MeasureError: a checkpoint does not begin or does not end in time.
         ColoError: COLO ended.
     """
-    wanted = cell.checkpoint.warmup + cell.checkpoint.count
+    wanted = cell.taken.warmup + cell.taken.count
     on_demand = cell.checkpoint.trigger == "demand"
     deadline_s = cell.deadlines.checkpoint + (0 if on_demand else cell.checkpoint.interval)
     sample = _sampler(pair, on_sample)

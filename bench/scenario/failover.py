@@ -229,12 +229,11 @@ async def _until_the_blow(run: Running, asked: Failover, stack: AsyncExitStack) 
 
 async def _drive(run: Running, counter: CheckpointCounter, console: Console, journal: Journal) -> dict[str, Any] | None:
     """Take the checkpoints; return what the guest said of itself before the last of them began."""
-    cell = run.cell.model_copy(update={"checkpoint": run.cell.taken})
-    total = cell.checkpoint.warmup + cell.checkpoint.count
+    total = run.cell.taken.warmup + run.cell.taken.count
     asking: list[asyncio.Task[tuple[float, dict[str, Any]]]] = []
 
     def ask() -> None:
-        asking.append(asyncio.create_task(_ask(console, cell.deadlines.failover)))
+        asking.append(asyncio.create_task(_ask(console, run.cell.deadlines.failover)))
 
     def told(done: int, total: int, pause_s: float) -> None:
         run.on_event(Progress(stage="measure", done=done, total=total, pause_s=pause_s))
@@ -245,7 +244,7 @@ async def _drive(run: Running, counter: CheckpointCounter, console: Console, jou
         if total == 1:
             ask()
             await asyncio.wait(asking)
-        run.notes.samples = await drive(run.pair, cell, counter, told, journal.sample)
+        run.notes.samples = await drive(run.pair, run.cell, counter, told, journal.sample)
         when, said = await asking[0]
     finally:
         for task in asking:

@@ -128,3 +128,11 @@ def test_a_checkpoint_that_never_ends_is_not_poked_and_not_waited_for_without_en
     with pytest.raises(MeasureError, match=r"began and did not end within 0\.05 s"):
         asyncio.run(drive(pair, cell, counted, lambda *_: None))  # type: ignore[arg-type]
     assert pair.poked_under_way == []
+
+
+def test_a_scenario_with_a_number_of_checkpoints_of_its_own_is_driven_through_so_many() -> None:
+    cell, counted = on_demand(scenario="failover", failover={"after": 2}), counter()
+    pair: Any = FakePair(counted, cell)
+    told: list[tuple[int, int]] = []
+    asyncio.run(drive(pair, cell, counted, lambda done, of, _pause_s: told.append((done, of))))
+    assert told == [(1, 2), (2, 2)]
