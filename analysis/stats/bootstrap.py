@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from analysis.stats.checks import as_runs, as_share
+from analysis.stats.checks import as_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
 
 _FEW_RUNS = 20
+_CONFIDENCE = 0.95
 
 
 class Statistic(Protocol):
@@ -32,9 +33,8 @@ class BootstrapResult:
 
     Attributes:
         estimate: the statistic of the data.
-        low: lower percentile; ``high``: upper one.
+        low: lower percentile, of 95 % in all; ``high``: upper one.
         standard_error: standard deviation of the resampled statistic.
-        runs: runs that were drawn from.
         note: what to think of the interval at so few runs; empty from 20 on.
     """
 
@@ -42,8 +42,6 @@ class BootstrapResult:
     low: float
     high: float
     standard_error: float
-    confidence: float
-    runs: int
     note: str
 
 
@@ -53,7 +51,6 @@ def hierarchical_bootstrap(
     statistic: Statistic = np.median,
     across: Statistic | None = None,
     resamples: int = 2_000,
-    confidence: float = 0.95,
     seed: int = 1,
 ) -> BootstrapResult:
     """Return the percentile interval of a summary of runs, with replacement at both levels.
@@ -66,14 +63,12 @@ def hierarchical_bootstrap(
         statistic: summary of one run, along an axis.
         across: summary of the runs' summaries; None takes ``statistic`` again.
         resamples: how many.
-        confidence: of the interval.
         seed: of the generator.
 
     Raises:
         ValueError: fewer than two runs, a run of fewer than two checkpoints, NaN, infinite, or an option out of range.
     """
     arrays = as_runs(runs, "runs")
-    as_share(confidence, "confidence")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1 and is {resamples}")
     over_runs, rng = across or statistic, np.random.default_rng(seed)
@@ -84,14 +79,12 @@ def hierarchical_bootstrap(
         again = rng.integers(0, len(run), (int(chosen.sum()), len(run)))
         summaries[chosen] = statistic(run[again], axis=-1)
     values = np.asarray(over_runs(summaries, axis=-1), dtype=np.float64)
-    low, high = np.quantile(values, [(1 - confidence) / 2, (1 + confidence) / 2])
+    low, high = np.quantile(values, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
     of_runs = np.array([float(statistic(run, axis=-1)) for run in arrays])
     return BootstrapResult(
         estimate=float(over_runs(of_runs, axis=-1)),
         low=float(low),
         high=float(high),
         standard_error=float(values.std(ddof=1)) if resamples > 1 else 0.0,
-        confidence=confidence,
-        runs=len(arrays),
         note=f"percentile interval of {len(arrays)} runs: too short" if len(arrays) < _FEW_RUNS else "",
     )

@@ -16,9 +16,6 @@ class Proportion:
     estimate: float
     low: float
     high: float
-    confidence: float
-    failures: int
-    attempts: int
 
 
 def clopper_pearson(failures: int, attempts: int, *, confidence: float = 0.95) -> Proportion:
@@ -30,6 +27,4 @@ def clopper_pearson(failures: int, attempts: int, *, confidence: float = 0.95) -
     if attempts < 1 or not 0 <= failures <= attempts:
         raise ValueError(f"{failures} failures of {attempts} attempts is not a share")
     interval = binomtest(failures, attempts).proportion_ci(as_share(confidence, "confidence"), method="exact")
-    return Proportion(
-        failures / attempts, float(interval.low), float(interval.high), confidence, int(failures), int(attempts)
-    )
+    return Proportion(failures / attempts, float(interval.low), float(interval.high))

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _ENOUGH_BEYOND = 5
 _SLACK = 1e-9
+_OF_SHIFT = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,18 +72,17 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> RankInterval
     return RankInterval(float(np.median(ordered)), low, high, confidence, coverage, rank, n, note)
 
 
-def hodges_lehmann(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> ShiftInterval:
-    """Return the paired difference ``x - y``: the median of the Walsh averages, with the signed-rank interval.
+def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> ShiftInterval:
+    """Return the paired difference ``x - y``: the median of the Walsh averages, with the signed-rank interval of 95 %.
 
     Hollander, Wolfe & Chicken, 3.2 and 3.3. Assumes that differences are symmetric about their centre.
 
     Args:
         x: (R,) one summary per block of the first cell.
         y: (R,) of the second, in the same order of blocks.
-        confidence: the least coverage.
 
     Raises:
-        ValueError: empty, NaN, infinite, unequal lengths, or ``confidence`` outside (0, 1).
+        ValueError: empty, NaN, infinite, or unequal lengths.
     """
     first, second = as_vector(x, "x"), as_vector(y, "y")
     same_length(x=first, y=second)
@@ -90,12 +90,11 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike, *, confidence: float = 0.95) -> S
     n = len(differences)
     left, right = np.triu_indices(n)
     walsh = np.sort((differences[left] + differences[right]) / 2)
-    rank, coverage = _widest_rank(_subset_sums(np.arange(1, n + 1)), as_share(confidence, "confidence"))
-    note = "" if rank else f"no {_percent(confidence)} interval with {n} pairs (the widest has {_percent(coverage)})"
+    rank, coverage = _widest_rank(_subset_sums(np.arange(1, n + 1)), _OF_SHIFT)
+    note = "" if rank else f"no {_percent(_OF_SHIFT)} interval with {n} pairs (the widest has {_percent(coverage)})"
     low, high = _ends(walsh, rank)
-    return ShiftInterval(
-        float(np.median(walsh)), low, high, confidence, coverage, rank, n, note, _signed_rank(differences)
-    )
+    pvalue = _signed_rank(differences)
+    return ShiftInterval(float(np.median(walsh)), low, high, _OF_SHIFT, coverage, rank, n, note, pvalue)
 
 
 def quantile_allowed(n: int, p: float) -> bool:

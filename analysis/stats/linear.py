@@ -50,7 +50,7 @@ class InteractionTest(FTest):
 
 @dataclass(frozen=True, slots=True)
 class LineResult:
-    """A least-squares slope with its t interval, in units of ``y`` per unit of ``x``; ``pvalue`` is two-sided.
+    """A least-squares slope with its 95 % t interval, in units of ``y`` per unit of ``x``; ``pvalue`` is two-sided.
 
     Attributes:
         df: degrees of freedom of the interval; no whole number where runs of a group vary by themselves.
@@ -59,7 +59,6 @@ class LineResult:
     estimate: float
     low: float
     high: float
-    confidence: float
     standard_error: float
     statistic: float
     pvalue: float
@@ -73,8 +72,6 @@ def least_squares(
     y: ArrayLike,
     group: Iterable[Hashable] | None = None,
     strata: Iterable[Hashable] | None = None,
-    *,
-    confidence: float = 0.95,
 ) -> LineResult:
     """Fit a straight line to run summaries.
 
@@ -85,7 +82,6 @@ def least_squares(
             groups need not (``spread_of_sum``). None where all vary alike, about the line.
         strata: (n,) label of each run; each has an intercept of its own, so that only runs of one are compared. None
             for a single one.
-        confidence: of the interval of the slope.
 
     Raises:
         ValueError: fewer than three values (two and one for each stratum), NaN, unequal lengths, an ``x`` that is
@@ -109,13 +105,12 @@ def least_squares(
     if group is not None:
         about = xs - xs.mean()
         error, df = spread_of_sum(about * residuals / float(about @ about), as_codes(group, "group", len(xs)))
-    half = half_width(error, df, confidence)
+    half = half_width(error, df, 0.95)
     statistic = slope / error if error > 0 else float("inf")
     return LineResult(
         estimate=slope,
         low=slope - half,
         high=slope + half,
-        confidence=confidence,
         standard_error=error,
         statistic=statistic,
         pvalue=float(2 * t_distribution.sf(abs(statistic), df)),

@@ -24,30 +24,20 @@ _FEWEST_RUNS = 2
 
 @dataclass(frozen=True, slots=True)
 class PageCost:
-    """A cost with its t interval over runs.
+    """A cost with its 95 % t interval over runs.
 
     Attributes:
         estimate: seconds per page.
         low: lower end; ``high``: upper end.
-        standard_error: from how runs of a group vary; ``df``: its degrees of freedom, see ``spread_of_sum``.
-        runs: how many entered.
     """
 
     estimate: float
     low: float
     high: float
-    confidence: float
-    standard_error: float
-    df: float
-    runs: int
 
 
 def per_page_cost(
-    dirty_pages: Iterable[ArrayLike],
-    pause_s: Iterable[ArrayLike],
-    group: Iterable[Hashable] | None = None,
-    *,
-    confidence: float = 0.95,
+    dirty_pages: Iterable[ArrayLike], pause_s: Iterable[ArrayLike], group: Iterable[Hashable] | None = None
 ) -> PageCost:
     """Return the seconds that one more dirty page adds to a pause, from the variation within runs only.
 
@@ -58,7 +48,6 @@ def per_page_cost(
         dirty_pages: pages per checkpoint, for each run.
         pause_s: pauses in seconds, for each run, of the same lengths.
         group: label of each run (its size, or cell), within which runs vary alike. None for one group.
-        confidence: of the interval.
 
     Raises:
         ValueError: fewer than two runs in all or in a group, unequal lengths, NaN, or page counts that never vary.
@@ -67,8 +56,8 @@ def per_page_cost(
     groups = as_codes(group, "group", len(dd)) if group is not None else np.zeros(len(dd), dtype=np.int64)
     cost = float(dy.sum() / dd.sum())
     error, df = spread_of_sum((dy - cost * dd) / dd.sum(), groups)
-    half = half_width(error, df, confidence)
-    return PageCost(cost, cost - half, cost + half, confidence, error, df, len(dd))
+    half = half_width(error, df, 0.95)
+    return PageCost(cost, cost - half, cost + half)
 
 
 def _sums(dirty_pages: Iterable[ArrayLike], pause_s: Iterable[ArrayLike]) -> tuple[FloatArray, FloatArray]:

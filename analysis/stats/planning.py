@@ -57,7 +57,6 @@ class DetectableEffect:
     standard_error: float
     df: int
     alpha: float
-    power: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +72,6 @@ class NeededBlocks:
     blocks: int | None
     half_width: float
     sd_upper: float
-    target: float
-    confidence: float
     note: str
 
 
@@ -155,7 +152,7 @@ def detectable_effect(
     error = deviation / sqrt(blocks * spread * as_positive(efficiency, "efficiency"))
     quantiles = t_distribution.ppf([1 - as_share(alpha, "alpha"), as_share(power, "power")], df)
     estimate = float(quantiles.sum()) * error
-    return DetectableEffect(estimate, 100 * expm1(estimate), error, df, alpha, power)
+    return DetectableEffect(estimate, 100 * expm1(estimate), error, df, alpha)
 
 
 def needed_blocks(
@@ -204,8 +201,6 @@ def needed_blocks(
         blocks=int(blocks[place]) if len(enough) else None,
         half_width=float(widths[place]),
         sd_upper=upper,
-        target=target,
-        confidence=confidence,
         note="" if len(enough) else f"{most} blocks are not enough for a half-width of {target:.3g}",
     )
 

@@ -27,12 +27,10 @@ class WarmupCut:
 
     Attributes:
         cut: checkpoints to leave out from the start.
-        batch: checkpoints per batch; ``cut`` is a multiple of it.
         statistic: the squared marginal standard error that the cut minimises.
     """
 
     cut: int
-    batch: int
     statistic: float
 
 
@@ -45,14 +43,12 @@ class Autocorrelation:
         band: beyond plus or minus this, a correlation of independent checkpoints is in one of twenty.
         effective_size: how many independent checkpoints would say as much of the mean, from the lags up to the first
             correlation that is not positive.
-        n: checkpoints.
     """
 
     lags: tuple[int, ...]
     values: tuple[float, ...]
     band: float
     effective_size: float
-    n: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +104,7 @@ def mser5(values: ArrayLike, *, batch: int = 5) -> WarmupCut:
     apart = np.triu(means - centres[:, None])
     errors = (apart * apart).sum(axis=1) / left / left
     best = int(np.argmin(errors))
-    return WarmupCut(best * batch, batch, float(errors[best]))
+    return WarmupCut(best * batch, float(errors[best]))
 
 
 def autocorrelation(values: ArrayLike, *, lags: int = 20) -> Autocorrelation:
@@ -136,7 +132,6 @@ def autocorrelation(values: ArrayLike, *, lags: int = 20) -> Autocorrelation:
         values=tuple(float(value) for value in found),
         band=_BAND / float(np.sqrt(len(array))),
         effective_size=len(array) / inflation,
-        n=len(array),
     )
 
 

@@ -26,10 +26,10 @@ class EquivalenceResult:
 
     Attributes:
         estimate: mean of ``x`` less mean of ``y``.
-        low: lower end of the interval of the difference at ``confidence``; ``high``: upper end.
+        low: lower end of the interval of the difference; ``high``: upper end.
         pvalue_lower: of "the difference is at or below the lower bound"; ``pvalue_upper``: at or above the upper bound.
         pvalue: the larger of the two, that of non-equivalence.
-        equivalent: whether ``pvalue`` is at most ``(1 - confidence) / 2``.
+        equivalent: whether ``pvalue`` is at most half of what the interval leaves out.
     """
 
     estimate: float
@@ -40,7 +40,6 @@ class EquivalenceResult:
     pvalue: float
     low: float
     high: float
-    confidence: float
     equivalent: bool
 
 
@@ -82,7 +81,6 @@ def equivalence(x: ArrayLike, y: ArrayLike, low: float, high: float, *, confiden
         pvalue=pvalue,
         low=estimate - half,
         high=estimate + half,
-        confidence=confidence,
         equivalent=pvalue <= (1 - confidence) / 2,
     )
 

@@ -36,7 +36,6 @@ class JonckheereResult:
         z: ``(statistic - expected) / sqrt(variance)``, without continuity correction; 0 when every value is tied.
         pvalue: of the alternative asked for, by ``method``.
         method: ``exact`` or ``asymptotic``.
-        n: values in all; ``groups``: groups with values.
     """
 
     statistic: float
@@ -44,10 +43,7 @@ class JonckheereResult:
     variance: float
     z: float
     pvalue: float
-    alternative: str
     method: str
-    n: int
-    groups: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +53,6 @@ class BlockedTrendResult:
     Attributes:
         statistic: ``S``, the sum over blocks of concordant minus discordant pairs.
         estimate: ``S`` divided by the number of pairs that ``x`` orders, between -1 and 1.
-        variance: of ``S`` under the null, corrected for ties.
         pvalue: of the alternative asked for, by ``method``.
         method: ``exact``, ``monte-carlo`` or ``asymptotic``.
         n: values in blocks that say something of the trend; ``strata``: how many such blocks.
@@ -65,10 +60,7 @@ class BlockedTrendResult:
 
     statistic: int
     estimate: float
-    variance: float
-    z: float
     pvalue: float
-    alternative: str
     method: str
     n: int
     strata: int
@@ -113,10 +105,7 @@ def jonckheere(
         pvalue=kendall.tail(kendall.null_mass(x_ties, y_ties), s, alternative)
         if exact
         else normal_tail(z, alternative),
-        alternative=alternative,
         method="exact" if exact else "asymptotic",
-        n=len(y),
-        groups=len(groups),
     )
 
 
@@ -159,23 +148,18 @@ def blocked_jonckheere(
     pairs = sum(
         (len(a) ** 2 - sum(size**2 for size in of_x)) // 2 for (a, _), (of_x, _) in zip(strata, ties, strict=True)
     )
-    variance = sum(kendall.variance(*both) for both in ties)
     if method == "auto":
         method = "exact" if all(kendall.affordable(*both) for both in ties) else "monte-carlo"
-    z = _z(s, variance)
     if method == "exact":
         pvalue = kendall.tail(kendall.summed_mass(tuple(sorted(Counter(ties).items()))), s, alternative)
     elif method == "monte-carlo":
         pvalue = _permuted(strata, s, alternative, resamples, seed)
     else:
-        pvalue = normal_tail(z, alternative)
+        pvalue = normal_tail(_z(s, sum(kendall.variance(*both) for both in ties)), alternative)
     return BlockedTrendResult(
         statistic=s,
         estimate=s / pairs,
-        variance=variance,
-        z=z,
         pvalue=pvalue,
-        alternative=alternative,
         method=method,
         n=sum(len(a) for a, _ in strata),
         strata=len(strata),

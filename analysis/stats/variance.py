@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import f as f_distribution
 
-from analysis.stats.checks import as_share, as_table, as_vector
+from analysis.stats.checks import as_table, as_vector
 from analysis.stats.groups import half_width
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 _RUNS_AND_CHECKPOINTS = 2
+_CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,7 @@ class NestedComponents:
         t_squared: unbiased estimators ``T_i^2`` of the component, as computed: they may be negative.
         components: the same with negative ones clipped to 0; ``clipped``: which were.
         standard_error: of the mean, from the outermost means only; ``df``: their number less one.
-        low: lower end of the t interval of the mean; ``high``: upper end.
+        low: lower end of the 95 % t interval of the mean; ``high``: upper end.
         counts: repetitions per level, innermost first.
         note: names the levels that were clipped; empty when none was.
     """
@@ -42,7 +43,6 @@ class NestedComponents:
     df: int
     low: float
     high: float
-    confidence: float
     counts: tuple[int, ...]
     note: str
 
@@ -52,20 +52,19 @@ class VarianceComponents:
     """Variance between runs and within them, in squared units of ``y``.
 
     Attributes:
-        mean: grand mean; ``low``, ``high``: its t interval over runs at ``confidence``.
+        mean: grand mean; ``low``, ``high``: its 95 % t interval over runs.
         run_variance: component of the runs, 0 when the estimate was negative; ``checkpoint_variance``: within a run.
         unclipped_run_variance: as computed.
         clipped: whether the run component was negative.
         icc: share of the run component in the total, 0 when there is no variation at all.
         statistic: F of no variation between runs; ``pvalue``: its tail.
-        standard_error: of the mean, from run means; ``df``: runs less one.
+        standard_error: of the mean, from run means.
         note: says so when the run component was clipped.
     """
 
     mean: float
     low: float
     high: float
-    confidence: float
     run_variance: float
     unclipped_run_variance: float
     checkpoint_variance: float
@@ -74,13 +73,12 @@ class VarianceComponents:
     statistic: float
     pvalue: float
     standard_error: float
-    df: int
     runs: int
     checkpoints: int
     note: str
 
 
-def nested_components(y: ArrayLike, *, confidence: float = 0.95) -> NestedComponents:
+def nested_components(y: ArrayLike) -> NestedComponents:
     """Split the variance of a balanced nested experiment by level.
 
     ``T_1^2 = S_1^2`` and ``T_i^2 = S_i^2 - S_{i-1}^2 / r_{i-1}``: Kalibera & Jones, *Rigorous Benchmarking in
@@ -88,13 +86,11 @@ def nested_components(y: ArrayLike, *, confidence: float = 0.95) -> NestedCompon
 
     Args:
         y: array with the outermost level (runs) as first axis and the innermost (checkpoints) as last.
-        confidence: of the t interval of the mean.
 
     Raises:
         ValueError: fewer than two axes, an axis of one entry, NaN or infinite values.
     """
     values = as_table(y, "y")
-    as_share(confidence, "confidence")
     counts = values.shape[::-1]
     s_squared, means = [], values
     for _ in counts:
@@ -105,7 +101,7 @@ def nested_components(y: ArrayLike, *, confidence: float = 0.95) -> NestedCompon
     clipped = tuple(value < 0 for value in t_squared)
     names = ", ".join(str(level + 1) for level, negative in enumerate(clipped) if negative)
     error = float(np.sqrt(s_squared[-1] / counts[-1]))
-    half = half_width(error, counts[-1] - 1, confidence)
+    half = half_width(error, counts[-1] - 1, _CONFIDENCE)
     mean = float(values.mean())
     return NestedComponents(
         mean=mean,
@@ -117,13 +113,12 @@ def nested_components(y: ArrayLike, *, confidence: float = 0.95) -> NestedCompon
         df=counts[-1] - 1,
         low=mean - half,
         high=mean + half,
-        confidence=confidence,
         counts=counts,
         note=f"negative estimate taken as 0 at level {names} (1 is the innermost)" if names else "",
     )
 
 
-def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceComponents:
+def variance_components(y: ArrayLike) -> VarianceComponents:
     """Split the variance of runs of equally many checkpoints.
 
     The interval of the mean uses the means of runs only (Kalibera & Jones 2013), so it is as wide as the variation
@@ -131,7 +126,6 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
 
     Args:
         y: (R, N) runs by checkpoints, in any unit.
-        confidence: of the t interval of the mean.
 
     Raises:
         ValueError: not two axes of two or more entries, NaN or infinite values.
@@ -139,7 +133,7 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
     values = as_table(y, "y")
     if values.ndim != _RUNS_AND_CHECKPOINTS:
         raise ValueError(f"y must have the shape (runs, checkpoints), not {values.shape}")
-    nested = nested_components(values, confidence=confidence)
+    nested = nested_components(values)
     within, between = nested.s_squared
     runs, checkpoints = values.shape
     total = nested.components[0] + nested.components[1]
@@ -148,7 +142,6 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
         mean=nested.mean,
         low=nested.low,
         high=nested.high,
-        confidence=confidence,
         run_variance=nested.components[1],
         unclipped_run_variance=nested.t_squared[1],
         checkpoint_variance=within,
@@ -157,7 +150,6 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
         statistic=statistic,
         pvalue=float(f_distribution.sf(statistic, runs - 1, runs * (checkpoints - 1))),
         standard_error=nested.standard_error,
-        df=nested.df,
         runs=runs,
         checkpoints=checkpoints,
         note="the estimate between runs was negative and is taken as 0" if nested.clipped[1] else "",
@@ -166,16 +158,14 @@ def variance_components(y: ArrayLike, *, confidence: float = 0.95) -> VarianceCo
 
 @dataclass(frozen=True, slots=True)
 class LogMeanInterval:
-    """A geometric mean between the ends of its t interval on logs, in the unit of the values."""
+    """A geometric mean between the ends of its 95 % t interval on logs, in the unit of the values."""
 
     estimate: float
     low: float
     high: float
-    confidence: float
-    n: int
 
 
-def log_mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> LogMeanInterval:
+def log_mean_interval(values: ArrayLike) -> LogMeanInterval:
     """Return the geometric mean of positive run summaries with its t interval on logs.
 
     Raises:
@@ -186,7 +176,7 @@ def log_mean_interval(values: ArrayLike, *, confidence: float = 0.95) -> LogMean
         raise ValueError(f"values must be positive for their logs and hold {array.min()}")
     logs = np.log(array)
     error = float(logs.std(ddof=1) / np.sqrt(len(logs)))
-    half = half_width(error, len(logs) - 1, confidence)
+    half = half_width(error, len(logs) - 1, _CONFIDENCE)
     centre = float(logs.mean())
     low, estimate, high = np.exp([centre - half, centre, centre + half])
-    return LogMeanInterval(float(estimate), float(low), float(high), confidence, len(array))
+    return LogMeanInterval(float(estimate), float(low), float(high))

@@ -73,7 +73,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
     "least_squares": [
         lambda: stats.least_squares([], []),
         lambda: stats.least_squares(SOME, KNOWN),
-        lambda: stats.least_squares(SOME, SOME, confidence=NAN),
         lambda: stats.least_squares(SOME, SOME, BLOCKS[:2]),
     ],
     "log_mean_interval": [lambda: stats.log_mean_interval([]), lambda: stats.log_mean_interval(KNOWN)],
