@@ -34,7 +34,7 @@ from analysis.stats.series import (
     outliers,
 )
 from analysis.stats.slopes import SlopeResult, stratified_theil_sen
-from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness, steadiness_of
+from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness_of
 from analysis.stats.tost import EquivalenceResult, equivalence
 from analysis.stats.trend import BlockedTrendResult, JonckheereResult, blocked_jonckheere, jonckheere
 from analysis.stats.variance import (
@@ -99,7 +99,6 @@ __all__ = [
     "quantile_allowed",
     "rank_efficiency",
     "slow_mode_share",
-    "steadiness",
     "steadiness_of",
     "stratified_theil_sen",
     "variance_components",

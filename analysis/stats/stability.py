@@ -23,6 +23,7 @@ _SHORTEST = 5
 _FLOOR = 0.01
 _REACH = 3.0
 _LAST_PART = 0.25
+_ALIKE, _ALIKE_S = 0.05, 0.001
 _WINDOW = 200
 _TOGETHER = 64
 
@@ -50,12 +51,10 @@ class Steadiness:
     Attributes:
         kind: ``flat``, ``warmup`` (ends faster than it began), ``slowdown`` (ends slower), or ``no-steady``.
         steady_from: index from which every segment is like the last one; None without a steady state.
-        changepoints: the segments it was read from.
     """
 
     kind: str
     steady_from: int | None
-    changepoints: ChangePoints
 
 
 def changepoints(values: ArrayLike, *, penalty: float | None = None, shortest: int = _SHORTEST) -> ChangePoints:
@@ -81,60 +80,38 @@ def changepoints(values: ArrayLike, *, penalty: float | None = None, shortest: i
     return found
 
 
-def steadiness(values: ArrayLike, *, tolerance: float = 0.05, tolerance_s: float = 0.001) -> Steadiness:
-    """Classify a run as flat, warming up, slowing down, or never steady.
+def steadiness_of(runs: Sequence[ArrayLike]) -> tuple[Steadiness, ...]:
+    """Classify each run as flat, warming up, slowing down, or never steady.
 
     After Barrett et al., *Virtual Machine Warmup Blows Hot and Cold* (OOPSLA 2017): values beyond three p10-p90 ranges
     of the median are set to that bound before segments are sought; a changepoint within the last quarter means no
-    steady state. Segments count as alike when their means differ by no more than ``tolerance`` of the last one or
-    ``tolerance_s``, whichever is larger: a pause of milliseconds needs a relative rule where the paper has 1 ms.
-
-    Args:
-        values: (n,) pauses of one run in seconds, in the order measured.
-        tolerance: relative difference between segments that does not matter.
-        tolerance_s: the same in seconds.
-
-    Raises:
-        ValueError: as ``changepoints``, or a tolerance that is negative, infinite or NaN.
-    """
-    (found,) = steadiness_of([values], tolerance=tolerance, tolerance_s=tolerance_s)
-    return found
-
-
-def steadiness_of(
-    runs: Sequence[ArrayLike], *, tolerance: float = 0.05, tolerance_s: float = 0.001
-) -> tuple[Steadiness, ...]:
-    """Classify many runs: the same as ``steadiness`` of each, several times as fast.
+    steady state. Segments count as alike when their means differ by no more than 5 % of the last one or 1 ms, whichever
+    is larger: a pause of milliseconds needs a relative rule where the paper has 1 ms. Many runs at once take a fraction
+    of the time that each of them takes alone.
 
     Args:
         runs: for each its pauses in seconds, in the order measured; they may differ in length. None give none: an
             empty sequence is no error here.
-        tolerance: relative difference between segments that does not matter.
-        tolerance_s: the same in seconds.
 
     Raises:
-        ValueError: as ``steadiness``.
+        ValueError: as ``changepoints``.
     """
-    for value, name in ((tolerance, "tolerance"), (tolerance_s, "tolerance_s")):
-        at_least(value, name, 0)
     arrays = [as_vector(run, "values", least=2 * _SHORTEST) for run in runs]
     segments = _changepoints([_clamped(array) for array in arrays], None, _SHORTEST)
-    return tuple(
-        _classified(found, len(array), tolerance, tolerance_s) for found, array in zip(segments, arrays, strict=True)
-    )
+    return tuple(_classified(found, len(array)) for found, array in zip(segments, arrays, strict=True))
 
 
-def _classified(found: ChangePoints, n: int, tolerance: float, tolerance_s: float) -> Steadiness:
+def _classified(found: ChangePoints, n: int) -> Steadiness:
     starts, last = (0, *found.starts), found.means[-1]
     apart = np.array(found.means) - last
-    alike = np.abs(apart) <= max(tolerance * abs(last), tolerance_s)
+    alike = np.abs(apart) <= max(_ALIKE * abs(last), _ALIKE_S)
     if alike.all():
-        return Steadiness("flat", 0, found)
+        return Steadiness("flat", 0)
     steady_from = starts[len(alike) - int(np.argmin(alike[::-1]))]
     if steady_from > (1 - _LAST_PART) * n:
-        return Steadiness("no-steady", None, found)
+        return Steadiness("no-steady", None)
     slower_before = bool((apart[~alike] > 0).all())
-    return Steadiness("warmup" if slower_before else "slowdown", steady_from, found)
+    return Steadiness("warmup" if slower_before else "slowdown", steady_from)
 
 
 def _clamped(array: FloatArray) -> FloatArray:

@@ -115,12 +115,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.slow_mode_share(SOME, base_s=NAN),
         lambda: stats.slow_mode_share(SOME, offset=(NAN, 0.05)),
     ],
-    "steadiness": [
-        lambda: stats.steadiness([]),
-        lambda: stats.steadiness([*LONG, NAN]),
-        lambda: stats.steadiness(LONG, tolerance=-0.1),
-        lambda: stats.steadiness(LONG, tolerance_s=NAN),
-    ],
     "steadiness_of": [lambda: stats.steadiness_of([[]]), lambda: stats.steadiness_of([[*LONG, NAN]])],
     "stratified_theil_sen": [
         lambda: stats.stratified_theil_sen([], [], []),

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.signal import lfilter
 
-from analysis.stats import changepoints, steadiness
+from analysis.stats import changepoints, steadiness_of
 
 
 def _levels(*parts: tuple[float, int], sd: float = 0.001, seed: int = 0) -> np.ndarray:
@@ -63,14 +63,14 @@ def test_values_that_resemble_their_neighbours_are_one_segment() -> None:
     ],
 )
 def test_runs_are_classified(parts: tuple[tuple[float, int], ...], kind: str, steady_from: int | None) -> None:
-    found = steadiness(_levels(*parts, sd=0.0003))
+    (found,) = steadiness_of([_levels(*parts, sd=0.0003)])
     assert (found.kind, found.steady_from) == (kind, steady_from)
 
 
 def test_a_single_extreme_value_is_no_segment() -> None:
     values = _levels((0.02, 300))
     values[250] = 5.0
-    assert steadiness(values).kind == "flat"
+    assert steadiness_of([values])[0].kind == "flat"
 
 
 def test_series_too_short_are_refused() -> None:
