@@ -24,6 +24,7 @@ _GRID = 512
 _FINER, _KERNEL_REACH, _NOTHING = 8, 6.0, 1e-7
 _REACH = 3.0
 _SILVERMAN = 0.9
+_DEPTH = 0.5
 _IQR_OF_NORMAL = 1.349
 _FLAGGED = 3
 _WIDEST_SD_S = 0.010
@@ -38,12 +39,10 @@ class Modes:
     Attributes:
         locations: where the density of the logs peaks, in the unit of the values.
         shares: the part of the sample between the valleys around each mode; they sum to 1.
-        valleys: where one mode ends and the next begins; one fewer than modes.
     """
 
     locations: tuple[float, ...]
     shares: tuple[float, ...]
-    valleys: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,37 +50,26 @@ class SlowModeShare:
     """Pauses that are longer than others by one or more delayed acknowledgements.
 
     Attributes:
-        counts: values in the band of one stall, of two, and so on.
-        count: their sum; ``share``: of ``n``.
-        base_s: what the bands are measured from.
-        flagged: three or more, and the count is usable.
+        counts: values in the band of one stall, and of two.
+        share: of all values, that lie in either.
+        flagged: three or more do, and the count is usable.
         usable: whether the pauses below the bands spread little enough for a band to mean something.
-        spread_s: their standard deviation, from the median absolute deviation.
-        main_is_slow: whether the median itself lies in a band; only a given base can show that.
-        note: what to know before quoting the share.
     """
 
     counts: tuple[int, ...]
-    count: int
     share: float
-    n: int
-    base_s: float
     flagged: bool
     usable: bool
-    spread_s: float
-    main_is_slow: bool
-    note: str
 
 
-def modes(values: ArrayLike, *, depth: float = 0.5, fewest: int = 3) -> Modes:
+def modes(values: ArrayLike, *, fewest: int = 3) -> Modes:
     """Locate the modes of positive values by a kernel density of their logs. A description, not a test.
 
-    Two peaks are two modes when the density between them falls below ``depth`` times the lower peak and each has
-    ``fewest`` values on its side.
+    Two peaks are two modes when the density between them falls below half of the lower peak and each has ``fewest``
+    values on its side.
 
     Args:
         values: (n,) ten or more positive values, in any unit.
-        depth: between 0 and 1; smaller asks for deeper valleys.
         fewest: values that make a mode rather than an outlier.
 
     Raises:
@@ -93,91 +81,43 @@ def modes(values: ArrayLike, *, depth: float = 0.5, fewest: int = 3) -> Modes:
     logs = np.log(array)
     bandwidth = _bandwidth(logs)
     if bandwidth == 0:
-        return Modes((float(np.median(array)),), (1.0,), ())
+        return Modes((float(np.median(array)),), (1.0,))
     reach = _REACH * bandwidth
     grid = np.linspace(logs.min() - reach, logs.max() + reach, _GRID)
     density = _density(logs, grid, bandwidth)
-    peaks, valleys = _separate(density, depth)
+    peaks, valleys = _separate(density)
     while len(peaks) > 1 and min(_counts(logs, grid[valleys])) < fewest:
         peaks.pop(int(np.argmin(_counts(logs, grid[valleys]))))
         valleys = _valleys(density, peaks)
     shares = _counts(logs, grid[valleys]) / len(logs)
-    return Modes(_exp(grid[peaks]), tuple(float(share) for share in shares), _exp(grid[valleys]))
+    return Modes(tuple(float(np.exp(place)) for place in grid[peaks]), tuple(float(share) for share in shares))
 
 
-def slow_mode_share(
-    values: ArrayLike,
-    *,
-    base_s: float | None = None,
-    offset: tuple[float, float] = DELAYED_ACK_S,
-    overlap_s: float | None = None,
-    most_stalls: int = 2,
-    flag_at: int = _FLAGGED,
-    widest_sd_s: float = _WIDEST_SD_S,
-) -> SlowModeShare:
-    """Count the pauses of one run in the bands of delayed acknowledgements: ``base + k * offset`` for ``k`` stalls.
+def slow_mode_share(values: ArrayLike, *, base_s: float | None = None) -> SlowModeShare:
+    """Count the pauses of one run in the bands of one and of two delayed acknowledgements above a base.
 
     Without ``base_s`` the bands are measured from the run's own median. Then a run whose usual pause is itself stalled
-    looks clean, so give the pause of a transport without acknowledgements (a unix socket) as the base where known.
+    looks clean, so give the pause of a transport without acknowledgements (a unix socket) as the base where known. As
+    up to 10 ms of a given base may pass during a stall, the bands begin that much earlier.
 
     Args:
         values: (n,) pauses of one run in seconds.
         base_s: the pause without a stall, in seconds; None for the median.
-        offset: both ends of the band of one stall above the base, in seconds, excluded.
-        overlap_s: how much of the base may pass during a stall; the bands begin that much earlier. None for the whole
-            base up to 10 ms where a base is given, else for nothing.
-        most_stalls: how many stalls of one checkpoint are looked for.
-        flag_at: how many pauses make a flag.
-        widest_sd_s: above this spread of the pauses below the bands the count is not usable.
 
     Raises:
-        ValueError: empty, NaN, infinite, an offset out of order, overlapping bands, or an option out of range.
+        ValueError: empty, NaN, infinite, or a base that is not positive.
     """
     array = as_vector(values, "values")
     base = float(np.median(array)) if base_s is None else as_positive(base_s, "base_s")
-    if overlap_s is None:
-        overlap_s = 0.0 if base_s is None else min(base, _LONGEST_OVERLAP_S)
-    edges = _bands(offset, overlap_s, most_stalls)
+    overlap_s = 0.0 if base_s is None else min(base, _LONGEST_OVERLAP_S)
+    edges = np.array([[1], [2]]) * np.array(DELAYED_ACK_S) - np.array([overlap_s, 0.0])
     above = array - base
     inside = (above > edges[:, :1]) & (above < edges[:, 1:])
     counts = tuple(int(count) for count in inside.sum(axis=1))
     below = above[above <= edges[0, 0]]
     spread = _MAD_TO_SD * float(np.median(np.abs(below - np.median(below)))) if len(below) else 0.0
-    middle = float(np.median(above))
-    usable = spread <= widest_sd_s
-    main_is_slow = bool(((middle > edges[:, 0]) & (middle < edges[:, 1])).any())
-    return SlowModeShare(
-        counts=counts,
-        count=sum(counts),
-        share=sum(counts) / len(array),
-        n=len(array),
-        base_s=base,
-        flagged=usable and sum(counts) >= flag_at,
-        usable=usable,
-        spread_s=spread,
-        main_is_slow=main_is_slow,
-        note=_note(spread, usable=usable, given=base_s is not None, main_is_slow=main_is_slow),
-    )
-
-
-def _bands(offset: tuple[float, float], overlap_s: float, most_stalls: int) -> FloatArray:
-    """Return the ends of the band of 1, 2, ... stalls above the base, one row each."""
-    low, high = offset
-    if not 0 <= overlap_s < low < high:
-        raise ValueError(f"offset needs two positive ends in order, beyond the overlap of {overlap_s}: {offset}")
-    stalls = np.arange(1, most_stalls + 1)[:, None]
-    edges: FloatArray = stalls * np.array([low, high]) - np.array([overlap_s, 0.0])
-    if most_stalls < 1 or (edges[1:, 0] < edges[:-1, 1]).any():
-        raise ValueError(f"the bands of {most_stalls} stalls overlap or are none")
-    return edges
-
-
-def _note(spread: float, *, usable: bool, given: bool, main_is_slow: bool) -> str:
-    if not usable:
-        return f"not usable: pauses below the band spread by {1e3 * spread:.1f} ms, as wide as the band itself"
-    if main_is_slow:
-        return "the usual pause itself holds a stall"
-    return "" if given else "measured from the run's own median: a run that always stalls does not show"
+    usable = spread <= _WIDEST_SD_S
+    return SlowModeShare(counts, sum(counts) / len(array), usable and sum(counts) >= _FLAGGED, usable)
 
 
 def _bandwidth(logs: FloatArray) -> float:
@@ -208,14 +148,14 @@ def _density(logs: FloatArray, grid: FloatArray, bandwidth: float) -> FloatArray
     return density
 
 
-def _separate(density: FloatArray, depth: float) -> tuple[list[int], list[int]]:
+def _separate(density: FloatArray) -> tuple[list[int], list[int]]:
     """Return peaks and the valleys between them, merging neighbours whose valley is too shallow."""
     peaks = [int(place) for place in argrelmax(density)[0]] or [int(np.argmax(density))]
     while True:
         valleys = _valleys(density, peaks)
         lower = [min(density[a], density[b]) for a, b in pairwise(peaks)]
         ratios = [density[valley] / peak for valley, peak in zip(valleys, lower, strict=True)]
-        if not ratios or max(ratios) < depth:
+        if not ratios or max(ratios) < _DEPTH:
             return peaks, valleys
         shallow = int(np.argmax(ratios))
         peaks.pop(shallow if density[peaks[shallow]] < density[peaks[shallow + 1]] else shallow + 1)
@@ -227,7 +167,3 @@ def _valleys(density: FloatArray, peaks: list[int]) -> list[int]:
 
 def _counts(values: FloatArray, edges: FloatArray) -> NDArray[np.int64]:
     return np.bincount(np.searchsorted(edges, values), minlength=len(edges) + 1)
-
-
-def _exp(places: FloatArray) -> tuple[float, ...]:
-    return tuple(float(np.exp(place)) for place in places)

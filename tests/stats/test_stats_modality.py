@@ -15,7 +15,6 @@ def test_three_modes_are_located_and_shared_out() -> None:
     found = modes(pauses)
     assert found.locations == pytest.approx((0.009, 0.042, 0.087), rel=0.05)
     assert found.shares == pytest.approx((0.1, 0.6, 0.3))
-    assert len(found.valleys) == 2
 
 
 def test_one_mode_is_seen_as_one() -> None:
@@ -35,45 +34,33 @@ def test_delayed_acknowledgements_above_the_median_are_flagged() -> None:
     rng = np.random.default_rng(3)
     pauses = 0.020 * rng.lognormal(0, 0.1, 100)
     clean = slow_mode_share(pauses)
-    assert (clean.count, clean.flagged, clean.usable) == (0, False, True)
-    assert clean.note.startswith("measured from the run's own median")
+    assert (clean.counts, clean.flagged, clean.usable) == ((0, 0), False, True)
     pauses[:10] += 0.040
     slow = slow_mode_share(pauses)
     assert slow.flagged
-    assert slow.count == pytest.approx(10, abs=1)
+    assert sum(slow.counts) == pytest.approx(10, abs=1)
 
 
 def test_a_run_that_always_stalls_shows_against_the_base_of_a_unix_socket() -> None:
     pauses = _around(np.random.default_rng(4), (0.042, 60), (0.087, 40))
     against_unix = slow_mode_share(pauses, base_s=0.009)
     assert against_unix.counts == (60, 40)
-    assert (against_unix.share, against_unix.main_is_slow, against_unix.flagged) == (1.0, True, True)
-    assert against_unix.note == "the usual pause itself holds a stall"
-    assert not slow_mode_share(pauses).main_is_slow
+    assert (against_unix.share, against_unix.flagged) == (1.0, True)
     assert slow_mode_share(pauses).counts == (40, 0)
 
 
 def test_the_bands_are_where_they_are_said_to_be() -> None:
     at = [0.010, 0.044, 0.046, 0.059, 0.061, 0.079, 0.081, 0.109, 0.111]
-    assert slow_mode_share(at, base_s=0.010, overlap_s=0).counts == (2, 2)
     assert slow_mode_share(at, base_s=0.010).counts == (3, 3)
-    assert slow_mode_share(at, base_s=0.010, overlap_s=0, most_stalls=1).counts == (2,)
 
 
 def test_pauses_as_scattered_as_the_band_is_wide_cannot_be_judged() -> None:
     pauses = np.random.default_rng(5).normal(0.2, 0.03, 200)
     result = slow_mode_share(pauses)
     assert (result.usable, result.flagged) == (False, False)
-    assert "not usable" in result.note
 
 
 def test_what_cannot_be_counted_is_refused() -> None:
-    with pytest.raises(ValueError, match="two positive ends in order"):
-        slow_mode_share([0.1], offset=(0.05, 0.035))
-    with pytest.raises(ValueError, match="overlap or are none"):
-        slow_mode_share([0.1], most_stalls=0)
-    with pytest.raises(ValueError, match="overlap or are none"):
-        slow_mode_share([0.1], most_stalls=9)
     with pytest.raises(ValueError, match="base_s must be"):
         slow_mode_share([0.1], base_s=-1)
     with pytest.raises(ValueError, match="needs at least 10"):

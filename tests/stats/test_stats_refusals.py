@@ -113,7 +113,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.slow_mode_share([]),
         lambda: stats.slow_mode_share(KNOWN),
         lambda: stats.slow_mode_share(SOME, base_s=NAN),
-        lambda: stats.slow_mode_share(SOME, offset=(NAN, 0.05)),
     ],
     "steadiness_of": [lambda: stats.steadiness_of([[]]), lambda: stats.steadiness_of([[*LONG, NAN]])],
     "stratified_theil_sen": [
