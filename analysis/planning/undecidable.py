@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 from analysis.runs.outcomes import YES_OR_NO
+from analysis.stats.kendall import tie_counts
 from analysis.stats.slopes import fewest_blocks
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.question import is_meant, varying
@@ -55,14 +57,11 @@ def undecidable(cells: Cells, hypotheses: Sequence[Hypothesis], accel: str, bloc
             continue
         family = sum(other.family == one.family for other in hypotheses)
         level = ALPHA / family if one.family == "primary" else ALPHA
-        needed = math.ceil(-math.log2(level)) if one.kind == "value" else _fewest(strata, level)
+        ties = [tie_counts(np.array(xs)) for xs in strata]
+        needed = math.ceil(-math.log2(level)) if one.kind == "value" else fewest_blocks(ties, alpha=level)
         if blocks < needed:
             found.append(Short(one.id, needed, family))
     return found
-
-
-def _fewest(strata: Sequence[Sequence[float]], level: float) -> int:
-    return fewest_blocks([_ties(xs) for xs in strata], alpha=level)
 
 
 def _has_cells(cells: Cells, one: Hypothesis, accel: str) -> bool:
@@ -70,10 +69,6 @@ def _has_cells(cells: Cells, one: Hypothesis, accel: str) -> bool:
     if one.outcome in YES_OR_NO or not asks(one, accel):
         return False
     return any(all(cell.get(path) in levels for path, levels in one.where.items()) for cell in cells)
-
-
-def _ties(xs: Sequence[float]) -> tuple[int, ...]:
-    return tuple(count for _, count in sorted(Counter(xs).items()))
 
 
 def strata_of(cells: Cells, one: Hypothesis, accel: str) -> list[list[float]]:
