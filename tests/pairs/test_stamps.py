@@ -13,6 +13,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 import pytest
+from fixtures.provisioned import silent
 
 from bench.errors import BenchError
 from bench.host.process import launch
@@ -36,10 +37,6 @@ static void __attribute__((constructor)) hello(void) { register_dso_module_init(
 void qemu_stamp_0000000000000000000000000000000000000000(void) {}
 void qemu_module_dummy(void) {}
 """
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 @pytest.fixture

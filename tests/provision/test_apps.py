@@ -7,33 +7,33 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from fixtures import provisioned
+from fixtures.provisioned import silent
 
 from bench.errors import GuestError, ProvisionError
 from bench.guest.protocol import cause_of, parse_line
 from bench.provision import approot, commands
 from bench.provision.approot import parse_libraries
 from bench.provision.apps import Apps, build_apps, installed_apps
-from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.packages import Tree
-from bench.provision.qemu import Binary, find_qemu
 from bench.provision.state import state_image
 from bench.workload.base import build_workload
 from bench.workload.valkey_client import OK, Valkey, requests
 
+if TYPE_CHECKING:
+    from bench.provision.boot import Solo
+    from bench.provision.qemu import Binary
+
 CHECKOUT = Path(__file__).parents[2]
-BOOT_S = 120
 START_S = 120
 LISTED = """\tlinux-vdso.so.1 (0x00007ffd2a5f0000)
 \tlibssl.so.3 => /tree/usr/lib/x86_64-linux-gnu/libssl.so.3 (0x00007f1e3c000000)
 \tlibc.so.6 => /tree/lib/x86_64-linux-gnu/libc.so.6 (0x00007f1e3be00000)
 \t/lib64/ld-linux-x86-64.so.2 => /tree/usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2 (0x00007f1e3c8e0000)
 """
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def test_the_loader_says_which_libraries_a_program_needs() -> None:
@@ -150,11 +150,6 @@ def test_the_build_program_refuses_what_it_does_not_know(words: str, error: str,
 
 
 @pytest.fixture(scope="module")
-def binary() -> Binary:
-    return find_qemu("provisioned", silent)
-
-
-@pytest.fixture(scope="module")
 def apps() -> Apps:
     return build_apps(silent)
 
@@ -165,7 +160,7 @@ def running(binary: Binary, apps: Apps, state: Path, folder: Path, *extra: str) 
     create = (*binary.img_argv, "create", "-q", "-f", "qcow2", "-b", str(state), "-F", "qcow2", str(overlay), "4G")
     commands.check(create, what="an overlay", deadline_s=60, env=binary.env)
     disk = ("-drive", f"if=ide,file={overlay},format=qcow2", "-m", "512M", *extra)
-    with booted(boot_argv(binary, apps.guest, "tcg", disk), binary.env, BOOT_S) as console:
+    with provisioned.running(binary, apps.guest, *disk) as console:
         yield console
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from pathlib import Path
 
 import pytest
+from fixtures.provisioned import script, silent
 
 from bench.errors import ProvisionError
 from bench.provision import archive, mirror
@@ -25,10 +25,6 @@ qemu-system-x86 | 1:9.9+x | {SITE} unheard-of/main amd64 Packages
 N: Unable to locate package other
 """
 OFFERS = tuple(parse_madison(MADISON.splitlines()))
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def test_apts_answer_is_read_and_other_suites_are_passed_over() -> None:
@@ -70,11 +66,6 @@ def test_only_sources_are_taken_from_a_list_past_its_date() -> None:
     assert list(archive.source_lines("sources", SITE, Path("/k"), ("sid",))) == [
         f"deb-src [signed-by=/k check-valid-until=no] {SITE} sid main\n"
     ]
-
-
-def script(path: Path, text: str) -> None:
-    path.write_text(f"#!{sys.executable}\n{text}")
-    path.chmod(0o755)
 
 
 @pytest.fixture

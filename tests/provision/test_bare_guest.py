@@ -5,10 +5,10 @@ from __future__ import annotations
 import socket
 import statistics
 import time
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fixtures.provisioned import running, silent
 
 from bench.errors import GuestError, ProvisionError
 from bench.format.phases import BEAT
@@ -17,38 +17,21 @@ from bench.measure.beats import Beat, read_beats
 from bench.measure.trace import read_trace
 from bench.provision import bare as bare_module
 from bench.provision.bare import build_bare, installed_bare
-from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.kvm import probe_kvm
-from bench.provision.qemu import Binary, find_qemu
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
+    from bench.provision.boot import Solo
     from bench.provision.guest import Guest
+    from bench.provision.qemu import Binary
 
-BOOT_S = 60.0
 MIB = 1 << 20
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 @pytest.fixture(scope="module")
 def guest() -> Guest:
     return build_bare(silent)
-
-
-@pytest.fixture(scope="module")
-def binary() -> Binary:
-    return find_qemu("provisioned", silent)
-
-
-@contextmanager
-def running(binary: Binary, guest: Guest, *extra: str, accel: str = "tcg") -> Iterator[Solo]:
-    with booted(boot_argv(binary, guest, accel, extra), binary.env, BOOT_S) as console:
-        yield console
 
 
 def beats_of(binary: Binary, guest: Guest, line: str, log: Path, *extra: str, seconds: float = 1.5) -> list[Beat]:

@@ -7,14 +7,11 @@ import pwd
 from pathlib import Path
 
 import pytest
+from fixtures.provisioned import silent
 
 from bench.errors import ProvisionError
 from bench.provision.cache import cache_folder, locked, made, making
 from bench.system.places import home_folder
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def test_a_cache_that_others_may_write_to_is_refused(cache: Path) -> None:

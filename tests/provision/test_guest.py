@@ -6,29 +6,26 @@ import os
 import socket
 import statistics
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
+from fixtures.provisioned import running, silent
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.errors import GuestError, ProvisionError
 from bench.provision import guest as guest_module
 from bench.provision import modules
-from bench.provision.boot import Solo, boot_argv, booted
 from bench.provision.guest import Guest, build_guest, installed_guest
 from bench.provision.packages import GUEST, Tree, fetch_tree
-from bench.provision.qemu import Binary, find_qemu
 from bench.vm.console import parse_line
 
+if TYPE_CHECKING:
+    from bench.provision.boot import Solo
+    from bench.provision.qemu import Binary
+
 NO_TREE = Tree(Path("/none"), ())
-BOOT_S = 90
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 @pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bytes])
@@ -79,19 +76,8 @@ def test_a_guest_that_was_never_built_is_not_there(tmp_path: Path, monkeypatch: 
 
 
 @pytest.fixture(scope="module")
-def binary() -> Binary:
-    return find_qemu("provisioned", silent)
-
-
-@pytest.fixture(scope="module")
 def guest() -> Guest:
     return build_guest(silent)
-
-
-@contextmanager
-def running(binary: Binary, guest: Guest, *extra: str) -> Iterator[Solo]:
-    with booted(boot_argv(binary, guest, "tcg", extra), binary.env, BOOT_S) as console:
-        yield console
 
 
 def rates(console: Solo, count: int) -> list[float]:

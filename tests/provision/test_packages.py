@@ -4,12 +4,12 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from fixtures.provisioned import script, silent
 
 from bench.errors import ProvisionError
 from bench.provision import mirror, packages
@@ -22,15 +22,6 @@ SITE = "http://mirror.example/debian"
 GUEST = packages.GUEST
 QEMU = packages.wanted_qemu("trixie-backports")
 PROGRAMS = (*GUEST.programs, *QEMU.programs, "usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2")
-
-
-def silent(_text: str) -> None:
-    pass
-
-
-def script(path: Path, text: str) -> None:
-    path.write_text(f"#!{sys.executable}\n{text}")
-    path.chmod(0o755)
 
 
 NO_MODULES = '{"sha256": {}, "packages": {}}'

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 import pytest
+from fixtures.provisioned import silent
 
 from bench.errors import ProvisionError
 from bench.provision import qemu
@@ -16,10 +17,6 @@ from bench.system.family import marked
 from bench.system.owner import this_process
 
 VERSION = "QEMU emulator version 11.1.3 (Debian 1:11.1.3+ds-1)"
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def fake(path: Path, says: str, status: int = 0) -> Path:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from fixtures.provisioned import script, silent
 
 from bench.errors import ProvisionError
 from bench.provision import archive, mirror, packages, source
@@ -25,10 +25,6 @@ HELP = """
 Optional features, enabled with --enable-FEATURE and
   kvm             KVM acceleration support
 """
-
-
-def silent(_text: str) -> None:
-    pass
 
 
 def test_a_build_is_called_by_its_release_and_patches_in_their_order() -> None:
@@ -114,11 +110,6 @@ if inside[0] == "ninja":
     for name in inside[1:]:
         (work / "build" / name).write_text("#!/bin/sh")
 """
-
-
-def script(path: Path, text: str) -> None:
-    path.write_text(f"#!{sys.executable}\n{text}")
-    path.chmod(0o755)
 
 
 @pytest.fixture
