@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from fixtures.comparable import around, made
 from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
-from fixtures.simulated import GIB, Truth, crossed, simulate
+from fixtures.simulated import GIB, Truth, crossed, run_table_of, simulate, verdicts
 
 from analysis.commands.compare import settles
 from analysis.compare.comparison import compare, compare_levels
@@ -22,7 +22,6 @@ from analysis.report.bundle import bundle
 from analysis.report.disclosure import disclosure
 from analysis.report.explore import payload
 from analysis.report.first import first_screen
-from analysis.runs.outcomes import run_table
 from analysis.runs.stalls import stalls
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
@@ -259,26 +258,17 @@ def test_what_would_settle_it_counts_the_blocks_that_compare() -> None:
     runs = tuple(map(swung, campaign.runs))
     few = tuple(run for run in runs if run.record.block < 6 or run.record.cell["mem"] == GIB)
     for kept, blocks in ((runs, 12), (few, 6)):
-        (found,) = _verdicts(replace(campaign, runs=kept))
+        (found,) = verdicts(replace(campaign, runs=kept))
         assert (found.word, found.strata) == ("INCONCLUSIVE", blocks)
         [(more, in_all)] = re.findall(r"about (\d+) more blocks \((\d+) in all\)", " ".join(found.notes))
         assert int(in_all) - int(more) == blocks
         assert found.more_blocks == int(more)
 
 
-def _verdicts(campaign: Any) -> Any:
-    from analysis.runs.outcomes import run_table
-    from analysis.verdicts.hypotheses import judge_all
-
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
-    return judge_all(campaign, table)
-
-
 def test_stalls_of_a_level_are_counted_from_the_other_level_without_them(tmp_path: Path) -> None:
     fake = Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), links=("tcp", "nodelay"), repeats=3, count=12)
     campaign = load_campaign(write_campaign(tmp_path, fake))
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
-    reported = table.groupby("link.transport")["slow_share"].median()
+    reported = run_table_of(campaign).groupby("link.transport")["slow_share"].median()
     found = compare_levels(campaign, "link.transport", outcome="slow_share")
     assert found.levels is not None
     shown = dict(zip(found.levels, (found.cells[0].base, found.cells[0].new), strict=True))

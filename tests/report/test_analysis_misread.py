@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.fake_campaign import FIXED, IDLE, SINGLE, Fake, write_campaign
-from fixtures.simulated import GIB, Truth, cell, crossed, simulate
+from fixtures.simulated import GIB, Truth, cell, crossed, declared, simulate, verdicts
 
 from analysis.__main__ import main
 from analysis.commands.expect import Asked, _sees
@@ -33,7 +33,6 @@ from analysis.stored.load import load_campaign
 from analysis.stored.records import HostRecord, Hypothesis, RunRecord
 from analysis.verdicts.claims import Claims
 from analysis.verdicts.effects import GIB as ONE_GIB
-from analysis.verdicts.hypotheses import judge_all
 from analysis.verdicts.looks import cost_of
 from analysis.verdicts.results import derive
 from analysis.verdicts.shape import A_STEP, NO_LINE, Shape, Step
@@ -43,20 +42,8 @@ from analysis.verdicts.values import NOT_EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.stored.load import Campaign
-    from analysis.verdicts.finding import Finding
-
 RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 PAUSE = {"id": "P", "claim": "It is short.", "kind": "value", "low": 0.0, "high": 5.0}
-
-
-def declared(**asked: Any) -> dict[str, Any]:
-    return Hypothesis.model_validate(asked | {"sesoi_ms": 0.0}).model_dump(mode="json")
-
-
-def verdicts(campaign: Campaign, asked: list[Hypothesis] | None = None) -> tuple[Finding, ...]:
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
-    return judge_all(campaign, table, asked)
 
 
 def test_a_shape_that_is_no_line_is_told_where_levels_differ_too() -> None:
@@ -87,7 +74,7 @@ def test_what_was_declared_and_is_a_tail_of_few_checkpoints_is_not_called_undecl
     (found,) = derive(campaign).findings
     assert found.exploratory
     assert found.too_short
-    (late,) = verdicts(campaign, [Hypothesis.model_validate(tail)])
+    (late,) = verdicts(campaign, tail)
     assert late.exploratory
     assert not late.too_short
 

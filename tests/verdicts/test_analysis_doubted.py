@@ -13,7 +13,7 @@ import pytest
 from fixtures.comparable import around, made
 from fixtures.failovers import fake, told
 from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, Fake, change_record, of_scenario, run_ids, write_campaign
-from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
+from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, run_table_of, simulate, verdicts
 
 from analysis.commands.compare import main as compare_command
 from analysis.commands.expect import Asked, _noise, _sees, expected
@@ -51,21 +51,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.stored.load import Campaign
-    from analysis.verdicts.finding import Finding
     from analysis.verdicts.overhead import Overhead
 
 RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 SURVIVED = {"id": "S", "claim": "Nearly all are survived.", "kind": "value", "outcome": "survived", "high": 1.0}
 QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
-
-
-def declared(**asked: Any) -> dict[str, Any]:
-    return Hypothesis.model_validate({"sesoi_ms": 0.0} | asked).model_dump(mode="json")
-
-
-def verdicts(campaign: Campaign, *asked: dict[str, Any]) -> tuple[Finding, ...]:
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
-    return judge_all(campaign, table, [Hypothesis.model_validate(one) for one in asked] or None)
 
 
 def lost(campaign: Campaign, which: Sequence[str]) -> Campaign:
@@ -147,7 +137,7 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     choices = {one.choice for one in derive(campaign, [Hypothesis.model_validate(short)]).diagnostics.sensitivity}
     assert "all runs, whatever their quality check" in choices
     # Nor in what is told beside verdicts, or planned with.
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     assert drift(table) is None  # of four blocks
     assert drift(table.assign(pauses_ok=True)) is not None
     assert counting(table).tolist() == [counts(run) for run in campaign.runs]
@@ -202,7 +192,7 @@ def test_a_level_of_another_factor_at_which_failures_leave_nothing_to_compare_is
 
 def test_a_level_of_another_factor_at_which_no_run_has_the_outcome_is_named() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), link=("unix", "tcp")), lambda _: 0.0, [], **QUIET), 1)
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     asked = table.assign(bytes_sent=table["pause"].where(table["link.transport"] == "tcp"))
     (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "bytes_sent"})])
     assert "12 runs with unix did not have it, and what is left compares nothing: nothing is said of it" in found.notes
@@ -211,7 +201,7 @@ def test_a_level_of_another_factor_at_which_no_run_has_the_outcome_is_named() ->
 
 def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_has_the_outcome() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB), smp=(1, 4)), lambda _: 0.0, [], **QUIET), 1)
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     short = Hypothesis(id="S", claim="Short.", kind="value", outcome="save", low=0.0, high=5.0)
     (whole,) = judge_all(campaign, table.assign(save=table["pause"]), [short])
     (some,) = judge_all(campaign, table.assign(save=table["pause"].where(table["cell_id"] != "c3")), [short])
@@ -224,7 +214,7 @@ def test_a_value_in_every_cell_is_not_supported_where_no_run_of_a_cell_has_the_o
 
 def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB, 4 * GIB)), lambda _: 0.0, [], **QUIET), 1)
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     asked = table.assign(save=table["pause"].where(table["mem"] < 4 * GIB))
     (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "save"})])
     assert "no run with 4 GiB has the outcome and counts: nothing is said of it" in found.notes
@@ -234,7 +224,7 @@ def test_a_size_at_which_no_run_has_the_outcome_is_named() -> None:
 def test_runs_that_nobody_asks_anything_do_not_hide_that_all_others_of_a_size_failed() -> None:
     cells = [cell(mem, 1, name=name) for mem in (GIB, 2 * GIB, 4 * GIB) for name in ("idle", "http")]
     campaign = lost(simulate(Truth(cells, lambda _: 0.0, [], **QUIET), 1), ["c5"])
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     asked = table.assign(client_p50=table["pause"].where(table["workload.name"] == "http"))
     (found,) = judge_all(campaign, asked, [Hypothesis.model_validate(RAM | {"outcome": "client_p50"})])
     assert "6 of 6 runs with 4 GiB failed: outside the tested range" in found.notes
@@ -243,7 +233,7 @@ def test_runs_that_nobody_asks_anything_do_not_hide_that_all_others_of_a_size_fa
 def test_failures_of_a_cell_that_was_never_measured_rank_against_those_of_its_stratum() -> None:
     cells = [{key: level for key, level in one.items() if key != "accel"} for one in crossed(mem=(GIB, 2 * GIB))]
     campaign = simulate(Truth(cells, lambda own: float(np.log2(own["mem"])), [declared(**RAM)], **QUIET), 1)
-    table = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    table = run_table_of(campaign)
     assert table["accel"].nunique() == 1
     # An older plan does not name the accelerator: where all ran under one, a cell that failed would have, too.
     small = lost(campaign, ["c0"])

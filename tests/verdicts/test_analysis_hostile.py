@@ -7,20 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
-from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, judged, simulate
+from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, judged, simulate, verdicts
 
 from analysis.compare.comparison import compare, compare_levels
-from analysis.runs.outcomes import run_table
-from analysis.stored.cells import name_cells
-from analysis.stored.records import Hypothesis
-from analysis.verdicts.hypotheses import judge_all
 from analysis.verdicts.shape import NO_LINE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
-
-    from analysis.stored.load import Campaign
-    from analysis.verdicts.finding import Finding
 
 MEMS = (GIB // 4, GIB, 4 * GIB)
 UNIX = {"where": {"link.transport": ["unix"]}}
@@ -34,7 +27,7 @@ STUDIES, MOST = 16, 4
 
 
 def plan(*asked: dict[str, Any], **changes: Any) -> list[dict[str, Any]]:
-    return [Hypothesis.model_validate(one | {"sesoi_ms": 0.0} | changes).model_dump(mode="json") for one in asked]
+    return [declared(**one | changes) for one in asked]
 
 
 def nothing(own: Mapping[str, Any]) -> float:
@@ -47,12 +40,6 @@ def ram_doublings(own: Mapping[str, Any]) -> float:
 
 def all_of(own: Mapping[str, Any]) -> float:
     return ram_doublings(own) + float(np.log2(own["smp"])) + (own["link"]["transport"] == "tcp")
-
-
-def verdicts(campaign: Campaign) -> tuple[Finding, ...]:
-    return judge_all(
-        campaign, run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
-    )
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from fixtures.fake_campaign import (
     replace_parquet,
     write_campaign,
 )
-from fixtures.simulated import GIB, Truth, cell, crossed, failure_of, simulate
+from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, simulate
 
 from analysis.commands.compare import show
 from analysis.commands.power import show as show_power
@@ -39,7 +39,7 @@ from analysis.report.service import _part
 from analysis.report.tables import _verdict_row, tables
 from analysis.runs.parts import Parts
 from analysis.stored.load import load_campaign
-from analysis.stored.records import Hypothesis, KvmRecord
+from analysis.stored.records import KvmRecord
 from analysis.stored.study import load_study
 from analysis.verdicts.effects import _devices
 from analysis.verdicts.results import Results, derive, judge_study
@@ -57,10 +57,6 @@ if TYPE_CHECKING:
 RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 MORE = RAM | {"id": "MORE", "claim": "It grows with more RAM."}
 QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
-
-
-def declared(**asked: Any) -> dict[str, Any]:
-    return Hypothesis.model_validate({"sesoi_ms": 0.0} | asked).model_dump(mode="json")
 
 
 def small(*asked: dict[str, Any], blocks: int = 6, **levels: Any) -> Campaign:
