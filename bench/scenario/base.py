@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shlex
 import time
@@ -163,6 +164,16 @@ async def serve(run: Running, console: Console) -> None:
     if cell.guest == "apps" and command:
         async with run.stages.stage("serve"):
             await console.start(command, cell.deadlines.workload)
+
+
+async def undisturbed(run: Running, look: Callable[[], None] = lambda: None) -> None:
+    """Let the workload run for as long as checkpoints would lie apart, and ``look`` after each such time."""
+    checkpoint = run.cell.checkpoint
+    total = checkpoint.warmup + checkpoint.count
+    for done in range(total):
+        await asyncio.sleep(checkpoint.interval)
+        look()
+        run.on_event(Progress(stage="measure", done=done + 1, total=total))
 
 
 def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:

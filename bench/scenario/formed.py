@@ -10,8 +10,8 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bench.measure.driver import LAST_WORDS_S
+from bench.scenario.base import undisturbed
 from bench.scenario.colo import Colo, measure
-from bench.scenario.progress import Progress
 
 if TYPE_CHECKING:
     from bench.measure.driver import CheckpointCounter
@@ -31,12 +31,7 @@ SCENARIO = Formed()
 
 
 async def _wait(run: Running, counter: CheckpointCounter, _journal: Journal) -> None:
-    checkpoint = run.cell.checkpoint
-    total = checkpoint.warmup + checkpoint.count
-    for done in range(total):
-        await asyncio.sleep(checkpoint.interval)
-        counter.require_colo()
-        run.on_event(Progress(stage="measure", done=done + 1, total=total))
+    await undisturbed(run, counter.require_colo)
     # One that output has just begun is let to its end: half of it would be in the traces.
     await counter.idle(run.cell.deadlines.checkpoint)
     await asyncio.sleep(LAST_WORDS_S)

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.journal import Journal
 from bench.scenario.antagonist import antagonist, unapplied
-from bench.scenario.base import boot, handshake
+from bench.scenario.base import boot, handshake, undisturbed
 from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.costs import costing
 from bench.scenario.evidence import Evidence, gather_undisturbed
-from bench.scenario.progress import Progress
 from bench.vm.argv import NATIVE
 from bench.vm.procedure import begin_steps, step
 
@@ -58,13 +56,5 @@ async def _measure(run: Running) -> None:
             with Journal(pair.folder) as journal:
                 journal.begin(0)
                 async with notes.pulse.watching(states, journal.gap):
-                    await unless_client_ended(client, _wait(run))
+                    await unless_client_ended(client, undisturbed(run))
             pair.require_room()
-
-
-async def _wait(run: Running) -> None:
-    checkpoint = run.cell.checkpoint
-    total = checkpoint.warmup + checkpoint.count
-    for done in range(total):
-        await asyncio.sleep(checkpoint.interval)
-        run.on_event(Progress(stage="measure", done=done + 1, total=total))
