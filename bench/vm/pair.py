@@ -28,7 +28,7 @@ from bench.vm.explain import explained
 from bench.vm.placed import binary_on, require_equal, ship, with_binary
 from bench.vm.procedure import colo_steps
 from bench.vm.qmp import Monitor, QmpLog, connect
-from bench.vm.spec import KEYS, SAVED_DISK, PairSpec, Ports, Second
+from bench.vm.spec import KEYS, SAVED_DISK, PairSpec, Ports, Second, planned_spec
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
@@ -276,17 +276,11 @@ def concrete_spec(
     second: Second | None = None,
 ) -> PairSpec:
     """Return the spec of a pair about to start, with ports that are free now."""
-    return PairSpec(
-        cell=cell,
-        qemu=binary.argv,
-        kernel=str(guest.kernel),
-        initramfs=None if guest.initramfs is None else str(guest.initramfs),
-        approot=None if guest.approot is None else str(guest.approot),
-        features=features,
+    return replace(
+        planned_spec(cell, binary, guest, features, watch, second),
         ports=free_ports(topology),
         addresses={name: node.addresses for name, node in topology.nodes.items()},
-        watch=watch,
-        second=second,
+        saved=None,
     )
 
 
