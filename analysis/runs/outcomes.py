@@ -379,8 +379,8 @@ def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str
     odd = stats.outliers(kept)
     has_modes = _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE and float(kept.min()) > 0  # they are those of logs
     return {
-        "outliers": odd.severe_low + odd.severe_high,
-        "mild_outliers": odd.mild_low + odd.mild_high,
+        "outliers": odd.severe,
+        "mild_outliers": odd.mild,
         "modified_z": odd.modified_z,
         "lag1": _lag1(kept) if _varies(kept) else np.nan,
         "modes": len(stats.modes(kept).locations) if has_modes else 1,
