@@ -207,10 +207,6 @@ class Monitor:
                     pass
         return QmpError(f"the {self.side}'s QMP connection died during `{command}`", cause="qmp-lost")
 
-    async def hmp(self, line: str, deadline_s: float | None = None) -> str:
-        """Execute a human monitor command and return what it printed."""
-        return str(await self.execute("human-monitor-command", {"command-line": line}, deadline_s))
-
     async def _record_events(self) -> None:
         async for message in self._listener:
             try:

@@ -98,7 +98,8 @@ def test_a_disk_that_the_secondary_does_not_export_is_named(binary: Binary, tmp_
                 address: dict[str, Any] = {"type": "unix", "data": {"path": str(tmp_path / "nbd.sock")}}
                 await monitor.execute("nbd-server-start", {"addr": address})
                 drive = "driver=replication,mode=primary,file.driver=nbd,file.export=parent0,node-name=replication0"
-                return await monitor.hmp(f"drive_add -n buddy {drive},file.path={tmp_path / 'nbd.sock'}")
+                line = f"drive_add -n buddy {drive},file.path={tmp_path / 'nbd.sock'}"
+                return str(await monitor.execute("human-monitor-command", {"command-line": line}))
 
     assert refused(asyncio.run(scenario()), "hmp-refused").cause == "nbd-export-missing"
 
