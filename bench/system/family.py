@@ -59,15 +59,15 @@ def read_mark(pid: int, environ: bytes) -> Marked | None:
     return None
 
 
-def marked(proc: Path = _PROC) -> Iterator[Marked]:
+def marked() -> Iterator[Marked]:
     """Find every process of this user, in this container, that carries a mark; this process is none of them."""
-    here = pid_namespace("self", proc)
-    for entry in proc.iterdir():
+    here = pid_namespace("self")
+    for entry in _PROC.iterdir():
         with suppress(OSError):
             if not entry.name.isdigit() or int(entry.name) == os.getpid() or entry.stat().st_uid != os.geteuid():
                 continue
             found = read_mark(int(entry.name), (entry / "environ").read_bytes())
-            if found and pid_namespace(found.pid, proc) == here:
+            if found and pid_namespace(found.pid) == here:
                 yield found
 
 
@@ -103,9 +103,9 @@ def _kill(one: Marked) -> bool:
     return True
 
 
-def end_family(mark: str, deadline_s: float = _FAMILY_S) -> list[Marked]:
+def end_family(mark: str) -> list[Marked]:
     """Kill whatever carries exactly this mark: what an ended child had started and left."""
-    return end(lambda one: one.mark == mark, deadline_s)
+    return end(lambda one: one.mark == mark, _FAMILY_S)
 
 
 def signal_child(child: asyncio.subprocess.Process, number: int) -> None:

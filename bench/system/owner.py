@@ -63,29 +63,29 @@ def parse_owner(text: str) -> Owner | None:
     return Owner(int(match["pid"]), int(match["started"]), int(match["namespace"])) if match else None
 
 
-def this_process(proc: Path = Path("/proc")) -> Owner:
+def this_process() -> Owner:
     """Return this process as an owner."""
-    return Owner(os.getpid(), start_ticks(os.getpid(), proc) or 0, pid_namespace("self", proc) or 0)
+    return Owner(os.getpid(), start_ticks(os.getpid()) or 0, pid_namespace("self") or 0)
 
 
-def is_gone(owner: Owner, proc: Path = Path("/proc")) -> bool:
+def is_gone(owner: Owner) -> bool:
     """Return whether an owner is known to have ended; one in another container is never known to."""
-    return owner.namespace == pid_namespace("self", proc) and start_ticks(owner.pid, proc) != owner.started
+    return owner.namespace == pid_namespace("self") and start_ticks(owner.pid) != owner.started
 
 
-def start_ticks(pid: int, proc: Path = Path("/proc")) -> int | None:
+def start_ticks(pid: int) -> int | None:
     """Return when a process started, in ticks since boot; ``None`` when there is none of this id, or a corpse."""
     try:
-        state, *fields = (proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+        state, *fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     except (OSError, ValueError):
         return None
     return None if state in {"Z", "X"} or len(fields) < _STARTED else int(fields[_STARTED - 1])
 
 
-def pid_namespace(pid: int | str, proc: Path = Path("/proc")) -> int | None:
+def pid_namespace(pid: int | str) -> int | None:
     """Return the inode of a process's namespace of process ids; ``None`` when it may not be seen."""
     try:
-        return (proc / str(pid) / "ns" / "pid").stat().st_ino
+        return Path(f"/proc/{pid}/ns/pid").stat().st_ino
     except OSError:
         return None
 
