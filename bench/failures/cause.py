@@ -7,14 +7,14 @@ from enum import StrEnum
 
 
 class Phase(StrEnum):
-    """Where in the life of a run (or before it) a failure happened."""
+    """Where in the life of a run (or before it) a failure happened, in the order of that life."""
 
     PLAN = "plan"
     HOST = "host"
     PROVISION = "provision"
-    GUEST = "guest"
     LAUNCH = "launch"
     HANDSHAKE = "handshake"
+    GUEST = "guest"
     COLO_START = "colo-start"
     WORKLOAD = "workload"
     MEASURE = "measure"

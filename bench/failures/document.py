@@ -8,23 +8,9 @@ from bench.failures.catalogue import CAUSES
 from bench.failures.cause import Phase
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable
 
     from bench.failures.cause import Cause
-
-_ORDER = (
-    Phase.PLAN,
-    Phase.HOST,
-    Phase.PROVISION,
-    Phase.LAUNCH,
-    Phase.HANDSHAKE,
-    Phase.GUEST,
-    Phase.COLO_START,
-    Phase.WORKLOAD,
-    Phase.MEASURE,
-    Phase.TEARDOWN,
-    Phase.STORE,
-)
 
 _INTRODUCTION = """\
 # Failures
@@ -45,24 +31,23 @@ are not, whatever N is. Each failed attempt stays on record. `on_error=continue`
 """
 
 
-def document(meanings: Iterable[tuple[int, str]], causes: Sequence[Cause] = CAUSES) -> str:
+def document(meanings: Iterable[tuple[int, str]]) -> str:
     """Return the page.
 
     Args:
         meanings: each exit status, and what it says.
-        causes: of failures.
     """
     statuses = [f"| {int(status)} | {meaning} |" for status, meaning in meanings]
     heads = ("| status | meaning |", "| --- | --- |")
-    parts = [_INTRODUCTION + "\n".join((*heads, *statuses)), _overview(causes)]
-    parts += [_chapter(phase, mine) for phase in _ORDER if (mine := [one for one in causes if one.phases[0] == phase])]
+    parts = [_INTRODUCTION + "\n".join((*heads, *statuses)), _overview()]
+    parts += [_chapter(phase, mine) for phase in Phase if (mine := [one for one in CAUSES if one.phases[0] == phase])]
     return "\n\n".join(parts) + "\n"
 
 
-def _overview(causes: Iterable[Cause]) -> str:
+def _overview() -> str:
     rows = [
         f"| [`{one.name}`](#{one.name}) | {_phases(one)} | {'yes' if one.transient else 'no'} |"
-        for one in sorted(causes, key=lambda one: one.name)
+        for one in sorted(CAUSES, key=lambda one: one.name)
     ]
     return "\n".join(("## All causes", "", "| cause | arises in | may pass |", "| --- | --- | --- |", *rows))
 
