@@ -18,7 +18,6 @@ from bench.system.documents import lines_of, parse_json
 from bench.system.files import append_line
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from pathlib import Path
 
 NAME = "submissions.jsonl"
@@ -61,9 +60,8 @@ class Submissions:
         StoreError: the file cannot be read.
     """
 
-    def __init__(self, folder: Path, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, folder: Path) -> None:
         self._path = folder / NAME
-        self._clock = clock
         self._last: dict[tuple[int, int], Submission] = {}
         for line in lines_of(self._content()):
             one = _parse(line)
@@ -94,7 +92,7 @@ class Submissions:
         return self._write(replace(one, state="over", why=why))
 
     def _write(self, one: Submission) -> Submission:
-        one = replace(one, t=self._clock())
+        one = replace(one, t=time.time())
         place = {"schema_version": SCHEMA_VERSION, "t": round(one.t, 6), "block": one.block, "submission": one.number}
         tree = {**place, "state": one.state, "job": one.job, "parts": one.parts, "why": one.why}
         append_line(self._path, json.dumps(tree, ensure_ascii=False))

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from bench.errors import StoreError
 from bench.process.streams import lost
-
-if TYPE_CHECKING:
-    from typing import TextIO
 
 _PLAIN_WIDTH = 140
 _NOT_LIVE = frozenset({"", "dumb", "unknown"})
@@ -30,7 +26,7 @@ def require_whole() -> None:
         raise StoreError(f"standard output could not be written: {refused.strerror}", cause="disk-full")
 
 
-def make_console(file: TextIO | None = None) -> Console:
+def make_console() -> Console:
     """Return the console of this process; wide enough for whole lines where it is no terminal. Brackets are brackets.
 
     Whether it is one is asked of the stream itself: ``FORCE_COLOR`` and its like do not make a log a terminal, and
@@ -39,10 +35,9 @@ def make_console(file: TextIO | None = None) -> Console:
     for name in ("COLUMNS", "LINES"):
         if not _plausible(os.environ.get(name, "80")):
             del os.environ[name]  # the terminal knows better; rich would take any digits, or trip over them
-    stream = sys.stdout if file is None else file
-    live = stream is not None and stream.isatty() and os.environ.get("TERM", "") not in _NOT_LIVE
+    live = sys.stdout is not None and sys.stdout.isatty() and os.environ.get("TERM", "") not in _NOT_LIVE
     width = None if live else _PLAIN_WIDTH
-    return Console(file=file, width=width, force_terminal=live, force_interactive=live, highlight=False, markup=False)
+    return Console(width=width, force_terminal=live, force_interactive=live, highlight=False, markup=False)
 
 
 def _plausible(cells: str) -> bool:
