@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 from fixtures.comparable import around, made
 from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
-from fixtures.simulated import GIB, Truth, crossed, run_table_of, simulate, verdicts
+from fixtures.simulated import GIB, RAM, Truth, crossed, run_table_of, simulate, verdicts
 
 from analysis.commands.compare import settles
 from analysis.compare.comparison import compare, compare_levels
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.stored.load import Run
-
-RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 
 
 def sample(x: list[float], y: list[float], strata: list[int]) -> Sample:

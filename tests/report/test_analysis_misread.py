@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.fake_campaign import FIXED, IDLE, SINGLE, Fake, write_campaign
-from fixtures.simulated import GIB, Truth, cell, crossed, declared, simulate, verdicts
+from fixtures.simulated import GIB, RAM, Truth, cell, crossed, declared, simulate, verdicts
 
 from analysis.__main__ import main
 from analysis.commands.expect import Asked, _sees
@@ -42,7 +42,6 @@ from analysis.verdicts.values import NOT_EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 PAUSE = {"id": "P", "claim": "It is short.", "kind": "value", "low": 0.0, "high": 5.0}
 
 

@@ -13,7 +13,19 @@ import pytest
 from fixtures.comparable import around, made
 from fixtures.failovers import fake, told
 from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, Fake, change_record, of_scenario, run_ids, write_campaign
-from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, run_table_of, simulate, verdicts
+from fixtures.simulated import (
+    GIB,
+    QUIET,
+    RAM,
+    Truth,
+    cell,
+    crossed,
+    declared,
+    failure_of,
+    run_table_of,
+    simulate,
+    verdicts,
+)
 
 from analysis.commands.compare import main as compare_command
 from analysis.commands.expect import Asked, _noise, _sees, expected
@@ -53,9 +65,7 @@ if TYPE_CHECKING:
     from analysis.stored.load import Campaign
     from analysis.verdicts.overhead import Overhead
 
-RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 SURVIVED = {"id": "S", "claim": "Nearly all are survived.", "kind": "value", "outcome": "survived", "high": 1.0}
-QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
 
 
 def lost(campaign: Campaign, which: Sequence[str]) -> Campaign:

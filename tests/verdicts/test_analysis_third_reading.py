@@ -21,7 +21,7 @@ from fixtures.fake_campaign import (
     replace_parquet,
     write_campaign,
 )
-from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, simulate
+from fixtures.simulated import GIB, QUIET, RAM, Truth, cell, crossed, declared, failure_of, simulate
 
 from analysis.commands.compare import show
 from analysis.commands.power import show as show_power
@@ -54,9 +54,7 @@ if TYPE_CHECKING:
     from analysis.stored.load import Campaign
     from analysis.verdicts.finding import Finding
 
-RAM = {"id": "RAM", "claim": "It grows with RAM.", "factor": "mem"}
 MORE = RAM | {"id": "MORE", "claim": "It grows with more RAM."}
-QUIET: dict[str, Any] = {"run_sd": 0.01, "block_sd": 0.0, "drift": 0.0, "checkpoint_sd": 0.01}
 
 
 def small(*asked: dict[str, Any], blocks: int = 6, **levels: Any) -> Campaign:
