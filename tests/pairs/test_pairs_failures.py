@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_session import make_cell
+from fixtures.pairs import DEADLINE_S, TRIES
 
 from bench.errors import LaunchError
 from bench.host.links import SECONDARY
@@ -30,9 +31,6 @@ if TYPE_CHECKING:
     from bench.vm.spec import PairSpec
 
 pytestmark = pytest.mark.pair
-
-DEADLINE_S = 400
-TRIES = 3
 
 
 def half_the_memory(spec: PairSpec) -> tuple[str, ...]:
