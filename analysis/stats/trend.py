@@ -66,9 +66,7 @@ class BlockedTrendResult:
     strata: int
 
 
-def jonckheere(
-    samples: Sequence[ArrayLike], alternative: str = "increasing", method: str = "auto", *, allow_infinite: bool = False
-) -> JonckheereResult:
+def jonckheere(samples: Sequence[ArrayLike], alternative: str = "increasing", method: str = "auto") -> JonckheereResult:
     """Test whether values grow with the order of the groups.
 
     The exact p-value is that of the permutation distribution given the ties (Hollander, Wolfe & Chicken,
@@ -80,14 +78,13 @@ def jonckheere(
         alternative: ``increasing``, ``decreasing`` or ``two-sided``.
         method: ``exact``, ``asymptotic``, or ``auto``: exact where that takes about a second at most
             (``exact`` takes what it takes).
-        allow_infinite: whether ``+inf`` (a failed run) may occur; it ranks above every number.
 
     Raises:
-        ValueError: fewer than two groups, an empty group, NaN, or an unknown option.
+        ValueError: fewer than two groups, an empty group, NaN, infinite, or an unknown option.
     """
     as_option(alternative, "alternative", ALTERNATIVES)
     as_option(method, "method", ("auto", "exact", "asymptotic"))
-    groups = [as_vector(group, f"samples[{k}]", allow_infinite=allow_infinite) for k, group in enumerate(samples)]
+    groups = [as_vector(group, f"samples[{k}]") for k, group in enumerate(samples)]
     if len(groups) <= 1:
         raise ValueError(f"samples needs at least two groups and has {len(groups)}")
     y = np.concatenate(groups)
