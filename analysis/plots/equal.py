@@ -37,7 +37,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no two cells are the same machine, or they share no block.
+        NoFigureError: no two cells are the same machine, or they share no block in which both count.
     """
     data = frame(results)
     return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
@@ -52,7 +52,7 @@ def frame(results: Results) -> pd.DataFrame:
     factor to the other, as equals are compared; unknown without one.
 
     Raises:
-        NoFigureError: no two cells are the same machine, or they share no block.
+        NoFigureError: no two cells are the same machine, or they share no block in which both count.
     """
     _, seen = looked_at(results.campaign, results.runs)
     pairs = [pair for pair in equals(seen) if aa_logs(seen, pair)]
@@ -62,7 +62,7 @@ def frame(results: Results) -> pd.DataFrame:
         said = {"pair": name, "one": one.panel or one.label, "other": other.panel or other.label}
         rows += [{**said, "ratio": float(np.exp(log))} for log in aa_logs(seen, pair)]
     if not rows:
-        raise NoFigureError("no two cells are the same machine under two names in the same block")
+        raise NoFigureError("no two cells are the same machine under two names and have sound runs in the same block")
     on_pause = [one for one in results.findings if one.hypothesis.outcome == "pause" and np.isfinite(one.span)]
     sesois = [one.sesoi_over_span for one in on_pause]
     return pd.DataFrame(rows).assign(floor=noise_floor(seen), sesoi=min(sesois, default=np.nan))

@@ -66,12 +66,12 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: that size does not vary.
+        NoFigureError: that size does not vary among the cells that were measured.
     """
     data = frame(results)
     varies = data.groupby(["panel", axis.line])[axis.size].nunique().groupby("panel").max() > 1
     if not varies.any():
-        raise NoFigureError(f"{axis.noun} never varies while everything else stays the same")
+        raise NoFigureError(f"{axis.noun} never varies among measured cells while everything else stays the same")
     data = data[data["panel"].map(varies)].reset_index(drop=True)
     draw = partial(plot, axis=axis, where=where_text(results.cells), key=SizeKey.of_all(results.cells))
     return Sketch(axis.name, data, _words(results, data, axis), draw)

@@ -39,7 +39,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no machine was measured with and without COLO.
+        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without.
     """
     found = results.overheads
     data = frame(found)
@@ -50,7 +50,7 @@ def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
     """Return one row per machine, scenario and outcome: ``ratio`` by native with ``low``/``high``, and both values.
 
     Raises:
-        NoFigureError: no machine was measured with and without COLO.
+        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without.
     """
     rows = [
         {
@@ -64,7 +64,9 @@ def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
         for ratio in one.ratios
     ]
     if not rows:
-        raise NoFigureError("no machine was measured both with COLO and without (scenario=native,colo)")
+        raise NoFigureError(
+            "no machine's sound runs tell throughput or latency with COLO and without (scenario=native,colo)"
+        )
     return pd.DataFrame(rows)
 
 

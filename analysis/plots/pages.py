@@ -77,7 +77,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no run has counted dirty pages.
+        NoFigureError: no sound run has counted the dirty pages of two checkpoints.
     """
     data = frame(results)
     return Sketch(
@@ -96,11 +96,11 @@ def frame(results: Results) -> pd.DataFrame:
     :data:`ACROSS` the means of the runs of a panel, and the :data:`BOUND` of the transport.
 
     Raises:
-        NoFigureError: no run has counted dirty pages.
+        NoFigureError: no sound run has counted the dirty pages of two checkpoints.
     """
     runs = _runs(results)
     if not runs:
-        raise NoFigureError("no run has counted dirty pages")
+        raise NoFigureError("no run that passed its check has counted the dirty pages of two checkpoints")
     step = -(-sum(run.count for run in runs) // MOST_POINTS)
     parts = [_points(results, runs, step)]
     for panel in results.cells.panels:

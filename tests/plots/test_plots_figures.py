@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from analysis.plots import Drawing, Sketch
+    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 FAKES = {
@@ -87,17 +88,43 @@ def test_what_a_campaign_has_no_data_for_is_left_out_with_the_reason(results: di
     skipped = {one.name: one.why for one in plots.sketches(results["one"]) if isinstance(one, plots.Skipped)}
     assert skipped == {
         "hypotheses": "no hypothesis was declared",
-        "overhead": "no machine was measured both with COLO and without (scenario=native,colo)",
-        "pause_by_memory": "memory never varies while everything else stays the same",
-        "pause_by_vcpus": "the number of vCPUs never varies while everything else stays the same",
+        "overhead": "no machine's sound runs tell throughput or latency with COLO and without (scenario=native,colo)",
+        "pause_by_memory": "memory never varies among measured cells while everything else stays the same",
+        "pause_by_vcpus": "the number of vCPUs never varies among measured cells while everything else stays the same",
         "pause_heatmap": "memory and vCPUs are the same in every cell",
         "checkpoint_gantt": "no checkpoint has the parts of both sides",
         "triggers": "every checkpoint was asked for: neither a timer nor differing output began one",
         "run_order": "every cell was measured once, so no run can be compared with its like",
         "autocorrelation": "no run has 8 checkpoints that differ",
-        "equal_cells": "no two cells are the same machine under two names in the same block",
+        "equal_cells": "no two cells are the same machine under two names and have sound runs in the same block",
         "pooling": "the methods were not calibrated on this design",
     }
+
+
+@pytest.mark.parametrize(
+    ("name", "figure", "why"),
+    [
+        ("service", "overhead", "no machine's sound runs tell throughput or latency"),
+        ("service", "triggers", "no run has passed its check"),
+        ("sweep", "pause_by_pages", "no run that passed its check has counted the dirty pages"),
+        ("sweep", "equal_cells", "have sound runs in the same block"),
+    ],
+)
+def test_what_runs_show_that_failed_their_check_is_not_said_to_be_missing(
+    results: dict[str, Results], name: str, figure: str, why: str
+) -> None:
+    own = results[name]
+    doubted = replace(
+        own.campaign, runs=tuple(map(_doubted, own.campaign.runs)), without=tuple(map(_doubted, own.campaign.without))
+    )
+    unsound = replace(own, campaign=doubted, runs=own.runs.assign(quality_ok=False))
+    with pytest.raises(plots.NoFigureError, match=why):
+        plots._FIGURES[figure](unsound)
+
+
+def _doubted(run: Run) -> Run:
+    quality = run.record.quality.model_copy(update={"ok": False})
+    return run.of_study(run.record.model_copy(update={"quality": quality}), 0)
 
 
 def test_figures_say_what_they_skip_and_draw_the_rest(

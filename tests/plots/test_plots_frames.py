@@ -145,6 +145,11 @@ class TestInteraction:
         with pytest.raises(NoFigureError, match="the number of vCPUs never varies"):
             interaction.sketch(single, interaction.VCPUS)
 
+    def test_a_size_of_which_every_run_failed_was_not_measured(self, tmp_path: Path) -> None:
+        results = _fake(tmp_path, mems=(GIB, 2 * GIB), failed=1, count=6)
+        with pytest.raises(NoFigureError, match="memory never varies among measured cells"):
+            interaction.sketch(results, interaction.MEMORY)
+
 
 class TestHeatmap:
     def test_each_cell_says_its_median_its_range_and_how_many_runs(self, demo: Results) -> None:
@@ -362,7 +367,7 @@ class TestPages:
         nothing = [None] * 8
         for run_id in run_ids(folder):
             replace_parquet(folder, run_id, lambda table: _with(table, "dirty_pages", nothing))
-        with pytest.raises(NoFigureError, match="no run has counted dirty pages"):
+        with pytest.raises(NoFigureError, match="has counted the dirty pages of two checkpoints"):
             pages.sketch(fake_results(folder))
 
 
