@@ -133,11 +133,12 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         heading = f"Mismatches make up to {rate} checkpoints a minute ({most['cell']})"
     else:
         heading = "No mismatch made a checkpoint"
-    seen = [WORDS[cause] for cause in EVIDENCE[:2] if (data.loc[data["cause"] == cause, "per_minute"] > 0).any()]
+    seen = (data.loc[data["cause"].isin(EVIDENCE[:2]), "per_minute"] > 0).any()
+    traced = seen or results.causes["compared_per_s"].notna().any()
     how = (
         "Seen in colo-compare's trace events: a packet that waited longer than compare_timeout, or a comparison that "
         "came out otherwise; by exclusion: neither a poke nor the timer can have been the cause."
-        if seen
+        if traced
         else "Mismatches are told by exclusion: trace=network would show what colo-compare saw."
     )
     asked = " that is asked for them" if BASELINES & set(data["scenario"]) else ""

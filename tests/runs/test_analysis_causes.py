@@ -22,6 +22,8 @@ from analysis.stored.load import load_campaign
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analysis.stored.load import Run
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -99,6 +101,23 @@ def test_a_caption_tells_of_an_interval_where_the_heading_has_one_and_of_runs_th
     assert "N = 20 checkpoints per run that is asked for them); at the right mismatches per minute, in the" in caption
     once = fake_results(write_campaign(tmp_path, replace(SERVICE, repeats=1)))
     assert "at the right mismatches per minute. " in triggers.sketch(once).words.caption
+
+
+def test_a_caption_asks_for_no_trace_that_was_taken(folder: Path) -> None:
+    results = fake_results(folder)
+
+    def told(run: Run, **changes: object) -> Run:
+        return run.of_study(run.record.model_copy(update={"triggers": {"seconds": 12.0, "unseen": 2.0}, **changes}), 0)
+
+    def caption(**changes: object) -> str:
+        runs = tuple(told(run, **changes) for run in results.campaign.runs)
+        campaign = replace(results.campaign, runs=runs, without=())
+        return triggers.sketch(replace(results, campaign=campaign)).words.caption
+
+    wanted = "trace=network would show"
+    assert wanted not in caption()
+    assert "by exclusion: neither a poke nor the timer" in caption()
+    assert wanted in caption(compare={})
 
 
 def test_each_side_of_a_cell_has_its_costs(folder: Path) -> None:
