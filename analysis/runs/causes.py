@@ -70,9 +70,10 @@ def cause_rates(run: Run) -> dict[str, float]:
     """Return how many checkpoints per second of the measurement had each of :data:`CAUSES`.
 
     By the run's record, where it has counted them; an older one is counted by its table, whose mismatches are unseen.
+    One that ends in a failover names no seconds: what it has counted is of the stage before the blow.
     """
     told = run.record.triggers
-    seconds = told.get("seconds")
+    seconds = told.get("seconds") or (run.record.timings.get("measure_s") if told else None)
     if seconds:
         counts = {name: told.get(name) or 0.0 for name in CAUSES}
         return {name: count / seconds for name, count in counts.items()}

@@ -61,6 +61,15 @@ def test_an_older_run_is_counted_by_its_table(tmp_path: Path) -> None:
     assert rates["old_packet"] == rates["different"] == rates["timer"] == 0
 
 
+def test_what_was_seen_before_a_failover_is_not_told_by_exclusion(folder: Path) -> None:
+    run = load_campaign(folder).runs[0]
+    counted = {"seconds": None, "demand": 3, "timer": 0, "mismatch": 2, "old_packet": 2, "different": 0, "unseen": 0}
+    struck = run.record.model_copy(update={"triggers": counted, "timings": {"measure_s": 10.0}})
+    assert cause_rates(run.of_study(struck, 0)) == pytest.approx(
+        {"demand": 0.3, "timer": 0.0, "old_packet": 0.2, "different": 0.0, "unseen": 0.0}
+    )
+
+
 def test_where_every_checkpoint_was_asked_for_there_is_nothing_to_show(tmp_path: Path) -> None:
     results = fake_results(write_campaign(tmp_path, DEMO))
     with pytest.raises(NoFigureError, match="every checkpoint was asked for"):
