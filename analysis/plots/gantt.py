@@ -79,7 +79,7 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return the bars of two checkpoints of the cell with the longest median pause: ``row``, ``from_ms``, ``to_ms``.
 
-    Of one where no other is slower.
+    Of one where no other is slower; the cell is one that has checkpoints with the parts of both sides.
 
     0 is when the VM stopped. The secondary's clock is another one; :func:`timeline` says how its bars are placed.
 
@@ -215,12 +215,12 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     which = "; ".join(f"{row['checkpoint']}: checkpoint {row['index']} of run {row['run_id']}" for row in first)
     cell = full_name(first[0]["size"], first[0]["panel"])
     caption = (
-        f"{drawn} of the cell with the longest median pause ({cell}). {which}. Examples without an interval: "
-        "R = 1 run, N = 1 checkpoint each, chosen among all of the cell after warm-up. The two clocks are never "
-        "subtracted: the secondary's row is placed so that it ends when vmstate-loaded reaches the primary, its device "
-        "load and flush directly before (before QEMU 5.1 the flush is part of receiving), its receiving as early as "
-        "the primary's messages allow. Dashed: vmstate-send, vmstate-received and vmstate-loaded on the primary. "
-        f"{emulated(results.cells)}."
+        f"{drawn} of the cell with the longest median pause ({cell}), of those with checkpoints whose parts are known "
+        f"on both sides. {which}. Examples without an interval: R = 1 run, N = 1 checkpoint each, chosen among "
+        "all such of the cell after warm-up. The two clocks are never subtracted: the secondary's row is placed so "
+        "that it ends when vmstate-loaded reaches the primary, its device load and flush directly before (before QEMU "
+        "5.1 the flush is part of receiving), its receiving as early as the primary's messages allow. Dashed: "
+        f"vmstate-send, vmstate-received and vmstate-loaded on the primary. {emulated(results.cells)}."
     )
     alt = f"Time lines of {drawn.lower()}, with rows for the primary, the parts of save, and the secondary. {heading}."
     return Words(heading, caption, alt)

@@ -307,6 +307,18 @@ class TestGantt:
         with pytest.raises(NoFigureError, match="no checkpoint has the parts of both sides"):
             gantt.sketch(demo)
 
+    def test_a_slower_cell_whose_parts_are_not_known_is_not_said_to_be_drawn(self, sweep: Results) -> None:
+        slowest = sweep.cells.names[int(sweep.per_cell["pause"].idxmax())]
+        runs = tuple(
+            replace(run, checkpoints=run.checkpoints.assign(restart_s=np.nan))
+            if run.record.cell_id == slowest.cell_id
+            else run
+            for run in sweep.campaign.runs
+        )
+        sketch = gantt.sketch(replace(sweep, campaign=replace(sweep.campaign, runs=runs)))
+        assert (sketch.data["size"].iloc[0], sketch.data["panel"].iloc[0]) != (slowest.size, slowest.panel)
+        assert "), of those with checkpoints whose parts are known on both sides. " in sketch.words.caption
+
     def test_a_part_that_older_data_lacks_is_left_out(self, monkeypatch: pytest.MonkeyPatch) -> None:
         before = gantt.timeline(_checkpoint())
         monkeypatch.setattr(gantt, "_SAVE_PARTS", (*gantt._SAVE_PARTS[:1], "later", *gantt._SAVE_PARTS[1:]))
