@@ -100,7 +100,7 @@ def _rows_of(finding: Finding) -> Iterator[dict[str, Any]]:
     if kind == VALUES:
         ends = (amount(end, hypothesis.outcome) for end in _range_of(hypothesis))
         own |= dict(zip(("from_text", "to_text"), ends, strict=True))
-        yield {**own, **asdict(_in_range(finding.effect, hypothesis)), "text": _value_text(finding.effect, hypothesis)}
+        yield {**own, **asdict(_in_range(finding.effect, hypothesis)), "text": _value_text(finding)}
         return
     per = " per doubling" if hypothesis.kind == "trend" else ""
     yield {**own, **asdict(finding.effect), "text": _effect_text(finding, finding.sesoi, per)}
@@ -135,11 +135,13 @@ def _effect_text(found: Finding | LevelFinding, sesoi: float, per: str = "") -> 
     return percent_interval(effect.estimate, effect.low, effect.high, sesoi) + per
 
 
-def _value_text(effect: Effect, hypothesis: Hypothesis) -> str:
+def _value_text(finding: Finding) -> str:
+    """Return a value with its interval, or why there is none, as that no run counts; and the claim."""
+    effect, hypothesis = finding.effect, finding.hypothesis
     say = partial(amount, outcome=hypothesis.outcome, figures=figures_of(hypothesis, effect))
     wanted = f"claimed {range_text(hypothesis, effect)}".replace(" ", SPACE)
     if math.isnan(effect.estimate):
-        return f"nothing measured; {wanted}"
+        return f"{finding.label}; {wanted}"
     interval = "no interval" if math.isnan(effect.low) else f"{say(effect.low)} to {say(effect.high)}"
     return f"{say(effect.estimate)} ({interval}); {wanted}"
 

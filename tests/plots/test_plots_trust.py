@@ -18,6 +18,7 @@ from fixtures.fake_campaign import (
 from fixtures.simulated import Truth, cell, simulate
 
 from analysis import stats
+from analysis.format.outcomes import NOT_WRITTEN
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -61,6 +62,11 @@ class TestForest:
         row = forest.frame([replace(value, effect=Effect(2.5, 2.0, 4.5))]).iloc[0]
         assert (row["kind"], row["estimate"], row["low"], row["high"]) == (forest.VALUES, 0.25, 0.0, 1.25)
         assert row["text"] == "2.5 s (2 s to 4.5 s); " + "claimed 2 s to 4 s".replace(" ", "\N{NO-BREAK SPACE}")
+
+    def test_a_value_without_an_estimate_says_why_and_not_that_nothing_was_measured(self, sweep: Results) -> None:
+        value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
+        blank = replace(value, effect=Effect(np.nan, np.nan, np.nan), word="INCONCLUSIVE", label=NOT_WRITTEN)
+        assert forest.frame([blank]).iloc[0]["text"].startswith(f"{NOT_WRITTEN}; claimed")
 
     def test_the_range_of_a_share_ends_where_a_share_does(self, sweep: Results) -> None:
         value = next(one for one in sweep.findings if one.hypothesis.kind == "value")
