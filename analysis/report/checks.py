@@ -172,11 +172,14 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
     held = [len(blocks) for blocks in nodes.blocks.values()]
     if len(held) == 1:
         return "every block was measured on one node (or pair): others may differ"
-    said = (
-        f"{len(held)} nodes (or pairs), each with runs of {span(held)} of the blocks; the median run on the slowest, "
-        f"against others of its cell, was {tenths_text(nodes.spread)} longer than on the fastest, chance included: "
-        "that is between blocks and in no comparison"
-    )
+    said = f"{len(held)} nodes (or pairs), each with runs of {span(held)} of the blocks; "
+    if math.isnan(nodes.spread):
+        said += "how far apart they are cannot be told: no two have runs that count, with others of their cell"
+    else:
+        said += (
+            f"the median run on the slowest, against others of its cell, was {tenths_text(nodes.spread)} longer than "
+            "on the fastest, chance included: that is between blocks and in no comparison"
+        )
     if nodes.split:
         said += f"; {plural(nodes.split, 'block')} {'holds' if nodes.split == 1 else 'hold'} runs of more than one"
     words, others = by_itself(results), {(s.hypothesis, s.choice): s.word for s in results.diagnostics.sensitivity}

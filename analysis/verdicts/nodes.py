@@ -6,6 +6,7 @@ and in no comparison of cells.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +37,7 @@ class Nodes:
         blocks: of each node (or pair), which blocks it holds runs of.
         split: how many blocks hold runs of more than one.
         spread: by how much the slowest node's median run is above the fastest one's, each against the others of its
-            cell; 0 where one node has such runs. Of nodes that are alike it is chance, and more nodes make it larger.
+            cell; NaN where not two nodes have such runs. Of nodes that are alike it is chance, and more make it larger.
     """
 
     blocks: Mapping[str, tuple[int, ...]]
@@ -57,7 +58,7 @@ def nodes_of(runs: pd.DataFrame) -> Nodes | None:
     split = int((places.groupby(["folder", "block"]).size() > 1).sum())
     sound = runs[counting(runs)]
     middles = residuals(sound).groupby(sound["node"]).median().dropna()
-    spread = float(np.expm1(middles.max() - middles.min())) if len(middles) > 1 else 0.0
+    spread = float(np.expm1(middles.max() - middles.min())) if len(middles) > 1 else math.nan
     return Nodes(held, split, spread)
 
 

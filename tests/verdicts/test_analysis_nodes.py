@@ -75,6 +75,17 @@ def test_a_word_that_hangs_on_no_node_is_said_to(campaign: Campaign) -> None:
     assert said.endswith("no word changes when the runs on any one of them are left out")
 
 
+def test_nodes_of_which_one_has_sound_runs_are_not_said_to_be_alike(campaign: Campaign) -> None:
+    quality = campaign.runs[0].record.quality.model_copy(update={"ok": False})
+    runs = tuple(
+        run if run.record.node == "n1" else run.of_study(run.record.model_copy(update={"quality": quality}), 0)
+        for run in campaign.runs
+    )
+    said = dict(trust.context(derive(replace(campaign, runs=runs)))["checks"])["Nodes"]
+    assert "; how far apart they are cannot be told: no two have runs that count" in said
+    assert "0.0 % longer" not in said
+
+
 def test_a_word_that_hangs_on_one_node_is_named_with_it(campaign: Campaign) -> None:
     largest = max(run.record.cell["mem"] for run in campaign.runs)
     smallest = min(run.record.cell["mem"] for run in campaign.runs)
