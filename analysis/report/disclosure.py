@@ -93,8 +93,8 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
             f"{plural(len(campaign.unread), 'stored run')} cannot be read; "
             f"{plural(len(campaign.unfinished), 'planned run')} not measured; "
             f"{plural(sum(not run.record.quality.ok for run in runs), 'run')} failed the quality check: in "
-            "no effect or ratio, and ranked worst by verdicts and comparisons; tables and figures of single cells keep "
-            "them."
+            "no effect or ratio, and ranked worst by verdicts and comparisons; tables and figures of the pauses of "
+            "single cells keep them, and those of failovers, costs, causes of checkpoints and time lines do not."
         ),
         "",
     ]

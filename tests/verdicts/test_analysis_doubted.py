@@ -386,6 +386,17 @@ def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: P
     assert "Here that took 5 min for 12 runs on " in readme(campaign, "fake", [], 1)
 
 
+def test_what_keeps_runs_that_failed_their_check_is_disclosed_as_it_is(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    change_record(folder, of_scenario(folder, "colo")[0], quality={"ok": False, "failures": ["late"]})
+    results = derive(load_campaign(folder))
+    assert results.per_cell["runs"].tolist() == [4]
+    costs = cost_table(results.campaign)
+    assert costs.loc[costs["scenario"] == "colo", "runs"].tolist() == [3, 3]
+    said = "figures of the pauses of single cells keep them, and those of failovers, costs, causes of checkpoints"
+    assert said in disclosure(results.campaign, [])
+
+
 def test_checkpoints_of_a_failover_and_of_none_are_told_as_they_are(tmp_path: Path) -> None:
     facts = dict(design_facts(load_campaign(fake(tmp_path / "f", told(), told()))))
     assert facts["Checkpoints"].endswith(": 4 after 3 of warm-up, then the blow")  # checkpoint.count=6 is not looked at
