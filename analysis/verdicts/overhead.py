@@ -15,7 +15,7 @@ from analysis.format.scenarios import BASELINES, COLO, COMPARED, SCENARIOS
 from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for, used_pauses
 from analysis.runs.standing import stood_still_s
-from analysis.text import EXPLORATORY, figures_text, listed, percent_text, short_percent, span, spans
+from analysis.text import EXPLORATORY, figures_text, listed, percent_text, ratio_text, short_percent, span, spans
 from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
@@ -302,8 +302,14 @@ def _mean(values: Sequence[float]) -> float:
 def times_text(effect: Effect) -> str:
     """Return a ratio with its interval: ``0.63 [0.60, 0.66]``."""
     if math.isnan(effect.low):
-        return figures_text(effect.estimate)
-    return f"{figures_text(effect.estimate)} [{figures_text(effect.low)}, {figures_text(effect.high)}]"
+        return _times(effect.estimate)
+    return f"{_times(effect.estimate)} [{_times(effect.low)}, {_times(effect.high)}]"
+
+
+def _times(ratio: float) -> str:
+    """Return a ratio in three figures, and in more where it would be read as 1: whether an interval holds 1 matters."""
+    shown = figures_text(ratio)
+    return ratio_text(ratio) if shown == "1.00" and ratio != 1 else shown
 
 
 def sentences(found: Sequence[Overhead]) -> Iterator[str]:

@@ -33,8 +33,9 @@ from analysis.report.service import context, service_files
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import Failure, load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
-from analysis.verdicts.overhead import left_out, overheads, sentences
+from analysis.verdicts.overhead import left_out, overheads, sentences, times_text
 from analysis.verdicts.results import judge_study
 from analysis.verdicts.trend import HANGS_ON_FAILURES
 from bench.run.report import _first_screen
@@ -194,6 +195,12 @@ def test_where_no_throughput_is_lost_no_share_of_it_is_told(tmp_path: Path) -> N
     colo = next(one for one in overheads(load_campaign(folder)) if one.scenario == "colo")
     assert math.isnan(colo.explained.of_throughput)
     assert "throughput lost" not in next(iter(sentences([colo])))
+
+
+def test_an_interval_that_does_not_hold_1_is_not_printed_as_if_it_did() -> None:
+    assert times_text(Effect(0.9990, 0.9986, 0.9996)) == "0.999 [0.999, 0.9996]"
+    assert times_text(Effect(1.0021, 1.0004, 1.0038)) == "1.002 [1.0004, 1.004]"
+    assert times_text(Effect(1.0, math.nan, math.nan)) == "1.00"
 
 
 def test_work_that_a_guest_got_done_by_the_harness_s_clock_is_a_throughput(tmp_path: Path) -> None:
