@@ -82,11 +82,10 @@ def _number(number: float, decimals: int) -> str:
 
 
 def _together(groups: Sequence[Sequence[float]], scale: float = 1.0, most: int = 4) -> list[list[str]]:
-    """Return several columns of one quantity with the decimals of the first."""
-    first, *others = groups
-    shown = aligned(first, scale, most)
-    decimals = max((len(text.partition(".")[2]) for text in shown), default=0)
-    return [shown, *([_number(value * scale, decimals) for value in values] for values in others)]
+    """Return several columns of one quantity with the decimals of the first that is not all 0, or missing."""
+    first = next((group for group in groups if any(value and math.isfinite(value) for value in group)), groups[0])
+    decimals = max((len(text.partition(".")[2]) for text in aligned(first, scale, most)), default=0)
+    return [[_number(value * scale, decimals) for value in values] for values in groups]
 
 
 def _marked(texts: Sequence[str], marks: Iterable[bool]) -> list[str]:

@@ -17,8 +17,9 @@ from fixtures.fake_campaign import Fake, write_campaign
 from PIL import ImageFont
 
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.tables import _pvalue, aligned, design_rows, tables
+from analysis.report.tables import _pvalue, _verdict_row, aligned, design_rows, tables
 from analysis.stored.load import Unread, load_campaign
+from analysis.verdicts.finding import Effect
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
@@ -118,6 +119,13 @@ def test_what_is_seldom_is_not_printed_as_never(results: Results) -> None:
     made = {name: rows_of(tables(seldom)[f"tables/{name}.tex"].decode()) for name in ("cells", "verdicts")}
     assert made["cells"][-1][-1].strip() == "0.02"
     assert [row[7].strip() for row in made["verdicts"][-3:-1]] == ["0.04"] * 2
+
+
+def test_the_end_of_an_interval_about_0_is_not_printed_as_0(results: Results) -> None:
+    value = results.findings[-1]
+    share = value.hypothesis.model_copy(update={"outcome": "mismatch_share", "low": 0.0, "high": 0.05})
+    row = _verdict_row(replace(value, hypothesis=share, effect=Effect(0.0, 0.0, 0.004)))
+    assert row[3:7] == ("0.000", "0.000", "0.400", "%")
 
 
 def test_a_p_value_beyond_the_level_is_not_printed_as_it() -> None:
