@@ -90,7 +90,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         Line2D([], [], linestyle="none", marker=marker, markersize=4, color=colour, label=name or "run")
         for name, colour, marker in _looks(names)
     ]
-    entries.append(Line2D([], [], color=INK, linewidth=1.1, label=f"median of {window(len(data))} runs"))
+    if data["rolling"].notna().any():
+        entries.append(Line2D([], [], color=INK, linewidth=1.1, label=f"median of up to {window(len(data))} runs"))
     if data["late"].any():
         ring: Look = {"marker": "o", "markersize": 6, "markerfacecolor": "none", "color": INK, "markeredgewidth": 0.8}
         entries.append(Line2D([], [], linestyle="none", label="after a later block had begun", **ring))
@@ -154,9 +155,10 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         )
     once = len(results.runs) - len(data)
     missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""
+    line = f"Line: rolling median of up to {window(len(data))} runs. " if data["rolling"].notna().any() else ""
     caption = (
         f"Each run's median pause relative to the median of its cell, in the order in which the runs began{missing}. "
-        f"Line: rolling median of {window(len(data))} runs. {design_text(results, said)}"
+        f"{line}{design_text(results, said)}"
     )
     blocks = plural(len(block_starts(data)) + 1, "block")
     return Words(

@@ -196,6 +196,15 @@ class TestDrift:
         assert words.heading.endswith("by up to 0.03\N{NO-BREAK SPACE}%")
         assert "Fewer than 5 blocks with runs that count: too few" in words.caption
 
+    def test_a_rolling_median_of_too_few_runs_to_be_drawn_is_not_told_of(self, sweep: Results) -> None:
+        two = sweep.runs[(sweep.runs["cell"] == 0) & (sweep.runs["block"] < 2)].reset_index(drop=True)
+        few = drift.sketch(replace(sweep, runs=two))
+        with look():
+            legend = few.plot(few.data, 7.0).legends[0]
+        assert not any("median" in text.get_text() for text in legend.get_texts())
+        assert "Line: " not in few.words.caption
+        assert "Line: rolling median of up to 9 runs. " in drift.sketch(sweep).words.caption
+
     def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
         late = sweep.runs["run_id"].iloc[0]
         began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)
