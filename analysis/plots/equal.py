@@ -91,7 +91,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         Patch(facecolor=BAND, label="noise floor", **edge),
     ]
     if data["sesoi"].notna().all():
-        label = "smallest effect of interest"
+        label = "smallest effect of interest, from end to end of its factor"
         entries.append(Line2D([], [], color=CATEGORIES[3], linestyle=_DASHES, label=label))
     names = list(dict.fromkeys(data["pair"]))
     texts = [axes.fitting(name, 0.38 * width_in) for name in names]
@@ -128,7 +128,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     heading = f"Equal cells could differ by up to {tenths_text(floor)}, the noise floor"
     if np.isfinite(sesoi):
         side = "less" if floor < sesoi else "not less"
-        heading += f": {side} than the smallest effect of interest of {short_text(100 * sesoi)} %"
+        declared = f"the smallest effect of interest, {short_text(100 * sesoi)} % from end to end of its factor"
+        heading += f": {side} than {declared}"
     pairs = data[["pair", "one", "other"]].drop_duplicates().to_dict("records")
     which = "; ".join(f"{pair['pair']}: {pair['other']} against {pair['one']}" for pair in pairs)
     interval = (

@@ -259,6 +259,12 @@ class TestEqual:
         assert data["floor"].iloc[0] == noise_floor(sweep.runs)
         assert data["sesoi"].iloc[0] == 0.05
 
+    def test_what_matters_per_doubling_is_said_to_be_more_from_end_to_end(self, sweep: Results) -> None:
+        trend = next(one for one in sweep.findings if one.hypothesis.kind == "trend")
+        two_doublings = replace(sweep, findings=(replace(trend, sesoi=0.1, span=2.0),))
+        heading = equal.sketch(two_doublings).words.heading
+        assert heading.endswith(" than the smallest effect of interest, 21 % from end to end of its factor")
+
     def test_two_pairs_of_four_equal_cells_are_two_rows(self) -> None:
         campaign = simulate(Truth([cell(replica=name) for name in "abcd"], lambda _: 0.0, ()), 1)
         data = equal.frame(judge_study(campaign))  # type: ignore[arg-type]
