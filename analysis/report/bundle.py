@@ -102,12 +102,13 @@ def _is_own(path: Path, folder: Path) -> bool:
 def _report(folder: Path, campaign: Campaign) -> dict[str, bytes]:
     """Return the files of the report: those that are there if they are of one piece and say what the data says now."""
     page = folder / REPORT / "report.html"
-    # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else.
-    said = page.parent / VERDICTS
+    # The page is written last: what is newer was made without it, as by --only verdicts, and may say something else. So
+    # may a page of before the last run: verdicts are of the blocks of a look, or there are none.
+    said, older = page.parent / VERDICTS, (*page.parent.rglob("*"), *folder.glob(LEDGER))
     if (
         page.is_file()
         and said.is_file()
-        and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in page.parent.rglob("*"))
+        and page.stat().st_mtime_ns >= max(one.lstat().st_mtime_ns for one in older)
         and all(_is_own(one, folder) for one in page.parent.rglob("*"))
         and said.read_bytes() == verdicts_json(derive(campaign)).encode()
     ):

@@ -216,6 +216,26 @@ def test_the_same_campaign_gives_the_same_bytes_and_raw_takes_everything(tmp_pat
 
 
 @pytest.mark.usefixtures("few_figures")
+def test_a_report_from_before_the_last_run_is_made_anew(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SINGLE, repeats=2))
+    ledger, last = folder / "ledger.jsonl", folder / "runs" / run_ids(folder)[1]
+    whole = ledger.read_text()
+    last.rename(tmp_path / "later")
+    ledger.write_text("".join(line for line in whole.splitlines(keepends=True) if last.name not in line))
+    page = build_report([folder])
+    (tmp_path / "later").rename(last)
+    ledger.write_text(whole)
+    os.utime(page, ns=(0, ledger.stat().st_mtime_ns - 1))
+    for other in page.parent.rglob("*"):
+        os.utime(other, ns=(0, page.stat().st_mtime_ns))  # of one piece, as it was built
+    with tarfile.open(fileobj=io.BytesIO(bundle(folder))) as packed:
+        [name] = [one for one in packed.getnames() if one.endswith("report/report.html")]
+        content = packed.extractfile(name).read().decode()  # type: ignore[union-attr]
+    assert "1 of 2 planned runs measured" in page.read_text()
+    assert "2 of 2 planned runs measured" in content
+
+
+@pytest.mark.usefixtures("few_figures")
 def test_nothing_behind_a_link_is_packed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, elsewhere = write_campaign(tmp_path, SINGLE), tmp_path / "elsewhere"
     page = build_report([folder])
