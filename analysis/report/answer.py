@@ -117,7 +117,7 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
         said.append(f"{software}: {without_hardware}" if kinds[1:] else without_hardware)
     if said:
         return title, " ".join(said)
-    return title, "The virtual CPUs ran on the host's own; times are those of this host."
+    return title, "The virtual CPUs ran on the host's own; times are those of the hardware described below."
 
 
 def _cause(finding: Finding, results: Results) -> str:
