@@ -218,7 +218,7 @@ def _entries(there: set[str], data: pd.DataFrame) -> list[Any]:
     if REQUEST in there:
         entries.append(Line2D([], [], label="request, when due", **DOT | {"markersize": 5}))
         if len(requests_of(data)[1]):
-            entries.append(Line2D([], [], label="not answered", **CROSS))
+            entries.append(Line2D([], [], label="no good answer", **CROSS))
     if PAUSE in there:
         entries.append(Patch(label="pause", facecolor=BAND_EDGE, alpha=0.55))
         entries += phases.entries(phases.INSIDE)

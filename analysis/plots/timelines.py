@@ -150,7 +150,7 @@ def _entries(data: pd.DataFrame) -> list[Line2D | Patch]:
     if len(answered):
         entries.append(Line2D([], [], label="request, when due", **DOT | {"markersize": 5}))
     if len(failed):
-        entries.append(Line2D([], [], label="not answered", **CROSS))
+        entries.append(Line2D([], [], label="no good answer", **CROSS))
     if _without_client(data):
         entries.append(
             Line2D([], [], label="length of a pause, without a client", marker=".", color=INK, linewidth=0.8)

@@ -359,7 +359,7 @@ def _why(one: Overhead) -> Iterator[str]:
     if known.unanswered > known.base_unanswered:
         shares = [short_percent(share, 2) for share in (known.unanswered, known.base_unanswered)]
         base = SCENARIOS[one.base].said
-        yield f"{shares[0]} of its requests got no answer ({base} {shares[1]}), and are in no latency"
+        yield f"{shares[0]} of its requests got no good answer ({base} {shares[1]}), and are in no latency"
     for ratio in one.ratios:
         if ratio.one_sided:
             both = ratio.blocks + ratio.one_sided
