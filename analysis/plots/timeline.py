@@ -304,7 +304,7 @@ def _caption(run: Run, drawn: int) -> str:
         said.append(
             f"Bands are pauses, the warm-up's too, at least half a point wide; below, the longest one{after} "
             "with its phases"
-            + (", each request as a line from when it was due to its answer." if len(run.requests) else ".")
+            + (", requests as lines from when they were due to their answers." if len(run.requests) else ".")
         )
     said.append(f"Ran under {record.under}.")
     return " ".join(said)

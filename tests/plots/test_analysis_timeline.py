@@ -12,6 +12,7 @@ import pytest
 from fixtures.fake_campaign import ANSWER_S, REQUEST_EVERY_S, SERVICE, SINGLE, fake_results, write_campaign
 from hypothesis import given
 from hypothesis import strategies as st
+from matplotlib.collections import LineCollection
 
 from analysis.commands.timeline import main, run_folder
 from analysis.errors import NotACampaignError
@@ -20,6 +21,7 @@ from analysis.plots import timeline, timeline_rows, timelines
 from analysis.plots.style import look
 from analysis.runs.standing import overlap_s, pause_spans, stood_still_s
 from analysis.stored.load import load_run
+from analysis.stored.requests import Requests
 from analysis.text import EXPLORATORY
 
 if TYPE_CHECKING:
@@ -155,6 +157,19 @@ def test_of_a_pair_whose_output_made_checkpoints_before_the_measurement_alone_th
     assert "below, the longest one after the warm-up with" in timeline.sketch(formed).words.caption
     early = replace(formed, checkpoints=formed.checkpoints.assign(warmup=True))
     assert "below, the longest one with" in timeline.sketch(early).words.caption
+
+
+def test_not_each_of_hundreds_of_requests_beside_the_longest_pause_is_said_to_be_drawn(campaign: Path) -> None:
+    run = of_scenario(campaign, "colo")
+    pause = timeline.longest(timeline_rows.frame(run).query("of == 'pause'"))
+    begin = pause["from_s"] + run.checkpoints["t_request"].min()
+    due = begin - np.linspace(30.0, 0.0, 300)  # a service that does not follow: all are under way, few are due there
+    asked = Requests(due, np.full(300, 31.0), np.ones(300, dtype=bool))
+    sketch = timeline.sketch(replace(run, requests=asked))
+    with look():
+        zoom = sketch.plot(sketch.data, 7.0).axes[-1]
+    assert max(len(lines.get_segments()) for lines in zoom.collections if isinstance(lines, LineCollection)) < 300
+    assert ", the longest one after the warm-up with its phases, requests as lines from" in sketch.words.caption
 
 
 def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
