@@ -47,8 +47,14 @@ def context(results: Results) -> dict[str, Any]:
                 for drift in run.record.host.drift
             ),
         ),
-        "notes": campaign.notes,
+        "notes": [*campaign.notes, *_asked_for_none(campaign)],
     }
+
+
+def _asked_for_none(campaign: Campaign) -> Iterator[str]:
+    if count := len(campaign.without):
+        these = "run was" if count == 1 else "runs were"
+        yield f"{count:,} {these} asked for no checkpoints: in no table or figure of pauses"
 
 
 def trust_heading(campaign: Campaign) -> str:

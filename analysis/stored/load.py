@@ -170,9 +170,6 @@ def _load(folder: Path, most_bytes: int) -> Campaign:
         for line in ledger
         if line.state == "failed" and line.run_id in planned and line.cause != _INTERRUPTED
     )
-    if without:
-        these = "run was" if len(without) == 1 else "runs were"
-        notes = (*notes, f"{len(without):,} {these} asked for no checkpoints: in no table or figure of pauses")
     campaign = Campaign(plan, plan_sha256, runs, unread, failures, unfinished, notes, attempts, without)
     if not runs:
         what = "no run that is asked for checkpoints was measured" if without else "nothing was measured"

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import IDLE, SERVICE, Fake, run_ids, write_campaign
+from fixtures.fake_campaign import IDLE, SERVICE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.plots.drawing import Drawing, Picture, Skipped, Words
-from analysis.report import answer
+from analysis.report import answer, trust
 from analysis.report.checks import checks
 from analysis.report.page import Built
 from analysis.report.render import code_sha256, render
@@ -126,6 +126,18 @@ def test_runs_without_checkpoints_count_as_measured_wherever_the_page_counts(tmp
     assert "12 of 12 planned runs measured, 3 of 3 cells," in text
     assert re.search(r"(20\d\d-\d\d-\d\d) to (?!\1)20\d\d-\d\d-\d\d \(UTC\)", text)
     assert "All 12 measured runs passed the quality check" in text
+
+
+def test_runs_that_are_asked_for_no_checkpoints_are_told_of_once_however_many_campaigns_are_joined(
+    tmp_path: Path,
+) -> None:
+    one, other = (write_campaign(tmp_path, replace(SERVICE, name=name)) for name in ("one", "other"))
+    for run_id in run_ids(other):
+        replace_parquet(other, run_id, lambda table: table.slice(0, max(table.num_rows - 1, 0)))
+    said = " asked for no checkpoints: in no table or figure of pauses"
+    for folders, runs in (([one], 8), ([one, other], 16)):
+        notes = trust.context(derive(load_study(folders)))["notes"]
+        assert notes == [f"{runs} runs were{said}"]
 
 
 def test_a_campaign_without_trouble_shows_no_alarm(tmp_path: Path) -> None:
