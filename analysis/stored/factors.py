@@ -20,6 +20,9 @@ NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup", "fa
 _GIB = 1 << 30
 _INTERVAL = "checkpoint.interval"
 _PAGE = 4096
+_STREAM, _ARRAYS = "stream", 3
+"""It goes through three arrays, its set together, and writes one of them."""
+
 _SIZE = re.compile(r"(?P<n>[0-9]{1,19})(?:(?P<unit>[KMGT])(?:iB)?)?", re.ASCII)
 _SHIFT = {None: 0, "K": 10, "M": 20, "G": 30, "T": 40}
 _LONGEST = 40
@@ -77,6 +80,8 @@ def working_set_bytes(factors: Mapping[str, Level]) -> int | None:
     size = factors.get("workload.working_set")
     if not isinstance(size, int):
         return None
+    if factors.get("workload.name") == _STREAM:
+        return size // _ARRAYS
     if factors.get("workload.scaling") != "mem":
         return size
     return max(size * int(factors["mem"] or 0) // _GIB // _PAGE, 1) * _PAGE

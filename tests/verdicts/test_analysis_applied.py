@@ -12,6 +12,7 @@ from fixtures.fake_campaign import SWEEP, write_campaign
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.outcomes import run_table, set_written
 from analysis.stored.cells import name_cells
+from analysis.stored.factors import working_set_bytes
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.applied import applied
@@ -38,6 +39,12 @@ def test_the_bare_guest_tells_and_of_another_one_the_dirty_pages_do() -> None:
     assert set_written(kept([8_200, 7_400, 2_000, None]), 8192 * 4096) == pytest.approx(2 / 3)
     assert np.isnan(set_written(kept([70, 71]), None))  # idle
     assert np.isnan(set_written(kept([None, None]), 8192 * 4096))
+
+
+def test_a_stream_writes_one_of_the_three_arrays_that_are_its_set() -> None:
+    written = working_set_bytes({"workload.name": "stream", "workload.working_set": 96 << 20})
+    assert written == 32 << 20
+    assert set_written(kept([8_200, 8_250]), written) == 1.0
 
 
 def test_a_tenth_of_the_runs_may_lack_their_set_and_only_arms_ask_for_it() -> None:
