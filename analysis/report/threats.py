@@ -63,8 +63,10 @@ def threats(results: Results) -> Iterator[str]:
 
 def _measured_on(runs: Sequence[Run]) -> str:
     records = [run.record for run in runs]
+    # Of campaigns that are joined the records tell only such machines apart as differ.
+    machine = "machine" if len({run.folder for run in runs}) == 1 else "kind of machine"
     counted = (
-        ("machine", {tuple(map(each.get, _MACHINE)) for one in records for each in one.machines}),
+        (machine, {tuple(map(each.get, _MACHINE)) for one in records for each in one.machines}),
         ("guest", {tuple(map(one.versions.get, _GUEST)) for one in records}),
         ("binary", {sha256 for one in records for _, sha256 in one.binaries}),
     )
@@ -74,7 +76,7 @@ def _measured_on(runs: Sequence[Run]) -> str:
 
 _MACHINE = ("cpu_model", "kernel", "node")
 _GUEST = ("kernel_sha256", "initramfs_sha256", "applications_sha256")
-_PLURALS = {"machine": "machines", "guest": "guests", "binary": "binaries"}
+_PLURALS = {"machine": "machines", "kind of machine": "machines", "guest": "guests", "binary": "binaries"}
 
 
 def _unsettled(results: Results) -> Iterator[str]:

@@ -170,6 +170,11 @@ def test_guests_of_one_kernel_and_another_disk_are_two(tmp_path: Path) -> None:
     assert _measured_on([first, second.of_study(apps, 0)]) == "One machine, 2 guests, one binary"
 
 
+def test_campaigns_that_are_joined_are_not_said_to_be_of_one_machine(tmp_path: Path) -> None:
+    first, second = load_campaign(write_campaign(tmp_path, replace(SINGLE, repeats=2))).runs
+    assert _measured_on([first, second.of_study(second.record, 1)]).startswith("One kind of machine, ")
+
+
 def test_who_continues_looks_a_second_time() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, [declared(**RAM)]), 1)
     once = campaign.plan.model_copy(update={"looks": (6,)})
