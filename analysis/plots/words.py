@@ -41,7 +41,8 @@ def few_runs(results: Results) -> str:
     runs = results.runs.groupby("cell").size()
     if runs.min() >= FEWEST_FOR_INTERVAL:
         return ""
-    return f" (R = {span(runs)}: no 95{SPACE}% interval{' everywhere' if runs.max() >= FEWEST_FOR_INTERVAL else ''})"
+    which = "not everywhere a" if runs.max() >= FEWEST_FOR_INTERVAL else "no"
+    return f" (R = {span(runs)}: {which} 95{SPACE}% interval)"
 
 
 def design_text(results: Results, interval: str, *, doubted: str = "kept") -> str:

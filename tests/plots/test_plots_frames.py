@@ -35,6 +35,7 @@ from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
+from analysis.plots.words import few_runs
 from analysis.runs.outcomes import used
 from analysis.stored.records import PlannedCell
 
@@ -449,6 +450,13 @@ def test_a_single_run_has_no_whiskers_to_be_told_of(module: Any, single: Results
     caption = module.sketch(single).words.caption
     assert "Whiskers" not in caption
     assert "No interval is drawn." in caption
+
+
+def test_one_cell_of_few_runs_takes_no_interval_from_the_others(sweep: Results) -> None:
+    space = "\N{NO-BREAK SPACE}"
+    one_less = replace(sweep, runs=sweep.runs.drop(index=sweep.runs.index[0]))
+    assert few_runs(one_less) == f" (R = 5 to 6: not everywhere a 95{space}% interval)"
+    assert few_runs(sweep) == ""
 
 
 def test_a_size_looks_the_same_in_every_figure(sweep: Results) -> None:
