@@ -13,7 +13,7 @@ from analysis.format.factors import flatten
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.stored.study import guests
-from analysis.text import duration_text, plural
+from analysis.text import ACCEL_TEXT, duration_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -55,6 +55,10 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
     """
     runs = (*campaign.runs, *campaign.without)
     cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in runs]
+    measured = {run.record.cell_id for run in runs}
+    # A cell without a measured run was swept all the same; an older plan does not name the accelerator.
+    planned = [flatten(one.cell) for one in campaign.plan.cells if one.cell_id not in measured]
+    cells += [own if own.get("accel") in ACCEL_TEXT else own | {"accel": cells[0]["accel"]} for own in planned]
     paths = sorted({path for cell in cells for path in cell if not path.startswith("deadlines.")})
     values = {
         path: sorted({_level(path, cell[path]) if path in cell else _LACKING for cell in cells}) for path in paths

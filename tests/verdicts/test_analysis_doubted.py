@@ -386,6 +386,14 @@ def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: P
     assert "Here that took 5 min for 12 runs on " in readme(campaign, "fake", [], 1)
 
 
+def test_a_size_of_which_every_run_failed_is_disclosed_as_swept(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(smps=(1,), workloads=(IDLE,), repeats=1, failed=1, count=5)))
+    assert len({run.record.cell_id for run in campaign.runs}) == 1
+    swept, same = disclosure(campaign, []).split("## The same in every run")
+    assert "| mem | 1 GiB, 512 MiB |" in swept
+    assert "| accel | emulation (TCG) |" in same
+
+
 def test_what_keeps_runs_that_failed_their_check_is_disclosed_as_it_is(tmp_path: Path) -> None:
     folder = write_campaign(tmp_path, SERVICE)
     change_record(folder, of_scenario(folder, "colo")[0], quality={"ok": False, "failures": ["late"]})
