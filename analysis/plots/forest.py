@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
 
+from analysis.format.outcomes import OUTCOMES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
@@ -342,10 +343,13 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "values (of cells, from the lowest end to the highest; of a share of runs by Clopper and Pearson); none where "
         "the text says so."
     )
+    # What speaks against the pauses of a run alone takes it from nothing else.
+    asked = (one.hypothesis.outcome for one in results.findings)
+    outcome = next((one for one in asked if OUTCOMES[one].table != "checkpoints"), "pause")
     caption = (
         "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "
         f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
-        f"{design_text(results, interval, doubted=_DOUBTED)}"
+        f"{design_text(results, interval, doubted=_DOUBTED, outcome=outcome)}"
     )
     each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
     return Words(heading, caption, f"Forest plot. {heading}. {each}.")

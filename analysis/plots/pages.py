@@ -17,6 +17,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
+from analysis.runs.outcomes import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.effects import (
     PAGE_BYTES,
@@ -126,7 +127,7 @@ def _runs(results: Results) -> list[_Run]:
     # Campaigns of one seed hold runs of one id.
     known = dict(zip(zip(table["folder"], table["run_id"], strict=True), told, strict=True))
     for place, runs in runs_by_cell(results).items():
-        for run in (one for one in runs if one.record.quality.ok):
+        for run in filter(counts, runs):
             run_id, (pages, pauses) = run.record.run_id, counted(run)
             if len(pages) > 1:
                 means = (float(pages.mean()), float((pauses * MS).mean()))

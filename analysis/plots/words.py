@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.runs.outcomes import doubted_text
 from analysis.text import change_text, duration_text, ms_text, plural, span, spans
 
 if TYPE_CHECKING:
@@ -45,20 +46,21 @@ def few_runs(results: Results) -> str:
     return f" (R = {span(runs)}: {which} 95{SPACE}% interval)"
 
 
-def design_text(results: Results, interval: str, *, doubted: str = "kept") -> str:
+def design_text(results: Results, interval: str, *, doubted: str = "kept", outcome: str = "pause") -> str:
     """Return R and N, what a caption says of its interval, what is left out, and how the pairs ran.
 
     Args:
         results: of the campaign.
         interval: the sentence on intervals.
         doubted: what became of runs whose own check failed; a figure of an estimate does not have them.
+        outcome: that they do not count for.
     """
     runs, checkpoints = results.runs.groupby("cell").size(), results.runs["checkpoints"]
     design = f"R = {spans(runs, 'run')} per cell, N = {spans(checkpoints, 'checkpoint')} per run."
-    return " ".join([design, interval, left_out(results, doubted), f"{emulated(results.cells)}."])
+    return " ".join([design, interval, left_out(results, doubted, outcome), f"{emulated(results.cells)}."])
 
 
-def left_out(results: Results, doubted: str) -> str:
+def left_out(results: Results, doubted: str, outcome: str) -> str:
     """Return in one sentence what the figure lacks, and what it holds in spite of a doubt."""
     campaign = results.campaign
     counts = (
@@ -69,9 +71,8 @@ def left_out(results: Results, doubted: str) -> str:
     lost = [f"{plural(count, 'run')} {why}" for count, why in counts if count]
     warmup = int(results.runs["warmup"].sum())
     parts = [*([f"warm-up ({plural(warmup, 'checkpoint')})"] if warmup else []), *lost]
-    failed = int((~results.runs["quality_ok"]).sum())
-    said = f"; {doubted}: {plural(failed, 'run')} whose own check failed" if failed else ""
-    return f"Left out: {', '.join(parts) or 'nothing'}{said}."
+    told = doubted_text(results.runs, outcome)
+    return f"Left out: {', '.join(parts) or 'nothing'}{f'; {doubted}: {told}' if told else ''}."
 
 
 def emulated(cells: Cells) -> str:

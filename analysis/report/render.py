@@ -22,6 +22,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
+from analysis.runs.outcomes import doubted_text
 from analysis.text import (
     EXPLORATORY,
     MISSING,
@@ -217,9 +218,8 @@ def _cell_note(results: Results) -> str:
     note += "p95 and p99 are medians over runs of each run's own, with the same interval."
     if results.per_cell[["p95_exploratory", "p99_exploratory"]].any(axis=None):
         note += f" {EXPLORATORY} exploratory: fewer than the 100 (p95) or 500 (p99) checkpoints in a run that it needs."
-    if doubted := int(results.per_cell["quality_problems"].sum()):
-        kept = "Kept here, left out of effects, and ranked worst by verdicts"
-        note += f" {kept}: {plural(doubted, 'run')} whose own check failed."
+    if told := doubted_text(results.runs):
+        note += f" Kept here, left out of effects, and ranked worst by verdicts: {told}."
     return note
 
 

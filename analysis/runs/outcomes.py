@@ -213,6 +213,15 @@ def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
     return sound
 
 
+def doubted_text(runs: pd.DataFrame, outcome: str = "pause") -> str:
+    """Return how many rows of :func:`run_table` do not count for an outcome, and why; empty where all do."""
+    doubted = ~counting(runs, outcome)
+    if not doubted.any():
+        return ""
+    alone = ", or whose pauses alone are in doubt" if (doubted & runs["quality_ok"].to_numpy(dtype=bool)).any() else ""
+    return f"{plural(int(doubted.sum()), 'run')} whose own check failed{alone}"
+
+
 def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
     """Tell of each row whether the run failed at an outcome, which is other than to be left out.
 

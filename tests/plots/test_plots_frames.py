@@ -9,11 +9,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.failovers import fake, told
 from fixtures.fake_campaign import (
     ARMS,
     IDLE,
     SWEEP,
     Fake,
+    change_record,
     fake_results,
     replace_parquet,
     run_ids,
@@ -21,6 +23,7 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
+from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots import (
     ecdf,
     forest,
@@ -35,7 +38,7 @@ from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
-from analysis.plots.words import few_runs
+from analysis.plots.words import design_text, few_runs
 from analysis.runs.outcomes import used
 from analysis.stored.records import PlannedCell
 
@@ -450,6 +453,17 @@ def test_a_single_run_has_no_whiskers_to_be_told_of(module: Any, single: Results
     caption = module.sketch(single).words.caption
     assert "Whiskers" not in caption
     assert "No interval is drawn." in caption
+
+
+def test_runs_whose_pauses_alone_are_in_doubt_are_in_no_slope_and_told_of(tmp_path: Path) -> None:
+    folder = fake(tmp_path, *[told()] * 3)
+    doubted, *_ = run_ids(folder)
+    change_record(folder, doubted, quality={"ok": True, "notes": [f"{PAUSES_IN_DOUBT}: no event"]})
+    results = fake_results(folder)
+    assert doubted not in set(pages.frame(results)["run_id"].dropna())
+    said = "1 run whose own check failed, or whose pauses alone are in doubt."
+    assert f"; not used: {said}" in pages.sketch(results).words.caption
+    assert "Left out: warm-up (9 checkpoints). " in design_text(results, "None.", outcome="outage")
 
 
 def test_one_cell_of_few_runs_takes_no_interval_from_the_others(sweep: Results) -> None:
