@@ -143,16 +143,18 @@ def _outliers(found: Diagnostics) -> str:
 def _modes(found: Diagnostics) -> str:
     said = f"a second mode of the pause shows in {found.multimodal} runs"
     said = said.replace("in 0 runs", "in no run").replace("in 1 runs", "in 1 run")
-    stalled, over_tcp = found.stalled
-    if not over_tcp:
-        return said
-    said += (
-        f"; over TCP {stalled} of {plural(over_tcp, 'run')} {'holds' if stalled == 1 else 'hold'} checkpoints about "
-        "40 ms above the usual pause, where a small write waits for a delayed acknowledgement (link=nodelay and "
-        "link=unix do without)"
-    )
+    stalled, told = found.stalled
+    if told:
+        said += (
+            f"; over TCP {stalled} of {plural(told, 'run')} {'holds' if stalled == 1 else 'hold'} checkpoints about "
+            "40 ms above the usual pause, where a small write waits for a delayed acknowledgement (link=nodelay and "
+            "link=unix do without)"
+        )
+    if found.stalls_untold:
+        runs = plural(found.stalls_untold, "run")
+        said += f"; of {runs} over TCP no stalls of about 40 ms can be told, so far do pauses spread there"
     if found.stalled_by_own_pause:
-        these = "" if found.stalled_by_own_pause == over_tcp else f" of {plural(found.stalled_by_own_pause, 'run')}"
+        these = "" if found.stalled_by_own_pause == told else f" of {plural(found.stalled_by_own_pause, 'run')}"
         said += f"; the usual pause{these} is the run's own, so that a stall in every checkpoint does not show here"
     if found.always_stalled:
         said += (

@@ -74,8 +74,9 @@ class Diagnostics:
         outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
         multimodal: runs with more than one mode.
         stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
-        stalled_by_own_pause: those of the runs over TCP whose band is above their own usual pause, since no cell is the
-            same without stalls: a run that always stalls does not show in ``stalled``.
+        stalled_by_own_pause: those of these whose band is above their own usual pause, since no cell is the same
+            without stalls: a run that always stalls does not show in ``stalled``.
+        stalls_untold: further runs over TCP, whose pauses spread as wide as that band.
         always_stalled: runs over TCP whose ``load`` phase is as long as a stall in every checkpoint.
         lag1: the median autocorrelation of neighbouring checkpoints.
         outside_block: runs that were measured when a later block had begun, see :func:`outside_block`.
@@ -97,6 +98,7 @@ class Diagnostics:
     multimodal: int
     stalled: tuple[int, int]
     stalled_by_own_pause: int
+    stalls_untold: int
     always_stalled: int
     lag1: float
     outside_block: int
@@ -112,6 +114,7 @@ def diagnose(
     _, seen = looked_at(campaign, runs)
     controls = tuple(_control(cells, seen, pair) for pair in equals(seen) if aa_logs(seen, pair))
     over_tcp = runs[runs["link.transport"].isin(TCP)]
+    told = over_tcp[over_tcp["slow_share"].notna()]
     return Diagnostics(
         controls=controls,
         noise_floor=noise_floor(seen),
@@ -124,8 +127,9 @@ def diagnose(
         modified_z=int(runs["modified_z"].sum()),
         checkpoints=int(runs["checkpoints"].sum()),
         multimodal=int((runs["modes"] > 1).sum()),
-        stalled=(int((over_tcp["slow_share"] > 0).sum()), len(over_tcp)),
-        stalled_by_own_pause=int(over_tcp["slow_base_s"].isna().sum()),
+        stalled=(int((told["slow_share"] > 0).sum()), len(told)),
+        stalled_by_own_pause=int(told["slow_base_s"].isna().sum()),
+        stalls_untold=len(over_tcp) - len(told),
         always_stalled=int(over_tcp["always_stalled"].sum()),
         lag1=float(runs["lag1"].median()),
         outside_block=int(outside_block(runs).sum()),

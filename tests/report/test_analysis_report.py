@@ -21,6 +21,7 @@ from analysis.report.page import Built
 from analysis.report.render import code_sha256, render
 from analysis.stored.records import Hypothesis
 from analysis.stored.study import load_study
+from analysis.verdicts.diagnostics import diagnose
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
@@ -253,6 +254,16 @@ def test_single_runs_have_no_brackets_to_be_told_of(tmp_path: Path) -> None:
 def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL | {"repeats": 3}))]))
     assert dict(checks(results))["Drift"] == "fewer than 5 blocks with runs that count: too few to see any"
+
+
+def test_stalls_that_cannot_be_told_are_not_said_to_be_missing(tmp_path: Path) -> None:
+    results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL))]))
+    wide = results.runs.assign(slow_share=float("nan"))
+    found = diagnose(results.campaign, results.cells, wide)
+    said = dict(checks(replace(results, diagnostics=found)))["Modes"]
+    assert "; of 2 runs over TCP no stalls of about 40 ms can be told" in said
+    assert "checkpoints about 40 ms above the usual pause" not in said
+    assert "checkpoints about 40 ms above the usual pause" in dict(checks(results))["Modes"]
 
 
 def test_a_rule_that_no_run_is_long_enough_for_is_not_said_to_suggest_nothing(tmp_path: Path) -> None:
