@@ -15,7 +15,7 @@ from analysis.plots.data import cell_columns, runs_by_cell, sampled
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND_EDGE, INK, Look
 from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests_of, seconds_axis
-from analysis.plots.timeline_rows import PAUSE, REQUEST
+from analysis.plots.timeline_rows import MOST_REQUESTS, PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
 from analysis.plots.words import MS, emulated, where_text
 from analysis.runs.outcomes import too_short_for, used_pauses
@@ -182,6 +182,11 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
         if len(drawn) and drawn.max() < max(pauses)
         else ""
     )
+    if any(len(run.requests) > MOST_REQUESTS for run in runs):
+        thinned += (
+            f" Of a run with more than {MOST_REQUESTS:,} requests the slowest are drawn, all that failed, and every "
+            "n-th of the others."
+        )
     named = ", ".join(dict.fromkeys(data["run_id"]))
     more = len(results.cells.names) - cells
     are = "is" if more == 1 else "are"
@@ -190,8 +195,8 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
         f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {named}. "
         f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
-        f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run with everything. Left out: the "
-        f"other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
+        f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run by itself, phases and pages too. "
+        f"Left out: the other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
         + (f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if short else "")
     )
     alt = f"Time lines of the worst runs of {plural(cells, 'cell')}. {heading}."

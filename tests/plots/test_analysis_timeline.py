@@ -180,6 +180,19 @@ def test_the_report_shows_the_worst_run_of_each_cell(campaign: Path) -> None:
     assert set(data["of"]) == {timeline_rows.REQUEST, timeline_rows.PAUSE}
 
 
+def test_of_many_requests_of_the_worst_run_not_all_are_said_to_be_drawn(campaign: Path) -> None:
+    results, count = fake_results(campaign), timeline_rows.MOST_REQUESTS + 1000
+
+    def busy(run: Run) -> Run:
+        sent = run.requests.sent[0] + 0.002 * np.arange(count)
+        return replace(run, requests=Requests(sent, np.full(count, ANSWER_S), np.ones(count, dtype=bool)))
+
+    many = replace(results.campaign, runs=tuple(map(busy, results.campaign.runs)))
+    said = " Of a run with more than 4,000 requests the slowest are drawn, all that failed, and every n-th of the "
+    assert said in timelines.sketch(replace(results, campaign=many)).words.caption
+    assert said not in timelines.sketch(results).words.caption
+
+
 def test_the_run_of_that_id_in_another_campaign_of_its_seed_is_not_counted(tmp_path: Path) -> None:
     results = fake_results(write_campaign(tmp_path, replace(SINGLE, repeats=2)))
     worst, other = sorted(results.campaign.runs, key=timelines.badness, reverse=True)
