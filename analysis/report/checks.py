@@ -147,8 +147,8 @@ def _modes(found: Diagnostics) -> str:
     if told:
         said += (
             f"; over TCP {stalled} of {plural(told, 'run')} {'holds' if stalled == 1 else 'hold'} checkpoints about "
-            "40 ms above the usual pause, where a small write waits for a delayed acknowledgement (link=nodelay and "
-            "link=unix do without)"
+            "40 ms above the usual pause, as long as a small write waits for a delayed acknowledgement (link=nodelay "
+            "and link=unix do without)"
         )
     if found.stalls_untold:
         runs = plural(found.stalls_untold, "run")

@@ -263,7 +263,8 @@ def test_stalls_that_cannot_be_told_are_not_said_to_be_missing(tmp_path: Path) -
     said = dict(checks(replace(results, diagnostics=found)))["Modes"]
     assert "; of 2 runs over TCP no stalls of about 40 ms can be told" in said
     assert "checkpoints about 40 ms above the usual pause" not in said
-    assert "checkpoints about 40 ms above the usual pause" in dict(checks(results))["Modes"]
+    known = "checkpoints about 40 ms above the usual pause, as long as a small write waits"  # nodelay is TCP, too
+    assert known in dict(checks(results))["Modes"]
 
 
 def test_a_rule_that_no_run_is_long_enough_for_is_not_said_to_suggest_nothing(tmp_path: Path) -> None:
