@@ -94,7 +94,8 @@ def _words(data: pd.DataFrame) -> Words:
     studies = data["studies"].dropna()
     several = f"{span(studies)} simulated campaigns" if len(studies) else "simulated campaigns"
     assumed = any(one is True for one in data["assumed"].tolist())
-    design = "an assumed design (no cell here has two runs that tell how they vary)" if assumed else "this design"
+    own = "this design (with two sizes where it has none)"
+    design = "an assumed design (no cell here has two runs that tell how they vary)" if assumed else own
     caption = (
         f"Type I error of tests at 5{SPACE}% (dashed) on {several} of {design} without any effect; R and N are "
         "those of the design. Hatched: methods that take every checkpoint for a measurement. Whiskers: 95 % "

@@ -311,7 +311,8 @@ class TestPooling:
         table = pd.DataFrame(
             [("Page", "run", 0.05, 0.04, 0.06, 2000), ("ANOVA", "pooled", 0.9, 0.8, 1, 400)], columns=columns
         )
-        assert "on 400 to 2,000 simulated campaigns of this design" in pooling.sketch(table).words.caption
+        said = "on 400 to 2,000 simulated campaigns of this design (with two sizes where it has none) without any"
+        assert said in pooling.sketch(table).words.caption
 
     def test_an_assumed_design_is_not_called_that_of_the_campaign(self) -> None:
         columns = ["method", "level", "type_one", "low", "high", "assumed"]
