@@ -273,6 +273,13 @@ def _continues(judged: Judged) -> str:
 
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
+    yield from _no_block_mends(judged, asked)
+    yield from _blocks_mend(judged, asked)
+    if "tcg" in judged.cells.accels:
+        yield "Under KVM on hardware that virtualizes, the milliseconds would be those of a real machine."
+
+
+def _no_block_mends(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     blank = [one for one in asked if one.label == NOTHING_TO_COMPARE]
     if any(one.failed or one.excluded for one in blank):
         yield "Where nothing can be compared, runs failed or were left out."
@@ -285,6 +292,9 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
     if any(one.label in ON_FAILURES for one in asked):
         yield "Where an answer depends on failed runs, these measured again may decide it."
+
+
+def _blocks_mend(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN, *ON_FAILURES)
     still = [one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label]
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
@@ -296,5 +306,3 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
     elif any(not math.isnan(one.effect.low) for one in asked):
         yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."
-    if "tcg" in judged.cells.accels:
-        yield "Under KVM on hardware that virtualizes, the milliseconds would be those of a real machine."
