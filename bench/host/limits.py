@@ -89,9 +89,9 @@ def available_memory() -> tuple[int | None, str]:
     return (int(memory.amount), "" if memory.by == MACHINE else memory.by) if memory else (None, "")
 
 
-def free_swap() -> int:
+def free_swap(root: Path = Path("/")) -> int:
     """Return the swap that is free, in bytes; 0 where nobody says."""
-    return (_keyed(Path("/proc/meminfo"), "SwapFree:") or 0) * 1024
+    return (_keyed(root / "proc/meminfo", "SwapFree:") or 0) * 1024
 
 
 def throttled_s(root: Path = Path("/"), pid: int | str = "self") -> float | None:

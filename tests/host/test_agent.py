@@ -502,6 +502,16 @@ def test_a_snapshot_reads_there_what_one_here_reads_here(work: Path) -> None:
     assert there.load is not None
 
 
+def test_memory_and_free_swap_are_those_of_that_host(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    told = {"/proc/meminfo": "MemTotal: 4096 kB\nMemAvailable: 2048 kB\nSwapTotal: 8 kB\nSwapFree: 7 kB\n"}
+
+    async def scenario(host: Remote) -> tuple[int | None, int]:
+        monkeypatch.setattr(host, "texts", lambda _globs: told)
+        return host.memory()
+
+    assert on_agent(work, scenario) == (2048 << 10, 7 << 10)
+
+
 def altered(folder: Path, module: str, old: str, new: str) -> Path:
     """Return a copy of the agent's modules in which a text stands for another."""
     copy = folder / "agent"
