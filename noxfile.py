@@ -15,5 +15,6 @@ nox.options.default_venv_backend = "uv|venv"
 def tests(session: nox.Session) -> None:
     """Install what a user gets, the newest of everything, and run the tests; ``-- -k NAME`` picks some."""
     session.install("-e", ".[dev]")
-    chosen = session.posargs or ["-n", "auto", "--dist", "loadfile", "-m", "not pair and not provisioned"]
-    session.run("python", "-m", "pytest", "-q", *chosen)
+    beside_others = ["-n", "auto", "--dist", "loadfile", "-m", "not pair and not provisioned and not orphan"]
+    for chosen in [session.posargs] if session.posargs else [beside_others, ["-m", "orphan"]]:
+        session.run("python", "-m", "pytest", "-q", *chosen)
