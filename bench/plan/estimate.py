@@ -157,7 +157,7 @@ def largest_mem(cell: Cell, available_bytes: int) -> str:
 
 
 def gib(size_bytes: int) -> str:
-    """Return a size for a person, rounded: ``16.7 GiB``, or exact when it is a whole number of GiB or below one."""
+    """Return a size for a person: ``16.7 GiB``, rounded, and below one GiB in whole MiB, cut."""
     if size_bytes < _GIB:
         return size_text(size_bytes // _MIB * _MIB) if size_bytes >= _MIB else size_text(size_bytes)
     return f"{size_bytes / _GIB:.1f} GiB"

@@ -247,10 +247,10 @@ def test_a_host_that_has_kvm_is_asked_for_the_secondary_s_ram_twice_before_the_a
 
 def test_a_side_that_does_not_fit_into_its_host_is_told_by_whose_and_by_how_much() -> None:
     cell = make_cell("4G", host=FAR, accel="kvm")
-    with pytest.raises(HostError, match=r"'s host: 2 GiB available, a secondary of 4 GiB needs 8\.") as caught:
+    with pytest.raises(HostError, match=r"'s host: 2\.0 GiB available, a secondary of 4 GiB needs 8\.") as caught:
         require_side(SECONDARY, cell, 2 << 30, 0)
     assert caught.value.cause == "host-memory"
-    assert require_side(PRIMARY, cell, 2 << 30, 0).startswith("2 GiB available, a primary of 4 GiB needs")
+    assert require_side(PRIMARY, cell, 2 << 30, 0).startswith("2.0 GiB available, a primary of 4 GiB needs")
     assert require_side(SECONDARY, cell, None, 0) == "that system does not say how much is available"
 
 
