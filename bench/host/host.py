@@ -120,11 +120,11 @@ class Host(Protocol):
             StoreError: it is full.
         """
 
-    async def rest(self, seconds: float, *, answered: bool = False) -> None:
-        """Leave its CPUs to what runs there: what is relayed to us meanwhile comes late, by no more than so long.
+    async def rest(self, seconds: float, *, answered: bool = False) -> float:
+        """Leave its CPUs to what runs there, and return for how long: what is relayed to us meanwhile comes late.
 
         Args:
-            seconds: how long.
+            seconds: how long, at the most.
             answered: not yet, but once what is said next over a connection has been answered.
 
         Raises:
@@ -228,8 +228,9 @@ class Here:
         """Ask the file system."""
         require_room(folder)
 
-    async def rest(self, seconds: float, *, answered: bool = False) -> None:
+    async def rest(self, seconds: float, *, answered: bool = False) -> float:
         """Do nothing: nobody relays."""
+        return 0.0
 
     def snapshot(self) -> Snapshot:
         """Read ``/proc`` and ``/sys``."""

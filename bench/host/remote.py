@@ -132,8 +132,10 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             raise
         return relay.begin()
 
-    async def rest(self, seconds: float, *, answered: bool = False) -> None:
+    async def rest(self, seconds: float, *, answered: bool = False) -> float:
         """Have the agent hear nobody but us for so long, a second at the most, and say nothing to it unasked meanwhile.
+
+        Returns for how long that is.
 
         Raises:
             HostError: the connection is gone.
@@ -141,6 +143,7 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         length_s = min(seconds, _REST_S)
         self._rests_until = time.monotonic() + length_s
         await self.wire.ask("rest", seconds=length_s, answered=answered)
+        return length_s
 
     # What comes unasked.
 

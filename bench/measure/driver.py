@@ -131,19 +131,21 @@ async def drive(
     sample = _sampler(pair, on_sample)
     samples = [entry for entry in [await sample()] if entry]
     for done in range(1, wanted + 1):
+        rests_s = 0.0
         if on_demand:
             # A poke during a checkpoint that something else began would be swallowed by it, or start one right behind.
             await counter.idle(cell.deadlines.checkpoint)
         target = counter.done + 1
         if on_demand:
             if counter.done:  # who relays what is said in a pause takes CPU time from it: it is heard right behind it
-                await pair.rest(_REST * counter.last_pause_s)
+                rests_s = await pair.rest(_REST * counter.last_pause_s)
             await pair.carry_out((poke(),))
         await counter.reach(target, deadline_s)
         on_checkpoint(done, wanted, counter.last_pause_s)
         samples += [entry for entry in [await sample()] if entry]
         if on_demand:
-            await asyncio.sleep(cell.checkpoint.interval)
+            # The end of a checkpoint that was shorter than the rest was heard late: the interval begins there.
+            await asyncio.sleep(cell.checkpoint.interval - max(0.0, rests_s - counter.last_pause_s))
     await asyncio.sleep(LAST_WORDS_S)
     return samples
 

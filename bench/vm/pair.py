@@ -65,12 +65,15 @@ class Pair:
         """Return a side's monitor."""
         return self.monitors[side]
 
-    async def rest(self, seconds: float) -> None:
+    async def rest(self, seconds: float) -> float:
         """Leave the CPUs of both sides' hosts to the pair for so long, the primary's from its next answer on.
 
-        That a poke was answered at once is what tells the checkpoint that it began from others.
+        That a poke was answered at once is what tells the checkpoint that it began from others. Returns for how long
+        the primary's host rests.
         """
-        await asyncio.gather(self.host(PRIMARY).rest(seconds, answered=True), self.host(SECONDARY).rest(seconds))
+        primary, secondary = self.host(PRIMARY), self.host(SECONDARY)
+        rests_s, _ = await asyncio.gather(primary.rest(seconds, answered=True), secondary.rest(seconds))
+        return rests_s
 
     def require_room(self) -> None:
         """Return when the disks that the run is written to have room for a little more.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 
 import pytest
@@ -83,18 +84,22 @@ class FakePair:
         self.spec = planned_spec(cell, None, None)
         self.poked_under_way: list[bool] = []
         self.rests_s: list[float] = []
+        self.relayed = False
+        self.poked_at: list[float] = []
 
-    async def rest(self, seconds: float) -> None:
+    async def rest(self, seconds: float) -> float:
         self.rests_s.append(seconds)
+        return seconds if self.relayed else 0.0
 
     async def carry_out(self, _steps: object) -> None:
+        self.poked_at.append(time.monotonic())
         self.poked_under_way.append(self.counted.under_way)
         self.counted.observe(Event("STOP", 5.0, {}))
         asyncio.get_running_loop().call_later(0.01, self.counted.observe, Event("RESUME", 5.5, {}))
 
 
-def on_demand(deadline_s: float = 5, count: int = 1, **more: Any) -> Any:
-    checkpoint = Checkpoint(count=count, warmup=0, interval=0.001)
+def on_demand(deadline_s: float = 5, count: int = 1, interval: float = 0.001, **more: Any) -> Any:
+    checkpoint = Checkpoint(count=count, warmup=0, interval=interval)
     deadlines = Deadlines(checkpoint=deadline_s)
     return make_cell(link=Link(transport="unix"), checkpoint=checkpoint, deadlines=deadlines, **more)
 
@@ -119,6 +124,18 @@ def test_the_hosts_rest_for_a_little_longer_than_the_last_pause_was() -> None:
     asyncio.run(drive(pair, on_demand(count=3), counted, lambda *_: None))  # type: ignore[arg-type]
     assert pair.rests_s == pytest.approx([0.55, 0.55])  # before the first, nothing is known
     assert len(pair.poked_under_way) == 3
+
+
+def test_the_interval_runs_from_the_end_of_a_checkpoint_also_where_that_was_heard_late() -> None:
+    cell = on_demand(count=3, interval=0.5)
+    counted = counter(Event("STOP", 1.0, {}), Event("RESUME", 1.9, {}))
+    pair = FakePair(counted, cell)
+    pair.relayed = True
+    asyncio.run(drive(pair, cell, counted, lambda *_: None))  # type: ignore[arg-type]
+    assert pair.rests_s == pytest.approx([0.99, 0.55, 0.55])
+    first, second, third = pair.poked_at
+    assert second - first < 0.4  # it rested for 0.49 s after that checkpoint's end
+    assert 0.4 < third - second
 
 
 def test_a_checkpoint_that_never_ends_is_not_poked_and_not_waited_for_without_end() -> None:
