@@ -174,8 +174,7 @@ class Remote(FarFiles, FarMachine, FarPrograms):
         """Say every second that we are here, and take what is new."""
         with suppress(HostError, OSError):
             while True:
-                while (left := self._rests_until - time.monotonic()) > 0:
-                    await asyncio.sleep(left)
+                await self._rested()
                 before = time.time()
                 try:
                     reply = await self.wire.ask("beat", deadline_s=LEASE_S)
@@ -185,10 +184,16 @@ class Remote(FarFiles, FarMachine, FarPrograms):
                 self.stamps.append((before, float(reply.value["t"]), time.time()))
                 for number, state in reply.value["states"].items():
                     self.processes[int(number)].seen(state)
+                await self._rested()  # a rest that has begun meanwhile: to read files takes CPU time
                 if self.processes:
                     with suppress(OSError):
                         await self.wire.ask("sync", limit=_SYNC_BYTES)
                 await asyncio.sleep(_BEAT_S)
+
+    async def _rested(self) -> None:
+        """Wait until the agent rests no more."""
+        while (left := self._rests_until - time.monotonic()) > 0:
+            await asyncio.sleep(left)
 
     async def collect(self) -> None:
         """Take all that is new in the run's folders; nothing more where the connection is gone."""

@@ -426,6 +426,33 @@ def test_no_rest_is_so_long_that_a_lease_runs_out(work: Path) -> None:
     assert on_agent(work, scenario) == "awake\n"
 
 
+def test_no_file_is_read_while_an_agent_rests_that_has_just_been_asked_for_a_sign_of_life(
+    work: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def scenario(host: Remote) -> tuple[float, float]:
+        host.adopt(tmp_path)
+        ask, rested_at, read_at = host.wire.ask, list[float](), list[float]()
+
+        async def asked(op: str, *data: bytes, **fields: Any) -> Any:
+            reply = await ask(op, *data, **fields)
+            if op == "beat" and not rested_at:  # the rest begins while the answer is on its way
+                rested_at.append(time.monotonic())
+                await host.rest(0.5)
+            if op == "sync" and rested_at:
+                read_at.append(time.monotonic())
+            return reply
+
+        async with host.start("sleeper", ("sleep", "600"), tmp_path, qemu=False):
+            monkeypatch.setattr(host.wire, "ask", asked)
+            async with asyncio.timeout(20):
+                while not read_at:
+                    await asyncio.sleep(0.05)
+        return rested_at[0], read_at[0]
+
+    rested_at, read_at = on_agent(work, scenario)
+    assert read_at - rested_at >= 0.5
+
+
 def test_what_was_said_before_an_end_is_heard_by_whoever_reads_late_on_either_side(work: Path, tmp_path: Path) -> None:
     words, heard, go = b"abc" * 500_000, bytearray(), threading.Event()
     server = socket.socket(socket.AF_UNIX)
