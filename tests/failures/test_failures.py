@@ -158,6 +158,11 @@ def test_names_are_distinct_and_every_entry_is_complete() -> None:
         assert not cause.fix.endswith(".")
 
 
+def test_what_only_a_run_asks_of_far_hosts_arises_at_its_launch_too() -> None:
+    asked = ("architecture", "far-address", "far-qemu-differs", "host-memory", "tune-missing", "tune-refused")
+    assert [name for name in asked if Phase.LAUNCH not in CATALOGUE[name].phases] == []
+
+
 def test_every_phase_has_a_cause() -> None:
     assert {phase for cause in CAUSES for phase in cause.phases} == set(Phase)
 
