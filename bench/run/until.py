@@ -100,7 +100,7 @@ class Until:
     def fitting(self, spent: Spent) -> int:
         """Return how many further blocks the budget and ``most`` have room for."""
         left_s = self.budget_s - spent.seconds
-        by_time = math.floor(left_s / spent.block_s) if spent.block_s else 0
+        by_time = math.floor(left_s / spent.block_s) if spent.block_s else self.most  # a lost ledger tells no time
         return max(min(by_time, self.most - spent.blocks), 0)
 
     def stop(self, spent: Spent) -> str:

@@ -117,6 +117,13 @@ def test_a_look_is_on_record_also_where_the_ledger_was_lost(tmp_path: Path) -> N
     assert (again.calls, plan(tmp_path)["looks"]) == ([], [2])
 
 
+def test_auto_goes_on_where_the_ledger_was_lost_that_told_what_blocks_take(tmp_path: Path) -> None:
+    go(tmp_path, FakeSession(), Analysis(99), max_blocks=2)
+    (tmp_path / "c" / "ledger.jsonl").unlink()
+    go(tmp_path, then := FakeSession(), Analysis(3), max_blocks=4)
+    assert [run.block for run in then.calls] == [2, 2]
+
+
 def test_auto_goes_on_where_a_fixed_number_ended(tmp_path: Path) -> None:
     go(tmp_path, FakeSession(), Analysis(99), repeats=2)
     session = FakeSession()
@@ -218,6 +225,7 @@ def test_without_anything_declared_auto_is_one_block(tmp_path: Path) -> None:
         ([200.0, None], Spent(6, 360), ""),  # nobody can tell
         ([3.0], Spent(24, 1440), "max_blocks=24 is reached"),
         ([3.0], Spent(6, 3570), "would not fit"),
+        ([3.0], Spent(6, 0), ""),  # what it took went with the ledger
         ([], Spent(6, 360), ""),  # nothing is known of what is declared
     ],
 )
