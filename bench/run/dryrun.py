@@ -209,6 +209,8 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     largest = max(one.memory_bytes for one in estimates)
     available = "unknown" if installed.available_bytes is None else gib(installed.available_bytes)
     room = "on a node" if jobs else f"{available} available"
+    if all(one.cell.host.far for one in plan.cells):
+        room = "on both sides' hosts together"
     yield f"  memory   up to {gib(largest)}, {room}"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"

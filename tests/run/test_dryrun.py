@@ -128,6 +128,14 @@ def test_what_this_machine_knows_of_kvm_decides_nothing_for_other_hosts(
     assert "run ------------" in text
 
 
+def test_the_memory_of_this_machine_is_none_that_other_hosts_have(tmp_path: Path) -> None:
+    hosts = {side: {"ssh": side, "address": "192.0.2.1"} for side in ("primary", "secondary")}
+    far = make_cell("4G", host={"kind": "ssh", **hosts})
+    room = re.compile(r"  memory   up to [^,]*, (.*)")
+    told = [room.findall(render(make_settings(tmp_path), cells, "c", installed())) for cells in ([far], [far, *CELLS])]
+    assert told == [["on both sides' hosts together"], ["20.0 GiB available"]]
+
+
 def test_a_cell_that_will_be_refused_is_shown_as_refused(tmp_path: Path) -> None:
     text = render(make_settings(tmp_path), [make_cell("32G")], "c", installed())
     assert "refused  32 GiB · 1 vCPU · idle · tcp does not fit" in text
