@@ -64,8 +64,10 @@ class Heart:
 
         Raises:
             MeasureError: one was: before anything befell the side, somebody would have taken over.
+            StoreError: one could not be put on record.
         """
         if self._lost.done():
+            self._lost.result()  # an error of another kind, a full disk say, tells of itself
             words = f"a heartbeat was not answered within {self._timeout_s:g} s, and nothing had befallen that side"
             raise MeasureError(words, cause="heartbeat-early")
 

@@ -18,7 +18,7 @@ from fake_qmp import SILENCE, fake_qmp
 from fake_session import make_cell
 
 from bench.config.procedure import Deadlines
-from bench.errors import HostError, LaunchError, MeasureError
+from bench.errors import HostError, LaunchError, MeasureError, StoreError
 from bench.host.echo import echoing
 from bench.host.netns import namespace
 from bench.host.process import launch
@@ -160,6 +160,11 @@ def test_a_beat_missed_before_the_blow_is_a_failure_of_the_run() -> None:
     with pytest.raises(MeasureError, match="nothing had befallen") as caught:
         hearts([], lambda heart: heart.heard())
     assert caught.value.cause == "heartbeat-early"
+
+
+def test_a_beat_that_cannot_be_put_on_record_is_none_that_was_missed() -> None:
+    with pytest.raises(StoreError, match="full"):
+        hearts([StoreError("the disk is full", cause="disk-full")], lambda heart: heart.heard())
 
 
 def test_a_heart_that_goes_on_is_told_of() -> None:
