@@ -82,7 +82,7 @@ class FarProcess(Process):
         return not self._end.done()
 
     def state(self) -> State | None:
-        """Return the state that it was last seen in, a second ago at the most."""
+        """Return the state that it was last seen in: a second ago, longer while its host rests."""
         return self._state if self.alive() else None
 
     def usage(self) -> Usage | None:
