@@ -189,11 +189,10 @@ class Loop:
     async def _measure_all(self, remaining: Sequence[PlannedRun], display: Display) -> None:
         pace = Pace(self._estimate(run).seconds for run in remaining)
         while await self._measure_these(remaining, display, pace):
-            if self.until is None:
+            further = await self._next_block(self.until, display) if self.until else None
+            if further is None:
                 return
-            remaining = await self._next_block(self.until, display)
-            if not remaining:
-                return
+            remaining = further
             pace.more(self._estimate(run).seconds for run in remaining)
 
     async def _measure_these(self, runs: Sequence[PlannedRun], display: Display, pace: Pace) -> bool:
@@ -213,15 +212,19 @@ class Loop:
                 return False
         return not self.interrupted
 
-    async def _next_block(self, until: Until, display: Display) -> list[PlannedRun]:
-        """Return the runs of one more block; none where all is decided, or cannot be within the budget."""
+    async def _next_block(self, until: Until, display: Display) -> list[PlannedRun] | None:
+        """Return what is left of one more block; None where all is decided, or cannot be within the budget.
+
+        Nothing is left of one that was measured before plan.json was moved away.
+        """
         blocks = self.plan.repeats
         if not any(self.done(run.run_id) for run in self.plan.runs if run.block == blocks - 1):
             display.say(f"no run of block {blocks} was measured: no further block is begun")
-            return []
+            return None
         # Before it is asked: a look counts, whatever becomes of it.
         self.look(until_known=True)
-        spent = Spent(blocks, measuring_s(read_entries(self.ledger.path)[0]))
+        mine = {run.run_id for run in self.plan.runs}
+        spent = Spent(blocks, measuring_s(one for one in read_entries(self.ledger.path)[0] if one.run_id in mine))
         try:
             await until.look(self.folder, blocks)
         except StoreError as error:
@@ -231,10 +234,11 @@ class Loop:
         why = until.stop(spent)
         if why:
             display.say(why)
-            return []
+            return None
         self._keep(with_blocks(self.plan, blocks + 1))
         self.wanted = blocks + 1
         self.__dict__.pop("_index", None)  # it has the rows of the shorter plan
+        self.recover([run for run in self.plan.runs if run.block == blocks])
         self.ledger.plan(run.run_id for run in self.plan.runs)
         display.lengthen(self.plan)
         runs = self.remaining()

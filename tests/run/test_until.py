@@ -117,6 +117,16 @@ def test_a_look_is_on_record_also_where_the_ledger_was_lost(tmp_path: Path) -> N
     assert (again.calls, plan(tmp_path)["looks"]) == ([], [2])
 
 
+@pytest.mark.parametrize("lost", [("plan.json",), ("plan.json", "ledger.jsonl")])
+def test_auto_comes_to_where_it_was_when_its_plan_was_moved_away(tmp_path: Path, lost: tuple[str, ...]) -> None:
+    go(tmp_path, first := FakeSession(), Analysis(99), max_blocks=3)
+    for name in lost:
+        (tmp_path / "c" / name).rename(tmp_path / name)
+    assert go(tmp_path, then := FakeSession(), Analysis(4)) == Exit.DONE
+    assert (len(first.calls), [run.block for run in then.calls]) == (6, [3, 3])
+    assert plan(tmp_path)["looks"] == [1, 2, 3, 4]
+
+
 def test_auto_goes_on_where_the_ledger_was_lost_that_told_what_blocks_take(tmp_path: Path) -> None:
     go(tmp_path, FakeSession(), Analysis(99), max_blocks=2)
     (tmp_path / "c" / "ledger.jsonl").unlink()
