@@ -55,9 +55,12 @@ def estimate(cell: Cell) -> Estimate:
 
 
 def primary_bytes(cell: Cell) -> int:
-    """Return the primary's host memory: what its guest touched, QEMU itself, and what sweeps the cache beside it."""
+    """Return the primary's host memory: what its guest touched, QEMU itself, and what sweeps the cache beside it.
+
+    One that was the secondary before a failover has all of the RAM under KVM, and its new secondary has it twice.
+    """
     swept = cell.cache.buffer + cell.cache.chase if cell.cache.beside else 0
-    return _touched(cell) + _QEMU_OVERHEAD + swept
+    return (cell.mem if _joined_whole(cell) else _touched(cell)) + _QEMU_OVERHEAD + swept
 
 
 def secondary_bytes(cell: Cell) -> int:
@@ -152,7 +155,8 @@ def crowding(cell: Cell, cpus: int) -> str:
 
 def largest_mem(cell: Cell, available_bytes: int) -> str:
     """Return the largest guest memory that would fit, as the configuration spells it."""
-    room = (available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)) // (2 if cold_bytes(cell) else 1)
+    times = 1 + bool(cold_bytes(cell)) + _joined_whole(cell)
+    room = (available_bytes - 2 * (_touched(cell) + _QEMU_OVERHEAD)) // times
     return f"{max(room // _MIB, 64)}M"
 
 
@@ -172,6 +176,12 @@ def duration_text(seconds: float) -> str:
     if minutes < 60:  # noqa: PLR2004 - minutes in an hour
         return f"{minutes} min {rest} s"
     return f"{minutes // 60} h {minutes % 60} min"
+
+
+def _joined_whole(cell: Cell) -> bool:
+    """Return whether a side that checkpoints under KVM have filled gets a secondary of its own."""
+    asked = cell.failover
+    return asked is not None and asked.redundancy and asked.victim == PRIMARY and cell.accel == "kvm"
 
 
 def _touched(cell: Cell) -> int:

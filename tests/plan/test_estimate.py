@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 import pytest
 from fake_session import GIB, make_cell
 
@@ -17,6 +19,9 @@ from bench.plan.estimate import (
     secondary_bytes,
 )
 from bench.plan.plan import plan_cells
+
+if TYPE_CHECKING:
+    from bench.config.model import Cell
 
 
 def test_the_secondary_needs_the_whole_ram_and_what_is_touched_the_primary_only_what_is_touched() -> None:
@@ -50,6 +55,20 @@ def test_under_kvm_the_secondary_has_the_ram_twice_and_one_of_the_two_may_lie_in
     require_fit(plan_cells([kvm]), int(23.5 * GIB), swap_bytes=20 * GIB)
     with pytest.raises(HostError, match=r"available by memory\.max"):
         require_fit(plan_cells([kvm]), int(23.5 * GIB), "memory.max", swap_bytes=20 * GIB)
+
+
+def test_a_survivor_that_kvm_has_filled_needs_its_ram_beside_the_two_of_its_new_secondary() -> None:
+    def struck(mem: str, victim: str, **more: Any) -> Cell:
+        return make_cell(mem, scenario="failover", failover={"victim": victim, "redundancy": True}, **more)
+
+    plain = estimate(struck("4G", "secondary", accel="kvm")).memory_bytes
+    assert estimate(struck("4G", "primary", accel="kvm")).memory_bytes - plain == 4 * GIB - (200 << 20)
+    emulated = {estimate(struck("4G", victim)).memory_bytes for victim in ("primary", "secondary")}
+    assert len(emulated) == 1
+    with pytest.raises(HostError, match=r"needs 12\.3 GiB of memory, 10\.0 GiB available") as refusal:
+        require_fit(plan_cells([struck("4G", "primary", accel="kvm")]), 10 * GIB)
+    largest = refusal.value.hint.split("mem=")[1].split()[0]
+    require_fit(plan_cells([struck(largest, "primary", accel="kvm")]), 10 * GIB)
 
 
 def test_a_disk_that_is_too_small_is_refused_with_the_numbers() -> None:
