@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import errno
 import re
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bench.host.reach import Reach
     from bench.host.wire import Wire
 
@@ -101,6 +103,18 @@ class FarEnd:
         """Return a number that no process and no channel there has yet."""
         self._numbers += 1
         return self._numbers
+
+    @contextmanager
+    def writing(self, what: str) -> Iterator[None]:
+        """Take what the far system says in the block for a refusal to write there; ``what``: that could not be done.
+
+        Raises:
+            HostError: it refused.
+        """
+        try:
+            yield
+        except OSError as error:
+            raise self.refused(what, error) from error
 
     def refused(self, what: str, error: OSError) -> HostError:
         """Return the error of what cannot be written there: a disk of that host is full, or its folder closed to us."""

@@ -21,8 +21,14 @@ class FarFiles(FarEnd):
     """What is done with files there."""
 
     def make_folder(self, path: Path) -> None:
-        """Make a folder for its owner alone, there and here."""
-        self.wire.call("mkdir", path=self.far(path))
+        """Make a folder for its owner alone, there and here.
+
+        Raises:
+            HostError: the far system refused.
+        """
+        far = self.far(path)
+        with self.writing(f"{far} could not be made"):
+            self.wire.call("mkdir", path=far)
         path.mkdir(mode=0o700, exist_ok=True)
 
     def put(self, path: Path, content: str | bytes) -> None:
@@ -32,10 +38,8 @@ class FarFiles(FarEnd):
             HostError: the far system refused.
         """
         far = self.far(path)
-        try:
+        with self.writing(f"{far} could not be written"):
             self.wire.call("put", content.encode() if isinstance(content, str) else content, path=far)
-        except OSError as error:
-            raise self.refused(f"{far} could not be written", error) from error
 
     def get(self, path: Path) -> bytes:
         """Return a file's content."""
@@ -54,9 +58,14 @@ class FarFiles(FarEnd):
             self.wire.call("remove", path=self.far(path))
 
     def has_locks(self, folder: Path) -> bool:
-        """Return whether files in a folder can be locked as QEMU locks its images."""
-        lock = base64.b64encode(OFD_READ_LOCK).decode()
-        return bool(self.wire.call("locks", path=self.far(folder), lock=lock).value)
+        """Return whether files in a folder can be locked as QEMU locks its images.
+
+        Raises:
+            HostError: the far system refused a file in it.
+        """
+        lock, far = base64.b64encode(OFD_READ_LOCK).decode(), self.far(folder)
+        with self.writing(f"no file could be made in {far}"):
+            return bool(self.wire.call("locks", path=far, lock=lock).value)
 
     def require_room(self, folder: Path) -> None:
         """Return when the disk that holds a folder there has room for a little more.

@@ -96,10 +96,8 @@ class FarPrograms(FarEnd):
         Raises:
             HostError: it cannot be written down there.
         """
-        try:
+        with self.writing("what is to be put back cannot be written down"):
             await self.wire.ask("at_end", argv=list(argv))
-        except OSError as error:
-            raise self.refused("what is to be put back cannot be written down", error) from error
 
     async def _require_cpus(self, cpus: frozenset[int]) -> None:
         """Return when the host has the CPUs that a process is to be held to, of which the agent could only die."""

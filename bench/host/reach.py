@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import shlex
 import signal
@@ -9,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
+from bench.host.far_end import FULL
 
 if TYPE_CHECKING:
     from bench.config.hosts import FarHost
@@ -30,6 +33,7 @@ SSH = (
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _NOT_THERE = (126, 127)
+_FULL_WORDS = (os.strerror(errno.ENOSPC), os.strerror(errno.EDQUOT))
 
 
 @dataclass(frozen=True)
@@ -128,7 +132,8 @@ def refused_error(name: str, reach: Reach, status: int | None, words: tuple[str,
     if status == 0 and first == "old":
         return HostError(f"{where} has Python {rest}, 3.9 or newer is needed", cause="far-python")
     if status == 0 and first == "refused":
-        return HostError(f"{where}: its workdir cannot be used: {rest}", cause="far-workdir", evidence=said)
+        cause = FULL if rest.endswith(_FULL_WORDS) else "far-workdir"
+        return HostError(f"{where}: its workdir cannot be used: {rest}", cause=cause, evidence=said)
     for rule in _RULES:
         if any(rule.pattern.search(line) for line in said):
             return HostError(f"{where}: {rule.what}", cause=rule.cause, evidence=said[-8:])

@@ -80,11 +80,8 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             if machine not in _ARCHITECTURES:
                 words = f"the {name}'s host {reach.title} is {machine}: the guest and the fetched QEMU are x86_64's"
                 raise HostError(words, cause="architecture")  # noqa: TRY301 - the agent is to be ended all the same
-            try:
+            with remote.writing(f"no folder could be made in {reach.workdir}"):
                 made = (await wire.ask("open")).value
-            except OSError as error:
-                words = f"the {name}'s host {reach.title}: no folder can be made in {reach.workdir}: {error.strerror}"
-                raise HostError(words, cause="far-workdir") from error
         except BaseException:
             await wire.close()
             raise
@@ -101,7 +98,8 @@ class Remote(FarFiles, FarMachine, FarPrograms):
             far = self._sockets
         else:
             far = f"{self.run_folder}/{self.counterparts.followed(folder)}"
-            self.wire.call("mkdir", path=far, again=True)
+            with self.writing(f"{far} could not be made"):
+                self.wire.call("mkdir", path=far, again=True)
         self.counterparts.know(str(folder), far)
 
     async def provide(self, paths: Iterable[Path]) -> None:

@@ -39,10 +39,8 @@ async def ship(remote: Remote, path: Path, far: str) -> None:
     Raises:
         HostError: it cannot be written there.
     """
-    try:
+    with remote.writing(f"{path.name} cannot be put into {far}"):
         await _ship(remote, path, far)
-    except OSError as error:
-        raise remote.refused(f"{path.name} cannot be put into {far}", error) from error
 
 
 async def _ship(remote: Remote, path: Path, far: str) -> None:

@@ -612,6 +612,11 @@ def test_a_work_folder_that_others_may_write_to_is_refused(tmp_path: Path) -> No
     assert str(folder) in error.message
 
 
+def test_a_work_folder_on_a_full_disk_is_told_as_that() -> None:
+    told = refused_error("primary", Reach(title="far"), 0, ("refused /w: No space left on device",))
+    assert (told.cause, "workdir cannot be used: /w: No space left" in told.message) == ("far-disk-full", True)
+
+
 def test_a_transport_that_is_not_installed_is_named() -> None:
     assert refusal(Reach(("no-such-transport",))).cause == "tool-missing"
 
