@@ -418,6 +418,16 @@ def test_an_answer_comes_at_once_where_the_rest_begins_behind_it(work: Path, tmp
     assert answered_s < 0.9 <= told_s
 
 
+def test_what_was_to_be_said_before_a_rest_is_said_in_it(work: Path) -> None:
+    async def scenario(host: Remote) -> float:
+        began = time.monotonic()
+        much, _ = await asyncio.gather(host.wire.ask("get", path="/dev/zero", size=4 << 20), host.rest(0.9))
+        assert len(much.data) == 4 << 20
+        return time.monotonic() - began
+
+    assert on_agent(work, scenario) < 0.9
+
+
 def test_no_rest_is_so_long_that_a_lease_runs_out(work: Path) -> None:
     async def scenario(host: Remote) -> str:
         await host.rest(3600)

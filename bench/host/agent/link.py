@@ -56,7 +56,11 @@ class Link:
                 os.write(2, b"colo-bench agent: no sign of life of the other end: all is ended\n")
             self._end()
         if now < self._rests_until:
-            if select.select((0,), (), (), min(left, self._rests_until - now))[0]:
+            unsaid = (1,) if self._outbox else ()  # the near end waits for it before it begins what we rest for
+            heard, taken, _ = select.select((0,), unsaid, (), min(left, self._rests_until - now))
+            if taken:
+                self._flush()
+            if heard:
                 self._read()
             return
         for key, _ in self.selector.select(left if most_s is None else min(left, most_s)):
