@@ -142,7 +142,10 @@ async def join_again(run: Running, course: Course) -> None:
     try:
         async with AsyncExitStack() as stack:
             began = time.monotonic()
-            await _join(run, stack, processes, told["steps"])
+            try:
+                await _join(run, stack, processes, told["steps"])
+            finally:  # what was started is ended next, which is no part of it
+                told["at"] = [asked_at, time.time()]
             course.redundancy_s = round(time.monotonic() - began, 6)
     except (StoreError, TeardownError):
         raise
@@ -150,8 +153,6 @@ async def join_again(run: Running, course: Course) -> None:
         if of_the_host(error) or (SECONDARY in processes and processes[SECONDARY].alive()):
             raise
         told.update(cause=error.cause, reason=error.message, evidence=list(error.evidence))
-    finally:
-        told["at"] = [asked_at, time.time()]
 
 
 async def _join(run: Running, stack: AsyncExitStack, processes: dict[str, Process], told: list[dict[str, Any]]) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
-from contextlib import AsyncExitStack, asynccontextmanager
+import time
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,13 +25,14 @@ from bench.host.process import launch
 from bench.host.topology import Node, Topology
 from bench.scenario.redundancy import NAME, join_again, joined_spec, joining_steps, planned_joining
 from bench.scenario.takeover import Course
+from bench.system.sockets import socket_folder
 from bench.vm.procedure import NO_TIMER_MS, poke
 from bench.vm.qmp import connect
 from bench.vm.spec import Ports, planned_spec
 from bench.workload.http import Http
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
 
     from bench.config.model import Cell
     from bench.vm.procedure import Side
@@ -236,6 +238,22 @@ def test_the_first_checkpoint_of_the_new_pair_ends_it_and_nothing_of_it_is_left(
     assert ("chardev-add" in done) is (guest == "linux" and survivor == "secondary")
     assert newcomer.name == f"{NAME}'s QEMU"
     assert not newcomer.alive()
+
+
+def test_the_time_of_a_joining_ends_before_what_was_started_is_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def slow_to_go(purpose: str) -> Iterator[Path]:
+        with socket_folder(purpose) as folder:
+            yield folder
+            time.sleep(0.5)
+
+    monkeypatch.setattr("bench.scenario.redundancy.socket_folder", slow_to_go)
+    course, _, _ = joined_again(tmp_path, "primary")
+    began, ended = course.redundancy["at"]
+    assert course.redundancy_s is not None
+    assert ended - began < course.redundancy_s + 0.3
 
 
 def test_what_qemu_refuses_is_on_record_in_its_own_words_and_fails_nothing(tmp_path: Path) -> None:
