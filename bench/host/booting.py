@@ -47,9 +47,13 @@ try:
                 sys.exit(1)
             got += piece
         part = "%s.%d" % (path, os.getpid())
-        with open(part, "wb") as file:
-            file.write(got)
-        os.rename(part, path)
+        try:
+            with open(part, "wb") as file:
+                file.write(got)
+            os.rename(part, path)
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
 except OSError as error:
     say("refused %s: %s" % (work, error.strerror))
     sys.exit(0)

@@ -627,6 +627,13 @@ def test_a_work_folder_on_a_full_disk_is_told_as_that() -> None:
     assert (told.cause, "workdir cannot be used: /w: No space left" in told.message) == ("far-disk-full", True)
 
 
+def test_half_an_agent_that_could_not_be_written_whole_does_not_stay(tmp_path: Path) -> None:
+    small = ("sh", "-c", 'ulimit -f 1; exec "$@"', "sh")
+    error = refusal(plain(tmp_path / "w", transport=small))
+    assert (error.cause, "File too large" in error.message) == ("far-workdir", True)
+    assert list((tmp_path / "w").iterdir()) == []
+
+
 def test_a_transport_that_is_not_installed_is_named() -> None:
     assert refusal(Reach(("no-such-transport",))).cause == "tool-missing"
 
