@@ -190,7 +190,6 @@ class Front:
         return True
 
     def _leave(self, how: str) -> None:
-        self.jobs.loop.look_again()
         write_index(self.jobs.loop.folder)
         ids = " ".join(one.job for one in self.jobs.submissions.open if one.job)
         say = console_say(self.console)

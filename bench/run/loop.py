@@ -126,14 +126,6 @@ class Loop:
         self._keep(looked(self.plan, self.plan.repeats, until_known=until_known, again=self.fresh))
         self.fresh = False
 
-    def look_again(self) -> None:
-        """Put a further look on record where runs were measured since these blocks were looked at.
-
-        Others than those are then there to be judged, whoever is told of them and when.
-        """
-        if self.fresh and self.plan.repeats in self.plan.looks:
-            self.look()
-
     def tried(self) -> bool:
         """Return whether every run of the plan has been measured, or has failed at least once."""
         return all(self.ledger.attempts(run.run_id) for run in self.plan.runs)
