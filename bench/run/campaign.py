@@ -244,8 +244,6 @@ def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) ->
     """Show what came of a campaign, have its report written, and return the exit status of the command."""
     write_index(loop.folder)
     measured = loop.measured()
-    if loop.fresh and loop.plan.repeats in loop.plan.looks:
-        loop.look()  # others than those that were looked at, whoever is told of them and when
     if status == Exit.INTERRUPTED:
         loop.console.print(f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues")
         for line in loop.until.so_far(loop.folder) if loop.until else ():

@@ -133,7 +133,8 @@ class Jobs:
         twice = merge_part(self.loop.folder, self.loop.ledger, part)
         self.loop.recover(mine)
         left = [run for run in mine if not self.loop.done(run.run_id)]
-        self.loop.fresh |= any(attempts(run.run_id) > before[run.run_id] for run in mine if run not in left)
+        if any(attempts(run.run_id) > before[run.run_id] for run in mine if run not in left):
+            self.loop.renew()
         begun = starts(part)
         ended = _last_word(begun)
         where = ", ".join(dict.fromkeys(node for start in begun if start.begun for node in start.begun.nodes))

@@ -122,9 +122,19 @@ class Loop:
         return sum(self.done(run.run_id) for run in self.plan.runs)
 
     def look(self, *, until_known: bool = False) -> None:
-        """Put on record that verdicts are asked for: a further time where runs were measured since the last one."""
-        self._keep(looked(self.plan, self.plan.repeats, until_known=until_known, again=self.fresh))
+        """Put on record that verdicts are asked for."""
+        self._keep(looked(self.plan, self.plan.repeats, until_known=until_known))
         self.fresh = False
+
+    def renew(self) -> None:
+        """Take note that a run was measured: whoever asks next for verdicts on blocks that were looked at looks again.
+
+        That is on record at once: a command that is killed, or that leaves its jobs, asks for none, and the next one
+        may have nothing to measure.
+        """
+        if not self.fresh and self.plan.repeats in self.plan.looks:
+            self._keep(looked(self.plan, self.plan.repeats, again=True))
+        self.fresh = True
 
     def tried(self) -> bool:
         """Return whether every run of the plan has been measured, or has failed at least once."""
@@ -277,8 +287,8 @@ class Loop:
             )
             set_aside(self.folder, run.run_id)
             raise
+        self.renew()
         self.ledger.append(run.run_id, "measured", run.attempt, message=outcome.message or None)
-        self.fresh = True
         self._index.changed(run.run_id)
         doubt = "" if outcome.quality_ok else f", but its quality check failed: {outcome.message}"
         display.end(f"measured{doubt}", failed=False)

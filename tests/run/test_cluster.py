@@ -18,6 +18,7 @@ from bench.cluster import slurm as commands
 from bench.cluster.parts import part_name, parts_folder, read_order, starts
 from bench.cluster.submissions import Submissions
 from bench.config.launcher import Launcher
+from bench.config.questions import questions
 from bench.errors import ConfigError, GuestError, HostError
 from bench.record.ledger import Ledger
 from bench.run import part
@@ -173,6 +174,23 @@ def test_detached_it_submits_and_returns_and_the_same_command_merges(world: Worl
     assert world.go(launcher={"detach": True}) == Exit.DONE
     assert len(measured(world.results)) == 4
     assert slurm.jobs == ["1", "2"]
+
+
+def test_a_further_look_is_on_record_also_where_the_command_leaves_a_job(world: World, slurm: FakeSlurm) -> None:
+    def looks() -> Any:
+        return json.loads((world.results / "c" / "plan.json").read_text())["looks"]
+
+    asked: dict[str, Any] = {"hypotheses": questions(CELLS), "by_size": True}
+    world.session.acts = dict.fromkeys((1, 3), fail(GuestError("no ready line", transient=False)))
+    world.moves = [lambda: [slurm.run(job, world.tools) for job in (1, 2)]]  # type: ignore[list-item,func-returns-value]
+    assert world.go(**asked) == Exit.RUNS_FAILED
+    assert looks() == [2]
+    assert world.go(launcher={"detach": True}, **asked) == Exit.DONE
+    assert looks() == [2]
+    slurm.run(3, world.tools)
+    assert world.go(launcher={"detach": True}, **asked) == Exit.DONE
+    assert len(measured(world.results)) == 3
+    assert looks() == [2, 2]
 
 
 def test_a_job_whose_id_was_never_heard_is_found_again(world: World, slurm: FakeSlurm) -> None:

@@ -95,6 +95,22 @@ def test_who_measures_failed_runs_again_looks_again_at_the_same_blocks(tmp_path:
     assert plan(auto)["looks"] == [1, 2, 2]
 
 
+def test_a_further_look_is_on_record_also_where_the_command_that_measured_for_it_broke_off(tmp_path: Path) -> None:
+    def fail() -> None:
+        raise GuestError("no ready line")
+
+    def break_off() -> None:
+        raise RuntimeError("a mistake of ours")
+
+    assert go(tmp_path, FakeSession({1: fail, 2: fail}), Analysis(), repeats=2) == Exit.RUNS_FAILED
+    assert plan(tmp_path)["looks"] == [2]
+    with pytest.raises(RuntimeError, match="a mistake"):
+        go(tmp_path, FakeSession({2: break_off}), Analysis(), repeats=2)
+    assert go(tmp_path, again := FakeSession({1: fail}), Analysis(), repeats=2) == Exit.RUNS_FAILED
+    assert len(again.calls) == 1  # of what its verdict tells, the command before has measured a part
+    assert plan(tmp_path)["looks"] == [2, 2]
+
+
 def test_a_fixed_number_of_blocks_is_exactly_that_and_more_of_them_continue(tmp_path: Path) -> None:
     never = Analysis(99)
     go(tmp_path, first := FakeSession(), never, repeats=1)
