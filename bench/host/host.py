@@ -230,6 +230,7 @@ class Here:
 
     async def rest(self, seconds: float, *, answered: bool = False) -> float:
         """Do nothing: nobody relays."""
+        del seconds, answered
         return 0.0
 
     def snapshot(self) -> Snapshot:

@@ -206,12 +206,7 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
     yield from (f"  sees     {line}" for line in foreseen)
     if jobs:
         yield f"  jobs     {jobs_text(settings.launcher, sum(one.seconds for one in estimates) / plan.repeats)}"
-    largest = max(one.memory_bytes for one in estimates)
-    available = "unknown" if installed.available_bytes is None else gib(installed.available_bytes)
-    room = "on a node" if jobs else f"{available} available"
-    if all(one.cell.host.far for one in plan.cells):
-        room = "on both sides' hosts together"
-    yield f"  memory   up to {gib(largest)}, {room}"
+    yield f"  memory   up to {gib(max(one.memory_bytes for one in estimates))}, {_room(plan, installed, jobs=jobs)}"
     yield f"  disk     {gib(sum(one.disk_bytes for one in estimates))}, {gib(installed.free_bytes)} free"
     yield f"  results  {settings.results / plan.campaign}"
     measured = _measured(settings.results / plan.campaign)
@@ -235,6 +230,15 @@ def _head(plan: Plan, settings: Settings, installed: Installed, foreseen: Iterab
         require_fit(plan.cells, installed.available_bytes, installed.available_by, free_swap())
     except HostError as error:
         yield f"  refused  {error.message}"
+
+
+def _room(plan: Plan, installed: Installed, *, jobs: bool) -> str:
+    """Return where that much memory has to be, and what there is where that is here."""
+    if all(one.cell.host.far for one in plan.cells):
+        return "on both sides' hosts together"
+    if jobs:
+        return "on a node"
+    return f"{'unknown' if installed.available_bytes is None else gib(installed.available_bytes)} available"
 
 
 def _order(plan: Plan, installed: Installed) -> Iterator[str]:
