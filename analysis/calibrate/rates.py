@@ -121,7 +121,7 @@ def power(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, .
 def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate, ...]:
     """Return how often run-level intervals hold the truth: for the median run of one cell, and for the slope.
 
-    The interval of order statistics is left out where the number of blocks admits none.
+    Intervals are left out where the strata or the blocks admit none: a study without one says nothing of the truth.
 
     Args:
         model: the campaign.
@@ -143,8 +143,9 @@ def coverage(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[Rate
         held = _holds(ends, truth)
         rates.append(as_rate("coverage", "t on logs of run medians", held, 0.95, COVER_95, recommended=False))
     slopes = [stratified_theil_sen(*table) for table in _tables(model, studies, seed)]
-    ends = [(found.low, found.high) for found in slopes]
-    rates.append(as_rate("coverage", "stratified Theil-Sen", _holds(ends, model.slope), 0.90, _COVER_90))
+    ends = [(found.low, found.high) for found in slopes if not np.isnan(found.low)]
+    if ends:
+        rates.append(as_rate("coverage", "stratified Theil-Sen", _holds(ends, model.slope), 0.90, _COVER_90))
     return tuple(rates)
 
 

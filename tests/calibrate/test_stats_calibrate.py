@@ -90,6 +90,12 @@ def test_five_blocks_have_no_interval_of_order_statistics() -> None:
     assert "order statistics of run medians" not in _by_method(coverage(Model(blocks=5), studies=20))
 
 
+def test_strata_that_admit_no_interval_of_a_slope_are_not_said_to_have_one_that_misses_the_truth() -> None:
+    none, some = (_by_method(coverage(Model(sizes=(0.0, 1.0), blocks=blocks), studies=50)) for blocks in (4, 5))
+    assert "stratified Theil-Sen" not in none
+    assert some["stratified Theil-Sen"] > 0.8
+
+
 def test_bootstraps_of_few_runs_promise_too_much() -> None:
     pooled, medians, means = slow_coverage(Model(blocks=5), studies=200)
     assert pooled.rate < 0.75
