@@ -67,7 +67,6 @@ def model_of(campaign: Campaign) -> Model:
             missing=_missing(campaign, like),
         ),
         cells,
-        sum(lengths),
     )
 
 
@@ -122,7 +121,7 @@ def _in_band(above: Floats) -> NDArray[np.bool_]:
     return inside
 
 
-def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Model:
+def _with_shares(model: Model, cells: Sequence[_Stalls]) -> Model:
     model = replace(model, stuck_share=sum(cell.stuck for cell in cells) / sum(cell.runs for cell in cells))
     slow, stays = sum(cell.slow for cell in cells), sum(cell.stays for cell in cells)
     if not slow:
@@ -130,7 +129,7 @@ def _with_shares(model: Model, cells: Sequence[_Stalls], checkpoints: int) -> Mo
     followed = stays + sum(cell.leaves for cell in cells)
     return replace(
         model,
-        slow_share=slow / checkpoints,
+        slow_share=slow / (slow + sum(len(one) for cell in cells for one in cell.rest)),
         slow_extra_s=sum(cell.extra_s for cell in cells) / slow,
         slow_stay=min(stays / followed, _STEADIEST) if followed else 0.0,
     )

@@ -41,7 +41,7 @@ class Model:
         slope: growth of the log pause per doubling; 0 for a size that does not matter.
         run_sd: standard deviation between runs, of logs; ``checkpoint_sd``: within a run.
         phi: correlation of a checkpoint with the one before.
-        slow_share: share of checkpoints that stall, ``slow_extra_s``: for how long.
+        slow_share: share of checkpoints that stall, in runs that are not stuck; ``slow_extra_s``: for how long.
         slow_stay: chance that a stalled checkpoint is followed by another.
         slow_by_run: whether each run has a share of its own, of which ``slow_share`` is the mean (a beta distribution).
         stuck_share: share of runs of which every checkpoint stalls.

@@ -45,6 +45,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.calibrate.layouts import Layouts
+    from analysis.stored.load import Run
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
 
@@ -240,6 +241,20 @@ def test_stalls_over_tcp_are_no_variation_between_runs(tmp_path: Path) -> None:
     assert 0.2 < model.slow_share < 0.5
     assert model.slow_extra_s == pytest.approx(0.041, abs=0.003)
     assert model.checkpoint_sd < 0.15
+
+
+def test_runs_that_stall_throughout_make_single_stalls_of_the_others_no_rarer(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, Fake(smps=(1,), links=("tcp",), repeats=4, count=60)))
+
+    def stalling(run: Run) -> Run:
+        index = run.checkpoints["index"].to_numpy()
+        stalled = (index % 5 == 0) | bool(run.record.block % 2)
+        pauses = 0.020 * (1 + 0.01 * (index % 3)) + 0.041 * stalled
+        return replace(run, checkpoints=run.checkpoints.assign(pause_s=pauses))
+
+    model = model_of(replace(campaign, runs=tuple(map(stalling, campaign.runs))))
+    assert model.stuck_share == 0.5
+    assert model.slow_share == pytest.approx(0.2)
 
 
 def test_a_campaign_that_tells_nothing_of_how_runs_vary(tmp_path: Path) -> None:
