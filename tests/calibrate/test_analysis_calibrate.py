@@ -209,6 +209,11 @@ def test_what_is_no_line_is_seldom_denied(noise: str) -> None:
     assert shape_rates.shapes(Model(sizes=(0.0, 1.0)), studies=50, seed=1) == []
 
 
+def test_a_step_is_as_large_in_a_pause_of_a_millisecond_as_in_a_longer_one() -> None:
+    short, long = (shape_rates.shapes(Model(base_s=base_s), studies=100, seed=1) for base_s in (0.001, 0.020))
+    assert [rate.rate for rate in short] == pytest.approx([rate.rate for rate in long], abs=0.02)
+
+
 def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=3, checkpoints=20)
     assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {80}
