@@ -210,7 +210,8 @@ def _by_level(asked: Question, sample: Sample) -> dict[Others, Sample]:
     return {level: own for level, own in found.items() if own.compares}
 
 
-def _edges(asked: Question, sample: Sample) -> Edges:
+def edges_of(asked: Question, sample: Sample) -> Edges:
+    """Return what the effect in a sample of a question is held against."""
     outcome = asked.hypothesis.outcome
     # What takes nanoseconds never differs by milliseconds, and all of it would be refuted by them.
     in_ms = OUTCOMES[outcome].unit == "s" and outcome not in NANOSECONDS
@@ -233,8 +234,8 @@ def _strictest(asked: Question, sample: Sample, by_level: Mapping[Others, Sample
     The smallest share is taken, so that what matters at any level is not pooled away; the largest one beside it,
     which an effect has to clear to be called material.
     """
-    pooled = _edges(asked, sample)
-    every = sorted((pooled, *(_edges(asked, own) for own in by_level.values())), key=lambda one: one.sesoi)
+    pooled = edges_of(asked, sample)
+    every = sorted((pooled, *(edges_of(asked, own) for own in by_level.values())), key=lambda one: one.sesoi)
     return replace(every[0], floor=pooled.floor), every[-1].sesoi
 
 
@@ -243,7 +244,7 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
     found, bare, direction = [], [], asked.hypothesis.direction
     for level, own in by_level.items():
         effect, runs, _ = estimate(own)
-        edges, shape = _edges(asked, own), shape_of(own, asked.hypothesis)
+        edges, shape = edges_of(asked, own), shape_of(own, asked.hypothesis)
         claims = stages(own, edges, direction)[-1].claims
         # One number stands for the steps of a level no better than for those of all.
         held = claims if shape is None else shape.withheld(claims, direction, edges.sesoi)

@@ -16,6 +16,7 @@ from analysis.stored.cells import name_cells
 from analysis.verdicts.applied import applied
 from analysis.verdicts.designs import MANY_BLOCKS, POWER, deviation
 from analysis.verdicts.equals import equals
+from analysis.verdicts.hypotheses import edges_of
 from analysis.verdicts.looks import planning_level
 from analysis.verdicts.question import make_sample, question
 from analysis.verdicts.trend import in_logs, relative
@@ -43,7 +44,9 @@ class Promise:
         smallest: relative effect in the direction claimed that is SUPPORTED with 80 % power; infinite where these
             blocks can support none, NaN for a claim of no difference, which no effect supports.
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
-            is none; planned with the upper 80 % bound of the deviation; None when beyond reason.
+            is none. A claim of no difference is supported where there is none, and refuted by the effect asked for,
+            which has to be larger than the smallest one of interest. Planned with the upper 80 % bound of the
+            deviation; None when beyond reason.
     """
 
     hypothesis: str
@@ -97,6 +100,7 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
     # No difference is supported by two tests, both of which have to hold where there is none.
     smallest = math.nan if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
     rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
+    beyond = target - in_logs(edges_of(asked, sample).sesoi, falls=False)
     return Promise(
         hypothesis=one.id,
         per="per doubling" if one.kind == "trend" else "of the base",
@@ -106,7 +110,7 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         blocks=blocks,
         smallest=relative(smallest, falls=falls),
         blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
-        blocks_to_refute=_blocks(strata, shown.upper, target, alpha / 2, 0, POWER) if none else rest,
+        blocks_to_refute=_blocks(strata, shown.upper, beyond, alpha / 2, 0, POWER) if none else rest,
     )
 
 
@@ -127,7 +131,9 @@ def _by_block(sample: Sample) -> list[list[np.ndarray]]:
 def _blocks(
     strata: Sequence[np.ndarray], sd: float, slope: float, alpha: float, pairs: int, power: float
 ) -> int | None:
-    """Return the fewest blocks that find a slope with so much power, by doubling and halving."""
+    """Return the fewest blocks that find a slope with so much power, by doubling and halving; None where none do."""
+    if slope <= 0:
+        return None
 
     def enough(blocks: int) -> bool:
         return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs) >= power

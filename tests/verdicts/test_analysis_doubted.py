@@ -310,6 +310,18 @@ def test_a_fall_that_is_promised_is_a_ratio_and_never_more_than_all_there_is() -
     assert (1 + up) * (1 - down) == pytest.approx(1.0)
 
 
+def test_no_difference_is_refuted_by_none_that_is_as_small_as_the_smallest_effect_of_interest() -> None:
+    same = [declared(**RAM, direction="none")]
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, same, **QUIET), 1)
+    hypotheses = [Hypothesis.model_validate(one) for one in same]
+    at_it, beyond, far = (promises(campaign, hypotheses, effect)[0] for effect in (0.05, 0.06, 0.10))
+    assert at_it.blocks_to_support is not None
+    assert at_it.blocks_to_refute is None
+    assert beyond.blocks_to_refute is not None
+    assert far.blocks_to_refute is not None
+    assert beyond.blocks_to_refute > far.blocks_to_refute
+
+
 def test_a_dry_run_promises_nothing_that_the_exact_test_cannot_find() -> None:
     cells = tuple(crossed(mem=(GIB, 2 * GIB)))
     asked = Asked(cells=cells, hypotheses=(Hypothesis(**RAM),), accel="tcg", machine={}, blocks=(4, 5, 12))
