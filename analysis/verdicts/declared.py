@@ -67,11 +67,11 @@ def _mistake(one: Hypothesis, cells: Sequence[Factors], *, stored: bool) -> str:
         return "" if whole else f"low and high: a value needs both, low below high, not {one.low} and {one.high}"
     if one.factor not in known:
         return _unknown("factor", one.factor, known)
+    meant = [cell for cell in cells if all(cell.get(path) in levels for path, levels in one.where.items())]
     if one.kind == "contrast":
         return _mistaken_levels(
-            one, [] if stored else list(dict.fromkeys(cell[one.factor] for cell in cells if one.factor in cell))
+            one, [] if stored else list(dict.fromkeys(cell[one.factor] for cell in meant if one.factor in cell))
         )
-    meant = [cell for cell in cells if all(cell.get(path) in levels for path, levels in one.where.items())]
     ordered = [path for path in known if _ordered(path, meant or cells)]
     return "" if one.factor in ordered else _unknown("factor", one.factor, ordered, "no number above 0 everywhere")
 
@@ -82,9 +82,8 @@ def _mistaken_levels(one: Hypothesis, there: Sequence[Level]) -> str:
     if there and one.levels[0] == one.levels[1]:
         return f"levels: {one.levels[0]!r} is not compared with itself; legal: {', '.join(sorted(map(repr, there)))}"
     lacking = next((level for level in one.levels if there and level not in there), None)
-    return (
-        "" if lacking is None else _unknown("levels", repr(lacking), sorted(map(repr, there)), "no level of any cell")
-    )
+    why = "no level of any cell" + " where it asks" * bool(one.where)
+    return "" if lacking is None else _unknown("levels", repr(lacking), sorted(map(repr, there)), why)
 
 
 def _unknown(field: str, value: str | None, legal: Iterable[str], why: str = "unknown") -> str:

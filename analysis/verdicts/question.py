@@ -177,7 +177,11 @@ def _cells_of(campaign: Campaign) -> dict[str, Factors]:
 
 
 def _absent(cells: Mapping[str, Factors], hypothesis: Hypothesis, there: Sequence[Factors]) -> Iterator[str]:
-    """Say which levels that are asked about no run has: an answer is about the others alone."""
+    """Say which levels that are asked about no cell, or no run, has: an answer is about the others alone."""
+    for path, levels in hypothesis.where.items():
+        for level in levels:
+            if not any(own.get(path) == level for own in cells.values()):
+                yield f"no cell has {level_words((path,), level)}"
     if hypothesis.kind == "value":
         return
     factor, found = str(hypothesis.factor), {row.get(str(hypothesis.factor)) for row in there}
@@ -234,9 +238,9 @@ def _rows(runs: pd.DataFrame, paths: Sequence[str]) -> list[Factors]:
 
 def _meant(hypothesis: Hypothesis, levels: Callable[[str], Sequence[Level]], count: int) -> np.ndarray:
     """Return which runs are where the hypothesis asks, at the levels that it compares."""
-    compared = {str(hypothesis.factor): hypothesis.levels} if hypothesis.kind == "contrast" else {}
+    compared = ((str(hypothesis.factor), hypothesis.levels),) if hypothesis.kind == "contrast" else ()
     keep = np.ones(count, dtype=bool)
-    for path, wanted in {**hypothesis.where, **compared}.items():
+    for path, wanted in (*hypothesis.where.items(), *compared):
         keep &= np.array([level in wanted for level in levels(path)], dtype=bool)
     if hypothesis.kind == "trend":
         keep &= np.array([level is not None for level in levels(str(hypothesis.factor))], dtype=bool)

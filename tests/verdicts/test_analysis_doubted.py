@@ -45,6 +45,7 @@ from analysis.stats.exact_power import exact_power
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
+from analysis.verdicts.declared import BadHypothesesError
 from analysis.verdicts.drift import drift, residuals
 from analysis.verdicts.finding import YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import judge_all
@@ -186,6 +187,27 @@ def test_a_size_of_which_no_run_counts_is_named_and_so_is_a_level_that_no_cell_h
     assert "no cell has rdma" in rdma.notes
     assert "no run with tcp has the outcome and counts: nothing is said of it" in tcp.notes
     assert not any("nothing is said" in note for one in verdicts(campaign)[:1] for note in one.notes)
+
+
+def test_a_level_of_where_that_no_cell_has_is_named_whatever_is_asked() -> None:
+    where = {"link.transport": ["unix", "rdma"]}
+    short = {"id": "P", "claim": "Short.", "kind": "value", "low": 0.0, "high": 5.0}
+    asked = [declared(**RAM, where=where), declared(**short, where=where), declared(**RAM | {"id": "A"})]
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda own: own["mem"] / GIB, asked, **QUIET), 1)
+    *some, every = verdicts(campaign)
+    assert [one.word for one in some] == ["SUPPORTED", "SUPPORTED"]
+    assert ["no cell has rdma" in one.notes for one in (*some, every)] == [True, True, False]
+
+
+def test_levels_that_where_leaves_out_are_not_compared() -> None:
+    smps = {"id": "S", "claim": "Slower.", "kind": "contrast", "factor": "smp", "levels": [1, 2]}
+    both, one = (declared(**smps, where={"smp": levels}) for levels in ([1, 2], [1]))
+    campaign = simulate(Truth(crossed(smp=(1, 2)), lambda own: float(own["smp"]), [both, one], **QUIET), 1)
+    found, none = verdicts(campaign)
+    assert (found.word, found.runs) == ("SUPPORTED", 12)
+    assert (none.word, none.runs) == ("INCONCLUSIVE", 0)
+    with pytest.raises(BadHypothesesError, match=r"levels: 2 is no level of any cell where it asks; legal: 1$"):
+        verdicts(campaign, one)
 
 
 @pytest.mark.parametrize(("gone", "count"), [(["c3"], 6), (["c1", "c3"], 12)])
