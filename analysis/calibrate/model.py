@@ -36,15 +36,16 @@ def model_of(campaign: Campaign) -> Model:
     The sizes are those of the factor with most of them, at one combination of the other factors. Stalls of delayed
     acknowledgements are looked for over TCP, left out of the rest of the variation, and put back as what they are. One
     that every run of a cell has in every checkpoint varies nothing: it is part of that cell's pause. A run with a pause
-    of 0, which has no logarithm, is left out.
+    of 0, which has no logarithm, is left out. Blocks are those with runs that count, as hypotheses are judged from.
 
     Raises:
         NothingMeasuredError: no cell has two runs with ten checkpoints.
     """
     by_cell: dict[str, list[Run]] = {}
-    for run in campaign.runs:
+    sound = [run for run in campaign.runs if counts(run)]
+    for run in sound:
         pauses = used_pauses(run)
-        if counts(run) and len(pauses) >= _FEWEST_CHECKPOINTS and (pauses > 0).all():
+        if len(pauses) >= _FEWEST_CHECKPOINTS and (pauses > 0).all():
             by_cell.setdefault(run.record.cell_id, []).append(run)
     usable = [runs for runs in by_cell.values() if len(runs) >= _FEWEST_RUNS]
     if not usable:
@@ -57,7 +58,7 @@ def model_of(campaign: Campaign) -> Model:
     trends = [design for design in designs(runs[0] for runs in usable) if design.per == "per doubling"]
     sizes = max(trends, key=lambda design: len(design.x)).x if trends else (0.0, 1.0)
     lengths = [len(used_pauses(run)) for runs in usable for run in runs]
-    like = Model(sizes=sizes, blocks=len({run.record.block for runs in usable for run in runs}))
+    like = Model(sizes=sizes, blocks=len({run.record.block for run in sound}))
     varying = [cell.rest for cell in cells if len(cell.rest) >= _FEWEST_RUNS]
     return _with_shares(
         replace(

@@ -367,6 +367,25 @@ def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -
     assert "REFUTED at the smallest effect of interest, 2 levels in 18 strata" in found
 
 
+def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp_path: Path) -> None:
+    asked = ({"id": "H", "claim": "It grows.", "factor": "mem"},)
+    fake = Fake(smps=(1,), links=("unix",), repeats=4, hypotheses=asked)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+
+    def unsound(run: Run) -> Run:
+        quality = run.record.quality.model_copy(update={"ok": False})
+        return replace(run, record=run.record.model_copy(update={"quality": quality}))
+
+    runs = tuple(run if run.record.block else unsound(run) for run in campaign.runs)
+    spoiled = replace(campaign, runs=runs)
+    model = model_of(spoiled)
+    layouts = layouts_of(spoiled, model)
+    assert model.blocks == 3
+    assert sorted(set(layouts.primary[0].block.tolist())) == [0, 1, 2]
+    assert family_rates.families(model, layouts, studies=20, seed=1)
+    assert family_rates.interactions(model, layouts, studies=20, seed=1)
+
+
 def test_designs_that_look_alike_are_told_apart_by_their_span() -> None:
     contrast, trend, other = ((0.0, 1.0), 2), ((0.0, 4.0), 2), ((0.0, 1.0), 6)
     assert list(told_apart([contrast, trend, other]).values()) == [", span 1", ", span 4", ""]
