@@ -21,7 +21,7 @@ from analysis.verdicts.families import adjust, decided
 from analysis.verdicts.finding import Finding, nothing
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.question import Question
-from analysis.verdicts.trend import Edges, Sample, stages
+from analysis.verdicts.trend import Edges, Sample, in_logs, stages
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Sequence
@@ -138,7 +138,7 @@ def edge_of(layout: Layout, word: str) -> float:
     """Return the slope, in logs, at which a word is false and hardest to avoid."""
     at_none = (word == "SUPPORTED") != (layout.hypothesis.direction == "none")
     falls = layout.hypothesis.direction == "decreasing"
-    return 0.0 if at_none else float(np.log1p(-layout.hypothesis.sesoi if falls else layout.hypothesis.sesoi))
+    return 0.0 if at_none else (-1.0 if falls else 1.0) * in_logs(layout.hypothesis.sesoi, falls=falls)
 
 
 def _judged(

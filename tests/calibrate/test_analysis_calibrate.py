@@ -410,6 +410,18 @@ def test_a_family_needs_its_adjustment() -> None:
     assert min(held[f"unadjusted: {name.split(': ')[1]}"] for name in (HOLM, HOCHBERG)) > 0.10
 
 
+def test_a_family_is_asked_about_a_decline_by_all_there_is_too() -> None:
+    model = Model(sizes=(0.0, 1.0), blocks=3)
+    layouts = assumed(model)
+    doubled = tuple(
+        replace(one, hypothesis=one.hypothesis.model_copy(update={"sesoi": 1.0})) for one in layouts.primary
+    )
+    found = family_rates.families(model, replace(layouts, primary=doubled), studies=20, seed=1)
+    assert "Holm: any of 4 falsely REFUTED at the smallest effect of interest, claimed decreasing, without" in {
+        rate.method for rate in found
+    }
+
+
 def test_equal_slopes_are_found_unequal_as_rarely_as_claimed() -> None:
     for combinations in (1, 3):
         model = Model(blocks=4, combinations=combinations)
