@@ -41,8 +41,9 @@ class Promise:
         strata: of a block, the middle one by what they tell; ``family``: members; ``deviation``: of its runs within
             cell and block.
         blocks: at present.
-        smallest: relative effect in the direction claimed that is SUPPORTED with 80 % power; infinite where these
-            blocks can support none, NaN for a claim of no difference, which no effect supports.
+        smallest: relative effect in the direction claimed that is SUPPORTED with 80 % power, and never less than the
+            smallest one of interest: below that, what is told from none for certain is REFUTED as material. Infinite
+            where these blocks can support none, NaN for a claim of no difference, which no effect supports.
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
             is none. A claim of no difference is supported where there is none, and refuted by the effect asked for,
             which has to be larger than the smallest one of interest. Planned with the upper 80 % bound of the
@@ -96,11 +97,11 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
     strata, blocks = of_blocks[(len(of_blocks) - 1) // 2], len(of_blocks)
     alpha, pairs = planning_level(campaign.plan) / family, len(equals(runs))
     none, falls = one.direction == "none", one.direction == "decreasing"
-    target = in_logs(effect, falls=falls)
+    target, matters = (in_logs(size, falls=falls) for size in (effect, edges_of(asked, sample).sesoi))
     # No difference is supported by two tests, both of which have to hold where there is none.
-    smallest = math.nan if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
+    seen = 0.0 if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
     rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
-    beyond = target - in_logs(edges_of(asked, sample).sesoi, falls=False)
+    support = _blocks(strata, shown.upper, target, alpha, pairs, POWER) if target >= matters else None
     return Promise(
         hypothesis=one.id,
         per="per doubling" if one.kind == "trend" else "of the base",
@@ -108,9 +109,9 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         family=family,
         deviation=shown,
         blocks=blocks,
-        smallest=relative(smallest, falls=falls),
-        blocks_to_support=rest if none else _blocks(strata, shown.upper, target, alpha, pairs, POWER),
-        blocks_to_refute=_blocks(strata, shown.upper, beyond, alpha / 2, 0, POWER) if none else rest,
+        smallest=math.nan if none else relative(max(seen, matters), falls=falls),
+        blocks_to_support=rest if none else support,
+        blocks_to_refute=_blocks(strata, shown.upper, target - matters, alpha / 2, 0, POWER) if none else rest,
     )
 
 

@@ -332,6 +332,20 @@ def test_a_fall_that_is_promised_is_a_ratio_and_never_more_than_all_there_is() -
     assert (1 + up) * (1 - down) == pytest.approx(1.0)
 
 
+def test_an_effect_below_what_matters_is_refuted_and_promised_no_support() -> None:
+    asked, quieter = [declared(**RAM)], QUIET | {"run_sd": 0.002, "checkpoint_sd": 0.002}
+    cells = crossed(mem=(GIB, 2 * GIB))
+    truth = Truth(cells, lambda own: float(np.log(1.02) * np.log2(own["mem"] / GIB)), asked, blocks=12, **quieter)
+    campaign = simulate(truth, 1)
+    (found,) = verdicts(campaign)
+    assert (found.word, found.label) == ("REFUTED", "trivially positive")
+    hypotheses = [Hypothesis.model_validate(one) for one in asked]
+    below, at_it = (promises(campaign, hypotheses, effect)[0] for effect in (0.02, 0.05))
+    assert below.smallest == at_it.smallest == pytest.approx(0.05)
+    assert below.blocks_to_support is None
+    assert at_it.blocks_to_support is not None
+
+
 def test_no_difference_is_refuted_by_none_that_is_as_small_as_the_smallest_effect_of_interest() -> None:
     same = [declared(**RAM, direction="none")]
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, same, **QUIET), 1)
