@@ -275,7 +275,7 @@ def phase_means(model: Model, *, studies: int, seed: int) -> list[Rate]:
         return []
     cells = replace(model.complete, sizes=(0.0, 0.0), slope=0.0, drift=0.0, wander=0.0)
     stalled = 1 - (1 - cells.slow_share) * (1 - cells.stuck_share)
-    truth = cells.base_s * math.exp((cells.run_sd**2 + cells.checkpoint_sd**2) / 2) + cells.slow_extra_s * stalled
+    truth = cells.base_s * cells.inflation + cells.slow_extra_s * stalled
     held = []
     for pauses in _checkpoints(cells, -(-studies // 2), seed):
         means = pauses.mean(axis=-1).swapaxes(1, 2).reshape(-1, cells.blocks)

@@ -94,7 +94,8 @@ def page_cost(model: Model, *, studies: int, seed: int) -> list[Rate]:
         pages = mean[:, None] * (1 + _VARY * rng.standard_normal(pauses.shape))
         pauses = pauses * (1 + cost * mean / model.base_s)[:, None] + cost * (pages - mean[:, None])
         line = across_runs(pages.mean(axis=1), pauses.mean(axis=1), cells)
-        across.append(line is not None and _holds(line, 1e6 * cost * _inflation(steady)))
+        # A mean pause grows by so much more with a page than the median one.
+        across.append(line is not None and _holds(line, 1e6 * cost * steady.inflation))
         within.append(_holds(within_runs(list(pages), list(pauses), cells), 1e6 * cost))
     return [
         as_rate("page cost", "Welch interval between runs: coverage", across, 0.95, COVER_95),
@@ -126,11 +127,6 @@ def host_drift(model: Model, *, studies: int, seed: int) -> list[Rate]:
         held.append(_holds(found.per_hour, 0.0))
     band = (0.95 - SLACK, 1.0)
     return [as_rate("drift", "Theil-Sen interval over blocks where none drift: coverage of 0", held, 0.95, band)]
-
-
-def _inflation(model: Model) -> float:
-    """Return the mean of a lognormal pause over its median: a mean pause grows by so much more with a page."""
-    return float(np.exp((model.run_sd**2 + model.checkpoint_sd**2) / 2))
 
 
 def _holds(effect: Effect, truth: float) -> bool:

@@ -98,6 +98,11 @@ class Model:
         return replace(self, missing=0.0, missing_long=0.0)
 
     @property
+    def inflation(self) -> float:
+        """Return the mean of a pause without a stall over its median: blocks, runs and checkpoints are lognormal."""
+        return float(np.exp((self.block_sd**2 + self.run_sd**2 + self.checkpoint_sd**2) / 2))
+
+    @property
     def all_checkpoints(self) -> int:
         """Return how many checkpoints one such campaign has."""
         return self.blocks * len(self.sizes) * self.checkpoints

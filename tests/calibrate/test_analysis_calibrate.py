@@ -94,6 +94,11 @@ def test_the_interval_of_phase_means_holds_the_mean(stalls: dict[str, float], mo
     assert phase_means(replace(model, blocks=1), studies=50, seed=1) == []
 
 
+def test_the_true_mean_is_that_of_blocks_that_differ() -> None:
+    (rate,) = phase_means(Model(blocks=50, checkpoints=5, block_sd=0.5, run_sd=0.01), studies=200, seed=1)
+    assert rate.rate > 0.80
+
+
 def test_rare_runs_that_stall_throughout_are_seldom_inside_the_interval_of_a_mean() -> None:
     (rate,) = phase_means(Model(blocks=6, stuck_share=0.05), studies=400, seed=1)
     assert rate.rate < 0.6
