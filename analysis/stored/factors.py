@@ -120,7 +120,7 @@ def level_text(path: str, level: Level) -> str:
         return {None: "not set", True: "on", False: "off"}[level]
     if path.rpartition(".")[2] in SIZES and isinstance(level, int):
         return size_text(level)
-    if path == "smp":
+    if path == "smp" and isinstance(level, int | float):
         return plural(int(level), "vCPU")
     if path == _INTERVAL and isinstance(level, int | float):
         return f"{level:g} s"

@@ -199,6 +199,13 @@ def test_a_level_of_where_that_no_cell_has_is_named_whatever_is_asked() -> None:
     assert ["no cell has rdma" in one.notes for one in (*some, every)] == [True, True, False]
 
 
+def test_a_number_of_vcpus_that_is_no_number_is_a_level_that_no_cell_has() -> None:
+    campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, (), **QUIET), 1)
+    (found,) = verdicts(campaign, RAM | {"where": {"smp": ["two"]}})
+    assert found.word == "INCONCLUSIVE"
+    assert "no cell has two" in found.notes
+
+
 def test_levels_that_where_leaves_out_are_not_compared() -> None:
     smps = {"id": "S", "claim": "Slower.", "kind": "contrast", "factor": "smp", "levels": [1, 2]}
     both, one = (declared(**smps, where={"smp": levels}) for levels in ([1, 2], [1]))
