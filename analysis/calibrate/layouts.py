@@ -127,7 +127,8 @@ def layouts_of(campaign: Campaign, model: Model) -> Layouts:
         tuple(one for one in found if one.hypothesis.family == name) for name in ("primary", "secondary")
     )
     other = assumed(model)
-    cells = int(runs["cell"].max()) + 1
+    pairs = tuple(equals(runs)) or other.pairs
+    cells = 1 + max(int(runs["cell"].max()), *map(max, pairs))
     needed = cells if primary and secondary else max(cells, other.cells)
     trends = (one.design for one in (*primary, *secondary)) if found else _of_cells(campaign)
     return Layouts(
@@ -135,7 +136,7 @@ def layouts_of(campaign: Campaign, model: Model) -> Layouts:
         primary or other.primary,
         secondary or other.secondary,
         tuple(dict.fromkeys(trends)) or other.trends,
-        tuple(equals(runs)) or other.pairs,
+        pairs,
     )
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.fake_campaign import ARMS, HYPOTHESES, Fake, write_campaign
+from fixtures.fake_campaign import ARMS, HYPOTHESES, IDLE, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
@@ -389,6 +389,18 @@ def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp
     assert sorted(set(layouts.primary[0].block.tolist())) == [0, 1, 2]
     assert family_rates.families(model, layouts, studies=20, seed=1)
     assert family_rates.interactions(model, layouts, studies=20, seed=1)
+
+
+def test_two_cells_have_room_for_the_equals_that_stand_in_for_none(tmp_path: Path) -> None:
+    grows = {"id": "H", "claim": "It grows.", "factor": "mem"}
+    asked = (grows, grows | {"id": "T", "outcome": "total", "family": "secondary"})
+    fake = Fake(smps=(1,), workloads=(IDLE,), links=("unix",), repeats=4, hypotheses=asked)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    model = model_of(campaign)
+    layouts = layouts_of(campaign, model)
+    assert (layouts.pairs, layouts.cells) == (((0, 1), (2, 3)), 4)
+    assert family_rates.families(model, layouts, studies=20, seed=1)
+    assert run_rates.equals(model, layouts.pairs, layouts.cells, studies=20)
 
 
 def test_designs_that_look_alike_are_told_apart_by_their_span() -> None:
