@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.question import Question
 
 STUDIES = 400
+GROWS: dict[str, Any] = {"id": "H", "claim": "It grows.", "factor": "mem"}
 NAIVE = {"Spearman", "one-way ANOVA", "Welch's t, largest against smallest"}
 
 
@@ -373,8 +374,7 @@ def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -
 
 
 def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp_path: Path) -> None:
-    asked = ({"id": "H", "claim": "It grows.", "factor": "mem"},)
-    fake = Fake(smps=(1,), links=("unix",), repeats=4, hypotheses=asked)
+    fake = Fake(smps=(1,), links=("unix",), repeats=4, hypotheses=(GROWS,))
     campaign = load_campaign(write_campaign(tmp_path, fake))
 
     def unsound(run: Run) -> Run:
@@ -392,8 +392,7 @@ def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp
 
 
 def test_two_cells_have_room_for_the_equals_that_stand_in_for_none(tmp_path: Path) -> None:
-    grows = {"id": "H", "claim": "It grows.", "factor": "mem"}
-    asked = (grows, grows | {"id": "T", "outcome": "total", "family": "secondary"})
+    asked = (GROWS, GROWS | {"id": "T", "outcome": "total", "family": "secondary"})
     fake = Fake(smps=(1,), workloads=(IDLE,), links=("unix",), repeats=4, hypotheses=asked)
     campaign = load_campaign(write_campaign(tmp_path, fake))
     model = model_of(campaign)
