@@ -59,6 +59,17 @@ class Layout:
         return list(zip(self.block.tolist(), self.level.tolist(), strict=True))
 
     @property
+    def fullest(self) -> NDArray[np.bool_]:
+        """Return which runs are those of the block that compares most, the first of several: others lost some."""
+
+        def compared(block: int) -> int:
+            own = self.block == block
+            return len(set(zip(self.level[own], self.x[own], strict=True))) - len(set(self.level[own]))
+
+        whole: NDArray[np.bool_] = self.block == max(np.unique(self.block).tolist(), key=compared)
+        return whole
+
+    @property
     def design(self) -> tuple[tuple[float, ...], int]:
         """Return the levels of the factor, and how many combinations of the others compare them."""
         return tuple(float(x) for x in np.unique(self.x)), len(np.unique(self.level))

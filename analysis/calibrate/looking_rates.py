@@ -41,7 +41,7 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
 
     Args:
         model: the campaign, made :data:`MOST_BLOCKS` blocks long.
-        layouts: who is judged from which runs; every block is as the first one.
+        layouts: who is judged from which runs; every block is as the fullest one.
         studies: how many campaigns.
         seed: of the generator.
     """
@@ -68,8 +68,8 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
 
 def _pvalues(layout: Layout, logs: Floats, word: str) -> Floats:
     """Return the exact p-values of a word by look, shape (studies, blocks): 1 where nothing can be compared yet."""
-    first = layout.block == layout.block.min()
-    x, cell, level = (each[first] for each in (layout.x, layout.cell, layout.level))
+    whole = layout.fullest
+    x, cell, level = (each[whole] for each in (layout.x, layout.cell, layout.level))
     falls = layout.hypothesis.direction == "decreasing"
     y = logs[:, :, cell]  # without growth; at the edge what is tested is the rest, which does not grow either
     first_of, second_of = kendall.pairs_of(len(x))

@@ -78,7 +78,7 @@ def _supported(family: list[Layout], slopes: list[float], logs: Floats, pairs: t
 
 
 def lengthened(layout: Layout, blocks: int) -> Layout:
-    """Return a layout of so many blocks, each as its first one."""
-    first = layout.block == layout.block.min()
-    x, cell, level = (np.tile(each[first], blocks) for each in (layout.x, layout.cell, layout.level))
-    return replace(layout, x=x, cell=cell, level=level, block=np.repeat(np.arange(blocks), int(first.sum())))
+    """Return a layout of so many blocks, each as its fullest one."""
+    whole = layout.fullest
+    x, cell, level = (np.tile(each[whole], blocks) for each in (layout.x, layout.cell, layout.level))
+    return replace(layout, x=x, cell=cell, level=level, block=np.repeat(np.arange(blocks), int(whole.sum())))

@@ -391,6 +391,17 @@ def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp
     assert family_rates.interactions(model, layouts, studies=20, seed=1)
 
 
+def test_blocks_are_simulated_as_the_one_that_compares_most_and_not_as_one_that_lost_runs(tmp_path: Path) -> None:
+    fake = Fake(smps=(1,), workloads=(IDLE,), links=("unix",), repeats=4, hypotheses=(GROWS,))
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    largest = max(run.record.cell["mem"] for run in campaign.runs)
+    kept = tuple(run for run in campaign.runs if run.record.block or run.record.cell["mem"] < largest)
+    model = model_of(replace(campaign, runs=kept))
+    layouts = layouts_of(replace(campaign, runs=kept), model)
+    assert sorted(promise_rates.lengthened(layouts.primary[0], 2).x.tolist()) == [0.0, 0.0, 1.0, 1.0]
+    assert promise_rates.promises(model, layouts, studies=20, seed=1)
+
+
 def test_two_cells_have_room_for_the_equals_that_stand_in_for_none(tmp_path: Path) -> None:
     asked = (GROWS, GROWS | {"id": "T", "outcome": "total", "family": "secondary"})
     fake = Fake(smps=(1,), workloads=(IDLE,), links=("unix",), repeats=4, hypotheses=asked)
