@@ -182,18 +182,19 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
             f"the median run on the slowest, against others of its cell, was {tenths_text(nodes.spread)} longer than "
             "on the fastest, chance included: that is between blocks and in no comparison"
         )
+        said += ", but within blocks that hold runs of more than one" if nodes.split else ""
     if nodes.split:
         said += f"; {plural(nodes.split, 'block')} {'holds' if nodes.split == 1 else 'hold'} runs of more than one"
     words, others = by_itself(results), {(s.hypothesis, s.choice): s.word for s in results.diagnostics.sensitivity}
     if not words:
         return said
     hang = {node: names for node in nodes.blocks if (names := hanging(words, others, node))}
-    one = f"any one of the {MOST} with most runs" if len(held) > MOST else "any one of them"
+    one = f"one of the {MOST} with most runs" if len(held) > MOST else "one of them"
     of = f"of {listed(list(words))}"
     if not hang:
-        return f"{said}; {of}, no word changes when the runs on {one} are left out"
+        return f"{said}; {of}, no word changes when the runs on any {one} are left out"
     which = "; ".join(f"{node}: {', '.join(names)}" for node, names in hang.items())
-    return f"{said}; {of}, words that change when the runs on one of them are left out: {which}"
+    return f"{said}; {of}, words that change when the runs on {one} are left out: {which}"
 
 
 def by_itself(results: Results) -> dict[str, str]:

@@ -13,14 +13,17 @@ from fixtures.simulated import failure_of
 
 from analysis.report import design, trust
 from analysis.report.build import build_report
+from analysis.report.checks import checks
 from analysis.report.explore import payload
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.load import Campaign, load_campaign
 from analysis.stored.records import Hypothesis, Plan
+from analysis.verdicts.diagnostics import AS_DECLARED, Sensitivity
 from analysis.verdicts.drift import outside_block
+from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import judge
-from analysis.verdicts.nodes import LEFT_OUT, hanging, nodes_of, without_each
+from analysis.verdicts.nodes import LEFT_OUT, Nodes, hanging, nodes_of, without_each
 from analysis.verdicts.question import question
 from analysis.verdicts.results import derive
 
@@ -99,8 +102,35 @@ def test_a_word_that_hangs_on_one_node_is_named_with_it(campaign: Campaign) -> N
     results = derive(replace(campaign, runs=tuple(runs)))
     words = {one.choice: one.word for one in results.diagnostics.sensitivity}
     assert words["as declared, by itself"] != words[LEFT_OUT.format("n2")] == "SUPPORTED"
-    checks = dict(trust.context(results)["checks"])
-    assert checks["Nodes"].endswith("words that change when the runs on one of them are left out: n2: H1")
+    said = dict(trust.context(results)["checks"])["Nodes"]
+    assert said.endswith("words that change when the runs on one of them are left out: n2: H1")
+
+
+def test_a_difference_of_nodes_within_a_block_is_not_said_to_be_in_no_comparison(campaign: Campaign) -> None:
+    first = min(run.record.block for run in campaign.runs)
+    runs = tuple(
+        replace(run, record=run.record.model_copy(update={"nodes": {"primary": "n2"}}))
+        if run.record.block == first and run.record.order % 2
+        else run
+        for run in campaign.runs
+    )
+    within = "in no comparison, but within blocks that hold runs of more than one; 1 block holds runs of more "
+    split, whole = (dict(checks(derive(one)))["Nodes"] for one in (replace(campaign, runs=runs), campaign))
+    assert within in split
+    assert "in no comparison; of H1" in whole
+
+
+def test_of_very_many_nodes_it_is_said_which_were_left_out(campaign: Campaign) -> None:
+    results, effect = derive(campaign), Effect(0.1, 0.0, 0.2)
+    many = Nodes({f"n{number}": (number,) for number in range(1, 18)}, 0, 0.1)
+    judged = Sensitivity("H1", AS_DECLARED, effect, "SUPPORTED")
+    without = Sensitivity("H1", LEFT_OUT.format("n2"), effect, "INCONCLUSIVE")
+    for others, said in (
+        ((), "no word changes when the runs on any one of the 16 with most runs are left out"),
+        ((without,), "words that change when the runs on one of the 16 with most runs are left out: n2: H1"),
+    ):
+        found = replace(results.diagnostics, nodes=many, sensitivity=(judged, *others))
+        assert dict(checks(replace(results, diagnostics=found)))["Nodes"].endswith(said)
 
 
 def test_what_was_lost_on_a_node_is_left_out_with_it(campaign: Campaign) -> None:
