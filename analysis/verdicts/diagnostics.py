@@ -80,7 +80,7 @@ class Diagnostics:
         always_stalled: runs over TCP whose ``load`` phase is as long as a stall in every checkpoint.
         lag1: the median autocorrelation of neighbouring checkpoints.
         outside_block: runs that were measured when a later block had begun, see :func:`outside_block`.
-        drifting_hosts: runs whose host drifted.
+        drifting_hosts: runs whose host drifted, those that are asked for no checkpoints too.
         sensitivity: the primary hypotheses under other choices.
         nodes: where the blocks were measured; None where no record names a node.
     """
@@ -133,7 +133,7 @@ def diagnose(
         always_stalled=int(over_tcp["always_stalled"].sum()),
         lag1=float(runs["lag1"].median()),
         outside_block=int(outside_block(runs).sum()),
-        drifting_hosts=sum(bool(run.record.host.drift) for run in campaign.runs),
+        drifting_hosts=sum(bool(run.record.host.drift) for run in (*campaign.runs, *campaign.without)),
         sensitivity=tuple(_sensitivity(campaign, runs, declared(campaign) if asked is None else asked)),
         nodes=nodes_of(runs),
     )

@@ -434,6 +434,16 @@ def test_runs_without_colo_that_failed_their_check_are_in_what_is_said_of_trust(
     assert any("the VM stood still" in str(row) for row in context["problems"].rows)
 
 
+def test_a_host_that_changed_during_a_run_without_colo_is_counted_as_often_as_it_is_listed(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    for run_id in (of_scenario(folder, "native")[0], of_scenario(folder, "colo")[0]):
+        change_record(folder, run_id, host={"drift": ["steal rose from 0.0 % to 2.1 %"]})
+    results = derive(load_campaign(folder))
+    assert len(trust.context(results)["drifts"].rows) == 2
+    assert trust.trust_heading(results.campaign).endswith("; during 2 the host changed")
+    assert any(said.startswith("2 runs saw the host change while measured") for said in threats.threats(results))
+
+
 def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
     campaign = load_campaign(write_campaign(tmp_path, SERVICE))
     swept = disclosure(campaign, []).partition("## The same")[0]
