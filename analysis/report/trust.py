@@ -9,7 +9,7 @@ from analysis.report.checks import by_itself, checks
 from analysis.report.page import Column, Table, number, text
 from analysis.report.threats import threats
 from analysis.report.words import effect_text
-from analysis.text import plural, tenths_text
+from analysis.text import plural, ratio_text, tenths_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -115,7 +115,8 @@ def _worst(ratio: Effect) -> float:
 
 
 def _ratio(middle: float, low: float, high: float) -> str:
-    return f"{middle:.3f}" if math.isnan(low) else f"{middle:.3f} [{low:.3f}, {high:.3f}]"
+    shown = ratio_text(middle)
+    return shown if math.isnan(low) else f"{shown} [{ratio_text(low)}, {ratio_text(high)}]"
 
 
 def _label(planned: PlannedRun, labels: Mapping[str, str]) -> str:

@@ -444,6 +444,11 @@ def test_a_host_that_changed_during_a_run_without_colo_is_counted_as_often_as_it
     assert any(said.startswith("2 runs saw the host change while measured") for said in threats.threats(results))
 
 
+def test_an_interval_of_equals_that_holds_no_1_is_not_printed_as_one_that_does() -> None:
+    assert trust._ratio(1.006, 1.0003, 1.012) == "1.006 [1.0003, 1.012]"
+    assert trust._ratio(1.0, math.nan, math.nan) == "1.000"
+
+
 def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
     campaign = load_campaign(write_campaign(tmp_path, SERVICE))
     swept = disclosure(campaign, []).partition("## The same")[0]
