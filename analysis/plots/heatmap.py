@@ -53,11 +53,11 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: there is one size only.
+        NoFigureError: one size only was measured.
     """
     data = frame(results)
     if data["mem_bytes"].nunique() * data["smp"].nunique() == 1:
-        raise NoFigureError("memory and vCPUs are the same in every cell")
+        raise NoFigureError("memory and vCPUs are the same in every cell that was measured")
     return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
 
 

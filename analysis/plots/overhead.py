@@ -39,7 +39,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without.
+        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without in one block.
     """
     found = results.overheads
     data = frame(found)
@@ -50,7 +50,7 @@ def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
     """Return one row per machine, scenario and outcome: ``ratio`` by native with ``low``/``high``, and both values.
 
     Raises:
-        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without.
+        NoFigureError: no machine's sound runs tell throughput or latency with COLO and without in one block.
     """
     rows = [
         {
@@ -65,7 +65,8 @@ def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
     ]
     if not rows:
         raise NoFigureError(
-            "no machine's sound runs tell throughput or latency with COLO and without (scenario=native,colo)"
+            "no machine's sound runs tell throughput or latency with COLO and without in one block "
+            "(scenario=native,colo)"
         )
     return pd.DataFrame(rows)
 

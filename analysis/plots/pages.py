@@ -101,7 +101,7 @@ def frame(results: Results) -> pd.DataFrame:
     """
     runs = _runs(results)
     if not runs:
-        raise NoFigureError("no run that passed its check has counted the dirty pages of two checkpoints")
+        raise NoFigureError("no run whose check and pauses are sound has counted the dirty pages of two checkpoints")
     step = -(-sum(run.count for run in runs) // MOST_POINTS)
     parts = [_points(results, runs, step)]
     for panel in results.cells.panels:

@@ -47,7 +47,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no run has passed its check.
+        NoFigureError: no run that is asked for checkpoints has passed its check.
     """
     worst = _worst_runs(results)
     data = _drawn(results, worst)
@@ -61,7 +61,7 @@ def frame(results: Results) -> pd.DataFrame:
     The worst run is that with the largest p99 of its client's latency; without an answer that with the longest pause.
 
     Raises:
-        NoFigureError: no run has passed its check.
+        NoFigureError: no run that is asked for checkpoints has passed its check.
     """
     return _drawn(results, _worst_runs(results))
 
@@ -75,7 +75,7 @@ def _worst_runs(results: Results) -> list[tuple[float, int, Run]]:
             bad, worst = max(sound, key=lambda one: one[0])
             found.append((bad, place, worst))
     if not found:
-        raise NoFigureError("no run has passed its check")
+        raise NoFigureError("no run that is asked for checkpoints has passed its check")
     return sorted(sorted(found, key=lambda one: -one[0])[:MOST_CELLS], key=lambda one: one[1])
 
 

@@ -48,7 +48,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: every checkpoint was asked for, or no run has passed its check.
+        NoFigureError: every checkpoint of sound runs was asked for, or no run of a pair has passed its check.
     """
     data = frame(results)
     return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
@@ -58,13 +58,16 @@ def frame(results: Results) -> pd.DataFrame:
     """Return one row per cell and cause: ``per_minute``, and of all mismatches ``mismatch``, ``low`` and ``high``.
 
     Raises:
-        NoFigureError: every checkpoint was asked for, or no run has passed its check.
+        NoFigureError: every checkpoint of sound runs was asked for, or no run of a pair has passed its check.
     """
     table = results.causes
     if table.empty:
-        raise NoFigureError("no run has passed its check")
+        raise NoFigureError("no run of a pair has passed its check")
     if not (table[["timer_per_s", "mismatch_per_s"]].to_numpy() > 0).any():
-        raise NoFigureError("every checkpoint was asked for: neither a timer nor differing output began one")
+        raise NoFigureError(
+            "in runs that passed their check every checkpoint was asked for: neither a timer nor differing output "
+            "began one"
+        )
     rows = [
         {
             "cell": row["cell"],

@@ -12,6 +12,7 @@ from fixtures.fake_campaign import DEMO, SERVICE, SINGLE, SWEEP, fake_results, w
 from PIL import Image
 
 from analysis import plots
+from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots.drawing import _files, _picture
 from analysis.plots.style import STYLES, look
 
@@ -88,12 +89,18 @@ def test_what_a_campaign_has_no_data_for_is_left_out_with_the_reason(results: di
     skipped = {one.name: one.why for one in plots.sketches(results["one"]) if isinstance(one, plots.Skipped)}
     assert skipped == {
         "hypotheses": "no hypothesis was declared",
-        "overhead": "no machine's sound runs tell throughput or latency with COLO and without (scenario=native,colo)",
+        "overhead": (
+            "no machine's sound runs tell throughput or latency with COLO and without in one block "
+            "(scenario=native,colo)"
+        ),
         "pause_by_memory": "memory never varies among measured cells while everything else stays the same",
         "pause_by_vcpus": "the number of vCPUs never varies among measured cells while everything else stays the same",
-        "pause_heatmap": "memory and vCPUs are the same in every cell",
+        "pause_heatmap": "memory and vCPUs are the same in every cell that was measured",
         "checkpoint_gantt": "no checkpoint has the parts of both sides",
-        "triggers": "every checkpoint was asked for: neither a timer nor differing output began one",
+        "triggers": (
+            "in runs that passed their check every checkpoint was asked for: neither a timer nor differing output "
+            "began one"
+        ),
         "run_order": "every cell was measured once, so no run can be compared with its like",
         "autocorrelation": "no run has 8 checkpoints that differ",
         "equal_cells": "no two cells are the same machine under two names and have sound runs in the same block",
@@ -105,8 +112,9 @@ def test_what_a_campaign_has_no_data_for_is_left_out_with_the_reason(results: di
     ("name", "figure", "why"),
     [
         ("service", "overhead", "no machine's sound runs tell throughput or latency"),
-        ("service", "triggers", "no run has passed its check"),
-        ("sweep", "pause_by_pages", "no run that passed its check has counted the dirty pages"),
+        ("service", "triggers", "no run of a pair has passed its check"),
+        ("service", "timelines", "no run that is asked for checkpoints has passed its check"),
+        ("sweep", "pause_by_pages", "no run whose check and pauses are sound has counted the dirty pages"),
         ("sweep", "equal_cells", "have sound runs in the same block"),
     ],
 )
@@ -120,6 +128,25 @@ def test_what_runs_show_that_failed_their_check_is_not_said_to_be_missing(
     unsound = replace(own, campaign=doubted, runs=own.runs.assign(quality_ok=False))
     with pytest.raises(plots.NoFigureError, match=why):
         plots._FIGURES[figure](unsound)
+
+
+def test_runs_without_colo_that_passed_their_check_are_not_said_to_have_failed_it(results: dict[str, Results]) -> None:
+    own = results["service"]
+    unsound = replace(own, campaign=replace(own.campaign, runs=tuple(map(_doubted, own.campaign.runs))))
+    native = tuple(run for run in own.campaign.without if run.record.cell.get("scenario") == "native")
+    alone = replace(unsound, campaign=replace(unsound.campaign, without=native))
+    assert all(run.record.quality.ok for run in native)
+    for figure, of in (("triggers", "of a pair"), ("timelines", "that is asked for checkpoints")):
+        with pytest.raises(plots.NoFigureError, match=f"^no run {of} has passed its check$"):
+            plots._FIGURES[figure](alone)
+
+
+def test_pauses_that_alone_are_in_doubt_are_no_check_that_failed(results: dict[str, Results]) -> None:
+    own = results["sweep"]
+    quality = own.campaign.runs[0].record.quality.model_copy(update={"notes": (f"{PAUSES_IN_DOUBT}: no event",)})
+    runs = tuple(run.of_study(run.record.model_copy(update={"quality": quality}), 0) for run in own.campaign.runs)
+    with pytest.raises(plots.NoFigureError, match="no run whose check and pauses are sound has counted"):
+        plots._FIGURES["pause_by_pages"](replace(own, campaign=replace(own.campaign, runs=runs)))
 
 
 def _doubted(run: Run) -> Run:
