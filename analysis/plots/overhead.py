@@ -10,7 +10,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.format.outcomes import OUTCOMES
-from analysis.format.scenarios import COLO, COMPARED, SCENARIOS
+from analysis.format.scenarios import COMPARED, SCENARIOS
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
@@ -140,26 +140,27 @@ def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) ->
         f"{emulated(results.cells)}."
     )
     cells, panels = (plural(data[name].nunique(), name) for name in ("cell", "panel"))
-    alt = f"Ratios with intervals for {cells}, {panels}."
+    intervals = " with intervals" if data["low"].notna().any() else ""
+    alt = f"Ratios{intervals} for {cells}, {panels}."
     return Words(heading, caption, f"{alt} {heading}.")
 
 
 def _heading(found: tuple[Overhead, ...]) -> str:
-    with_colo = [one for one in found if one.scenario == COLO] or list(found)
-    rates = [ratio for one in with_colo if (ratio := one.throughput) is not None]
+    # Of one scenario, and COLO's where there is any: another one's worst ratio would be none of it.
+    scenario = next(name for name, _ in COMPARED if any(one.scenario == name for one in found))
+    own = [one for one in found if one.scenario == scenario]
+    rates = [ratio for one in own if (ratio := one.throughput) is not None]
     tails = [
-        ratio.ratio.estimate
-        for one in with_colo
-        if (ratio := one.of("client_p99")) is not None and not ratio.exploratory
+        ratio.ratio.estimate for one in own if (ratio := one.of("client_p99")) is not None and not ratio.exploratory
     ]
     parts = []
-    what = SCENARIOS[with_colo[0].scenario].heading
+    what = SCENARIOS[scenario].heading
     if rates:
         worst = min(rates, key=lambda one: one.ratio.estimate)
         parts.append(f"leaves {times_text(worst.ratio)} of native's {panel_text(worst.outcome)}")
     if tails:
         parts.append(f"makes p99 latency {figures_text(max(tails))} times as long")
-    at_worst = " at worst" if len({one.label for one in with_colo}) > 1 else ""
+    at_worst = " at worst" if len({one.label for one in own}) > 1 else ""
     if not parts:
         return f"{what}: what a service feels, against native"
     return f"{what} {' and '.join(parts)}{at_worst}"

@@ -262,6 +262,26 @@ def test_the_figure_has_a_panel_per_outcome_and_a_mark_per_scenario(folder: Path
     ]
 
 
+def test_the_heading_of_one_scenario_has_no_ratio_of_another(campaign: Campaign) -> None:
+    colo, formed = (next(one for one in overheads(campaign) if one.scenario == name) for name in ("colo", "formed"))
+    lost = replace(
+        formed,
+        scenario="failover",
+        ratios=tuple(replace(ratio, ratio=Effect(0.1, 0.1, 0.1)) for ratio in formed.ratios),
+    )
+    assert figure._heading((lost, formed)) == figure._heading((formed,)) != figure._heading((lost,))
+    assert figure._heading((formed, lost, colo)) == figure._heading((colo,))
+
+
+def test_ratios_of_two_blocks_are_not_described_as_having_intervals(tmp_path: Path) -> None:
+    few, many = (
+        figure.sketch(fake_results(write_campaign(tmp_path, replace(SERVICE, name=f"of-{repeats}", repeats=repeats))))
+        for repeats in (2, 3)
+    )
+    assert few.words.alt.startswith("Ratios for 1 cell, ")
+    assert many.words.alt.startswith("Ratios with intervals for 1 cell, ")
+
+
 def test_without_a_baseline_there_is_no_figure(tmp_path: Path) -> None:
     small = Fake(mems=(1 << 30,), smps=(1,), workloads=(IDLE,), repeats=2, count=6)
     with pytest.raises(NoFigureError, match="sound runs tell throughput or latency with COLO and without"):
