@@ -14,7 +14,7 @@ from analysis.format.scenarios import COMPARED, SCENARIOS
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, where_text
+from analysis.plots.words import SPACE, emulated, sound_checkpoints, where_text
 from analysis.text import figures_text, plural, spans
 from analysis.verdicts.overhead import LATENCY, THROUGHPUT, times_text
 
@@ -126,7 +126,7 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
 
 def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) -> Words:
     heading = _heading(found)
-    blocks, checkpoints = spans(data["blocks"], "block"), spans(results.runs["checkpoints"], "checkpoint")
+    blocks, checkpoints = spans(data["blocks"], "block"), sound_checkpoints(results, " under COLO")
     interval = (
         f"Whiskers: 95{SPACE}% interval of the geometric mean over blocks of the ratio within each (Student's t of the "
         "logs); none from fewer than three blocks. At the right the ratio."
@@ -135,7 +135,7 @@ def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) ->
     doubt = f" {plural(short, 'tail')} of runs too short for it, exploratory." if short else ""
     caption = (
         "Throughput and latency of a run by those of the native run of the same block: the same machine, workload and "
-        f"client, without COLO. R = {blocks} with both, N = {checkpoints} per run under COLO. "
+        f"client, without COLO. R = {blocks} with both{checkpoints}. "
         f"{interval}{doubt} Left out: runs whose own check failed, and blocks in which one of the two is missing. "
         f"{emulated(results.cells)}."
     )

@@ -14,9 +14,9 @@ from analysis.format.scenarios import BASELINES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, where_text
+from analysis.plots.words import SPACE, emulated, sound_checkpoints, where_text
 from analysis.runs.causes import CAUSES, EVIDENCE
-from analysis.text import figures_text, plural, span, spans
+from analysis.text import figures_text, plural, span
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -148,8 +148,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     told = most["mismatch"] > 0 and not math.isnan(most["low"])
     interval = f", in the heading with Student's 95{SPACE}% interval over runs" if told else ""
     caption = (
-        f"Checkpoints per minute by their cause, means over runs (R = {span(data['runs'])} per cell, N = "
-        f"{spans(results.runs['checkpoints'], 'checkpoint')} per run{asked}); at the right mismatches per minute"
+        f"Checkpoints per minute by their cause, means over runs (R = {span(data['runs'])} per cell"
+        f"{sound_checkpoints(results, asked)}); at the right mismatches per minute"
         f"{interval}. {how} Left out: runs whose own check failed. {emulated(results.cells)}."
     )
     return Words(heading, caption, f"Stacked bars of checkpoints per minute, {plural(len(cells), 'cell')}. {heading}.")

@@ -75,6 +75,12 @@ def left_out(results: Results, doubted: str, outcome: str) -> str:
     return f"Left out: {', '.join(parts) or 'nothing'}{f'; {doubted}: {told}' if told else ''}."
 
 
+def sound_checkpoints(results: Results, which: str = "") -> str:
+    """Return N of a figure that has no run whose own check failed, as a clause; empty where every one did."""
+    sound = results.runs.loc[results.runs["quality_ok"], "checkpoints"]
+    return f", N = {spans(sound, 'checkpoint')} per run{which}" if len(sound) else ""
+
+
 def emulated(cells: Cells) -> str:
     """Return how the pairs ran, as a clause."""
     return f"Pairs ran under {cells.under}"

@@ -6,7 +6,7 @@ import io
 import json
 import math
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,7 @@ from scipy import stats
 from analysis.commands.overhead import main
 from analysis.errors import NothingMeasuredError
 from analysis.plots import overhead as figure
+from analysis.plots import triggers
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import look
 from analysis.report.service import context, service_files
@@ -280,6 +281,16 @@ def test_ratios_of_two_blocks_are_not_described_as_having_intervals(tmp_path: Pa
     )
     assert few.words.alt.startswith("Ratios for 1 cell, ")
     assert many.words.alt.startswith("Ratios with intervals for 1 cell, ")
+
+
+@pytest.mark.parametrize("module", [figure, triggers])
+def test_checkpoints_of_runs_that_are_not_drawn_are_in_no_count(module: Any, folder: Path) -> None:
+    results = fake_results(folder)
+    first = results.runs.index == results.runs.index[0]
+    short = results.runs.assign(quality_ok=~first, checkpoints=results.runs["checkpoints"].mask(first, 3))
+    assert ", N = 20 checkpoints per run" in module.sketch(replace(results, runs=short)).words.caption
+    none = results.runs.assign(quality_ok=False)  # where formed pairs alone are sound
+    assert "N = " not in module.sketch(replace(results, runs=none)).words.caption
 
 
 def test_without_a_baseline_there_is_no_figure(tmp_path: Path) -> None:
