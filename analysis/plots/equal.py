@@ -136,9 +136,10 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "Shaded: as far as what is known of their difference reaches (the far end of its 95 % Hodges-Lehmann interval, "
         "the middle difference of a pair, or the largest seen where there are too few)."
     )
+    design = design_text(results, interval, doubted=NOT_USED, judged=True)
     caption = (
         "Difference of the run medians of two cells that are the same machine, in each block "
-        f"({plural(len(data), 'comparison')} in all). {which}. {design_text(results, interval, doubted=NOT_USED)}"
+        f"({plural(len(data), 'comparison')} in all). {which}. {design}"
     )
     alt = f"{plural(len(pairs), 'pair')} of equal cells, their differences by block. {heading}."
     return Words(heading, caption, alt)

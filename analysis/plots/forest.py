@@ -349,7 +349,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     caption = (
         "Effects are relative, per doubling of a size or for a change of level. Shaded: effects that are too small to "
         f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
-        f"{design_text(results, interval, doubted=_DOUBTED, outcome=outcome)}"
+        f"{design_text(results, interval, doubted=_DOUBTED, outcome=outcome, judged=True)}"
     )
     each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
     return Words(heading, caption, f"Forest plot. {heading}. {each}.")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.runs.outcomes import doubted_text
 from analysis.text import change_text, duration_text, ms_text, plural, span, spans
+from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.stored.cells import Cells
+    from analysis.stored.load import Campaign
     from analysis.verdicts.results import Results
 
 MS = 1e3
@@ -46,7 +48,9 @@ def few_runs(results: Results) -> str:
     return f" (R = {span(runs)}: {which} 95{SPACE}% interval)"
 
 
-def design_text(results: Results, interval: str, *, doubted: str = "kept", outcome: str = "pause") -> str:
+def design_text(
+    results: Results, interval: str, *, doubted: str = "kept", outcome: str = "pause", judged: bool = False
+) -> str:
     """Return R and N, what a caption says of its interval, what is left out, and how the pairs ran.
 
     Args:
@@ -54,24 +58,29 @@ def design_text(results: Results, interval: str, *, doubted: str = "kept", outco
         interval: the sentence on intervals.
         doubted: what became of runs whose own check failed; a figure of an estimate does not have them.
         outcome: that they do not count for.
+        judged: whether the figure is, as verdicts are, of the blocks that the last look saw.
     """
-    runs, checkpoints = results.runs.groupby("cell").size(), results.runs["checkpoints"]
-    design = f"R = {spans(runs, 'run')} per cell, N = {spans(checkpoints, 'checkpoint')} per run."
-    return " ".join([design, interval, left_out(results, doubted, outcome), f"{emulated(results.cells)}."])
+    campaign, seen = looked_at(results.campaign, results.runs) if judged else (results.campaign, results.runs)
+    design = "R = 0 runs."
+    if len(seen):
+        runs, checkpoints = seen.groupby("cell").size(), seen["checkpoints"]
+        design = f"R = {spans(runs, 'run')} per cell, N = {spans(checkpoints, 'checkpoint')} per run."
+    lacks = _left_out(campaign, seen, len(results.runs) - len(seen), doubted, outcome)
+    return " ".join([design, interval, lacks, f"{emulated(results.cells)}."])
 
 
-def left_out(results: Results, doubted: str, outcome: str) -> str:
+def _left_out(campaign: Campaign, seen: pd.DataFrame, later: int, doubted: str, outcome: str) -> str:
     """Return in one sentence what the figure lacks, and what it holds in spite of a doubt."""
-    campaign = results.campaign
     counts = (
         (len(campaign.failures), "that failed"),
         (len(campaign.unread), "that cannot be read"),
         (len(campaign.unfinished), "not finished"),
+        (later, "of blocks after the last look"),
     )
     lost = [f"{plural(count, 'run')} {why}" for count, why in counts if count]
-    warmup = int(results.runs["warmup"].sum())
+    warmup = int(seen["warmup"].sum())
     parts = [*([f"warm-up ({plural(warmup, 'checkpoint')})"] if warmup else []), *lost]
-    told = doubted_text(results.runs, outcome)
+    told = doubted_text(seen, outcome)
     return f"Left out: {', '.join(parts) or 'nothing'}{f'; {doubted}: {told}' if told else ''}."
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -275,6 +275,23 @@ class TestEqual:
         data = equal.frame(replace(sweep, campaign=replace(sweep.campaign, plan=plan)))
         assert len(data) == 8
         assert data["floor"].iloc[0] == noise_floor(sweep.runs[sweep.runs["block"] < 4])
+
+    @pytest.mark.parametrize("module", [equal, forest])
+    def test_runs_that_no_look_has_seen_are_left_out_of_the_caption_as_of_the_figure(
+        self, module: Any, sweep: Results
+    ) -> None:
+        plan = sweep.campaign.plan.model_copy(update={"looks": (4,)})
+        caption = module.sketch(replace(sweep, campaign=replace(sweep.campaign, plan=plan))).words.caption
+        assert "R = 4 runs per cell, N = 12 checkpoints per run. " in caption
+        assert "Left out: warm-up (96 checkpoints), 16 runs of blocks after the last look. " in caption
+        assert "R = 6 runs per cell" in module.sketch(sweep).words.caption
+
+    def test_where_the_blocks_that_were_looked_at_all_failed_no_run_is_captioned(self, sweep: Results) -> None:
+        plan = sweep.campaign.plan.model_copy(update={"looks": (1,)})
+        later = replace(sweep, campaign=replace(sweep.campaign, plan=plan), runs=sweep.runs[sweep.runs["block"] > 0])
+        said = forest.sketch(later).words.caption
+        assert "R = 0 runs. " in said
+        assert "Left out: 40 runs of blocks after the last look. " in said
 
     def test_the_floor_is_shaded_as_far_as_either_could_be_above_the_other(self, sweep: Results) -> None:
         data = equal.frame(sweep).assign(floor=0.25)
