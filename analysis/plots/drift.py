@@ -155,10 +155,11 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         )
     once = len(results.runs) - len(data)
     missing = f"; not shown: {plural(once, 'run')} of cells measured once" if once else ""
+    doubted = "kept" if found is None else "kept, but in no trend"
     line = f"Line: rolling median of up to {window(len(data))} runs. " if data["rolling"].notna().any() else ""
     caption = (
         f"Each run's median pause relative to the median of its cell, in the order in which the runs began{missing}. "
-        f"{line}{design_text(results, said)}"
+        f"{line}{design_text(results, said, doubted=doubted)}"
     )
     blocks = plural(len(block_starts(data)) + 1, "block")
     return Words(

@@ -205,6 +205,12 @@ class TestDrift:
         assert "Line: " not in few.words.caption
         assert "Line: rolling median of up to 9 runs. " in drift.sketch(sweep).words.caption
 
+    def test_runs_that_are_drawn_and_in_no_trend_are_said_to_be_that(self, sweep: Results) -> None:
+        doubted = sweep.runs.assign(quality_ok=sweep.runs.index != sweep.runs.index[0])
+        for runs, kept in ((doubted, "kept, but in no trend"), (doubted[doubted["block"] < 3], "kept")):
+            caption = drift.sketch(replace(sweep, runs=runs)).words.caption
+            assert f"; {kept}: 1 run whose own check failed." in caption
+
     def test_runs_stand_in_the_order_in_which_they_began(self, sweep: Results) -> None:
         late = sweep.runs["run_id"].iloc[0]
         began = sweep.runs["started_at"].mask(sweep.runs["run_id"] == late, sweep.runs["started_at"].max() + 60)
