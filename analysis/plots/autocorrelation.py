@@ -19,7 +19,7 @@ from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
 from analysis.plots.words import MINUS, design_text, where_text
 from analysis.runs.outcomes import used_pauses
-from analysis.text import plural, short_text
+from analysis.text import plural, ratio_text, short_text
 
 if TYPE_CHECKING:
     from matplotlib.artist import Artist
@@ -142,7 +142,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     chance = short_text(0.05 * len(first), 1)
     heading = (
         f"Successive checkpoints are correlated in {len(outside)} of {cells} (about {chance} by chance), "
-        f"by up to {outside['correlation'][away.idxmax()]:.2f}"
+        f"by up to {ratio_text(outside['correlation'][away.idxmax()], decimals=2)}"
         if len(outside)
         else f"No dependence of successive checkpoints shows in {'any of ' if len(first) > 1 else ''}{cells}"
     ).replace("-", MINUS)

@@ -251,6 +251,9 @@ class TestAutocorrelation:
         data = data.assign(correlation=data["cell"].map({one: 0.3, other: -0.6}).fillna(0.0))
         heading = autocorrelation._words(sweep, data.assign(correlated=data["cell"] == one)).heading
         assert heading.endswith("are correlated in 1 of 8 cells (about 0.4 by chance), by up to 0.30")
+        # Of very many checkpoints little is enough, and is not nothing.
+        little = data.assign(correlation=-0.004, correlated=data["cell"] == one)
+        assert autocorrelation._words(sweep, little).heading.endswith("by up to \N{MINUS SIGN}0.004")
 
     def test_too_short_runs_have_no_figure(self, single: Results) -> None:
         with pytest.raises(NoFigureError, match="no run has 8 checkpoints that differ"):
