@@ -6,6 +6,7 @@ import json
 import math
 import platform
 import re
+import shlex
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from typing import TYPE_CHECKING, Any
 
@@ -117,7 +118,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
     runs = (*campaign.runs, *campaign.without)
     hosts = dict.fromkeys(_host(machine) for run in runs for machine in run.record.machines)
     spent = duration_text(sum(run.record.finished_at - run.record.started_at for run in runs))
-    build = f"colo-bench report {folder}"
+    build = f"colo-bench report {shlex.quote(folder)}"
     under = under_text(run.record for run in campaign.runs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
     seconds = _REPORT_S + _CHECKPOINT_S * sum(len(run.checkpoints) for run in campaign.runs)

@@ -456,6 +456,12 @@ def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: P
     assert "Here that took 5 min for 12 runs on " in readme(campaign, "fake", [], 1)
 
 
+def test_a_folder_with_a_space_in_its_name_is_one_word_of_the_command_that_reads_it(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, SERVICE))
+    assert "\ncolo-bench report 'a copy'   # every table" in readme(campaign, "a copy", [], 1)
+    assert "\ncolo-bench report fake   # every table" in readme(campaign, "fake", [], 1)
+
+
 def test_a_size_of_which_every_run_failed_is_disclosed_as_swept(tmp_path: Path) -> None:
     campaign = load_campaign(write_campaign(tmp_path, Fake(smps=(1,), workloads=(IDLE,), repeats=1, failed=1, count=5)))
     assert len({run.record.cell_id for run in campaign.runs}) == 1
