@@ -304,16 +304,15 @@ def _run_table(results: Results) -> Table:
 def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
     plan = campaign.plan
-    names, where = plan.campaign.split(" + "), ""
-    folders = [f"results/{name}" for name in names]
-    if len(set(names)) < len(names):  # in folders that only the way to them tells apart
-        folders, where = [shlex.quote(home) for home in built.homes], "   # in this page's folder"
+    # By the way to the folders: with results=DIR they lie anywhere, and a copy may have any name.
+    folders = " ".join(map(shlex.quote, built.homes))
+    out = "" if built.homes[0] == ".." else " --out ."
     style = f" figure.style={built.style}" if built.style != Built().style else ""
     asked = " --hypotheses FILE" if built.asked else ""
     return {
         # As markup they are escaped and left as they are: a reader copies them.
         "command": escape(plan.command),
-        "rebuild": escape(f"python -m analysis {' '.join(folders)}{style}{asked}{where}"),
+        "rebuild": escape(f"python -m analysis {folders}{style}{asked}{out}   # in this page's folder"),
         "hashes": [
             ("SHA-256 of plan.json", campaign.plan_sha256),
             *([("SHA-256 of the hypotheses", plan.hypotheses_sha256)] if plan.hypotheses else []),

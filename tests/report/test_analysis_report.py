@@ -171,7 +171,7 @@ def test_the_page_tells_emulation_from_kvm(tmp_path: Path) -> None:
 def test_the_command_the_seed_and_the_hashes_are_on_the_page(tmp_path: Path) -> None:
     page = _page(tmp_path, Fake(name="quiet", **SMALL))
     assert "python -m bench -m campaign=quiet mem=512M,1G" in page
-    assert "python -m analysis results/quiet" in page
+    assert "<code>python -m analysis ..   # in this page's folder</code>" in unescape(page)
     assert "<dt>Seed of the order</dt><dd>1</dd>" in page
     assert "a1" * 32 in page
     assert f"<dt>SHA-256 of the analysis code</dt><dd>{code_sha256()}</dd>" in page
@@ -277,20 +277,20 @@ def test_a_rule_that_no_run_is_long_enough_for_is_not_said_to_suggest_nothing(tm
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
     page = render(results, [], [], Built("acm", asked=True, seeds=(1, 2)))
-    assert "python -m analysis results/quiet figure.style=acm --hypotheses FILE" in page
+    assert "python -m analysis .. figure.style=acm --hypotheses FILE   # in this page" in page
     assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
     assert "SHA-256 of the hypotheses" not in page
 
 
-def test_folders_of_one_name_are_told_apart_in_the_command_that_builds_their_page(tmp_path: Path) -> None:
+def test_a_page_is_built_again_from_where_its_folders_are_whatever_they_are_called(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
-    for name, built, folders in (
-        ("quiet + night", Built(homes=("..", "../../night")), "results/quiet results/night"),
-        ("quiet + quiet", Built(homes=("..", "../../b c/quiet")), ".. '../../b c/quiet'   # in this page's folder"),
+    for homes, said in (
+        (("..", "../../night"), ".. ../../night"),
+        (("..", "../../b c/quiet"), ".. '../../b c/quiet'"),
+        (("../runs/quiet",), "../runs/quiet --out ."),
     ):
-        plan = results.campaign.plan.model_copy(update={"campaign": name})
-        page = render(replace(results, campaign=replace(results.campaign, plan=plan)), [], [], built)
-        assert f"<code>python -m analysis {folders}</code>" in unescape(page)
+        page = render(results, [], [], Built(homes=homes))
+        assert f"<code>python -m analysis {said}   # in this page's folder</code>" in unescape(page)
 
 
 def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_path: Path) -> None:
