@@ -11,6 +11,7 @@ from analysis.format.outcomes import NOT_WRITTEN
 from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
+from analysis.stats import DELAYED_ACK_S
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
 from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
@@ -38,6 +39,9 @@ _WHOLE = 1.005
 
 _MUCH, _MOSTLY = 0.25, 0.5
 """Share of the pause from which on waiting for the transport is said to be much of it."""
+
+_STALLS_S = 2 * 2 * DELAYED_ACK_S[1]
+"""Who waits for the transport longer than this waits mostly for something else than one or two acknowledgements."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
 _ASKED = {"increasing": "grow with", "decreasing": "shrink with", "none": "depend on"}
@@ -211,9 +215,10 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     over_tcp = runs[runs["link.transport"] == "tcp"]
     stalls = over_tcp["slow_share"].fillna(0.0).clip(lower=over_tcp["always_stalled"].astype(float))
     stalled = bool(len(stalls)) and stalls.median() >= _MOSTLY
-    if _MUCH <= whole.share(_TRANSPORT) <= _WHOLE and stalled:
+    share = whole.share(_TRANSPORT)
+    if _MUCH <= share <= _WHOLE and share * whole.whole_s <= _STALLS_S and stalled:
         yield (
-            f"{percent_text(whole.share(_TRANSPORT))} of the pause is waiting for the transport, most of it no matter "
+            f"{percent_text(share)} of the pause is waiting for the transport, most of it no matter "
             "of size: over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
             "link=nodelay shows the size alone."
         )
