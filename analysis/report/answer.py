@@ -100,7 +100,6 @@ def tally(findings: Sequence[Finding]) -> str:
 
 def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
     """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM."""
-    software = KVM_TEXT["software"]
     kinds = under.split(" and ")
     title = f"Some pairs ran under {', some under '.join(kinds)}" if kinds[1:] else f"Every pair ran under {under}"
     emulated = (
@@ -111,10 +110,14 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
         "Its ioctls, its dirty log and its devices are the real ones, but guest code is emulated, and there are no "
         "hardware page tables or exits: do not quote these times as those of a server's KVM."
     )
+    nested = (
+        "The host is a virtual machine itself, and exits pass through the hypervisor below it: do not quote these "
+        "times as those of a server's KVM."
+    )
+    cautions = {KVM_TEXT["software"]: without_hardware, KVM_TEXT["nested"]: nested}
     said = [emulated] if "tcg" in accels else []
     said += ["The table says which."] if kinds[1:] else []
-    if software in kinds:
-        said.append(f"{software}: {without_hardware}" if kinds[1:] else without_hardware)
+    said += [f"{kind}: {caution}" if kinds[1:] else caution for kind, caution in cautions.items() if kind in kinds]
     if said:
         return title, " ".join(said)
     return title, "The virtual CPUs ran on the host's own; times are those of the hardware described below."

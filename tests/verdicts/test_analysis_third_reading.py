@@ -304,6 +304,11 @@ def test_a_kvm_without_hardware_is_called_that_beside_emulation_and_in_the_table
     title, said = answer.accel_warning(("kvm",), "KVM, nested and KVM without hardware virtualization")
     assert title == "Some pairs ran under KVM, nested, some under KVM without hardware virtualization"
     assert said.startswith("The table says which. KVM without hardware virtualization: Its ioctls, ")
+    assert "KVM, nested: The host is a virtual machine itself" in said
+    title, said = answer.accel_warning(("kvm",), "KVM, nested")
+    assert title == "Every pair ran under KVM, nested"
+    assert said.startswith("The host is a virtual machine itself")
+    assert "times are those of the hardware" not in said
     campaign = load_campaign(write_campaign(tmp_path, replace(SINGLE, accel="kvm")))
     (run,) = campaign.runs
     record = run.record.model_copy(update={"kvm": KvmRecord(kind="software")})
