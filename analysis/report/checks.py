@@ -108,14 +108,16 @@ def _warmup(found: Diagnostics) -> str:
         rule = "in some runs no checkpoint was left out, as planned before the data"
     if found.warmup_cut is None:
         return f"{rule}; no run has the {FEWEST_FOR_MSER} checkpoints that tell whether a longer one is wanted (MSER-5)"
+    short = plural(found.warmup_untold, "run")
+    untold = f"; of {short} of fewer than {FEWEST_FOR_MSER} checkpoints nothing can be told" * bool(found.warmup_untold)
     if not found.warmup_cut:
-        return (
-            f"{rule}; nothing suggests a longer one (MSER-5, which looks for the start that makes the mean steadiest)"
-        )
-    if found.warmup_cut <= found.warmup:
-        return f"{rule}; a rule that goes by the data (MSER-5) would leave out {found.warmup_cut} at most, no more"
-    judged = ": what other warm-ups do to the verdicts is in the table of other choices" if found.sensitivity else ""
-    return f"{rule}; a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run{judged}"
+        why = "nothing suggests a longer one (MSER-5, which looks for the start that makes the mean steadiest)"
+    elif found.warmup_cut <= found.warmup:
+        why = f"a rule that goes by the data (MSER-5) would leave out {found.warmup_cut} at most, no more"
+    else:
+        judged = ": what other warm-ups do to the verdicts is in the table of other choices" * bool(found.sensitivity)
+        why = f"a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run{judged}"
+    return f"{rule}; {why}{untold}"
 
 
 _CLASSES = {

@@ -70,7 +70,7 @@ class Diagnostics:
         drift: None with too few blocks.
         steadiness: how many runs are of each class.
         warmup_cut: the largest warm-up that MSER-5 would cut in any run, None where all are too short for it;
-            ``warmup``: what was cut, at least.
+            ``warmup``: what was cut, at least; ``warmup_untold``: runs that are too short.
         outliers: severe ones by Tukey, ``mild_outliers``, and ``modified_z``; of ``checkpoints``. None was removed.
         multimodal: runs with more than one mode.
         stalled: runs over TCP with checkpoints in the band of the 40 ms delayed acknowledgement, and of how many.
@@ -91,6 +91,7 @@ class Diagnostics:
     steadiness: dict[str, int]
     warmup_cut: int | None
     warmup: int
+    warmup_untold: int
     outliers: int
     mild_outliers: int
     modified_z: int
@@ -122,6 +123,7 @@ def diagnose(
         steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
         warmup_cut=None if runs["mser"].isna().all() else int(runs["mser"].max()),
         warmup=int(runs["warmup"].min()),
+        warmup_untold=int(runs["mser"].isna().sum()),
         outliers=int(runs["outliers"].sum()),
         mild_outliers=int(runs["mild_outliers"].sum()),
         modified_z=int(runs["modified_z"].sum()),

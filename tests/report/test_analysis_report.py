@@ -274,6 +274,17 @@ def test_a_rule_that_no_run_is_long_enough_for_is_not_said_to_suggest_nothing(tm
         assert ("no run has the 20 checkpoints that tell whether a longer one is wanted" in warmup) == (count == 16)
 
 
+def test_what_a_rule_finds_in_long_runs_is_not_said_of_short_ones(tmp_path: Path) -> None:
+    results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL | {"count": 17}))]))
+    for cuts, said in (
+        ((0.0, 0.0), "steadiest)"),
+        ((0.0, float("nan")), "steadiest); of 1 run of fewer than 20 checkpoints nothing can be told"),
+        ((2.0, float("nan")), "2 at most, no more; of 1 run of fewer than 20 checkpoints nothing can be told"),
+    ):
+        found = diagnose(results.campaign, results.cells, results.runs.assign(mser=cuts))
+        assert dict(checks(replace(results, diagnostics=found)))["Warm-up"].endswith(said)
+
+
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
     page = render(results, [], [], Built("acm", asked=True, seeds=(1, 2)))
