@@ -9,7 +9,7 @@ from analysis.format.factors import Level, flatten, head_of
 from analysis.format.hosts import HOSTS
 from analysis.format.scenarios import BASELINES, COLO, checkpoints_asked
 from analysis.stored.factors import factor_text, level_text
-from analysis.stored.records import under_text
+from analysis.stored.records import NO_NODE, under_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -85,9 +85,8 @@ def _nodes(campaign: Campaign) -> Iterator[tuple[str, str]]:
     """Yield the nodes of a cluster, a factor of blocks and of no cell, with the blocks that each holds."""
     held: dict[str, set[int]] = {}
     for run in campaign.runs:
-        if run.record.node:
-            held.setdefault(run.record.node, set()).add(run.record.block)
-    if held:
+        held.setdefault(run.record.node or NO_NODE, set()).add(run.record.block)
+    if held.keys() - {NO_NODE}:
         said = (f"{node} (block {_listed(blocks)})" for node, blocks in sorted(held.items()))
         yield "Nodes, a factor of blocks", "; ".join(said)
 

@@ -14,6 +14,7 @@ from analysis.format.outcomes import OUTCOMES, PAUSES_IN_DOUBT, TRIGGERS
 from analysis.format.scenarios import checkpoints_asked, redundancy_asked
 from analysis.runs.stalls import TCP, Free, Stalls, free_cells, own_work, stalls
 from analysis.stored.factors import effective, working_set_bytes
+from analysis.stored.records import NO_NODE
 from analysis.text import plural
 
 if TYPE_CHECKING:
@@ -43,7 +44,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
     ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
     ``pause_p95_enough`` (:func:`too_short_for`) and the same of each other quantile; ``node`` where a record names
-    one of a cluster. With ``behaviours`` also how the series behaved:
+    one of a cluster (of others :data:`NO_NODE`). With ``behaviours`` also how the series behaved:
     ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
     """
     places = cells.places
@@ -54,7 +55,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     ]
     table = pd.DataFrame(rows)
     if any(run.record.nodes for run in every):
-        table = table.assign(node=[run.record.node for run in every])
+        table = table.assign(node=[run.record.node or NO_NODE for run in every])
     return table.join(behaviour_table(every)) if behaviours else table
 
 

@@ -158,6 +158,9 @@ class KvmRecord(Record):
 
 _SIDES = ("primary", "secondary")
 
+NO_NODE = "no node named"
+"""Where a run was that no cluster measured, beside others that one did."""
+
 
 class RunRecord(Record):
     """What ``run.json`` says of one measured run. Times are Unix seconds."""

@@ -18,7 +18,7 @@ from analysis.report.explore import payload
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.load import Campaign, load_campaign
-from analysis.stored.records import Hypothesis, Plan
+from analysis.stored.records import NO_NODE, Hypothesis, Plan
 from analysis.verdicts.diagnostics import AS_DECLARED, Sensitivity
 from analysis.verdicts.drift import outside_block
 from analysis.verdicts.finding import Effect
@@ -64,6 +64,21 @@ def test_nodes_are_shown_as_a_factor_of_blocks(campaign: Campaign) -> None:
     found = results.diagnostics.nodes
     assert found is not None
     assert (found.blocks["n2"], found.split) == ((1, 4, 7), 0)
+
+
+def test_a_campaign_of_no_cluster_that_is_joined_to_one_of_a_cluster_is_a_place_with_a_name(campaign: Campaign) -> None:
+    runs = tuple(
+        replace(run, record=run.record.model_copy(update={"nodes": {}})) if run.record.node == "n3" else run
+        for run in campaign.runs
+    )
+    joined = derive(replace(campaign, runs=runs))
+    facts = dict(design.design_facts(joined.campaign))
+    assert facts["Nodes, a factor of blocks"].endswith(f"; {NO_NODE} (block 2, 5, 8)")
+    assert joined.diagnostics.nodes is not None
+    assert set(joined.diagnostics.nodes.blocks) == {"n1", "n2", NO_NODE}
+    choices = {one.choice for one in joined.diagnostics.sensitivity}
+    assert LEFT_OUT.format(NO_NODE) in choices
+    assert LEFT_OUT.format("") not in choices
 
 
 def test_two_nodes_of_a_pair_are_one_place(campaign: Campaign) -> None:
