@@ -141,6 +141,12 @@ def test_runs_that_are_asked_for_no_checkpoints_are_told_of_once_however_many_ca
         assert notes == [f"{runs} runs were{said}"]
 
 
+def test_the_table_of_causes_says_that_it_lacks_runs_whose_check_failed(tmp_path: Path) -> None:
+    text = _words(_page(tmp_path, SERVICE))
+    begin, end = (text.index(said) for said in ("Why checkpoints began, and", "What a pair costs its hosts"))
+    assert "Runs whose own check failed are left out." in text[begin:end]
+
+
 def test_a_campaign_without_trouble_shows_no_alarm(tmp_path: Path) -> None:
     page = _page(tmp_path, Fake(**SMALL))
     assert "Not everything went well" not in page
