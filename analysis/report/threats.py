@@ -57,7 +57,9 @@ def threats(results: Results) -> Iterator[str]:
         failed = plural(len(results.campaign.attempts), "attempt")
         yield f"{failed} failed{again}; where a verdict hangs on lost runs it says so."
     if not results.campaign.plan.hypotheses:
-        yield "No hypothesis was declared before the data: differences between cells are descriptions, not tests."
+        differences = "differences between cells are descriptions, not tests"
+        what = "the verdicts here are exploratory" if results.findings else differences
+        yield f"No hypothesis was declared before the data: {what}."
     yield f"{_measured_on(results.campaign.runs)}: others may differ by more than any interval here says."
 
 

@@ -321,6 +321,16 @@ def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_
     assert "The smallest effect of interest came with the hypotheses, which were not all declared before" in page
 
 
+def test_verdicts_on_hypotheses_that_came_late_are_not_said_to_be_no_tests(tmp_path: Path) -> None:
+    study = load_study([write_campaign(tmp_path, Fake(**SMALL | {"smps": (1, 2)}))])
+    for asked, said in (
+        (None, "differences between cells are descriptions, not tests"),
+        ([Hypothesis.model_validate(GROWS)], "the verdicts here are exploratory"),
+    ):
+        told = trust.context(derive(study, asked))["threats"]
+        assert f"No hypothesis was declared before the data: {said}." in told
+
+
 def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
     asked = {"id": "C3", "claim": "Each pause takes 2 to 4 s.", "kind": "value", "low": 2, "high": 4}
     text = _words(_page(tmp_path, Fake(**SMALL | {"repeats": 6, "hypotheses": (asked,)})))
