@@ -274,6 +274,15 @@ def test_the_heading_of_one_scenario_has_no_ratio_of_another(campaign: Campaign)
     assert figure._heading((formed, lost, colo)) == figure._heading((colo,))
 
 
+def test_a_ratio_that_is_not_1_is_not_written_as_1_beside_its_whisker(folder: Path) -> None:
+    sketch = figure.sketch(fake_results(folder))
+    with look():
+        drawn = figure.plot(sketch.data.assign(ratio=1.0004, low=1.0001, high=1.0007), 7.0)
+    texts = {text.get_text() for ax in drawn.axes for text in ax.texts}
+    assert "1.0004" in texts
+    assert "1.00" not in texts
+
+
 def test_ratios_of_two_blocks_are_not_described_as_having_intervals(tmp_path: Path) -> None:
     few, many = (
         figure.sketch(fake_results(write_campaign(tmp_path, replace(SERVICE, name=f"of-{repeats}", repeats=repeats))))
