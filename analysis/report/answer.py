@@ -17,6 +17,8 @@ from analysis.verdicts.sentences import percent_change, size_of, smallest_text, 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import pandas as pd
+
     from analysis.verdicts.finding import Effect, Finding
     from analysis.verdicts.results import Results
 
@@ -28,7 +30,7 @@ def context(results: Results) -> dict[str, Any]:
     """Return what the template needs to answer first."""
     return {
         "first": first_screen(results),
-        "verdicts": [_verdict(finding, _cause(finding, results)) for finding in results.findings],
+        "verdicts": [_verdict(finding, results) for finding in results.findings],
         "tally": tally(results.findings),
         "legend": words.legend(results.findings),
         "all_declared": words.all_declared(results.findings),
@@ -139,7 +141,17 @@ def _cause(finding: Finding, results: Results) -> str:
     )
 
 
-def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
+def _left_out(finding: Finding, runs: pd.DataFrame) -> str:
+    """Return how many runs a verdict lacks though they were measured, and why; empty where none."""
+    if not finding.excluded:
+        return ""
+    their = "its" if finding.excluded == 1 else "their"
+    alone = (runs["quality_ok"] & ~runs["pauses_ok"]).any()
+    doubt = f", or as {their} pauses alone are in doubt" if alone else ""
+    return f"{finding.excluded} left out by {their} quality check{doubt}"
+
+
+def _verdict(finding: Finding, results: Results) -> dict[str, Any]:
     hypothesis = finding.hypothesis
     detail = [f"R = {plural(finding.runs, 'run')}"]
     if finding.strata:
@@ -148,8 +160,7 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
         several = hypothesis.kind == "value" and finding.levels
         detail.append("from the lowest end of a cell's 90 % interval to the highest" if several else "90 % interval")
     detail += filter(None, [smallest_text(finding), words.pvalue_text(finding)])
-    their = "its" if finding.excluded == 1 else "their"
-    detail += [f"{finding.excluded} left out by {their} quality check"] if finding.excluded else []
+    detail += filter(None, [_left_out(finding, results.runs)])
     detail += [f"{finding.failed} failed"] if finding.failed else []
     return {
         "id": hypothesis.id,
@@ -158,7 +169,7 @@ def _verdict(finding: Finding, cause: str) -> dict[str, Any]:
         "brief": words.brief(finding),
         "label": words.named_case(finding),
         "class": _WORDS[finding.word],
-        "sentence": words.answer_sentence(finding) + cause,
+        "sentence": words.answer_sentence(finding) + _cause(finding, results),
         "family": hypothesis.family,
         "exploratory": EXPLORATORY if finding.exploratory else "",
         "why_exploratory": why_exploratory(finding),

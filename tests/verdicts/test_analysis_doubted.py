@@ -33,7 +33,7 @@ from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.sides import NotComparableError
 from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.planning.power import power
-from analysis.report import checks, threats, trust
+from analysis.report import answer, checks, threats, trust
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.disclosure import disclosure, readme
@@ -447,6 +447,17 @@ def test_a_host_that_changed_during_a_run_without_colo_is_counted_as_often_as_it
 def test_an_interval_of_equals_that_holds_no_1_is_not_printed_as_one_that_does() -> None:
     assert trust._ratio(1.006, 1.0003, 1.012) == "1.006 [1.0003, 1.012]"
     assert trust._ratio(1.0, math.nan, math.nan) == "1.000"
+
+
+@pytest.mark.parametrize("ok", [True, False])
+def test_a_run_whose_pauses_alone_are_in_doubt_has_not_failed_its_check(tmp_path: Path, *, ok: bool) -> None:
+    folder = fake(tmp_path, *[told()] * 3)
+    notes = [f"{PAUSES_IN_DOUBT}: no event"] * ok
+    change_record(folder, run_ids(folder)[0], quality={"ok": ok, "notes": notes})
+    asked = Hypothesis(id="V", claim="Short.", kind="value", low=0.0, high=5.0)
+    (verdict,) = answer.context(derive(load_campaign(folder), [asked]))["verdicts"]
+    assert "; 1 left out by its quality check" in verdict["detail"]
+    assert (", or as its pauses alone are in doubt" in verdict["detail"]) == ok
 
 
 def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
