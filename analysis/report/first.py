@@ -301,13 +301,15 @@ def _no_block_mends(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
 
 def _blocks_mend(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN, *ON_FAILURES)
-    still = [one for one in asked if one.word == INCONCLUSIVE and one.label not in beyond and NO_RATIO not in one.label]
+    undecided = [one for one in asked if one.word == INCONCLUSIVE]
+    still = [one for one in undecided if one.label not in beyond and NO_RATIO not in one.label]
+    what = "what else is open" if len(still) < len(undecided) else "what is open"
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
-        yield f"About {plural(int(max(needs)), 'more block')} would decide what is open: {_continues(judged)}."
+        yield f"About {plural(int(max(needs)), 'more block')} would decide {what}: {_continues(judged)}."
     elif still and needs and all(map(math.isinf, needs)) and len(needs) == len(still):
-        yield f"More than {MANY_BLOCKS:,} blocks would be needed for what is open."
+        yield f"More than {MANY_BLOCKS:,} blocks would be needed for {what}."
     elif still:
-        yield "More blocks may decide what is open, or link=nodelay where the transport makes most of the pause."
+        yield f"More blocks may decide {what}, or link=nodelay where the transport makes most of the pause."
     elif any(not math.isnan(one.effect.low) for one in asked):
         yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -18,7 +19,7 @@ from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
 from analysis.verdicts.families import not_after
 from analysis.verdicts.finding import Effect
-from analysis.verdicts.hypotheses import DISAGREE
+from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE
 from analysis.verdicts.results import Results, derive
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW, UNDECIDED, WITHIN_EQUALS
@@ -139,6 +140,22 @@ def test_what_hangs_on_failed_runs_is_not_sent_for_more_blocks(results: Results,
     surer = " ".join(first_screen(replace(results, findings=findings)).surer)
     assert ("these measured again may decide it" in surer) == again
     assert ("More blocks may decide what is open" in surer) != again
+
+
+@pytest.mark.parametrize(
+    ("needed", "said"),
+    [
+        (5.0, "About 5 more blocks would decide {}: "),
+        (math.inf, "blocks would be needed for {}."),
+        (None, "More blocks may decide {}, or"),
+    ],
+)
+def test_blocks_are_not_said_to_decide_what_none_of_them_can(results: Results, needed: float | None, said: str) -> None:
+    (own, *_) = results.findings
+    undecided = replace(own, word="INCONCLUSIVE", label=UNDECIDED, more_blocks=needed)
+    blank = replace(own, word="INCONCLUSIVE", label=NOTHING_TO_COMPARE, more_blocks=None)
+    for findings, what in (((undecided,), "what is open"), ((undecided, blank), "what else is open")):
+        assert said.format(what) in " ".join(first_screen(replace(results, findings=findings)).surer)
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
