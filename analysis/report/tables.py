@@ -21,6 +21,7 @@ from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, perc
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.digits import csv
+from analysis.verdicts.looks import looked_at
 from analysis.verdicts.sentences import why_exploratory
 
 if TYPE_CHECKING:
@@ -135,11 +136,11 @@ def _cells_tex(results: Results) -> str:
 
 def _counts(results: Results) -> str:
     cells = results.per_cell
-    return f"R = {spans(cells['runs'], 'run')} per cell, N = {_checkpoints(results)} in all."
+    return f"R = {spans(cells['runs'], 'run')} per cell, N = {_checkpoints(cells)} in all."
 
 
-def _checkpoints(results: Results) -> str:
-    return plural(int(results.per_cell["checkpoints"].sum()), "checkpoint")
+def _checkpoints(rows: pd.DataFrame) -> str:
+    return plural(int(rows["checkpoints"].sum()), "checkpoint")
 
 
 def _phases(results: Results) -> pd.DataFrame:
@@ -211,9 +212,10 @@ def _verdicts_tex(results: Results) -> str:
         Column("verdict", align="p{4.8cm}"),
     )
     runs = [finding.runs for finding in results.findings] or [0]
+    _, seen = looked_at(results.campaign, results.runs)
     remarks = (
         f"Caption: Hypotheses{_declared(results)}: effect with its two-sided 90 % interval, and verdict.",
-        f"R = {spans(runs, 'run')} per hypothesis, N = {_checkpoints(results)} in all.",
+        f"R = {spans(runs, 'run')} per hypothesis, N = {_checkpoints(seen)} in all.",
         "unit: %/2x is percent per doubling. delta: the smallest effect of interest that was judged by.",
         "p adj.: one-sided, of the verdict (support: against no effect, or what equal cells differ by; refutation:",
         "against one of delta or more; of no difference and of a range: against the other case, and twice that where",

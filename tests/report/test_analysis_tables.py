@@ -121,6 +121,14 @@ def test_what_is_seldom_is_not_printed_as_never(results: Results) -> None:
     assert [row[7].strip() for row in made["verdicts"][-3:-1]] == ["0.04"] * 2
 
 
+def test_checkpoints_of_blocks_that_no_look_has_seen_are_in_no_count_of_verdicts(results: Results) -> None:
+    plan = results.campaign.plan.model_copy(update={"looks": (4,)})
+    seen = replace(results, campaign=replace(results.campaign, plan=plan))
+    few, all_ = (int(own["checkpoints"].sum()) for own in (results.runs[results.runs["block"] < 4], results.runs))
+    for name, count in (("verdicts", few), ("cells", all_)):
+        assert f", N = {count:,} checkpoints in all." in tables(seen)[f"tables/{name}.tex"].decode()
+
+
 def test_the_end_of_an_interval_about_0_is_not_printed_as_0(results: Results) -> None:
     value = results.findings[-1]
     share = value.hypothesis.model_copy(update={"outcome": "mismatch_share", "low": 0.0, "high": 0.05})
