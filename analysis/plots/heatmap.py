@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -64,30 +65,36 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return one row per planned cell: ``pause_ms`` with ``low_ms``/``high_ms``, ``runs`` measured in ``attempts``.
 
-    ``attempts`` are launches, those that failed and those still missing included; ``short`` are cells where some failed
-    or are missing. A cell of which no run was measured is there too, without a pause.
+    ``attempts`` are launches, those that failed, those that cannot be read and those still missing included; ``short``
+    are cells where there are some of these. A cell of which no run was measured is there too, without a pause.
     """
-    where, rows = results.cells.places, []
+    where, unread, rows = results.cells.places, _unread(results), []
     for _, row in results.per_cell.iterrows():
         low, high, kind = spread(row)
         numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind}
-        counts = _counts(*(int(row[name]) for name in ("runs", "planned", "failed")))
+        runs, planned, failed = (int(row[name]) for name in ("runs", "planned", "failed"))
+        counts = _counts(runs, planned, failed + unread[row["cell_id"]])
         rows.append({**cell_columns(results.cells, where[row["cell_id"]]), **numbers, **counts})
     return pd.DataFrame([*rows, *_unmeasured(results)])
 
 
 def _unmeasured(results: Results) -> list[dict[str, Any]]:
     """Return planned cells without a measured run."""
-    rows, plan = [], results.campaign.plan
+    rows, plan, unread = [], results.campaign.plan, _unread(results)
     for name in unmeasured(results):
         planned = sum(run.cell_id == name.cell_id for run in plan.runs)
         failed = sum(attempt.planned.cell_id == name.cell_id for attempt in results.campaign.attempts)
-        rows.append({**name_columns(name), **_counts(0, planned, failed)})
+        rows.append({**name_columns(name), **_counts(0, planned, failed + unread[name.cell_id])})
     return rows
 
 
-def _counts(runs: int, planned: int, failed: int) -> dict[str, int | bool]:
-    return {"runs": runs, "attempts": max(runs + failed, planned), "short": runs < planned or failed > 0}
+def _unread(results: Results) -> Counter[str]:
+    """Return of how many runs of each cell nothing can be read: they were launched, too."""
+    return Counter(one.planned.cell_id for one in results.campaign.unread)
+
+
+def _counts(runs: int, planned: int, lost: int) -> dict[str, int | bool]:
+    return {"runs": runs, "attempts": max(runs + lost, planned), "short": runs < planned or lost > 0}
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:

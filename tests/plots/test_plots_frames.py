@@ -40,6 +40,7 @@ from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
 from analysis.plots.words import design_text, few_runs
 from analysis.runs.outcomes import used
+from analysis.stored.load import Unread
 from analysis.stored.records import PlannedCell
 
 if TYPE_CHECKING:
@@ -169,6 +170,19 @@ class TestHeatmap:
         assert (len(data), missing["attempts"], missing["short"], missing["panel"]) == (4, 1, True, "")
         assert np.isnan(missing["pause_ms"])
         assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
+
+    def test_a_run_that_cannot_be_read_is_a_launch_beside_one_that_failed(self, demo: Results) -> None:
+        first = demo.per_cell["cell_id"].iloc[0]
+        lost = tuple(Unread(run, "torn") for run in demo.campaign.plan.runs if run.cell_id == first)[:1]
+        again = demo.per_cell["failed"].mask(demo.per_cell["cell_id"] == first, 1)
+        less = demo.per_cell["runs"].mask(demo.per_cell["cell_id"] == first, 1)
+        results = replace(
+            demo,
+            campaign=replace(demo.campaign, unread=lost),
+            per_cell=demo.per_cell.assign(failed=again, runs=less),
+        )
+        row = heatmap.frame(results).iloc[0]
+        assert (row["runs"], row["attempts"], row["short"]) == (1, 3, True)
 
     def test_cells_of_one_run_have_no_brackets_to_be_told_of(self, tmp_path: Path) -> None:
         results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, count=5)))
