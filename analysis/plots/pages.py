@@ -17,7 +17,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
-from analysis.runs.outcomes import counts
+from analysis.runs.outcomes import counting, counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.effects import (
     PAGE_BYTES,
@@ -318,6 +318,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "link was given where that is less."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"
+    lacking = len(set(results.runs.loc[counting(results.runs), "run_id"]) - set(data["run_id"].dropna()))
+    drawn += f"; {plural(lacking, 'run')} without the pages of two checkpoints not drawn" if lacking else ""
     caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval, doubted=NOT_USED)}"
     alt = f"Scatter of pause against dirty pages, {plural(data['panel'].nunique(), 'panel')}. {heading}."
     return Words(heading, caption, alt)

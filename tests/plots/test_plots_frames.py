@@ -392,6 +392,13 @@ class TestPages:
         data = pages.frame(_fake(tmp_path, count=9000))
         assert (data["of"] == "checkpoint").sum() == 3000
 
+    def test_a_run_of_which_no_pages_were_counted_is_told_of(self, tmp_path: Path) -> None:
+        folder = write_campaign(tmp_path, Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), repeats=2, count=5))
+        said = "; 1 run without the pages of two checkpoints not drawn."
+        assert said not in pages.sketch(fake_results(folder)).words.caption
+        replace_parquet(folder, run_ids(folder)[0], lambda table: _with(table, "dirty_pages", [None] * 8))
+        assert said in pages.sketch(fake_results(folder)).words.caption
+
     def test_uncounted_pages_have_no_figure(self, tmp_path: Path) -> None:
         folder = write_campaign(tmp_path, Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), repeats=1, count=5))
         nothing = [None] * 8
