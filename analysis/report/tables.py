@@ -230,7 +230,7 @@ def _verdicts_tex(results: Results) -> str:
 
 
 def _declared(results: Results) -> str:
-    return " declared before the data" if all_declared(results.findings) else ""
+    return " declared before the data" if results.findings and all_declared(results.findings) else ""
 
 
 def _verdict_row(finding: Finding) -> tuple[str, ...]:

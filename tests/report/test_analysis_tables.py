@@ -129,6 +129,12 @@ def test_checkpoints_of_blocks_that_no_look_has_seen_are_in_no_count_of_verdicts
         assert f", N = {count:,} checkpoints in all." in tables(seen)[f"tables/{name}.tex"].decode()
 
 
+def test_a_table_without_a_hypothesis_is_not_captioned_as_of_declared_ones(results: Results) -> None:
+    none, some = (tables(each)["tables/verdicts.tex"] for each in (replace(results, findings=()), results))
+    assert b"% Caption: Hypotheses: effect" in none
+    assert b"% Caption: Hypotheses declared before the data: effect" in some
+
+
 def test_the_end_of_an_interval_about_0_is_not_printed_as_0(results: Results) -> None:
     value = results.findings[-1]
     share = value.hypothesis.model_copy(update={"outcome": "mismatch_share", "low": 0.0, "high": 0.05})
