@@ -100,8 +100,15 @@ def tally(findings: Sequence[Finding]) -> str:
     return f"of {of} {listed(said)}"
 
 
-def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
-    """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM."""
+def accel_warning(accels: Sequence[str], under: str, *, by_cell: bool = True) -> tuple[str, str]:
+    """Return a title and a sentence on how the pairs ran, so that nobody takes an emulated pause for one under KVM.
+
+    Args:
+        accels: in use.
+        under: what the pairs ran under, in words.
+        by_cell: whether all runs of a cell ran under the same; of hosts that differ they need not.
+    """
+    which = "The table says which." if by_cell else "The table says which cells ran under several, run.json which runs."
     kinds = under.split(" and ")
     title = f"Some pairs ran under {', some under '.join(kinds)}" if kinds[1:] else f"Every pair ran under {under}"
     emulated = (
@@ -118,7 +125,7 @@ def accel_warning(accels: Sequence[str], under: str) -> tuple[str, str]:
     )
     cautions = {KVM_TEXT["software"]: without_hardware, KVM_TEXT["nested"]: nested}
     said = [emulated] if "tcg" in accels else []
-    said += ["The table says which."] if kinds[1:] else []
+    said += [which] if kinds[1:] else []
     said += [f"{kind}: {caution}" if kinds[1:] else caution for kind, caution in cautions.items() if kind in kinds]
     if said:
         return title, " ".join(said)

@@ -106,13 +106,15 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _opening(results: Results) -> dict[str, Any]:
-    title, said = answer.accel_warning(results.cells.accels, results.cells.under)
+    cells = results.cells
+    by_cell = not any(" and " in name.under for name in cells.names)
+    title, said = answer.accel_warning(cells.accels, cells.under, by_cell=by_cell)
     return {
         "campaign": results.campaign.plan.campaign,
         "headline": answer.headline(results),
         "lead": answer.tally(results.findings),
         "scope": _scope(results),
-        "accel_class": "tcg" if "tcg" in results.cells.accels else "kvm",
+        "accel_class": "tcg" if "tcg" in cells.accels else "kvm",
         "accel_title": title,
         "accel_text": said,
         "alerts": _alerts(results.campaign),

@@ -34,7 +34,7 @@ from analysis.plots.words import design_text
 from analysis.report import answer, checks, threats, trust
 from analysis.report.design import design_facts
 from analysis.report.first import _listed_parts, first_screen
-from analysis.report.render import cells_table
+from analysis.report.render import cells_table, render
 from analysis.report.service import _part
 from analysis.report.tables import _verdict_row, tables
 from analysis.runs.parts import Parts
@@ -315,6 +315,17 @@ def test_a_kvm_without_hardware_is_called_that_beside_emulation_and_in_the_table
     results = derive(replace(campaign, runs=(run.of_study(record, 0),)))
     assert "KVM without hardware virtualization" in [one.shown for one in cells_table(results).rows[0]]
     assert b"% Pairs ran under KVM without hardware virtualization." in tables(results)["tables/cells.tex"]
+
+
+def test_no_table_of_cells_is_said_to_tell_runs_of_one_cell_apart(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, replace(SINGLE, accel="kvm", repeats=2)))
+    runs = tuple(  # of two hosts, as of campaigns that are joined
+        run.of_study(run.record.model_copy(update={"kvm": KvmRecord(kind=kind)}), 0)
+        for run, kind in zip(campaign.runs, ("nested", "software"), strict=True)
+    )
+    page = render(derive(replace(campaign, runs=runs)), [], [])
+    assert "The table says which cells ran under several, run.json which runs." in page
+    assert "The table says which." not in page
 
 
 def test_what_seldom_began_a_checkpoint_is_not_said_to_be_nothing(tmp_path: Path) -> None:
