@@ -269,12 +269,13 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     return f"{said}; {wrong}, all looks and all questions together{level}."
 
 
-def _continues(judged: Judged) -> str:
-    """Return what adds blocks: a budget does where they are added until it is known, and nothing otherwise."""
+def _continues(judged: Judged, still: Sequence[Finding] = ()) -> str:
+    """Return what adds blocks: a budget only where they are added until it is known, and what was declared is open."""
     plan = judged.campaign.plan
     # An older plan does not say so, but was looked at after its first block and its second.
     after_each = plan.until_known or plan.looks[:2] == (1, 2)
-    return f"a larger {'budget' if after_each else 'repeats=N'} continues"
+    grows = after_each and any(not one.exploratory for one in still)
+    return f"a larger {'budget, or max_blocks where that is reached,' if grows else 'repeats=N'} continues"
 
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
@@ -306,7 +307,7 @@ def _blocks_mend(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
     what = "what else is open" if len(still) < len(undecided) else "what is open"
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
-        yield f"About {plural(int(max(needs)), 'more block')} would decide {what}: {_continues(judged)}."
+        yield f"About {plural(int(max(needs)), 'more block')} would decide {what}: {_continues(judged, still)}."
     elif still and needs and all(map(math.isinf, needs)) and len(needs) == len(still):
         yield f"More than {MANY_BLOCKS:,} blocks would be needed for {what}."
     elif still:

@@ -44,7 +44,7 @@ from analysis.stored.study import load_study
 from analysis.verdicts.effects import _devices
 from analysis.verdicts.results import Results, derive, judge_study
 from analysis.verdicts.sentences import level_words
-from analysis.verdicts.trend import HANGS_ON_FAILURES
+from analysis.verdicts.trend import HANGS_ON_FAILURES, UNDECIDED
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -255,13 +255,24 @@ def test_a_block_that_was_lost_whole_takes_no_cell_from_the_others() -> None:
 def test_who_gave_a_number_of_blocks_twice_is_not_told_of_a_budget() -> None:
     campaign = small(declared(**RAM), blocks=12)
 
-    def continues(**changes: Any) -> str:
-        plan = campaign.plan.model_copy(update=changes)
-        return " ".join(told(replace(campaign, plan=plan)).surer)
+    def continues(*, exploratory: bool = False, **changes: Any) -> str:
+        judged = judge_study(replace(campaign, plan=campaign.plan.model_copy(update=changes)))
+        (own,) = judged.findings
+        undecided = replace(own, word="INCONCLUSIVE", label=UNDECIDED, more_blocks=3.0, exploratory=exploratory)
+        return " ".join(first_screen(replace(judged, findings=(undecided,))).surer)
 
     assert "a larger repeats=N continues" in continues(looks=(6, 12))
-    assert "a larger budget continues" in continues(looks=(6, 12), until_known=True)
-    assert "a larger budget continues" in continues(looks=tuple(range(1, 13)))
+    grows = "a larger budget, or max_blocks where that is reached, continues"
+    assert grows in continues(looks=(6, 12), until_known=True)
+    assert grows in continues(looks=tuple(range(1, 13)))
+    # Nothing that is asked afterwards keeps a campaign going.
+    assert "a larger repeats=N continues" in continues(exploratory=True, looks=(6, 12), until_known=True)
+
+
+def test_a_budget_is_not_said_to_continue_what_is_decided() -> None:
+    campaign = small(declared(**RAM), blocks=12)
+    known = replace(campaign, plan=campaign.plan.model_copy(update={"looks": (6, 12), "until_known": True}))
+    assert "More blocks would narrow the intervals: a larger repeats=N continues this campaign." in told(known).surer
 
 
 def test_equals_that_share_no_block_were_still_measured_twice(tmp_path: Path) -> None:
