@@ -109,7 +109,8 @@ def why_exploratory(finding: Finding) -> str:
     if finding.too_short:
         what = "requests" if OUTCOMES[finding.hypothesis.outcome].table == "client" else "checkpoints"
         return f"its runs have too few {what} beyond the quantile that it is about"
-    return "not declared in this form before the data" if finding.exploratory else ""
+    # One that a file repeats word for word was declared; that it is this one that is asked came after.
+    return "not chosen in this form before the data" if finding.exploratory else ""
 
 
 def shape_text(finding: Finding) -> str:

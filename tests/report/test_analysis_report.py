@@ -321,6 +321,13 @@ def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_
     assert "The smallest effect of interest came with the hypotheses, which were not all declared before" in page
 
 
+def test_what_a_file_repeats_word_for_word_is_not_said_to_be_undeclared(tmp_path: Path) -> None:
+    study = load_study([write_campaign(tmp_path, Fake(**SMALL | {"smps": (1, 2), "hypotheses": (GROWS,)}))])
+    (verdict,) = answer.context(derive(study, [Hypothesis.model_validate(GROWS)]))["verdicts"]
+    assert verdict["exploratory"]
+    assert verdict["why_exploratory"] == "not chosen in this form before the data"
+
+
 def test_verdicts_on_hypotheses_that_came_late_are_not_said_to_be_no_tests(tmp_path: Path) -> None:
     study = load_study([write_campaign(tmp_path, Fake(**SMALL | {"smps": (1, 2)}))])
     for asked, said in (
