@@ -318,7 +318,7 @@ def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_
     assert not answer.context(late)["all_declared"]
     material = tuple(replace(one, word="SUPPORTED", label="material") for one in late.findings)  # a case has a legend
     page = _words(render(replace(late, findings=material), [], [], Built(asked=True)))
-    assert "The smallest effect of interest came with the hypotheses, which were not all declared before" in page
+    assert "The smallest effect of interest came with the hypotheses, which were not all chosen before" in page
 
 
 def test_what_a_file_repeats_word_for_word_is_not_said_to_be_undeclared(tmp_path: Path) -> None:
