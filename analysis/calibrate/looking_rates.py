@@ -69,7 +69,7 @@ def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[
 def _pvalues(layout: Layout, logs: Floats, word: str) -> Floats:
     """Return the exact p-values of a word by look, shape (studies, blocks): 1 where nothing can be compared yet."""
     whole = layout.fullest
-    x, cell, level = (each[whole] for each in (layout.x, layout.cell, layout.level))
+    x, cell, level = layout.x[whole], layout.cell[whole], layout.level[whole]
     falls = layout.hypothesis.direction == "decreasing"
     y = logs[:, :, cell]  # without growth; at the edge what is tested is the rest, which does not grow either
     first_of, second_of = kendall.pairs_of(len(x))

@@ -80,5 +80,10 @@ def _supported(family: list[Layout], slopes: list[float], logs: Floats, pairs: t
 def lengthened(layout: Layout, blocks: int) -> Layout:
     """Return a layout of so many blocks, each as its fullest one."""
     whole = layout.fullest
-    x, cell, level = (np.tile(each[whole], blocks) for each in (layout.x, layout.cell, layout.level))
-    return replace(layout, x=x, cell=cell, level=level, block=np.repeat(np.arange(blocks), int(whole.sum())))
+    return replace(
+        layout,
+        x=np.tile(layout.x[whole], blocks),
+        cell=np.tile(layout.cell[whole], blocks),
+        level=np.tile(layout.level[whole], blocks),
+        block=np.repeat(np.arange(blocks), int(whole.sum())),
+    )
