@@ -15,7 +15,7 @@ ACCEL_TEXT = {"tcg": "emulation (TCG)", "kvm": "KVM"}
 MISSING = "\N{EN DASH}"
 
 EXPLORATORY = "\N{DAGGER}"
-"""The mark of what was not declared before the data, or of a quantile of too short a run, on the page and in tables."""
+"""The mark of what was not chosen before the data, or of a quantile of too short a run, on the page and in tables."""
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS, _HUNDREDTH_MS = 100, 10, 0.005
 _MINUTES_FROM_S, _HOURS_FROM_S = 120, 7200

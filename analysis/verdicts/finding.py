@@ -89,7 +89,7 @@ class Finding:
         interaction_pvalue: of equal effects at all levels; NaN with one level.
         shape: whether the sizes lie on a line, and the steps between them; None with fewer than three.
         stages: what may be said, after each demand that is made; the last one is that of the family's adjustment.
-        exploratory: whether the hypothesis was not, or not in this form, declared before the data; or was, and is
+        exploratory: whether the hypothesis was not, or not in this form, chosen before the data; or was, and is
             ``too_short``: its runs have too few checkpoints beyond the quantile that it is about.
         notes: what a reader should know.
         more_blocks: how many more would settle it, infinite for more than can be told; None where nothing tells.
