@@ -16,8 +16,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
 from analysis.plots.words import SPACE, emulated, sound_checkpoints, where_text
 from analysis.text import plural, spans
-from analysis.verdicts.finding import Effect
-from analysis.verdicts.overhead import LATENCY, THROUGHPUT, times_text
+from analysis.verdicts.overhead import LATENCY, THROUGHPUT, multiple_text, times_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -116,18 +115,13 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
         look: Any = {"elinewidth": 0.9, "capsize": 1.8, "markersize": 4.0, "linestyle": "none"}
         ax.errorbar(ratio, rows, xerr=ends, zorder=3, **look, **_LOOKS[scenario])
         for row, value in zip(rows, ratio, strict=True):
-            words = _alone(value)
+            words = multiple_text(value)
             ax.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
     reach = data[["ratio", "low", "high"]].to_numpy().ravel()
     known = np.append(reach[np.isfinite(reach) & (reach > 0)], 1.0)
     axes.ms_axis(ax, "x", known, room=room_in, head=0.02)
     ax.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
     ax.grid(visible=False, axis="y")
-
-
-def _alone(ratio: float) -> str:
-    """Return a ratio without its interval, as sentences have it."""
-    return times_text(Effect(ratio, np.nan, np.nan))
 
 
 def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) -> Words:
@@ -165,7 +159,7 @@ def _heading(found: tuple[Overhead, ...]) -> str:
         worst = min(rates, key=lambda one: one.ratio.estimate)
         parts.append(f"leaves {times_text(worst.ratio)} of native's {panel_text(worst.outcome)}")
     if tails:
-        parts.append(f"makes p99 latency {_alone(max(tails))} times as long")
+        parts.append(f"makes p99 latency {multiple_text(max(tails))} times as long")
     at_worst = " at worst" if len({one.label for one in own}) > 1 else ""
     if not parts:
         return f"{what}: what a service feels, against native"

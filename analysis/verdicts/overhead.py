@@ -302,11 +302,11 @@ def _mean(values: Sequence[float]) -> float:
 def times_text(effect: Effect) -> str:
     """Return a ratio with its interval: ``0.63 [0.60, 0.66]``."""
     if math.isnan(effect.low):
-        return _times(effect.estimate)
-    return f"{_times(effect.estimate)} [{_times(effect.low)}, {_times(effect.high)}]"
+        return multiple_text(effect.estimate)
+    return f"{multiple_text(effect.estimate)} [{multiple_text(effect.low)}, {multiple_text(effect.high)}]"
 
 
-def _times(ratio: float) -> str:
+def multiple_text(ratio: float) -> str:
     """Return a ratio in three figures, and in more where it would be read as 1: whether an interval holds 1 matters."""
     shown = figures_text(ratio)
     return ratio_text(ratio) if shown == "1.00" and ratio != 1 else shown
