@@ -158,7 +158,7 @@ class KvmRecord(Record):
 
 _SIDES = ("primary", "secondary")
 
-NO_NODE = "no node named"
+NO_NODE = "no named node"
 """Where a run was that no cluster measured, beside others that one did."""
 
 
