@@ -184,9 +184,9 @@ def _on_nodes(results: Results, nodes: Nodes) -> str:
             f"the median run on the slowest, against others of its cell, was {tenths_text(nodes.spread)} longer than "
             "on the fastest, chance included: that is between blocks and in no comparison"
         )
-        said += ", but within blocks that hold runs of more than one" if nodes.split else ""
     if nodes.split:
-        said += f"; {plural(nodes.split, 'block')} {'holds' if nodes.split == 1 else 'hold'} runs of more than one"
+        holds = "holds" if nodes.split == 1 else "hold"
+        said += f"; {plural(nodes.split, 'block')} {holds} runs of more than one, which are compared all the same"
     words, others = by_itself(results), {(s.hypothesis, s.choice): s.word for s in results.diagnostics.sensitivity}
     if not words:
         return said
