@@ -17,7 +17,7 @@ from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.format.scenarios import BASELINES
-from analysis.runs.outcomes import counts, used_pauses
+from analysis.runs.outcomes import counts, left_out_text, used_pauses
 from analysis.runs.stalls import always_note
 from analysis.stored.records import under_text
 from analysis.text import plural
@@ -291,10 +291,9 @@ def _notes(
         )
     if left_out:
         notes.append(f"{plural(left_out, 'cell')} of the plan with fewer than two runs that count left out")
-    excluded = sum(not counts(run) for run in campaign.runs)
+    excluded = [run.record.quality.ok for run in campaign.runs if not counts(run)]
     if excluded:
-        their = "its" if excluded == 1 else "their"
-        notes.append(f"{plural(excluded, 'run')} left out, {their} own quality check failed")
+        notes.append(f"{plural(len(excluded), 'run')} {left_out_text(len(excluded), alone=any(excluded))}")
     zeros = sum(counts(run) and not (used_pauses(run) > 0).all() for run in campaign.runs)
     if zeros:
         notes.append(f"{plural(zeros, 'run')} with a pause of 0 left out, of which no ratio can be told")

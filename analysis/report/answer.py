@@ -9,6 +9,7 @@ from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
+from analysis.runs.outcomes import counting, left_out_text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
@@ -152,10 +153,8 @@ def _left_out(finding: Finding, runs: pd.DataFrame) -> str:
     """Return how many runs a verdict lacks though they were measured, and why; empty where none."""
     if not finding.excluded:
         return ""
-    their = "its" if finding.excluded == 1 else "their"
-    alone = (runs["quality_ok"] & ~runs["pauses_ok"]).any()
-    doubt = f", or as {their} pauses alone are in doubt" if alone else ""
-    return f"{finding.excluded} left out by {their} quality check{doubt}"
+    alone = (runs["quality_ok"] & ~counting(runs, finding.hypothesis.outcome)).any()
+    return f"{finding.excluded} {left_out_text(finding.excluded, alone=bool(alone))}"
 
 
 def _verdict(finding: Finding, results: Results) -> dict[str, Any]:

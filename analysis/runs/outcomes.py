@@ -223,6 +223,13 @@ def doubted_text(runs: pd.DataFrame, outcome: str = "pause") -> str:
     return f"{plural(int(doubted.sum()), 'run')} whose own check failed{alone}"
 
 
+def left_out_text(count: int, *, alone: bool) -> str:
+    """Return by what so many runs are left out; ``alone``: of some of them perhaps the pauses alone are in doubt."""
+    their = "its" if count == 1 else "their"
+    doubt = f", or as {their} pauses alone are in doubt" if alone else ""
+    return f"left out by {their} quality check{doubt}"
+
+
 def failing(runs: pd.DataFrame, outcome: str) -> NDArray[np.bool_]:
     """Tell of each row whether the run failed at an outcome, which is other than to be left out.
 

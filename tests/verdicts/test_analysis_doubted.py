@@ -155,9 +155,11 @@ def test_pauses_that_are_not_to_be_relied_on_are_in_no_verdict_on_pauses(tmp_pat
     assert (sum(counting(table)), sum(counting(table, "outage"))) == (4, 6)
     planned = power(campaign)
     assert planned.cells[0].runs == 4
-    assert "2 runs left out, their own quality check failed" in planned.notes
-    change_record(folder, run_ids(folder)[0], quality={"ok": True, "notes": []})
-    assert "1 run left out, its own quality check failed" in power(load_campaign(folder)).notes
+    assert "2 runs left out by their quality check, or as their pauses alone are in doubt" in planned.notes
+    sound, failed, *_ = run_ids(folder)
+    change_record(folder, sound, quality={"ok": True, "notes": []})
+    change_record(folder, failed, quality={"ok": False, "notes": []})
+    assert "1 run left out by its quality check" in power(load_campaign(folder)).notes
 
 
 # A claim is about all that it names.
@@ -458,6 +460,12 @@ def test_a_run_whose_pauses_alone_are_in_doubt_has_not_failed_its_check(tmp_path
     (verdict,) = answer.context(derive(load_campaign(folder), [asked]))["verdicts"]
     assert "; 1 left out by its quality check" in verdict["detail"]
     assert (", or as its pauses alone are in doubt" in verdict["detail"]) == ok
+    # Of an outage no pause is asked.
+    change_record(folder, run_ids(folder)[1], quality={"ok": False, "notes": []})
+    outage = asked.model_copy(update={"outcome": "outage"})
+    (verdict,) = answer.context(derive(load_campaign(folder), [outage]))["verdicts"]
+    assert f"; {1 if ok else 2} left out by {'its' if ok else 'their'} quality check" in verdict["detail"]
+    assert "pauses alone" not in verdict["detail"]
 
 
 def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
