@@ -308,13 +308,12 @@ def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     plan = campaign.plan
     # By the way to the folders: with results=DIR they lie anywhere, and a copy may have any name.
     folders = " ".join(map(shlex.quote, built.homes))
-    out = "" if built.homes[0] == ".." else " --out ."
     style = f" figure.style={built.style}" if built.style != Built().style else ""
     asked = " --hypotheses FILE" if built.asked else ""
     return {
         # As markup they are escaped and left as they are: a reader copies them.
         "command": escape(plan.command),
-        "rebuild": escape(f"python -m analysis {folders}{style}{asked}{out}   # in this page's folder"),
+        "rebuild": escape(f"python -m analysis {folders}{style}{asked} --out .   # in this page's folder"),
         "hashes": [
             ("SHA-256 of plan.json", campaign.plan_sha256),
             *([("SHA-256 of the hypotheses", plan.hypotheses_sha256)] if plan.hypotheses else []),

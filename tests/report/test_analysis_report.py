@@ -177,7 +177,7 @@ def test_the_page_tells_emulation_from_kvm(tmp_path: Path) -> None:
 def test_the_command_the_seed_and_the_hashes_are_on_the_page(tmp_path: Path) -> None:
     page = _page(tmp_path, Fake(name="quiet", **SMALL))
     assert "python -m bench -m campaign=quiet mem=512M,1G" in page
-    assert "<code>python -m analysis ..   # in this page's folder</code>" in unescape(page)
+    assert "<code>python -m analysis .. --out .   # in this page's folder</code>" in unescape(page)
     assert "<dt>Seed of the order</dt><dd>1</dd>" in page
     assert "a1" * 32 in page
     assert f"<dt>SHA-256 of the analysis code</dt><dd>{code_sha256()}</dd>" in page
@@ -294,7 +294,7 @@ def test_what_a_rule_finds_in_long_runs_is_not_said_of_short_ones(tmp_path: Path
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(name="quiet", **SMALL))]))
     page = render(results, [], [], Built("acm", asked=True, seeds=(1, 2)))
-    assert "python -m analysis .. figure.style=acm --hypotheses FILE   # in this page" in page
+    assert "python -m analysis .. figure.style=acm --hypotheses FILE --out .   # in this page" in page
     assert "<dt>Seeds of the orders</dt><dd>1, 2</dd>" in page
     assert "SHA-256 of the hypotheses" not in page
 
@@ -304,10 +304,10 @@ def test_a_page_is_built_again_from_where_its_folders_are_whatever_they_are_call
     for homes, said in (
         (("..", "../../night"), ".. ../../night"),
         (("..", "../../b c/quiet"), ".. '../../b c/quiet'"),
-        (("../runs/quiet",), "../runs/quiet --out ."),
+        (("../runs/quiet",), "../runs/quiet"),
     ):
         page = render(results, [], [], Built(homes=homes))
-        assert f"<code>python -m analysis {said}   # in this page's folder</code>" in unescape(page)
+        assert f"<code>python -m analysis {said} --out .   # in this page's folder</code>" in unescape(page)
 
 
 def test_hypotheses_that_came_late_bring_no_effect_that_was_declared_before(tmp_path: Path) -> None:
