@@ -99,6 +99,33 @@ def test_what_a_fork_swallows_comes_again(capsys: pytest.CaptureFixture[str]) ->
     assert "KeyboardInterrupt" not in capsys.readouterr().err
 
 
+AMID_HOOKS = """
+import os, signal, subprocess, sys, time
+from bench.process.interrupt import listen
+given_back = []
+def give_back():
+    if sys.argv[1] == "after" and not given_back:
+        signal.raise_signal(signal.SIGTERM)
+    given_back.append(time.monotonic())  # as logging and pools of threads give back their locks
+def take():
+    if sys.argv[1] == "before" and not given_back:
+        signal.raise_signal(signal.SIGTERM)
+os.register_at_fork(before=take, after_in_parent=give_back)
+listen()
+try:
+    subprocess.run(("true",), check=True, preexec_fn=lambda: None)
+    time.sleep(5)
+except KeyboardInterrupt:
+    print("interrupted", len(given_back))
+"""
+
+
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_lock_that_is_taken_around_a_fork_is_given_back_when_an_interrupt_meets_it(when: str) -> None:
+    done = subprocess.run((sys.executable, "-c", AMID_HOOKS, when), capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("interrupted 1\n", "")
+
+
 @pytest.mark.usefixtures("caught")
 def test_what_comes_again_too_early_comes_once_more(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
