@@ -141,9 +141,10 @@ def simulate(results: Path, runs: int, cells: int, group: int = GROUP) -> dict[s
         "per_run_first_s": fmean(wall[:group]),
         "per_run_last_s": fmean(wall[ends]),
         "per_run_median_s": median(wall),
-        "cpu_per_run_first_s": fmean(cpu[:group]),
-        "cpu_per_run_last_s": fmean(cpu[ends]),
-        "cpu_ratio_last_to_first": fmean(cpu[ends]) / fmean(cpu[:group]),
+        # Medians: a garbage collection of all that the process holds falls into a single run.
+        "cpu_per_run_first_s": median(cpu[:group]),
+        "cpu_per_run_last_s": median(cpu[ends]),
+        "cpu_ratio_last_to_first": median(cpu[ends]) / median(cpu[:group]),
         "after_the_last_run_s": started + took - first.began_s[-1],
         "resume_s": second.began_s[0] - continued,
         "resume_cpu_s": second.cpu_s[0] - cpu_before_s,
