@@ -11,7 +11,6 @@ import shutil
 import signal
 import sys
 from contextlib import contextmanager
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -22,7 +21,6 @@ from bench.provision.qemu import PROVISIONED, installed_qemu
 from bench.vm.placed import cache_entries
 from tools.faults.fault import (
     BETWEEN,
-    DURING,
     HOST,
     LASTING,
     QUICK_DEADLINES,
@@ -30,6 +28,7 @@ from tools.faults.fault import (
     BlockedError,
     Fault,
     Moment,
+    during,
 )
 from tools.faults.harness import send
 from tools.faults.scene import Beside, MissedError
@@ -150,8 +149,21 @@ def _greeted(scene: Scene) -> None:
 
 
 _BEFORE = Moment("before COLO", _greeted, lambda scene: b'"migrate"' not in scene.qmp())
-_DURING = replace(DURING, inside=False, hit=lambda scene: scene.paused())
-"""By QMP alone: the trace of that host follows later."""
+
+
+def _traced(scene: Scene) -> bytes:
+    """Return the primary's trace so far, read on its host: what is relayed from there comes when a pause is over."""
+    hosts = hosts_of(scene)
+    logs = hosts.seen("primary", hosts.work("primary")).glob("runs/*/*/primary/trace.log")
+    return b"".join(log.read_bytes() for log in logs)
+
+
+_STOPS, _RUNS = b"Change 'run' => 'stop'", b"Change 'stop' => 'run'"
+_DURING = Moment(
+    "during a checkpoint",
+    during(lambda scene: _traced(scene).count(_STOPS)),
+    hit=lambda scene: (trace := _traced(scene)).rfind(_STOPS) > trace.rfind(_RUNS),
+)
 
 _MOMENTS = {"before": _BEFORE, "during": _DURING, "between": BETWEEN}
 

@@ -142,10 +142,15 @@ def _some_checkpoints(scene: Scene) -> None:
     scene.until(lambda: scene.pauses()[1] >= first + _SEEN, f"{_SEEN} checkpoints")
 
 
-def _during(scene: Scene) -> None:
-    _some_checkpoints(scene)
-    stops = scene.pauses()[0]
-    scene.until(lambda: scene.pauses()[0] > stops, "the next STOP")
+def during(stops: Callable[[Scene], int]) -> Callable[[Scene], None]:
+    """Return what waits for a standstill after some checkpoints; ``stops`` tells how many there have been."""
+
+    def wait(scene: Scene) -> None:
+        _some_checkpoints(scene)
+        before = stops(scene)
+        scene.until(lambda: stops(scene) > before, "the next STOP")
+
+    return wait
 
 
 def _between(scene: Scene) -> None:
@@ -163,7 +168,7 @@ def _announced(scene: Scene) -> None:
 
 
 BEFORE_COLO = Moment("before COLO", _before_colo)
-DURING = Moment("during a checkpoint", _during, inside=True)
+DURING = Moment("during a checkpoint", during(lambda scene: scene.pauses()[0]), inside=True)
 BETWEEN = Moment("between checkpoints", _between, lambda scene: not scene.paused())
 LASTING = replace(BETWEEN, hit=lambda _: True)
 """For what lasts longer than the time between two: it begins there."""
