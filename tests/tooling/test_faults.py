@@ -25,6 +25,7 @@ from tools.faults.inject import Outcome, References, inject
 from tools.faults.jobs import read_outcomes, share
 from tools.faults.scene import Beside, MissedError, Scene
 from tools.faults.table import declared, line, markdown, rows
+from tools.lab.hosts import Lab
 
 REQUEST = b"2026-11-23T06:35:01.000001Z colo_send_message Send 'checkpoint-request' message\n"
 LOADED = b"2026-11-23T06:35:01.000002Z colo_receive_message Receive 'vmstate-loaded' message\n"
@@ -127,17 +128,29 @@ def test_a_run_that_a_job_measures_is_found_where_it_is(tmp_path: Path) -> None:
 
 def test_a_checkpoint_is_under_way_when_the_primary_s_last_word_was_stop(tmp_path: Path) -> None:
     scene = Scene(tmp_path, (), "0" * 12)
-    far = CATALOGUE["far-cut-primary-during"].moment
-    assert far
     scene.run.mkdir(parents=True)
     said, hits = "", []
     for word in ("primary RESUME", "primary STOP", "secondary RESUME", "primary RESUME", "secondary STOP"):
         side, event = word.split()
         said += f'{{"t":1.5,"side":"{side}","event":"{event}","data":{{}}}}\n'
         (scene.run / "qmp.jsonl").write_text(said)
-        hits.append((BETWEEN.hit(scene), far.hit(scene)))
-    between, during = (True, False), (False, True)
-    assert hits == [between, during, during, between, between]  # the first RESUME is that of the guest's start
+        hits.append(BETWEEN.hit(scene))
+    assert hits == [True, False, False, True, True]  # the first RESUME is that of the guest's start
+
+
+def test_of_another_host_its_own_trace_tells_whether_a_checkpoint_is_under_way(tmp_path: Path) -> None:
+    scene = Scene(tmp_path, (), "0" * 12)
+    scene.hosts = Lab(tmp_path / "hosts")
+    scene.hosts.pids = {"primary": 1 << 30}  # no process: its files are found where they are
+    far = CATALOGUE["far-cut-primary-during"].moment
+    assert far
+    trace = scene.hosts.work("primary") / "runs" / "1-2-3" / "0" / "primary" / "trace.log"
+    trace.parent.mkdir(parents=True)
+    hits = []
+    for said in (RUN, RUN + STOP, RUN + WHOLE, RUN + WHOLE + REQUEST + STOP + LOADED):
+        trace.write_bytes(said)
+        hits.append(far.hit(scene))
+    assert hits == [False, True, False, True]
 
 
 def test_every_fault_of_other_hosts_and_of_jobs_is_in_the_document_with_what_was_seen() -> None:
