@@ -43,7 +43,7 @@ EARLY_US = 5_000
 """The timer may seem to fire this early: its clock is cut to milliseconds, and a request is logged after its cause."""
 
 LATE_US = 50_000
-"""A request may follow its cause this late: the main loop or the checkpoint thread waits for a lock or a CPU."""
+"""A request may follow so late what was perhaps swallowed: the main loop or the checkpoint thread waits for a lock."""
 
 
 @dataclass(frozen=True)
@@ -79,15 +79,17 @@ class _Cause:
     """What must be known of the time before a checkpoint.
 
     Attributes:
-        armed_us: the earliest and the latest time of the notification that armed the timer.
+        armed_us: the earliest time of the notification that armed the timer.
         delay_us: the delay it was armed with.
         reset_us: notifications up to here were swallowed.
+        sure_us: none after here was swallowed: each starts the checkpoint, however late the request is.
         free_us: from here on the checkpoint thread was free.
     """
 
-    armed_us: tuple[int, int]
+    armed_us: int
     delay_us: int
     reset_us: int
+    sure_us: int
     free_us: int
 
 
@@ -125,11 +127,12 @@ def read_mismatches(primary: Trace) -> tuple[int, ...]:
 def label_triggers(assembly: Assembly, pacing: Pacing, mismatches_us: Sequence[int] = ()) -> tuple[Trigger, ...]:
     """Return the trigger of each complete checkpoint.
 
-    1. A poke or an event of colo-compare explains a checkpoint when it was not swallowed and the request followed as
-       soon as the thread was free, within :data:`LATE_US`. Of two that explain it, the earlier is the cause.
-    2. Else it is ``timer`` when the request lies where the timer fired: the delay after the notification that armed it,
-       :data:`EARLY_US` before to :data:`LATE_US` after. That notification is the previous checkpoint's cause or, if the
-       timer or colo-compare repeated itself while the checkpoint swallowed it, lies at the latest at its reset.
+    1. A poke or an event of colo-compare before the request explains a checkpoint when it was not swallowed: however
+       late the request is, since nothing else would have had to be waited for. Where it may have been swallowed, the
+       request has to follow as soon as the thread was free, within :data:`LATE_US`. Of two the earlier is the cause.
+    2. Else it is ``timer`` when the request does not come before the timer fired: the delay after the notification that
+       armed it, less :data:`EARLY_US`. On a busy host it may come much later; had anything else begun the checkpoint
+       after that, the timer would have before. That notification is the previous checkpoint's cause, or a poke.
     3. Else only colo-compare is left: ``mismatch``, by exclusion and without evidence of its own. So is a checkpoint of
        which :func:`uncertain_triggers` tells.
     """
@@ -154,13 +157,15 @@ def _label(one: Checkpoint, cause: _Cause | None, pacing: Pacing, mismatches_us:
         return "demand"
     if differing:
         return "mismatch"
-    earliest, latest = (max(armed + cause.delay_us, cause.free_us) for armed in cause.armed_us)
-    return "timer" if earliest - EARLY_US <= one.request_us <= latest + LATE_US else "mismatch"
+    fired_us = max(cause.armed_us + cause.delay_us, cause.free_us)
+    return "timer" if one.request_us >= fired_us - EARLY_US else "mismatch"
 
 
 def _explains(first_us: int, last_us: int, cause: _Cause, request_us: int) -> bool:
     """Whether a notification somewhere in first..last was not swallowed and led to the request."""
-    return last_us > cause.reset_us and first_us <= request_us <= max(last_us, cause.free_us) + LATE_US
+    if first_us > request_us or last_us <= cause.reset_us:
+        return False
+    return first_us > cause.sure_us or request_us <= max(last_us, cause.free_us) + LATE_US
 
 
 def _before(one: Checkpoint, assembly: Assembly, pacing: Pacing) -> _Cause | None:
@@ -169,21 +174,19 @@ def _before(one: Checkpoint, assembly: Assembly, pacing: Pacing) -> _Cause | Non
         times = assembly.attempts[one.number - 1].times_us
         complete = assembly.attempts[one.number - 1].complete
         # Of a checkpoint that is not complete nothing is known but that it began: it swallowed nothing for sure.
-        armed_us, reset_us = times[0], times[P.RECEIVED] if complete else times[0]
-        free_us = times[-1]
+        armed_us, free_us = times[0], times[-1]
+        reset_us, sure_us = (times[P.RECEIVED],) * 2 if complete else (armed_us, free_us)
     elif assembly.running_us is not None:
-        armed_us = free_us = assembly.running_us
+        armed_us = sure_us = free_us = assembly.running_us
         reset_us = 0
     else:
         return None
-    first_us, last_us, delay_us = armed_us, max(armed_us, reset_us), pacing.initial_delay_us
+    delay_us = pacing.initial_delay_us
     for poke in pacing.pokes:
         if poke.sent_us > one.request_us:
             break
-        delay_us = poke.delay_us
-        if poke.sent_us > armed_us:
-            first_us, last_us = poke.sent_us, max(last_us, poke.answered_us)
-    return _Cause((first_us, last_us), delay_us, reset_us, free_us)
+        armed_us, delay_us = max(armed_us, poke.sent_us), poke.delay_us
+    return _Cause(armed_us, delay_us, reset_us, sure_us, free_us)
 
 
 @dataclass(frozen=True)
