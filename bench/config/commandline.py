@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -79,18 +78,13 @@ def parse(arguments: Sequence[str]) -> Asked:
     while left:
         word = left.pop(0)
         if not word.startswith("-"):
-            words.append(_spelled(word))
+            words.append(word)
         elif word != "--":
             name, equals, value = word.partition("=")
             name = _SHORT.get(name, name)
             options[name] = value if equals and value and name in _VALUED else _value(name, word, left)
             _require_legal(name, options[name])
     return Asked(tuple(words), options)
-
-
-def _spelled(word: str) -> str:
-    """Return a word as the configuration has it: ``qemu`` is one value, so that nothing can be below it."""
-    return re.sub(r"^(\+*)qemu\.secondary=", r"\1qemu_secondary=", word)
 
 
 def _value(name: str, word: str, left: list[str]) -> str:

@@ -56,6 +56,7 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
     Raises:
         ConfigError: a word or a file names something unknown, or cannot be read.
     """
+    words = [_spelled(word) for word in words]
     _refuse_idle(words)
     try:
         return _compose(words, make_loader(folder), folder)
@@ -68,6 +69,11 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
         raise ConfigError(said, hint="take that line out of the defaults of the file") from error
     except REFUSALS as error:
         raise explain_composition(error) from error
+
+
+def _spelled(word: str) -> str:
+    """Return a word as the configuration has it: ``qemu`` is one value, so that nothing can be below it."""
+    return re.sub(r"^(\+*)qemu\.secondary=", r"\1qemu_secondary=", word)
 
 
 def _refuse_idle(words: Iterable[str], place: str = "") -> None:
@@ -195,7 +201,7 @@ def _written(overrides: Mapping[str, Any], place: str) -> list[str]:
                 f"{place}: {key} is not written as a sweep",
                 hint=f"write {key}: {values} (as on the command line; a list as one value in quotes: '[[{values}]]')",
             )
-    return [f"{key}={'null' if value is None else value}" for key, value in overrides.items()]
+    return [_spelled(f"{key}={'null' if value is None else value}") for key, value in overrides.items()]
 
 
 def axes(overrides: Iterable[Override]) -> Axes:

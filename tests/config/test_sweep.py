@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from bench.config.commandline import parse
@@ -46,6 +48,15 @@ def test_the_sweep_of_size_and_workload_has_every_workload_with_colo_and_all_tha
     found = {(cell.workload.kind, cell.scenario) for cell in load_grid(compose(["experiment=workload_size"]))[1]}
     done = ("cpu", "dirty", "build", "valkey", "postgres", "nginx")
     assert found == {("idle", "colo"), *((kind, scenario) for kind in done for scenario in ("native", "colo"))}
+
+
+def test_the_secondarys_qemu_is_named_alike_by_whoever_reads_words_and_in_the_sweep_of_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text('# @package _global_\nqemu: "11.1"\nhydra: {sweeper: {params: {qemu.secondary: "2.10,11.1"}}}\n')
+    for words in (["qemu=11.1", "qemu.secondary=2.10,11.1"], ["experiment=mine"]):
+        _, found = load_grid(compose(words, str(tmp_path)))
+        assert [cell.qemu_secondary for cell in found] == ["2.10", "11.1"]
 
 
 @pytest.mark.parametrize(

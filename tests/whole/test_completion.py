@@ -24,6 +24,7 @@ PROGRAM = Path(sys.executable).with_name("colo-bench")
         ("colo-bench run experiment=de", ["experiment=demo"]),
         ("colo-bench plan link=", ["link=nodelay", "link=tcp", "link=unix"]),
         ("colo-bench run workload=http workload.p", ["workload.path="]),
+        ("colo-bench run qemu.secondary=10.0 workload=http workload.p", ["workload.path="]),
         ("colo-bench run hydra", []),
         ("colo-bench report results/", []),
         ("colo-bench nope x", []),
