@@ -216,7 +216,7 @@ def line_text(check: Check) -> Text:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Show every check and return the exit status: `Exit.HOST` when one failed."""
     parser = Parser(prog="python -m bench.doctor", description=_ABOUT)
-    parser.add_argument("--qemu", help="provisioned (default), system, or an executable's path")
+    parser.add_argument("--qemu", help="what qemu= would be: that of the words, else provisioned, where it is left out")
     parser.add_argument("words", nargs="*", metavar="KEY=VALUE", help="host=ssh or launcher=slurm ...: look there too")
     parser.add_argument("-cd", "--config-dir", metavar="DIR", help="look in DIR too for what the words name")
     parser.add_argument("--quick", action="store_true", help="boot nothing: tell only what earlier probes found")

@@ -317,6 +317,12 @@ def test_an_empty_proc_shows_no_other_qemu(monkeypatch: pytest.MonkeyPatch) -> N
     assert list(doctor._other_qemus()) == []
 
 
+def test_the_help_says_that_the_words_name_the_qemu_that_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        doctor.main(["--help"])
+    assert "--qemu QEMU what qemu= would be: that of the words" in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.usefixtures("bare")
 def test_what_the_words_ask_for_is_looked_at(capsys: pytest.CaptureFixture[str]) -> None:
     assert doctor.main(["--quick", "mem=900T", "tune.pinning.primary=4090"]) == Exit.HOST
