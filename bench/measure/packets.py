@@ -49,7 +49,7 @@ class Packets:
         old_us: when a packet was found that had waited too long, at every look until a checkpoint lets it go.
         held_us: how long each different one of these was held, to that checkpoint.
         dropped: packets that found the queue full, by the side that had sent them.
-        unsupported: packets that are passed on without being compared.
+        unsupported: packets of either side that are not compared: the primary's are passed on, the secondary's are not.
     """
 
     seconds: float

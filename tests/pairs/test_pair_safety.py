@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
+import stat
 import subprocess
 import sys
 import sysconfig
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from fixtures.pairs import BARE, DEADLINE_S, checkpoints, command, records, running_below, undisturbed
+from fixtures.pairs import BARE, DEADLINE_S, SMALL, checkpoints, command, records, running_below, undisturbed
 
 from bench.provision.cache import cache_folder
 
@@ -191,8 +193,9 @@ def runs(python: tuple[str, ...], env: dict[str, str]) -> bool:
     return subprocess.run(argv, env=env, cwd="/", capture_output=True, check=False).returncode == 0
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
-def test_an_ordinary_user_measures_a_local_pair_and_is_told_what_needs_root(world_readable: Path) -> None:
+@pytest.fixture
+def ordinary(world_readable: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Provide the main command as an ordinary user gives it: within what root prepared, behind a command of theirs."""
     # By way of `env`: setpriv itself still has what it takes to start a program that its new user could not.
     become = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--no-new-privs", "--", "env")
     env = {
@@ -203,24 +206,55 @@ def test_an_ordinary_user_measures_a_local_pair_and_is_told_what_needs_root(worl
         "COLO_BENCH_CACHE": str(world_readable / "cache"),
         "TMPDIR": "/tmp",  # noqa: S108 - the one that every user has
     }
-
-    def bench(*overrides: str) -> subprocess.CompletedProcess[str]:
-        argv = (*become, python, *command(world_readable / "results", *BARE, *overrides)[1:])
-        return subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, check=False, timeout=DEADLINE_S)
-
     # A checkout or an interpreter may lie where nobody else can get, below /root say.
     python = next((one for one in (sys.executable, "/usr/bin/python3") if runs((*become, one), env)), "")
     if not python:
         pytest.skip("neither this checkout nor a Python for it can be reached by another user")
 
+    def bench(
+        *overrides: str, within: tuple[str, ...] = (), behind: tuple[str, ...] = ()
+    ) -> subprocess.CompletedProcess[str]:
+        argv = (*within, *become, *behind, python, *command(world_readable / "results", *overrides)[1:])
+        return subprocess.run(argv, env=env, cwd="/", capture_output=True, text=True, check=False, timeout=DEADLINE_S)
+
+    return bench
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+def test_an_ordinary_user_measures_a_local_pair_and_is_told_what_needs_root(
+    world_readable: Path, ordinary: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
     def measured(_: Path, *overrides: str) -> None:
-        done = bench(*overrides)
+        done = ordinary(*BARE, *overrides)
         assert done.returncode == 0, done.stdout + done.stderr
 
     campaign = undisturbed(world_readable / "results", "user", measure=measured)
     [run] = (campaign / "runs").iterdir()
     assert (run.stat().st_uid, run.stat().st_mode & 0o777) == (NOBODY, 0o700)
     for overrides in (("host=netns",), ("tune.thp=always",)):
-        refused = bench(*overrides)
+        refused = ordinary(*BARE, *overrides)
         assert refused.returncode == 3
         assert "needs root" in refused.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="becoming another user needs root")
+@pytest.mark.skipif(not Path("/dev/net/tun").exists(), reason="this kernel has no taps")
+def test_an_ordinary_user_has_the_same_three_hosts_where_they_may_make_namespaces(
+    world_readable: Path, ordinary: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    # A machine's own taps are for everybody; a container's may be root's alone, so these get a device of their own.
+    tun = world_readable / "tun"
+    os.mknod(tun, stat.S_IFCHR, os.makedev(10, 200))
+    tun.chmod(0o666)
+    taps = ("unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /dev/net/tun && exec "$@"', str(tun))
+    page = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
+    namespaces = tuple(shlex.split(re.search(r"`(unshare --user .*)`", page)[1]))  # type: ignore[index]
+    nobody = ("setpriv", f"--reuid={NOBODY}", "--clear-groups", "--", *namespaces, "true")
+    if subprocess.run(nobody, capture_output=True, check=False).returncode != 0:
+        pytest.skip("ordinary users may make no namespaces here")
+    served = ("workload=http", "workload.rate=20", "link=nodelay", "tcp_timestamps=false", "host=bridged")
+    done = ordinary(*SMALL, *served, "campaign=three", within=taps, behind=namespaces)
+    assert done.returncode in {0, 1}, done.stdout + done.stderr  # when checkpoints begin is the host's, here
+    (record,) = records(world_readable / "results" / "three")
+    assert record["client"]["requests"] > record["client"]["errors"]
+    assert (world_readable / "results" / "three").stat().st_uid == NOBODY
