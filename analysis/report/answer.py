@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.outcomes import OUTCOMES
 from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 _MOST_IN_HEADING = 2
+_WITH_STALLS = frozenset(("pause_s", "total_s", "load_s"))
+"""Of checkpoints, what waits for the secondary's answer to its load, which is where a delayed acknowledgement falls."""
+
 _WORDS = {"SUPPORTED": "yes", "REFUTED": "no", "INCONCLUSIVE": "open"}
 
 
@@ -134,9 +138,14 @@ def accel_warning(accels: Sequence[str], under: str, *, by_cell: bool = True) ->
 
 
 def _cause(finding: Finding, results: Results) -> str:
-    """Return what makes TCP slow here, for whoever asks about transports: it is no latency of a network."""
+    """Return what makes TCP slow here, for whoever asks about transports: it is no latency of a network.
+
+    Of pages, bytes or another phase no stall is a part.
+    """
     hypothesis = finding.hypothesis
     if hypothesis.factor != "link.transport" or "tcp" not in hypothesis.levels:
+        return ""
+    if OUTCOMES[hypothesis.outcome].column not in _WITH_STALLS or math.isnan(finding.effect.estimate):
         return ""
     own = question(*looked_at(results.campaign, results.runs), hypothesis).runs
     over_tcp = own[own["link.transport"] == "tcp"]

@@ -107,6 +107,22 @@ def test_a_stall_is_in_an_effect_only_where_its_own_runs_stall(tmp_path: Path) -
     assert _cause(results.findings[0], replace(told, campaign=seen)).startswith(" In 5 of 5 runs over TCP")
 
 
+@pytest.mark.parametrize(
+    ("outcome", "told"), [("total", True), ("load", True), ("dirty_pages", False), ("save", False)]
+)
+def test_a_stall_is_in_no_effect_on_what_does_not_wait_for_the_transport(
+    tmp_path: Path, outcome: str, *, told: bool
+) -> None:
+    asked = {"id": "L", "kind": "contrast", "factor": "link.transport", "levels": ["unix", "tcp"], "claim": "c"}
+    fake = Fake(mems=(GIB,), smps=(1,), workloads=(FIXED,), links=("unix", "tcp"), repeats=6, count=20)
+    hypotheses = (asked | {"outcome": outcome},)
+    results = derive(load_campaign(write_campaign(tmp_path, replace(fake, hypotheses=hypotheses))))
+    stalled = replace(results, runs=results.runs.assign(always_stalled=results.runs["link.transport"] == "tcp"))
+    (own,) = results.findings
+    assert math.isfinite(own.effect.estimate)
+    assert bool(_cause(own, stalled)) == told
+
+
 def test_the_p_value_of_an_open_value_is_that_of_its_own_test() -> None:
     cells = crossed(mem=(GIB,), smp=(1,))
     truth = Truth(cells, lambda _: 0.0, [declared(**PAUSE | {"high": 0.2})], run_sd=0.05, block_sd=0.0, drift=0.0)
