@@ -17,7 +17,7 @@ from analysis.report.words import all_declared, badge, case, p_text
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.stored.factors import factor_text
-from analysis.text import EXPLORATORY, MISSING, count_text, decimals_apart, percent_number, plural, spans
+from analysis.text import EXPLORATORY, MISSING, change_text, count_text, percent_number, plural, spans
 from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.digits import csv
@@ -260,8 +260,9 @@ def _verdict_row(finding: Finding) -> tuple[str, ...]:
 
 
 def _percent_of(change: float, sesoi: float) -> str:
-    """Return a relative change in percent, and not as what matters where it does not lie on it."""
-    return _number(_PERCENT * change, decimals_apart(_PERCENT * change, _PERCENT * sesoi))
+    """Return a relative change in percent as the page has it, without the sign of a rise; a dash for a missing one."""
+    shown = MISSING if math.isnan(change) else change_text(_PERCENT * change, _PERCENT * sesoi)
+    return shown.removeprefix("+")
 
 
 def _unit_of(outcome: str, value: float) -> tuple[str, float]:

@@ -51,6 +51,11 @@ def test_no_end_of_an_interval_is_what_matters_in_a_paper_s_table_either() -> No
     assert _verdict_row(close)[3:6] == ("8.1", "4.98", "11.2")
     open_ended = replace(close, effect=Effect(0.0807, float("nan"), float("inf")))
     assert _verdict_row(open_ended)[3:6] == ("8.1", "\N{EN DASH}", "\N{INFINITY}")
+    # Nor is what is shown to be more than none printed as none, or what leaves something as all.
+    small = replace(close, effect=Effect(0.0081, 0.0002, 0.0163))
+    assert _verdict_row(small)[3:6] == ("0.8", "0.02", "1.6")
+    large = replace(close, effect=Effect(-0.98, -0.9997, 1.2))
+    assert _verdict_row(large)[3:6] == ("\N{MINUS SIGN}98.0", "\N{MINUS SIGN}99.97", "120")
 
 
 def test_not_everything_is_open_where_a_secondary_hypothesis_has_a_word() -> None:
