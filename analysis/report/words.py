@@ -155,7 +155,9 @@ def _against(finding: Finding) -> str:
         what = "share" if hypothesis.outcome in YES_OR_NO else "median run"
         ends, of = ("outside", "inside"), f"a {what} {{}} of the range"
     elif hypothesis.direction == "none":
-        ends, of = ("at least", "at most"), f"a difference of {{}} {size} either way"
+        # What refutes it has to be more than matters at any level, and than equal cells differ by.
+        most = max(finding.sesoi, finding.floor, *(level.sesoi for level in finding.levels))
+        ends, of = (f"at least {size}", f"at most {size_of(most)}"), "a difference of {} either way"
     else:
         none = "what equal cells differ by" if finding.floor else "no effect"
         ends, of = (none, f"an effect of at least {size} in the direction claimed"), "{}"

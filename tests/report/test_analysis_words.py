@@ -13,7 +13,7 @@ from analysis.report.tables import _verdict_row
 from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Claims, Stage
-from analysis.verdicts.finding import Effect, Finding
+from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.sentences import finding_sentence, smallest_text
 
 PVALUES, ADJUSTED = Claims(supports=0.00003, refutes=0.00003), Claims(supports=0.00012, refutes=0.00012)
@@ -102,6 +102,24 @@ def test_the_word_is_not_said_again_in_the_sentence() -> None:
 )
 def test_a_p_value_says_what_it_speaks_against(word: str, asked: dict[str, Any], against: str) -> None:
     assert pvalue_text(_finding(word, "a case", asked=asked)).endswith(against)
+
+
+_AT_ONE = LevelFinding("1 vCPU", Effect(0.3, 0.25, 0.35), "REFUTED", "a material difference", 36, sesoi=0.2)
+
+
+@pytest.mark.parametrize(
+    ("word", "changed", "against"),
+    [
+        ("REFUTED", {"floor": 0.15}, "at most 15 %"),
+        ("REFUTED", {"levels": (_AT_ONE, replace(_AT_ONE, sesoi=0.128))}, "at most 20 %"),
+        ("SUPPORTED", {"levels": (_AT_ONE,)}, "at least 12.8 %"),
+    ],
+)
+def test_a_difference_that_refutes_none_is_more_than_equals_differ_by_and_than_matters_at_any_level(
+    word: str, changed: dict[str, Any], against: str
+) -> None:
+    found = _finding(word, "a case", asked={"direction": "none"}, **changed)
+    assert pvalue_text(found).endswith(f"against a difference of {against} either way")
 
 
 def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> None:
