@@ -39,6 +39,7 @@ def context(results: Results) -> dict[str, Any]:
         "tally": tally(results.findings),
         "legend": words.legend(results.findings),
         "all_declared": words.all_declared(results.findings),
+        "compares": any(finding.hypothesis.kind != "value" for finding in results.findings),
         "levels": _levels_table(results.findings),
         "splits": _splits_table(results),
         "split_heading": _split_heading(results),

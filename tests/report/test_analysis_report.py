@@ -344,6 +344,10 @@ def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
     others = text[text.index("The same verdicts under other choices") :]
     assert re.search(r"C3 no warm-up left out [\d.]+ ms \[[\d.]+, [\d.]+\] REFUTED", others)
     assert "REFUTED: Each pause takes 2 to 4 s: " in text
+    # A range is held against no effect, and equals play no part in it.
+    assert "outside the range" in text
+    assert "Brackets are 90" in text
+    assert "smallest effect of interest" not in text[: text.index("Brackets are 90")]
 
 
 def test_the_verdict_on_a_transport_says_that_tcp_waits_for_acknowledgements(tmp_path: Path) -> None:
