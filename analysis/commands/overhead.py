@@ -10,7 +10,7 @@ from analysis.errors import NothingMeasuredError, path_of
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text
-from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, times_text, to_tree
+from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, tells_neither, times_text, to_tree
 
 if TYPE_CHECKING:
     import argparse
@@ -38,11 +38,15 @@ def _run(options: argparse.Namespace) -> int:
     study = load_study(options.campaign)
     found = overheads(study)
     if not found:
-        why = left_out(study) or "-m scenario=native,colo (or native,formed,colo) measures both in every block"
+        sweep = "-m scenario=native,colo (or native,formed,colo) measures both in every block"
+        why, fix = left_out(study) or sweep, "measure both in every block: -m scenario=native,colo"
+        if study.without and tells_neither(study):
+            why = "its workload tells neither"
+            fix = "choose one that has a client or counts its work: docs/workloads.md"
         raise NothingMeasuredError(
             f"{study.plan.campaign}: no machine has a throughput or a latency both with COLO and without (a rate by "
             f"the guest's own clock, which stands still in a pause, is none); {why}",
-            fix="measure both in every block: -m scenario=native,colo",
+            fix=fix,
         )
     if options.json:
         print_json({"campaign": study.plan.campaign, "compared": to_tree(found), "left_out": left_out(study)})

@@ -201,6 +201,12 @@ def left_out(campaign: Campaign) -> str:
     return " ".join(told)
 
 
+def tells_neither(campaign: Campaign) -> bool:
+    """Tell whether no run, with COLO or without, has a throughput or a latency, as its workload tells none."""
+    runs = (*campaign.runs, *campaign.without)
+    return not any(outcome_of(run, name) > 0 for run in runs for name in (*THROUGHPUT, *LATENCY))
+
+
 def scenario_of(run: Run) -> str:
     """Return the configuration's word for what happened in a run."""
     return str(run.record.cell.get("scenario") or COLO)

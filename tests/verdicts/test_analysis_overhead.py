@@ -20,6 +20,7 @@ from fixtures.fake_campaign import (
     change_record,
     fake_results,
     of_scenario,
+    run_ids,
     write_campaign,
 )
 from scipy import stats
@@ -232,6 +233,20 @@ def test_the_command_prints_ratios_and_json(folder: Path, capsys: pytest.Capture
 def test_without_a_baseline_the_command_names_the_sweep(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(write_campaign(tmp_path, DEMO))]) == NothingMeasuredError.exit_code
     assert "-m scenario=native,colo" in capsys.readouterr().err
+
+
+def test_who_measured_both_with_a_workload_that_tells_nothing_is_not_sent_to_measure_both(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("native", "colo")))
+    for run_id in run_ids(folder):
+        change_record(folder, run_id, workload={"achieved_mb_s": 20.0}, client=None)
+        (folder / "runs" / run_id / "client.parquet").unlink()
+    assert main([str(folder)]) == NothingMeasuredError.exit_code
+    said = capsys.readouterr().err
+    assert "its workload tells neither" in said
+    assert "choose one that has a client or counts its work: docs/workloads.md" in said
+    assert "scenario=native" not in said
 
 
 def test_verdicts_hold_it_only_where_there_is_a_baseline(folder: Path, tmp_path: Path) -> None:
