@@ -17,13 +17,14 @@ from analysis.text import figures_text, listed, ms_text, percent_text, plural, s
 from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
 from analysis.verdicts.designs import MANY_BLOCKS
 from analysis.verdicts.families import not_after
-from analysis.verdicts.finding import NO_RATIO
+from analysis.verdicts.finding import NO_RATIO, YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGING, ON_FAILURES, WITHIN_EQUALS
+from analysis.verdicts.values import NOT_EVERYWHERE, NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -67,6 +68,8 @@ _OPEN = {
     not_after("primary"): f"none is left {not_after('primary').removeprefix('not ')}",
 }
 """Why there is no verdict though the runs by themselves would give one: their effect may be certain all the same."""
+
+_BEYOND_BLOCKS = frozenset((NOTHING_TO_COMPARE, NOT_WRITTEN, NOT_EVERYWHERE, NOWHERE, *ON_FAILURES))
 
 
 @dataclass(frozen=True)
@@ -279,32 +282,36 @@ def _continues(judged: Judged, still: Sequence[Finding] = ()) -> str:
 
 
 def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    yield from _no_block_mends(judged, asked)
-    yield from _blocks_mend(judged, asked)
+    answered = [one for one in judged.findings if _is_primary(one)]
+    yield from _no_block_mends(judged, answered)
+    yield from _blocks_mend(judged, asked, answered)
     if "tcg" in judged.cells.accels:
         yield "Under KVM on hardware that virtualizes, the milliseconds would be those of a real machine."
 
 
-def _no_block_mends(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    blank = [one for one in asked if one.label == NOTHING_TO_COMPARE]
+def _no_block_mends(judged: Judged, answered: Sequence[Finding]) -> Iterator[str]:
+    blank = [one for one in answered if one.label == NOTHING_TO_COMPARE]
     if any(one.failed or one.excluded for one in blank):
         yield "Where nothing can be compared, runs failed or were left out."
     elif blank:
         missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
         yield f"Where nothing can be compared, {missing}the cells do not cross what was asked with the other factors."
-    if any(one.label == NOT_WRITTEN for one in asked):
+    if any(one.label == NOT_WRITTEN for one in answered):
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
-    if any(NO_RATIO in one.label for one in asked):
+    if any(NO_RATIO in one.label and one.label != YES_OR_NO_TEXT for one in answered):
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
-    if any(one.label in ON_FAILURES for one in asked):
+    if any(one.label in ON_FAILURES for one in answered):
         yield "Where an answer depends on failed runs, these measured again may decide it."
 
 
-def _blocks_mend(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
-    beyond = (NOTHING_TO_COMPARE, NOT_WRITTEN, *ON_FAILURES)
-    undecided = [one for one in asked if one.word == INCONCLUSIVE]
-    still = [one for one in undecided if one.label not in beyond and NO_RATIO not in one.label]
-    what = "what else is open" if len(still) < len(undecided) else "what is open"
+def _is_beyond_blocks(finding: Finding) -> bool:
+    """Tell whether a question is open for another reason than that blocks are few."""
+    return finding.label in _BEYOND_BLOCKS or NO_RATIO in finding.label
+
+
+def _blocks_mend(judged: Judged, asked: Sequence[Finding], answered: Sequence[Finding]) -> Iterator[str]:
+    still = [one for one in asked if one.word == INCONCLUSIVE and not _is_beyond_blocks(one)]
+    what = "what else is open" if any(map(_is_beyond_blocks, answered)) else "what is open"
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
         yield f"About {plural(int(max(needs)), 'more block')} would decide {what}: {_continues(judged, still)}."

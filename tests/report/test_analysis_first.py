@@ -18,11 +18,12 @@ from analysis.report.first import first_screen
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
 from analysis.verdicts.families import not_after
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.finding import YES_OR_NO_TEXT, Effect, no_ratio
 from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE
 from analysis.verdicts.results import Results, derive
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW, UNDECIDED, WITHIN_EQUALS
+from analysis.verdicts.values import NOT_EVERYWHERE
 from bench.plan.plan import parse_plan
 from bench.run.analysis import Said
 from bench.run.report import write_report
@@ -156,6 +157,27 @@ def test_blocks_are_not_said_to_decide_what_none_of_them_can(results: Results, n
     blank = replace(own, word="INCONCLUSIVE", label=NOTHING_TO_COMPARE, more_blocks=None)
     for findings, what in (((undecided,), "what is open"), ((undecided, blank), "what else is open")):
         assert said.format(what) in " ".join(first_screen(replace(results, findings=findings)).surer)
+
+
+@pytest.mark.parametrize(
+    ("label", "mend"),
+    [
+        (no_ratio([0.0, 1.0]), "Of runs that are 0 no ratio can be told"),
+        (NOTHING_TO_COMPARE, "Where nothing can be compared, "),
+        (YES_OR_NO_TEXT, ""),
+        (NOT_EVERYWHERE, ""),
+    ],
+)
+def test_blocks_are_not_said_to_decide_what_is_asked_of_something_else_and_none_of_them_can(
+    results: Results, label: str, mend: str
+) -> None:
+    (own, *_) = results.findings
+    undecided = replace(own, word="INCONCLUSIVE", label=UNDECIDED, more_blocks=5.0)
+    rate = own.hypothesis.model_copy(update={"outcome": "mismatch_rate"})
+    other = replace(own, hypothesis=rate, word="INCONCLUSIVE", label=label, more_blocks=None)
+    surer = " ".join(first_screen(replace(results, findings=(undecided, other))).surer)
+    assert surer.startswith(mend or "About 5 more blocks")
+    assert "About 5 more blocks would decide what else is open: " in surer
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
