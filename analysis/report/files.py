@@ -19,7 +19,7 @@ def write(path: Path, content: bytes) -> Path:
     Raises:
         OSError: it cannot be written.
     """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.parent / f".{path.name}.{os.getpid()}"  # with_name knows none for ``.``, which has no name
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         if path.is_dir():

@@ -44,6 +44,8 @@ def test_a_plan_that_a_copy_has_damaged_is_copied_again(campaign: Path, change: 
         (["{c}", "--only", "verdicts", "--hypotheses", ""], "argument --hypotheses: '' is no path", "--help"),
         (["{c}", "--only", "verdicts", "--out", "{c}/plan.json"], "plan.json", "name a folder; a file"),
         (["compare", "{c}", "{d}", "--json", "{c}"], "{c}: Is a directory", "name a file; a folder"),
+        (["compare", "{c}", "{d}", "--json", "."], " .: Is a directory", "name a file; a folder"),
+        (["explore", "{c}", "--out", "/"], " /: Is a directory", "name a file; a folder"),
         (["timeline", "{c}", "nosuch"], "no measured run is called nosuch", "analysis timeline"),
         (["timeline", "{c}"], "name one of its runs", "analysis timeline"),
     ],
