@@ -307,7 +307,8 @@ def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
     listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
     plan = campaign.plan
     # By the way to the folders: with results=DIR they lie anywhere, and a copy may have any name.
-    folders = " ".join(map(shlex.quote, built.homes))
+    # What of that is no UTF-8 is written out, as no page can hold it.
+    folders = " ".join(map(shlex.quote, built.homes)).encode(errors="backslashreplace").decode()
     style = f" figure.style={built.style}" if built.style != Built().style else ""
     asked = " --hypotheses FILE" if built.asked else ""
     return {

@@ -305,6 +305,7 @@ def test_a_page_is_built_again_from_where_its_folders_are_whatever_they_are_call
         (("..", "../../night"), ".. ../../night"),
         (("..", "../../b c/quiet"), ".. '../../b c/quiet'"),
         (("../runs/quiet",), "../runs/quiet"),
+        (("../caf\udce9/quiet",), r"'../caf\udce9/quiet'"),
     ):
         page = render(results, [], [], Built(homes=homes))
         assert f"<code>python -m analysis {said} --out .   # in this page's folder</code>" in unescape(page)
