@@ -36,7 +36,6 @@ def context(results: Results) -> dict[str, Any]:
     return {
         "first": first_screen(results),
         "verdicts": [_verdict(finding, results) for finding in results.findings],
-        "tally": tally(results.findings),
         "legend": words.legend(results.findings),
         "all_declared": words.all_declared(results.findings),
         "compares": any(finding.hypothesis.kind != "value" for finding in results.findings),
