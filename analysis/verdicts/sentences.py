@@ -72,7 +72,8 @@ def finding_sentence(finding: Finding) -> str:
     scope = f" ({where})" if where else ""
     end = f"{word_text(finding)}."
     if not finding.runs:
-        return f"{hypothesis.claim} What was measured cannot tell{scope}: {end}"
+        claim = hypothesis.claim if hypothesis.claim.endswith((".", "!", "?")) else f"{hypothesis.claim}."
+        return f"{claim} What was measured cannot tell{scope}: {end}"
     what = OUTCOMES[hypothesis.outcome].words
     if hypothesis.kind == "value":
         claimed = range_text(hypothesis, finding.effect)

@@ -130,6 +130,12 @@ def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> 
     assert pvalue_text(replace(small, word="REFUTED")).endswith("of at least 0.04 % in the direction claimed")
 
 
+@pytest.mark.parametrize("claim", ["The pause grows", "The pause grows."])
+def test_a_claim_of_which_nothing_can_be_told_is_a_sentence_by_itself(claim: str) -> None:
+    said = _finding("INCONCLUSIVE", "nothing to compare", asked={"claim": claim}, runs=0).sentence
+    assert said == "The pause grows. What was measured cannot tell: INCONCLUSIVE (nothing to compare)."
+
+
 def test_the_legend_holds_the_cases_that_occur() -> None:
     found = [_finding("SUPPORTED", "material"), _finding("INCONCLUSIVE", "undecided")]
     assert [name for name, _ in legend(found)] == ["material"]
