@@ -176,7 +176,8 @@ def _verdict(finding: Finding, results: Results) -> dict[str, Any]:
         detail.append("from the lowest end of a cell's 90 % interval to the highest" if several else "90 % interval")
     detail += filter(None, [smallest_text(finding), words.pvalue_text(finding)])
     detail += filter(None, [_left_out(finding, results.runs)])
-    detail += [f"{finding.failed} failed"] if finding.failed else []
+    unread = " or cannot be read" if results.campaign.unread else ""
+    detail += [f"{finding.failed} failed{unread}"] if finding.failed else []
     return {
         "id": hypothesis.id,
         "claim": hypothesis.claim,

@@ -329,6 +329,15 @@ def test_what_a_file_repeats_word_for_word_is_not_said_to_be_undeclared(tmp_path
     assert verdict["why_exploratory"] == "not chosen in this form before the data"
 
 
+def test_a_verdict_does_not_say_of_a_run_that_cannot_be_read_that_it_failed(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, Fake(**SMALL | {"smps": (1, 2), "repeats": 6, "hypotheses": (GROWS,)}))
+    (folder / "runs" / run_ids(folder)[0] / "checkpoints.parquet").write_bytes(b"torn")
+    results = derive(load_study([folder]))
+    (verdict,) = answer.context(results)["verdicts"]
+    assert "; 1 failed or cannot be read" in verdict["detail"]
+    assert results.campaign.attempts == ()
+
+
 def test_verdicts_on_hypotheses_that_came_late_are_not_said_to_be_no_tests(tmp_path: Path) -> None:
     study = load_study([write_campaign(tmp_path, Fake(**SMALL | {"smps": (1, 2)}))])
     for asked, said in (
