@@ -124,7 +124,7 @@ def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:
 
 
 def _tail(row: CellSummary, quantile_s: float, least: int) -> str:
-    doubt = "†" if row.runs and row.shortest < least else ""
+    doubt = "†" if row.shortest < least and not np.isnan(quantile_s) else ""
     return _number(quantile_s * _MS, 1) + doubt
 
 

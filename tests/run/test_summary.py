@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -57,6 +58,16 @@ def test_a_run_that_failed_its_quality_check_is_marked(tmp_path: Path) -> None:
 def test_nothing_is_marked_where_every_check_passed(tmp_path: Path) -> None:
     plan = campaign(tmp_path)
     assert "‡" not in shown(plan, rows(tmp_path, plan))
+
+
+def test_runs_that_are_asked_for_no_checkpoint_have_no_tail_to_be_marked(tmp_path: Path) -> None:
+    plan = campaign(tmp_path)
+    measured, empty = rows(tmp_path, plan)
+    none = float("nan")
+    native = replace(measured, checkpoints=0, shortest=0, median_pause_s=none, p95_pause_s=none, p99_pause_s=none)
+    for summary, marks in ((measured, 2), (native, 0)):
+        (line,) = (one for one in shown(plan, (summary, empty)).splitlines() if "256 MiB" in one)
+        assert line.count("†") == marks
 
 
 def test_a_table_that_cannot_be_read_counts_as_no_run(tmp_path: Path) -> None:
