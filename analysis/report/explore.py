@@ -24,7 +24,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
-from analysis.runs.outcomes import used_pauses
+from analysis.runs.outcomes import QUALITY, quality_words, used_pauses
 from analysis.stored.factors import as_planned, factor_text, level_text
 from analysis.verdicts.amounts import shown_in
 
@@ -149,9 +149,9 @@ def _factors(runs: pd.DataFrame, cells: Cells) -> Iterable[dict[str, Any]]:
     yield _factor("block", [str(block) for block in runs["block"]], [str(one) for one in sorted(set(runs["block"]))])
     if "node" in runs:
         yield _factor("node", list(runs["node"]), sorted(set(runs["node"])))
-    quality = ["ok" if ok else "failed" for ok in runs["quality_ok"]]
+    quality = quality_words(runs)
     if len(set(quality)) > 1:
-        yield _factor("quality", quality, ("ok", "failed"))
+        yield _factor("quality", quality, [one for one in QUALITY if one in quality])
 
 
 def _text(path: str, level: Level) -> str:

@@ -22,7 +22,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.runs.outcomes import doubted_text
+from analysis.runs.outcomes import doubted_text, quality_words
 from analysis.text import (
     EXPLORATORY,
     MISSING,
@@ -295,10 +295,10 @@ def _run_table(results: Results) -> Table:
             number(row["pause"], ms_text(1e3 * row["pause"])),
             text(str(row["steadiness"]).replace("-", " ")),
             number(row["outliers"], str(row["outliers"])),
-            text("ok" if row["quality_ok"] else "problems"),
+            text(quality),
             Cell(utc(row["started_at"]), f"{row['started_at']:.3f}"),
         )
-        for row in results.runs.to_dict("records")
+        for row, quality in zip(results.runs.to_dict("records"), quality_words(results.runs), strict=True)
     )
     return Table("Measured runs", columns, rows)
 

@@ -9,6 +9,7 @@ from analysis.report.checks import by_itself, checks
 from analysis.report.page import Column, Table, number, text
 from analysis.report.threats import threats
 from analysis.report.words import effect_text
+from analysis.runs.outcomes import pauses_told
 from analysis.text import plural, ratio_text, tenths_text
 
 if TYPE_CHECKING:
@@ -58,14 +59,17 @@ def _asked_for_none(campaign: Campaign) -> Iterator[str]:
 
 
 def trust_heading(campaign: Campaign) -> str:
-    """Say whether the runs passed their own quality check, and during how many the host changed."""
+    """Say whether the runs passed their own quality check, of how many the pauses alone did not, when hosts changed."""
     runs = (*campaign.runs, *campaign.without)
     bad = sum(not run.record.quality.ok for run in runs)
+    doubted = sum(run.record.quality.ok and not pauses_told(run) for run in runs)
     drifted = sum(bool(run.record.host.drift) for run in runs)
     of = plural(len(runs), "measured run")
     every = f"all {of}" if len(runs) > 1 else "the one measured run"
     passed = f"{bad} of {of} did not pass the quality check" if bad else f"{every} passed the quality check"
-    return f"Can it be trusted? {passed.capitalize()}" + (f"; during {drifted} the host changed" if drifted else "")
+    but = f", and of {doubted} the pauses alone are in doubt" if doubted else ""
+    changed = f"; during {drifted} the host changed" if drifted else ""
+    return f"Can it be trusted? {passed.capitalize()}{but}{changed}"
 
 
 def _sensitivity(results: Results) -> Table | None:

@@ -202,6 +202,10 @@ def _sound_by(outcome: str) -> tuple[str, ...]:
     return ("quality_ok", "pauses_ok") if OUTCOMES[outcome].table == "checkpoints" else ("quality_ok",)
 
 
+QUALITY = ("ok", "pauses in doubt", "failed")
+"""What a run's own check may say, of its record and of its pauses alone, in the words of tables."""
+
+
 def counts(run: Run) -> bool:
     """Tell whether a run counts for its pauses."""
     return all(STANDING[name](run) for name in _sound_by("pause"))
@@ -212,6 +216,13 @@ def counting(runs: pd.DataFrame, outcome: str = "pause") -> NDArray[np.bool_]:
     told = [runs[name].to_numpy(dtype=bool) for name in _sound_by(outcome) if name in runs]
     sound: NDArray[np.bool_] = np.logical_and.reduce(told)
     return sound
+
+
+def quality_words(runs: pd.DataFrame) -> list[str]:
+    """Return what the own check of each row of :func:`run_table` says: one of :data:`QUALITY`."""
+    sound, doubted, bad = QUALITY
+    told = zip(runs["quality_ok"], runs["pauses_ok"], strict=True)
+    return [bad if not ok else sound if pauses else doubted for ok, pauses in told]
 
 
 def doubted_text(runs: pd.DataFrame, outcome: str = "pause") -> str:

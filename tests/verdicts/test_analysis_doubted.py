@@ -37,9 +37,11 @@ from analysis.report import answer, checks, threats, trust
 from analysis.report.describe import describe_host
 from analysis.report.design import design_facts
 from analysis.report.disclosure import disclosure, readme
+from analysis.report.explore import payload
+from analysis.report.render import render
 from analysis.report.tables import tables
 from analysis.runs.costs import cost_table
-from analysis.runs.outcomes import counting, counts, run_table, tail_note
+from analysis.runs.outcomes import counting, counts, quality_words, run_table, tail_note
 from analysis.runs.standing import overlap_s
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
@@ -381,6 +383,22 @@ def test_a_run_whose_pauses_alone_are_in_doubt_has_not_failed_its_check(tmp_path
     (verdict,) = answer.context(derive(load_campaign(folder), [outage]))["verdicts"]
     assert f"; {1 if ok else 2} left out by {'its' if ok else 'their'} quality check" in verdict["detail"]
     assert "pauses alone" not in verdict["detail"]
+
+
+def test_a_run_whose_pauses_alone_are_in_doubt_is_not_ok_beside_them(tmp_path: Path) -> None:
+    folder = fake(tmp_path, *[told()] * 3)
+    doubted, bad, _ = run_ids(folder)
+    change_record(folder, doubted, quality={"ok": True, "notes": [f"{PAUSES_IN_DOUBT}: no event"]})
+    results = derive(load_campaign(folder))
+    said = "Can it be trusted? All 3 measured runs passed the quality check, and of 1 the pauses alone are in doubt"
+    assert trust.trust_heading(results.campaign) == said
+    assert sorted(quality_words(results.runs)) == ["ok", "ok", "pauses in doubt"]
+    shown = render(results, [], [])
+    assert shown.count("<td>pauses in doubt</td>") == 1
+    change_record(folder, bad, quality={"ok": False, "failures": ["late"]})
+    results = derive(load_campaign(folder))
+    factors = payload(results.campaign, results.cells, results.runs)["factors"]
+    assert {one["name"]: one["levels"] for one in factors}["quality"] == ["ok", "pauses in doubt", "failed"]
 
 
 def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: Path) -> None:
