@@ -83,7 +83,7 @@ class Finding:
         floor: what equal cells differ by, per unit of the effect; it makes a support harder.
         span: of the factor, in the middle one of its strata: doublings for a trend, 1 for a contrast; NaN for a value.
         runs: in strata that compare anything; ``excluded``: left out by their own quality check, or as the pauses
-            asked about are in doubt; ``failed``: never measured, or with too few checkpoints that can be used.
+            asked about are in doubt; ``failed``: never measured, not to be read, or with too few checkpoints.
         strata: blocks times the levels of the other factors, those that compare anything.
         levels: the same question at each combination of the other factors, where there are several.
         interaction_pvalue: of equal effects at all levels; NaN with one level.

@@ -36,7 +36,7 @@ class Question:
 
     Attributes:
         runs: those that count, of the run table.
-        failed: block and factors of the runs that failed: never measured, or with too few checkpoints that can be used.
+        failed: block and factors of the runs that failed: never measured, not to be read, or with too few checkpoints.
         left_out: the same of those that did not pass their own quality check.
         others: factors that vary beside that of the hypothesis.
         floor: what equal cells differ by, relative.
