@@ -249,6 +249,17 @@ def test_who_measured_both_with_a_workload_that_tells_nothing_is_not_sent_to_mea
     assert "scenario=native" not in said
 
 
+def test_a_client_that_was_never_answered_is_not_said_to_be_missing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, scenarios=("native", "colo")))
+    for run_id in run_ids(folder):
+        change_record(folder, run_id, client={"requests": 480, "requests_per_s": 0.0})
+        (folder / "runs" / run_id / "client.parquet").unlink()
+    assert main([str(folder)]) == NothingMeasuredError.exit_code
+    assert "its workload tells neither" not in capsys.readouterr().err
+
+
 def test_verdicts_hold_it_only_where_there_is_a_baseline(folder: Path, tmp_path: Path) -> None:
     told = json.loads(verdicts_json(judge_study(load_campaign(folder))))["overhead"]
     assert len(told["said"]) == len(told["compared"]) == 2
