@@ -72,8 +72,9 @@ def finding_sentence(finding: Finding) -> str:
     scope = f" ({where})" if where else ""
     end = f"{word_text(finding)}."
     if not finding.runs:
-        claim = hypothesis.claim if hypothesis.claim.endswith((".", "!", "?")) else f"{hypothesis.claim}."
-        return f"{claim} What was measured cannot tell{scope}: {end}"
+        claim = hypothesis.claim.strip()
+        stop = "" if claim.endswith((".", "!", "?")) else "."
+        return f"{claim}{stop} What was measured cannot tell{scope}: {end}"
     what = OUTCOMES[hypothesis.outcome].words
     if hypothesis.kind == "value":
         claimed = range_text(hypothesis, finding.effect)

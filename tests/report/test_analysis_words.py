@@ -130,7 +130,7 @@ def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> 
     assert pvalue_text(replace(small, word="REFUTED")).endswith("of at least 0.04 % in the direction claimed")
 
 
-@pytest.mark.parametrize("claim", ["The pause grows", "The pause grows."])
+@pytest.mark.parametrize("claim", ["The pause grows", "The pause grows.", "The pause grows. "])
 def test_a_claim_of_which_nothing_can_be_told_is_a_sentence_by_itself(claim: str) -> None:
     said = _finding("INCONCLUSIVE", "nothing to compare", asked={"claim": claim}, runs=0).sentence
     assert said == "The pause grows. What was measured cannot tell: INCONCLUSIVE (nothing to compare)."
