@@ -215,6 +215,12 @@ def _legend_columns(labels: Sequence[str], width_in: float) -> int:
     return -(-count // -(-count // fits))
 
 
+def ranges_widely(values: FloatArray) -> bool:
+    """Tell whether an axis of these values is logarithmic, which it has to say: of those with a 0 none is."""
+    known = values[np.isfinite(values)]
+    return bool(0 < known.min() * LOG_FROM < known.max())
+
+
 def ms_axis(
     ax: Axes, which: str, values: FloatArray, *, room: float, log: bool | None = None, head: float = 0.0
 ) -> bool:
@@ -233,7 +239,7 @@ def ms_axis(
     """
     known = values[np.isfinite(values)]
     low, high = float(known.min()), float(known.max())
-    logarithmic = low > 0 and (low * LOG_FROM < high if log is None else log)
+    logarithmic = low > 0 and (ranges_widely(known) if log is None else log)
     most = max(int(room / (0.38 if which == "x" else 0.3)), 2)
     if logarithmic:
         bottom, top = low / 1.08, high * 1.08 * (high / low) ** head

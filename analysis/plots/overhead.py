@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.stats.checks import FloatArray
     from analysis.verdicts.overhead import Overhead
     from analysis.verdicts.results import Results
 
@@ -96,16 +97,23 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         labels_in=_LABELS_IN / columns if columns > 1 else _LABELS_IN,
         share="y",
     )
+    log = axes.ranges_widely(_reach(data))
     for name, ax in panels.by_name.items():
-        _draw(ax, data[data["panel"] == name], cells, shown, panels.room_in)
+        _draw(ax, data[data["panel"] == name], cells, shown, panels.room_in, log=log)
     first = panels.axes[0]
     first.set_ylim(len(cells) - 0.5, -0.5)
     first.set_yticks(range(len(cells)), [axes.fitting(cell, _LABELS_IN) for cell in cells], fontsize=SMALL_PT)
-    panels.label("by that without COLO (1: the same)")
+    panels.label("by that without COLO, log scale" if log else "by that without COLO (1: the same)")
     return panels.figure
 
 
-def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room_in: float) -> None:
+def _reach(data: pd.DataFrame) -> FloatArray:
+    """Return everything that an axis of ratios has to show, the machine without COLO too."""
+    values = data[["ratio", "low", "high"]].to_numpy(dtype=np.float64).ravel()
+    return np.append(values[np.isfinite(values) & (values > 0)], 1.0)
+
+
+def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room_in: float, *, log: bool) -> None:
     for scenario in shown:
         own = data[data["scenario"] == scenario]
         shift = _APART * (shown.index(scenario) - (len(shown) - 1) / 2)
@@ -117,9 +125,7 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
         for row, value in zip(rows, ratio, strict=True):
             words = multiple_text(value)
             ax.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
-    reach = data[["ratio", "low", "high"]].to_numpy().ravel()
-    known = np.append(reach[np.isfinite(reach) & (reach > 0)], 1.0)
-    axes.ms_axis(ax, "x", known, room=room_in, head=0.02)
+    axes.ms_axis(ax, "x", _reach(data), room=room_in, log=log, head=0.02)
     ax.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
     ax.grid(visible=False, axis="y")
 

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
+    from analysis.stats.checks import FloatArray
     from analysis.stored.load import Run
 
 NAME = "timeline"
@@ -63,8 +64,9 @@ def sketch(run: Run) -> Sketch:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw what there is: requests, throughput, pauses by phase, dirty pages, and the longest pause from near."""
     there, pauses = set(data["of"]), data[data["of"] == PAUSE]
+    log = ", log scale" if REQUEST in there and axes.ranges_widely(_latencies(data)) else ""
     whole = {
-        "latency of requests [ms]": _requests if REQUEST in there else None,
+        f"latency of requests [ms]{log}": _requests if REQUEST in there else None,
         "requests answered per second": _throughput if RATE in there else None,
         "VM pauses, by phase [ms]": _bars if PAUSE in there else None,
         "dirty pages per checkpoint": _dirty if PAGES in there else None,
@@ -121,8 +123,13 @@ def _requests(ax: Axes, data: pd.DataFrame, room_in: float) -> None:
     answered, failed = requests_of(data)
     ax.plot(answered["from_s"], answered["value"], rasterized=len(answered) > MOST_REQUESTS // 2, **DOT)
     ax.plot(failed["from_s"], failed["value"], **CROSS)
-    values = data.loc[data["of"] == REQUEST, "value"].to_numpy()
-    axes.ms_axis(ax, "y", np.maximum(values, 1e-3), room=_MARKS_IN)
+    axes.ms_axis(ax, "y", _latencies(data), room=_MARKS_IN)
+
+
+def _latencies(data: pd.DataFrame) -> FloatArray:
+    """Return the latencies that an axis of them has to show; one that may be logarithmic has no 0."""
+    shown: FloatArray = np.maximum(data.loc[data["of"] == REQUEST, "value"].to_numpy(dtype=np.float64), 1e-3)
+    return shown
 
 
 def _throughput(ax: Axes, data: pd.DataFrame, room_in: float) -> None:
@@ -203,8 +210,8 @@ def _zoom(ax: Axes, data: pd.DataFrame, room_in: float) -> None:
             own = (near["part"] == part).to_numpy()
             marker = look | {"markersize": 4.5, "color": INK} if part == ANSWERED else look
             ax.plot(begin[own], near["value"].to_numpy()[own], zorder=3, **marker)
-        axes.ms_axis(ax, "y", np.maximum(near["value"].to_numpy(), 1e-3), room=_MARKS_IN, head=0.06)
-        ax.set_ylabel("latency [ms]", fontsize=SMALL_PT)
+        log = axes.ms_axis(ax, "y", _latencies(near), room=_MARKS_IN, head=0.06)
+        ax.set_ylabel("latency [ms]" + ",\nlog scale" * log, fontsize=SMALL_PT)
     else:
         ax.set_yticks([])
     ax.grid(visible=False, axis="x")

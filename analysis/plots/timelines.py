@@ -121,7 +121,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         extra_in=0.5,
     )
     values = data["value"].to_numpy()
-    axes.ms_axis(panels.axes[0], "y", np.maximum(values, 1e-3), room=height_in)
+    log = axes.ms_axis(panels.axes[0], "y", np.maximum(values, 1e-3), room=height_in)
     floor = panels.axes[0].get_ylim()[0]
     for name, ax in panels.by_name.items():
         own = data[data["cell"] == name]
@@ -139,7 +139,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         seconds_axis(ax, reach, panels.room_in)
     panels.label(
         "time since the first request or checkpoint [s]",
-        "latency [ms]" if len(data[data["of"] == REQUEST]) else "pause [ms]",
+        ("latency [ms]" if len(data[data["of"] == REQUEST]) else "pause [ms]") + ",\nlog scale" * log,
     )
     return panels.figure
 

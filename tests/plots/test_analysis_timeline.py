@@ -251,6 +251,27 @@ def test_very_many_pauses_are_no_objects_of_their_own_in_a_vector_file(
     assert pixels == [0, 3]  # bands, stems and dots
 
 
+def test_a_logarithmic_axis_of_latencies_says_so(campaign: Path) -> None:
+    run = of_scenario(campaign, "colo")
+    due = run.requests.sent[0] + REQUEST_EVERY_S * np.arange(600)  # until after the last pause
+
+    def said(latency_s: np.ndarray) -> list[str]:
+        sketch = timeline.sketch(replace(run, requests=Requests(due, latency_s, np.ones(len(due), dtype=bool))))
+        with look():
+            figure = sketch.plot(sketch.data, 7.0)
+        return [figure.axes[0].get_title(loc="left"), figure.axes[-1].get_ylabel()]
+
+    slow = np.where(np.arange(len(due)) % 2 == 0, 0.002, 2.0)
+    assert said(slow) == ["latency of requests [ms], log scale", "latency [ms],\nlog scale"]
+    assert said(np.full(len(due), 0.002)) == ["latency of requests [ms]", "latency [ms]"]
+    data = timelines.frame(fake_results(campaign))
+    for most, label in ((1.0, "latency [ms]"), (1e3, "latency [ms],\nlog scale")):
+        first = data.index == data.index[data["of"] == timeline_rows.REQUEST][0]
+        with look():
+            (ax,) = timelines.plot(data.assign(value=np.where(first, most, 1.0)), 7.0).axes
+        assert ax.get_ylabel() == label
+
+
 def test_the_command_writes_every_kind_and_says_where(
     campaign: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

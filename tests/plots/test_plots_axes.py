@@ -32,6 +32,12 @@ def test_values_with_a_zero_are_never_drawn_on_a_logarithmic_axis() -> None:
         assert not axes.ms_axis(_ax(), "x", np.array([0.0, 400.0]), room=2.0, log=log)
 
 
+@pytest.mark.parametrize(("values", "wide"), [([2.0, 400.0], True), ([20.0, 60.0], False), ([0.0, 400.0], False)])
+def test_a_figure_can_say_beforehand_that_an_axis_will_be_logarithmic(values: list[float], *, wide: bool) -> None:
+    known = np.array([*values, np.nan])
+    assert axes.ranges_widely(known) == wide == axes.ms_axis(_ax(), "y", known, room=2.0)
+
+
 def test_room_for_text_lies_above_the_values() -> None:
     ax = _ax()
     axes.ms_axis(ax, "y", np.array([1.0, 10.0]), room=2.0, log=False, head=0.5)

@@ -71,6 +71,17 @@ def test_colo_and_formed_are_held_against_native(campaign: Campaign) -> None:
     assert median.ratio.estimate == pytest.approx(2.0)
 
 
+def test_ratios_that_range_widely_are_on_one_logarithmic_scale_that_says_so(campaign: Campaign) -> None:
+    data = figure.frame(overheads(campaign))
+    first = data.index == 0
+    for times, scale, label in ((1.0, "linear", " (1: the same)"), (100.0, "log", ", log scale")):
+        far = data.assign(**{name: data[name].where(~first, times) for name in ("ratio", "low", "high")})
+        with look():
+            panels = [ax for ax in figure.plot(far, 7.0).axes if ax.get_visible()]
+        assert {ax.get_xscale() for ax in panels} == {scale}
+        assert panels[-1].get_xlabel() == f"by that without COLO{label}"
+
+
 def test_a_declared_contrast_of_scenarios_is_judged_from_the_runs_without_colo_too(tmp_path: Path) -> None:
     asked = {"id": "W", "claim": "Under COLO fewer requests are answered.", "kind": "contrast", "factor": "scenario"}
     asked |= {"levels": ["native", "colo"], "outcome": "requests_per_s", "direction": "decreasing"}
