@@ -105,7 +105,7 @@ def badness(run: Run) -> float:
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
-    """Draw a panel per cell: requests as dots over time, pauses as bands; without a client pauses as stems."""
+    """Draw a panel per cell: requests as dots over time, pauses as bands; without requests pauses as stems."""
     names = list(dict.fromkeys(data["cell"]))
     columns = axes.columns_beside(width_in, names)
     height_in = axes.height_of_rows(_PANEL_IN, -(-len(names) // columns))
@@ -137,10 +137,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
             dot: Look = {"linestyle": "none", "marker": ".", "markersize": 3, "color": INK}
             ax.plot(pauses["from_s"], pauses["value"], rasterized=many, **dot)
         seconds_axis(ax, reach, panels.room_in)
-    panels.label(
-        "time since the first request or checkpoint [s]",
-        ("latency [ms]" if len(data[data["of"] == REQUEST]) else "pause [ms]") + ",\nlog scale" * log,
-    )
+    shown = (("latency", (data["of"] == REQUEST).any()), ("pause", _without_requests(data)))
+    what = " or\n".join(name for name, some in shown if some)
+    panels.label("time since the first request or checkpoint [s]", f"{what} [ms]" + ",\nlog scale" * log)
     return panels.figure
 
 
@@ -151,14 +150,15 @@ def _entries(data: pd.DataFrame) -> list[Line2D | Patch]:
         entries.append(Line2D([], [], label="request, when due", **DOT | {"markersize": 5}))
     if len(failed):
         entries.append(Line2D([], [], label="no good answer", **CROSS))
-    if _without_client(data):
+    if _without_requests(data):
         entries.append(
-            Line2D([], [], label="length of a pause, without a client", marker=".", color=INK, linewidth=0.8)
+            Line2D([], [], label="length of a pause, without requests", marker=".", color=INK, linewidth=0.8)
         )
     return entries
 
 
-def _without_client(data: pd.DataFrame) -> Sequence[str]:
+def _without_requests(data: pd.DataFrame) -> Sequence[str]:
+    """Return the cells without a client, and those whose client tells of no single request."""
     asked = set(data.loc[data["of"] == REQUEST, "cell"])
     return [cell for cell in dict.fromkeys(data["cell"]) if cell not in asked]
 
@@ -192,7 +192,8 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
     are = "is" if more == 1 else "are"
     others = f" {plural(more, 'cell')} with better ones or none {are} not drawn." if more else ""
     caption = (
-        f"Of each cell the run with the largest p99 latency (without an answer: with the longest pause): {named}. "
+        "Of each cell the run with the largest p99 latency (where no answer is on record: with the longest pause): "
+        f"{named}. "
         f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run by itself, phases and pages too. "

@@ -215,6 +215,20 @@ def test_where_nothing_was_answered_the_longest_pause_is_called_no_latency(campa
     assert EXPLORATORY not in silent.words.heading + silent.words.caption
 
 
+def test_a_benchmark_program_that_tells_of_no_single_request_is_not_said_to_be_no_client(campaign: Path) -> None:
+    results = fake_results(campaign)
+    runs = tuple(replace(run, requests=Requests()) for run in results.campaign.runs)
+    assert all(run.record.client for run in runs)
+    sketch = timelines.sketch(replace(results, campaign=replace(results.campaign, runs=runs)))
+    assert "(where no answer is on record: with the longest pause)" in sketch.words.caption
+    beside = pd.concat([timelines.frame(results), sketch.data.assign(cell="another")], ignore_index=True)
+    for data, label in ((sketch.data, "pause [ms]"), (beside, "latency or\npause [ms]")):
+        with look():
+            figure = timelines.plot(data, 7.0)
+        assert "length of a pause, without requests" in [text.get_text() for text in figure.legends[0].get_texts()]
+        assert figure.axes[0].get_ylabel().startswith(label)
+
+
 def test_a_p99_of_fewer_than_500_answers_is_marked_as_in_every_table(campaign: Path) -> None:
     one = timeline.sketch(of_scenario(campaign, "colo")).words  # of 476
     assert f" ms{EXPLORATORY}; " in one.heading
