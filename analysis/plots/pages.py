@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -28,6 +29,7 @@ from analysis.verdicts.effects import (
     in_step,
     levels_of,
     page_strata,
+    pages_apart,
     within_runs,
 )
 from analysis.verdicts.finding import Effect
@@ -249,15 +251,16 @@ def _draw(ax: Axes, data: pd.DataFrame, key: SizeKey, room: float) -> None:
     # Counts that hardly differ would be a blob at the far end of an axis from 0.
     bottom = 0.0 if _apart(points) else least - 0.1 * ((most - least) or 1.0)
     top = most + (0.05 * most if _apart(points) else least - bottom)
+    # Of a few pages some round marks are half a page, which would be read as another count.
     marks = axes.round_marks(bottom, top, max(int(room / 0.62), 2))
+    whole = [round(mark) for mark in marks if math.isclose(mark, round(mark), abs_tol=1e-9)]
     ax.set_xlim(bottom, top)
-    ax.set_xticks(marks, [f"{mark:,.0f}" for mark in marks])
+    ax.set_xticks(whole, [f"{mark:,}" for mark in whole])
     ax.set(xlabel="", ylabel="")
 
 
 def _apart(points: pd.DataFrame) -> bool:
-    """Tell whether the page counts of a panel differ enough for a slope to say something."""
-    return bool(points["dirty_pages"].max() >= PAGES_APART * points["dirty_pages"].min())
+    return pages_apart(points["dirty_pages"].to_numpy(dtype=np.float64))
 
 
 def _drawn(data: pd.DataFrame) -> pd.DataFrame:

@@ -259,7 +259,7 @@ def across_runs(
         None where it cannot be told: no stratum with page counts :data:`PAGES_APART`, or fewer than three runs of them.
     """
     of = np.array([str(one) for one in strata]) if strata is not None else np.full(len(pages), "")
-    apart = np.isin(of, [one for one in set(of) if _apart(pages[of == one])])
+    apart = np.isin(of, [one for one in set(of) if pages_apart(pages[of == one])])
     if apart.sum() < _FEWEST_FOR_LINE + len(set(of[apart])) - 1:
         return None
     kept = [cell for cell, counts in zip(cells, apart, strict=True) if counts]
@@ -267,7 +267,8 @@ def across_runs(
     return Effect(1e6 * line.estimate, 1e6 * line.low, 1e6 * line.high)
 
 
-def _apart(pages: NDArray[np.float64]) -> bool:
+def pages_apart(pages: NDArray[np.float64]) -> bool:
+    """Tell whether page counts differ enough for a slope to say something; none at all do not."""
     return bool(np.ptp(pages) > 0 and pages.max() >= PAGES_APART * pages.min())
 
 

@@ -377,6 +377,21 @@ class TestPages:
         data = pages.frame(sweep)
         assert pages.ACROSS not in set(data.loc[data["panel"] == "working set fixed", "of"])
 
+    @pytest.mark.parametrize("counts", [[0], [1000, 1001], [*range(10)]])
+    def test_marks_of_few_pages_are_whole_pages_and_none_at_all_do_not_differ(
+        self, sweep: Results, counts: list[int]
+    ) -> None:
+        data = pages.frame(sweep)
+        drawn = np.resize(np.array(counts, dtype=float), len(data))
+        few = data.assign(dirty_pages=data["dirty_pages"].mask(data["of"] == "checkpoint", drawn))
+        with look():
+            figure = pages.plot(few, 7.0)
+        for ax in figure.axes:
+            assert [label.get_text() for label in ax.get_xticklabels()] == [f"{mark:,.0f}" for mark in ax.get_xticks()]
+            assert all(float(mark).is_integer() for mark in ax.get_xticks())
+            assert ax.texts[0].get_text().startswith("page counts hardly differ: no slope") == (len(counts) < 10)
+            assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
     def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
         assert pages.BOUND not in set(pages.frame(demo)["of"])
 
