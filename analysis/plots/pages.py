@@ -18,7 +18,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
-from analysis.runs.outcomes import counting, counts
+from analysis.runs.outcomes import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.effects import (
     PAGE_BYTES,
@@ -49,6 +49,8 @@ MOST_POINTS = 4000
 
 WITHIN, WITHIN_ALL, ACROSS, BOUND = "within", "within all", "across", "bound"
 _US = 1e6
+_FEWEST = 2
+"""Checkpoints with their pages that a run is drawn from."""
 
 _LINES: dict[str, dict[str, Any]] = {
     WITHIN: {"color": CATEGORIES[3], "linewidth": 1.3, "linestyle": "-", "label": "slope within runs"},
@@ -131,7 +133,7 @@ def _runs(results: Results) -> list[_Run]:
     for place, runs in runs_by_cell(results).items():
         for run in filter(counts, runs):
             run_id, (pages, pauses) = run.record.run_id, counted(run)
-            if len(pages) > 1:
+            if len(pages) >= _FEWEST:
                 means = (float(pages.mean()), float((pauses * MS).mean()))
                 reach = (float(pages.min()), float(pages.max()))
                 found.append(_Run(place, run_id, *known[run.folder, run_id], run, len(pages), *means, reach))
@@ -321,7 +323,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "link was given where that is less."
     )
     drawn = f"{plural(shown, 'checkpoint')} drawn, evenly chosen; the slope in a panel is that of its runs alone"
-    lacking = len(set(results.runs.loc[counting(results.runs), "run_id"]) - set(data["run_id"].dropna()))
+    lacking = sum(len(counted(run)[0]) < _FEWEST for run in results.campaign.runs if counts(run))
     drawn += f"; {plural(lacking, 'run')} without the pages of two checkpoints not drawn" if lacking else ""
     caption = f"Pause against dirty pages; {drawn}. {design_text(results, interval, doubted=NOT_USED)}"
     alt = f"Scatter of pause against dirty pages, {plural(data['panel'].nunique(), 'panel')}. {heading}."

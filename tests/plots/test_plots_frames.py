@@ -414,6 +414,16 @@ class TestPages:
         replace_parquet(folder, run_ids(folder)[0], lambda table: _with(table, "dirty_pages", [None] * 8))
         assert said in pages.sketch(fake_results(folder)).words.caption
 
+    def test_one_of_which_no_pages_were_counted_is_told_of_where_another_folder_has_a_run_of_its_id(
+        self, sweep: Results
+    ) -> None:
+        first, *others = (run.of_study(run.record, 1) for run in sweep.campaign.runs)
+        bare = replace(first, checkpoints=first.checkpoints.assign(dirty_pages=np.nan))
+        table = pd.concat([sweep.runs, sweep.runs.assign(folder=1)], ignore_index=True)
+        campaign = replace(sweep.campaign, runs=(*sweep.campaign.runs, bare, *others))
+        caption = pages.sketch(replace(sweep, campaign=campaign, runs=table)).words.caption
+        assert "; 1 run without the pages of two checkpoints not drawn." in caption
+
     def test_uncounted_pages_have_no_figure(self, tmp_path: Path) -> None:
         folder = write_campaign(tmp_path, Fake(mems=(GIB,), smps=(1,), workloads=(IDLE,), repeats=1, count=5))
         nothing = [None] * 8
