@@ -68,33 +68,30 @@ def frame(results: Results) -> pd.DataFrame:
     ``attempts`` are launches, those that failed, those that cannot be read and those still missing included; ``short``
     are cells where there are some of these. A cell of which no run was measured is there too, without a pause.
     """
-    where, unread, rows = results.cells.places, _unread(results), []
+    where, missing, rows = results.cells.places, _missing(results), []
     for _, row in results.per_cell.iterrows():
         low, high, kind = spread(row)
         numbers = {"pause_ms": row["pause"] * MS, "low_ms": low, "high_ms": high, "whisker": kind}
-        runs, planned, failed = (int(row[name]) for name in ("runs", "planned", "failed"))
-        counts = _counts(runs, planned, failed + unread[row["cell_id"]])
+        counts = _counts(int(row["runs"]), int(row["failed"]) + missing[row["cell_id"]])
         rows.append({**cell_columns(results.cells, where[row["cell_id"]]), **numbers, **counts})
     return pd.DataFrame([*rows, *_unmeasured(results)])
 
 
 def _unmeasured(results: Results) -> list[dict[str, Any]]:
     """Return planned cells without a measured run."""
-    rows, plan, unread = [], results.campaign.plan, _unread(results)
-    for name in unmeasured(results):
-        planned = sum(run.cell_id == name.cell_id for run in plan.runs)
-        failed = sum(attempt.planned.cell_id == name.cell_id for attempt in results.campaign.attempts)
-        rows.append({**name_columns(name), **_counts(0, planned, failed + unread[name.cell_id])})
-    return rows
+    failed = Counter(attempt.planned.cell_id for attempt in results.campaign.attempts)
+    others = failed + _missing(results)
+    return [{**name_columns(name), **_counts(0, others[name.cell_id])} for name in unmeasured(results)]
 
 
-def _unread(results: Results) -> Counter[str]:
-    """Return of how many runs of each cell nothing can be read: they were launched, too."""
-    return Counter(one.planned.cell_id for one in results.campaign.unread)
+def _missing(results: Results) -> Counter[str]:
+    """Return how many runs of each cell have no record to be read: it cannot be, or they are still to be measured."""
+    unread = (one.planned.cell_id for one in results.campaign.unread)
+    return Counter([*unread, *(run.cell_id for run in results.campaign.unfinished)])
 
 
-def _counts(runs: int, planned: int, lost: int) -> dict[str, int | bool]:
-    return {"runs": runs, "attempts": max(runs + lost, planned), "short": runs < planned or lost > 0}
+def _counts(runs: int, others: int) -> dict[str, int | bool]:
+    return {"runs": runs, "attempts": runs + others, "short": others > 0}
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:

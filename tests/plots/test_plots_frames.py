@@ -171,14 +171,18 @@ class TestHeatmap:
         assert np.isnan(missing["pause_ms"])
         assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
 
-    def test_a_run_that_cannot_be_read_is_a_launch_beside_one_that_failed(self, demo: Results) -> None:
+    @pytest.mark.parametrize("name", ["unread", "unfinished"])
+    def test_a_run_that_cannot_be_read_or_is_missing_is_a_launch_beside_one_that_failed(
+        self, demo: Results, name: str
+    ) -> None:
         first = demo.per_cell["cell_id"].iloc[0]
-        lost = tuple(Unread(run, "torn") for run in demo.campaign.plan.runs if run.cell_id == first)[:1]
+        run = next(run for run in demo.campaign.plan.runs if run.cell_id == first)
+        lost: dict[str, Any] = {name: (Unread(run, "torn") if name == "unread" else run,)}
         again = demo.per_cell["failed"].mask(demo.per_cell["cell_id"] == first, 1)
         less = demo.per_cell["runs"].mask(demo.per_cell["cell_id"] == first, 1)
         results = replace(
             demo,
-            campaign=replace(demo.campaign, unread=lost),
+            campaign=replace(demo.campaign, **lost),
             per_cell=demo.per_cell.assign(failed=again, runs=less),
         )
         row = heatmap.frame(results).iloc[0]
