@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -73,8 +73,10 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     if not varies.any():
         raise NoFigureError(f"{axis.noun} never varies among measured cells while everything else stays the same")
     data = data[data["panel"].map(varies)].reset_index(drop=True)
+    drawn = [place for place, name in enumerate(results.cells.names) if varies[name.panel]]
+    shown = replace(results, runs=results.runs[results.runs["cell"].isin(drawn)])
     draw = partial(plot, axis=axis, where=where_text(results.cells), key=SizeKey.of_all(results.cells))
-    return Sketch(axis.name, data, _words(results, data, axis), draw)
+    return Sketch(axis.name, data, _words(shown, data, axis), draw)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -175,6 +177,13 @@ def growth(data: pd.DataFrame, axis: Axis) -> pd.DataFrame:
 
 
 def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
+    """Return the words of a figure.
+
+    Args:
+        results: with those runs alone that are drawn.
+        data: of the figure.
+        axis: along which they are drawn.
+    """
     lines = growth(data, axis)
     least, most = lines.iloc[0], lines.iloc[-1]
     same = len(set(lines["steps"])) == 1
@@ -187,7 +196,7 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
         ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
         heading = f"{start} {' to '.join(ends)}"
     heading += few_runs(results)
-    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(results.per_cell["runs"].max()))
+    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(data["runs"].max()))
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "

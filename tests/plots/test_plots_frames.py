@@ -132,6 +132,18 @@ class TestInteraction:
         assert lines.loc["1 vCPU, working set growing with RAM", "change"] == pytest.approx(change)
         assert set(lines["steps"]) == {"256 MiB to 1 GiB"}
 
+    def test_runs_of_panels_that_are_not_drawn_are_not_counted(self, sweep: Results) -> None:
+        names, per_cell = sweep.cells.names, sweep.per_cell
+        grows = per_cell["panel"] == "working set growing with RAM"
+        beside = per_cell[grows | (per_cell["mem_bytes"] == GIB)]  # of the other arm one size
+        few = sweep.runs["cell"].map(lambda place: names[place].panel == "working set growing with RAM")
+        known = sweep.runs["cell"].map(lambda place: names[place].cell_id in set(beside["cell_id"]))
+        runs = sweep.runs[known & (~few | (sweep.runs["block"] < 1))]
+        once = beside.assign(runs=beside["runs"].where(~grows, 1))
+        words = interaction.sketch(replace(sweep, runs=runs, per_cell=once), interaction.MEMORY).words
+        assert words.heading.endswith("(R = 1: no 95\N{NO-BREAK SPACE}% interval)")
+        assert "R = 1 run per cell, N = 12 checkpoints per run. " in words.caption
+
     def test_lines_run_through_the_sizes_so_that_they_cross_where_the_data_do(self, sweep: Results) -> None:
         data = interaction.frame(sweep)
         figure = interaction.plot(data, 7.0)
