@@ -31,7 +31,10 @@ MOST_STEPS = 200
 """Steps drawn per line; a longer run is drawn at this many evenly spaced ranks of its own sorted pauses."""
 
 MOST_LINES = 60
-"""Runs in a panel that are drawn one by one; with more, a line is the median over the runs of a cell at each share."""
+"""Runs in a panel that are drawn one by one; with more, a line is the median over the runs of a cell at each share.
+
+Unless each cell has a single one.
+"""
 
 _CROWDED = 16
 _QUARTERS = {0: "0", 0.25: "", 0.5: "0.5", 0.75: "", 1: "1"}
@@ -58,7 +61,8 @@ def frame(results: Results) -> pd.DataFrame:
     for place, runs in by_cell.items():
         panel = results.cells.names[place].panel
         per_panel[panel] = per_panel.get(panel, 0) + len(runs)
-    together = max(per_panel.values()) > MOST_LINES
+    # Of cells with a single run a line each would be no fewer lines.
+    together = max(per_panel.values()) > MOST_LINES and len(results.runs) > len(by_cell)
     # Campaigns of one seed hold runs of one id: then the campaign's place tells them apart.
     twice = bool(results.runs["run_id"].duplicated().any())
     parts: list[pd.DataFrame] = []

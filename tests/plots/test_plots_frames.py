@@ -102,6 +102,13 @@ class TestEcdf:
         each = [np.quantile(used(run)["pause_s"] * 1e3, 0.5, method="inverted_cdf") for run in results.campaign.runs]
         assert (half["low_ms"], half["pause_ms"], half["high_ms"]) == (min(each), np.median(each), max(each))
 
+    def test_many_cells_of_one_run_are_runs_and_no_range_is_said_to_be_shaded(self, tmp_path: Path) -> None:
+        mems = tuple(GIB * (1 + place) for place in range(ecdf.MOST_LINES + 1))
+        sketch = ecdf.sketch(_fake(tmp_path, count=5, mems=mems))
+        assert set(sketch.data["of"]) == {"run"}
+        assert f"Each line is one run ({len(mems)} runs)." in sketch.words.caption
+        assert "shaded" not in sketch.words.caption
+
 
 class TestInteraction:
     def test_points_are_run_medians_and_cells_have_the_exact_interval(self, sweep: Results) -> None:
