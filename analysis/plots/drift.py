@@ -13,7 +13,7 @@ from matplotlib.ticker import MaxNLocator
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
-from analysis.plots.style import CATEGORIES, INK, LINE_PT, MARKERS, QUIET, Look, is_wide
+from analysis.plots.style import CATEGORIES, INK, LINE_PT, QUIET, Look, category, is_wide
 from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, where_text
 from analysis.text import percent_number, plural
 from analysis.verdicts.drift import TOO_FEW, drift, outside_block
@@ -115,9 +115,7 @@ def block_starts(data: pd.DataFrame) -> list[int]:
 
 
 def _looks(names: Sequence[str]) -> list[tuple[str, str, str]]:
-    return [
-        (name, CATEGORIES[place % len(CATEGORIES)], MARKERS[place % len(MARKERS)]) for place, name in enumerate(names)
-    ]
+    return [(name, *category(place)) for place, name in enumerate(names)]
 
 
 def _points(ax: Axes, data: pd.DataFrame, names: Sequence[str]) -> None:

@@ -15,7 +15,7 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
-from analysis.plots.style import CATEGORIES, MARKERS, Look, line_style
+from analysis.plots.style import Look, category, line_style
 from analysis.plots.words import (
     INTERVAL,
     MS,
@@ -120,10 +120,8 @@ def _looks(key: SizeKey, axis: Axis) -> dict[str, tuple[str, Any, str]]:
     """Return colour, dashes and marker of each line: lightness is an order only where memory is the line."""
     if axis.line == "memory":
         return {text: (key.colours[text], "", key.markers[text]) for text in key.memories}
-    return {
-        text: (CATEGORIES[place % len(CATEGORIES)], key.dashes[text], MARKERS[place % len(MARKERS)])
-        for place, text in enumerate(key.vcpus)
-    }
+    looks = ((text, category(place)) for place, text in enumerate(key.vcpus))
+    return {text: (colour, key.dashes[text], marker) for text, (colour, marker) in looks}
 
 
 def _draw(

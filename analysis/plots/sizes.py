@@ -9,7 +9,7 @@ import pandas as pd
 from matplotlib.lines import Line2D
 
 from analysis.plots.data import cell_columns
-from analysis.plots.style import DASHES, INK, MARKERS, line_style, ordered_colours
+from analysis.plots.style import INK, MARKERS, dashes_of, line_style, ordered_colours
 
 if TYPE_CHECKING:
     from analysis.stored.cells import Cells
@@ -40,7 +40,7 @@ class SizeKey:
             vcpus,
             dict(zip(memories, ordered_colours(len(memories), lines=True), strict=True)),
             {text: MARKERS[place % len(MARKERS)] for place, text in enumerate(memories)},
-            {text: DASHES[place % len(DASHES)] for place, text in enumerate(vcpus)},
+            {text: dashes_of(place) for place, text in enumerate(vcpus)},
         )
 
     @classmethod

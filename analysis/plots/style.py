@@ -28,7 +28,7 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 """Markers without an order: what a colour says, a marker says too."""
 
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (5, 1, 1, 1), (8, 2), (3, 1, 1, 1, 1, 1))
-"""Line styles without an order, as seaborn takes them."""
+"""Line styles without an order, as seaborn takes them; of more, see :func:`dashes_of`."""
 
 INK, QUIET, FAINT = "#111111", "#555555", "#dddddd"
 """Text and whiskers, what is said aside, and grid lines."""
@@ -128,6 +128,18 @@ def look() -> Iterator[None]:
 def is_wide(width_in: float) -> bool:
     """Tell whether a figure spans the page; else it stands in a column or on a phone."""
     return width_in > _WIDE_FROM_IN
+
+
+def category(place: int) -> tuple[str, str]:
+    """Return colour and marker of what has no order; places of one colour differ in their marker."""
+    again = place // len(CATEGORIES)
+    return CATEGORIES[place % len(CATEGORIES)], MARKERS[(place + again) % len(MARKERS)]
+
+
+def dashes_of(place: int) -> Any:
+    """Return the dashes of a place: beyond :data:`DASHES` each has a dot more, so that no two look the same."""
+    more = place - len(DASHES)
+    return DASHES[place] if more < 0 else (3, 1, *(1, 1) * (more + 3))
 
 
 def line_style(dashes: Any) -> Any:

@@ -4,7 +4,7 @@ import matplotlib as mpl
 import numpy as np
 import pytest
 
-from analysis.plots.style import STYLES, ink_on, is_wide, look, named, ordered_colours
+from analysis.plots.style import STYLES, category, dashes_of, ink_on, is_wide, look, named, ordered_colours
 
 
 @pytest.mark.parametrize(
@@ -37,6 +37,11 @@ def test_the_look_embeds_fonts_and_is_gone_afterwards() -> None:
 def test_ordered_colours_get_lighter_in_grey_too() -> None:
     grey = [0.2126 * r + 0.7152 * g + 0.0722 * b for r, g, b in map(mpl.colors.to_rgb, ordered_colours(7))]
     assert (np.diff(grey) > 0.03).all()
+
+
+def test_no_two_of_many_levels_look_the_same_in_a_legend() -> None:
+    assert len({category(place) for place in range(40)}) == 40
+    assert len({dashes_of(place) for place in range(16)}) == 16
 
 
 @pytest.mark.parametrize(("colour", "ink"), [("#ffffff", "#111111"), ("#F0E442", "#111111"), ("#000000", "#ffffff")])
