@@ -14,7 +14,7 @@ from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import NOT_USED, design_text, where_text
-from analysis.text import plural, short_text, tenths_text
+from analysis.text import decimals_apart, percent_number, plural, short_text
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
 
@@ -125,7 +125,8 @@ def _bands(ax: Axes, data: pd.DataFrame) -> None:
 
 def _words(results: Results, data: pd.DataFrame) -> Words:
     floor, sesoi = float(data["floor"].iloc[0]), float(data["sesoi"].iloc[0])
-    heading = f"Equal cells could differ by up to {tenths_text(floor)}, the noise floor"
+    differ = percent_number(floor, decimals_apart(100 * floor, 100 * sesoi))
+    heading = f"Equal cells could differ by up to {differ} %, the noise floor"
     if np.isfinite(sesoi):
         side = "less" if floor < sesoi else "not less"
         declared = f"the smallest effect of interest, {short_text(100 * sesoi)} % from end to end of its factor"

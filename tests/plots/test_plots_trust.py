@@ -274,6 +274,13 @@ class TestEqual:
         heading = equal.sketch(two_doublings).words.heading
         assert heading.endswith(" than the smallest effect of interest, 21 % from end to end of its factor")
 
+    @pytest.mark.parametrize(("floor", "said"), [(0.0496, "4.96 %"), (0.0512, "5.1 %")])
+    def test_a_floor_that_is_not_what_matters_is_not_printed_as_that(
+        self, sweep: Results, floor: float, said: str
+    ) -> None:
+        heading = equal._words(sweep, equal.frame(sweep).assign(floor=floor)).heading
+        assert heading.startswith(f"Equal cells could differ by up to {said}, the noise floor: ")
+
     def test_two_pairs_of_four_equal_cells_are_two_rows(self) -> None:
         campaign = simulate(Truth([cell(replica=name) for name in "abcd"], lambda _: 0.0, ()), 1)
         data = equal.frame(judge_study(campaign))  # type: ignore[arg-type]
