@@ -132,7 +132,8 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
 
 def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) -> Words:
     heading = _heading(found)
-    blocks, checkpoints = spans(data["blocks"], "block"), sound_checkpoints(results, " under COLO")
+    compared = results.runs[results.runs["cell_id"].isin([one.cell_id for one in found])]
+    blocks, checkpoints = spans(data["blocks"], "block"), sound_checkpoints(compared, " under COLO")
     interval = (
         f"Whiskers: 95{SPACE}% interval of the geometric mean over blocks of the ratio within each (Student's t of the "
         "logs); none from fewer than three blocks. At the right the ratio."

@@ -149,7 +149,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     interval = f", in the heading with Student's 95{SPACE}% interval over runs" if told else ""
     caption = (
         f"Checkpoints per minute by their cause, means over runs (R = {span(data['runs'])} per cell"
-        f"{sound_checkpoints(results, asked)}); at the right mismatches per minute"
+        f"{sound_checkpoints(results.runs, asked)}); at the right mismatches per minute"
         f"{interval}. {how} Left out: runs whose own check failed. {emulated(results.cells)}."
     )
     return Words(heading, caption, f"Stacked bars of checkpoints per minute, {plural(len(cells), 'cell')}. {heading}.")

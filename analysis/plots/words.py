@@ -84,9 +84,9 @@ def _left_out(campaign: Campaign, seen: pd.DataFrame, later: int, doubted: str, 
     return f"Left out: {', '.join(parts) or 'nothing'}{f'; {doubted}: {told}' if told else ''}."
 
 
-def sound_checkpoints(results: Results, which: str = "") -> str:
-    """Return N of a figure that has no run whose own check failed, as a clause; empty where every one did."""
-    sound = results.runs.loc[results.runs["quality_ok"], "checkpoints"]
+def sound_checkpoints(runs: pd.DataFrame, which: str = "") -> str:
+    """Return N of a figure that has those of its runs that passed their check, as a clause; empty where none did."""
+    sound = runs.loc[runs["quality_ok"], "checkpoints"]
     return f", N = {spans(sound, 'checkpoint')} per run{which}" if len(sound) else ""
 
 

@@ -71,6 +71,13 @@ def test_colo_and_formed_are_held_against_native(campaign: Campaign) -> None:
     assert median.ratio.estimate == pytest.approx(2.0)
 
 
+def test_checkpoints_of_cells_that_are_compared_with_nothing_are_not_counted(folder: Path) -> None:
+    results = fake_results(folder)
+    idle = results.runs.assign(cell_id="idle", checkpoints=300)
+    both = replace(results, runs=pd.concat([results.runs, idle], ignore_index=True))
+    assert ", N = 20 checkpoints per run under COLO. " in figure.sketch(both).words.caption
+
+
 def test_ratios_that_range_widely_are_on_one_logarithmic_scale_that_says_so(campaign: Campaign) -> None:
     data = figure.frame(overheads(campaign))
     first = data.index == 0
