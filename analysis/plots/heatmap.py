@@ -207,7 +207,8 @@ def _bar(panels: axes.Panels, norm: Normalize) -> None:
 def _words(results: Results, data: pd.DataFrame) -> Words:
     known = data[data["runs"] > 0]
     low, high = (known[known["pause_ms"] == end].iloc[0] for end in (known["pause_ms"].min(), known["pause_ms"].max()))
-    heading = f"Median pauses go from {_said(low)} to {_said(high)}{few_runs(results)}"
+    several = f"Median pauses go from {_said(low)} to {_said(high)}"
+    heading = (several if len(known) > 1 else f"The median pause is {_said(low)}") + few_runs(results)
     short = int(data["short"].sum())
     hatched = f" Hatched: {plural(short, 'cell')} of which launches failed or are missing." if short else ""
     brackets = whiskers_text(known["whisker"], int(known["runs"].max()), "In brackets", thin=False)

@@ -207,6 +207,11 @@ class TestHeatmap:
         row = heatmap.frame(results).iloc[0]
         assert (row["runs"], row["attempts"], row["short"]) == (1, 3, True)
 
+    def test_the_pause_of_the_only_cell_that_has_one_goes_from_nowhere_to_nowhere(self, tmp_path: Path) -> None:
+        heading = heatmap.sketch(_fake(tmp_path, mems=(GIB, 2 * GIB), failed=1, count=6)).words.heading
+        assert heading.startswith("The median pause is ")
+        assert " to " not in heading
+
     def test_cells_of_one_run_have_no_brackets_to_be_told_of(self, tmp_path: Path) -> None:
         results = fake_results(write_campaign(tmp_path, Fake(workloads=(IDLE,), repeats=1, count=5)))
         caption = heatmap.sketch(results).words.caption
