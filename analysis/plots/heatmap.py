@@ -95,7 +95,7 @@ def _counts(runs: int, others: int) -> dict[str, int | bool]:
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
-    """Draw one heat map per panel, of its own sizes; hatched are cells of which launches failed or are missing."""
+    """Draw one heat map per panel, of its own sizes; hatched are cells that lack runs."""
     names = axes.panel_names(data)
     across, down = _directions(data)
     levels = {name: [sorted(set(data.loc[data["panel"] == name, size])) for size in (across, down)] for name in names}
@@ -104,7 +104,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     columns = max(min(int(width_in / wanted), len(names), _MOST_COLUMNS), 1)
     roomy = width_in / columns >= wanted
     counts = [len(rows) for _, rows in levels.values()]
-    hatched = Patch(facecolor="white", edgecolor=QUIET, hatch="////", label="launches failed or missing")
+    hatched = Patch(facecolor="white", edgecolor=QUIET, hatch="////", label="launches failed, missing or not readable")
     entries = [hatched] if data["short"].any() else []
     panels = axes.Panels(
         names,
@@ -210,7 +210,8 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     several = f"Median pauses go from {_said(low)} to {_said(high)}"
     heading = (several if len(known) > 1 else f"The median pause is {_said(low)}") + few_runs(results)
     short = int(data["short"].sum())
-    hatched = f" Hatched: {plural(short, 'cell')} of which launches failed or are missing." if short else ""
+    lacking = f" Hatched: {plural(short, 'cell')} of which launches failed, are missing or cannot be read."
+    hatched = lacking if short else ""
     brackets = whiskers_text(known["whisker"], int(known["runs"].max()), "In brackets", thin=False)
     caption = (
         "Median pause in ms over the runs of each cell, with the runs measured of all launches; where cells are "

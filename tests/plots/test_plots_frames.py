@@ -188,7 +188,7 @@ class TestHeatmap:
         missing = data[data["runs"] == 0].iloc[0]
         assert (len(data), missing["attempts"], missing["short"], missing["panel"]) == (4, 1, True, "")
         assert np.isnan(missing["pause_ms"])
-        assert "1 cell of which launches failed or are missing" in heatmap.sketch(results).words.caption
+        assert "1 cell of which launches failed, are missing or cannot be read" in heatmap.sketch(results).words.caption
 
     @pytest.mark.parametrize("name", ["unread", "unfinished"])
     def test_a_run_that_cannot_be_read_or_is_missing_is_a_launch_beside_one_that_failed(
@@ -206,6 +206,10 @@ class TestHeatmap:
         )
         row = heatmap.frame(results).iloc[0]
         assert (row["runs"], row["attempts"], row["short"]) == (1, 3, True)
+        sketch = heatmap.sketch(results)
+        with look():
+            legend = sketch.plot(sketch.data, 7.0).legends[0]
+        assert [text.get_text() for text in legend.get_texts()] == ["launches failed, missing or not readable"]
 
     def test_the_pause_of_the_only_cell_that_has_one_goes_from_nowhere_to_nowhere(self, tmp_path: Path) -> None:
         heading = heatmap.sketch(_fake(tmp_path, mems=(GIB, 2 * GIB), failed=1, count=6)).words.heading
