@@ -194,7 +194,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     few = f"the range of the runs, since an interval from fewer than {FEWEST_FOR_INTERVAL} runs says little"
     kinds = set(data["whisker"])
     ends = exact if kinds == {INTERVAL} else few if kinds == {RANGE} else f"{exact}; in cells of few runs {few}"
-    interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end."
+    interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end away from 0."
     if data["runs"].max() == 1:
         interval = NO_INTERVAL
     elif (data["low_ms"] < 0).any():

@@ -286,6 +286,7 @@ class TestPhases:
         ends = [x for bars in ax.collections for part in bars.get_segments() for x in part[:, 0]]
         stop = data.loc[data["phase"] == "stop", "mean_ms"].max()
         assert min(ends) == pytest.approx(-70.0 - stop, abs=1.0)
+        assert "thin, of each longer phase at its end away from 0." in phases.sketch(sweep).words.caption
         assert ax.get_xlim()[0] < min(ends)
         assert 0 >= max(end for end in ends if end < 1) > -1.0 - stop
 
