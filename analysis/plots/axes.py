@@ -15,7 +15,7 @@ from analysis.plots.style import QUIET, SMALL_PT, TEXT_PT, is_wide
 from analysis.plots.ticks import log_ticks
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     import pandas as pd
     from matplotlib.artist import Artist
@@ -37,7 +37,7 @@ STEPS = (1, 2, 2.5, 5, 10)
 _CHARACTER, _BOLD = 0.57, 0.60
 _LINE_IN, _TITLE_LINE_IN, _LEGEND_LINE_IN = 0.125, 0.15, 0.165
 _HANDLE_PT, _GAP_PT = 26.0, 12.0
-_TICK_GAP_IN = 0.03
+_TICK_GAP_IN, _ROW_GAP_IN = 0.03, 0.06
 _COLUMN_IN = 7.5
 """How high a figure in a column may be, so that its caption stands below it on the same page."""
 
@@ -83,6 +83,11 @@ def panel_names(data: pd.DataFrame) -> list[str]:
 def columns_of_rows(width_in: float, counts: Sequence[int]) -> int:
     """Return in how many columns panels of rows stand: two over the page, where one would be long."""
     return 2 if is_wide(width_in) and len(counts) > 1 and sum(counts) > _MANY_ROWS else 1
+
+
+def row_in(texts: Iterable[str], least_in: float) -> float:
+    """Return how high each row is, in inches: as high as the longest of their names, which are broken into lines."""
+    return max(least_in, *(_LINE_IN * line_count(text) + _ROW_GAP_IN for text in texts))
 
 
 def columns_beside(width_in: float, names: Sequence[str]) -> int:

@@ -95,8 +95,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         entries.append(Line2D([], [], color=CATEGORIES[3], linestyle=_DASHES, label=label))
     names = list(dict.fromkeys(data["pair"]))
     texts = [axes.fitting(name, 0.38 * width_in) for name in names]
-    row_in = max(_ROW_IN, *(0.12 * axes.line_count(text) + 0.08 for text in texts))
-    panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], where=where, entries=entries)
+    height_in = axes.row_in(texts, _ROW_IN) * len(texts) + 0.1
+    panels = axes.Panels([""], width_in, [height_in], where=where, entries=entries)
     ax = panels.axes[0]
     _bands(ax, data)
     for row, name in enumerate(names):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 NAME = "failures"
 ALL = "all launches"
-_LINE_IN, _ROW_IN = 0.12, 0.2
+_ROW_IN = 0.2
 _LABELS_IN = 1.55
 _LOOKS = {False: (CATEGORIES[2], "o", "none failed"), True: (CATEGORIES[3], "X", "some failed")}
 
@@ -85,7 +86,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     texts = {
         name: [axes.fitting(text, 0.4 * width_in) for text in data.loc[data["panel"] == name, "text"]] for name in names
     }
-    row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.05 for some in texts.values() for text in some))
+    row_in = axes.row_in(chain.from_iterable(texts.values()), _ROW_IN)
     dot: Look = {"linestyle": "none", "markersize": 5, "mec": "white", "mew": 0.5}
     entries = [
         Line2D([], [], color=colour, marker=marker, label=label, **dot)

@@ -84,13 +84,14 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     order = [panel_text(name) for name in (*THROUGHPUT, *LATENCY)]
     names = [name for name in order if name in set(data["panel"])]
     cells = list(dict.fromkeys(data["cell"]))
+    texts = [axes.fitting(cell, _LABELS_IN) for cell in cells]
     columns = axes.columns_beside(width_in, names)
     shown = [scenario for scenario in _LOOKS if scenario in set(data["scenario"])]
     entries = [Line2D([], [], linestyle="none", markersize=4.5, label=_SAID[one], **_LOOKS[one]) for one in shown]
     panels = axes.Panels(
         names,
         width_in,
-        [_ROW_IN * len(cells) + 0.15] * len(names),
+        [axes.row_in(texts, _ROW_IN) * len(cells) + 0.15] * len(names),
         where=where,
         entries=entries,
         columns=columns,
@@ -102,7 +103,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         _draw(ax, data[data["panel"] == name], cells, shown, panels.room_in, log=log)
     first = panels.axes[0]
     first.set_ylim(len(cells) - 0.5, -0.5)
-    first.set_yticks(range(len(cells)), [axes.fitting(cell, _LABELS_IN) for cell in cells], fontsize=SMALL_PT)
+    first.set_yticks(range(len(cells)), texts, fontsize=SMALL_PT)
     panels.label("by that without COLO, log scale" if log else "by that without COLO (1: the same)")
     return panels.figure
 

@@ -22,7 +22,7 @@ NAME = "pooling"
 NOMINAL = 0.05
 POOLED, RUN = "pooled", "run"
 _LOOKS = {POOLED: (CATEGORIES[3], "////", "pooled checkpoints"), RUN: (CATEGORIES[0], "", "one number per run")}
-_ROW_IN, _LINE_IN = 0.25, 0.12
+_ROW_IN = 0.25
 
 
 def sketch(calibration: pd.DataFrame | None) -> Sketch:
@@ -56,8 +56,8 @@ def plot(data: pd.DataFrame, width_in: float) -> Figure:
         if level in set(data["level"])
     ]
     texts = [axes.fitting(method, 0.4 * width_in) for method in data["method"]]
-    row_in = max(_ROW_IN, *(_LINE_IN * axes.line_count(text) + 0.06 for text in texts))
-    panels = axes.Panels([""], width_in, [row_in * len(texts) + 0.1], entries=entries)
+    height_in = axes.row_in(texts, _ROW_IN) * len(texts) + 0.1
+    panels = axes.Panels([""], width_in, [height_in], entries=entries)
     _bars(panels.axes[0], data, texts)
     wide = "campaigns without an effect in which one is found [%]"
     panels.label(wide if is_wide(width_in) else "effects found where none is [%]")

@@ -93,10 +93,11 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     shown = [cause for cause in CAUSES if (data.loc[data["cause"] == cause, "per_minute"] > 0).any()]
     entries = [Patch(label=WORDS[cause], **_fill(cause)) for cause in shown]
     labels_in = min(_LABELS_IN, 0.42 * width_in)
+    texts = [axes.fitting(cell, labels_in - 0.1) for cell in cells]
     panels = axes.Panels(
         [""],
         width_in,
-        [_ROW_IN * len(cells) + 0.1],
+        [axes.row_in(texts, _ROW_IN) * len(cells) + 0.1],
         where=where,
         entries=entries,
         columns=1,
@@ -114,7 +115,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         said = figures_text(mismatch) if mismatch else "0"
         ax.annotate(said, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
     axes.ms_axis(ax, "x", np.append(start, 0.0), room=panels.room_in, log=False)
-    ax.set_yticks(rows, [axes.fitting(cell, labels_in - 0.1) for cell in cells], fontsize=SMALL_PT)
+    ax.set_yticks(rows, texts, fontsize=SMALL_PT)
     ax.set_ylim(len(cells) - 0.5, -0.5)
     ax.grid(visible=False, axis="y")
     ax.axvline(0, color=INK, linewidth=0.8)

@@ -71,6 +71,21 @@ def test_colo_and_formed_are_held_against_native(campaign: Campaign) -> None:
     assert median.ratio.estimate == pytest.approx(2.0)
 
 
+@pytest.mark.parametrize("width_in", [3.4, 7.0])
+def test_names_of_cells_that_take_many_lines_do_not_touch(folder: Path, width_in: float) -> None:
+    results = fake_results(folder)
+    ratios = figure.frame(results.overheads)
+    machines = pd.concat([ratios, ratios.assign(cell="another")], ignore_index=True)
+    long = " · devices.nic=virtio-net-pci · link.quickack=on · migration.multifd=4 · trace=network"
+    for module, data in ((triggers, triggers.frame(results)), (figure, machines)):
+        with look():
+            drawn = module.plot(data.assign(cell=data["cell"] + long), width_in)
+            drawn.draw_without_rendering()
+        boxes = [label.get_window_extent() for label in drawn.axes[0].get_yticklabels()]
+        lower, upper = sorted(boxes, key=lambda box: box.y0)
+        assert lower.y1 < upper.y0
+
+
 def test_checkpoints_of_cells_that_are_compared_with_nothing_are_not_counted(folder: Path) -> None:
     results = fake_results(folder)
     idle = results.runs.assign(cell_id="idle", checkpoints=300)
