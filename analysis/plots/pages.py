@@ -17,7 +17,7 @@ from analysis.plots.data import cell_columns, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text
+from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text, without_accel
 from analysis.runs.outcomes import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.effects import (
@@ -307,7 +307,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     else:
         heading = f"One more dirty page costs {_range([cost.estimate for cost in costs])} µs {how}"
     if len(costs) == 1 and len(set(data["panel"])) > 1:
-        heading += f" (all of {meant[0].where.partition(', ')[2]})"
+        heading += f" (all of {without_accel(results.cells, meant[0].where)})"
     bounds = [row.bound for row in meant or rows if np.isfinite(row.bound)]
     if bounds:
         heading += f"; the transport alone takes {_range(bounds)} µs"

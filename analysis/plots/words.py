@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.runs.outcomes import doubted_text
-from analysis.text import change_text, duration_text, ms_text, plural, span, spans
+from analysis.text import accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
@@ -88,6 +88,11 @@ def sound_checkpoints(runs: pd.DataFrame, which: str = "") -> str:
     """Return N of a figure that has those of its runs that passed their check, as a clause; empty where none did."""
     sound = runs.loc[runs["quality_ok"], "checkpoints"]
     return f", N = {spans(sound, 'checkpoint')} per run{which}" if len(sound) else ""
+
+
+def without_accel(cells: Cells, where: str) -> str:
+    """Return under which levels something was estimated, and not what all pairs ran under."""
+    return where.removeprefix(f"{accel_text(cells.accels)}, ")
 
 
 def emulated(cells: Cells) -> str:

@@ -6,12 +6,13 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.outcomes import OUTCOMES
+from analysis.plots.words import without_accel
 from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.outcomes import counting, left_out_text
-from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, accel_text, figures_text, listed, ms_text, plural, strata_text
+from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, size_of, smallest_text, why_exploratory
@@ -284,7 +285,7 @@ def _slope(effect: Effect) -> Cell:
 
 
 def _pages_heading(results: Results) -> str:
-    said = [(page.across, _without_accel(results, page.where)) for page in results.effects.pages]
+    said = [(page.across, without_accel(results.cells, page.where)) for page in results.effects.pages]
     told = [
         f"{_signed(cost.estimate)} µs [{_signed(cost.low)}, {_signed(cost.high)}] ({where})"
         for cost, where in said
@@ -293,10 +294,6 @@ def _pages_heading(results: Results) -> str:
     if told:
         return f"One more dirty page adds {listed(told)} to the pause, from run to run"
     return ""
-
-
-def _without_accel(results: Results, where: str) -> str:
-    return where.removeprefix(f"{accel_text(results.cells.accels)}, ")
 
 
 def _devices_table(results: Results) -> Table | None:

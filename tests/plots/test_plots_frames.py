@@ -42,6 +42,8 @@ from analysis.plots.words import design_text, few_runs
 from analysis.runs.outcomes import used
 from analysis.stored.load import Unread
 from analysis.stored.records import PlannedCell
+from analysis.verdicts.effects import PageRow
+from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -424,6 +426,20 @@ class TestPages:
             assert all(float(mark).is_integer() for mark in ax.get_xticks())
             assert ax.texts[0].get_text().startswith("page counts hardly differ: no slope") == (len(counts) < 10)
             assert ax.get_xlim()[0] < ax.get_xlim()[1]
+
+    def test_a_cost_under_kvm_is_not_said_to_be_that_of_emulated_pairs_over_the_same_transport(
+        self, sweep: Results
+    ) -> None:
+        none, told = Effect(np.nan, np.nan, np.nan), Effect(0.5, 0.4, 0.6)
+        first, *others = sweep.cells.names
+        both = replace(sweep.cells, names=(replace(first, accel="kvm"), *others))
+        for cells, where, said in ((both, "KVM, tcp", "KVM, tcp"), (sweep.cells, "emulation (TCG), tcp", "tcp")):
+            rows = (
+                PageRow(where, told, none, apart=True, bound=np.nan, runs=6),
+                PageRow("emulation (TCG), unix", none, none, apart=True, bound=np.nan, runs=6),
+            )
+            own = replace(sweep, cells=cells, effects=replace(sweep.effects, pages=rows))
+            assert pages._words(own, pages.frame(sweep)).heading.endswith(f" within runs (all of {said})")
 
     def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
         assert pages.BOUND not in set(pages.frame(demo)["of"])
