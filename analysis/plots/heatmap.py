@@ -212,7 +212,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     short = int(data["short"].sum())
     lacking = f" Hatched: {plural(short, 'cell')} of which launches failed, are missing or cannot be read."
     hatched = lacking if short else ""
-    brackets = whiskers_text(known["whisker"], int(known["runs"].max()), "In brackets", thin=False)
+    brackets = whiskers_text(results.per_cell, "In brackets", thin=False)
     caption = (
         "Median pause in ms over the runs of each cell, with the runs measured of all launches; where cells are "
         f"narrow, the median only.{hatched} {design_text(results, brackets)}"

@@ -73,10 +73,10 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     if not varies.any():
         raise NoFigureError(f"{axis.noun} never varies among measured cells while everything else stays the same")
     data = data[data["panel"].map(varies)].reset_index(drop=True)
-    drawn = [place for place, name in enumerate(results.cells.names) if varies[name.panel]]
-    shown = replace(results, runs=results.runs[results.runs["cell"].isin(drawn)])
+    cells = results.per_cell[results.per_cell["panel"].map(varies)]
+    runs = results.runs[results.runs["cell_id"].isin(cells["cell_id"])]
     draw = partial(plot, axis=axis, where=where_text(results.cells), key=SizeKey.of_all(results.cells))
-    return Sketch(axis.name, data, _words(shown, data, axis), draw)
+    return Sketch(axis.name, data, _words(replace(results, runs=runs, per_cell=cells), data, axis), draw)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -178,7 +178,7 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
     """Return the words of a figure.
 
     Args:
-        results: with those runs alone that are drawn.
+        results: with those runs and cells alone that are drawn.
         data: of the figure.
         axis: along which they are drawn.
     """
@@ -194,11 +194,10 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
         ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
         heading = f"{start} {' to '.join(ends)}"
     heading += few_runs(results)
-    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(data["runs"].max()))
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "
-        f"same size, runs stand at the left of their cell. {design_text(results, whiskers)}"
+        f"same size, runs stand at the left of their cell. {design_text(results, whiskers_text(results.per_cell))}"
     )
     alt = f"{plural(len(lines), 'line')} of the median pause against {axis.noun}. {heading}."
     return Words(heading, caption, alt)

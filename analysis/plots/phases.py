@@ -192,10 +192,10 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     heading = f"The {phase} phase is the longest part of the pause{where}: {share} of it"
     exact = f"the 95{SPACE}% t interval over runs"
     few = f"the range of the runs, since an interval from fewer than {FEWEST_FOR_INTERVAL} runs says little"
-    kinds = set(data["whisker"])
+    kinds = set(data.loc[data["runs"] > 1, "whisker"])
     ends = exact if kinds == {INTERVAL} else few if kinds == {RANGE} else f"{exact}; in cells of few runs {few}"
     interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end away from 0."
-    if data["runs"].max() == 1:
+    if not kinds:
         interval = NO_INTERVAL
     elif (data["low_ms"] < 0).any():
         interval += " One cut off at 0 is of a mean that a few long ones make up."

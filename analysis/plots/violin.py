@@ -56,7 +56,7 @@ _SEVERAL: Look = {"facecolor": "white", "edgecolor": CATEGORIES[0]}
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return Sketch(NAME, data, _words(results), partial(plot, where=where_text(results.cells)))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -175,7 +175,7 @@ def _medians(ax: Axes, data: pd.DataFrame) -> None:
         ax.errorbar(some["pause_ms"], some["row"] + 0.34, xerr=ends, elinewidth=width, capsize=cap, zorder=4, **look)
 
 
-def _words(results: Results, data: pd.DataFrame) -> Words:
+def _words(results: Results) -> Words:
     runs, several = len(results.runs), int((results.runs["modes"] > 1).sum())
     if several:
         heading = f"In {several:,} of {plural(runs, 'run')} the pause shows more than one mode"
@@ -183,7 +183,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         where = "the only run" if runs == 1 else f"any of {runs:,} runs"
         heading = f"No second mode of the pause is told apart within {where}, which does not rule one out"
     heading = "; ".join([heading, *_stalled(results.runs)])
-    whiskers = whiskers_text(data.loc[data["of"] == "cell", "whisker"], int(results.per_cell["runs"].max()))
     sample = (
         f" Cells with more than {MOST_POOLED:,} checkpoints: a sample of so many, of each run its share, drawn with "
         "the run's id as seed; runs and cells themselves are of all checkpoints."
@@ -194,7 +193,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         "Grey: shape of the distribution of all checkpoints of a cell (kernel density cut at the extremes, half the "
         f"usual bandwidth, equal widths, from at most {MOST_RANKS} evenly spaced ranks); nothing is inferred from "
         f"it.{sample} Dots: run medians, open where a run shows more than one mode; diamond: their median. "
-        f"{design_text(results, whiskers)}"
+        f"{design_text(results, whiskers_text(results.per_cell))}"
     )
     alt = f"Violins of the pause of {plural(len(results.per_cell), 'cell')} with run medians as points. {heading}."
     return Words(heading, caption, alt)

@@ -10,8 +10,6 @@ from analysis.text import accel_text, change_text, duration_text, ms_text, plura
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     import pandas as pd
 
     from analysis.stored.cells import Cells
@@ -107,23 +105,22 @@ def spread(row: pd.Series) -> tuple[float, float, str]:
     return row["pause_low"] * MS, row["pause_high"] * MS, INTERVAL
 
 
-def whiskers_text(kinds: Iterable[str], most: int, shown: str = "Whiskers", *, thin: bool = True) -> str:
+def whiskers_text(cells: pd.DataFrame, shown: str = "Whiskers", *, thin: bool = True) -> str:
     """Return what the ends of :func:`spread` are, in one sentence.
 
     Args:
-        kinds: of the cells that are drawn.
-        most: runs of any of them; a single one has no range.
+        cells: that are drawn, of :func:`analysis.runs.cell_table.cell_table`; one of a single run has no ends.
         shown: what the ends are drawn as.
         thin: whether ranges are told from intervals by their look.
     """
-    if most == 1:
+    known = cells.loc[cells["runs"] > 1, "pause_low"].notna()
+    if known.empty:
         return NO_INTERVAL
     exact = f"the exact 95{SPACE}% order-statistic interval of the median run"
     ranges = f"the range of the runs, since no 95{SPACE}% interval exists below {FEWEST_FOR_INTERVAL} runs"
-    found = set(kinds)
-    if found == {INTERVAL}:
+    if known.all():
         return f"{shown}: {exact}."
-    if found == {RANGE}:
+    if not known.any():
         return f"{shown}: {ranges}."
     return f"{shown}: {exact}, and {'thin without ends ' if thin else ''}{ranges}."
 

@@ -38,7 +38,7 @@ from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
-from analysis.plots.words import design_text, few_runs
+from analysis.plots.words import design_text, few_runs, whiskers_text
 from analysis.runs.outcomes import used
 from analysis.stored.load import Unread
 from analysis.stored.records import PlannedCell
@@ -559,6 +559,21 @@ def test_runs_whose_pauses_alone_are_in_doubt_are_in_no_slope_and_told_of(tmp_pa
     said = "1 run whose own check failed, or whose pauses alone are in doubt."
     assert f"; not used: {said}" in pages.sketch(results).words.caption
     assert "Left out: warm-up (9 checkpoints). " in design_text(results, "None.", outcome="outage")
+
+
+def test_a_cell_of_one_run_beside_others_has_no_range_to_be_told_of(sweep: Results) -> None:
+    first = sweep.per_cell.index == 0
+    for runs, told in ((1, False), (3, True)):
+        fewer = sweep.per_cell.assign(
+            runs=sweep.per_cell["runs"].mask(first, runs), pause_low=sweep.per_cell["pause_low"].mask(first)
+        )
+        said = whiskers_text(fewer)
+        assert "order-statistic interval of the median run" in said
+        assert ("thin without ends the range of the runs" in said) == told
+        data = phases.frame(sweep)
+        one = data["cell"] == data["cell"].iloc[0]
+        few = data.assign(runs=data["runs"].mask(one, runs), whisker=data["whisker"].mask(one, "range"))
+        assert ("in cells of few runs the range of the runs" in phases._words(sweep, few).caption) == told
 
 
 def test_one_cell_of_few_runs_takes_no_interval_from_the_others(sweep: Results) -> None:
