@@ -262,9 +262,10 @@ def ms_axis(
     return logarithmic
 
 
-def round_marks(low: float, high: float, most: int) -> list[float]:
-    """Return at most about ``most`` round numbers within a range."""
-    return [float(mark) for mark in MaxNLocator(most, steps=list(STEPS)).tick_values(low, high) if low <= mark <= high]
+def round_marks(low: float, high: float, most: int, *, whole: bool = False) -> list[float]:
+    """Return at most about ``most`` round numbers within a range, ``whole`` ones where it holds two of these."""
+    marks = MaxNLocator(most, steps=list(STEPS), integer=whole).tick_values(low, high)
+    return [float(mark) for mark in marks if low <= mark <= high]
 
 
 def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float) -> float:

@@ -253,8 +253,8 @@ def _draw(ax: Axes, data: pd.DataFrame, key: SizeKey, room: float) -> None:
     # Counts that hardly differ would be a blob at the far end of an axis from 0.
     bottom = 0.0 if _apart(points) else least - 0.1 * ((most - least) or 1.0)
     top = most + (0.05 * most if _apart(points) else least - bottom)
-    # Of a few pages some round marks are half a page, which would be read as another count.
-    marks = axes.round_marks(bottom, top, max(int(room / 0.62), 2))
+    # Half a page would be read as another count.
+    marks = axes.round_marks(bottom, top, max(int(room / 0.62), 2), whole=True)
     whole = [round(mark) for mark in marks if math.isclose(mark, round(mark), abs_tol=1e-9)]
     ax.set_xlim(bottom, top)
     ax.set_xticks(whole, [f"{mark:,}" for mark in whole])
