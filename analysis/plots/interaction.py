@@ -61,6 +61,8 @@ VCPUS = Axis("pause_by_vcpus", "smp", "vcpus", "memory", "number of vCPUs", "the
 _DODGE_IN, _ASIDE_IN = 0.09, 0.05
 """Between lines at the same size, and between a cell and its runs, in inches."""
 
+_ALONE = "while everything else stays the same"
+
 
 def sketch(results: Results, axis: Axis) -> Sketch:
     """Return the figure before it is drawn.
@@ -71,7 +73,7 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     data = frame(results)
     varies = data.groupby(["panel", axis.line])[axis.size].nunique().groupby("panel").max() > 1
     if not varies.any():
-        raise NoFigureError(f"{axis.noun} never varies among measured cells while everything else stays the same")
+        raise NoFigureError(f"{axis.noun} never varies among measured cells {_ALONE}")
     data = data[data["panel"].map(varies)].reset_index(drop=True)
     cells = results.per_cell[results.per_cell["panel"].map(varies)]
     runs = results.runs[results.runs["cell_id"].isin(cells["cell_id"])]
@@ -194,10 +196,13 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
         ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
         heading = f"{start} {' to '.join(ends)}"
     heading += few_runs(results)
+    left = len(results.cells.names) - len(results.per_cell)
+    others = f" Not drawn: {plural(left, 'cell')} of panels in which {axis.noun} never varies {_ALONE}." if left else ""
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "
-        f"same size, runs stand at the left of their cell. {design_text(results, whiskers_text(results.per_cell))}"
+        f"same size, runs stand at the left of their cell.{others} "
+        f"{design_text(results, whiskers_text(results.per_cell))}"
     )
     alt = f"{plural(len(lines), 'line')} of the median pause against {axis.noun}. {heading}."
     return Words(heading, caption, alt)

@@ -152,6 +152,9 @@ class TestInteraction:
         words = interaction.sketch(replace(sweep, runs=runs, per_cell=once), interaction.MEMORY).words
         assert words.heading.endswith("(R = 1: no 95\N{NO-BREAK SPACE}% interval)")
         assert "R = 1 run per cell, N = 12 checkpoints per run. " in words.caption
+        said = " Not drawn: 4 cells of panels in which memory never varies while everything else stays the same. "
+        assert said in words.caption
+        assert "Not drawn" not in interaction.sketch(sweep, interaction.MEMORY).words.caption
 
     def test_lines_run_through_the_sizes_so_that_they_cross_where_the_data_do(self, sweep: Results) -> None:
         data = interaction.frame(sweep)
