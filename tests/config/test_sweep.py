@@ -59,6 +59,16 @@ def test_the_secondarys_qemu_is_named_alike_by_whoever_reads_words_and_in_the_sw
         assert [cell.qemu_secondary for cell in found] == ["2.10", "11.1"]
 
 
+@pytest.mark.parametrize("key", ["qemu.secondary", "qemu_secondary"])
+def test_a_slip_in_a_swept_qemu_of_the_secondary_is_told_by_file_and_line(tmp_path: Path, key: str) -> None:
+    path = tmp_path / "experiment" / "mine.yaml"
+    path.parent.mkdir()
+    path.write_text(f'# @package _global_\nhydra: {{sweeper: {{params: {{{key}: "11.1,newest"}}}}}}\n')
+    found = compose(["experiment=mine"], str(tmp_path))
+    with pytest.raises(ConfigError, match=r"experiment/mine\.yaml:2: qemu_secondary=newest: 'newest' names no QEMU"):
+        load_grid(found)
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
