@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from math import exp, lgamma, log, log1p
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +22,6 @@ _MS = 1000.0
 _OWN, _SEPARATOR = "failover.", " · "
 _PLAIN = frozenset(("victim", "how", "when"))
 _TAIL = 0.025
-_HALVINGS = 60
 _TIMES = (
     *(("outage", "outage_s"), ("detected", "detect_s"), ("decided", "decide_s")),
     *(("taken over", "takeover_s"), ("first answer", "first_answer_s")),
@@ -125,28 +123,11 @@ def exact_interval(successes: int, trials: int) -> tuple[float, float]:
 
     ``analysis.stats.clopper_pearson`` is the same; a test holds the two to each other.
     """
+    from scipy.special import betaincinv  # noqa: PLC0415 - it takes its time, and few campaigns have failovers
 
-    def chance(of: range, share: float) -> float:
-        return sum(_ways(count, trials, share) for count in of)
-
-    low = 0.0 if successes == 0 else _crossing(lambda share: chance(range(successes, trials + 1), share) < _TAIL)
-    high = 1.0 if successes == trials else _crossing(lambda share: chance(range(successes + 1), share) >= _TAIL)
+    low = 0.0 if successes == 0 else float(betaincinv(successes, trials - successes + 1, _TAIL))
+    high = 1.0 if successes == trials else float(betaincinv(successes + 1, trials - successes, 1 - _TAIL))
     return low, high
-
-
-def _ways(count: int, trials: int, share: float) -> float:
-    """Return the chance of so many of the trials; by logarithms, since the number of ways is no float beyond 1,000."""
-    ways = lgamma(trials + 1) - lgamma(count + 1) - lgamma(trials - count + 1)
-    return exp(ways + count * log(share) + (trials - count) * log1p(-share))
-
-
-def _crossing(below: Callable[[float], bool]) -> float:
-    """Return the share up to which something holds."""
-    low, high = 0.0, 1.0
-    for _ in range(_HALVINGS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if below(middle) else (low, middle)
-    return (low + high) / 2
 
 
 def failover_table(campaign: str, rows: Sequence[CellFailovers]) -> Table:
