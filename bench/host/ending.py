@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, GuestError, LaunchError
 from bench.failures.words import Diagnosis, diagnose, distinct
@@ -11,34 +11,11 @@ from bench.format.folder import SERIAL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from pathlib import Path
+
+    from bench.host.process import Process
 
 
-class Witness(Protocol):
-    """A process as far as its end needs to be explained: what it, its guest and the kernel have said of it."""
-
-    name: str
-    qemu: bool
-    folder: Path
-
-    @property
-    def stderr_path(self) -> Path:
-        """Where its standard error went."""
-
-    def words(self) -> tuple[str, ...]:
-        """Return the lines of it."""
-
-    def tail(self) -> tuple[str, ...]:
-        """Return the last of them."""
-
-    def panic(self) -> tuple[str, ...]:
-        """Return the last words of its guest's kernel."""
-
-    def oom_proof(self) -> tuple[str, ...]:
-        """Return what shows that the kernel killed it for want of memory."""
-
-
-def ended_error(process: Witness, status: int, peers: Iterable[Witness] = ()) -> BenchError:
+def ended_error(process: Process, status: int, peers: Iterable[Process] = ()) -> BenchError:
     """Return the error that says why a process ended.
 
     Args:
@@ -73,7 +50,7 @@ def how_ended(status: int) -> str:
         return f"was killed by signal {-status}"
 
 
-def panic_error(process: Witness, panic: tuple[str, ...]) -> BenchError:
+def panic_error(process: Process, panic: tuple[str, ...]) -> BenchError:
     """Return the error of a guest that panicked."""
     return GuestError(
         f"the guest of the {process.name} panicked",
@@ -83,13 +60,13 @@ def panic_error(process: Witness, panic: tuple[str, ...]) -> BenchError:
     )
 
 
-def recognised(what: str, known: Diagnosis, processes: Iterable[Witness]) -> BenchError:
+def recognised(what: str, known: Diagnosis, processes: Iterable[Process]) -> BenchError:
     """Return the error of what was recognised in QEMU's words, quoting them."""
     logs = tuple(one.stderr_path for one in processes if set(known.lines) & set(distinct(one.words())))
     return LaunchError(f"{what}: {known.meaning}", cause=known.cause, evidence=known.lines, logs=logs)
 
 
-def _killed_error(process: Witness) -> BenchError:
+def _killed_error(process: Process) -> BenchError:
     proof = process.oom_proof()
     by_whom = "the kernel killed the {}: out of memory" if proof else "the {} was killed by SIGKILL"
     return LaunchError(
