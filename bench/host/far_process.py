@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError
 from bench.format.folder import SERIAL, STDERR
-from bench.host.process import FILTERED, Process, panicked
+from bench.host.process import Process, panicked
 from bench.host.vitals import State
 from bench.system.units import parse_cpus
 
@@ -89,20 +90,12 @@ class FarProcess(Process):
         """Return nothing: the agent is not asked for it."""
         return None
 
-    def maps(self) -> str:
-        """Return the files mapped into it; empty when it has ended."""
-        return self._kernel_says("maps")
-
     def cpus(self) -> frozenset[int]:
         """Return the CPUs that it may use; empty when it has ended."""
-        return allowed_cpus(self._kernel_says("status"))
+        return allowed_cpus(self.kernel_says("status"))
 
-    def sandboxed(self) -> bool | None:
-        """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
-        filtered = _field(self._kernel_says("status"), "Seccomp")
-        return filtered == FILTERED if filtered else None
-
-    def _kernel_says(self, name: str) -> str:
+    def kernel_says(self, name: str) -> str:
+        """Have the agent read it."""
         path = f"/proc/{self.pid}/{name}"
         with suppress(HostError, OSError):
             return str(self._wire.call("texts", globs=[path]).value.get(path, ""))
@@ -142,14 +135,8 @@ class FarProcess(Process):
 
 def allowed_cpus(status: str) -> frozenset[int]:
     """Return the CPUs that a process may use, by its ``/proc/PID/status``; empty where that does not say."""
-    listed = _field(status, "Cpus_allowed_list")
-    return frozenset(parse_cpus(listed)) if listed else frozenset()
-
-
-def _field(status: str, name: str) -> str:
-    """Return a field of ``/proc/PID/status``; empty where it is not there."""
-    lines = (line.partition(":") for line in status.splitlines())
-    return next((value.strip() for key, _, value in lines if key == name), "")
+    listed = re.search(r"^Cpus_allowed_list:[ \t]*(\S+)$", status, re.MULTILINE)
+    return frozenset(parse_cpus(listed[1])) if listed else frozenset()
 
 
 def _kills(text: str) -> int:

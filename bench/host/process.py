@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _TAIL_LINES = 6
-FILTERED = "2"
+_FILTERED = "2"
 """What ``/proc/PID/status`` calls SECCOMP_MODE_FILTER."""
 
 STOP_S = 10.0
@@ -95,16 +95,21 @@ class Process(ABC):
         """Return what it has used of its host so far; ``None`` when it has ended, or where that is not told."""
 
     @abstractmethod
+    def kernel_says(self, name: str) -> str:
+        """Return a file of its folder in ``/proc``; empty when it has ended, or where that is not told."""
+
     def maps(self) -> str:
         """Return the files mapped into it, as the kernel lists them; empty when it has ended."""
+        return self.kernel_says("maps")
 
     @abstractmethod
     def cpus(self) -> frozenset[int]:
         """Return the CPUs that it may use; empty when it has ended."""
 
-    @abstractmethod
     def sandboxed(self) -> bool | None:
         """Return whether the kernel filters its system calls (seccomp); ``None`` where that is not told."""
+        match = re.search(r"^Seccomp:\s*(\d)", self.kernel_says("status"), re.MULTILINE)
+        return match[1] == _FILTERED if match else None
 
     @abstractmethod
     async def exited(self) -> int:
@@ -199,10 +204,10 @@ class Child(Process):
         """Read it."""
         return read_usage(self.pid) if self.alive() else None
 
-    def maps(self) -> str:
-        """Read them."""
+    def kernel_says(self, name: str) -> str:
+        """Read it."""
         with suppress(OSError):
-            return os.fsdecode(Path(f"/proc/{self.pid}/maps").read_bytes())  # paths as ours are written
+            return os.fsdecode(Path(f"/proc/{self.pid}/{name}").read_bytes())  # paths as ours are written
         return ""
 
     def cpus(self) -> frozenset[int]:
@@ -210,13 +215,6 @@ class Child(Process):
         with suppress(OSError):
             return frozenset(os.sched_getaffinity(self.pid))
         return frozenset()
-
-    def sandboxed(self) -> bool | None:
-        """Ask the kernel."""
-        with suppress(OSError):
-            match = re.search(r"^Seccomp:\s*(\d)", Path(f"/proc/{self.pid}/status").read_text(), re.MULTILINE)
-            return match[1] == FILTERED if match else None
-        return None
 
     async def exited(self) -> int:
         """Wait for it."""
