@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bench.host.agent.kernel import records
 from bench.system.cgroups import UNIFIED, folders, frozen
 from bench.system.files import text_of
 
@@ -26,8 +26,6 @@ _STATES = {
 }
 STOPPED = ("T", "t")
 _KILLED = re.compile(r"Kill(?:ed)? process (\d+) ")
-_RECORD_BYTES = 8192
-_MOST_RECORDS = 100_000
 
 
 @dataclass(frozen=True)
@@ -128,30 +126,9 @@ def oom_proof(pid: int, before: Mapping[str, int], root: Path = Path("/")) -> tu
 def kernel_lines(pid: int, kmsg: Path) -> tuple[str, ...]:
     """Return the kernel's lines that say that it killed this process for want of memory; empty where unreadable."""
     said = []
-    for line in (line for record in _records(kmsg) for line in record.splitlines()):
+    for line in (line for record in records(kmsg) for line in record.splitlines()):
         text = line.partition(";")[2] or line
         match = _KILLED.search(text)
         if match and int(match[1]) == pid and "emory" in text:
             said.append(text.strip())
     return tuple(said[-1:])
-
-
-def _records(kmsg: Path) -> Iterator[str]:
-    """Yield the records of ``/dev/kmsg``: each read gives one; EPIPE says that the oldest was overwritten meanwhile."""
-    try:
-        descriptor = os.open(kmsg, os.O_RDONLY | os.O_NONBLOCK)
-    except OSError:
-        return
-    try:
-        for _ in range(_MOST_RECORDS):
-            try:
-                record = os.read(descriptor, _RECORD_BYTES)
-            except BrokenPipeError:
-                continue
-            except OSError:  # no more of them
-                return
-            if not record:
-                return
-            yield record.decode(errors="replace")
-    finally:
-        os.close(descriptor)

@@ -87,10 +87,10 @@ def _frozen(pid: int) -> bool:
     return False
 
 
-def records() -> Iterator[str]:
-    """Yield the records of ``/dev/kmsg``: each read gives one; EPIPE says that the oldest was overwritten meanwhile."""
+def records(kmsg: Path = Path("/dev/kmsg")) -> Iterator[str]:
+    """Yield the kernel's records: each read gives one; EPIPE says that the oldest was overwritten meanwhile."""
     try:
-        descriptor = os.open("/dev/kmsg", os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        descriptor = os.open(kmsg, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return
     try:
@@ -99,9 +99,11 @@ def records() -> Iterator[str]:
                 record = os.read(descriptor, 8192)
             except BrokenPipeError:
                 continue
-            except OSError:
+            except OSError:  # no more of them
                 return
-            yield record.decode(errors="replace").partition(";")[2].strip()
+            if not record:
+                return
+            yield record.decode(errors="replace")
     finally:
         os.close(descriptor)
 

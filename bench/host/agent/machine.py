@@ -78,7 +78,8 @@ class Machine:
 
     def op_killed(self, message: dict[str, Any], _payload: bytes) -> list[str]:
         """Return the kernel's records that speak of the death of a process."""
-        return [line for line in records() if re.search(r"Kill(ed)? process {} ".format(message["pid"]), line)]
+        lines = (record.partition(";")[2].strip() for record in records())
+        return [line for line in lines if re.search(r"Kill(ed)? process {} ".format(message["pid"]), line)]
 
     def op_locks(self, message: dict[str, Any], _payload: bytes) -> bool:
         """Return whether files in a folder can be locked as QEMU locks its images."""
