@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.host.snapshot import drift
 from bench.host.virtual import read_kvm
-from bench.system.files import passing_folder
-from bench.system.owner import SCRATCH, temporary_folder, this_process
+from bench.system.owner import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,7 +40,7 @@ KVM = ("/proc/cpuinfo", "/sys/module/kvm*/parameters/*")
 @contextmanager
 def mirrored(texts: Mapping[str, str]) -> Iterator[Path]:
     """Provide a folder that holds small files under their far paths."""
-    with passing_folder(temporary_folder(), f"{SCRATCH}mirror-", f"-{this_process()}") as root:
+    with scratch_folder("mirror", temporary_folder()) as root:
         for name, text in texts.items():
             path = root.joinpath(*(part for part in name.split("/") if part not in ("", "..")))
             path.parent.mkdir(parents=True, exist_ok=True)

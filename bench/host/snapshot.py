@@ -11,6 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bench.system.files import text_of
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -171,11 +173,7 @@ def _heat_drift(before: Snapshot, after: Snapshot) -> Iterable[str]:
 
 
 def _text(path: Path) -> str | None:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").strip() or None
-    except OSError:
-        # Some files of sysfs exist and refuse to be read (an offline CPU, a missing sensor).
-        return None
+    return text_of(path).strip() or None
 
 
 def _texts(root: Path, pattern: str) -> list[str]:
