@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping  # noqa: TC003 - pydantic reads the annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
-from pydantic import BaseModel, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import Field, TypeAdapter, ValidationError
 
 from bench.config.factors import identity, levels_left_out
-from bench.config.hypotheses import Hypothesis
-from bench.config.model import Cell  # noqa: TC001 - pydantic reads the annotations
+from bench.config.hypotheses import Hypothesis  # noqa: TC001 - as above
+from bench.config.model import Cell  # noqa: TC001 - as above
 from bench.errors import ConfigError, StoreError
 from bench.format.version import SCHEMA_VERSION, upgrade_document
 from bench.guest.loading import KERNEL_ARGUMENTS
@@ -20,7 +21,7 @@ from bench.plan.label import labels
 from bench.system.documents import parse_json
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Sequence
 
     from bench.provision.guest import Guest
 
@@ -94,6 +95,7 @@ class Plan:
     ``looks`` says after how many blocks the verdicts were asked for, the same number again where runs of them were
     measured in between: who looks again and again finds more that is not there, and the analysis allows for it.
     ``until_known`` says that a look follows every block, from the first one on: then the first is no single look.
+    What a ``plan.json`` has to hold is read off here, type by type.
     """
 
     campaign: str
@@ -105,9 +107,9 @@ class Plan:
     runs: tuple[PlannedRun, ...]
     qemu: Mapping[str, QemuBuild]
     guest: GuestBuild
-    nodelay_sha256: str | None = None
+    nodelay_sha256: str | None
     hypotheses: tuple[Hypothesis, ...] = ()
-    looks: tuple[int, ...] = ()
+    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
     until_known: bool = False
     bare_sha256: str | None = None
     apps_sha256: str | None = None
@@ -295,38 +297,7 @@ def plan_json(plan: Plan) -> str:
     return json.dumps(tree, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-_PART = "part"
-
-
-class _Stored(BaseModel):
-    """What a ``plan.json`` has to hold, type by type."""
-
-    campaign: str
-    command: str
-    experiment: str | None
-    seed: int
-    repeats: int
-    cells: tuple[PlannedCell, ...]
-    runs: tuple[PlannedRun, ...]
-    qemu: dict[str, QemuBuild]
-    guest: GuestBuild
-    nodelay_sha256: str | None
-    hypotheses: tuple[Hypothesis, ...] = ()
-    looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
-    until_known: bool = False
-    bare_sha256: str | None = None
-    apps_sha256: str | None = None
-
-    @model_validator(mode="after")
-    def _whole(self, info: ValidationInfo) -> _Stored:
-        orders = [run.order for run in self.runs]
-        if orders != (sorted(set(orders)) if info.context == _PART else list(range(len(orders)))):
-            raise ValueError("the runs are not in their order")
-        if len({run.run_id for run in self.runs}) != len(self.runs):
-            raise ValueError("two runs are the same one")
-        if {run.cell_id for run in self.runs} - {one.cell_id for one in self.cells}:
-            raise ValueError("a run is of no cell")
-        return self
+_STORED = TypeAdapter(Plan)
 
 
 def parse_plan(content: str | bytes, *, part: bool = False) -> Plan:
@@ -338,13 +309,24 @@ def parse_plan(content: str | bytes, *, part: bool = False) -> Plan:
     try:
         tree = upgrade_document("plan", parse_json(content))
         runs = [{**run, "campaign": tree["campaign"]} for run in tree["runs"]]
-        stored = _Stored.model_validate({**tree, "runs": runs}, context=_PART if part else None)
+        plan = _STORED.validate_python({**tree, "runs": runs})
+        _require_whole(plan, part=part)
     except (ValueError, KeyError, TypeError) as error:
         raise StoreError(
             f"plan.json cannot be read: {_why(error)}",
             cause="plan-unreadable",
         ) from error
-    return Plan(**{name: getattr(stored, name) for name in _Stored.model_fields})
+    return plan
+
+
+def _require_whole(plan: Plan, *, part: bool) -> None:
+    orders = [run.order for run in plan.runs]
+    if orders != (sorted(set(orders)) if part else list(range(len(orders)))):
+        raise ValueError("the runs are not in their order")
+    if len({run.run_id for run in plan.runs}) != len(plan.runs):
+        raise ValueError("two runs are the same one")
+    if {run.cell_id for run in plan.runs} - {one.cell_id for one in plan.cells}:
+        raise ValueError("a run is of no cell")
 
 
 def _why(error: Exception) -> str:
