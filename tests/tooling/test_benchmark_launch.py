@@ -31,7 +31,7 @@ def test_the_measurement_itself_is_no_overhead(monkeypatch: pytest.MonkeyPatch) 
     async def measure(_run: object, _cell: object, _assets: object, folder: Any, _on_event: object) -> None:
         (folder / "run.json").write_text(json.dumps({"timings": {"measure_s": 100.0}}))
 
-    monkeypatch.setattr(launch, "measure_run", measure)
+    monkeypatch.setattr(setting, "measure_run", measure)
     made = setting.Setting(None, None, None)  # type: ignore[arg-type]
     assert -100 <= launch.ours(made, setting.idle_cell("256M")) < -90
 

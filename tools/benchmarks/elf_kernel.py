@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
 import struct
 import tempfile
@@ -13,14 +12,10 @@ from typing import TYPE_CHECKING, Any
 from analysis.stats import median_interval
 from bench.config.procedure import Checkpoint
 from bench.errors import ProvisionError
-from bench.plan.plan import PlannedRun
 from bench.provision.cache import file_sha256
 from bench.provision.modules import decompress
 from bench.provision.packages import GUEST, fetch_tree
-from bench.record.table import read_checkpoints
-from bench.run.session import measure_run
-from bench.scenario.progress import Assets
-from tools.benchmarks.setting import EVENTS, idle_cell
+from tools.benchmarks.setting import EVENTS, idle_cell, kept_rows, measured
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -101,10 +96,6 @@ def _run(setting: Setting, guest: Guest, number: int) -> tuple[float, float]:
     trace = cell.trace.model_copy(update={"optional": EVENTS})
     checkpoint = Checkpoint(interval=0.1, count=20, warmup=3)
     cell = cell.model_copy(update={"smp": _VCPUS, "checkpoint": checkpoint, "trace": trace})
-    assets = Assets(setting.binary, guest, setting.features, "benchmark")
-    run = PlannedRun("0" * 12, "benchmark", "0" * 8, "benchmark", number, 0)
-    with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
-        asyncio.run(measure_run(run, cell, assets, Path(name), lambda _: None))
-        rows = read_checkpoints(Path(name) / "checkpoints.parquet").to_pylist()
-    kept = [row for row in rows if not row["warmup"]]
-    return statistics.median(row["dirty_pages"] for row in kept), statistics.median(row["pause_s"] for row in kept)
+    with measured(replace(setting, guest=guest), cell, number) as (_, folder):
+        rows = kept_rows(folder)
+    return statistics.median(row["dirty_pages"] for row in rows), statistics.median(row["pause_s"] for row in rows)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import statistics
-import tempfile
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.config.links import Link
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
-from bench.plan.plan import PlannedRun
 from bench.provision.bare import build_bare
 from bench.provision.boot import boot_argv, booted
 from bench.provision.kvm import probe_kvm
-from bench.record.table import read_checkpoints
-from bench.run.session import measure_run
-from bench.scenario.progress import Assets
 from bench.workload.dirty import Dirty
-from tools.benchmarks.setting import EVENTS
+from tools.benchmarks.setting import EVENTS, kept_rows, measured
 
 if TYPE_CHECKING:
     from bench.provision.guest import Guest
@@ -88,11 +81,5 @@ def _run(
         checkpoint=Checkpoint(interval=interval_s, count=30, warmup=3),
     )
     cell = cell.model_copy(update={"trace": cell.trace.model_copy(update={"optional": EVENTS})})
-    assets = Assets(setting.binary, setting.guest, setting.features, "benchmark", bare=bare)
-    run = PlannedRun("0" * 12, "benchmark", "0" * 8, "benchmark", number, 0)
-    with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
-        started = time.monotonic()
-        asyncio.run(measure_run(run, cell, assets, Path(name), lambda _: None))
-        seconds = time.monotonic() - started
-        rows = read_checkpoints(Path(name) / "checkpoints.parquet").to_pylist()
-    return seconds, statistics.median(row["pause_s"] for row in rows if not row["warmup"])
+    with measured(setting, cell, number, bare) as (seconds, folder):
+        return seconds, statistics.median(row["pause_s"] for row in kept_rows(folder))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import json
 import os
@@ -16,13 +15,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.host.topology import local_topology
-from bench.plan.plan import PlannedRun
-from bench.run.session import measure_run
-from bench.scenario.progress import Assets
 from bench.vm.argv import COLO
 from bench.vm.pair import concrete_spec
 from bench.vm.procedure import colo_steps
-from tools.benchmarks.setting import EVENTS, Setting, idle_cell
+from tools.benchmarks.setting import EVENTS, Setting, idle_cell, measured
 
 if TYPE_CHECKING:
     from bench.config.model import Cell
@@ -66,13 +62,7 @@ def ours(setting: Setting, cell: Cell) -> float:
     What is left is everything that a run costs beside its checkpoints: host snapshots, launch, read-back, boot, traces,
     reaching COLO, teardown, and turning traces into tables and the record.
     """
-    assets = Assets(setting.binary, setting.guest, setting.features, "benchmark")
-    run = PlannedRun("0" * 12, "benchmark", "0" * 8, "benchmark", 0, 0)
-    with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
-        folder = Path(name)
-        started = time.monotonic()
-        asyncio.run(measure_run(run, cell, assets, folder, lambda _: None))
-        whole_s = time.monotonic() - started
+    with measured(setting, cell) as (whole_s, folder):
         measure_s: float = json.loads((folder / "run.json").read_text())["timings"]["measure_s"]
     return whole_s - measure_s
 
