@@ -28,10 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks"
-NAMES = (
-    *("parse", "report", "long_campaign", "cluster"),
-    *("launch", "guests", "standstill", "rate", "trace_cost", "elf_kernel"),
-)
+ALONE: dict[str, Callable[[], dict[str, Any]]] = {
+    "parse": parse.benchmark,
+    "report": report.benchmark,
+    "long_campaign": long_campaign.benchmark,
+    "cluster": cluster.benchmark,
+}
+PAIRS = {
+    "launch": launch.benchmark,
+    "guests": guests.benchmark,
+    "standstill": standstill.benchmark,
+    "rate": rate.benchmark,
+    "trace_cost": trace_cost.benchmark,
+    "elf_kernel": elf_kernel.benchmark,
+}
+NAMES = (*ALONE, *PAIRS)
 
 
 def main() -> int:
@@ -40,25 +51,11 @@ def main() -> int:
     parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="which (default: all)")
     names = parser.parse_args().names or NAMES
     RESULTS.mkdir(parents=True, exist_ok=True)
-    alone: dict[str, Callable[[], dict[str, Any]]] = {
-        "parse": parse.benchmark,
-        "report": report.benchmark,
-        "long_campaign": long_campaign.benchmark,
-        "cluster": cluster.benchmark,
-    }
-    pairs = {
-        "launch": launch.benchmark,
-        "guests": guests.benchmark,
-        "standstill": standstill.benchmark,
-        "rate": rate.benchmark,
-        "trace_cost": trace_cost.benchmark,
-        "elf_kernel": elf_kernel.benchmark,
-    }
-    chosen = setting.provisioned() if set(names) & set(pairs) else None
+    chosen = setting.provisioned() if set(names) & PAIRS.keys() else None
     for name in names:
-        figures = alone[name]() if name in alone or chosen is None else pairs[name](chosen)
+        figures = ALONE[name]() if name in ALONE or chosen is None else PAIRS[name](chosen)
         about = {"machine": platform.node(), "kernel": platform.release(), "python": platform.python_version()}
-        if chosen and name in pairs:
+        if chosen and name in PAIRS:
             under = "as named" if name in {"guests", "standstill"} else "emulation (TCG)"
             about |= {"pairs": under, "qemu": chosen.binary.version}
         text = json.dumps({"benchmark": name, **about, "figures": figures}, indent=1)
