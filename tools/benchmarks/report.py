@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import functools
-import hashlib
 import inspect
 import json
 import os
@@ -32,8 +31,9 @@ import pyarrow.parquet as pq
 import analysis.report.build
 from analysis.compare.comparison import compare
 from analysis.stored.load import load_campaign
-from bench.format.table import CHECKPOINTS
+from bench.format.table import CHECKPOINTS, PHASES
 from bench.format.version import SCHEMA_VERSION, VERSION_KEY
+from bench.plan.plan import digest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -46,7 +46,6 @@ LABEL = "SYNTHETIC: invented numbers, no virtual machine was run"
 AIMS = {("report", "seconds"): 60.0, ("report", "peak_rss_bytes"): float(2 << 30), ("compare", "seconds"): 15.0}
 """The most that a million rows may take, in seconds and bytes of memory."""
 
-PHASES = ("request_s", "stop_s", "prepare_s", "save_s", "deliver_s", "load_s", "resume_s")
 _MEMS = tuple(256 << 20 << doubling for doubling in range(5))
 _SMPS = (1, 2, 4, 8, 16)
 _ARMS = ("fixed", "mem")
@@ -241,7 +240,7 @@ def write_campaign(folder: Path, runs: int, rows: int, seed: int) -> Path:
             if len(plan) == runs:
                 break
             cell = cells[place]
-            run = {"order": len(plan), "block": block, "run_id": _hash([seed, block, cell["cell_id"]])}
+            run = {"order": len(plan), "block": block, "run_id": digest([seed, block, cell["cell_id"]], 12)}
             run |= {"cell_id": cell["cell_id"], "label": cell["label"]}
             plan.append(run)
             _write_run(folder / "runs" / str(run["run_id"]), run, cell["cell"], rows, rng)
@@ -265,7 +264,7 @@ def _cell(mem: int, smp: int, arm: str, link: str, rows: int) -> dict[str, Any]:
         "replica": "a",
     }
     label = f"{mem >> 20} MiB \N{MIDDLE DOT} {smp} vCPU \N{MIDDLE DOT} {arm} \N{MIDDLE DOT} {link}"
-    return {"cell_id": _hash(cell), "label": label, "cell": cell}
+    return {"cell_id": digest(cell, 12), "label": label, "cell": cell}
 
 
 def _plan(name: str, seed: int, cells: list[dict[str, Any]], runs: list[dict[str, Any]]) -> dict[str, Any]:
@@ -279,13 +278,8 @@ def _plan(name: str, seed: int, cells: list[dict[str, Any]], runs: list[dict[str
         "cells": cells,
         "runs": runs,
         "hypotheses": list(_HYPOTHESES),
-        "hypotheses_sha256": _hypotheses_sha256(),
+        "hypotheses_sha256": digest(list(_HYPOTHESES), 64),
     }
-
-
-def _hypotheses_sha256() -> str:
-    text = json.dumps(list(_HYPOTHESES), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _write_run(folder: Path, run: dict[str, Any], cell: dict[str, Any], rows: int, rng: Generator) -> None:
@@ -310,7 +304,7 @@ def _write_run(folder: Path, run: dict[str, Any], cell: dict[str, Any], rows: in
         "host": {"before": {"cpu_model": LABEL, "cpus": 2, "memory_total_bytes": 8 << 30}, "drift": []},
         "timings": {"boot_s": 20.0, "colo_start_s": 5.0, "measure_s": measuring},
         "transport": {"bytes_per_s": 2e9},
-        "hypotheses_sha256": _hypotheses_sha256(),
+        "hypotheses_sha256": digest(list(_HYPOTHESES), 64),
         "quality": {"ok": True},
     }
     _write_json(folder / "run.json", document)
@@ -364,10 +358,6 @@ def _phases_us(cell: dict[str, Any], pages: NDArray[np.int64], rng: Generator) -
         us[4] += np.where(rng.random(len(pages)) < _STALLED, 41_000.0, 0.0)
     whole: NDArray[np.int64] = us.astype(np.int64)
     return whole
-
-
-def _hash(value: Any) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:12]
 
 
 def _write_json(path: Path, value: Any) -> None:
