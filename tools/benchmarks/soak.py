@@ -11,7 +11,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import psutil
 
+from bench.record.ledger import read_entries
 from bench.system.files import write_atomic
 from bench.system.owner import end_with_owner
 from bench.system.places import PACKAGES
@@ -120,7 +120,7 @@ def soak(seconds: float, work: Path) -> dict[str, Any]:
             if command.poll() is None:
                 command.kill()
                 command.wait()
-    states = [entry["state"] for entry in _ledger(results / "soak")]
+    states = [entry.state for entry in read_entries(results / "soak" / "ledger.jsonl")[0]]
     return {
         "seconds": seconds,
         "exit_status": status,
@@ -138,12 +138,12 @@ def _watch(command: subprocess.Popen[bytes], seconds: float, campaign: Path, tem
     while time.monotonic() - began < seconds:
         if command.poll() is not None:
             raise RuntimeError(f"the command ended with status {command.returncode}: see output.txt")
-        starts = [entry for entry in _ledger(campaign) if entry["state"] == "started"]
+        starts = [entry for entry in read_entries(campaign / "ledger.jsonl")[0] if entry.state == "started"]
         if len(starts) <= (samples[-1].run if samples else 0):
             time.sleep(_POLL_S)
             continue
         time.sleep(_WITHIN_RUN_S)
-        files = sum(1 for _ in temporary.iterdir()) + _stale(campaign, starts[-1]["run_id"])
+        files = sum(1 for _ in temporary.iterdir()) + _stale(campaign, starts[-1].run_id)
         with harness.oneshot():
             samples.append(
                 Sample(
@@ -163,15 +163,6 @@ def _stale(campaign: Path, under_way: str) -> int:
     """Return how many images, sockets and unfinished files lie where no run is under way."""
     found = (path for pattern in _TEMPORARY for path in campaign.rglob(pattern))
     return sum(1 for path in found if under_way not in path.parts)
-
-
-def _ledger(campaign: Path) -> list[dict[str, Any]]:
-    entries = []
-    with suppress(OSError):
-        for line in (campaign / "ledger.jsonl").read_bytes().splitlines():
-            with suppress(ValueError):
-                entries.append(json.loads(line))
-    return entries
 
 
 def table(report: dict[str, Any]) -> str:
