@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bench.provision.cache import cache_folder
 from tools.faults.fault import DONE, HOST, LASTING, SOME_FAILED, USAGE, Fault, at_stage, require_root
+from tools.lab.hosts import shrink
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
 
 _DISK = "256m"
 _COMMAND_S = 30.0
-_TRIES = 20
 
 
 @contextmanager
@@ -40,17 +40,7 @@ def _remount(options: str) -> Act:
 
 
 def _fill(scene: Scene) -> None:
-    """Make the file system as small as what is in it: from now on it is full."""
-    for left in reversed(range(_TRIES)):
-        status = os.statvfs(scene.results)
-        used = (status.f_blocks - status.f_bfree) * status.f_frsize
-        try:
-            _run("mount", "-o", f"remount,size={used}", str(scene.results))
-        except subprocess.CalledProcessError:  # more has been written since: it does not fit
-            if not left:
-                raise
-        else:
-            return
+    shrink(scene.results, lambda size: _remount(f"size={size}")(scene))
 
 
 def _run(*argv: str) -> None:
@@ -180,7 +170,7 @@ def _caches() -> Iterator[Fault]:
     group = "the cache broken, or half fetched"
     refused = frozenset({HOST})
     image, broken = r"guest.s (kernel|initramfs) is gone, damaged, or was changed", r"packages were changed"
-    for what, damage in (("kernel", _flip), ("initramfs", _flip)):
+    for what in ("kernel", "initramfs"):
         yield Fault(
             name=f"guest-{what}-corrupted",
             group="a corrupted guest image",
@@ -188,7 +178,7 @@ def _caches() -> Iterator[Fault]:
             says=image,
             exits=refused,
             ground=own_cache,
-            damage=damage(f"guest-*/{what}"),
+            damage=_flip(f"guest-*/{what}"),
             remedy=_remove("guest-*"),
         )
     yield Fault(

@@ -75,6 +75,20 @@ def agents_of(work: Path) -> list[int]:
     return found
 
 
+def shrink(place: Path, resize: Callable[[str], None]) -> None:
+    """Make a small file system as small as what is in it: from now on it is full."""
+    for left in reversed(range(_SHRINKS)):
+        status = os.statvfs(place)
+        used = (status.f_blocks - status.f_bfree) * status.f_frsize
+        try:
+            resize(str(used))
+        except subprocess.CalledProcessError:  # more has been written since: it does not fit
+            if not left:
+                raise
+        else:
+            return
+
+
 class Lab:
     """Stand-in hosts, on two networks: one by which they are reached, and one between them.
 
@@ -259,16 +273,7 @@ class Lab:
 
     def fill(self, side: str) -> None:
         """Make a host's small disk as small as what is in it: from now on it is full."""
-        for left in reversed(range(_SHRINKS)):
-            status = os.statvfs(self.seen(side, self.work(side)))
-            used = (status.f_blocks - status.f_bfree) * status.f_frsize
-            try:
-                self.resize(side, str(used))
-            except subprocess.CalledProcessError:  # more has been written since: it does not fit
-                if not left:
-                    raise
-            else:
-                return
+        shrink(self.seen(side, self.work(side)), partial(self.resize, side))
 
     def resize(self, side: str, size: str) -> None:
         """Give a host's small disk another size."""
