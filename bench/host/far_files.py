@@ -11,7 +11,6 @@ from bench.host.far_end import FULL, FarEnd
 from bench.system.files import OFD_READ_LOCK, require_left
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
 _CHUNK = 1 << 20
@@ -42,15 +41,11 @@ class FarFiles(FarEnd):
             self.wire.call("put", content.encode() if isinstance(content, str) else content, path=far)
 
     def get(self, path: Path) -> bytes:
-        """Return a file's content."""
-        return b"".join(self.stream(path))
-
-    def stream(self, path: Path) -> Iterator[bytes]:
-        """Yield a file's content in pieces."""
-        at = 0
-        while piece := self.wire.call("get", path=self.far(path), at=at, size=_CHUNK).data:
-            at += len(piece)
-            yield piece
+        """Return a file's content, which comes in pieces."""
+        content = bytearray()
+        while piece := self.wire.call("get", path=self.far(path), at=len(content), size=_CHUNK).data:
+            content += piece
+        return bytes(content)
 
     def remove(self, path: Path) -> None:
         """Remove a file if it is there; where the connection is gone, the agent removes its whole folder."""

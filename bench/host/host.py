@@ -24,7 +24,7 @@ from bench.system.files import has_locks, require_room, write_atomic
 from bench.system.sockets import unix_connect
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
     from typing import Unpack
@@ -38,7 +38,6 @@ Argv = tuple[str, ...]
 _LOG = logging.getLogger(__name__)
 _CHANCE = random.SystemRandom()
 _PORTS = range(20000, 32000)
-_CHUNK = 1 << 16
 
 
 class Host(Protocol):
@@ -100,9 +99,6 @@ class Host(Protocol):
 
     def get(self, path: Path) -> bytes:
         """Return a file's content."""
-
-    def stream(self, path: Path) -> Iterator[bytes]:
-        """Yield a file's content in pieces."""
 
     def remove(self, path: Path) -> None:
         """Remove a file if it is there."""
@@ -200,11 +196,6 @@ class Here:
     def get(self, path: Path) -> bytes:
         """Read the file."""
         return path.read_bytes()
-
-    def stream(self, path: Path) -> Iterator[bytes]:
-        """Read the file piece by piece."""
-        with path.open("rb") as file:
-            yield from iter(lambda: file.read(_CHUNK), b"")
 
     def remove(self, path: Path) -> None:
         """Remove the file if it is there."""
