@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,13 +53,9 @@ class Files:
             return file.read(message.get("size", PIECE))
 
     def op_remove(self, message: dict[str, Any], _payload: bytes) -> None:
-        """Remove a file, or a folder with all that is in it, if it is there."""
-        path = Path(message["path"])
-        if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path, ignore_errors=True)
-            return
+        """Remove a file if it is there."""
         with suppress(FileNotFoundError):
-            path.unlink()
+            Path(message["path"]).unlink()
 
     def op_sync(self, message: dict[str, Any], _payload: bytes) -> bool:
         """Send what is new in the files of the run, up to a limit, and return whether there is more."""
