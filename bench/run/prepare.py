@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from bench.config.load import Settings
     from bench.config.model import Cell
     from bench.provision.apps import Apps
+    from bench.provision.kvm import Verdict
     from bench.provision.qemu import Binary
     from bench.vm.features import Features
 
@@ -173,36 +174,30 @@ def _asked(cell: Cell) -> Host:
 
 
 def _accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tcg"]:
+    far = cell.host.far
     if cell.accel == "tcg":
         return "tcg"
-    guest = assets.guest_of(cell)
-    if cell.host.far:
-        return _far_accelerator(cell, assets, say)
-    if cached_kvm(assets.binary, guest) is None:
-        say(f"trying KVM: the {cell.guest} guest must boot to its ready line")
-    verdict = probe_kvm(assets.binary, guest)
+    if far and cell.accel == "kvm" and not cell.paired:
+        return "kvm"
+    verdict = _tried_kvm(cell, assets, say)
     if verdict.ok:
         return "kvm"
-    words = f"KVM does not run the {cell.guest} guest here: {verdict.reason}"
+    words = f"KVM does not run the {cell.guest} guest {'on these hosts' if far else 'here'}: {verdict.reason}"
     if cell.accel == "kvm":
-        other = ", or guest=bare, which asks less of a CPU" if cell.guest != "bare" else ""
+        other = "" if far or cell.guest == "bare" else ", or guest=bare, which asks less of a CPU"
         raise HostError(words, hint=f"use accel=auto or accel=tcg{other}", cause="kvm")
     say(f"emulation (TCG), because {words}")
     return "tcg"
 
 
-def _far_accelerator(cell: Cell, assets: Assets, say: Say) -> Literal["kvm", "tcg"]:
-    """Return what runs the guest on the hosts of an inventory: a pair of theirs says whether KVM does."""
-    if cell.accel == "kvm" and not cell.paired:
-        return "kvm"
-    verdict = probe_colo(Trial(assets.binary, assets.guest_of(cell), "kvm", assets.second, host=cell.host), say)
-    if verdict.ok:
-        return "kvm"
-    words = f"KVM does not run the {cell.guest} guest on these hosts: {verdict.reason}"
-    if cell.accel == "kvm":
-        raise HostError(words, hint="use accel=auto or accel=tcg", cause="kvm")
-    say(f"emulation (TCG), because {words}")
-    return "tcg"
+def _tried_kvm(cell: Cell, assets: Assets, say: Say) -> Verdict:
+    """Return whether KVM runs the guest: of the hosts of an inventory, a pair of theirs says so."""
+    guest = assets.guest_of(cell)
+    if cell.host.far:
+        return probe_colo(Trial(assets.binary, guest, "kvm", assets.second, host=cell.host), say)
+    if cached_kvm(assets.binary, guest) is None:
+        say(f"trying KVM: the {cell.guest} guest must boot to its ready line")
+    return probe_kvm(assets.binary, guest)
 
 
 async def _features(binary: Binary, hosts: Sequence[Host]) -> Features:
