@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -12,14 +13,14 @@ from bench.cluster import slurm
 from bench.cluster.parts import SCRIPT, Order, block_of, parts_folder, plan_path, starts
 from bench.cluster.script import TEXT, Job
 from bench.cluster.standing import Running, Standing, ending
-from bench.errors import HostError
+from bench.errors import HostError, StoreError
 from bench.format.folder import CampaignFolder
 from bench.plan.estimate import estimate
 from bench.plan.plan import plan_json
 from bench.record.ledger import read_entries
 from bench.run.cluster_checks import Wanted, require_cluster
 from bench.run.merge import merge_part
-from bench.system.documents import lines_of, parse_json
+from bench.system.documents import parse_json
 from bench.system.files import told, write_atomic
 
 if TYPE_CHECKING:
@@ -343,13 +344,6 @@ def _asked(part: Path) -> frozenset[str]:
 
 
 def _measured(start: Start) -> Iterator[str]:
-    try:
-        content = CampaignFolder(start.path).ledger.read_bytes()
-    except OSError:
-        return
-    for line in lines_of(content):
-        if b'"state": "measured"' in line:
-            try:
-                yield str(parse_json(line)["run_id"])
-            except (ValueError, KeyError, TypeError):
-                continue
+    """Yield the runs that a start of a job has measured; nothing where the node that writes it lets nobody read."""
+    with suppress(StoreError):
+        yield from (one.run_id for one in read_entries(CampaignFolder(start.path).ledger)[0] if one.state == "measured")
