@@ -9,15 +9,8 @@ import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tools.faults.fault import (
-    DIRTY,
-    DONE,
-    INTERRUPTED,
-    LOCAL,
-    SOME_CHECKPOINTS,
-    Fault,
-    at_stage,
-)
+from bench.scenario.progress import STAGES as OF_A_RUN
+from tools.faults.fault import DIRTY, DONE, INTERRUPTED, LOCAL, SOME_CHECKPOINTS, Fault, at_stage
 from tools.faults.scene import MissedError
 
 if TYPE_CHECKING:
@@ -26,18 +19,10 @@ if TYPE_CHECKING:
     from tools.faults.fault import Act
     from tools.faults.scene import Scene
 
-STAGES = (
-    "prepare",
-    "launch",
-    "handshake",
-    "boot",
-    "colo-start",
-    "workload",
-    "measure",
-    "teardown",
-    "store",
-    "report",
-)
+_ELSEWHERE = {"serve", "failover", "redundancy"}
+"""Stages that the tiny campaign does not come to."""
+
+STAGES = ("prepare", *(stage for stage in OF_A_RUN if stage not in _ELSEWHERE), "report")
 _AGAIN_S = 0.05
 _REFUSED_S = 60.0
 _REFUSED = 2
