@@ -5,13 +5,13 @@ from __future__ import annotations
 import mmap
 import shutil
 import struct
-import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.provision.compiler import PRELOADED, compile_c
+
 _SOURCE = Path(__file__).with_name("clock.c")
 _OFFSET = struct.Struct("q")
-_BUILD_S = 60.0
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,9 @@ def shifted_clock(folder: Path) -> ShiftedClock:
     """Build the library in a folder; the clock is not shifted yet.
 
     Raises:
-        CalledProcessError: the compiler refused.
+        ProvisionError: the compiler refused.
     """
     made = ShiftedClock(folder / "clock.so", folder / "clock")
-    options = ("-O2", "-shared", "-fPIC", "-nostdlib", "-fno-stack-protector")
-    argv = ("gcc", *options, "-o", str(made.library), str(_SOURCE))
-    subprocess.run(argv, check=True, capture_output=True, timeout=_BUILD_S)
+    compile_c([_SOURCE], made.library.absolute(), PRELOADED)
     made.offset.write_bytes(bytes(mmap.PAGESIZE))
     return made
