@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import time
 from typing import TYPE_CHECKING
 
 from tools.faults.fault import INTERRUPTED, Fault, Moment
 from tools.faults.harness import send
-from tools.faults.storage import copied_cache, one_of, own_cache
+from tools.faults.storage import copied_cache, own_cache, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tools.faults.fault import Act
     from tools.faults.scene import Scene
 
 _MADE = (("guest", "building the guest", 1.0, False), ("packages", "fetching the packages", 20.0, True))
@@ -31,10 +29,6 @@ def _under_way(made: str, takes_s: float) -> Moment:
     return Moment("before any run", wait, early=True)
 
 
-def _missing(made: str) -> Act:
-    return lambda scene: shutil.rmtree(one_of(scene, f"{made}-*"))
-
-
 def faults() -> Iterator[Fault]:
     """Yield every signal while the guest is built and while the packages are fetched."""
     for made, words, takes_s, slow in _MADE:
@@ -48,7 +42,7 @@ def faults() -> Iterator[Fault]:
                 moment=_under_way(made, takes_s),
                 act=send(number),
                 ground=own_cache,
-                damage=_missing(made),
+                damage=remove(f"{made}-*"),
                 dies=dies,
                 slow=slow,
             )

@@ -110,7 +110,8 @@ def _half_made(pattern: str) -> Act:
     return act
 
 
-def _remove(pattern: str) -> Act:
+def remove(pattern: str) -> Act:
+    """Return what takes away what a pattern finds first in the scene's cache."""
     return lambda scene: shutil.rmtree(one_of(scene, pattern))
 
 
@@ -179,7 +180,7 @@ def _caches() -> Iterator[Fault]:
             exits=refused,
             ground=own_cache,
             damage=_flip(f"guest-*/{what}"),
-            remedy=_remove("guest-*"),
+            remedy=remove("guest-*"),
         )
     yield Fault(
         name="guest-manifest-torn",
