@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_hosts import agent_pid, on_agent, plain
+from fake_hosts import agent_pid, gone_within, on_agent, plain
 
 from bench.errors import BenchError, HostError, LaunchError
 from bench.host import booting
@@ -23,7 +23,7 @@ from bench.host.booting import boot_argv, packed
 from bench.host.reach import Reach, cut_error, refused_error
 from bench.host.remote import Remote, open_remotes
 from bench.host.usage import read_usage
-from tools.lab.hosts import gone_within, marked_below
+from tools.lab.hosts import marked_below
 
 DAEMON = "setsid sh -c 'sleep 600 & sleep 600' & sleep 600"
 """A program that starts others, one in a session of its own and one below that."""

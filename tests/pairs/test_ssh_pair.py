@@ -21,6 +21,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from fake_hosts import gone_within
 from fixtures.pairs import DEADLINE_S, PHASES, TRIES, checkpoints, command, records, undisturbed
 
 from bench.config.hosts import Host
@@ -29,7 +30,7 @@ from bench.host.snapshot import take_snapshot
 from bench.host.topology import open_topology
 from bench.provision.qemu import PROVISIONED, installed_qemu
 from tools.lab.clock import ShiftedClock, no_shifted_clock, shifted_clock
-from tools.lab.hosts import Lab, agents_of, gone_within, inventory_of, lab, marked_below, no_lab, ssh_of
+from tools.lab.hosts import Lab, agents_of, inventory_of, lab, marked_below, no_lab, ssh_of
 
 pytestmark = pytest.mark.pair
 

@@ -54,16 +54,6 @@ def marked_below(work: Path) -> set[int]:
     return found
 
 
-def gone_within(seconds: float, work: Path) -> bool:
-    """Wait until nothing of a work folder's agents runs and no run's folder is left; return whether that came."""
-    give_up = time.monotonic() + seconds
-    while time.monotonic() < give_up:
-        if not marked_below(work) and not any((work / "runs").glob("*")):
-            return True
-        time.sleep(0.05)
-    return False
-
-
 def agents_of(work: Path) -> list[int]:
     """Return the agents of a work folder."""
     found = []
