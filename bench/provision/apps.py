@@ -101,7 +101,7 @@ def _fill(tree: Tree, packages: Tree, folder: Path, progress: Callable[[str], No
     shutil.copyfile(_NGINX, staging / "etc/nginx.conf")
     (staging / "etc/postgres").write_text(f"/{POSTGRES}/bin\n")
     (staging / "etc/compiler").write_text(" ".join(f"/{name}" for name in COMPILER) + "\n")
-    stage_drivers(tree, staging, folder, _DRIVERS)
+    stage_drivers(tree, staging, _DRIVERS)
     pack(tree, staging, folder / "initramfs")
     make_approot(packages, tree.root / "usr/bin/busybox", applications, folder / "approot")
     for done in (staging, applications):

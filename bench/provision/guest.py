@@ -149,7 +149,7 @@ def _fill(tree: Tree, folder: Path, progress: Callable[[str], None]) -> None:
     staging.mkdir()
     initramfs = folder / "initramfs"
     copy_kernel(tree, folder)
-    _stage(tree, staging, folder)
+    _stage(tree, staging)
     pack(tree, staging, initramfs)
     shutil.rmtree(staging)
     packages = {name: version for name, version in tree.packages if _is_inside(name)}
@@ -177,13 +177,13 @@ def _is_inside(package: str) -> bool:
     return package in _PACKAGES or package.startswith(("linux-image-", "linux-modules-", "linux-binary-"))
 
 
-def _stage(tree: Tree, root: Path, scratch: Path) -> None:
+def _stage(tree: Tree, root: Path) -> None:
     """Lay out the guest's root file system under ``root``."""
     stage_system(tree, root, _INIT, _APPLETS, {"workload": _WORKLOAD})
     (root / "www").mkdir()
     (root / "www/index.html").write_text("<!doctype html><title>colo-bench</title><p>It works.\n")
     (root / "www/64k").write_bytes(bytes(range(256)) * (_PAGE_BYTES // 256))
-    stage_drivers(tree, root, scratch)
+    stage_drivers(tree, root)
 
 
 def stage_system(tree: Tree, root: Path, init: Path, applets: Sequence[str], programs: Mapping[str, Path]) -> None:
@@ -200,13 +200,13 @@ def stage_system(tree: Tree, root: Path, init: Path, applets: Sequence[str], pro
         (root / "bin" / applet).symlink_to("busybox")
 
 
-def stage_drivers(tree: Tree, root: Path, scratch: Path, drivers: Sequence[str] = DRIVERS) -> None:
+def stage_drivers(tree: Tree, root: Path, drivers: Sequence[str] = DRIVERS) -> None:
     """Lay out the modules of these drivers, and for each the order in which its modules are loaded.
 
     Raises:
         ProvisionError: the kernel has no such driver.
     """
-    modules = _read_modules(tree, scratch, drivers)
+    modules = _read_modules(tree, drivers)
     needs = {name: tuple(need for need in depends(data) if need in modules) for name, data in modules.items()}
     for name, data in modules.items():
         (root / "modules" / f"{name}.ko").write_bytes(data)
@@ -215,7 +215,7 @@ def stage_drivers(tree: Tree, root: Path, scratch: Path, drivers: Sequence[str] 
         (root / "drivers" / driver).write_text("".join(f"{name}\n" for name in order))
 
 
-def _read_modules(tree: Tree, scratch: Path, drivers: Sequence[str]) -> dict[str, bytes]:
+def _read_modules(tree: Tree, drivers: Sequence[str]) -> dict[str, bytes]:
     """Return the drivers and all they need, decompressed; what is built into the kernel has no file and is left out."""
     tree.require_modules()
     files = module_files(tree.modules)
@@ -225,7 +225,7 @@ def _read_modules(tree: Tree, scratch: Path, drivers: Sequence[str]) -> dict[str
     while waiting:
         name = waiting.pop()
         if name in files and name not in modules:
-            modules[name] = decompress(files[name].read_bytes(), tree, scratch)
+            modules[name] = decompress(files[name].read_bytes(), tree)
             waiting += depends(modules[name])
         elif name not in files and f"/{name}.ko" not in canonical(builtin):
             raise ProvisionError(f"the kernel {tree.kernel_release} has no driver {name}")

@@ -9,7 +9,6 @@ import zlib
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.provision import commands
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -17,15 +16,14 @@ if TYPE_CHECKING:
 
     from bench.provision.packages import Tree
 
-_DEADLINE_S = 120.0
 _ZSTD = b"\x28\xb5\x2f\xfd"
 _XZ = b"\xfd7zXZ\x00"
 _GZIP = b"\x1f\x8b"
 _MODULE = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|zst|gz))?")
 
 
-def decompress(data: bytes, tree: Tree, scratch: Path) -> bytes:
-    """Return ``data`` decompressed, by what its first bytes say; unknown or no compression leaves it as it is.
+def decompress(data: bytes, tree: Tree) -> bytes:
+    """Return a tree's ``data`` decompressed, by what its first bytes say; unknown or no compression leaves it as it is.
 
     Raises:
         ProvisionError: the data is damaged.
@@ -35,20 +33,16 @@ def decompress(data: bytes, tree: Tree, scratch: Path) -> bytes:
             return lzma.decompress(data)
         if data.startswith(_GZIP):
             return gzip.decompress(data)
-    except (lzma.LZMAError, zlib.error, OSError, EOFError) as error:
+        return _unzstd(data) if data.startswith(_ZSTD) else data
+    except (lzma.LZMAError, zlib.error, OSError, EOFError, ValueError) as error:
         raise ProvisionError(f"a packaged file is damaged: {error}", hint=f"rm -r {tree.root}") from error
-    return _unzstd(data, tree, scratch) if data.startswith(_ZSTD) else data
 
 
-def _unzstd(data: bytes, tree: Tree, scratch: Path) -> bytes:
-    packed, unpacked = scratch / "packed.zst", scratch / "unpacked"
-    packed.write_bytes(data)
-    argv = [*tree.program("usr/bin/zstd"), "-d", "-q", "-f", "-o", str(unpacked), str(packed)]
-    commands.check(argv, what="decompressing a packaged file", deadline_s=_DEADLINE_S, hint=f"rm -r {tree.root}")
-    content = unpacked.read_bytes()
-    packed.unlink()
-    unpacked.unlink()
-    return content
+def _unzstd(data: bytes) -> bytes:
+    import pyarrow as pa  # noqa: PLC0415 - it takes its time, and nothing else here needs it
+
+    with pa.input_stream(pa.BufferReader(data), compression="zstd") as stream:
+        return bytes(stream.read())
 
 
 def module_files(modules: Path) -> dict[str, Path]:

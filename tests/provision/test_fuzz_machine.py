@@ -127,7 +127,7 @@ def test_a_damaged_module_is_refused_or_what_it_was(
     content = data.draw(damaged(packed))
     tree = Tree(tmp_path_factory.getbasetemp() / "absent", ())
     with trial("kernel module") as one:
-        found = one.attempt(decompress, content, tree, tmp_path_factory.getbasetemp())
+        found = one.attempt(decompress, content, tree)
         if found is not None:
             assert all(name.isascii() and "/" not in name for name in one.attempt(depends, found) or ())
 
@@ -135,7 +135,7 @@ def test_a_damaged_module_is_refused_or_what_it_was(
 @pytest.mark.parametrize("content", [gzip.compress(MODULE)[:-9] + b"\0" * 9, b"\x1f\x8b\x08\0" + b"\xff" * 40])
 def test_a_module_whose_compressed_data_is_damaged_is_refused_in_words(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(ProvisionError, match="damaged"):
-        decompress(content, Tree(tmp_path, ()), tmp_path)
+        decompress(content, Tree(tmp_path, ()))
 
 
 @pytest.mark.parametrize("names", [b"\xff\xfe", "mü".encode(), b"../../etc/passwd"])

@@ -9,6 +9,7 @@ import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import pyarrow as pa
 import pytest
 from fixtures.provisioned import running, silent
 from hypothesis import given
@@ -22,21 +23,29 @@ from bench.provision.packages import GUEST, Tree, fetch_tree
 from bench.vm.console import parse_line
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from bench.provision.boot import Solo
     from bench.provision.qemu import Binary
 
 NO_TREE = Tree(Path("/none"), ())
 
 
-@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, bytes])
-def test_files_are_unpacked_by_what_they_begin_with(pack: object, tmp_path: Path) -> None:
+def zstd(content: bytes) -> bytes:
+    return bytes(pa.compress(content, codec="zstd", asbytes=True))
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, lzma.compress, zstd, bytes])
+def test_files_are_unpacked_by_what_they_begin_with(pack: object) -> None:
     assert callable(pack)
-    assert modules.decompress(pack(b"content"), NO_TREE, tmp_path) == b"content"
+    assert modules.decompress(pack(b"content"), NO_TREE) == b"content"
 
 
-def test_a_damaged_file_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize("pack", [lzma.compress, zstd])
+def test_a_damaged_file_is_told(pack: Callable[[bytes], bytes]) -> None:
+    torn = pack(bytes(range(256)))[:-20]
     with pytest.raises(ProvisionError, match="damaged"):
-        modules.decompress(lzma.compress(b"content" * 99)[:-20], NO_TREE, tmp_path)
+        modules.decompress(torn, NO_TREE)
 
 
 def test_a_module_says_what_it_needs() -> None:

@@ -44,7 +44,7 @@ SIZE = struct.pack("<I", len(KERNEL))
 )
 def test_the_elf_comes_out_of_a_bzimage_as_it_went_in(packed: bytes, tmp_path: Path) -> None:
     nowhere = Tree(tmp_path, ())
-    assert elf_kernel.elf_of(bzimage(packed), lambda data: decompress(data, nowhere, tmp_path)) == KERNEL
+    assert elf_kernel.elf_of(bzimage(packed), lambda data: decompress(data, nowhere)) == KERNEL
 
 
 @pytest.mark.parametrize(
@@ -82,9 +82,9 @@ def test_each_form_goes_first_as_often_and_is_told_with_its_interval(monkeypatch
 
 
 @pytest.mark.provisioned
-def test_the_packaged_kernel_carries_one(tmp_path: Path) -> None:
+def test_the_packaged_kernel_carries_one() -> None:
     image, tree = build_guest(print).kernel.read_bytes(), fetch_tree(GUEST, print)
-    found = elf_kernel.elf_of(image, lambda data: decompress(data, tree, tmp_path))
+    found = elf_kernel.elf_of(image, lambda data: decompress(data, tree))
     assert 1_000 < elf_kernel.rom_pages(found) < 100_000
 
 

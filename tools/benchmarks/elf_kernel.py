@@ -37,7 +37,7 @@ def benchmark(setting: Setting) -> dict[str, Any]:
     tree = fetch_tree(GUEST, print)
     with tempfile.TemporaryDirectory(prefix="colo-bench-benchmark-") as name:
         kernel = Path(name) / "vmlinux"
-        elf = elf_of(setting.guest.kernel.read_bytes(), lambda packed: decompress(packed, tree, Path(name)))
+        elf = elf_of(setting.guest.kernel.read_bytes(), lambda packed: decompress(packed, tree))
         kernel.write_bytes(elf)
         guest = replace(setting.guest, kernel=kernel, kernel_sha256=file_sha256(kernel))
         return {"rom_pages": rom_pages(elf), **_in_turns(setting, {"bzImage": setting.guest, "ELF": guest})}
