@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from bench.errors import HostError
 from bench.format.folder import SERIAL, STDERR
 from bench.host.process import Process, panicked
-from bench.host.vitals import State
+from bench.host.vitals import State, parse_oom_kill
 from bench.system.units import parse_cpus
 
 if TYPE_CHECKING:
@@ -121,7 +121,8 @@ class FarProcess(Process):
             risen = tuple(
                 f"{path}: oom_kill {before} -> {after}"
                 for path in now
-                if (before := _kills(self._struck.get(path, ""))) < (after := _kills(now[path]))
+                if (before := parse_oom_kill(self._struck.get(path, "")) or 0)
+                < (after := parse_oom_kill(now[path]) or 0)
             )
             return (*self._wire.call("killed", pid=self.pid).value[-1:], *risen) if risen else ()
         return ()
@@ -137,7 +138,3 @@ def allowed_cpus(status: str) -> frozenset[int]:
     """Return the CPUs that a process may use, by its ``/proc/PID/status``; empty where that does not say."""
     listed = re.search(r"^Cpus_allowed_list:[ \t]*(\S+)$", status, re.MULTILINE)
     return frozenset(parse_cpus(listed[1])) if listed else frozenset()
-
-
-def _kills(text: str) -> int:
-    return sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("oom_kill "))
