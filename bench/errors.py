@@ -15,25 +15,6 @@ if TYPE_CHECKING:
 
     from bench.failures.cause import Trait
 
-__all__ = [
-    "BenchError",
-    "ColoError",
-    "ConfigError",
-    "GuestError",
-    "HostError",
-    "LaunchError",
-    "MeasureError",
-    "Phase",
-    "PlanChangedError",
-    "ProvisionError",
-    "QmpError",
-    "ReadbackError",
-    "StoreError",
-    "TeardownError",
-    "WorkloadError",
-    "printable",
-]
-
 
 def printable(text: str) -> str:
     """Return a text that does nothing to a terminal: a guest's console or a log may hold control sequences."""

@@ -12,8 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bench.config.tuning import Tuning
-from bench.errors import BenchError, HostError, Phase, StoreError
+from bench.errors import BenchError, HostError, StoreError
 from bench.failures.catalogue import CATALOGUE
+from bench.failures.cause import Phase
 from bench.format.factors import size_text
 from bench.host.limits import MACHINE, Limits, free_swap, read_limits
 from bench.plan.estimate import cold_bytes, estimate, gib, largest_mem

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
     from bench.config.load import OnError
     from bench.config.model import Cell
-    from bench.errors import Phase
+    from bench.failures.cause import Phase
     from bench.plan.plan import Plan, PlannedRun
     from bench.record.ledger import Ledger
     from bench.run.display import Display

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bench.errors import Phase, printable
+from bench.errors import printable
+from bench.failures.cause import Phase
 from bench.format.folder import MACHINES, QMP_LOG, SERIAL, STDERR, RunFolder
 from bench.measure.log_lines import is_qmp_entry
 from bench.scenario.answers import read_json_lines

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bench.config.model import Cell
-    from bench.errors import Phase
+    from bench.failures.cause import Phase
     from bench.host.host import Host
     from bench.measure.transfer import Sample
     from bench.scenario.evidence import Evidence

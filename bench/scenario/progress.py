@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from bench.errors import Phase, ProvisionError
+from bench.errors import ProvisionError
+from bench.failures.cause import Phase
 from bench.plan.estimate import crowding
 from bench.vm.preflight import machine_key
 

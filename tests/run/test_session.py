@@ -14,7 +14,8 @@ import pytest
 from fake_session import FakeBinary, FakeGuest, make_cell
 from fake_traces import DATA
 
-from bench.errors import BenchError, LaunchError, MeasureError, Phase, QmpError, WorkloadError
+from bench.errors import BenchError, LaunchError, MeasureError, QmpError, WorkloadError
+from bench.failures.cause import Phase
 from bench.host.host import Here
 from bench.host.netns import entering
 from bench.measure.clock import ClockWatch
