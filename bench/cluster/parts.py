@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 from bench.config.hypotheses import Hypothesis
 from bench.config.model import Cell
 from bench.errors import StoreError
-from bench.format.folder import PLAN
 from bench.format.version import SCHEMA_VERSION
 from bench.system.documents import parse_json, read_document
 from bench.system.files import write_atomic
@@ -220,8 +219,3 @@ def block_of(plan: Plan, block: int, left: Iterable[str]) -> Plan:
     runs = tuple(run for run in plan.runs if run.block == block and run.run_id in wanted)
     cells = {run.cell_id for run in runs}
     return replace(plan, runs=runs, cells=tuple(one for one in plan.cells if one.cell_id in cells))
-
-
-def plan_path(part: Path) -> Path:
-    """Return where a part's plan is."""
-    return part / PLAN

@@ -10,11 +10,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from bench.cluster import slurm
-from bench.cluster.parts import SCRIPT, Order, block_of, parts_folder, plan_path, starts
+from bench.cluster.parts import SCRIPT, Order, block_of, parts_folder, starts
 from bench.cluster.script import TEXT, Job
 from bench.cluster.standing import Running, Standing, ending
 from bench.errors import HostError, StoreError
-from bench.format.folder import CampaignFolder
+from bench.format.folder import PLAN, CampaignFolder
 from bench.plan.estimate import estimate
 from bench.plan.plan import plan_json
 from bench.record.ledger import read_entries
@@ -239,7 +239,7 @@ class Jobs:
         )
         with told(part):
             part.mkdir(mode=0o700, parents=True, exist_ok=True)
-        write_atomic(plan_path(part), plan_json(block_of(plan, one.block, wanted)))
+        write_atomic(part / PLAN, plan_json(block_of(plan, one.block, wanted)))
         write_atomic(part / "order.json", order.to_json())
         write_atomic(part / SCRIPT, TEXT)
 
@@ -338,7 +338,7 @@ def _last_word(begun: Sequence[Start]) -> Ended | None:
 def _asked(part: Path) -> frozenset[str]:
     """Return the runs of a part's plan."""
     try:
-        return frozenset(run["run_id"] for run in parse_json(plan_path(part).read_bytes())["runs"])
+        return frozenset(run["run_id"] for run in parse_json((part / PLAN).read_bytes())["runs"])
     except (OSError, ValueError, KeyError, TypeError):
         return frozenset()
 

@@ -9,12 +9,12 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.cluster.nodes import address_of, addresses_of, own_job, own_nodes, step_on
-from bench.cluster.parts import Begun, Ended, block_of, new_start, plan_path, read_order, starts
+from bench.cluster.parts import Begun, Ended, block_of, new_start, read_order, starts
 from bench.cluster.script import told_s
 from bench.config.hosts import FarHost, Host
 from bench.config.load import Settings
 from bench.errors import BenchError, HostError, StoreError
-from bench.format.folder import CampaignFolder
+from bench.format.folder import PLAN, CampaignFolder
 from bench.host.limits import available_memory, free_swap
 from bench.host.links import CLIENT, PRIMARY, SECONDARY
 from bench.plan.compare import build_differences
@@ -88,7 +88,7 @@ def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None)
 
 
 def _plan(part: Path) -> Plan:
-    path = plan_path(part)
+    path = part / PLAN
     try:
         return parse_plan(path.read_bytes(), part=True)
     except OSError as error:

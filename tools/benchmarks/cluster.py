@@ -12,10 +12,10 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bench.cluster.parts import PARTS, Begun, Start, block_of, part_name, plan_path
+from bench.cluster.parts import PARTS, Begun, Start, block_of, part_name
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
-from bench.format.folder import CampaignFolder
+from bench.format.folder import PLAN, CampaignFolder
 from bench.plan.plan import GuestBuild, QemuBuild, make_plan, parse_plan, plan_json
 from bench.record.ledger import Entry, Ledger
 from bench.run.merge import merge_part
@@ -109,7 +109,7 @@ def _part(home: Path, plan: Plan, block: int) -> None:
     start = Start(part / "begun-0")
     mine = [run for run in plan.runs if run.block == block]
     CampaignFolder(start.path).runs.mkdir(parents=True)
-    plan_path(part).write_text(plan_json(block_of(plan, block, (run.run_id for run in mine))))
+    (part / PLAN).write_text(plan_json(block_of(plan, block, (run.run_id for run in mine))))
     for run in mine:
         folder = CampaignFolder(start.path).run(run.run_id)
         folder.mkdir()
