@@ -42,6 +42,7 @@ COLUMNS = (
     "quality_ok",
     "cause",
 )
+_HEADING = ",".join(COLUMNS) + "\n"
 
 _DUTY = 50
 """The index of a campaign under way may take one part in so many of the time."""
@@ -93,7 +94,7 @@ class Index:
         for run_id, columns in self._planned.items():
             if run_id not in self._lines:
                 self._lines[run_id] = _line(_row(CampaignFolder(self._folder).run(run_id), columns, self._last(run_id)))
-        write_atomic(self._folder / "index.csv", _heading() + "".join(self._lines[run_id] for run_id in self._planned))
+        write_atomic(self._folder / "index.csv", _HEADING + "".join(self._lines[run_id] for run_id in self._planned))
         ended = self._clock()
         self._due = ended + _DUTY * (ended - began)
 
@@ -117,10 +118,6 @@ def true_index(folder: Path) -> Iterator[None]:
         with suppress(StoreError):
             write_index(folder)
         raise
-
-
-def _heading() -> str:
-    return ",".join(COLUMNS) + "\n"
 
 
 def _line(row: Mapping[str, Any]) -> str:

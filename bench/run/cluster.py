@@ -6,8 +6,8 @@ it. What Slurm says of a job is a hint on when to look.
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass, field
+from time import localtime, sleep
 from typing import TYPE_CHECKING
 
 from bench.cluster.slurm import UnreachableError
@@ -82,11 +82,6 @@ def console_say(console: Console) -> Callable[[str], None]:
     return say
 
 
-def pause(seconds: float) -> None:
-    """Wait."""
-    time.sleep(seconds)
-
-
 @dataclass
 class Front:
     """What a person sees of a campaign's jobs, and how long it is waited for them.
@@ -134,7 +129,7 @@ class Front:
         still, silent = 0.0, False
         while self.jobs.submissions.open or silent:
             apart_s = min(_LOOK_S + still / 10, _LATER_S)
-            pause(apart_s)
+            sleep(apart_s)
             say = console_say(self.console)
             before = len(self.jobs.submissions.open)
             self.jobs.collect(say)
@@ -172,7 +167,7 @@ class Front:
         """
         waited = 0.0
         while waited < _SETTLES_S and self.jobs.unsettled():
-            pause(1.0)
+            sleep(1.0)
             waited += 1.0
         hopeless = self.jobs.hopeless()
         if hopeless:
@@ -186,7 +181,7 @@ class Front:
         if not now.blocks or now.text == self._shown:
             return False
         self._shown = now.text
-        console_say(self.console)(now.with_time(time.localtime()))
+        console_say(self.console)(now.with_time(localtime()))
         return True
 
     def _leave(self, how: str) -> None:
