@@ -22,6 +22,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
+
 from bench.system.owner import end_with_owner
 
 if TYPE_CHECKING:
@@ -113,16 +115,14 @@ class Cluster:
 
     def processes(self, job: str = "") -> list[int]:
         """Return the processes of a job, or of all of this cluster, but for its daemons."""
-        wanted = [f"SLURM_CONF={self.conf}".encode(), *([f"SLURM_JOB_ID={job}".encode()] if job else [])]
-        daemons = {child.pid for child in self.daemons.values()}
+        others = {os.getpid(), *(child.pid for child in self.daemons.values())}
         found = []
-        for entry in Path("/proc").iterdir():
-            with suppress(OSError):
-                if not entry.name.isdecimal() or int(entry.name) in daemons | {os.getpid()}:
-                    continue
-                around = (entry / "environ").read_bytes().split(b"\0")
-                if all(word in around for word in wanted) and any(one.startswith(b"SLURM_JOB_ID=") for one in around):
-                    found.append(int(entry.name))
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                around = {} if process.pid in others else process.environ()
+                its_job = around.get("SLURM_JOB_ID")
+                if around.get("SLURM_CONF") == str(self.conf) and its_job and job in ("", its_job):
+                    found.append(process.pid)
         return found
 
     def begun(self, job: str) -> int:
@@ -132,34 +132,25 @@ class Cluster:
             LookupError: there is none.
         """
         for pid in self.processes(job):
-            if b"bench.part" in cmdline(pid):
-                return pid
+            with suppress(psutil.Error):
+                if "bench.part" in psutil.Process(pid).cmdline():
+                    return pid
         raise LookupError(f"job {job} has no process of ours")
 
     def kill_node(self, node: str, job: str) -> None:
         """End a node as a power cut would: its daemon, what watches its job, and the job."""
         doomed = self.processes(job)
-        watchers = {parent_of(pid) for pid in doomed}
-        steps = [pid for pid in watchers if pid and b"slurmstepd" in cmdline(pid)]
+        steps = set()
+        for pid in doomed:
+            with suppress(psutil.Error):
+                watcher = psutil.Process(pid).parent()
+                if watcher and "slurmstepd" in " ".join(watcher.cmdline()):
+                    steps.add(watcher.pid)
         self.daemons[node].kill()
         for pid in (*steps, *doomed):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         self.daemons.pop(node).wait()
-
-
-def cmdline(pid: int) -> bytes:
-    """Return a process's command line; nothing when it is gone."""
-    with suppress(OSError):
-        return (Path("/proc") / str(pid) / "cmdline").read_bytes()
-    return b""
-
-
-def parent_of(pid: int) -> int:
-    """Return the id of a process's parent; 0 when it is gone."""
-    with suppress(OSError, ValueError, IndexError):
-        return int((Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[1])
-    return 0
 
 
 def until(what: Callable[[], bool], seconds: float, words: str) -> None:
