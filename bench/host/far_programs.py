@@ -62,7 +62,7 @@ class FarPrograms(FarEnd):
         qemu: bool = True,
         cpus: frozenset[int] = frozenset(),
     ) -> AsyncIterator[Process]:
-        """Start a process that is gone when the block ends; see :class:`bench.host.host.Host`."""
+        """Start a process that is gone when the block ends; see :func:`bench.host.process.launch`."""
         there = list(map(self.there, argv))
         _LOG.debug("start the %s on the %s's host: %s", name, self.name, shlex.join(there))
         await self._require_cpus(cpus)

@@ -14,7 +14,7 @@ import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, TypeAlias
 
 from bench.host.clock import SAME_CLOCK
 from bench.host.command import COMMAND_S, run
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
     from bench.host.clock import Offset
     from bench.host.process import Process, Starting
+    from bench.host.remote import Remote
     from bench.host.snapshot import Snapshot
 
 Argv = tuple[str, ...]
@@ -38,100 +39,6 @@ Argv = tuple[str, ...]
 _LOG = logging.getLogger(__name__)
 _CHANCE = random.SystemRandom()
 _PORTS = range(20000, 32000)
-
-
-class Host(Protocol):
-    """A machine that a part of the pair runs on.
-
-    Paths are this machine's; where another host has a counterpart of one, its methods go by that.
-    """
-
-    def adopt(self, folder: Path, *, sockets: bool = False) -> None:
-        """Have a counterpart of a folder of this machine there, with what is below it; a short one for ``sockets``."""
-
-    async def provide(self, paths: Iterable[Path]) -> None:
-        """See to it that files and folders of this machine, whose names tell their content, are there too.
-
-        Raises:
-            HostError: they cannot be.
-        """
-
-    def module(self, name: str) -> Argv:
-        """Return what runs a module of ours there, one that uses nothing but the standard library."""
-
-    def there(self, text: str) -> str:
-        """Return a text with every path in it that has a counterpart there replaced by that."""
-
-    def command(self, argv: Argv) -> Argv:
-        """Return what a person types here to run ``argv`` there."""
-
-    def start(
-        self, name: str, argv: Argv, folder: Path, **how: Unpack[Starting]
-    ) -> AbstractAsyncContextManager[Process]:
-        """Start a process that is gone when the block ends; see :func:`bench.host.process.launch`."""
-
-    async def run(
-        self,
-        argv: Argv,
-        deadline_s: float = COMMAND_S,
-        *,
-        env: Mapping[str, str] | None = None,
-        family: bool = False,
-    ) -> str:
-        """Run a short command and return what it printed; where ``family``, end what it leaves behind.
-
-        Raises:
-            HostError: it failed or did not end in time; the evidence is what it said.
-        """
-
-    async def connect(self, path: Path) -> socket.socket:
-        """Return a connection to a unix socket there.
-
-        Raises:
-            OSError: nobody listens.
-        """
-
-    def make_folder(self, path: Path) -> None:
-        """Make a folder for its owner alone."""
-
-    def put(self, path: Path, content: str | bytes) -> None:
-        """Write a file, complete or not at all."""
-
-    def get(self, path: Path) -> bytes:
-        """Return a file's content."""
-
-    def remove(self, path: Path) -> None:
-        """Remove a file if it is there."""
-
-    def free_ports(self, addresses: Sequence[str], count: int) -> tuple[int, ...]:
-        """Return TCP ports, all different, that are free on all of these addresses of the host now."""
-
-    def has_locks(self, folder: Path) -> bool:
-        """Return whether files in a folder can be locked as QEMU locks its images."""
-
-    def require_room(self, folder: Path) -> None:
-        """Return when the disk that holds a folder has room for a little more.
-
-        Raises:
-            StoreError: it is full.
-        """
-
-    async def rest(self, seconds: float, *, answered: bool = False) -> float:
-        """Leave its CPUs to what runs there, and return for how long: what is relayed to us meanwhile comes late.
-
-        Args:
-            seconds: how long, at the most.
-            answered: not yet, but once what is said next over a connection has been answered.
-
-        Raises:
-            HostError: it cannot be reached any more.
-        """
-
-    def snapshot(self) -> Snapshot:
-        """Return the host's state."""
-
-    async def clock_offset(self) -> Offset:
-        """Return the host's wall clock minus this process's."""
 
 
 @dataclass(frozen=True)
@@ -165,7 +72,7 @@ class Here:
     def start(
         self, name: str, argv: Argv, folder: Path, **how: Unpack[Starting]
     ) -> AbstractAsyncContextManager[Process]:
-        """Start a process in the folder; see :class:`Host`."""
+        """Start a process that is gone when the block ends; see :func:`bench.host.process.launch`."""
         _LOG.debug("start the %s in %s: %s", name, folder, shlex.join(self.command(argv)))
         return launch(name, self.command(argv), folder=folder, **how)
 
@@ -177,7 +84,11 @@ class Here:
         env: Mapping[str, str] | None = None,
         family: bool = False,
     ) -> str:
-        """Run a short command; see :class:`Host`."""
+        """Run a short command and return what it printed; where ``family``, end what it leaves behind.
+
+        Raises:
+            HostError: it failed or did not end in time; the evidence is what it said.
+        """
         _LOG.debug("run %s", shlex.join(self.command(argv)))
         return await run(self.command(argv), deadline_s, env=env, family=family)
 
@@ -234,6 +145,12 @@ class Here:
 
 
 HERE = Here()
+
+Host: TypeAlias = "Here | Remote"
+"""A machine that a part of the pair runs on: either has the same methods.
+
+Paths are this machine's; where another host has a counterpart of one, its methods go by that.
+"""
 
 
 def sampled_ports(count: int = 200) -> list[int]:

@@ -135,6 +135,10 @@ class Remote(FarFiles, FarMachine, FarPrograms):
 
         Returns for how long that is.
 
+        Args:
+            seconds: how long, at the most.
+            answered: not yet, but once what is said next over a connection has been answered.
+
         Raises:
             HostError: the connection is gone.
         """
