@@ -89,7 +89,12 @@ class Valkey:
         self._writes = writes
 
     def ask(self, number: int) -> tuple[int, int]:
-        """Make the request of that number."""
+        """Make the request of that number and return its status (as HTTP has them) and the bytes of its answer.
+
+        Raises:
+            OSError: there was no answer.
+            ValueError: the server refused it, or the answer was none of the protocol.
+        """
         sent = time.monotonic()
         self._socket.sendall(self._make(number))
         status, size, words = read_reply(self._stream)
