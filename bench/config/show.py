@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import string
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from hydra._internal.hydra import Hydra
 from hydra._internal.utils import get_args_parser
@@ -43,7 +43,7 @@ def _help(asked: Asked) -> str:
     groups = [name for name in sorted(loader.list_groups("")) if name != "hydra"]
     lines = (f"{name}: {', '.join(sorted(loader.get_group_options(name)))}" for name in groups)
     return string.Template(config.hydra.help.template).safe_substitute(
-        APP_CONFIG_GROUPS="\n".join(lines) + "\n", CONFIG=_yaml(_part(config, "job"))
+        APP_CONFIG_GROUPS="\n".join(lines) + "\n", CONFIG=OmegaConf.to_yaml(_part(config, "job"))
     )
 
 
@@ -82,8 +82,8 @@ def _document(asked: Asked, config: DictConfig) -> str:
     if chosen is None:
         raise ConfigError(f"--package {package}: the configuration has no such part")
     if package == "_global_":
-        return _yaml(chosen)
-    return f"# @package {package}\n{_yaml(chosen)}" if OmegaConf.is_config(chosen) else f"{chosen}\n"
+        return OmegaConf.to_yaml(chosen)
+    return f"# @package {package}\n{OmegaConf.to_yaml(chosen)}" if OmegaConf.is_config(chosen) else f"{chosen}\n"
 
 
 def _part(config: DictConfig, kind: str) -> DictConfig:
@@ -95,10 +95,6 @@ def _part(config: DictConfig, kind: str) -> DictConfig:
         if (kind == "job" and key == "hydra") or (kind == "hydra" and key != "hydra"):
             part.pop(key)
     return part
-
-
-def _yaml(config: Any) -> str:
-    return OmegaConf.to_yaml(config)
 
 
 def _completion(_: Asked) -> str:

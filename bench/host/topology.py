@@ -60,10 +60,6 @@ class Node:
     interface: str = ""
     qemu: str = ""
 
-    def address(self, link: Link) -> str:
-        """Return its address on a link."""
-        return self.addresses[link]
-
 
 @dataclass(frozen=True)
 class Topology:

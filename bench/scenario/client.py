@@ -58,7 +58,7 @@ async def workload(
     command = start_line(cell.guest, cell.workload.guest_command(cell.mem), cell.checkpoint.interval, poll_ms)
     output = RunFolder(pair.folder).client_log
     node = pair.topology.client
-    argv = cell.workload.client_argv(node.address(Link.CLIENT), int(pair.spec.service_port or 0), output)
+    argv = cell.workload.client_argv(node.addresses[Link.CLIENT], int(pair.spec.service_port or 0), output)
     if cell.failover:
         argv = (*argv, *cell.workload.failover_argv())
     program = cell.workload.client_program()

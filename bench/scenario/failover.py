@@ -300,7 +300,7 @@ async def _beat(run: Running, asked: Failover, stack: AsyncExitStack) -> Callabl
     """Return what one heartbeat is: a question over QMP, which no link carries; over the link where that goes down."""
     if asked.how in {"cut", "down"}:
         nodes, holders = run.pair.topology.nodes, _holders(run)
-        ends = [(holders[side].pid, nodes[side].address(Link.MIGRATION)) for side in (asked.survivor, asked.victim)]
+        ends = [(holders[side].pid, nodes[side].addresses[Link.MIGRATION]) for side in (asked.survivor, asked.victim)]
         return await stack.enter_async_context(echoing(*ends))
     return partial(run.pair.monitor(asked.victim).execute, "query-status", deadline_s=asked.timeout)
 

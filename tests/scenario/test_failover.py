@@ -32,6 +32,7 @@ from bench.config.procedure import Checkpoint, Failover, When
 from bench.errors import WorkloadError
 from bench.format.phases import EVENTS, ORDER, PHASES, PRIMARY
 from bench.host.clock import Clocks, Offset
+from bench.host.links import Link
 from bench.measure.driver import CheckpointCounter
 from bench.measure.pulse import HARNESS, Gap
 from bench.measure.strike import BETWEEN, Hit, beginning_of, hit, until, written
@@ -393,7 +394,7 @@ def test_a_workload_that_dies_fails_the_run_before_the_blow_and_is_on_record_aft
     struck: bool,  # noqa: FBT001
 ) -> None:
     console: Any = SimpleNamespace(reports=[], arrived=[], died=lambda: "the server postgres ended")
-    node = SimpleNamespace(address=lambda _: "127.0.0.1")
+    node = SimpleNamespace(addresses={Link.CLIENT: "127.0.0.1"})
     topology, spec = SimpleNamespace(client=node), SimpleNamespace(service_port=None)
     pair = SimpleNamespace(folder=tmp_path, topology=topology, spec=spec)
     run: Any = SimpleNamespace(pair=pair, cell=failing(), notes=Notes(), stages=Stages(lambda _: None, {}))
