@@ -13,14 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.cluster.parts import PARTS, Begun, Start, block_of, part_name
-from bench.config.model import Cell
-from bench.config.procedure import Checkpoint
 from bench.format.folder import PLAN, CampaignFolder
 from bench.plan.plan import GuestBuild, QemuBuild, make_plan, parse_plan, plan_json
 from bench.record.ledger import Entry, Ledger
 from bench.run.merge import merge_part
-from bench.workload.idle import Idle
-from tools.benchmarks.long_campaign import not_waiting_for_the_disk
+from tools.benchmarks.long_campaign import not_waiting_for_the_disk, small_cell
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -95,10 +92,7 @@ def simulate(runs: int, parts: int, folder: Path | None = None) -> dict[str, Any
 
 
 def _plan(cells: int, parts: int) -> Plan:
-    asked = [
-        Cell(mem=(64 + index) << 20, smp=1, accel="tcg", workload=Idle(), checkpoint=Checkpoint(count=24, warmup=6))
-        for index in range(cells)
-    ]
+    asked = [small_cell(index) for index in range(cells)]
     qemu = {"provisioned": QemuBuild("simulated", "a" * 64, "provisioned")}
     guest = GuestBuild("simulated", "b" * 64, "c" * 64)
     return make_plan("simulated", asked, repeats=parts, seed=1, qemu=qemu, guest=guest)

@@ -117,7 +117,7 @@ def simulate(results: Path, runs: int, cells: int, group: int = GROUP) -> dict[s
         group: how many runs at either end are compared.
     """
     first, second = FakePairs(fail_from=runs - LEFT), FakePairs(fail_from=runs)
-    asked = [_cell(index) for index in range(cells)]
+    asked = [small_cell(index) for index in range(cells)]
     settings = Settings(results=results, campaign="long", repeats=runs // cells, seed=1, on_error=OnError())
     process = psutil.Process()
     memory, files = process.memory_info().rss, process.num_fds()
@@ -155,7 +155,8 @@ def simulate(results: Path, runs: int, cells: int, group: int = GROUP) -> dict[s
     }
 
 
-def _cell(index: int) -> Cell:
+def small_cell(index: int) -> Cell:
+    """Return one of so many cells, no two of them alike."""
     return Cell(mem=(256 + index) << 20, smp=1, accel="tcg", workload=Idle(), checkpoint=Checkpoint(count=24, warmup=6))
 
 
