@@ -40,31 +40,27 @@ async def ship(remote: Remote, path: Path, far: str) -> None:
         HostError: it cannot be written there.
     """
     with remote.writing(f"{path.name} cannot be put into {far}"):
-        await _ship(remote, path, far)
-
-
-async def _ship(remote: Remote, path: Path, far: str) -> None:
-    wire, run = remote.wire, remote.run_folder
-    python = (str(remote.facts["executable"]), "-I", "-c")
-    part, folder = f"{run}/.part", f"{run}/.unpacked"
-    if (await wire.ask("texts", globs=[f"{far}.complete"])).value:
-        return
-    _LOG.info("ship %s to the %s's host", path, remote.name)
-    await wire.ask("mkdir", path=str(Path(far).parent), parents=True, again=True)
-    await wire.ask("mkdir", path=folder, again=True)
-    try:
-        for piece in pack(path, _PIECE):
-            await wire.ask("put", piece, path=part, append=True)
-        await remote.run((*python, _UNPACK, part, folder), _UNPACK_S)
-        await remote.run((*python, _MOVE, f"{folder}/{path.name}", far), _UNPACK_S)
-        await wire.ask("put", b"1\n", path=f"{far}.complete")
-    except HostError as error:
-        if any("No space left" in line for line in error.evidence):
-            raise OSError(errno.ENOSPC, "No space left on device") from error
-        raise
-    finally:
-        if not wire.lost:
-            await wire.ask("remove", path=part)
+        wire, run = remote.wire, remote.run_folder
+        python = (str(remote.facts["executable"]), "-I", "-c")
+        part, folder = f"{run}/.part", f"{run}/.unpacked"
+        if (await wire.ask("texts", globs=[f"{far}.complete"])).value:
+            return
+        _LOG.info("ship %s to the %s's host", path, remote.name)
+        await wire.ask("mkdir", path=str(Path(far).parent), parents=True, again=True)
+        await wire.ask("mkdir", path=folder, again=True)
+        try:
+            for piece in pack(path, _PIECE):
+                await wire.ask("put", piece, path=part, append=True)
+            await remote.run((*python, _UNPACK, part, folder), _UNPACK_S)
+            await remote.run((*python, _MOVE, f"{folder}/{path.name}", far), _UNPACK_S)
+            await wire.ask("put", b"1\n", path=f"{far}.complete")
+        except HostError as error:
+            if any("No space left" in line for line in error.evidence):
+                raise OSError(errno.ENOSPC, "No space left on device") from error
+            raise
+        finally:
+            if not wire.lost:
+                await wire.ask("remove", path=part)
 
 
 class _Buffer:

@@ -121,22 +121,18 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
         QmpError: a side does not answer, or not as QEMU does.
     """
     with well_formed("what a side says of its machine"):
-        return await _read_machines(pair)
-
-
-async def _read_machines(pair: Pair) -> dict[str, Any]:
-    sides = tuple(pair.processes)
-    seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in sides}
-    for side in sides:
-        seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
-    wrong = [line for side in sides for line in machine_mismatches(pair.spec, side, seen[side])]
-    for side in sides:
-        process = pair.processes[side]
-        wrong += preload_mismatches(pair.spec, side, process.maps())
-        seen[side]["confined"] = {"cpus": sorted(process.cpus()), "sandboxed": process.sandboxed()}
-        wrong += confinement_mismatches(pair.spec, side, **seen[side]["confined"])
-    _refuse(wrong)
-    return {side: _summary(seen[side]) for side in sides}
+        sides = tuple(pair.processes)
+        seen = {side: await _query(pair, side, _MACHINE_COMMANDS) for side in sides}
+        for side in sides:
+            seen[side]["properties"] = await read_properties(pair.monitor(side).execute, seen[side])
+        wrong = [line for side in sides for line in machine_mismatches(pair.spec, side, seen[side])]
+        for side in sides:
+            process = pair.processes[side]
+            wrong += preload_mismatches(pair.spec, side, process.maps())
+            seen[side]["confined"] = {"cpus": sorted(process.cpus()), "sandboxed": process.sandboxed()}
+            wrong += confinement_mismatches(pair.spec, side, **seen[side]["confined"])
+        _refuse(wrong)
+        return {side: _summary(seen[side]) for side in sides}
 
 
 async def read_properties(execute: Execute, seen: dict[str, Any]) -> dict[str, Any]:
@@ -182,20 +178,16 @@ async def read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:
         QmpError: a side does not answer, or not as QEMU does.
     """
     with well_formed("what a side says of its COLO state"):
-        return await _read_colo(pair, asked_delay_ms)
-
-
-async def _read_colo(pair: Pair, asked_delay_ms: int) -> dict[str, Any]:
-    commands = (
-        "query-colo-status",
-        "query-migrate-capabilities",
-        "query-migrate-parameters",
-        "query-named-block-nodes",
-    )
-    seen = {side: await _query(pair, side, commands) for side in _SIDES}
-    wrong = [line for side in _SIDES for line in colo_mismatches(pair.spec, side, seen[side])]
-    _refuse(wrong + delay_mismatch(asked_delay_ms, seen["primary"]["query-migrate-parameters"]))
-    return {side: _colo_summary(seen[side]) for side in _SIDES}
+        commands = (
+            "query-colo-status",
+            "query-migrate-capabilities",
+            "query-migrate-parameters",
+            "query-named-block-nodes",
+        )
+        seen = {side: await _query(pair, side, commands) for side in _SIDES}
+        wrong = [line for side in _SIDES for line in colo_mismatches(pair.spec, side, seen[side])]
+        _refuse(wrong + delay_mismatch(asked_delay_ms, seen["primary"]["query-migrate-parameters"]))
+        return {side: _colo_summary(seen[side]) for side in _SIDES}
 
 
 async def _query(pair: Pair, side: str, commands: tuple[str, ...]) -> dict[str, Any]:
