@@ -37,7 +37,6 @@ from tools.lab.hosts import SIDES, Lab, agents_of, inventory_of, lab, no_lab, ss
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from tools.faults.fault import Act
@@ -234,10 +233,6 @@ def _links() -> Iterator[Fault]:
         )
 
 
-def _small(side: str) -> Callable[[Scene], AbstractContextManager[None]]:
-    return partial(_hosts, small=side)
-
-
 def _parts() -> Iterator[Fault]:
     for side in SIDES:
         yield _far(
@@ -258,7 +253,7 @@ def _parts() -> Iterator[Fault]:
             exits=frozenset({SOME_FAILED, HOST}),
             moment=LASTING,
             act=_on(partial(Lab.fill, side=side)),
-            ground=_small(side),
+            ground=partial(_hosts, small=side),
             remedy=_on(partial(Lab.resize, side=side, size=_DISK)),
             overrides=QUICK_DEADLINES,
         )

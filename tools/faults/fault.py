@@ -177,6 +177,16 @@ SOME_CHECKPOINTS = Moment("after some checkpoints", _started)
 PORTS_ANNOUNCED = Moment("ports announced", _announced)
 
 
+def unset(*names: str) -> Act:
+    """Return what takes variables out of a command's environment again."""
+
+    def act(scene: Scene) -> None:
+        for name in names:
+            scene.env.pop(name, None)
+
+    return act
+
+
 def require_root(what: str) -> None:
     """Raise when this process is not root.
 

@@ -39,16 +39,6 @@ def send(number: signal.Signals, times: int = 1) -> Act:
     return act
 
 
-def _setting(stage: str) -> tuple[str, ...]:
-    """Return what makes a stage long enough to be met: an idle guest's workload takes no time."""
-    return DIRTY if stage == "workload" else LOCAL
-
-
-def _with_report(stage: str) -> tuple[str, ...]:
-    """Return what makes a command build its report: it takes most of the time of a tiny campaign."""
-    return ("report=true",) if stage == "report" else ()
-
-
 def _signalled(label: str, number: signal.Signals, stage: str, times: int = 1) -> Fault:
     twice = ", twice" if times > 1 else ""
     words = f"{number.name} of the harness{twice}"
@@ -60,8 +50,8 @@ def _signalled(label: str, number: signal.Signals, stage: str, times: int = 1) -
         exits=frozenset({INTERRUPTED}),
         moment=at_stage(stage),
         act=send(number, times),
-        setting=_setting(stage),
-        overrides=_with_report(stage),
+        setting=DIRTY if stage == "workload" else LOCAL,  # an idle guest's takes no time: it could not be met
+        overrides=("report=true",) if stage == "report" else (),  # most of the time of a tiny campaign
         may_succeed=stage in {"teardown", "store", "report"},
     )
 

@@ -7,7 +7,7 @@ import shutil
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from tools.faults.fault import DONE, HOST, USAGE, Fault, require_root
+from tools.faults.fault import DONE, HOST, USAGE, Fault, require_root, unset
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -56,14 +56,6 @@ def _set(**variables: str) -> Act:
     return act
 
 
-def _unset(*names: str) -> Act:
-    def act(scene: Scene) -> None:
-        for name in names:
-            scene.env.pop(name, None)
-
-    return act
-
-
 def faults() -> Iterator[Fault]:
     """Yield every fault of what people write and set."""
     for name, content, says in (
@@ -106,7 +98,7 @@ def faults() -> Iterator[Fault]:
         damage=_set(
             MPLBACKEND="module://matplotlib_inline.backend_inline", FORCE_COLOR="1", TTY_COMPATIBLE="1", COLUMNS="0"
         ),
-        remedy=_unset("MPLBACKEND", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"),
+        remedy=unset("MPLBACKEND", "FORCE_COLOR", "TTY_COMPATIBLE", "COLUMNS"),
         overrides=("report=true",),
         may_succeed=True,
     )
@@ -118,5 +110,5 @@ def faults() -> Iterator[Fault]:
         exits=frozenset({HOST}),
         ground=_cache_of_somebody,
         damage=_set(COLO_BENCH_CACHE="{folder}/theirs"),
-        remedy=_unset("COLO_BENCH_CACHE"),
+        remedy=unset("COLO_BENCH_CACHE"),
     )

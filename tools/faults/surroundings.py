@@ -21,6 +21,7 @@ from tools.faults.fault import (
     BlockedError,
     Fault,
     require_root,
+    unset,
 )
 from tools.faults.scene import MissedError
 from tools.lab.clock import no_shifted_clock, shifted_clock
@@ -120,11 +121,6 @@ def _set_back(scene: Scene) -> None:
         scene.clock.shift(_BACK_S)
 
 
-def _set_right(scene: Scene) -> None:
-    for name in ("LD_PRELOAD", "COLO_BENCH_FAULT_CLOCK"):
-        scene.env.pop(name, None)
-
-
 @contextmanager
 def _wrapper(scene: Scene) -> Iterator[None]:
     """Lay a script beside the command that starts the fetched QEMU and waits for it."""
@@ -204,5 +200,5 @@ def faults() -> Iterator[Fault]:
         moment=BETWEEN,
         act=_set_back,
         ground=_own_clock,
-        remedy=_set_right,
+        remedy=unset("LD_PRELOAD", "COLO_BENCH_FAULT_CLOCK"),
     )
