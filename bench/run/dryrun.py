@@ -116,7 +116,7 @@ def look(settings: Settings, cells: Sequence[Cell], campaign: str) -> Installed:
         nodelay=installed_nodelay() if any(map(_preloads, cells)) else None,
         checks=(
             *beforehand(cells, settings.results / campaign, launcher=settings.launcher),
-            *_on_cluster(settings, cells, campaign),
+            *(cluster_checks(wanted_by(settings, cells, campaign)) if settings.launcher.submits else ()),
         ),
     )
     remembered = () if settings.launcher.submits else remembered_checks(cells, found.binaries, found.guest_of)
@@ -136,11 +136,6 @@ def _making(found: Installed, cells: Sequence[Cell]) -> Iterator[Check]:
     if missing:
         text = f"{', '.join(dict.fromkeys(absent))} cannot be made: {', '.join(missing)} missing"
         yield Check("provision", "fail", text, tools_hint(missing), cause="tools-missing")
-
-
-def _on_cluster(settings: Settings, cells: Sequence[Cell], campaign: str) -> Iterator[Check]:
-    if settings.launcher.submits:
-        yield from cluster_checks(wanted_by(settings, cells, campaign))
 
 
 def dry_run(settings: Settings, cells: Sequence[Cell], campaign: str, foresee: Foresee) -> str:

@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from bench.config.model import Cell
     from bench.plan.plan import Plan
     from bench.run.campaign import Tools
-    from bench.run.prepare import Prepared
 
 _MARGIN_S = 15.0
 """Of its time that a job leaves for its own end, where it is not told to come to it."""
@@ -181,26 +180,14 @@ def _loop(start: Start, order: Order, plan: Plan, tools: Tools, console: Console
     settings, prepared = by_content(settings, prepared, plan.qemu)
     _require_same_builds(plan, campaign_plan(settings, prepared, order.campaign, order.command), where[PRIMARY])
     require_fit(plan.cells, tools.available_bytes(), available_memory()[1], free_swap())
-    prepared = _placed(prepared, where)
+    prepared = replace(prepared, assets={name: replace(one, nodes=where) for name, one in prepared.assets.items()})
     ledger = Ledger(CampaignFolder(start.path).ledger)
     loop = Loop(
-        plan,
-        prepared,
-        start.path,
-        ledger,
-        settings.on_error,
-        tools.measure,
-        console,
-        tools.tuner(),
-        plan.repeats,
+        plan, prepared, start.path, ledger, settings.on_error, tools.measure, console, tools.tuner(), plan.repeats
     )
     loop.recover()
     loop.tuner.prepare(one.cell.tuning for one in plan.cells)
     return loop
-
-
-def _placed(prepared: Prepared, where: Mapping[str, str]) -> Prepared:
-    return replace(prepared, assets={name: replace(one, nodes=where) for name, one in prepared.assets.items()})
 
 
 def _require_same_builds(plan: Plan, found: Plan, node: str) -> None:
