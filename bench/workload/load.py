@@ -64,9 +64,7 @@ class _Load:
                 if self.over.is_set():
                     return None
 
-    def _asked(
-        self, session: Valkey | None, place: int | None, due: float
-    ) -> tuple[Valkey | None, int | None, Answer]:
+    def _asked(self, session: Valkey | None, place: int | None, due: float) -> tuple[Valkey | None, int | None, Answer]:
         """Make a request on the session, which has this number, or on a new one; return what is left of it."""
         sent = time.monotonic()
         t_send = time.time() - (sent - due)

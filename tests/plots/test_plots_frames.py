@@ -567,17 +567,17 @@ def test_runs_whose_pauses_alone_are_in_doubt_are_in_no_slope_and_told_of(tmp_pa
 
 def test_a_cell_of_one_run_beside_others_has_no_range_to_be_told_of(sweep: Results) -> None:
     first = sweep.per_cell.index == 0
-    for runs, told in ((1, False), (3, True)):
+    for runs, ranged in ((1, False), (3, True)):
         fewer = sweep.per_cell.assign(
             runs=sweep.per_cell["runs"].mask(first, runs), pause_low=sweep.per_cell["pause_low"].mask(first)
         )
         said = whiskers_text(fewer)
         assert "order-statistic interval of the median run" in said
-        assert ("thin without ends the range of the runs" in said) == told
+        assert ("thin without ends the range of the runs" in said) == ranged
         data = phases.frame(sweep)
         one = data["cell"] == data["cell"].iloc[0]
         few = data.assign(runs=data["runs"].mask(one, runs), whisker=data["whisker"].mask(one, "range"))
-        assert ("in cells of few runs the range of the runs" in phases._words(sweep, few).caption) == told
+        assert ("in cells of few runs the range of the runs" in phases._words(sweep, few).caption) == ranged
 
 
 def test_one_cell_of_few_runs_takes_no_interval_from_the_others(sweep: Results) -> None:
