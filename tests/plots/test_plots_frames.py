@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from fixtures.failovers import fake, told
 from fixtures.fake_campaign import (
-    ARMS,
     IDLE,
-    SWEEP,
     Fake,
-    change_record,
     fake_results,
     replace_parquet,
     run_ids,
@@ -23,10 +18,8 @@ from fixtures.fake_campaign import (
 )
 
 from analysis import stats
-from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots import (
     ecdf,
-    forest,
     gantt,
     heatmap,
     interaction,
@@ -36,9 +29,7 @@ from analysis.plots import (
 )
 from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
-from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, look
-from analysis.plots.words import design_text, few_runs, whiskers_text
 from analysis.runs.outcomes import used
 from analysis.stored.load import Unread
 from analysis.stored.records import PlannedCell
@@ -545,69 +536,3 @@ def _with(table: object, name: str, values: list[None]) -> object:
 
     assert isinstance(table, pa.Table)
     return table.set_column(table.column_names.index(name), name, pa.array(values, pa.int64()))
-
-
-@pytest.mark.parametrize("module", [violin, phases])
-def test_a_single_run_has_no_whiskers_to_be_told_of(module: Any, single: Results) -> None:
-    caption = module.sketch(single).words.caption
-    assert "Whiskers" not in caption
-    assert "No interval is drawn." in caption
-
-
-def test_runs_whose_pauses_alone_are_in_doubt_are_in_no_slope_and_told_of(tmp_path: Path) -> None:
-    folder = fake(tmp_path, *[told()] * 3)
-    doubted, *_ = run_ids(folder)
-    change_record(folder, doubted, quality={"ok": True, "notes": [f"{PAUSES_IN_DOUBT}: no event"]})
-    results = fake_results(folder)
-    assert doubted not in set(pages.frame(results)["run_id"].dropna())
-    said = "1 run whose own check failed, or whose pauses alone are in doubt."
-    assert f"; not used: {said}" in pages.sketch(results).words.caption
-    assert "Left out: warm-up (9 checkpoints). " in design_text(results, "None.", outcome="outage")
-
-
-def test_a_cell_of_one_run_beside_others_has_no_range_to_be_told_of(sweep: Results) -> None:
-    first = sweep.per_cell.index == 0
-    for runs, ranged in ((1, False), (3, True)):
-        fewer = sweep.per_cell.assign(
-            runs=sweep.per_cell["runs"].mask(first, runs), pause_low=sweep.per_cell["pause_low"].mask(first)
-        )
-        said = whiskers_text(fewer)
-        assert "order-statistic interval of the median run" in said
-        assert ("thin without ends the range of the runs" in said) == ranged
-        data = phases.frame(sweep)
-        one = data["cell"] == data["cell"].iloc[0]
-        few = data.assign(runs=data["runs"].mask(one, runs), whisker=data["whisker"].mask(one, "range"))
-        assert ("in cells of few runs the range of the runs" in phases._words(sweep, few).caption) == ranged
-
-
-def test_one_cell_of_few_runs_takes_no_interval_from_the_others(sweep: Results) -> None:
-    space = "\N{NO-BREAK SPACE}"
-    one_less = replace(sweep, runs=sweep.runs.drop(index=sweep.runs.index[0]))
-    assert few_runs(one_less) == f" (R = 5 to 6: not everywhere a 95{space}% interval)"
-    assert few_runs(sweep) == ""
-
-
-def test_a_size_looks_the_same_in_every_figure(sweep: Results) -> None:
-    whole = SizeKey.of_all(sweep.cells)
-    data = interaction.frame(sweep)
-    part = whole.within(data[data["mem_bytes"] == GIB])
-    assert part.memories == ("1 GiB",)
-    assert part.colours["1 GiB"] == whole.colours["1 GiB"] != whole.colours["256 MiB"]
-
-
-def test_runs_that_failed_their_check_are_in_no_slope_and_the_caption_says_so(tmp_path: Path) -> None:
-    folder = write_campaign(tmp_path, Fake(workloads=ARMS, links=("unix",), repeats=6, count=12))
-    path = folder / "runs" / run_ids(folder)[0] / "run.json"
-    record = json.loads(path.read_text())
-    path.write_text(json.dumps(record | {"quality": record["quality"] | {"ok": False, "failures": ["too few"]}}))
-    results = fake_results(folder)
-    bad = results.runs.loc[~results.runs["quality_ok"], "run_id"].iloc[0]
-    assert bad not in set(pages.frame(results)["run_id"].dropna())
-    assert "; not used: 1 run whose own check failed." in pages.sketch(results).words.caption
-    assert "; kept: 1 run whose own check failed." in ecdf.sketch(results).words.caption
-    # No interval has it, and a verdict may hang on it.
-    judged = fake_results(write_campaign(tmp_path, replace(SWEEP, name="judged", quality_problems=True)))
-    said = "in no interval, and ranked worst in the tests"
-    caption = forest.sketch(judged).words.caption
-    assert f" Up to 1 run per hypothesis {said}. " in caption
-    assert f"; {said}: 1 run whose own check failed." in caption
