@@ -6,7 +6,7 @@ All times are integer microseconds; nothing is rounded here. The phases are defi
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -100,6 +100,14 @@ class Assembly:
                 end = min((one.times_us[0] for one in self.attempts[number + 1 :] if one.complete), default=FOREVER_US)
             spans.append((begin, end))
         return tuple(spans)
+
+    def begun_by(self, time_us: int) -> Assembly:
+        """Return it without what began later than a time."""
+        return replace(
+            self,
+            checkpoints=tuple(one for one in self.checkpoints if one.request_us <= time_us),
+            attempts=tuple(one for one in self.attempts if one.times_us[0] <= time_us),
+        )
 
 
 class Tally:

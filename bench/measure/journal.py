@@ -2,8 +2,9 @@
 
 One line when the measurement begins, ``{"early_checkpoints": n}``, one with the nodes' clocks, then one for each
 reading of the link's byte counter, ``{"before": ..., "after": ..., "sent": ...}``, for each time in which somebody did
-not run, ``{"gap": who, "begin": ..., "end": ...}``, and for when a side was struck, ``{"struck": t}``. Nothing else of
-a run's record is known to the harness alone: the rest is in QEMU's traces and in ``qmp.jsonl``.
+not run, ``{"gap": who, "begin": ..., "end": ...}``, and for when the measurement ended, ``{"ended": t}``, or a side was
+struck, ``{"struck": t}``. Nothing else of a run's record is known to the harness alone: the rest is in QEMU's traces
+and in ``qmp.jsonl``.
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Journal:
         """Write down that somebody did not run."""
         self._write({"gap": gap.who, "begin": gap.begin, "end": gap.end})
 
+    def ended(self, at: float) -> None:
+        """Write down that the measurement ended."""
+        self._write({"ended": at})
+
     def struck(self, at: float) -> None:
         """Write down that a side was struck."""
         self._write({"struck": at})
@@ -74,6 +79,7 @@ class Kept:
         gaps: when the harness or a side did not run.
         clocks: of the nodes.
         struck: when (Unix s) a side was struck, if one was.
+        ended: when (Unix s) the measurement ended; ``None`` when the file does not say.
     """
 
     early: int | None
@@ -81,12 +87,14 @@ class Kept:
     gaps: tuple[Gap, ...] = ()
     clocks: Clocks = field(default_factory=Clocks)
     struck: float | None = None
+    ended: float | None = None
 
 
 def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
     """Return what the entries of a ``measure.jsonl`` say; one that is none of ours is left alone."""
     early: int | None = None
     struck: float | None = None
+    ended: float | None = None
     clocks = Clocks()
     samples = []
     gaps = []
@@ -95,10 +103,12 @@ def read_entries(entries: Iterable[Mapping[str, Any]]) -> Kept:
             early = entry["early_checkpoints"]
         elif is_amount(entry.get("struck"), _LATEST_S):
             struck = entry["struck"]
+        elif is_amount(entry.get("ended"), _LATEST_S):
+            ended = entry["ended"]
         elif "clocks" in entry:
             clocks = read_clocks(entry["clocks"])
         elif is_count(entry.get("sent")) and all(isinstance(entry.get(key), float) for key in ("before", "after")):
             samples.append(Sample(entry["before"], entry["after"], entry["sent"]))
         elif isinstance(entry.get("gap"), str) and all(is_amount(entry.get(key)) for key in ("begin", "end")):
             gaps.append(Gap(entry["gap"], entry["begin"], entry["end"]))
-    return Kept(early, tuple(samples), tuple(gaps), clocks, struck)
+    return Kept(early, tuple(samples), tuple(gaps), clocks, struck, ended)

@@ -208,6 +208,7 @@ def _gather(attempt: Attempt, cell: Cell, kept: Kept, *, early: int) -> Evidence
         one_sided=True,
         clocks=kept.clocks,
         struck_at=kept.struck,
+        ended_at=kept.ended,
     )
 
 

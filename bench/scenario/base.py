@@ -55,6 +55,7 @@ class Notes:
     events_missing: tuple[str, ...] = ()
     samples: list[Sample] = field(default_factory=list)
     early: int = 0
+    ended_at: float | None = None
     clocks: Clocks = field(default_factory=Clocks)
     clock_faults: tuple[str, ...] = ()
     hosts: dict[str, Any] = field(default_factory=dict)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.driver import CheckpointCounter, drive
@@ -59,6 +60,7 @@ class Colo:
             gaps=notes.pulse.gaps,
             clocks=notes.clocks,
             measured_s=notes.timings.get("measure_s"),
+            ended_at=notes.ended_at,
         )
 
 
@@ -93,6 +95,8 @@ async def watched(run: Running, counter: CheckpointCounter, client: Process | No
         journal.clocks(notes.clocks)
         async with notes.pulse.watching(states_of(pair.processes, client), journal.gap):
             await unless_client_ended(client, drive_it(run, counter, journal))
+        notes.ended_at = time.time()
+        journal.ended(notes.ended_at)
     # Asked while the images are there, whose end makes room: QEMU says nothing of a log it could not write.
     pair.require_room()
 

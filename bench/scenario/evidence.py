@@ -106,6 +106,7 @@ def gather(
     clocks: Clocks = _SAME_CLOCKS,
     measured_s: float | None = None,
     struck_at: float | None = None,
+    ended_at: float | None = None,
 ) -> Evidence:
     """Read a finished run's traces, QMP log and client log.
 
@@ -124,6 +125,8 @@ def gather(
         one_sided: whether to make do with what an attempt left: without the secondary's trace, whose columns are null
                 then, and with a trace that shows no checkpoint.
         struck_at: when (Unix s) a side was struck, if one was: what the traces tell of later is no checkpoint's.
+        ended_at: when (Unix s) the measurement ended, if that is known: while the client gets its last answers
+            differing output may ask for more checkpoints, which are not what was to be measured.
 
     Raises:
         StoreError: a trace cannot be read, or the primary's is empty, or shows none of the checkpoints that were asked
@@ -136,9 +139,10 @@ def gather(
     theirs = RunFolder(folder).trace("secondary")
     secondary = None if one_sided and not log_exists(theirs) else read_trace(theirs, EVENTS[SECONDARY])
     if struck_at is not None:
-        primary = until(primary, struck_us(clocks, PRIMARY, struck_at))
-        secondary = None if secondary is None else until(secondary, struck_us(clocks, SECONDARY, struck_at))
-    assembly = assemble(primary, secondary)
+        primary = until(primary, by_clock_us(clocks, PRIMARY, struck_at))
+        secondary = None if secondary is None else until(secondary, by_clock_us(clocks, SECONDARY, struck_at))
+    whole = assemble(primary, secondary)
+    assembly = whole if ended_at is None else whole.begun_by(by_clock_us(clocks, PRIMARY, ended_at))
     # Of a pair that is only formed nothing needs to be there but a trace.
     if not assembly.checkpoints and not one_sided and (asked or not len(primary)):
         require_sound(primary, RunFolder(folder).trace("primary"))
@@ -148,10 +152,10 @@ def gather(
     stops = read_stops(entries)
     pauses_us = qmp_pauses_us(assembly.checkpoints, stops)
     there = [Sample(*clock.span(one.before, one.after), one.sent) for one in samples]
-    sent = bytes_sent(assembly.spans_us(), there)
-    seen = _seen(folder, cell, assembly)
+    sent = bytes_sent(whole.spans_us(), there)
+    seen = _seen(folder, cell, whole)[: len(assembly.checkpoints)]
     triggers = label_triggers(assembly, pacing, read_mismatches(primary))
-    packets = _packets(folder, cell, assembly)
+    packets = _packets(folder, cell, whole)
     causes = count_causes(assembly, pacing, triggers, _evidence(packets), early=early, seconds=measured_s)
     columns = checkpoint_columns(
         run_id,
@@ -164,9 +168,9 @@ def gather(
     )
     log, apart_by = RunFolder(folder).client_log, clocks.between("client", "primary")
     answers, client_torn = client_answers(log)
-    figures = with_program(log, client_figures(answers, assembly, apart_by), assembly, apart_by)
+    figures = with_program(log, client_figures(answers, whole, apart_by), whole, apart_by)
     apart = [_by(clock, gap) for gap in gaps]
-    undisturbed, remarked = ([], []) if asked else _undisturbed(assembly, stops, gaps)
+    undisturbed, remarked = ([], []) if asked else _undisturbed(whole, stops, gaps)
     quality = assess(
         assembly,
         pauses_us,
@@ -215,9 +219,9 @@ def _evidence(packets: Packets | None) -> dict[str, Sequence[int]]:
     return {"old_packet": packets.old_us, "different": packets.differing_us} if packets else {}
 
 
-def struck_us(clocks: Clocks, side: str, struck_at: float) -> int:
+def by_clock_us(clocks: Clocks, side: str, at: float) -> int:
     """Return a time of the harness by the clock of a side, in microseconds."""
-    return round(clocks.of(side).span(struck_at, struck_at)[1] * 1e6)
+    return round(clocks.of(side).span(at, at)[1] * 1e6)
 
 
 def _devices(folder: Path, cell: Cell) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from bench.scenario.antagonist import antagonist, unapplied
 from bench.scenario.base import boot, handshake
 from bench.scenario.client import answered_since, require_alive, states_of, unless_client_ended, workload
 from bench.scenario.colo import Colo, form
-from bench.scenario.evidence import Evidence, gather, struck_us
+from bench.scenario.evidence import Evidence, by_clock_us, gather
 from bench.scenario.heart import Heart
 from bench.scenario.progress import Progress
 from bench.scenario.redundancy import join_again
@@ -99,7 +99,7 @@ class FailoverRun(Colo):
         What speaks against the pauses alone, on a busy host say, says nothing of the failover: it is a note.
         """
         course = dict(notes.failover)
-        at_us = struck_us(notes.clocks, PRIMARY, course["struck_at"][1])
+        at_us = by_clock_us(notes.clocks, PRIMARY, course["struck_at"][1])
         found = hit(until(read_trace(RunFolder(folder).trace(PRIMARY), EVENTS[PRIMARY]), at_us), at_us)
         harmed = _failures(course, found.unfinished, notes.pulse.gaps)
         own = (*unapplied(cell.cache, notes.cache), *notes.clock_faults, *harmed)

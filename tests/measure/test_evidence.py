@@ -73,6 +73,15 @@ def test_bytes_belong_to_the_checkpoint_between_two_samples(folder: Path) -> Non
     assert gather(folder, "abc", CELL, (before, after), ()).columns["bytes_sent"][0] == 4000
 
 
+def test_what_begins_after_the_measurement_is_not_what_was_measured(folder: Path) -> None:
+    times = gather(folder, "abc", CELL, (), ()).columns["t_request"]
+    evidence = gather(folder, "abc", CELL, (), (), ended_at=times[-1] - 0.001, measured_s=5.0)
+    assert list(evidence.columns["t_request"]) == list(times[:-1])
+    assert (evidence.quality.used, evidence.quality.checkpoints) == (len(times) - 1, len(times) - 1)
+    assert sum(evidence.triggers[name] for name in ("demand", "timer", "mismatch")) == len(times) - 1
+    assert gather(folder, "abc", CELL, (), (), ended_at=times[-1] + 0.001).quality.used == len(times)
+
+
 def test_a_client_becomes_a_table_and_figures(folder: Path) -> None:
     answers = [
         {"t_send": 2.0, "latency_s": 0.2, "status": 200, "error": None, "bytes": 5},

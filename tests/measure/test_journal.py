@@ -29,6 +29,14 @@ def test_what_was_written_is_read_back_to_the_last_bit(tmp_path: Path, early: in
     assert problems == []
 
 
+def test_when_the_measurement_ended_is_read_back(tmp_path: Path) -> None:
+    with Journal(tmp_path) as journal:
+        journal.begin(1)
+        journal.ended(1796045973.25)
+    entries, _ = read_json_lines(tmp_path / NAME)
+    assert read_entries(entries) == Kept(1, (), ended=1796045973.25)
+
+
 def test_each_line_is_in_the_file_before_the_next_one_comes(tmp_path: Path) -> None:
     with Journal(tmp_path) as journal:
         journal.begin(2)
