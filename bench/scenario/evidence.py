@@ -63,6 +63,7 @@ class Evidence:
         triggers: how many checkpoints had which cause.
         compare: what became of the guests' packets, where that was traced.
         failover: what became of one, where the run ended in one.
+        uncompared: those of the verdict's failures by which nothing was protected.
     """
 
     columns: dict[str, list[Any]]
@@ -74,6 +75,7 @@ class Evidence:
     triggers: dict[str, Any] = field(default_factory=dict)
     compare: dict[str, Any] = field(default_factory=dict)
     failover: dict[str, Any] = field(default_factory=dict)
+    uncompared: tuple[str, ...] = ()
 
     @property
     def measured(self) -> int:
@@ -171,6 +173,7 @@ def gather(
     figures = with_program(log, client_figures(answers, whole, apart_by), whole, apart_by)
     apart = [_by(clock, gap) for gap in gaps]
     undisturbed, remarked = ([], []) if asked else _undisturbed(whole, stops, gaps)
+    uncompared = comparison_failures(primary, cell)
     quality = assess(
         assembly,
         pauses_us,
@@ -182,7 +185,7 @@ def gather(
             *client_torn,
             *uncertain_triggers(assembly, pacing),
         ),
-        failures=(*failures, *undisturbed, *_unanswered(figures), *comparison_failures(primary, cell)),
+        failures=(*failures, *undisturbed, *_unanswered(figures), *uncompared),
         notes=[*(f"this QEMU has no trace event {glob}" for glob in events_missing), *remarks, *remarked],
         timing=judge_timing(assembly, asked, apart, stops, warmup=warmup) if asked else None,
         seen=seen,
@@ -197,6 +200,7 @@ def gather(
         entry.to_json() if entry else {},
         causes.to_json(),
         packets.to_json() if packets else {},
+        uncompared=uncompared,
     )
 
 

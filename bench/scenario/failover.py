@@ -95,7 +95,8 @@ class FailoverRun(Colo):
     def evidence(self, folder: Path, run_id: str, cell: Cell, notes: Notes, remarks: tuple[str, ...]) -> Evidence:
         """Read the checkpoints up to the blow, and where by the trace it fell.
 
-        The record is sound when every checkpoint before the blow is there, and the harness ran from it to the answer.
+        The record is sound when every checkpoint before the blow is there, packets were compared up to it (else nothing
+        was protected that could be survived), and the harness ran from it to the answer.
         What speaks against the pauses alone, on a busy host say, says nothing of the failover: it is a note.
         """
         course = dict(notes.failover)
@@ -117,7 +118,9 @@ class FailoverRun(Colo):
         )
         if evidence.measured < cell.taken.count:
             own = (*own, f"{evidence.measured} usable checkpoints before the blow, {cell.taken.count} were asked for")
-        of_pauses = (f"{PAUSES_IN_DOUBT}: {one}" for one in evidence.quality.failures)
+        own = (*own, *evidence.uncompared)
+        doubts = (one for one in evidence.quality.failures if one not in evidence.uncompared)
+        of_pauses = (f"{PAUSES_IN_DOUBT}: {one}" for one in doubts)
         client = _seen_by_client(evidence.client_columns, course, notes, _kept(folder, cell, notes))
         quality = replace(evidence.quality, failures=own, notes=(*_losses(client), *evidence.quality.notes, *of_pauses))
         seen = {"client": client} if client else {}

@@ -30,7 +30,7 @@ from bench.config.factors import identity
 from bench.config.model import Cell
 from bench.config.procedure import Checkpoint, Failover, When
 from bench.errors import WorkloadError
-from bench.format.phases import EVENTS, ORDER, PHASES, PRIMARY
+from bench.format.phases import DROPPED, EVENTS, ORDER, PHASES, PRIMARY
 from bench.host.clock import Clocks, Offset
 from bench.host.links import Link
 from bench.measure.driver import CheckpointCounter
@@ -348,6 +348,26 @@ def test_what_speaks_against_the_pauses_alone_says_nothing_of_the_failover(tmp_p
     quality = scenario_of(cell).evidence(folder, "abc", cell, notes, ()).quality
     assert quality.ok
     assert any(one.startswith("its pauses are not to be relied on: checkpoint 1: it began") for one in quality.notes)
+
+
+@pytest.mark.parametrize(("dropped_s", "failures"), [(1.5, 1), (2.6, 0)])
+def test_a_pair_whose_packets_were_not_compared_before_the_blow_leaves_no_sound_record(
+    tmp_path: Path, dropped_s: float, failures: int
+) -> None:
+    begins = [T0_US + second * SECOND_US for second in (1, 2)]
+    dropped_us = T0_US + round(dropped_s * SECOND_US)
+    said = {begin: primary_checkpoint(begin, PHASES_US) for begin in begins}
+    said[dropped_us] = [trace_line(dropped_us, DROPPED, " : primary: queue size too big, drop packet")]
+    ours = [line for at_us in sorted(said) for line in said[at_us]]
+    theirs = [line for begin in begins for line in secondary_checkpoint(begin)]
+    folder = run_folder(tmp_path, [*primary_start(), *ours], [*secondary_start(), *theirs])
+    struck_us = T0_US + 2 * SECOND_US + 500_000
+    notes = Notes(failover={**COURSE, "struck_at": [struck_us / 1e6, struck_us / 1e6]})
+    cell = failing(after=1)
+    quality = scenario_of(cell).evidence(folder, "abc", cell, notes, ()).quality
+    assert len(quality.failures) == failures
+    assert all("colo-compare dropped 1 packets" in one for one in quality.failures)
+    assert quality.notes == ()
 
 
 def test_too_few_checkpoints_before_the_blow_make_no_sound_record(tmp_path: Path) -> None:
