@@ -133,7 +133,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             ),
             "",
             "```sh",
-            f"pip install colo-bench=={version(PROJECT)}   # the analysis needs Python 3.11 and no QEMU; {took}",
+            f"{_install(version(PROJECT))}; the analysis needs Python 3.11 and no QEMU; {took}",
             "colo-bench verify ARCHIVE             # hashes, format, and every verdict computed again",
             f"{build}   # every table and figure again, into {folder}/report",
             "```",
@@ -153,6 +153,13 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             "",
         )
     )
+
+
+def _install(ours: str) -> str:
+    """Return the command by which others get a version: between two releases none is published."""
+    if "dev" in ours:
+        return f"pip install dist/*.whl   # colo-bench {ours}, no release: `make wheel` of its source makes it"
+    return f"pip install colo-bench=={ours}   # another version may judge otherwise"
 
 
 def _host(machine: Mapping[str, Any]) -> str:
