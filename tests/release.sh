@@ -1,9 +1,10 @@
 #!/bin/sh
 # Builds dist/ from the tree as it is, and checks it: metadata, contents of the wheel, and a bill of materials of what ships.
+# With the Python of the set-up throughout: a python3 beside it may be older than ours.
 set -eu
 cd "$(dirname "$0")/.."
 rm -rf dist build .venv-release
-python3 -m venv .venv-release
+.venv/bin/python -m venv .venv-release
 .venv-release/bin/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-release.txt
 .venv/bin/python -m build -q --no-isolation
 .venv-release/bin/python -m twine check --strict dist/*

@@ -78,3 +78,9 @@ def test_a_release_attaches_the_bill_of_what_ships() -> None:
     jobs = yaml.safe_load((PACKAGES / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     [attached] = [step["run"] for job in jobs.values() for step in job["steps"] if "gh release" in step.get("run", "")]
     assert "dist/*" in attached
+
+
+def test_a_release_is_checked_by_the_python_of_the_set_up() -> None:
+    # `make release PYTHON=python3.12` is for a machine whose python3 is too old.
+    script = (PACKAGES / "tests" / "release.sh").read_text()
+    assert [line for line in script.splitlines() if line.startswith("python")] == []
