@@ -166,5 +166,12 @@ def test_no_cell_of_the_data_contract_is_a_paragraph() -> None:
     assert [cell[:60] for cell in cells if len(cell) > 400] == []
 
 
+def test_the_data_contract_tells_of_every_kind_of_failure_of_a_run() -> None:
+    _, _, rest = (PACKAGES / "docs" / "data.md").read_text().partition("### What fails a run\n")
+    said = rest.partition("\n### ")[0]
+    told = ("usable checkpoints", "QMP", "client", "colo-compare", "clock was set", "antagonist", "failover")
+    assert [words for words in told if words not in said] == []
+
+
 def test_the_readme_is_no_longer_than_a_few_screens() -> None:
     assert len((PACKAGES / "README.md").read_text().splitlines()) <= 120
