@@ -28,11 +28,12 @@ from pydantic import ValidationError
 
 from bench.config.factors import identity
 from bench.config.model import Cell
-from bench.config.procedure import Checkpoint, Failover, When
+from bench.config.procedure import Checkpoint, Deadlines, Failover, When
 from bench.errors import WorkloadError
-from bench.format.phases import DROPPED, EVENTS, ORDER, PHASES, PRIMARY
+from bench.format.phases import DROPPED, EVENTS, ORDER, PHASES, PRIMARY, SECONDARY
 from bench.host.clock import Clocks, Offset
 from bench.host.links import Link
+from bench.host.strike import Blow
 from bench.measure.driver import CheckpointCounter
 from bench.measure.pulse import HARNESS, Gap
 from bench.measure.strike import BETWEEN, Hit, beginning_of, hit, until, written
@@ -481,6 +482,36 @@ def test_a_survivor_is_joined_where_it_survived_and_that_is_asked_for(
     asyncio.run(failover.FailoverRun().carry_out(run))
     assert run.notes.failover["redundancy_s"] == (1.5 if asked and success else None)
     assert ("redundancy_s" in timings) is (asked and success)
+
+
+def test_a_side_that_hangs_is_noticed_however_long_an_answer_may_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    hangs = asyncio.Event()
+
+    async def beat() -> None:
+        if hangs.is_set():
+            await asyncio.sleep(10)
+
+    async def beat_of(*_: Any) -> Any:
+        return beat
+
+    async def strike(*_: Any) -> Blow:
+        hangs.set()
+        return Blow(time.time(), time.time(), time.monotonic())
+
+    async def take_over(*_: Any) -> None:
+        pass
+
+    for name, stands_in in (("_beat", beat_of), ("_strike", strike), ("take_over", take_over)):
+        monkeypatch.setattr(failover, name, stands_in)
+    victim, topology = SimpleNamespace(kill=None), SimpleNamespace(holders=())
+    pair = SimpleNamespace(processes={"primary": victim}, topology=topology)
+    asked: Any = Failover(heartbeat=0.01, timeout=0.5)
+    cell = make_cell(scenario="failover", failover=asked, deadlines=Deadlines(failover=0.2))
+    journal = SimpleNamespace(struck=lambda _: None)
+    scene: Any = SimpleNamespace(journal=journal, before=None, consoles={SECONDARY: None})
+    run: Any = SimpleNamespace(pair=pair, cell=cell)
+    course = asyncio.run(failover._fail(run, asked, scene))
+    assert course.survivor == SECONDARY
 
 
 def write_client(folder: Path, *lines: dict[str, Any]) -> None:
