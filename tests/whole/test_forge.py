@@ -24,3 +24,10 @@ def test_a_push_is_tried_by_the_script_of_every_other_place() -> None:
     steps = yaml.safe_load((FORGE / "workflows" / "ci.yml").read_text())["jobs"]["test"]["steps"]
     assert steps[-1] == {"run": "bash .ci/run"}
     assert (PACKAGES / ".ci" / "run").read_text().endswith("\nmake test\n")
+
+
+def test_the_page_on_security_names_whatever_takes_root() -> None:
+    _, _, rest = (PACKAGES / "SECURITY.md").read_text().partition("- **As root**")
+    said = rest.partition("\n- ")[0]
+    modes = ("host=netns", "bridged", "tune=", "cache=ways", "link.*")
+    assert [mode for mode in modes if mode not in said] == []
