@@ -86,6 +86,9 @@ wheel: setup
 release: setup
 	git describe --tags --exact-match --match 'v[0-9]*'
 	@git diff --quiet HEAD || { echo "colo-bench: what is changed here is not in the tag; commit or undo it" >&2; exit 2; }
+	@version=$$(git describe --tags --exact-match --match 'v[0-9]*' | sed 's/^v//'); \
+		grep -q "^## \[$$version\] - [0-9]" CHANGELOG.md && grep -q "^version: $$version$$" CITATION.cff || \
+		{ echo "colo-bench: CHANGELOG.md has no dated section of $$version, or CITATION.cff another version" >&2; exit 2; }
 	sh tests/release.sh
 
 lock: setup

@@ -240,6 +240,8 @@ def test_what_apt_refuses_for_another_reason_is_shown_and_not_tried_again(tmp_pa
 def test_a_release_is_made_of_what_its_tag_has_and_of_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "tests").mkdir()
     (tmp_path / "tests" / "release.sh").write_text("echo built\n")
+    (tmp_path / "CHANGELOG.md").write_text("## [1.2.4] - unreleased\n\n## [1.2.3] - 2026-11-30\n")
+    (tmp_path / "CITATION.cff").write_text("version: 1.2.3\n")
     shutil.copy(CHECKOUT / "Makefile", tmp_path)
     own = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_SYSTEM": "/dev/null"}
     env = os.environ | own | {f"GIT_{who}_{what}": "a" for who in ("AUTHOR", "COMMITTER") for what in ("NAME", "EMAIL")}
@@ -255,6 +257,11 @@ def test_a_release_is_made_of_what_its_tag_has_and_of_nothing_else(tmp_path: Pat
     done = ended(*make)
     assert done.returncode == 0, done.stderr
     assert "built" in done.stdout.splitlines()
+    for words in (("commit", "-q", "--allow-empty", "-m", "b"), ("tag", "v1.2.4")):
+        assert ended("git", *words).returncode == 0
+    done = ended(*make)
+    assert done.returncode != 0
+    assert "CHANGELOG.md has no dated section of 1.2.4" in done.stderr
     (tmp_path / "tests" / "release.sh").write_text("echo another\n")
     done = ended(*make)
     assert done.returncode != 0
