@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 _ABOUT = (
-    "Puts back every host setting that a campaign with tune=... had changed and that is not put back yet. The main "
-    "command does the same when it starts. As root, since that is who changed them."
+    "Puts back every host setting that a campaign with tune=... or cache=ways had changed and that is not put back "
+    "yet. The main command does the same when it starts. As root, since that is who changed them."
 )
 
 

@@ -506,3 +506,10 @@ def test_the_real_huge_page_policy_is_changed_and_put_back_even_after_sigkill(jo
     finally:
         if machine.value("file", THP) != before:
             machine.put("file", THP, before)
+
+
+def test_the_help_of_what_puts_back_names_whatever_it_does(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        restore.main(["--help"])
+    said = " ".join(capsys.readouterr().out.split())
+    assert "tune=... or cache=ways" in said
