@@ -37,14 +37,7 @@ from analysis.stats.slopes import SlopeResult, stratified_theil_sen
 from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness_of
 from analysis.stats.tost import EquivalenceResult, equivalence
 from analysis.stats.trend import BlockedTrendResult, JonckheereResult, blocked_jonckheere, jonckheere
-from analysis.stats.variance import (
-    LogMeanInterval,
-    NestedComponents,
-    VarianceComponents,
-    log_mean_interval,
-    nested_components,
-    variance_components,
-)
+from analysis.stats.variance import LogMeanInterval, VarianceComponents, log_mean_interval, variance_components
 
 __all__ = [
     "DELAYED_ACK_S",
@@ -61,7 +54,6 @@ __all__ = [
     "LogMeanInterval",
     "Modes",
     "NeededBlocks",
-    "NestedComponents",
     "OptimalRepetitions",
     "OutlierCounts",
     "PageCost",
@@ -92,7 +84,6 @@ __all__ = [
     "modes",
     "mser5",
     "needed_blocks",
-    "nested_components",
     "optimal_repetitions",
     "outliers",
     "per_page_cost",

@@ -36,14 +36,14 @@ def as_vector(values: ArrayLike, name: str, *, least: int = 1, allow_infinite: b
 
 
 def as_table(values: ArrayLike, name: str) -> FloatArray:
-    """Return ``values`` as an array of two or more dimensions, each with two or more entries.
+    """Return ``values`` as an array of two dimensions, each with two or more entries.
 
     Raises:
         ValueError: wrong shape, too few along an axis, NaN or infinite.
     """
     array = np.asarray(values, dtype=np.float64)
-    if array.ndim <= 1 or min(array.shape) <= 1:
-        raise ValueError(f"{name} needs two or more axes of at least 2 entries each, not shape {array.shape}")
+    if array.ndim != 2 or min(array.shape) <= 1:  # noqa: PLR2004 - a table has rows and columns
+        raise ValueError(f"{name} needs two axes of at least 2 entries each, not shape {array.shape}")
     return _known(array, name, allow_infinite=False)
 
 

@@ -92,7 +92,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.needed_blocks(0.1, 5, 0.05, assurance=NAN),
         lambda: stats.needed_blocks(0.1, 5, 0.05, most=1),
     ],
-    "nested_components": [lambda: stats.nested_components([]), lambda: stats.nested_components([SOME, KNOWN])],
     "optimal_repetitions": [
         lambda: stats.optimal_repetitions([], run_cost=1, checkpoint_cost=1),
         lambda: stats.optimal_repetitions([LONG, [*LONG, NAN]], run_cost=1, checkpoint_cost=1),

@@ -5,9 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.stats
-from scipy.stats import f_oneway
 
-from analysis.stats import log_mean_interval, nested_components, variance_components
+from analysis.stats import log_mean_interval, variance_components
 
 # The worked example of Kalibera & Jones as libkalibera (softdevteam) tests it, with the corrected T^2.
 KALIBERA = [[[9, 5], [8, 3]], [[10, 6], [7, 11]], [[1, 12], [2, 4]]]
@@ -23,74 +22,42 @@ DYESTUFF = [
 NIST = Path(scipy.stats.__file__).parent / "tests" / "data" / "nist_anova"
 
 
-def test_kalibera_and_jones_three_levels() -> None:
-    result = nested_components(KALIBERA)
-    assert result.s_squared == pytest.approx((16.5, 2.58333, 3.5625), abs=5e-6)
-    assert result.t_squared == pytest.approx((16.5, -5.66667, 2.27083), abs=5e-6)
-    assert result.components == pytest.approx((16.5, 0, 2.27083), abs=5e-6)
-    assert result.clipped == (False, True, False)
-    assert result.note == "negative estimate taken as 0 at level 2 (1 is the innermost)"
-    assert result.counts == (2, 2, 3)
-
-
 def test_kalibera_and_jones_two_levels() -> None:
-    result = nested_components(np.reshape(KALIBERA, (3, 4)))
-    assert result.mean == 6.5
-    assert result.s_squared == pytest.approx((12.72222, 3.5625), abs=5e-6)
-    assert result.t_squared == pytest.approx((12.72222, 0.381944), abs=5e-6)
-    assert result.high - result.mean == pytest.approx(4.688707, abs=5e-7)
-    assert (result.df, result.note) == (2, "")
-
-
-def test_libkalibera_dimensioning_example() -> None:
-    result = nested_components([[[3, 4, 3], [1.2, 3.1, 3]], [[0.2, 1, 1.5], [1, 2, 3]]])
-    assert result.t_squared == pytest.approx((0.726667, 0.262778, 0.774722), abs=5e-7)
+    result = variance_components(np.reshape(KALIBERA, (3, 4)))
+    assert result.checkpoint_variance == pytest.approx(12.72222, abs=5e-6)
+    assert result.run_variance == pytest.approx(0.381944, abs=5e-6)
 
 
 def test_dyestuff() -> None:
     result = variance_components(DYESTUFF)
-    assert result.mean == 1527.5
-    assert result.standard_error == pytest.approx(19.3834, abs=5e-5)
     assert result.checkpoint_variance == pytest.approx(2451.25)
     assert result.run_variance == pytest.approx(1764.05)
     assert result.icc == pytest.approx(0.4185, abs=5e-5)
-    assert result.statistic == pytest.approx(4.5983, abs=5e-5)
-    assert result.pvalue == pytest.approx(0.004398, abs=5e-7)
-    assert (result.low, result.high) == pytest.approx((1477.673, 1577.327), abs=5e-4)
-    naive = np.std(DYESTUFF, ddof=1) / np.sqrt(30)
-    assert naive == pytest.approx(11.5065, abs=5e-5)
-    assert naive < result.standard_error
 
 
 @pytest.mark.parametrize(
-    ("name", "statistic", "relative", "df"),
+    ("name", "statistic", "relative"),
     [
-        ("SiRstv", 1.18046237440255, 1e-9, (4, 20)),
-        ("AtmWtAg", 15.9467335677930, 1e-8, (1, 46)),
-        ("SmLs01", 21.0, 1e-12, (8, 180)),
-        ("SmLs02", 201.0, 1e-12, (8, 1800)),
-        ("SmLs03", 2001.0, 1e-12, (8, 18000)),
-        ("SmLs07", 21.0, 0.05, (8, 180)),
-        ("SmLs08", 201.0, 0.05, (8, 1800)),
-        ("SmLs09", 2001.0, 0.05, (8, 18000)),
+        ("SiRstv", 1.18046237440255, 1e-9),
+        ("AtmWtAg", 15.9467335677930, 1e-8),
+        ("SmLs01", 21.0, 1e-12),
+        ("SmLs02", 201.0, 1e-12),
+        ("SmLs03", 2001.0, 1e-12),
+        ("SmLs07", 21.0, 0.05),
+        ("SmLs08", 201.0, 0.05),
+        ("SmLs09", 2001.0, 0.05),
     ],
 )
-def test_certified_f_of_nist(name: str, statistic: float, relative: float, df: tuple[int, int]) -> None:
+def test_certified_f_of_nist(name: str, statistic: float, relative: float) -> None:
     lines = (NIST / f"{name}.dat").read_text().splitlines()
     rows = [line.split() for line in lines[60:]]
     group, y = np.array([row[0] for row in rows]), np.array([float(row[1]) for row in rows])
-    result = variance_components([y[group == label] for label in np.unique(group)])
-    assert result.statistic == pytest.approx(statistic, rel=relative)
-    assert (result.runs - 1, result.runs * (result.checkpoints - 1)) == df
+    table = np.array([y[group == label] for label in np.unique(group)])
+    result = variance_components(table)
+    f_of_runs = 1 + table.shape[1] * result.run_variance / result.checkpoint_variance
+    assert f_of_runs == pytest.approx(statistic, rel=relative)
     certified = next(float(line.split()[-1]) for line in lines if line.split()[:2] == ["Standard", "Deviation"])
     assert result.checkpoint_variance**0.5 == pytest.approx(certified, rel=relative)
-
-
-def test_the_f_test_is_one_way_anova() -> None:
-    y = np.random.default_rng(0).normal(size=(7, 9))
-    oracle = f_oneway(*y)
-    result = variance_components(y)
-    assert (result.statistic, result.pvalue) == pytest.approx((oracle.statistic, oracle.pvalue))
 
 
 def test_injected_components_are_recovered() -> None:
@@ -104,12 +71,6 @@ def test_injected_components_are_recovered() -> None:
 def test_a_negative_component_is_zero_and_said() -> None:
     result = variance_components([[0, 10], [10, 0], [1, 9]])
     assert (result.run_variance, result.clipped, result.icc) == (0, True, 0)
-    assert result.unclipped_run_variance < 0
-    assert result.note == "the estimate between runs was negative and is taken as 0"
-
-
-def test_runs_without_variation_inside_differ_for_certain() -> None:
-    assert variance_components([[1, 1], [2, 2]]).pvalue == 0
 
 
 def test_the_log_interval_is_symmetric_in_ratio() -> None:
@@ -122,10 +83,10 @@ def test_the_log_interval_is_symmetric_in_ratio() -> None:
 @pytest.mark.parametrize(
     ("y", "message"),
     [
-        ([1.0, 2.0], "two or more axes"),
-        ([[1.0, 2.0]], "two or more axes"),
+        ([1.0, 2.0], "two axes"),
+        ([[1.0, 2.0]], "two axes"),
         ([[1.0, float("nan")], [1.0, 2.0]], "NaN"),
-        (KALIBERA, r"shape \(runs, checkpoints\)"),
+        (KALIBERA, "two axes"),
     ],
 )
 def test_other_shapes_are_refused(y: list[list[float]], message: str) -> None:
