@@ -93,7 +93,7 @@ def _varied(run: Run) -> int:
 
 
 def _correlation(run: Run, lags: int) -> FloatArray:
-    return np.array(stats.autocorrelation(used_pauses(run), lags=lags).values)
+    return np.array(stats.autocorrelation(used_pauses(run), lags=lags))
 
 
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:

@@ -412,7 +412,7 @@ def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str
         "modified_z": odd.modified_z,
         "lag1": _lag1(kept) if _varies(kept) else np.nan,
         "modes": len(stats.modes(kept).locations) if has_modes else 1,
-        "mser": stats.mser5(every).cut if len(every) >= FEWEST_FOR_MSER else np.nan,
+        "mser": stats.mser5(every) if len(every) >= FEWEST_FOR_MSER else np.nan,
     }
 
 
@@ -426,5 +426,5 @@ def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _lag1(values: NDArray[np.float64]) -> float:
-    (first,) = stats.autocorrelation(values, lags=1).values  # noqa: PD011 - a field of that name
+    (first,) = stats.autocorrelation(values, lags=1)
     return first

@@ -25,14 +25,7 @@ from analysis.stats.planning import (
     optimal_repetitions,
     rank_efficiency,
 )
-from analysis.stats.series import (
-    Autocorrelation,
-    OutlierCounts,
-    WarmupCut,
-    autocorrelation,
-    mser5,
-    outliers,
-)
+from analysis.stats.series import OutlierCounts, autocorrelation, mser5, outliers
 from analysis.stats.slopes import SlopeResult, stratified_theil_sen
 from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness_of
 from analysis.stats.tost import EquivalenceResult, equivalence
@@ -41,7 +34,6 @@ from analysis.stats.variance import LogMeanInterval, VarianceComponents, log_mea
 
 __all__ = [
     "DELAYED_ACK_S",
-    "Autocorrelation",
     "BlockedTrendResult",
     "BootstrapResult",
     "ChangePoints",
@@ -64,7 +56,6 @@ __all__ = [
     "SlowModeShare",
     "Steadiness",
     "VarianceComponents",
-    "WarmupCut",
     "autocorrelation",
     "benjamini_hochberg",
     "blocked_jonckheere",

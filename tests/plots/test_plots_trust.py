@@ -225,7 +225,7 @@ class TestAutocorrelation:
     def test_lines_are_means_over_the_runs_of_a_cell(self, sweep: Results) -> None:
         data = autocorrelation.frame(sweep)
         own = [run for run in sweep.campaign.runs if run.record.cell_id == sweep.cells.names[0].cell_id]
-        each = [stats.autocorrelation(used(run)["pause_s"], lags=6).values for run in own]  # noqa: PD011 - a field
+        each = [stats.autocorrelation(used(run)["pause_s"], lags=6) for run in own]
         first = data[data["cell"] == sweep.cells.names[0].label]
         np.testing.assert_allclose(first["correlation"], np.mean(each, axis=0))
         assert set(first["band"].round(6)) == {round(1.96 / np.sqrt(12 * 6), 6)}
