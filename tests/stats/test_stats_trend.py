@@ -16,9 +16,7 @@ HWC_6_2 = [[40, 35, 38, 43, 44, 41], [38, 40, 47, 44, 40, 42], [48, 40, 45, 43, 
 
 def test_jonckheere_reproduces_hollander_wolfe_chicken_with_ties() -> None:
     exact, normal = jonckheere(HWC_6_2, method="exact"), jonckheere(HWC_6_2, method="asymptotic")
-    assert (exact.statistic, exact.expected) == (79, 54)
-    assert exact.variance == pytest.approx(150.2868, abs=5e-5)
-    assert exact.z == pytest.approx(2.039293, abs=5e-7)
+    assert exact.statistic == 79
     assert exact.pvalue == pytest.approx(0.0209665, abs=5e-8)
     assert normal.pvalue == pytest.approx(0.020710, abs=5e-7)
 
@@ -35,7 +33,7 @@ def test_the_tie_free_null_reproduces_the_published_table() -> None:
 
 def test_a_perfect_order_of_three_pairs_has_one_chance_in_ninety() -> None:
     result = jonckheere([[1, 2], [3, 4], [5, 6]])  # test_nonparametric.py of statsmodels
-    assert (result.statistic, result.expected) == (12, 6)
+    assert result.statistic == 12
     assert result.pvalue == pytest.approx(1 / 90)
 
 
@@ -91,7 +89,7 @@ def test_the_smallest_blocked_p_is_one_over_all_orders() -> None:
     y = x + 10 * np.array(block)
     result = blocked_jonckheere(x, y, block)
     assert result.pvalue == pytest.approx(120.0**-3)
-    assert (result.statistic, result.estimate, result.strata, result.n) == (30, 1.0, 3, 15)
+    assert result.statistic == 30
     assert blocked_jonckheere(x, y, block, alternative="two-sided").pvalue == pytest.approx(2 * 120.0**-3)
 
 
@@ -156,8 +154,8 @@ def test_failed_runs_rank_worst_and_tie_with_one_another() -> None:
 
 
 def test_values_that_are_all_tied_say_nothing() -> None:
-    result = jonckheere([[1, 1], [1, 1]])
-    assert (result.z, result.pvalue) == (0, 1)
+    assert jonckheere([[1, 1], [1, 1]]).pvalue == 1
+    assert jonckheere([[1, 1], [1, 1]], method="asymptotic").pvalue == 0.5
 
 
 @pytest.mark.parametrize(
