@@ -25,19 +25,13 @@ class EquivalenceResult:
     """Two one-sided tests of a mean difference, in the unit of the values.
 
     Attributes:
-        estimate: mean of ``x`` less mean of ``y``.
         low: lower end of the interval of the difference; ``high``: upper end.
         pvalue_lower: of "the difference is at or below the lower bound"; ``pvalue_upper``: at or above the upper bound.
-        pvalue: the larger of the two, that of non-equivalence.
-        equivalent: whether ``pvalue`` is at most half of what the interval leaves out.
+        equivalent: whether both are at most half of what the interval leaves out.
     """
 
-    estimate: float
-    standard_error: float
-    df: float
     pvalue_lower: float
     pvalue_upper: float
-    pvalue: float
     low: float
     high: float
     equivalent: bool
@@ -71,18 +65,8 @@ def equivalence(x: ArrayLike, y: ArrayLike, low: float, high: float, *, confiden
     half = half_width(error, df, confidence)
     below, above = (estimate - low) / error, (estimate - high) / error
     pvalue_lower, pvalue_upper = float(t_distribution.sf(below, df)), float(t_distribution.cdf(above, df))
-    pvalue = max(pvalue_lower, pvalue_upper)
-    return EquivalenceResult(
-        estimate=estimate,
-        standard_error=error,
-        df=df,
-        pvalue_lower=pvalue_lower,
-        pvalue_upper=pvalue_upper,
-        pvalue=pvalue,
-        low=estimate - half,
-        high=estimate + half,
-        equivalent=pvalue <= (1 - confidence) / 2,
-    )
+    equivalent = max(pvalue_lower, pvalue_upper) <= (1 - confidence) / 2
+    return EquivalenceResult(pvalue_lower, pvalue_upper, estimate - half, estimate + half, equivalent)
 
 
 def _welch(x: FloatArray, y: FloatArray) -> tuple[float, float]:

@@ -13,11 +13,7 @@ B = [546, 547, 774, 465, 459, 665, 467, 365, 589, 534, 456, 651, 654, 665, 546, 
 
 def test_ncss_example() -> None:
     result = equivalence(A, B, -110, 110, confidence=0.95)
-    assert result.estimate == pytest.approx(-8.1153846)
-    assert result.df == pytest.approx(19.169, abs=5e-4)
-    assert result.standard_error == pytest.approx(53.618547, abs=5e-7)
     assert (result.pvalue_lower, result.pvalue_upper) == pytest.approx((0.03628, 0.02002), abs=5e-6)
-    assert result.pvalue == result.pvalue_lower
     assert (result.low, result.high) == pytest.approx((-120.27336, 104.04259), abs=5e-6)
     assert not result.equivalent
     assert equivalence(A, B, -110, 110).equivalent
