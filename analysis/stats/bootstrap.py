@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from analysis.stats.checks import FloatArray
 
-_FEW_RUNS = 20
 _CONFIDENCE = 0.95
 
 
@@ -32,24 +31,19 @@ class BootstrapResult:
     """A percentile interval from the two-level bootstrap.
 
     Attributes:
-        estimate: the statistic of the data.
         low: lower percentile, of 95 % in all; ``high``: upper one.
         standard_error: standard deviation of the resampled statistic.
-        note: what to think of the interval at so few runs; empty from 20 on.
     """
 
-    estimate: float
     low: float
     high: float
     standard_error: float
-    note: str
 
 
 def hierarchical_bootstrap(
     runs: Iterable[ArrayLike],
     *,
     statistic: Statistic = np.median,
-    across: Statistic | None = None,
     resamples: int = 2_000,
     seed: int = 1,
 ) -> BootstrapResult:
@@ -60,8 +54,7 @@ def hierarchical_bootstrap(
 
     Args:
         runs: checkpoints per run, an (R, N) array or runs of unequal length.
-        statistic: summary of one run, along an axis.
-        across: summary of the runs' summaries; None takes ``statistic`` again.
+        statistic: summary of one run, and of the runs' summaries, along an axis.
         resamples: how many.
         seed: of the generator.
 
@@ -71,20 +64,13 @@ def hierarchical_bootstrap(
     arrays = as_runs(runs, "runs")
     if resamples < 1:
         raise ValueError(f"resamples must be at least 1 and is {resamples}")
-    over_runs, rng = across or statistic, np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     drawn = rng.integers(0, len(arrays), (resamples, len(arrays)))
     summaries = np.empty(drawn.shape)
     for place, run in enumerate(arrays):
         chosen = drawn == place
         again = rng.integers(0, len(run), (int(chosen.sum()), len(run)))
         summaries[chosen] = statistic(run[again], axis=-1)
-    values = np.asarray(over_runs(summaries, axis=-1), dtype=np.float64)
+    values = np.asarray(statistic(summaries, axis=-1), dtype=np.float64)
     low, high = np.quantile(values, [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2])
-    of_runs = np.array([float(statistic(run, axis=-1)) for run in arrays])
-    return BootstrapResult(
-        estimate=float(over_runs(of_runs, axis=-1)),
-        low=float(low),
-        high=float(high),
-        standard_error=float(values.std(ddof=1)) if resamples > 1 else 0.0,
-        note=f"percentile interval of {len(arrays)} runs: too short" if len(arrays) < _FEW_RUNS else "",
-    )
+    return BootstrapResult(float(low), float(high), float(values.std(ddof=1)) if resamples > 1 else 0.0)

@@ -26,7 +26,6 @@ def test_the_variance_of_the_mean_is_the_analytic_one() -> None:
     assert means.std() / np.sqrt(6) == pytest.approx(17.69455, abs=5e-6)
     result = hierarchical_bootstrap(DYESTUFF, statistic=np.mean, resamples=40_000)
     assert result.standard_error == pytest.approx(analytic, rel=0.015)
-    assert result.estimate == 1527.5
     assert result.low < 1527.5 < result.high
 
 
@@ -38,17 +37,10 @@ def test_runs_of_unequal_length_keep_their_analytic_variance() -> None:
     assert result.standard_error == pytest.approx(analytic, rel=0.015)
 
 
-def test_the_same_seed_gives_the_same_interval_and_few_runs_are_flagged() -> None:
+def test_the_same_seed_gives_the_same_interval() -> None:
     first, again, other = (hierarchical_bootstrap(DYESTUFF, seed=seed) for seed in (1, 1, 2))
     assert first == again
     assert first != other
-    assert first.note == "percentile interval of 6 runs: too short"
-    assert hierarchical_bootstrap(np.tile(DYESTUFF, (4, 1))).note == ""
-
-
-def test_the_summary_across_runs_may_be_another() -> None:
-    result = hierarchical_bootstrap(DYESTUFF, statistic=np.mean, across=np.median)
-    assert result.estimate == np.median(DYESTUFF.mean(axis=1))
 
 
 def test_what_cannot_be_drawn_again_is_refused() -> None:
