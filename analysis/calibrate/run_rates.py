@@ -91,7 +91,7 @@ def false_modes(model: Model, *, studies: int = 2_000, seed: int = 1) -> tuple[R
     flagged = [slow_mode_share(run).flagged for run in runs[:studies]]
     rates = [as_rate("modes", "slow checkpoints flagged in a run without any", flagged, ALPHA, AT_MOST)]
     if model.checkpoints >= _FEWEST_FOR_MODES:
-        several = [len(modes(run).locations) > 1 for run in runs[:studies]]
+        several = [len(modes(run)) > 1 for run in runs[:studies]]
         rates.append(as_rate("modes", "several modes said of a run with one", several, ALPHA, AT_MOST))
     return tuple(rates)
 

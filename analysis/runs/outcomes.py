@@ -411,7 +411,7 @@ def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str
         "mild_outliers": odd.mild,
         "modified_z": odd.modified_z,
         "lag1": _lag1(kept) if _varies(kept) else np.nan,
-        "modes": len(stats.modes(kept).locations) if has_modes else 1,
+        "modes": len(stats.modes(kept)) if has_modes else 1,
         "mser": stats.mser5(every) if len(every) >= FEWEST_FOR_MSER else np.nan,
     }
 

@@ -13,7 +13,7 @@ from analysis.stats.intervals import (
     quantile_allowed,
 )
 from analysis.stats.linear import FTest, LineResult, interaction, lack_of_fit, least_squares
-from analysis.stats.modality import DELAYED_ACK_S, Modes, SlowModeShare, modes, slow_mode_share
+from analysis.stats.modality import DELAYED_ACK_S, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
 from analysis.stats.pages import PageCost, per_page_cost
 from analysis.stats.planning import (
@@ -43,7 +43,6 @@ __all__ = [
     "JonckheereResult",
     "LineResult",
     "LogMeanInterval",
-    "Modes",
     "NeededBlocks",
     "OptimalRepetitions",
     "OutlierCounts",

@@ -20,6 +20,7 @@ DELAYED_ACK_S = (0.035, 0.050)
 """Where one delayed acknowledgement lands above a pause without any: Linux waits 40 ms at least."""
 
 _FEWEST_FOR_KDE = 10
+_FEWEST_OF_MODE = 3
 _GRID = 512
 _FINER, _KERNEL_REACH, _NOTHING = 8, 6.0, 1e-7
 _REACH = 3.0
@@ -30,19 +31,6 @@ _FLAGGED = 3
 _WIDEST_SD_S = 0.010
 _LONGEST_OVERLAP_S = 0.010
 _MAD_TO_SD = 1.4826
-
-
-@dataclass(frozen=True, slots=True)
-class Modes:
-    """Modes of a sample, from the smallest.
-
-    Attributes:
-        locations: where the density of the logs peaks, in the unit of the values.
-        shares: the part of the sample between the valleys around each mode; they sum to 1.
-    """
-
-    locations: tuple[float, ...]
-    shares: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,15 +50,14 @@ class SlowModeShare:
     usable: bool
 
 
-def modes(values: ArrayLike, *, fewest: int = 3) -> Modes:
-    """Locate the modes of positive values by a kernel density of their logs. A description, not a test.
+def modes(values: ArrayLike) -> tuple[float, ...]:
+    """Return where the kernel density of the logs of positive values peaks. A description, not a test.
 
-    Two peaks are two modes when the density between them falls below half of the lower peak and each has ``fewest``
-    values on its side.
+    Two peaks are two modes when the density between them falls below half of the lower peak and each has three values
+    on its side: fewer are outliers.
 
     Args:
         values: (n,) ten or more positive values, in any unit.
-        fewest: values that make a mode rather than an outlier.
 
     Raises:
         ValueError: too few, NaN, infinite, or not positive.
@@ -81,16 +68,15 @@ def modes(values: ArrayLike, *, fewest: int = 3) -> Modes:
     logs = np.log(array)
     bandwidth = _bandwidth(logs)
     if bandwidth == 0:
-        return Modes((float(np.median(array)),), (1.0,))
+        return (float(np.median(array)),)
     reach = _REACH * bandwidth
     grid = np.linspace(logs.min() - reach, logs.max() + reach, _GRID)
     density = _density(logs, grid, bandwidth)
     peaks, valleys = _separate(density)
-    while len(peaks) > 1 and min(_counts(logs, grid[valleys])) < fewest:
+    while len(peaks) > 1 and min(_counts(logs, grid[valleys])) < _FEWEST_OF_MODE:
         peaks.pop(int(np.argmin(_counts(logs, grid[valleys]))))
         valleys = _valleys(density, peaks)
-    shares = _counts(logs, grid[valleys]) / len(logs)
-    return Modes(tuple(float(np.exp(place)) for place in grid[peaks]), tuple(float(share) for share in shares))
+    return tuple(float(np.exp(place)) for place in grid[peaks])
 
 
 def slow_mode_share(values: ArrayLike, *, base_s: float | None = None) -> SlowModeShare:

@@ -21,7 +21,7 @@ from analysis.calibrate.rates import (
     verdict_errors,
 )
 from analysis.calibrate.simulate import Model, simulate_checkpoints, simulate_strata
-from analysis.stats import blocked_jonckheere, clopper_pearson, modes
+from analysis.stats import blocked_jonckheere, clopper_pearson
 
 if TYPE_CHECKING:
     from analysis.calibrate.rates import Rate
@@ -165,7 +165,7 @@ def test_shares_of_failures_are_held_at_least_as_often_as_claimed(monkeypatch: p
 def test_runs_without_stalls_are_seldom_said_to_have_some(monkeypatch: pytest.MonkeyPatch) -> None:
     assert [rate for rate in calibrate_runs.false_modes(Model(checkpoints=30), studies=200) if not rate.ok] == []
     assert len(calibrate_runs.false_modes(Model(checkpoints=9), studies=50)) == 1
-    monkeypatch.setattr(calibrate_runs, "modes", partial(modes, fewest=1))
+    monkeypatch.setattr("analysis.stats.modality._FEWEST_OF_MODE", 1)
     monkeypatch.setattr("analysis.stats.modality._DEPTH", 0.99)
     monkeypatch.setattr("analysis.stats.modality._FLAGGED", 0)
     assert not any(rate.ok for rate in calibrate_runs.false_modes(Model(checkpoints=30), studies=200))
