@@ -18,7 +18,6 @@ from analysis.stats.multiplicity import benjamini_hochberg, holm
 from analysis.stats.pages import PageCost, per_page_cost
 from analysis.stats.planning import (
     DetectableEffect,
-    NeededBlocks,
     OptimalRepetitions,
     detectable_effect,
     needed_blocks,
@@ -43,7 +42,6 @@ __all__ = [
     "JonckheereResult",
     "LineResult",
     "LogMeanInterval",
-    "NeededBlocks",
     "OptimalRepetitions",
     "OutlierCounts",
     "PageCost",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import expm1, pi, sqrt
+from math import pi, sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,16 +29,13 @@ class OptimalRepetitions:
 
     Attributes:
         checkpoints: the optimum, at least 1; None when runs show no variation of their own.
-        run_variance: of the run medians, beyond what the checkpoints explain; ``clipped``: the estimate was negative.
         long_run_variance: ``N`` times the variance of a run's median that its own checkpoints cause; it contains
             their autocorrelation.
         note: says so when there is no optimum.
     """
 
     checkpoints: int | None
-    run_variance: float
     long_run_variance: float
-    clipped: bool
     note: str
 
 
@@ -48,31 +45,13 @@ class DetectableEffect:
 
     Attributes:
         estimate: slope in units of ``y`` per unit of ``x`` (log per doubling).
-        percent: the same as growth per doubling, in percent, when ``y`` is a log.
         standard_error: of the slope, larger for a less efficient test; ``df``: degrees of freedom.
     """
 
     estimate: float
-    percent: float
     standard_error: float
     df: int
     alpha: float
-
-
-@dataclass(frozen=True, slots=True)
-class NeededBlocks:
-    """Blocks needed for an interval of the wanted width.
-
-    Attributes:
-        blocks: the number; None when ``most`` are not enough.
-        half_width: expected with that number (or with ``most``).
-        sd_upper: upper bound of the run-to-run deviation that was planned with.
-    """
-
-    blocks: int | None
-    half_width: float
-    sd_upper: float
-    note: str
 
 
 def optimal_repetitions(
@@ -101,15 +80,8 @@ def optimal_repetitions(
     observed = float(np.var([np.median(run) for run in arrays], ddof=1))
     between = max(observed - explained, 0.0)
     checkpoints = max(round(sqrt(price * within / between)), 1) if between > 0 else None
-    return OptimalRepetitions(
-        checkpoints=checkpoints,
-        run_variance=between,
-        long_run_variance=within,
-        clipped=observed < explained,
-        note=""
-        if checkpoints
-        else "runs differ no more than their checkpoints explain: lengthen runs, not their number",
-    )
+    alike = "runs differ no more than their checkpoints explain: lengthen runs, not their number"
+    return OptimalRepetitions(checkpoints, within, "" if checkpoints else alike)
 
 
 def rank_efficiency(sizes: int, *, blocked: bool) -> float:
@@ -152,7 +124,7 @@ def detectable_effect(
     error = deviation / sqrt(blocks * spread * as_positive(efficiency, "efficiency"))
     quantiles = t_distribution.ppf([1 - as_share(alpha, "alpha"), as_share(power, "power")], df)
     estimate = float(quantiles.sum()) * error
-    return DetectableEffect(estimate, 100 * expm1(estimate), error, df, alpha)
+    return DetectableEffect(estimate, error, df, alpha)
 
 
 def needed_blocks(
@@ -164,8 +136,8 @@ def needed_blocks(
     confidence: float = 0.90,
     assurance: float = 0.80,
     most: int = 1_000,
-) -> NeededBlocks:
-    """Return the fewest blocks whose interval is no wider than ``target`` on either side.
+) -> int | None:
+    """Return the fewest blocks whose interval is no wider than ``target`` on either side; None beyond ``most``.
 
     Plans with the upper bound ``sd * sqrt(df / chi2_{1-assurance, df})`` of the deviation, because planning with the
     estimate itself falls short more than half of the time.
@@ -196,13 +168,7 @@ def needed_blocks(
         t_distribution.ppf((1 + as_share(confidence, "confidence")) / 2, degrees) * upper / np.sqrt(blocks * spread)
     )
     enough = np.flatnonzero(widths <= target)
-    place = int(enough[0]) if len(enough) else len(blocks) - 1
-    return NeededBlocks(
-        blocks=int(blocks[place]) if len(enough) else None,
-        half_width=float(widths[place]),
-        sd_upper=upper,
-        note="" if len(enough) else f"{most} blocks are not enough for a half-width of {target:.3g}",
-    )
+    return int(blocks[enough[0]]) if len(enough) else None
 
 
 def _long_run_variance(run: FloatArray, batches: int) -> float:

@@ -212,7 +212,7 @@ def blocks_to_decide(
         confidence=1 - 2 * ALPHA / family,
         assurance=ASSURANCE,
         most=MANY_BLOCKS,
-    ).blocks
+    )
 
 
 def _detectable(design: Design, sd: float, blocks: int) -> float:

@@ -50,4 +50,4 @@ def runs_to_settle(
         confidence=1 - 2 * ALPHA / among,
         most=_MOST_RUNS,
     )
-    return None if planned.blocks is None else max(planned.blocks, fewest)
+    return None if planned is None else max(planned, fewest)

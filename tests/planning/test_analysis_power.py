@@ -118,7 +118,7 @@ def test_the_smallest_effect_is_that_of_the_method() -> None:
     x = [30.0, 31.0, 32.0, 33.0]
     known = stats.detectable_effect(found.overall.sd, 10, x, efficiency=stats.rank_efficiency(4, blocked=True))
     assert trend.question == "RAM 1 GiB to 8 GiB in 4 sizes, other factors fixed"
-    assert trend.smallest == pytest.approx(known.percent / 100)
+    assert trend.smallest == pytest.approx(np.expm1(known.estimate))
     assert trend.blocks_to_see is not None
     assert two.question == "two cells"
     assert two.blocks_to_see is not None
