@@ -26,7 +26,7 @@ from analysis.stats.planning import (
 )
 from analysis.stats.series import OutlierCounts, autocorrelation, mser5, outliers
 from analysis.stats.slopes import SlopeResult, stratified_theil_sen
-from analysis.stats.stability import ChangePoints, Steadiness, changepoints, steadiness_of
+from analysis.stats.stability import Steadiness, steadiness_of
 from analysis.stats.tost import EquivalenceResult, equivalence
 from analysis.stats.trend import BlockedTrendResult, JonckheereResult, blocked_jonckheere, jonckheere
 from analysis.stats.variance import LogMeanInterval, VarianceComponents, log_mean_interval, variance_components
@@ -35,7 +35,6 @@ __all__ = [
     "DELAYED_ACK_S",
     "BlockedTrendResult",
     "BootstrapResult",
-    "ChangePoints",
     "DetectableEffect",
     "EquivalenceResult",
     "FTest",
@@ -55,7 +54,6 @@ __all__ = [
     "autocorrelation",
     "benjamini_hochberg",
     "blocked_jonckheere",
-    "changepoints",
     "clopper_pearson",
     "detectable_effect",
     "equivalence",

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.stats.checks import as_positive, as_vector, at_least
+from analysis.stats.checks import as_vector
 from analysis.stats.partition import cheapest_edges
 
 if TYPE_CHECKING:
@@ -29,22 +29,6 @@ _TOGETHER = 64
 
 
 @dataclass(frozen=True, slots=True)
-class ChangePoints:
-    """Segments of a series, each with its own mean and variance.
-
-    Attributes:
-        starts: index at which each segment after the first begins.
-        means: per segment; ``lengths``: values per segment.
-        penalty: what one more segment had to gain in twice the log likelihood.
-    """
-
-    starts: tuple[int, ...]
-    means: tuple[float, ...]
-    lengths: tuple[int, ...]
-    penalty: float
-
-
-@dataclass(frozen=True, slots=True)
 class Steadiness:
     """How a run behaves over time.
 
@@ -55,29 +39,6 @@ class Steadiness:
 
     kind: str
     steady_from: int | None
-
-
-def changepoints(values: ArrayLike, *, penalty: float | None = None, shortest: int = _SHORTEST) -> ChangePoints:
-    """Split a series where its mean or variance changes, by optimal partitioning with normal likelihood.
-
-    Minimises ``sum over segments of n * (log(variance) + 1) + penalty`` (Jackson et al. 2005; the cost ``meanvar`` of
-    Killick et al. 2012). Deviations have a floor of 1 % of the typical step, so that repeated values do not count as
-    infinitely certain.
-
-    Args:
-        values: (n,) in the order measured; ``n`` up to some thousands (time grows with its square).
-        penalty: per changepoint; None for ``15 * log(n)``, as Barrett et al. (2017).
-        shortest: fewest values of a segment.
-
-    Raises:
-        ValueError: fewer than two shortest segments, NaN, infinite, ``shortest`` below 2, or ``penalty`` not positive.
-    """
-    at_least(shortest, "shortest", 2)
-    if penalty is not None:
-        as_positive(penalty, "penalty")
-    array = as_vector(values, "values", least=2 * shortest)
-    (found,) = _changepoints([array], penalty, shortest)
-    return found
 
 
 def steadiness_of(runs: Sequence[ArrayLike]) -> tuple[Steadiness, ...]:
@@ -94,21 +55,22 @@ def steadiness_of(runs: Sequence[ArrayLike]) -> tuple[Steadiness, ...]:
             empty sequence is no error here.
 
     Raises:
-        ValueError: as ``changepoints``.
+        ValueError: a run of fewer than ten values, NaN or infinite.
     """
     arrays = [as_vector(run, "values", least=2 * _SHORTEST) for run in runs]
-    segments = _changepoints([_clamped(array) for array in arrays], None, _SHORTEST)
-    return tuple(_classified(found, len(array)) for found, array in zip(segments, arrays, strict=True))
+    edges = _segments([_clamped(array) for array in arrays])
+    return tuple(_classified(*one) for one in edges)
 
 
-def _classified(found: ChangePoints, n: int) -> Steadiness:
-    starts, last = (0, *found.starts), found.means[-1]
-    apart = np.array(found.means) - last
+def _classified(array: FloatArray, edges: Sequence[int]) -> Steadiness:
+    starts, means = edges[:-1], np.array([array[a:b].mean() for a, b in pairwise(edges)])
+    last = float(means[-1])
+    apart = means - last
     alike = np.abs(apart) <= max(_ALIKE * abs(last), _ALIKE_S)
     if alike.all():
         return Steadiness("flat", 0)
     steady_from = starts[len(alike) - int(np.argmin(alike[::-1]))]
-    if steady_from > (1 - _LAST_PART) * n:
+    if steady_from > (1 - _LAST_PART) * len(array):
         return Steadiness("no-steady", None)
     slower_before = bool((apart[~alike] > 0).all())
     return Steadiness("warmup" if slower_before else "slowdown", steady_from)
@@ -125,23 +87,19 @@ def _clamped(array: FloatArray) -> FloatArray:
     return clamped
 
 
-def _changepoints(arrays: Sequence[FloatArray], penalty: float | None, shortest: int) -> Iterator[ChangePoints]:
-    prices = [_PENALTY * float(np.log(len(array))) if penalty is None else float(penalty) for array in arrays]
+def _segments(arrays: Sequence[FloatArray]) -> Iterator[tuple[FloatArray, list[int]]]:
+    """Yield each series with the edges of its segments, where its mean or variance changes.
+
+    Minimises ``sum over segments of n * (log(variance) + 1) + penalty`` (Jackson et al. 2005; the cost ``meanvar`` of
+    Killick et al. 2012) with a penalty of ``15 * log(n)``, as Barrett et al. have it. Deviations have a floor of 1 % of
+    the typical step, so that repeated values do not count as infinitely certain.
+    """
     for first in range(0, len(arrays), _TOGETHER):
-        some, their = arrays[first : first + _TOGETHER], prices[first : first + _TOGETHER]
+        some = arrays[first : first + _TOGETHER]
         centred = [array - array.mean() for array in some]
-        edges = cheapest_edges(centred, [_floor(array) for array in centred], their, shortest)
-        yield from (_segments(*one) for one in zip(some, edges, their, strict=True))
-
-
-def _segments(array: FloatArray, edges: list[int], price: float) -> ChangePoints:
-    parts = [array[a:b] for a, b in pairwise(edges)]
-    return ChangePoints(
-        starts=tuple(edges[1:-1]),
-        means=tuple(float(part.mean()) for part in parts),
-        lengths=tuple(len(part) for part in parts),
-        penalty=price,
-    )
+        prices = [_PENALTY * float(np.log(len(array))) for array in some]
+        edges = cheapest_edges(centred, [_floor(array) for array in centred], prices, _SHORTEST)
+        yield from zip(some, edges, strict=True)
 
 
 def _floor(array: FloatArray) -> float:

@@ -26,13 +26,6 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.blocked_jonckheere(SOME, KNOWN, BLOCKS),
         lambda: stats.blocked_jonckheere(SOME, SOME, BLOCKS, resamples=0),
     ],
-    "changepoints": [
-        lambda: stats.changepoints([]),
-        lambda: stats.changepoints([*LONG, NAN]),
-        lambda: stats.changepoints(LONG, penalty=NAN),
-        lambda: stats.changepoints(LONG, penalty=0),
-        lambda: stats.changepoints(LONG, penalty=-1),
-    ],
     "clopper_pearson": [
         lambda: stats.clopper_pearson(0, 0),
         lambda: stats.clopper_pearson(NAN, 3),  # type: ignore[arg-type]
