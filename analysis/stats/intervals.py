@@ -25,22 +25,18 @@ class RankInterval:
     """An estimate between two order statistics, in the unit of the values.
 
     Attributes:
-        low: lower end, NaN when no interval reaches ``confidence``; ``high``: the upper end.
-        confidence: what was asked for.
+        low: lower end, NaN when no interval reaches the confidence asked for; ``high``: the upper end.
         coverage: what ``(low, high)`` attains; where there is none, what the widest possible interval would.
         rank: ``low`` is the ``rank``-th smallest; 0 when there is no interval.
         n: values (or pairs) that entered.
-        note: in words, why there is no interval; empty when there is one.
     """
 
     estimate: float
     low: float
     high: float
-    confidence: float
     coverage: float
     rank: int
     n: int
-    note: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +63,8 @@ def median_interval(values: ArrayLike, confidence: float = 0.95) -> RankInterval
     n = len(ordered)
     mass = binom.pmf(np.arange(n + 1), n, 0.5)
     rank, coverage = _widest_rank(mass, as_share(confidence, "confidence"))
-    note = "" if rank else f"no {_percent(confidence)} interval at R={n} (min-max = {_percent(coverage)})"
     low, high = _ends(ordered, rank)
-    return RankInterval(float(np.median(ordered)), low, high, confidence, coverage, rank, n, note)
+    return RankInterval(float(np.median(ordered)), low, high, coverage, rank, n)
 
 
 def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> ShiftInterval:
@@ -91,10 +86,8 @@ def hodges_lehmann(x: ArrayLike, y: ArrayLike) -> ShiftInterval:
     left, right = np.triu_indices(n)
     walsh = np.sort((differences[left] + differences[right]) / 2)
     rank, coverage = _widest_rank(_subset_sums(np.arange(1, n + 1)), _OF_SHIFT)
-    note = "" if rank else f"no {_percent(_OF_SHIFT)} interval with {n} pairs (the widest has {_percent(coverage)})"
     low, high = _ends(walsh, rank)
-    pvalue = _signed_rank(differences)
-    return ShiftInterval(float(np.median(walsh)), low, high, _OF_SHIFT, coverage, rank, n, note, pvalue)
+    return ShiftInterval(float(np.median(walsh)), low, high, coverage, rank, n, _signed_rank(differences))
 
 
 def quantile_allowed(n: int, p: float) -> bool:
@@ -144,7 +137,3 @@ def _signed_rank(differences: FloatArray) -> float:
     distance = np.abs(np.arange(len(mass)) - doubled.sum() / 2)
     observed = abs(doubled[kept > 0].sum() - doubled.sum() / 2)
     return min(float(mass[distance >= observed - _SLACK].sum()), 1.0)
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.4g} %"

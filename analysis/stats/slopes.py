@@ -31,18 +31,16 @@ class SlopeResult:
 
     Attributes:
         estimate: median of the slopes of all pairs within a stratum.
-        low: lower end of the two-sided interval at ``confidence``; ``high``: the upper one. NaN where these strata
-            admit no interval of that confidence.
+        low: lower end of the two-sided interval; ``high``: the upper one. NaN where these strata admit none of the
+            confidence asked for.
         statistic: ``S``, concordant minus discordant pairs.
-        pairs: slopes that entered; ``n``: runs in strata that compare anything; ``strata``: how many of these.
+        n: runs in strata that compare anything; ``strata``: how many of these.
     """
 
     estimate: float
     low: float
     high: float
-    confidence: float
     statistic: int
-    pairs: int
     n: int
     strata: int
 
@@ -76,9 +74,7 @@ def stratified_theil_sen(
         estimate=_median(slopes),
         low=nan if below is None else float(slopes[below]),
         high=nan if below is None else float(slopes[len(slopes) - 1 - below]),
-        confidence=confidence,
         statistic=kendall.score(*parts),
-        pairs=len(slopes),
         n=sum(len(a) for a, _ in parts),
         strata=len(parts),
     )

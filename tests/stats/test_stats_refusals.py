@@ -137,6 +137,6 @@ def test_no_runs_have_no_class() -> None:
 def test_arguments_that_are_often_given_may_be_given_by_place() -> None:
     up = [[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]]
     assert stats.jonckheere(up, "decreasing", "exact").pvalue == pytest.approx(1.0)
-    assert stats.stratified_theil_sen(SOME, SOME, [0] * 4, 0.5).confidence == 0.5
-    assert stats.median_interval(np.arange(6.0), 0.9).confidence == 0.9
+    assert np.isfinite(stats.stratified_theil_sen([1, 2, 3], [1, 2, 4], [0] * 3, 0.5).low)
+    assert stats.median_interval(np.arange(5.0), 0.9).rank == 1
     assert stats.holm(p=[0.01, 0.04]).tolist() == [0.02, 0.04]
