@@ -14,6 +14,7 @@ from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.runs.outcomes import counts, used_pauses
 from analysis.runs.stalls import TCP
+from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.designs import designs
 
 if TYPE_CHECKING:
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
 
 _FEWEST_RUNS, _FEWEST_CHECKPOINTS = 2, 10
 _STEADIEST, _RARE = 0.98, 1e-7
-_ALPHA = 0.05
 
 
 def model_of(campaign: Campaign) -> Model:
@@ -144,7 +144,7 @@ def _drift(cells: Sequence[Sequence[Run]]) -> float:
     if np.ptp(started) == 0:
         return 0.0
     line = linregress(started, rest)
-    return float(line.slope) * float(np.ptp(started)) if line.pvalue <= _ALPHA else 0.0
+    return float(line.slope) * float(np.ptp(started)) if line.pvalue <= ALPHA else 0.0
 
 
 def _centred(values: Floats) -> Floats:

@@ -12,6 +12,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look, is_wide
 from analysis.plots.words import SPACE
 from analysis.text import plural, span
+from analysis.verdicts.claims import ALPHA
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NAME = "pooling"
-NOMINAL = 0.05
 POOLED, RUN = "pooled", "run"
 _LOOKS = {POOLED: (CATEGORIES[3], "////", "pooled checkpoints"), RUN: (CATEGORIES[0], "", "one number per run")}
 _ROW_IN = 0.25
@@ -72,10 +72,10 @@ def _bars(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
         colour, hatch, _ = _LOOKS[level]
         ax.barh(place, rate, height=0.66, color=colour, hatch=hatch, edgecolor="white", linewidth=LINE_PT)
         near: Look = {"textcoords": "offset points", "va": "center", "fontsize": SMALL_PT}
-        ax.annotate(f"{rate:.1f}", (max(end, 100 * NOMINAL), place), (4, 0), **near)
+        ax.annotate(f"{rate:.1f}", (max(end, 100 * ALPHA), place), (4, 0), **near)
     halves = np.maximum([share - low, high - share], 0.0)[:, known]
     ax.errorbar(share[known], places[known], xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.0)
-    ax.axvline(100 * NOMINAL, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
+    ax.axvline(100 * ALPHA, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     ax.set_xlim(0, max(1.18 * float(np.nanmax([share, high])), 10.0))
     ax.set_yticks(places, texts)
     ax.set_ylim(len(data) - 0.5, -0.5)
