@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
-from fake_valkey import FakeValkey, fake_valkey
+from fake_valkey import FakeValkey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -58,12 +56,6 @@ def test_of_two_writes_under_way_at_once_either_may_be_the_last() -> None:
     writes.note(13, 3.2, 3.4)  # sent while write 3 was under way
     assert writes.judge(KEYS, {3: 3}).lost == 0
     assert writes.judge(KEYS, {3: 13}).lost == 0
-
-
-@pytest.fixture
-def server() -> Iterator[FakeValkey]:
-    with fake_valkey() as one:
-        yield one
 
 
 def asked(server: FakeValkey, count: int) -> tuple[Writes, Valkey]:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_valkey import FakeValkey, fake_valkey
+from fake_valkey import FakeValkey
 
 from bench.measure.checkpoints import Assembly
 from bench.measure.log_lines import is_account
@@ -45,12 +45,6 @@ touch asked
 while :; do sleep 0.05; done
 """
 BROKEN = '#!/bin/sh\necho "Error from server: gone"\nexit 1\n'
-
-
-@pytest.fixture
-def server() -> Iterator[FakeValkey]:
-    with fake_valkey() as one:
-        yield one
 
 
 class Page(BaseHTTPRequestHandler):

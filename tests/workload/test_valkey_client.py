@@ -11,12 +11,12 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from fake_valkey import FakeValkey, fake_valkey
+from fake_valkey import FakeValkey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,12 +38,6 @@ from bench.workload.valkey_client import (
     read_reply,
     requests,
 )
-
-
-@pytest.fixture
-def server() -> Iterator[FakeValkey]:
-    with fake_valkey() as one:
-        yield one
 
 
 def until(enough: Callable[[], bool]) -> Callable[[float], bool]:
