@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from fake_session import make_cell, make_settings
-from fake_slurm import FakeSlurm, fake_slurm
+from fake_slurm import FakeSlurm
 
 from bench.config.launcher import Launcher
 from bench.doctor import main
@@ -19,11 +19,6 @@ from bench.run.dryrun import dry_run
 from bench.system.exits import Exit
 
 CELLS = (make_cell("256M"), make_cell("512M"))
-
-
-@pytest.fixture
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FakeSlurm:
-    return fake_slurm(tmp_path, monkeypatch)
 
 
 def wanted(results: Path, **launcher: Any) -> cluster_checks.Wanted:
