@@ -33,14 +33,12 @@ class SlopeResult:
         estimate: median of the slopes of all pairs within a stratum.
         low: lower end of the two-sided interval; ``high``: the upper one. NaN where these strata admit none of the
             confidence asked for.
-        statistic: ``S``, concordant minus discordant pairs.
         n: runs in strata that compare anything; ``strata``: how many of these.
     """
 
     estimate: float
     low: float
     high: float
-    statistic: int
     n: int
     strata: int
 
@@ -74,7 +72,6 @@ def stratified_theil_sen(
         estimate=_median(slopes),
         low=nan if below is None else float(slopes[below]),
         high=nan if below is None else float(slopes[len(slopes) - 1 - below]),
-        statistic=kendall.score(*parts),
         n=sum(len(a) for a, _ in parts),
         strata=len(parts),
     )

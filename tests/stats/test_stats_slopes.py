@@ -14,7 +14,7 @@ def test_hollander_wolfe_chicken_9_1() -> None:
     y = [1.26, 1.27, 1.12, 1.16, 1.03]
     result = stratified_theil_sen([1, 2, 3, 4, 5], y, [0] * 5)
     assert result.estimate == pytest.approx(-0.05625)
-    assert (result.statistic, result.n, result.strata) == (-6, 5, 1)
+    assert (result.n, result.strata) == (5, 1)
 
 
 @pytest.mark.parametrize("confidence", [0.8, 0.9, 0.95, 0.99])
@@ -82,7 +82,7 @@ def test_a_perfect_line_in_every_stratum_is_recovered() -> None:
     x = np.tile([9.0, 10.0, 11.0], 3)
     result = stratified_theil_sen(x, 0.25 * x + np.repeat([0.0, 5.0, -3.0], 3), list("aaabbbccc"))
     assert (result.low, result.estimate, result.high) == pytest.approx((0.25, 0.25, 0.25))
-    assert (result.statistic, result.strata) == (9, 3)
+    assert result.strata == 3
 
 
 def test_a_stratum_may_be_a_tuple_and_one_that_says_nothing_is_left_out() -> None:
@@ -93,7 +93,7 @@ def test_a_stratum_may_be_a_tuple_and_one_that_says_nothing_is_left_out() -> Non
 
 def test_tied_values_leave_no_evidence() -> None:
     result = stratified_theil_sen([0, 1, 2], [5, 5, 5], [0] * 3)
-    assert (result.estimate, result.statistic) == (0, 0)
+    assert result.estimate == 0
     assert np.isnan(result.low)
 
 
