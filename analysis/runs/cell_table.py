@@ -121,9 +121,9 @@ def mean_of(values: Iterable[object]) -> float:
     return float(np.mean(known)) if known else float("nan")
 
 
-def t_interval(values: np.ndarray[Any, np.dtype[np.float64]], *, confidence: float = 0.95) -> tuple[float, float]:
-    """Return Student's interval for the mean of one number per run; NaN for a single run."""
+def t_interval(values: np.ndarray[Any, np.dtype[np.float64]]) -> tuple[float, float]:
+    """Return Student's interval of 95 % for the mean of one number per run; NaN for a single run."""
     if len(values) < 2:  # noqa: PLR2004 - a spread needs two
         return float("nan"), float("nan")
-    half = half_width(float(values.std(ddof=1) / np.sqrt(len(values))), len(values) - 1, confidence)
+    half = half_width(float(values.std(ddof=1) / np.sqrt(len(values))), len(values) - 1, 0.95)
     return float(values.mean()) - half, float(values.mean()) + half
