@@ -251,9 +251,7 @@ def _best(logs: Sequence[Floats], costs: Costs) -> tuple[int | None, float, str]
 
 def _lag1(pauses: Sequence[Floats]) -> float:
     found = [
-        stats.autocorrelation(one, lags=1)[0]
-        for one in pauses
-        if len(one) >= _FEWEST_CHECKPOINTS and np.ptp(one) > 0
+        stats.autocorrelation(one, lags=1)[0] for one in pauses if len(one) >= _FEWEST_CHECKPOINTS and np.ptp(one) > 0
     ]
     return float(np.mean(found)) if found else math.nan
 

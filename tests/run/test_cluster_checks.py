@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from fake_session import make_cell, make_settings
-from fake_slurm import FakeSlurm
 
 from bench.config.launcher import Launcher
 from bench.doctor import main
@@ -17,6 +16,9 @@ from bench.run import cluster_checks
 from bench.run.cluster_checks import check_node, checks, node_checks, require_cluster, wanted_by
 from bench.run.dryrun import dry_run
 from bench.system.exits import Exit
+
+if TYPE_CHECKING:
+    from fake_slurm import FakeSlurm
 
 CELLS = (make_cell("256M"), make_cell("512M"))
 

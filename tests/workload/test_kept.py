@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
-from fake_valkey import FakeValkey
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bench.measure.log_lines import is_kept
 from bench.workload.kept import SMALLEST_BYTES, Verdict, Writes, number_in, value_of
 from bench.workload.valkey_client import Valkey, key_of, requests, verify
+
+if TYPE_CHECKING:
+    from fake_valkey import FakeValkey
 
 KEYS = 10
 

@@ -13,15 +13,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_valkey import FakeValkey
 
 from bench.measure.checkpoints import Assembly
 from bench.measure.log_lines import is_account
 from bench.scenario.answers import client_answers, with_program
 from bench.scenario.client import is_answer
+
+if TYPE_CHECKING:
+    from fake_valkey import FakeValkey
 
 COLUMNS = ",".join(f'"{one}_latency_ms"' for one in ("avg", "min", "p50", "p95", "p99", "max"))
 ROUNDS = f"""#!/bin/sh

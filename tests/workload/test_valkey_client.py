@@ -13,10 +13,9 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from fake_valkey import FakeValkey
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -38,6 +37,9 @@ from bench.workload.valkey_client import (
     read_reply,
     requests,
 )
+
+if TYPE_CHECKING:
+    from fake_valkey import FakeValkey
 
 
 def until(enough: Callable[[], bool]) -> Callable[[float], bool]:
