@@ -157,10 +157,11 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
 
 def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Stage]:
     """Return the stages with the demands that other levels and the shape make, and what is said of both."""
+    bends, differs = shape.pvalue if shape else np.nan, finding.interaction_pvalue
     beside = replace(
         found[-1].claims,
-        bends=shape.pvalue if shape else 1.0,
-        differs=1.0 if np.isnan(finding.interaction_pvalue) else finding.interaction_pvalue,
+        bends=1.0 if np.isnan(bends) else bends,
+        differs=1.0 if np.isnan(differs) else differs,
     )
     found = [*found, Stage(beside, UNDECIDED)]
     if finding.levels_differ:

@@ -14,6 +14,8 @@ from analysis.verdicts.claims import ALPHA
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from numpy.typing import NDArray
+
     from analysis.format.factors import Level
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.claims import Claims
@@ -40,7 +42,8 @@ class Shape:
     Attributes:
         steps: from each size to the nearest ones that it shares strata with, within these.
         pvalue: against a line of the log outcome in doublings of the size (F test within strata).
-        pvalue_per_unit: against a line of the outcome in the size itself, such as GiB.
+        pvalue_per_unit: against a line of the outcome in the size itself, such as GiB. Both are NaN where runs are too
+            few to tell a bend from what they differ by, as in one block: its steps are there all the same.
     """
 
     steps: tuple[Step, ...]
@@ -74,7 +77,7 @@ class Shape:
 
 
 def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
-    """Return the shape of a trend; None for a contrast, and where sizes or runs are too few to tell.
+    """Return the shape of a trend; None for a contrast, and where there are fewer than three sizes.
 
     A step lies between two sizes that some stratum has both of: each size is held against the nearest ones, below and
     above, that it shares any with, so that none is left out where parts of blocks were lost.
@@ -82,12 +85,16 @@ def shape_of(sample: Sample, hypothesis: Hypothesis) -> Shape | None:
     sample = sample.where(sample.compared, np.zeros(len(sample.lost_x), dtype=bool))
     if hypothesis.kind != "trend" or len(set(sample.x.tolist())) < _FEWEST_SIZES:
         return None
-    try:
-        by_doubling = stats.lack_of_fit(sample.x, sample.logs, sample.strata).pvalue
-        by_unit = stats.lack_of_fit(sample.raw, sample.y, sample.strata).pvalue
-    except ValueError:
-        return None
+    by_doubling, by_unit = (_bend(x, y, sample) for x, y in ((sample.x, sample.logs), (sample.raw, sample.y)))
     return Shape(tuple(_steps(sample)), by_doubling, by_unit)
+
+
+def _bend(x: NDArray[np.float64], y: NDArray[np.float64], sample: Sample) -> float:
+    """Return the p-value against a line of ``y`` on ``x`` within strata; NaN where runs are too few to tell."""
+    try:
+        return stats.lack_of_fit(x, y, sample.strata).pvalue
+    except ValueError:
+        return float("nan")
 
 
 def _steps(sample: Sample) -> Iterator[Step]:

@@ -300,6 +300,20 @@ def test_a_level_whose_sizes_are_on_no_line_is_not_called_equivalent() -> None:
     assert {of_level[name].label for name in ("2 vCPUs", "4 vCPUs")} == {"equivalent to none"}
 
 
+def test_in_one_block_too_a_step_that_matters_is_not_called_equivalent() -> None:
+    mems = [GIB << shift >> 3 for shift in range(7)]
+    asked = [declared(**RAM), declared(**RAM | {"id": "SAME", "direction": "none"})]
+    still = QUIET | {"run_sd": 0.0, "checkpoint_sd": 0.0}
+    truth = Truth(crossed(mem=mems), lambda own: float(np.log(1.15)) * (own["mem"] == GIB), asked, blocks=1, **still)
+    grows, same = verdicts(simulate(truth, 1))
+    # Two pairs of 21 are out of order by the hump, with 5 % per doubling put on as with 5 % taken off: p 27 / 5040.
+    assert (grows.word, grows.label) == ("REFUTED", "no material growth")
+    assert (same.word, same.label) == ("INCONCLUSIVE", A_STEP)
+    assert grows.shape is not None
+    assert math.isnan(grows.shape.pvalue)
+    assert len(grows.shape.steps) == 6
+
+
 # What a reader is told of runs and nodes is told of those that it was looked at.
 
 
