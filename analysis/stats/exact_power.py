@@ -36,9 +36,13 @@ def exact_power(
     *,
     alpha: float = 0.05,
     pairs: int = 0,
+    edge: float = 0.0,
+    within: float | None = None,
     seed: int = 1,
 ) -> float:
     """Return the chance that growth by ``slope`` is found at one-sided ``alpha``, for normal logs.
+
+    The chance that growth by ``slope`` is ruled out where there is none is the same, but for equals (``within``).
 
     Args:
         strata: of one block, the ``x`` of each stratum's runs.
@@ -47,6 +51,8 @@ def exact_power(
         blocks: how many.
         alpha: level of the exact test; in a family of m, 0.05 / m for an effect that is alone.
         pairs: of equal cells in each block: growth has to be told from what these differ by, not from none.
+        edge: what growth has to be told from at least, per unit of ``x``.
+        within: given where growth is ruled out: what equals may differ by, per unit of ``x``, for anything to be said.
         seed: of the generator.
 
     Raises:
@@ -65,7 +71,9 @@ def exact_power(
         unit, rng.bit_generator.state = _floors(blocks * pairs, seed)
         floors = sd * unit / span
     draws = [sd * rng.standard_normal((_DRAWS, len(x))) for x in kept]
-    return float(np.mean([_found(kept, draws, slope - floor, blocks, alpha) for floor in floors]))
+    if within is not None:
+        return float(np.mean(floors <= within)) * _found(kept, draws, slope, blocks, alpha)
+    return float(np.mean([_found(kept, draws, slope - max(edge, floor), blocks, alpha) for floor in floors]))
 
 
 def smallest_slope(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -46,7 +47,8 @@ class Promise:
             where these blocks can support none, NaN for a claim of no difference, which no effect supports.
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
             is none. A claim of no difference is supported where there is none, and refuted by the effect asked for,
-            which has to be larger than the smallest one of interest. Planned with the upper 80 % bound of the
+            which has to be larger than the smallest one of interest. Both allow for what equal cells differ by: where
+            that is more than what matters nothing is refuted, or equivalent. Planned with the upper 80 % bound of the
             deviation; None when beyond reason.
     """
 
@@ -97,11 +99,13 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
     strata, blocks = of_blocks[(len(of_blocks) - 1) // 2], len(of_blocks)
     alpha, pairs = planning_level(campaign.plan) / family, len(equals(runs))
     none, falls = one.direction == "none", one.direction == "decreasing"
-    target, matters = (in_logs(size, falls=falls) for size in (effect, edges_of(asked, sample).sesoi))
-    # No difference is supported by two tests, both of which have to hold where there is none.
+    sesoi = edges_of(asked, sample).sesoi
+    target, matters = (in_logs(size, falls=falls) for size in (effect, sesoi))
     seen = 0.0 if none else smallest_slope(strata, shown.sd, blocks, alpha=alpha, power=POWER, pairs=pairs)
-    rest = _blocks(strata, shown.upper, target, alpha, 0, (1 + POWER) / 2 if none else POWER)
-    support = _blocks(strata, shown.upper, target, alpha, pairs, POWER) if target >= matters else None
+    planned = partial(_blocks, strata, shown.upper, target, pairs=pairs)
+    # No difference is supported by two tests, both of which have to hold where there is none.
+    rest = planned(alpha, (1 + POWER) / 2 if none else POWER, within=math.log1p(sesoi))
+    support = planned(alpha, POWER) if target >= matters else None
     return Promise(
         hypothesis=one.id,
         per="per doubling" if one.kind == "trend" else "of the base",
@@ -111,7 +115,7 @@ def _promise(campaign: Campaign, runs: pd.DataFrame, one: Hypothesis, family: in
         blocks=blocks,
         smallest=math.nan if none else relative(max(seen, matters), falls=falls),
         blocks_to_support=rest if none else support,
-        blocks_to_refute=_blocks(strata, shown.upper, target - matters, alpha / 2, 0, POWER) if none else rest,
+        blocks_to_refute=planned(alpha / 2, POWER, edge=matters) if none else rest,
     )
 
 
@@ -130,14 +134,22 @@ def _by_block(sample: Sample) -> list[list[np.ndarray]]:
 
 
 def _blocks(
-    strata: Sequence[np.ndarray], sd: float, slope: float, alpha: float, pairs: int, power: float
+    strata: Sequence[np.ndarray],
+    sd: float,
+    slope: float,
+    alpha: float,
+    power: float,
+    *,
+    pairs: int,
+    edge: float = 0.0,
+    within: float | None = None,
 ) -> int | None:
     """Return the fewest blocks that find a slope with so much power, by doubling and halving; None where none do."""
-    if slope <= 0:
+    if slope <= edge:
         return None
 
     def enough(blocks: int) -> bool:
-        return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs) >= power
+        return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs, edge=edge, within=within) >= power
 
     high = 2
     while not enough(high):

@@ -34,3 +34,16 @@ def test_blocks_that_cannot_reach_the_level_promise_nothing() -> None:
 def test_equals_that_differ_ask_for_more() -> None:
     alone, among = (exact_power(FIVE, SD, 0.03, 6, alpha=ALPHA, pairs=pairs) for pairs in (0, 2))
     assert among < alone
+
+
+def test_equals_that_may_differ_by_more_than_matters_rule_little_out() -> None:
+    one, matters = [np.array([0.0, 1.0])], float(np.log1p(0.05))
+    alone, among = (exact_power(one, 0.045, matters, 11, pairs=pairs, within=matters) for pairs in (0, 1))
+    assert alone == pytest.approx(exact_power(one, 0.045, matters, 11))
+    assert among < alone / 2
+
+
+def test_growth_that_has_to_be_told_from_an_edge_is_what_lies_above_it() -> None:
+    beyond, alone = exact_power(FIVE, SD, 0.05, 6, edge=0.02), exact_power(FIVE, SD, 0.03, 6)
+    assert beyond == pytest.approx(alone)
+    assert exact_power(FIVE, SD, 0.05, 6, edge=0.02, pairs=2) < beyond

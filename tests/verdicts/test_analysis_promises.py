@@ -86,6 +86,21 @@ def test_no_difference_is_refuted_by_none_that_is_as_small_as_the_smallest_effec
     assert beyond.blocks_to_refute > far.blocks_to_refute
 
 
+@pytest.mark.parametrize("direction", ["increasing", "decreasing", "none"])
+def test_where_equals_may_differ_by_more_than_matters_it_takes_more_blocks_to_rule_it_out(
+    direction: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ruled_out = "blocks_to_support" if direction == "none" else "blocks_to_refute"
+    asked = [declared(**RAM, direction=direction)]
+    cells = (*crossed(mem=(GIB, 2 * GIB)), cell(GIB, replica="b"))
+    campaign = simulate(Truth(cells, lambda _: 0.0, asked, blocks=12, **QUIET | {"run_sd": 0.03}), 1)
+    hypotheses = [Hypothesis.model_validate(one) for one in asked]
+    (among,) = promises(campaign, hypotheses, 0.05)
+    monkeypatch.setattr("analysis.verdicts.promises.equals", lambda _: [])
+    (alone,) = promises(campaign, hypotheses, 0.05)
+    assert getattr(among, ruled_out) > getattr(alone, ruled_out)
+
+
 def test_a_dry_run_promises_nothing_that_the_exact_test_cannot_find() -> None:
     cells = tuple(crossed(mem=(GIB, 2 * GIB)))
     asked = Asked(cells=cells, hypotheses=(Hypothesis(**RAM),), accel="tcg", machine={}, blocks=(4, 5, 12))
