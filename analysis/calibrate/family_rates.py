@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -82,8 +83,9 @@ def _questions(layouts: Layouts) -> Iterator[tuple[str, list[Layout], Callable[[
             replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": direction}))
             for one in layouts.primary
         ]
-        word = "SUPPORTED" if direction == "none" else "REFUTED"
-        for equals in ("with equal cells", "without"):
+        # Of a claim of no difference both words are false there: it is as large as matters, and no larger.
+        words = ("SUPPORTED", "REFUTED") if direction == "none" else ("REFUTED",)
+        for word, equals in product(words, ("with equal cells", "without")):
             yield (
                 f"falsely {word} at the smallest effect of interest, claimed {direction}, {equals}",
                 family,
@@ -101,7 +103,7 @@ def _false_discoveries(model: Model, layouts: Layouts, studies: int, seed: int) 
     for first in (len(family), 1):
         holding = set(range(first, len(family), 2))
         slopes = [
-            _FAR * edge_of(one, "REFUTED") if place in holding else edge_of(one, "SUPPORTED")
+            _holding(one) if place in holding else edge_of(one, "SUPPORTED")
             for place, one in enumerate(layouts.secondary)
         ]
         raw: list[float] = []
@@ -136,9 +138,16 @@ def of_any_size(family: Sequence[Layout]) -> list[Layout]:
 
 def edge_of(layout: Layout, word: str) -> float:
     """Return the slope, in logs, at which a word is false and hardest to avoid."""
-    at_none = (word == "SUPPORTED") != (layout.hypothesis.direction == "none")
-    falls = layout.hypothesis.direction == "decreasing"
-    return 0.0 if at_none else (-1.0 if falls else 1.0) * in_logs(layout.hypothesis.sesoi, falls=falls)
+    direction = layout.hypothesis.direction
+    if word == "SUPPORTED" and direction != "none":
+        return 0.0
+    falls = direction == "decreasing"
+    return (-1.0 if falls else 1.0) * in_logs(layout.hypothesis.sesoi, falls=falls)
+
+
+def _holding(layout: Layout) -> float:
+    """Return a slope, in logs, at which a claim holds beyond doubt."""
+    return 0.0 if layout.hypothesis.direction == "none" else _FAR * edge_of(layout, "REFUTED")
 
 
 def _judged(

@@ -449,6 +449,21 @@ def test_a_family_is_asked_about_a_decline_by_all_there_is_too() -> None:
     }
 
 
+def test_a_claim_of_no_difference_is_asked_about_both_of_its_false_words() -> None:
+    model = Model(sizes=(0.0, 1.0), blocks=6)
+    layouts = assumed(model)
+    found = family_rates.families(model, layouts, studies=20, seed=1)
+    none = {rate.method for rate in found if "claimed none, without" in rate.method and rate.recommended}
+    assert none == {
+        f"Holm: any of 4 falsely {word} at the smallest effect of interest, claimed none, without"
+        for word in ("SUPPORTED", "REFUTED")
+    }
+    one = layouts.primary[0]
+    same = replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": "none"}))
+    edges = {word: family_rates.edge_of(same, word) for word in ("SUPPORTED", "REFUTED")}
+    assert edges == pytest.approx(dict.fromkeys(edges, np.log(1.05)))
+
+
 def test_equal_slopes_are_found_unequal_as_rarely_as_claimed() -> None:
     for combinations in (1, 3):
         model = Model(blocks=4, combinations=combinations)
