@@ -8,11 +8,12 @@ from typing import Any
 
 import pytest
 
-from analysis.report.answer import _answer
+from analysis.report.answer import _answer, _split_heading
 from analysis.report.tables import _verdict_row
 from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Claims, Stage
+from analysis.verdicts.effects import Split
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
 from analysis.verdicts.sentences import finding_sentence, smallest_text
 
@@ -65,6 +66,33 @@ def test_not_everything_is_open_where_a_secondary_hypothesis_has_a_word() -> Non
     for findings, what in (((open_,), "Nothing"), ((open_, secondary), "No primary hypothesis")):
         results: Any = SimpleNamespace(findings=findings)
         assert _answer(results) == f"{what} {said}"
+
+
+def test_the_headline_leads_with_ram_at_equal_pages_and_then_as_it_comes_whatever_is_decided() -> None:
+    def ram(word: str, label: str, claim: str, arm: str, **changed: Any) -> Finding:
+        where = {"workload.scaling": [arm]}
+        return _finding(word, label, asked={"claim": claim, "factor": "mem", "where": where}, **changed)
+
+    alone = ram("INCONCLUSIVE", "undecided", "RAM alone.", "fixed", exploratory=True)
+    as_it_comes = ram("REFUTED", "equivalent to none", "RAM as it comes.", "mem")
+    results: Any = SimpleNamespace(findings=(_finding("SUPPORTED", "material"), as_it_comes, alone))
+    first, second = _answer(results).split("; ")
+    assert first.startswith("exploratory, INCONCLUSIVE: RAM alone: +6.7 % [")
+    assert second.startswith("REFUTED: RAM as it comes: +6.7 % [")
+
+
+def test_no_heading_tells_an_amount_whose_interval_holds_none() -> None:
+    def heading(*explained: Effect) -> str:
+        splits = tuple(Split("1 vCPU", one, one, one, 6) for one in explained)
+        results: Any = SimpleNamespace(effects=SimpleNamespace(splits=splits))
+        return _split_heading(results)
+
+    sure, unsure = Effect(21.0, 18.0, 24.0), Effect(-5.54, -8.97, 1.43)
+    assert heading(sure) == "Through its dirty pages, RAM adds +21.0 [+18.0, +24.0] ms per GiB to the pause"
+    cannot = "What RAM adds to the pause through its dirty pages cannot be told from this campaign"
+    assert heading(unsure) == heading(Effect(21.0, float("nan"), float("nan"))) == cannot
+    assert "21" not in heading(sure, unsure)
+    assert heading() == ""
 
 
 def test_a_refutation_of_an_effect_that_is_there_says_that_it_is_there() -> None:
