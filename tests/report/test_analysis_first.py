@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -238,3 +240,12 @@ def test_the_verdicts_alone_carry_it_too(tmp_path: Path) -> None:
     told = json.loads((folder / "report" / "verdicts.json").read_text())
     assert told["question"]
     assert len(told["answers"]) == 3
+
+
+def test_verdicts_alone_load_nothing_that_draws(tmp_path: Path) -> None:
+    asked = [str(write_campaign(tmp_path, SWEEP)), "--only", "verdicts"]
+    drawing = "[name for name in ('matplotlib', 'seaborn', 'analysis.plots') if name in sys.modules]"
+    script = f"import sys; from analysis.__main__ import main; main({asked!r}); print({drawing})"
+    done = subprocess.run((sys.executable, "-c", script), capture_output=True, text=True, timeout=120, check=True)
+    # A loop and whoever simulates campaigns ask again and again: figures take twice as long to load as all of this.
+    assert done.stdout.splitlines()[-1] == "[]"
