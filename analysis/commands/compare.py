@@ -150,7 +150,7 @@ def settles(comparison: Comparison) -> str:
     ]
     again = f"Measure the failed runs of {plural(len(failing), 'cell')} again. " if failing else ""
     if comparison.missing:
-        again += f"Measure what one side lacks: {'; '.join(comparison.missing)}. "
+        again += f"Measure what a side lacks: {'; '.join(comparison.missing)}. "
     if NO_RATIO in comparison.label or (undecided and all(NO_RATIO in cell.label for cell in undecided)):
         return "No number of runs would settle it: compare another outcome, or declare a range as a value hypothesis."
     if comparison.missing:

@@ -209,8 +209,8 @@ def _compare(
 
 
 def _known(cell: SideCell | None) -> bool:
-    """Return whether a side measured a cell, or failed to; one that takes no checkpoints has no pause to fail at."""
-    return cell is not None and bool(cell.values or cell.lost)
+    """Return whether a side measured a cell, failed to, or has yet to; one that takes no checkpoints has no pause."""
+    return cell is not None and bool(cell.values or cell.lost or cell.unmeasured)
 
 
 def _refuse_other_accelerator(base: Side, new: Side) -> None:

@@ -217,8 +217,8 @@ def _cell_sample(before: SideCell, after: SideCell, rule: Rule) -> tuple[Sample 
 
 
 def _without_value(cell: SideCell) -> str:
-    if cell.under and not cell.lost:
-        return "its runs do not have this outcome"
+    if not cell.lost:
+        return "its runs do not have this outcome" if cell.under else "none was measured"
     failed = f"{plural(len(cell.failed), 'run')} failed"
     return f"{failed}, {len(cell.left_out)} did not pass their own check" if cell.left_out else failed
 

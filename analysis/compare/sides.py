@@ -81,6 +81,7 @@ class SideCell:
     Attributes:
         failed: blocks of the runs that failed; ``left_out``: of those that did not pass their own check.
         under: what its runs ran under, in words: which KVM, too.
+        unmeasured: whether it is to have the outcome, and the campaign has yet to measure any of its runs.
     """
 
     label: str
@@ -91,6 +92,7 @@ class SideCell:
     failed: list[int] = field(default_factory=list)
     left_out: list[int] = field(default_factory=list)
     under: set[str] = field(default_factory=set)
+    unmeasured: bool = False
 
     @property
     def lost(self) -> list[int]:
@@ -271,6 +273,10 @@ def side_cells(
     for planned in _lost(campaign, runs, lacks):
         if planned.cell_id in keys:
             found[keys[planned.cell_id]].failed.append(planned.block)
+    for planned in campaign.unfinished:
+        if planned.cell_id in keys:
+            own = found[keys[planned.cell_id]]
+            own.unmeasured = not own.under and lacks(planned.cell_id, flatten(known[planned.cell_id][1]))
     return found
 
 

@@ -148,6 +148,19 @@ def test_a_cell_that_only_fails_is_not_passed_over() -> None:
     assert found.cells[1].label == "no run counts in NEW (3 runs failed)"
 
 
+def test_a_planned_cell_that_neither_side_has_measured_yet_is_not_passed_over() -> None:
+    def begun(name: str) -> Campaign:
+        campaign = made(name, {1: around(20, 6), 2: around(20, 6)})
+        return replace(campaign, runs=campaign.runs[:6], unfinished=campaign.plan.runs[6:])
+
+    found = compare(begun("old"), begun("new"))
+    assert (found.verdict, found.exit_code, found.missing) == ("inconclusive", 6, ("2 GiB",))
+    assert found.cells[1].label == "no run counts in BASE (none was measured) and NEW (none was measured)"
+    assert compare(begun("old"), begun("new"), each_cell=True).exit_code == 6
+    whole = made("whole", {1: around(20, 6), 2: around(20, 6)})
+    assert compare(whole, begun("new")).cells[1].label == "no run counts in NEW (none was measured)"
+
+
 def test_runs_that_failed_their_own_check_do_not_count() -> None:
     old, new = made("old", {1: around(20, 6)}), made("new", {1: [*around(20.01, 6), 900.0]})
     bad = new.runs[-1].record.model_copy(
