@@ -147,6 +147,15 @@ def test_the_table_of_causes_says_that_it_lacks_runs_whose_check_failed(tmp_path
     assert "Runs whose own check failed are left out." in text[begin:end]
 
 
+def test_the_table_of_costs_says_what_of_a_client_is_in_a_side_s_own_network(tmp_path: Path) -> None:
+    text = _words(_page(tmp_path, SERVICE))
+    told = text[text.index("What a pair costs its hosts") :]
+    # In its primary's namespace a client asks over the loopback, which is not counted; at a bridge it passes two ends.
+    assert "without what its loopback carries for a client" in told
+    assert "where what passes between client and guest is in both" in told
+    assert "host=bridged" in told
+
+
 def test_a_campaign_without_trouble_shows_no_alarm(tmp_path: Path) -> None:
     page = _page(tmp_path, Fake(**SMALL))
     assert "Not everything went well" not in page
