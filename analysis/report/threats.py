@@ -9,7 +9,7 @@ from analysis.report.checks import by_itself, without_controls
 from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Collection, Iterator, Sequence
 
     from analysis.stored.load import Run
     from analysis.verdicts.results import Results
@@ -65,20 +65,26 @@ def threats(results: Results) -> Iterator[str]:
 
 def _measured_on(runs: Sequence[Run]) -> str:
     records = [run.record for run in runs]
-    # Of campaigns that are joined the records tell only such machines apart as differ.
-    machine = "machine" if len({run.folder for run in runs}) == 1 else "kind of machine"
-    counted = (
-        (machine, {tuple(map(each.get, _MACHINE)) for one in records for each in one.machines}),
-        ("guest", {tuple(map(one.versions.get, _GUEST)) for one in records}),
-        ("binary", {sha256 for one in records for _, sha256 in one.binaries}),
-    )
-    said = [f"{len(found)} {_PLURALS[name]}" if len(found) > 1 else f"one {name}" for name, found in counted]
-    return f"{said[0][:1].upper()}{said[0][1:]}, {said[1]}, {said[2]}"
+    seen = [each for one in records for each in one.machines]
+    kernels = {each.get("kernel") for each in seen}
+    # Of campaigns that are joined the records tell only such machines apart as differ; and one without a name that has
+    # another kernel than before may have been started anew, or be another one.
+    known = len(kernels) == 1 or all(each.get("node") for each in seen)
+    machine = _MACHINES[known and len({run.folder for run in runs}) == 1]
+    counted: list[tuple[tuple[str, str], Collection[object]]] = [
+        (machine, {tuple(map(each.get, _MACHINE)) for each in seen}),
+        *([(_KERNELS, kernels)] if len(kernels) > 1 else []),
+        (("guest", "guests"), {tuple(map(one.versions.get, _GUEST)) for one in records}),
+        (("binary", "binaries"), {sha256 for one in records for _, sha256 in one.binaries}),
+    ]
+    said = ", ".join(f"{len(found)} {many}" if len(found) > 1 else f"one {one}" for (one, many), found in counted)
+    return f"{said[:1].upper()}{said[1:]}"
 
 
-_MACHINE = ("cpu_model", "kernel", "node")
+_MACHINES = {True: ("machine", "machines"), False: ("kind of machine", "kinds of machine")}
+_KERNELS = ("host kernel", "host kernels")
+_MACHINE = ("cpu_model", "node")
 _GUEST = ("kernel_sha256", "initramfs_sha256", "applications_sha256")
-_PLURALS = {"machine": "machines", "kind of machine": "machines", "guest": "guests", "binary": "binaries"}
 
 
 def _unsettled(results: Results) -> Iterator[str]:

@@ -42,6 +42,8 @@ from analysis.verdicts.values import NOT_EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from analysis.stored.load import Run
+
 PAUSE = {"id": "P", "claim": "It is short.", "kind": "value", "low": 0.0, "high": 5.0}
 
 
@@ -189,6 +191,22 @@ def test_guests_of_one_kernel_and_another_disk_are_two(tmp_path: Path) -> None:
 def test_campaigns_that_are_joined_are_not_said_to_be_of_one_machine(tmp_path: Path) -> None:
     first, second = load_campaign(write_campaign(tmp_path, replace(SINGLE, repeats=2))).runs
     assert _measured_on([first, second.of_study(second.record, 1)]).startswith("One kind of machine, ")
+
+
+def test_another_kernel_makes_no_second_machine_and_kinds_are_not_counted_as_machines(tmp_path: Path) -> None:
+    first, second = load_campaign(write_campaign(tmp_path, replace(SINGLE, repeats=2))).runs
+    before = second.record.host.before
+
+    def on(folder: int = 0, **changed: str) -> Run:
+        host = HostRecord(before=before | changed)
+        return second.of_study(second.record.model_copy(update={"host": host}), folder)
+
+    newer = _measured_on([first, on(kernel="6.2.0-fake")])
+    assert newer == "One kind of machine, 2 host kernels, one guest, one binary"
+    assert _measured_on([first, on(cpu_model="Another CPU")]).startswith("2 machines, one guest")
+    # Three folders of three machines, two of them alike.
+    joined = [first, second.of_study(second.record, 1), on(2, cpu_model="Another CPU")]
+    assert _measured_on(joined).startswith("2 kinds of machine, one guest")
 
 
 def test_who_continues_looks_a_second_time() -> None:
