@@ -64,6 +64,7 @@ def join(one: Campaign, other: Campaign) -> Campaign:
             update={
                 "campaign": f"{one.plan.campaign} + {other.plan.campaign}",
                 "command": "\n".join(dict.fromkeys((one.plan.command, other.plan.command))),
+                "experiment": _experiment(one.plan, other.plan),
                 "runs": (*one.plan.runs, *map(later, other.plan.runs)),
                 "looks": _looks(one, other, blocks),
                 "until_known": one.plan.until_known,
@@ -78,6 +79,13 @@ def join(one: Campaign, other: Campaign) -> Campaign:
         without=in_order_measured((*one.without, *(_later(run, blocks, order, folders) for run in other.without))),
         notes=(*one.notes, *other.notes),
     )
+
+
+def _experiment(one: Plan, other: Plan) -> str | None:
+    """Return the experiment of both; where they differ, each in the order of the campaigns."""
+    if one.experiment == other.experiment:
+        return one.experiment
+    return " + ".join(plan.experiment or "none" for plan in (one, other))
 
 
 def _looks(one: Campaign, other: Campaign, blocks: int) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,14 @@ def test_campaigns_of_one_plan_are_more_blocks_of_one_study(tmp_path: Path) -> N
     assert sorted({run.record.block for run in study.runs}) == [0, 1, 2, 3]
     assert sorted(run.record.order for run in study.runs) == list(range(8))
     assert len(study.plan.runs) == 8
+
+
+def test_a_study_is_not_said_to_be_of_the_experiment_of_its_first_campaign_alone(tmp_path: Path) -> None:
+    one = load_campaign(write_campaign(tmp_path, Fake(name="first", **SMALL)))
+    other = load_campaign(_again(tmp_path, "second"))
+    of_demo = replace(one, plan=one.plan.model_copy(update={"experiment": "demo"}))
+    assert join(of_demo, other).plan.experiment == "demo + none"
+    assert join(one, other).plan.experiment is None
 
 
 def test_the_same_data_given_twice_is_refused(tmp_path: Path) -> None:
