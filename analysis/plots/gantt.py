@@ -19,7 +19,7 @@ from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, where_text
-from analysis.runs.outcomes import used
+from analysis.runs.outcomes import doubted_text, used
 from analysis.text import ms_text, percent_text
 
 if TYPE_CHECKING:
@@ -213,14 +213,18 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     drawn = "Two checkpoints" if slower else "One checkpoint"
     first = data.drop_duplicates("checkpoint").to_dict("records")
     which = "; ".join(f"{row['checkpoint']}: checkpoint {row['index']} of run {row['run_id']}" for row in first)
-    cell = full_name(first[0]["size"], first[0]["panel"])
+    size, panel = first[0]["size"], first[0]["panel"]
+    places = [at for at, name in enumerate(results.cells.names) if (name.size, name.panel) == (size, panel)]
+    told = doubted_text(results.runs[results.runs["cell"].isin(places)])
+    kept = f"; kept: {told}" if told else ""
     caption = (
-        f"{drawn} of the cell with the longest median pause ({cell}), of those with checkpoints whose parts are known "
-        f"on both sides. {which}. Examples without an interval: R = 1 run, N = 1 checkpoint each, chosen among "
-        "all such of the cell after warm-up. The two clocks are never subtracted: the secondary's row is placed so "
-        "that it ends when vmstate-loaded reaches the primary, its device load and flush directly before (before QEMU "
-        "5.1 the flush is part of receiving), its receiving as early as the primary's messages allow. Dashed: "
-        f"vmstate-send, vmstate-received and vmstate-loaded on the primary. {emulated(results.cells)}."
+        f"{drawn} of the cell with the longest median pause ({full_name(size, panel)}), of those with checkpoints "
+        f"whose parts are known on both sides. {which}. Examples without an interval: R = 1 run, N = 1 checkpoint "
+        f"each, chosen among all such of the cell after warm-up{kept}. The two clocks are never subtracted: the "
+        "secondary's row is placed so that it ends when vmstate-loaded reaches the primary, its device load and flush "
+        "directly before (before QEMU 5.1 the flush is part of receiving), its receiving as early as the primary's "
+        "messages allow. Dashed: vmstate-send, vmstate-received and vmstate-loaded on the primary. "
+        f"{emulated(results.cells)}."
     )
     alt = f"Time lines of {drawn.lower()}, with rows for the primary, the parts of save, and the secondary. {heading}."
     return Words(heading, caption, alt)

@@ -22,6 +22,7 @@ from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots import (
     ecdf,
     forest,
+    gantt,
     interaction,
     pages,
     phases,
@@ -102,3 +103,12 @@ def test_runs_that_failed_their_check_are_in_no_slope_and_the_caption_says_so(tm
     caption = forest.sketch(judged).words.caption
     assert f" Up to 1 run per hypothesis {said}. " in caption
     assert f"; {said}: 1 run whose own check failed." in caption
+
+
+def test_a_checkpoint_that_is_drawn_may_be_of_a_run_that_failed_its_check_and_is_told_so(sweep: Results) -> None:
+    slowest = sweep.per_cell["pause"].idxmax()
+    for cell in sweep.per_cell.index:
+        first = sweep.runs.index[sweep.runs["cell"] == cell][0]
+        unsound = replace(sweep, runs=sweep.runs.assign(quality_ok=sweep.runs.index != first))
+        told = "after warm-up; kept: 1 run whose own check failed. " in gantt.sketch(unsound).words.caption
+        assert told == (cell == slowest)
