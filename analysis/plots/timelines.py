@@ -18,7 +18,7 @@ from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests
 from analysis.plots.timeline_rows import MOST_REQUESTS, PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
 from analysis.plots.words import MS, emulated, where_text
-from analysis.runs.outcomes import too_short_for, used_pauses
+from analysis.runs.outcomes import counts, too_short_for, used_pauses
 from analysis.text import EXPLORATORY, ms_text, plural, spans
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn.
 
     Raises:
-        NoFigureError: no run that is asked for checkpoints has passed its check.
+        NoFigureError: no run that is asked for checkpoints has passed its check, with pauses that are not in doubt.
     """
     worst = _worst_runs(results)
     data = _drawn(results, worst)
@@ -61,7 +61,7 @@ def frame(results: Results) -> pd.DataFrame:
     The worst run is that with the largest p99 of its client's latency; without an answer that with the longest pause.
 
     Raises:
-        NoFigureError: no run that is asked for checkpoints has passed its check.
+        NoFigureError: no run that is asked for checkpoints has passed its check, with pauses that are not in doubt.
     """
     return _drawn(results, _worst_runs(results))
 
@@ -70,13 +70,20 @@ def _worst_runs(results: Results) -> list[tuple[float, int, Run]]:
     """Return how bad it is, its cell's place and the worst run itself, of the cells that are drawn, in their order."""
     found: list[tuple[float, int, Run]] = []
     for place, runs in runs_by_cell(results).items():
-        sound = [(badness(run), run) for run in runs if run.record.quality.ok]
+        sound = [(badness(run), run) for run in runs if _ranked(run)]
         if sound:
             bad, worst = max(sound, key=lambda one: one[0])
             found.append((bad, place, worst))
     if not found:
-        raise NoFigureError("no run that is asked for checkpoints has passed its check")
+        doubted = any(run.record.quality.ok for run in results.campaign.runs)
+        but = ", with pauses that are not in doubt" if doubted else ""
+        raise NoFigureError(f"no run that is asked for checkpoints has passed its check{but}")
     return sorted(sorted(found, key=lambda one: -one[0])[:MOST_CELLS], key=lambda one: one[1])
+
+
+def _ranked(run: Run) -> bool:
+    """Tell whether a run may be a cell's worst: its check passed, and pauses that rank it are not in doubt."""
+    return run.record.quality.ok if len(run.latencies) else counts(run)
 
 
 def _drawn(results: Results, worst: Sequence[tuple[float, int, Run]]) -> pd.DataFrame:
@@ -191,13 +198,16 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
     more = len(results.cells.names) - cells
     are = "is" if more == 1 else "are"
     others = f" {plural(more, 'cell')} with better ones or none {are} not drawn." if more else ""
+    alone = any(run.record.quality.ok and not _ranked(run) for run in results.campaign.runs)
+    doubted = ", and without an answer those whose pauses alone are in doubt" if alone else ""
     caption = (
         "Of each cell the run with the largest p99 latency (where no answer is on record: with the longest pause): "
         f"{named}. "
         f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run by itself, phases and pages too. "
-        f"Left out: the other runs of each cell, those whose own check failed among them. {emulated(results.cells)}."
+        f"Left out: the other runs of each cell, those whose own check failed among them{doubted}. "
+        f"{emulated(results.cells)}."
         + (f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if short else "")
     )
     alt = f"Time lines of the worst runs of {plural(cells, 'cell')}. {heading}."

@@ -26,14 +26,17 @@ from analysis.plots import (
     interaction,
     pages,
     phases,
+    timelines,
     violin,
 )
+from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.words import design_text, few_runs, whiskers_text
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 GIB = 1 << 30
@@ -55,6 +58,23 @@ def test_runs_whose_pauses_alone_are_in_doubt_are_in_no_slope_and_told_of(tmp_pa
     said = "1 run whose own check failed, or whose pauses alone are in doubt."
     assert f"; not used: {said}" in pages.sketch(results).words.caption
     assert "Left out: warm-up (9 checkpoints). " in design_text(results, "None.", outcome="outage")
+
+
+def test_no_run_whose_pauses_are_in_doubt_is_said_to_have_the_longest_pause(sweep: Results) -> None:
+    def doubted(run: Run) -> Run:
+        quality = run.record.quality.model_copy(update={"notes": (f"{PAUSES_IN_DOUBT}: no event",)})
+        return run.of_study(run.record.model_copy(update={"quality": quality}), 0)
+
+    worst = max(sweep.campaign.runs, key=timelines.badness)
+    runs = tuple(doubted(run) if run is worst else run for run in sweep.campaign.runs)
+    said = ", and without an answer those whose pauses alone are in doubt."
+    for campaign, drawn in ((sweep.campaign, True), (replace(sweep.campaign, runs=runs), False)):
+        sketch = timelines.sketch(replace(sweep, campaign=campaign))
+        assert (worst.record.run_id in set(sketch.data["run_id"])) == drawn
+        assert (said in sketch.words.caption) == (not drawn)
+    none = replace(sweep.campaign, runs=tuple(map(doubted, sweep.campaign.runs)))
+    with pytest.raises(NoFigureError, match="has passed its check, with pauses that are not in doubt$"):
+        timelines.sketch(replace(sweep, campaign=none))
 
 
 def test_a_cell_of_one_run_beside_others_has_no_range_to_be_told_of(sweep: Results) -> None:
