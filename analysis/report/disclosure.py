@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution, requires, ver
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
+from analysis.runs.outcomes import pauses_told
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.stored.study import guests
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
+    from analysis.stored.load import Campaign, Run
 
 PROJECT = "colo-bench"
 _HOST = ("cpu_model", "cpus", "virtual", "kernel", "memory_total_bytes", "clock_source", "governors", "thp")
@@ -100,10 +101,20 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
             f"{plural(sum(not run.record.quality.ok for run in runs), 'run')} failed the quality check: in "
             "no effect or ratio, and ranked worst by verdicts and comparisons; tables and figures of the pauses of "
             "single cells keep them, and those of failovers, costs, causes of checkpoints and time lines do not."
+            f"{_doubted(runs)}"
         ),
         "",
     ]
     return "\n".join(lines)
+
+
+def _doubted(runs: Iterable[Run]) -> str:
+    """Return what is left out of runs that passed their check, and whose pauses are in doubt; empty without any."""
+    count = sum(run.record.quality.ok and not pauses_told(run) for run in runs)
+    if not count:
+        return ""
+    doubted = f"Of {plural(count, 'run')} that passed it the pauses alone are in doubt"
+    return f" {doubted}: in no effect on pauses, and ranked worst there."
 
 
 def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: int) -> str:

@@ -404,6 +404,8 @@ def test_a_run_whose_pauses_alone_are_in_doubt_is_not_ok_beside_them(tmp_path: P
     said = "Can it be trusted? All 3 measured runs passed the quality check, and of 1 the pauses alone are in doubt"
     assert trust.trust_heading(results.campaign) == said
     assert sorted(quality_words(results.runs)) == ["ok", "ok", "pauses in doubt"]
+    told_of = "Of 1 run that passed it the pauses alone are in doubt: in no effect on pauses, and ranked worst there."
+    assert told_of in disclosure(results.campaign, [])
     shown = render(results, [], [])
     assert shown.count("<td>pauses in doubt</td>") == 1
     change_record(folder, bad, quality={"ok": False, "failures": ["late"]})
