@@ -16,7 +16,7 @@ from analysis.plots import axes
 from analysis.plots.data import unmeasured
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, where_text
+from analysis.plots.words import SPACE, origin
 from analysis.text import percent_text, plural
 
 if TYPE_CHECKING:
@@ -36,7 +36,8 @@ _LOOKS = {False: (CATEGORIES[2], "o", "none failed"), True: (CATEGORIES[3], "X",
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    where, ran = origin(results, _ended(results))
+    return Sketch(NAME, data, _words(results, data, ran), partial(plot, where=where))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -45,12 +46,11 @@ def frame(results: Results) -> pd.DataFrame:
     ``text`` is a row's name within its ``panel``. Where nothing failed, cells of equally many attempts say the same and
     are one row.
     """
-    campaign = results.campaign
-    names = {name.cell_id: name for name in (*results.cells.names, *unmeasured(results))}
-    labels = {run.cell_id: run.label for run in campaign.plan.runs}
-    failed = Counter(attempt.planned.cell_id for attempt in campaign.attempts)
-    measured = tuple(run.record for run in (*campaign.runs, *campaign.without))
-    ended = failed + Counter(record.cell_id for record in measured)
+    failed, ended = _failed(results), _ended(results)
+    where, _ = origin(results, ended)
+    # Where no line above says what all have in common, each row has to: the plan's names do.
+    names = {name.cell_id: name for name in (*results.cells.names, *unmeasured(results)) if where}
+    labels = {run.cell_id: run.label for run in results.campaign.plan.runs}
     if failed:
         own = [cell for cell in dict.fromkeys([*names, *labels]) if ended[cell]]
         rows = [{**_named(names.get(cell), labels.get(cell, "")), **_share(failed[cell], ended[cell])} for cell in own]
@@ -61,6 +61,16 @@ def frame(results: Results) -> pd.DataFrame:
     together = "all cells" if any(row["panel"] for row in rows) else ""
     all_of_them = {"panel": together, "cell": ALL, "text": ALL, **_share(failed.total(), ended.total())}
     return pd.DataFrame([*sorted(rows, key=lambda row: str(row["panel"])), all_of_them])
+
+
+def _failed(results: Results) -> Counter[str]:
+    return Counter(attempt.planned.cell_id for attempt in results.campaign.attempts)
+
+
+def _ended(results: Results) -> Counter[str]:
+    """Return how many launches of each cell came to an end."""
+    measured = (*results.campaign.runs, *results.campaign.without)
+    return _failed(results) + Counter(run.record.cell_id for run in measured)
 
 
 def _named(name: CellName | None, label: str) -> dict[str, str]:
@@ -131,7 +141,7 @@ def _rows(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
     ax.grid(visible=False, axis="y")
 
 
-def _words(results: Results, data: pd.DataFrame) -> Words:
+def _words(results: Results, data: pd.DataFrame, ran: str) -> Words:
     total = data[data["cell"] == ALL].iloc[0]
     if total["failed"]:
         heading = (
@@ -147,7 +157,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     caption = (
         "Launches that failed, of those that came to an end, with those that were tried again (R at the right; N does "
         f"not enter). Whiskers: exact 95 % interval of Clopper and Pearson.{said} Left out: "
-        f"{missing or 'nothing'}. {emulated(results.cells)}."
+        f"{missing or 'nothing'}. {ran}."
     )
     return Words(heading, caption, f"Share of failed launches with intervals, {plural(len(data), 'row')}. {heading}.")
 

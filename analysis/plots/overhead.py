@@ -14,7 +14,7 @@ from analysis.format.scenarios import COMPARED, SCENARIOS
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, sound_checkpoints, where_text
+from analysis.plots.words import SPACE, origin, sound_checkpoints
 from analysis.text import plural, spans
 from analysis.verdicts.overhead import LATENCY, THROUGHPUT, multiple_text, times_text
 
@@ -44,7 +44,8 @@ def sketch(results: Results) -> Sketch:
     """
     found = results.overheads
     data = frame(found)
-    return Sketch(NAME, data, _words(results, found, data), partial(plot, where=where_text(results.cells)))
+    where, ran = origin(results, {one.cell_id for one in found})
+    return Sketch(NAME, data, _words(results, found, data, ran), partial(plot, where=where))
 
 
 def frame(found: tuple[Overhead, ...]) -> pd.DataFrame:
@@ -131,7 +132,7 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
     ax.grid(visible=False, axis="y")
 
 
-def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) -> Words:
+def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame, ran: str) -> Words:
     heading = _heading(found)
     compared = results.runs[results.runs["cell_id"].isin([one.cell_id for one in found])]
     blocks, checkpoints = spans(data["blocks"], "block"), sound_checkpoints(compared, " under COLO")
@@ -145,7 +146,7 @@ def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame) ->
         "Throughput and latency of a run by those of the native run of the same block: the same machine, workload and "
         f"client, without COLO. R = {blocks} with both{checkpoints}. "
         f"{interval}{doubt} Left out: runs whose own check failed, and blocks in which one of the two is missing. "
-        f"{emulated(results.cells)}."
+        f"{ran}."
     )
     cells, panels = (plural(data[name].nunique(), name) for name in ("cell", "panel"))
     intervals = " with intervals" if data["low"].notna().any() else ""

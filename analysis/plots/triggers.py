@@ -14,7 +14,7 @@ from analysis.format.scenarios import BASELINES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
-from analysis.plots.words import SPACE, emulated, sound_checkpoints, where_text
+from analysis.plots.words import SPACE, origin, sound_checkpoints
 from analysis.runs.causes import CAUSES, EVIDENCE
 from analysis.text import figures_text, plural, span
 
@@ -51,7 +51,8 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: every checkpoint of sound runs was asked for, or no run of a pair has passed its check.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    where, ran = origin(results, set(results.causes["cell_id"]))
+    return Sketch(NAME, data, _words(results, data, ran), partial(plot, where=where))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -128,7 +129,7 @@ def _fill(cause: str) -> Look:
     return {"facecolor": colour, "hatch": hatch, "edgecolor": "white", "linewidth": LINE_PT}
 
 
-def _words(results: Results, data: pd.DataFrame) -> Words:
+def _words(results: Results, data: pd.DataFrame, ran: str) -> Words:
     cells = data.drop_duplicates("cell")
     most = cells.loc[cells["mismatch"].idxmax()]
     if most["mismatch"] > 0:
@@ -151,6 +152,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     caption = (
         f"Checkpoints per minute by their cause, means over runs (R = {span(data['runs'])} per cell"
         f"{sound_checkpoints(results.runs, asked)}); at the right mismatches per minute"
-        f"{interval}. {how} Left out: runs whose own check failed. {emulated(results.cells)}."
+        f"{interval}. {how} Left out: runs whose own check failed. {ran}."
     )
     return Words(heading, caption, f"Stacked bars of checkpoints per minute, {plural(len(cells), 'cell')}. {heading}.")

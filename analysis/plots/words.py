@@ -6,10 +6,13 @@ import math
 from typing import TYPE_CHECKING
 
 from analysis.runs.outcomes import doubted_text
-from analysis.text import accel_text, change_text, duration_text, ms_text, plural, span, spans
+from analysis.stored.cells import shared_text
+from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     import pandas as pd
 
     from analysis.stored.cells import Cells
@@ -35,6 +38,23 @@ def where_text(cells: Cells) -> str:
     kinds = cells.under.split(" and ")
     said = f"some pairs under {', some under '.join(kinds)}" if kinds[1:] else f"pairs under {cells.under}"
     return " · ".join(filter(None, [cells.shared, said]))
+
+
+def origin(results: Results, shown: Collection[str]) -> tuple[str, str]:
+    """Return the line above a figure of whole rows, and in one clause how its pairs ran.
+
+    Of some cells no pause may have been measured: where these differ in what the others share, none of it is said.
+
+    Args:
+        results: of the campaign.
+        shown: the ids of the cells that it shows.
+    """
+    trees = [one.cell for one in results.campaign.plan.cells if one.cell_id in shown]
+    accels = {str(tree.get("accel")) for tree in trees} & ACCEL_TEXT.keys()
+    own = [run.record.cell for run in results.campaign.runs]
+    if accels <= set(results.cells.accels) and shared_text([*own, *trees]) == shared_text(own):
+        return where_text(results.cells), emulated(results.cells)
+    return "", f"Pairs whose pauses were measured ran under {results.cells.under}"
 
 
 def few_runs(results: Results) -> str:

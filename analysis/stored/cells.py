@@ -104,9 +104,8 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
     quiet = [one.usual for key, one in said.items() if key not in _ALWAYS and one.usual]
     if "" in panels.values():
         panels, quiet = {cell_id: _panel(tree, said, ()) for cell_id, tree in trees.items()}, []
-    any_tree = next(iter(trees.values()), {})
-    same = [said[key].shared if key in said else _head(any_tree.get(key)) for key in ("workload", "link")]
-    shared = _SEPARATOR.join([*filter(None, same), *([f"unless said: {', '.join(quiet)}"] if quiet else [])])
+    same = shared_text(trees.values())
+    shared = _SEPARATOR.join(filter(None, [same, f"unless said: {', '.join(quiet)}" if quiet else ""]))
     names = [
         CellName(
             cell_id=cell_id,
@@ -121,7 +120,14 @@ def name_cells(records: Iterable[RunRecord]) -> Cells:
     ]
     names.sort(key=lambda name: (name.panel, name.mem_bytes, name.smp, name.cell_id))
     under = under_text(record for own in every.values() for record in own)
-    return Cells(_labelled(names, _SEPARATOR.join(filter(None, same))), shared, under)
+    return Cells(_labelled(names, same), shared, under)
+
+
+def shared_text(trees: Iterable[Mapping[str, Any]]) -> str:
+    """Return what configurations have in common of workload and link: ``idle · tcp``, or one of them, or nothing."""
+    every = list(trees)
+    heads = [{_head(tree.get(key)) for tree in every} for key in ("workload", "link")]
+    return _SEPARATOR.join(head for one in heads if len(one) == 1 for head in one if head)
 
 
 def _ordered_keys(trees: Iterable[Mapping[str, Any]]) -> list[str]:

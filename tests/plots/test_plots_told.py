@@ -10,6 +10,8 @@ import pytest
 from fixtures.failovers import fake, told
 from fixtures.fake_campaign import (
     ARMS,
+    IDLE,
+    SERVICE,
     SWEEP,
     Fake,
     change_record,
@@ -21,17 +23,22 @@ from fixtures.fake_campaign import (
 from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots import (
     ecdf,
+    failures,
     forest,
     gantt,
     interaction,
+    overhead,
     pages,
     phases,
     timelines,
+    triggers,
     violin,
 )
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
 from analysis.plots.words import design_text, few_runs, whiskers_text
+from analysis.stored.load import Failure, load_campaign
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -132,3 +139,21 @@ def test_a_checkpoint_that_is_drawn_may_be_of_a_run_that_failed_its_check_and_is
         unsound = replace(sweep, runs=sweep.runs.assign(quality_ok=sweep.runs.index != first))
         told = "after warm-up; kept: 1 run whose own check failed. " in gantt.sketch(unsound).words.caption
         assert told == (cell == slowest)
+
+
+def test_what_measured_cells_share_is_not_said_of_others_that_a_figure_shows(tmp_path: Path) -> None:
+    both = ({"name": "http", "rate": 40.0}, IDLE)
+    campaign = load_campaign(write_campaign(tmp_path, replace(SERVICE, workloads=both, repeats=2)))
+    idle = tuple(run for run in campaign.runs if run.record.cell["workload"] == IDLE)
+    lost = next(run for run in campaign.plan.runs if run.label.endswith("http · unix"))
+    failed = (Failure(lost, 1, "launch", "qemu-exited", "QEMU ended"),)
+    for runs, attempts, where in ((campaign.runs, (), "unix · pairs under"), (idle, (), ""), (idle, failed, "")):
+        results = derive(replace(campaign, runs=runs, attempts=attempts))
+        for module in (triggers, overhead, failures):
+            sketch = module.sketch(results)
+            told: str = sketch.plot.keywords["where"]  # type: ignore[attr-defined]
+            assert told.startswith(where)
+            assert bool(told) == bool(where)
+            ran = "Pairs ran under emulation" if where else "Pairs whose pauses were measured ran under emulation"
+            assert f" {ran} (TCG)." in sketch.words.caption
+    assert {"512 MiB · 1 vCPU · http · unix", "512 MiB · 1 vCPU · idle · unix"} <= set(sketch.data["text"])
