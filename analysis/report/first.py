@@ -310,7 +310,7 @@ def _is_beyond_blocks(finding: Finding) -> bool:
 
 
 def _blocks_mend(judged: Judged, asked: Sequence[Finding], answered: Sequence[Finding]) -> Iterator[str]:
-    still = [one for one in asked if one.word == INCONCLUSIVE and not _is_beyond_blocks(one)]
+    still = [one for one in answered if one.word == INCONCLUSIVE and not _is_beyond_blocks(one)]
     what = "what else is open" if any(map(_is_beyond_blocks, answered)) else "what is open"
     needs = [one.more_blocks for one in still if one.more_blocks is not None]
     if needs and len(needs) == len(still) and math.isfinite(max(needs)):
@@ -318,6 +318,8 @@ def _blocks_mend(judged: Judged, asked: Sequence[Finding], answered: Sequence[Fi
     elif still and needs and all(map(math.isinf, needs)) and len(needs) == len(still):
         yield f"More than {MANY_BLOCKS:,} blocks would be needed for {what}."
     elif still:
-        yield f"More blocks may decide {what}, or link=nodelay where the transport makes most of the pause."
+        of_pauses = any(one.hypothesis.outcome in _PAUSES for one in still)
+        transport = ", or link=nodelay where the transport makes most of the pause" * of_pauses
+        yield f"More blocks may decide {what}{transport}."
     elif any(not math.isnan(one.effect.low) for one in asked):
         yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."

@@ -182,6 +182,29 @@ def test_blocks_are_not_said_to_decide_what_is_asked_of_something_else_and_none_
     assert "About 5 more blocks would decide what else is open: " in surer
 
 
+@pytest.mark.parametrize(
+    ("label", "needed", "said"),
+    [
+        (UNDECIDED, 40.0, "About 40 more blocks would decide what is open: "),
+        (UNDECIDED, math.inf, "More blocks may decide what is open, or link=nodelay "),
+        ("reaches beyond the range", None, "More blocks may decide what is open, or link=nodelay "),
+    ],
+)
+def test_blocks_that_decide_the_pause_are_not_said_to_decide_what_is_open_of_something_else(
+    results: Results, label: str, needed: float | None, said: str
+) -> None:
+    (own, *_) = results.findings
+    undecided = replace(own, word="INCONCLUSIVE", label=UNDECIDED, more_blocks=5.0)
+    total = own.hypothesis.model_copy(update={"outcome": "total"})
+    other = replace(own, hypothesis=total, word="INCONCLUSIVE", label=label, more_blocks=needed)
+    assert said in " ".join(first_screen(replace(results, findings=(undecided, other))).surer)
+    decided = replace(own, word="SUPPORTED", label="material")
+    surer = " ".join(first_screen(replace(results, findings=(decided, other))).surer)
+    assert "what is open" in surer
+    assert "narrow the intervals" not in surer
+    assert "link=nodelay" not in surer
+
+
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
     assert first_screen(results).sure.startswith("How sure: 6 blocks, every cell once in each; a false yes")
     plan = results.campaign.plan.model_copy(update={"looks": (1, 2, 3, 6)})
