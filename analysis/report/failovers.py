@@ -29,11 +29,19 @@ def context(results: Results) -> dict[str, Any]:
     found = failover_table(results.campaign, results.cells)
     if found.empty:
         return {"failovers": None, "failovers_heading": "", "failovers_note": ""}
-    # Of the campaign: a cell of which every run is doubtful is no row of the table.
-    records = [run.record for run in results.campaign.runs if run.record.failover is not None]
-    note = _note(found, sum(not record.quality.ok for record in records))
+    note = " ".join([_note(found), *_left_out(results.campaign)])
     said = heading(found, loss(results.campaign))
     return {"failovers": _table(found), "failovers_heading": said, "failovers_note": note}
+
+
+def _left_out(campaign: Campaign) -> tuple[str, ...]:
+    """Return how many runs no row has; nothing where none.
+
+    Of the campaign: a cell of which every run is doubtful is no row of the table.
+    """
+    records = [run.record for run in campaign.runs if run.record.failover is not None]
+    doubtful = sum(not record.quality.ok for record in records)
+    return (f"Left out: {plural(doubtful, 'run')} whose own check failed.",) if doubtful else ()
 
 
 def heading(found: pd.DataFrame, lost: str = "") -> str:
@@ -127,7 +135,7 @@ def _outage(row: dict[str, Any]) -> str:
     return ms_text(1e3 * row["outage_s"]) + ms_interval(row["outage_low_s"], row["outage_high_s"])
 
 
-def _note(found: pd.DataFrame, doubtful: int) -> str:
+def _note(found: pd.DataFrame) -> str:
     note = (
         "Survived: the other side took over by the documented steps, its guest answered over its console, its counters "
         "had gone on from before the last checkpoint, and its memory held what they say (Linux: no oops). The interval "
@@ -146,12 +154,10 @@ def _note(found: pd.DataFrame, doubtful: int) -> str:
             " Redundant again: from the order for a new secondary, once the survivor had been looked at, to the end of "
             "the first checkpoint with it."
         )
-    if doubtful:
-        note += f" Left out: {plural(doubtful, 'run')} whose own check failed."
     return note
 
 
-def tex(found: pd.DataFrame) -> str:
+def tex(found: pd.DataFrame, campaign: Campaign) -> str:
     """Return the table in LaTeX."""
     columns = (
         latex.Column("cell", align="p{5cm}"),
@@ -178,4 +184,4 @@ def tex(found: pd.DataFrame) -> str:
     ]
     if _is_joined(found):
         remarks.append("Redundant: the median from the order for a new secondary to the end of the first checkpoint.")
-    return latex.tabular(columns, rows, remarks)
+    return latex.tabular(columns, rows, [*remarks, *_left_out(campaign)])

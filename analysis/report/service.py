@@ -16,6 +16,7 @@ from analysis.verdicts.digits import csv
 from analysis.verdicts.overhead import LATENCY, left_out, sentences, times_text
 
 if TYPE_CHECKING:
+    from analysis.stored.load import Campaign
     from analysis.verdicts.overhead import Overhead, Ratio
     from analysis.verdicts.results import Results
 
@@ -99,10 +100,11 @@ def overhead_files(results: Results) -> dict[str, bytes]:
         for one in found
         for ratio in one.ratios
     ]
-    return {"tables/overhead.csv": csv(pd.DataFrame(rows)), "tables/overhead.tex": _tex(found).encode("ascii")}
+    tex = _tex(found, results.campaign)
+    return {"tables/overhead.csv": csv(pd.DataFrame(rows)), "tables/overhead.tex": tex.encode("ascii")}
 
 
-def _tex(found: tuple[Overhead, ...]) -> str:
+def _tex(found: tuple[Overhead, ...], campaign: Campaign) -> str:
     columns = (
         TexColumn("cell", align="p{4cm}"),
         TexColumn("compared", align="l"),
@@ -129,6 +131,7 @@ def _tex(found: tuple[Overhead, ...]) -> str:
         "Caption: Throughput and latency by those of the same machine without COLO, in the same block.",
         "Geometric mean over R blocks with its 95 % interval (Student's t of the logs); none below three.",
         "A dagger: runs too short for this quantile, exploratory.",
+        *filter(None, [left_out(campaign)]),
     )
     return tabular(columns, rows, remarks)
 

@@ -16,6 +16,7 @@ from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import all_declared, badge, case, p_text
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
+from analysis.runs.outcomes import doubted_text
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING, change_text, count_text, percent_number, plural, spans
 from analysis.verdicts.amounts import shown_in
@@ -53,7 +54,7 @@ def tables(results: Results, seeds: Sequence[int | None] = ()) -> dict[str, byte
     }
     found = failover_table(results.campaign, results.cells)
     if not found.empty:
-        made["failovers"] = (found, failovers.tex(found))
+        made["failovers"] = (found, failovers.tex(found, results.campaign))
     files: dict[str, bytes] = {}
     for name, (table, tex) in made.items():
         files[f"tables/{name}.csv"] = csv(table)
@@ -130,6 +131,7 @@ def _cells_tex(results: Results) -> str:
         f"{_counts(results)} R: runs per cell; failed: failed attempts of its runs; N: checkpoints after the warm-up.",
         f"Pairs ran under {results.cells.under}. TCG is QEMU's software emulation, whose times are not those of KVM.",
         "A dash: no interval below six runs, or not measured. A dagger: runs too short for it, exploratory.",
+        *_kept(results),
     )
     return tabular(columns, list(zip(*rows, strict=True)), remarks)
 
@@ -137,6 +139,12 @@ def _cells_tex(results: Results) -> str:
 def _counts(results: Results) -> str:
     cells = results.per_cell
     return f"R = {spans(cells['runs'], 'run')} per cell, N = {_checkpoints(cells)} in all."
+
+
+def _kept(results: Results) -> tuple[str, ...]:
+    """Return what a caption of single cells says of runs that no effect has; nothing where there are none."""
+    told = doubted_text(results.runs)
+    return (f"Kept: {told}.",) if told else ()
 
 
 def _checkpoints(rows: pd.DataFrame) -> str:
@@ -172,6 +180,7 @@ def _phases_tex(results: Results) -> str:
     remarks = (
         "Caption: Mean phases of a checkpoint in time order, with the half-width of the 95 % t interval over runs.",
         f"{_counts(results)} Means add up: prepare to resume are the pause; request and stop come before it.",
+        *_kept(results),
     )
     return tabular(columns, list(zip(*rows, strict=True)), remarks)
 

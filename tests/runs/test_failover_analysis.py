@@ -49,9 +49,11 @@ def test_runs_left_out_are_counted_of_a_cell_without_a_row_too(tmp_path: Path) -
     for run_id, ok in zip(run_ids(folder), (True, False), strict=True):
         path = folder / "runs" / run_id / "run.json"
         path.write_text(json.dumps(json.loads(path.read_text()) | {"failover": told(), "quality": {"ok": ok}}))
-    found = context(derive(load_campaign(folder)))
+    results = derive(load_campaign(folder))
+    found = context(results)
     assert len(found["failovers"].rows) == 1
     assert found["failovers_note"].endswith(" Left out: 1 run whose own check failed.")
+    assert b"\n% Left out: 1 run whose own check failed.\n" in tables(results)["tables/failovers.tex"]
 
 
 def test_the_two_exact_intervals_are_the_same() -> None:

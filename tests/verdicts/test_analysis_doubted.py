@@ -39,6 +39,7 @@ from analysis.report.design import design_facts
 from analysis.report.disclosure import disclosure, readme
 from analysis.report.explore import payload
 from analysis.report.render import render
+from analysis.report.service import overhead_files
 from analysis.report.tables import tables
 from analysis.runs.costs import cost_table
 from analysis.runs.outcomes import counting, counts, quality_words, run_table, tail_note
@@ -444,6 +445,10 @@ def test_what_keeps_runs_that_failed_their_check_is_disclosed_as_it_is(tmp_path:
     assert costs.loc[costs["scenario"] == "colo", "runs"].tolist() == [3, 3]
     said = "figures of the pauses of single cells keep them, and those of failovers, costs, causes of checkpoints"
     assert said in disclosure(results.campaign, [])
+    for name in ("cells", "phases"):
+        assert b"\n% Kept: 1 run whose own check failed.\n" in tables(results)[f"tables/{name}.tex"]
+    left = b"\n% Left out, as their own check failed: 1 of 4 colo.\n"
+    assert left in overhead_files(results)["tables/overhead.tex"]
 
 
 def test_checkpoints_of_a_failover_and_of_none_are_told_as_they_are(tmp_path: Path) -> None:
