@@ -65,6 +65,9 @@ SCENARIOS: Mapping[str, Scenario] = {
 BASELINES = frozenset(one.name for one in SCENARIOS.values() if not one.checkpoints)
 """Scenarios that ask for no checkpoints: what COLO costs is told from them, and no pause is."""
 
+ALONE = frozenset(one.name for one in SCENARIOS.values() if not one.paired)
+"""Scenarios in which the VM has no secondary."""
+
 COMPARED: tuple[tuple[str, str], ...] = tuple((one.name, one.against) for one in SCENARIOS.values() if one.against)
 """Which scenario is held against which: the first by the second."""
 

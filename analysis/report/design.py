@@ -77,7 +77,7 @@ def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
         *_workloads(cells, varying),
         ("Checkpoints", "; ".join(dict.fromkeys(_checkpoints(cell) for cell in cells))),
         *_fixed(cells, varying),
-        ("Pairs ran under", under_text(run.record for run in campaign.runs)),
+        ("Pairs ran under", under_text(campaign.pairs)),
     ]
 
 

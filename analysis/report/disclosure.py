@@ -130,7 +130,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
     hosts = dict.fromkeys(_host(machine) for run in runs for machine in run.record.machines)
     spent = duration_text(sum(run.record.finished_at - run.record.started_at for run in runs))
     build = f"colo-bench report {shlex.quote(folder)}"
-    under = under_text(run.record for run in campaign.runs)
+    under = under_text(campaign.pairs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
     seconds = _REPORT_S + _CHECKPOINT_S * sum(len(run.checkpoints) for run in campaign.runs)
     took = f"takes some {math.ceil(seconds / 10) * 10} s on two cores"

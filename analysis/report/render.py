@@ -23,6 +23,7 @@ from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
 from analysis.runs.outcomes import doubted_text, quality_words
+from analysis.stored.records import under_text
 from analysis.text import (
     EXPLORATORY,
     MISSING,
@@ -106,15 +107,18 @@ def _data_uri(picture: Picture) -> str:
 
 
 def _opening(results: Results) -> dict[str, Any]:
-    cells = results.cells
-    by_cell = not any(" and " in name.under for name in cells.names)
-    title, said = answer.accel_warning(cells.accels, cells.under, by_cell=by_cell)
+    cells, pairs = results.cells, results.campaign.pairs
+    accels, under = sorted({one.accel for one in pairs}), under_text(pairs)
+    # The table of cells has none of which no pause was measured: then run.json alone says which.
+    in_table = {run.record.under for run in results.campaign.runs} == {one.under for one in pairs}
+    by_cell = in_table and not any(" and " in name.under for name in cells.names)
+    title, said = answer.accel_warning(accels, under, by_cell=by_cell)
     return {
         "campaign": results.campaign.plan.campaign,
         "headline": answer.headline(results),
         "lead": answer.tally(results.findings),
         "scope": _scope(results),
-        "accel_class": "tcg" if "tcg" in cells.accels else "kvm",
+        "accel_class": "tcg" if "tcg" in accels else "kvm",
         "accel_title": title,
         "accel_text": said,
         "alerts": _alerts(results.campaign),

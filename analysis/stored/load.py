@@ -11,6 +11,7 @@ import numpy as np
 
 from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
+from analysis.format.scenarios import ALONE
 from analysis.stored.checkpoints import read_checkpoints
 from analysis.stored.documents import as_record, read_record
 from analysis.stored.factors import filled
@@ -116,6 +117,12 @@ class Campaign:
     def measured(self) -> int:
         """How many runs were measured, those that take no checkpoints included."""
         return len(self.runs) + len(self.without)
+
+    @property
+    def pairs(self) -> tuple[RunRecord, ...]:
+        """The records of all runs of pairs, of those too that take no checkpoints."""
+        records = (run.record for run in (*self.runs, *self.without))
+        return tuple(one for one in records if one.cell.get("scenario") not in ALONE)
 
     @property
     def lost(self) -> tuple[PlannedRun, ...]:

@@ -339,6 +339,28 @@ def test_no_table_of_cells_is_said_to_tell_runs_of_one_cell_apart(tmp_path: Path
     assert "The table says which." not in page
 
 
+def test_pairs_of_which_no_pause_was_measured_are_among_all_that_ran_under_something(tmp_path: Path) -> None:
+    campaign = load_campaign(write_campaign(tmp_path, replace(SERVICE, repeats=2)))
+    emulated = "Every pair ran under emulation (TCG)."
+    assert emulated in render(derive(campaign), [], [])
+
+    def under_kvm(scenario: str) -> Campaign:
+        without = tuple(
+            run.of_study(run.record.model_copy(update={"accel": "kvm"}), 0)
+            if run.record.cell["scenario"] == scenario
+            else run
+            for run in campaign.without
+        )
+        return replace(campaign, without=without)
+
+    some = under_kvm("formed")
+    page = render(derive(some), [], [])
+    assert "Some pairs ran under KVM, some under emulation (TCG)." in page
+    assert "The table says which." not in page
+    assert ("Pairs ran under", "KVM and emulation (TCG)") in design_facts(some)
+    assert emulated in render(derive(under_kvm("native")), [], [])  # a machine without COLO is no pair
+
+
 def test_what_seldom_began_a_checkpoint_is_not_said_to_be_nothing(tmp_path: Path) -> None:
     results = derive(load_campaign(write_campaign(tmp_path, SINGLE)))
     seldom = results.per_cell.assign(demand_share=0.0, timer_share=0.996, mismatch_share=0.004)
