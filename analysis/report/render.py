@@ -22,7 +22,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.runs.outcomes import doubted_text, quality_words
+from analysis.runs.outcomes import doubted_text, pauses_told, quality_words
 from analysis.stored.records import under_text
 from analysis.text import (
     EXPLORATORY,
@@ -145,12 +145,15 @@ def _again(campaign: Campaign) -> str:
 
 
 def _alerts(campaign: Campaign) -> list[str]:
-    bad = sum(not run.record.quality.ok for run in (*campaign.runs, *campaign.without))
+    runs = (*campaign.runs, *campaign.without)
+    bad = sum(not run.record.quality.ok for run in runs)
+    doubted = sum(run.record.quality.ok and not pauses_told(run) for run in runs)
     counts = (
         (len(campaign.failures), "run", "failed"),
         (len(campaign.unread), "run", "cannot be read"),
         (len(campaign.unfinished), "run", "not yet measured"),
         (bad, "measured run", "did not pass the quality check"),
+        (doubted, "measured run", "passed the quality check with pauses that are in doubt"),
     )
     return [f"{plural(count, noun)} {what}" for count, noun, what in counts if count]
 

@@ -409,6 +409,7 @@ def test_a_run_whose_pauses_alone_are_in_doubt_is_not_ok_beside_them(tmp_path: P
     assert told_of in disclosure(results.campaign, [])
     shown = render(results, [], [])
     assert shown.count("<td>pauses in doubt</td>") == 1
+    assert "1 measured run passed the quality check with pauses that are in doubt: <a href" in shown
     change_record(folder, bad, quality={"ok": False, "failures": ["late"]})
     results = derive(load_campaign(folder))
     factors = payload(results.campaign, results.cells, results.runs)["factors"]
