@@ -318,7 +318,7 @@ def _caption(run: Run, drawn: int) -> str:
 
 
 def _offset(run: Run) -> tuple[float, float]:
-    """Return the primary's clock minus the client's, and how sure that is, in seconds."""
-    clocks = run.record.clocks
-    unsure = sum(clocks.get(node, (0.0, 0.0))[1] for node in ("client", "primary"))
+    """Return the primary's clock minus the client's, and how sure that is, in seconds: a host they share has one."""
+    client, primary = (run.record.clocks.get(node, (0.0, 0.0)) for node in ("client", "primary"))
+    unsure = 0.0 if client == primary else client[1] + primary[1]
     return run.record.clock_between("client", "primary"), unsure

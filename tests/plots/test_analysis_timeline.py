@@ -78,6 +78,13 @@ def test_requests_are_on_the_clock_of_the_primary(tmp_path: Path) -> None:
     assert "known to 3.000 ms" in timeline.sketch(moved).words.caption
 
 
+def test_a_client_on_the_primary_s_own_host_goes_by_its_clock_however_unsure_that_is(campaign: Path) -> None:
+    run = of_scenario(campaign, "colo")
+    clocks = dict.fromkeys(("client", "primary"), (1.5, 0.002))
+    shared = run.of_study(run.record.model_copy(update={"clocks": clocks}), 0)
+    assert "Requests and pauses go by one clock." in timeline.sketch(shared).words.caption
+
+
 def test_the_rows_of_a_run_add_up(campaign: Path) -> None:
     run = of_scenario(campaign, "colo")
     data = timeline_rows.frame(run)
