@@ -207,8 +207,7 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run by itself, phases and pages too. "
         f"Left out: the other runs of each cell, those whose own check failed among them{doubted}. "
-        f"{emulated(results.cells)}."
-        + (f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if short else "")
+        f"{emulated(results.cells)}." + (f" {EXPLORATORY} exploratory: {TOO_FEW_ANSWERS}." if short else "")
     )
     alt = f"Time lines of the worst runs of {plural(cells, 'cell')}. {heading}."
     return Words(heading, caption, alt)

@@ -80,7 +80,7 @@ def test_no_run_whose_pauses_are_in_doubt_is_said_to_have_the_longest_pause(swee
         assert (worst.record.run_id in set(sketch.data["run_id"])) == drawn
         assert (said in sketch.words.caption) == (not drawn)
     none = replace(sweep.campaign, runs=tuple(map(doubted, sweep.campaign.runs)))
-    with pytest.raises(NoFigureError, match="has passed its check, with pauses that are not in doubt$"):
+    with pytest.raises(NoFigureError, match=r"has passed its check, with pauses that are not in doubt$"):
         timelines.sketch(replace(sweep, campaign=none))
 
 
