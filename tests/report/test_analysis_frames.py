@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import duckdb
 import nbformat
 import pandas as pd
 import pytest
@@ -83,7 +84,6 @@ def test_polars_reads_the_stored_files_by_the_line_of_the_page() -> None:
 
 
 def test_duckdb_reads_the_stored_files_by_the_file_of_the_page(frames: Frames) -> None:
-    duckdb = pytest.importorskip("duckdb", reason="duckdb is not installed")
     query = (ROOT / "examples" / "checkpoints.sql").read_text().replace("results/demo", str(CAMPAIGN))
     found = {run_id: (count, pause_ms) for run_id, count, pause_ms in duckdb.sql(query).fetchall()}
     kept = frames.checkpoints[~frames.checkpoints["warmup"]]
