@@ -288,8 +288,7 @@ async def _fail(run: Running, asked: Failover, scene: _Scene) -> Course:
         course = Course(asked.survivor, (struck.before, struck.after))
         if scene.before:
             course.guest["before"] = scene.before
-        # A beat that is missed was sent up to a period after the blow, and is then waited for.
-        detected = await heart.lost(asked.heartbeat + asked.timeout + run.cell.deadlines.failover)
+        detected = await heart.lost(run.cell.deadlines.failover)
         if detected < struck.moment:
             heart.require()
         await take_over(run, asked, course, struck, detected, scene.consoles[asked.survivor])

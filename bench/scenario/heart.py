@@ -75,10 +75,11 @@ class Heart:
         """Return when (on the monotonic clock) the first beat was missed.
 
         Raises:
-            MeasureError: all were answered until the deadline.
+            MeasureError: all that were sent until the deadline were answered.
         """
         try:
-            async with asyncio.timeout(deadline_s):
+            # A beat that is missed was sent up to a period after the blow, and is then waited for.
+            async with asyncio.timeout(self._period_s + self._timeout_s + deadline_s):
                 return await asyncio.shield(self._lost)
         except TimeoutError as error:
             words = f"the heartbeat was answered for {deadline_s:g} s after the side was struck"
