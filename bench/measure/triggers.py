@@ -132,7 +132,9 @@ def label_triggers(assembly: Assembly, pacing: Pacing, mismatches_us: Sequence[i
        request has to follow as soon as the thread was free, within :data:`LATE_US`. Of two the earlier is the cause.
     2. Else it is ``timer`` when the request does not come before the timer fired: the delay after the notification that
        armed it, less :data:`EARLY_US`. On a busy host it may come much later; had anything else begun the checkpoint
-       after that, the timer would have before. That notification is the previous checkpoint's cause, or a poke.
+       after that, the timer would have before. That notification is the previous checkpoint's cause, or a poke. (One
+       of colo-compare's that was swallowed has re-armed the timer unseen: until the delay after the reset a mismatch
+       without evidence of its own is then taken for the timer.)
     3. Else only colo-compare is left: ``mismatch``, by exclusion and without evidence of its own. So is a checkpoint of
        which :func:`uncertain_triggers` tells.
     """
