@@ -73,7 +73,7 @@ def _aa(results: Results) -> str:
         f"{plural(len(found.controls), 'pair')} of cells that are the same machine; compared as all cells are, one "
         f"could have a pause up to {tenths_text(found.noise_floor)} above the other's ({_floor_is(found)}): "
         "the noise floor of the pause. Every outcome has its own: nothing smaller from end to end of a factor is "
-        "called supported, and nothing is refuted where that is more than what matters"
+        "called an effect, and none is ruled out where that is more than what matters"
     )
 
 

@@ -48,8 +48,8 @@ class Promise:
         blocks_to_support: in all, for the effect asked for; ``blocks_to_refute``: for one of at least that, where there
             is none. A claim of no difference is supported where there is none, and refuted by the effect asked for,
             which has to be larger than the smallest one of interest. Both allow for what equal cells differ by: where
-            that is more than what matters nothing is refuted, or equivalent. Planned with the upper 80 % bound of the
-            deviation; None when beyond reason.
+            that is more than what matters no effect is ruled out. Planned with the upper 80 % bound of the deviation;
+            None when beyond reason.
     """
 
     hypothesis: str

@@ -138,7 +138,7 @@ class Edges:
 
     Attributes:
         sesoi: the smallest effect of interest: the larger of the declared relative effect and the declared
-            milliseconds over the median outcome of the runs compared. It alone decides what is refuted, or equivalent.
+            milliseconds over the median outcome of the runs compared. It alone decides what effect is ruled out.
         rests_on: which of the two it is: ``sesoi`` or ``sesoi_ms``.
         floor: what equal cells differ by; it makes a support harder, and nothing easier.
     """
@@ -164,7 +164,7 @@ class Edges:
 
     @property
     def resolved(self) -> bool:
-        """Tell whether equal cells differ by less than what matters: else nothing is refuted, or equivalent."""
+        """Tell whether equal cells differ by less than what matters: else no effect is ruled out."""
         return self.floor <= self.sesoi
 
 

@@ -59,3 +59,19 @@ def test_an_effect_of_the_declared_size_is_seldom_refuted_however_noisy(
     assert found.count(false) <= 0.075 * STUDIES
     if direction == "none":
         assert found.count("REFUTED") <= 0.075 * STUDIES
+
+
+@pytest.mark.parametrize(
+    ("growth", "direction", "word"),
+    [(0.0, "increasing", "INCONCLUSIVE"), (0.0, "none", "INCONCLUSIVE"), (0.5, "none", "REFUTED")],
+)
+def test_where_equals_differ_by_more_than_matters_no_effect_is_ruled_out_but_one_beyond_both_is_there(
+    growth: float, direction: str, word: str
+) -> None:
+    blocks = 12
+    x, strata = np.tile([0.0, 1.0], blocks), tuple((block,) for block in np.repeat(np.arange(blocks), 2).tolist())
+    sample = Sample(x, x, np.exp(np.log1p(growth) * x), strata, np.empty(0))
+    edges = Edges(SESOI, "sesoi", 2 * SESOI)
+    assert word_of(stages(sample, edges, direction)[-1].claims, direction, 0.05)[0] == word
+    of_less = Edges(SESOI, "sesoi", SESOI / 2)
+    assert word_of(stages(sample, of_less, direction)[-1].claims, direction, 0.05)[0] != "INCONCLUSIVE"

@@ -286,6 +286,8 @@ def test_equals_that_share_no_block_were_still_measured_twice(tmp_path: Path) ->
     said = dict(checks.checks(results))["Equals (A/A)"]
     assert said.startswith("the cells that are the same machine have no block in which both count")
     assert any("no block in which both count" in one for one in trust.context(results)["threats"])
+    whole = dict(checks.checks(derive(campaign)))["Equals (A/A)"]
+    assert whole.endswith("is called an effect, and none is ruled out where that is more than what matters")
 
 
 @pytest.mark.parametrize(("kind", "shared"), [("local", True), ("bridged", True), ("of-later", True), ("ssh", False)])
