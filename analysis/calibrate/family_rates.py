@@ -43,8 +43,8 @@ def families(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list
 
     Every outcome is simulated once per study and shared by the hypotheses that ask about it; runs that are lost rank
     worst. A false SUPPORTED is asked of claims of any growth, however small: a smallest effect of interest makes it
-    rarer. A false REFUTED is asked at the declared relative one, of claims in every direction, with equal cells and
-    without: what they differ by may make nothing easier.
+    rarer. A false REFUTED is asked at the declared relative one, of claims in every direction, and there a false
+    SUPPORTED of claims of no difference, with equal cells and without: what they differ by may make nothing easier.
 
     Args:
         model: the campaign; runs go missing where they do in ``layouts``, and where the model loses the longest.
