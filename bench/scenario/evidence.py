@@ -19,7 +19,7 @@ from bench.measure.log_lines import is_qmp_entry
 from bench.measure.packets import PACKET_EVENTS, Packets, read_packets
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import HARNESS, Gap
-from bench.measure.quality import Quality, StopResume, assess, qmp_pauses_us, read_stops
+from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
 from bench.measure.strike import until
 from bench.measure.timing import judge_timing, stray_stops
 from bench.measure.trace import Problem, Trace, Unusable, read_trace
@@ -172,7 +172,8 @@ def gather(
     answers, client_torn = client_answers(log)
     figures = with_program(log, client_figures(answers, whole, apart_by), whole, apart_by)
     apart = [_by(clock, gap) for gap in gaps]
-    undisturbed, remarked = ([], []) if asked else _undisturbed(whole, stops, gaps)
+    stray = stray_stops(whole, stops)
+    undisturbed, remarked = ([], []) if asked else _undisturbed(stray, len(assembly.checkpoints), gaps)
     uncompared = comparison_failures(primary, cell)
     quality = assess(
         assembly,
@@ -271,10 +272,9 @@ def gather_undisturbed(
     return Evidence(checkpoint_columns(run_id, (), (), warmup=0), answers, figures, quality)
 
 
-def _undisturbed(assembly: Assembly, stops: Sequence[StopResume], gaps: Sequence[Gap]) -> tuple[list[str], list[str]]:
+def _undisturbed(stray: int, made: int, gaps: Sequence[Gap]) -> tuple[list[str], list[str]]:
     """Return why a formed pair of which no checkpoint was asked for is no baseline, and what its reader should know."""
     late, noted = _late(gaps)
-    stray, made = stray_stops(assembly, stops), len(assembly.checkpoints)
     if stray:
         late.append(f"the primary's guest was stopped {stray} times by no checkpoint")
     noted.append(f"no checkpoint was asked for; differing output made {made}")

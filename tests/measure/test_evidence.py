@@ -208,6 +208,11 @@ def test_of_a_formed_pair_checkpoints_are_counted_and_fail_nothing(folder: Path)
     assert not [one for one in evidence.quality.failures if "asked for" in one or "late" in one]
     assert f"no checkpoint was asked for; differing output made {len(spans)}" in evidence.quality.notes
     assert evidence.quality.timing is None
+    # What begins after the measurement is in no table, and yet its stop is no stray one.
+    cut = gather(folder, "abc", FORMED, (), (), ended_at=evidence.columns["t_request"][-1] - 0.001)
+    assert cut.measured == len(spans) - 1
+    assert f"no checkpoint was asked for; differing output made {len(spans) - 1}" in cut.quality.notes
+    assert not [one for one in cut.quality.failures if "by no checkpoint" in one]
 
 
 def test_a_formed_pair_without_a_checkpoint_is_one_whatever_else_its_log_holds_but_needs_a_trace(folder: Path) -> None:
