@@ -20,6 +20,8 @@ _FEWEST = 2
 def log_ticks(low: float, high: float, most: int) -> list[float]:
     """Return at most ``most`` round numbers within ``[low, high]``: of a few usual series that with the smallest gap.
 
+    Where each has too many, they are the ends of the first one; where none has two, those of the range.
+
     Raises:
         ValueError: the range is empty or not positive.
     """
@@ -27,7 +29,10 @@ def log_ticks(low: float, high: float, most: int) -> list[float]:
         raise ValueError(f"no logarithmic axis goes from {low} to {high}")
     series = [_within(low, high, steps) for steps in _STEPS]
     fitting = [ticks for ticks in series if _FEWEST <= len(ticks) <= most]
-    return min(fitting, key=lambda ticks: _largest_ratio([low, *ticks, high]), default=[low, high])
+    if fitting:
+        return min(fitting, key=lambda ticks: _largest_ratio([low, *ticks, high]))
+    crowded = next((ticks for ticks in series if len(ticks) >= _FEWEST), [low, high])
+    return [crowded[0], crowded[-1]]
 
 
 def _largest_ratio(marks: list[float]) -> float:
