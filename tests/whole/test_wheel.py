@@ -12,6 +12,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from fixtures.pairs import undisturbed
 
 from bench.system.places import PACKAGES
 from tools.rooms import SHARED
@@ -96,13 +97,17 @@ def test_installed_alone_it_plans_measures_reports_and_compares(program: Path, t
 
     assert "256M" in ours("plan", "experiment=mine", *SWEEP)
     assert not (tmp_path / "results").exists()
-    assert "report.html" in ours("run", "experiment=mine", "campaign=one", *SWEEP)
-    ours("run", "experiment=mine", "workload=idle", "campaign=two", "report=false", *SWEEP)
-    campaign = tmp_path / "results" / "one"
+
+    def measured(_: Path, *overrides: str) -> None:
+        ours("run", "experiment=mine", *overrides)
+
+    campaign = undisturbed(tmp_path / "results", "one", *SWEEP, measure=measured)
+    other = undisturbed(tmp_path / "results", "two", "workload=idle", "report=false", *SWEEP, measure=measured)
     assert len(list(campaign.glob("runs/*/checkpoints.parquet"))) == 2
     (campaign / "report" / "report.html").unlink()
-    assert ours("report", "results/one").strip() == str(Path("results/one/report/report.html"))
-    assert "inconclusive" in ours("compare", "results/one", "results/two", status=(0, 5, 6))
+    one, two = (str(path.relative_to(tmp_path)) for path in (campaign, other))
+    assert ours("report", one).strip() == f"{one}/report/report.html"
+    assert "inconclusive" in ours("compare", one, two, status=(0, 5, 6))
     assert sorted(path.name for path in tmp_path.iterdir() if path.name != "__pycache__") == [
         "analysis.py",
         "bench.py",
