@@ -170,7 +170,7 @@ def test_the_record_says_how_the_pair_was_confined_and_pinned(tmp_path: Path) ->
     assert len(checkpoints(tmp_path / "pinned", record)) == 8
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def world_readable() -> Iterator[Path]:
     """Provide a folder that an ordinary user can reach, with a copy of the cache that is theirs."""
     folder = Path(tempfile.mkdtemp(prefix="colo-bench-user-"))
@@ -193,7 +193,7 @@ def runs(python: tuple[str, ...], env: dict[str, str]) -> bool:
     return subprocess.run(argv, env=env, cwd="/", capture_output=True, check=False).returncode == 0
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def ordinary(world_readable: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
     """Provide the main command as an ordinary user gives it: within what root prepared, behind a command of theirs."""
     # By way of `env`: setpriv itself still has what it takes to start a program that its new user could not.
@@ -248,7 +248,7 @@ def test_an_ordinary_user_has_the_same_three_hosts_where_they_may_make_namespace
     tun.chmod(0o666)
     taps = ("unshare", "--mount", "--", "sh", "-c", 'mount --bind "$0" /dev/net/tun && exec "$@"', str(tun))
     page = (CHECKOUT / "docs" / "configuration.md").read_text(encoding="utf-8")
-    namespaces = tuple(shlex.split(re.search(r"`(unshare --user .*)`", page)[1]))  # type: ignore[index]
+    namespaces = tuple(shlex.split(re.search(r"`(unshare --user [^`]*)`", page)[1]))  # type: ignore[index]
     nobody = ("setpriv", f"--reuid={NOBODY}", "--clear-groups", "--", *namespaces, "true")
     if subprocess.run(nobody, capture_output=True, check=False).returncode != 0:
         pytest.skip("ordinary users may make no namespaces here")
