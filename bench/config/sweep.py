@@ -21,7 +21,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from bench.config.explain import HELP, explain_composition, unknown
 from bench.config.sources import make_loader, refuse_misnamed
-from bench.config.written import EXPERIMENT, sweeps, swept_as_typed, where
+from bench.config.written import EXPERIMENT, TYPED, sweeps, swept_as_typed, where
 from bench.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -72,8 +72,10 @@ def compose(words: Sequence[str], folder: str | None = None) -> list[DictConfig]
 
 
 def _spelled(word: str) -> str:
-    """Return a word as the configuration has it: ``qemu`` is one value, so that nothing can be below it."""
-    return re.sub(r"^(\+*)qemu\.secondary=", r"\1qemu_secondary=", word)
+    """Return a word as the configuration has it."""
+    for key, typed in TYPED.items():
+        word = re.sub(rf"^(\+*){re.escape(typed)}=", rf"\1{key}=", word)
+    return word
 
 
 def _refuse_idle(words: Iterable[str], place: str = "") -> None:

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 EXPERIMENT = "experiment"
 
-_TYPED = {"qemu_secondary": "qemu.secondary"}
-"""What a sweep may call a key by: as it is typed."""
+TYPED = {"qemu_secondary": "qemu.secondary"}
+"""Keys as they are typed: ``qemu`` is one value, so that the configuration can have nothing below it."""
 
 
 def where(config: DictConfig, key: str, value: object = None) -> str:
@@ -120,7 +120,7 @@ def _swept(path: Path, key: str) -> Iterator[yaml.ScalarNode]:
     sweeper = _child(_child(_tree(path), "hydra"), "sweeper")
     grids = _child(sweeper, "grids")
     for one in (_child(sweeper, "params"), *(grids.value if isinstance(grids, yaml.SequenceNode) else ())):
-        swept = _child(one, key) or _child(one, _TYPED.get(key, key))
+        swept = _child(one, key) or _child(one, TYPED.get(key, key))
         if isinstance(swept, yaml.ScalarNode):
             yield swept
 
