@@ -17,9 +17,8 @@ from bench.format.folder import SERIAL, STDERR
 from bench.host.outlasting import unless_any_exited
 from bench.host.usage import Usage, read_usage
 from bench.host.vitals import State, oom_counters, oom_proof, read_state
-from bench.system.environment import measured
-from bench.system.family import end_family, signal_child
-from bench.system.owner import end_with_owner, mark
+from bench.system.children import family
+from bench.system.family import signal_child
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
@@ -307,26 +306,22 @@ async def launch(
         LaunchError: the command cannot be started.
         TeardownError: it cannot be ended.
     """
-    ours = mark(folder)
-    with (folder / STDERR).open("ab") as stderr:
-        try:
-            child = await asyncio.create_subprocess_exec(
-                *argv,
-                cwd=folder,
-                env=measured(ours, env or {}),
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=stderr,
-                stderr=stderr,
-                start_new_session=True,
-                preexec_fn=end_with_owner(cpus),
-            )
-        except OSError as error:
-            raise start_error(argv[0], error, qemu=qemu) from error
-    try:
+    with family(folder, env, cpus=cpus) as born:
+        with (folder / STDERR).open("ab") as stderr:
+            try:
+                child = await asyncio.create_subprocess_exec(
+                    *argv,
+                    cwd=folder,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=stderr,
+                    stderr=stderr,
+                    start_new_session=True,
+                    **born,
+                )
+            except OSError as error:
+                raise start_error(argv[0], error, qemu=qemu) from error
         async with stopped_after(Child(name, child, folder, qemu=qemu), grace_s, stop_s) as process:
             yield process
-    finally:
-        end_family(ours)
 
 
 def start_error(program: str, error: OSError, *, qemu: bool) -> BenchError:

@@ -8,19 +8,17 @@ import shlex
 import signal
 import subprocess
 import time
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, GuestError, LaunchError
 from bench.guest.protocol import has_stopped, parse_line
-from bench.system.environment import measured
-from bench.system.family import end_family
+from bench.system.children import child
 from bench.system.files import write_atomic
-from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
@@ -113,32 +111,17 @@ def booted(
         LaunchError: QEMU cannot be started.
         GuestError: the guest is not ready within ``deadline_s`` seconds.
     """
-    ours = mark(Path("/"))
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            env=measured(ours, dict(env)),
-            start_new_session=True,
-            preexec_fn=end_with_owner(),
-        )
-    except OSError as error:
-        raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}", cause="qemu-missing") from error
-    console = Solo(process)
-    try:
-        console.wait("ready", deadline_s)
-        yield console
-    except BenchError as error:
-        if log:
-            write_atomic(log, "".join(f"{line}\n" for line in (shlex.join(argv), *console.lines)))
-            error.logs = (*error.logs, log)
-        raise
-    finally:
-        process.kill()
-        process.wait()
-        end_family(ours)
-        for pipe in (process.stdin, process.stdout):
-            if pipe:
-                pipe.close()
+    with ExitStack() as stack:
+        try:
+            process = stack.enter_context(child(argv, env=dict(env), stdin=subprocess.PIPE))
+        except OSError as error:
+            raise LaunchError(f"{argv[0]} cannot be started: {error.strerror}", cause="qemu-missing") from error
+        console = Solo(process)
+        try:
+            console.wait("ready", deadline_s)
+            yield console
+        except BenchError as error:
+            if log:
+                write_atomic(log, "".join(f"{line}\n" for line in (shlex.join(argv), *console.lines)))
+                error.logs = (*error.logs, log)
+            raise

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
-import subprocess
 import threading
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
+from bench.system.children import child
 from bench.system.environment import helping
-from bench.system.family import end_family
-from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
+    import subprocess
     from collections.abc import Callable, Sequence
-
+    from pathlib import Path
 
 _STEP_S = 0.5
 """In what steps a deadline is waited for: one in which this process was suspended counts as one, however long."""
@@ -63,40 +62,25 @@ def run(
         ProvisionError: the program is not there, or did not end within ``deadline_s`` seconds in which this process ran
             (Ctrl-Z stops it, and not the program).
     """
-    ours = mark(cwd or Path("/"))
-    try:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-            env=helping(ours, dict(env)),
-            cwd=cwd,
-            start_new_session=True,
-            preexec_fn=end_with_owner(),
-        )
-    except OSError as error:
-        raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
     ended, late = threading.Event(), threading.Event()
-    watch = threading.Thread(target=_kill_late, args=(process, deadline_s, ended, late, over), daemon=True)
-    watch.start()
     lines: list[str] = []
-    try:
-        for line in process.stdout or ():
-            lines.append(line.rstrip("\r\n"))
-            if on_line:
-                on_line(lines[-1])
-        process.wait()
-    finally:
-        ended.set()
-        watch.join()
-        if process.poll() is None:
-            _kill_group(process)
-        if process.stdout:
-            process.stdout.close()
-        end_family(ours)
+    with ExitStack() as stack:
+        try:
+            process = stack.enter_context(child(argv, cwd, dict(env), around=helping))
+        except OSError as error:
+            raise ProvisionError(f"{argv[0]} cannot be started: {error.strerror}") from error
+        output = stack.enter_context(io.TextIOWrapper(process.stdout or io.BytesIO(), errors="replace"))
+        watch = threading.Thread(target=_kill_late, args=(process, deadline_s, ended, late, over), daemon=True)
+        watch.start()
+        try:
+            for line in output:
+                lines.append(line.rstrip("\r\n"))
+                if on_line:
+                    on_line(lines[-1])
+            process.wait()
+        finally:
+            ended.set()
+            watch.join()
     if late.is_set():
         raise ProvisionError(f"{argv[0]} did not end within {deadline_s:.0f} s", evidence=tuple(lines[-5:]))
     return Finished(process.returncode, tuple(lines))
@@ -129,7 +113,7 @@ def check(
 
 
 def _kill_late(
-    process: subprocess.Popen[str],
+    process: subprocess.Popen[bytes],
     deadline_s: float,
     ended: threading.Event,
     late: threading.Event,
@@ -143,10 +127,6 @@ def _kill_late(
         left_s -= step_s
     if left_s <= 0:
         late.set()
-    _kill_group(process)
-
-
-def _kill_group(process: subprocess.Popen[str]) -> None:
     # A child of the program may outlive it and hold the pipe open, so the whole group goes.
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)

@@ -7,8 +7,8 @@ import subprocess
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
+from bench.system.children import family
 from bench.system.environment import helping
-from bench.system.owner import end_with_owner, mark
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -33,18 +33,17 @@ def pack(tree: Tree, staging: Path, output: Path) -> None:
             path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
         os.utime(path, (0, 0), follow_symlinks=False)
     options = ("--create", "--format=newc", "--reproducible", "--owner=0:0", "--null", "--quiet")
-    with output.open("wb") as file:
+    with output.open("wb") as file, family(staging, around=helping) as born:
         try:
             subprocess.run(
                 (*tree.program("usr/bin/cpio"), *options),
                 cwd=staging,
-                env=helping(mark(staging), {}),
-                preexec_fn=end_with_owner(),
                 input="".join(f"{name}\0" for name in names).encode(),
                 stdout=file,
                 stderr=subprocess.PIPE,
                 timeout=_DEADLINE_S,
                 check=True,
+                **born,
             )
         except (OSError, subprocess.SubprocessError) as error:
             said = (getattr(error, "stderr", None) or b"").decode(errors="replace").splitlines()

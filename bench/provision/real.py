@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
-from bench.system.environment import measured
-from bench.system.family import end_family, marked
-from bench.system.owner import end_with_owner, mark
+from bench.system.children import family
+from bench.system.family import marked
+from bench.system.owner import VARIABLE
 from bench.system.sockets import socket_folder, unix_connect
 
 if TYPE_CHECKING:
@@ -57,24 +57,22 @@ def real_program(path: Path) -> Real | None:
         HostError: no socket can be made here.
         ProvisionError: another process than the one that was started is the QEMU: a wrapper that does not `exec` it.
     """
-    with socket_folder("program") as folder:
-        ours = mark(folder)
-        given = measured(ours, {})
+    with socket_folder("program") as folder, family(folder) as born:
+        given = born["env"]
         try:
             child = subprocess.Popen(
                 (str(path), *_ARGUMENTS),
                 cwd=folder,
-                env=given,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
-                preexec_fn=end_with_owner(),
+                **born,
             )
         except OSError:  # told in words by whoever asks it for its version
             return None
         try:
-            listener = _listener(child, ours, folder / "qmp.sock")
+            listener = _listener(child, given[VARIABLE], folder / "qmp.sock")
             if listener is None:
                 return None
             if listener != child.pid:
@@ -87,7 +85,6 @@ def real_program(path: Path) -> Real | None:
         finally:
             child.kill()
             child.wait()
-            end_family(ours)
 
 
 def _listener(child: subprocess.Popen[bytes], ours: str, path: Path) -> int | None:

@@ -6,9 +6,8 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from bench.system.children import family
 from bench.system.environment import helping
-from bench.system.family import end_family
-from bench.system.owner import end_with_owner, mark
 from bench.system.places import PACKAGES, same_modules
 
 PROGRAM = (sys.executable, "-P", "-m", "analysis")
@@ -35,19 +34,15 @@ def analyse(*arguments: str, given: str = "", deadline_s: float) -> Said:
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it is late.
     """
-    ours = mark(PACKAGES)
-    try:
+    with family(PACKAGES, same_modules(), around=helping) as born:
         done = subprocess.run(
             (*PROGRAM, *arguments),
             input=given,
             capture_output=True,
             encoding="utf-8",
             errors="replace",
-            env=helping(ours, same_modules()),
-            preexec_fn=end_with_owner(),
             timeout=deadline_s,
             check=False,
+            **born,
         )
-    finally:
-        end_family(ours)
     return Said(done.returncode, done.stdout, done.stderr)

@@ -13,10 +13,10 @@ from bench.errors import StoreError
 from bench.format.folder import CampaignFolder
 from bench.host.ending import how_ended
 from bench.run.analysis import PROGRAM, analyse
+from bench.system.children import family
 from bench.system.environment import helping
 from bench.system.exits import Exit
-from bench.system.family import end_family, signal_child
-from bench.system.owner import end_with_owner, mark
+from bench.system.family import signal_child
 from bench.system.places import PACKAGES, same_modules
 
 if TYPE_CHECKING:
@@ -83,24 +83,22 @@ async def verdicts_so_far(folder: Path) -> list[dict[str, Any]]:
     Raises:
         StoreError: they could not be had; the message has what the analysis said.
     """
-    ours = mark(PACKAGES)
-    child = await asyncio.create_subprocess_exec(
-        *(*PROGRAM, os.fspath(folder), "--only", "verdicts"),
-        env=helping(ours, same_modules()),
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.DEVNULL,
-        stderr=asyncio.subprocess.PIPE,
-        preexec_fn=end_with_owner(),
-    )
-    try:
-        _, said = await asyncio.wait_for(child.communicate(), _REPORT_DEADLINE_S)
-    except TimeoutError:
-        raise StoreError(f"no verdicts within {_REPORT_DEADLINE_S} s", cause="report-unfinished") from None
-    finally:
-        if child.returncode is None:
-            signal_child(child, signal.SIGKILL)
-            await child.wait()
-        end_family(ours)
+    with family(PACKAGES, same_modules(), around=helping) as born:
+        child = await asyncio.create_subprocess_exec(
+            *(*PROGRAM, os.fspath(folder), "--only", "verdicts"),
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.DEVNULL,
+            stderr=asyncio.subprocess.PIPE,
+            **born,
+        )
+        try:
+            _, said = await asyncio.wait_for(child.communicate(), _REPORT_DEADLINE_S)
+        except TimeoutError:
+            raise StoreError(f"no verdicts within {_REPORT_DEADLINE_S} s", cause="report-unfinished") from None
+        finally:
+            if child.returncode is None:
+                signal_child(child, signal.SIGKILL)
+                await child.wait()
     if child.returncode:
         words = _what(said.decode(errors="replace")) or how_ended(child.returncode)
         raise StoreError(f"no verdicts: {words}", cause="report-unfinished")
