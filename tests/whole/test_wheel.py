@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -36,7 +37,10 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     # A copy: building writes beside the sources.
     unlike = shutil.ignore_patterns(".*", "build", "*.egg-info", "__pycache__", "results", "tests", "site")
     shutil.copytree(PACKAGES, out / "source", symlinks=True, ignore=unlike)
-    run(sys.executable, "-m", "build", "-q", "--no-isolation", "--outdir", out, out / "source", cwd=out)
+    origin = {"KEY": "remote.origin.url", "VALUE": "git@example.org:someone/colo-bench.git"}
+    as_a_clone = {"GIT_CONFIG_COUNT": "1", **{f"GIT_CONFIG_{name}_0": value for name, value in origin.items()}}
+    argv = (sys.executable, "-m", "build", "-q", "--no-isolation", "--outdir", out, out / "source")
+    run(*argv, cwd=out, **as_a_clone)
     [built] = out.glob("*.whl")
     return built
 
@@ -59,6 +63,30 @@ def test_a_wheel_holds_the_two_packages_with_their_configuration_and_nothing_els
     sources = {path.relative_to(PACKAGES).as_posix() for top in ("bench", "analysis") for path in _sources(top)}
     assert sources - set(names) == set()
     assert [name for name in names if "__pycache__" in name] == []
+
+
+def test_its_addresses_are_those_of_the_repository_that_it_was_built_in(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        [metadata] = [archive.read(name).decode() for name in archive.namelist() if name.endswith("/METADATA")]
+    told = re.findall(r"^Project-URL: (\w+), (.+)$", metadata, re.MULTILINE)
+    assert ("Source", "https://example.org/someone/colo-bench") in told
+    assert ("Issues", "https://example.org/someone/colo-bench/issues") in told
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"),
+    [
+        ("https://token@example.org/a/b.git", "https://example.org/a/b"),
+        ("ssh://git@example.org:2222/a/b", "https://example.org/a/b"),
+        ("/srv/git/b.git", None),
+        ("file:///srv/git/b.git", None),
+        ("", None),
+    ],
+)
+def test_an_address_carries_no_secret_and_a_folder_is_none(origin: str, source: str | None) -> None:
+    name = PACKAGES / "setup.py"
+    loaded = runpy.run_path(str(name))
+    assert loaded["addresses"](origin).get("Source") == source
 
 
 def _sources(top: str) -> list[Path]:
