@@ -21,9 +21,10 @@ from bench.measure.driver import CheckpointCounter
 from bench.scenario.takeover import carry_out, of_the_host
 from bench.system.sockets import socket_folder
 from bench.vm.argv import COLO, compare_settings
-from bench.vm.pair import Pair, free_ports, open_side
+from bench.vm.pair import Pair, free_ports
 from bench.vm.procedure import Step, disk_steps, incoming_steps, migrate_steps, poke, step
 from bench.vm.qmp import QmpLog, connect, well_formed
+from bench.vm.side import open_side
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
