@@ -1,9 +1,10 @@
 """What COLO would cost a machine that was not measured: from what a page and a checkpoint cost in a campaign.
 
-A checkpoint of ``D`` dirty pages in a guest of ``G`` GiB pauses it for ``entry + page * D + ram * G`` seconds: a
-least-squares plane through run means, with its t interval for a new run. QEMU's timer counts from one checkpoint to the
-next (``colo_checkpoint_notify`` in ``migration/colo.c``), and a paused guest dirties nothing, so that at an interval
-``T`` the pages of ``T - pause`` seconds have to be sent.
+A checkpoint of ``D`` dirty pages in a guest of ``G`` GiB pauses it for ``entry + page * D + ram * G`` seconds: a plane
+through run means, with its t interval for a new run. Runs with longer pauses vary more: by which power of the pause, of
+:data:`_POWERS`, the runs themselves tell (the likeliest), and the plane weighs them by it. QEMU's timer counts from one
+checkpoint to the next (``colo_checkpoint_notify`` in ``migration/colo.c``), and a paused guest dirties nothing, so that
+at an interval ``T`` the pages of ``T - pause`` seconds have to be sent.
 """
 
 from __future__ import annotations
@@ -38,6 +39,11 @@ FARTHEST_PAGES, FARTHEST_RAM = 1.5, 8.0
 _FEWEST_RUNS = 6
 _CONFIDENCE = 0.95
 
+_POWERS = (0.0, 0.5, 1.0)
+"""Of the pause, that runs may vary by: alike at every pause, like counts, in proportion to it."""
+_SHORTEST_S = 1e-6
+"""No plane is followed to shorter pauses when runs are weighed: traces count microseconds."""
+
 
 class NotCarriedError(AnalysisError):
     """The campaign cannot answer for this machine; the message says what it lacks."""
@@ -62,7 +68,8 @@ class Costs:
     Attributes:
         under: what its pairs ran under, in words: which KVM, too.
         entry_s: the pause of a checkpoint without dirty pages, at no RAM; ``page_s``: per page; ``ram_s``: per GiB.
-        covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane; ``df``: of it.
+        covariance: (3, 3) of the three; ``residual_s``: how far a run's mean lies from the plane where the pause is
+            ``middle_s``, from where on it goes with the pause to the power of ``power``; ``df``: of it.
         pages: the fewest and the most dirty pages of a run's mean; ``ram_bytes``: likewise.
         transport_bytes_per_s: what the campaign's link carries.
         where: at which levels of whatever else varies in the campaign, RAM apart; empty where nothing does.
@@ -77,6 +84,8 @@ class Costs:
     ram_s: float
     covariance: Floats
     residual_s: float
+    middle_s: float
+    power: float
     df: int
     runs: int
     pages: tuple[float, float]
@@ -88,7 +97,8 @@ class Costs:
         """Return the mean pause of a new run in seconds, with the ends of its 95 % interval."""
         at = np.array([1.0, pages, ram_bytes / GIB])
         middle = float(at @ np.array([self.entry_s, self.page_s, self.ram_s]))
-        error = math.sqrt(float(at @ self.covariance @ at) + self.residual_s**2)
+        deviation = self.residual_s * (max(middle, 0.0) / self.middle_s) ** self.power
+        error = math.sqrt(float(at @ self.covariance @ at) + deviation**2)
         half = error * float(t_distribution.ppf((1 + _CONFIDENCE) / 2, self.df))
         return middle, max(middle - half, 0.0), middle + half
 
@@ -170,16 +180,22 @@ def _plane(rows: pd.DataFrame) -> Costs:
     design = np.column_stack(columns)
     # Pages are thousands and GiB a few: unscaled, what RAM costs is lost in the rounding of what pages do.
     scales = np.maximum(np.abs(design).max(axis=0), 1.0)
-    inverse = np.linalg.pinv((design / scales).T @ (design / scales)) / np.outer(scales, scales)
-    found = inverse @ design.T @ pause
-    rank = int(np.linalg.matrix_rank(design / scales))
+    scaled = design / scales
+    rank = int(np.linalg.matrix_rank(scaled))
     if rank < len(columns) - (not np.ptp(ram)):
         raise NotCarriedError(
             f"in {rows['campaign'].iloc[0]} dirty pages grow with RAM and nothing else, so that nothing tells what "
             "either costs: measure another workload.working_set beside"
         )
-    df = len(rows) - rank
-    variance = float(((pause - design @ found) ** 2).sum()) / df
+    df = len(rows) - rank - 1  # the power is found out, too
+    alike, _, _ = _weighed(scaled, pause, np.ones(len(rows)), df)
+    fitted = np.maximum(scaled @ alike, max(float(pause.min()), _SHORTEST_S))
+    middle = float(np.exp(np.log(fitted).mean()))
+    # Weights whose product is 1: the likeliest power is that with the least variance.
+    tried = {power: _weighed(scaled, pause, (fitted / middle) ** -power, df) for power in _POWERS}
+    power = min(_POWERS, key=lambda one: tried[one][1])
+    found, variance, inverse = tried[power]
+    found, inverse = found / scales, inverse / np.outer(scales, scales)
     first = rows.iloc[0]
     return Costs(
         campaign=str(first["campaign"]),
@@ -191,12 +207,22 @@ def _plane(rows: pd.DataFrame) -> Costs:
         ram_s=float(found[2]),
         covariance=variance * inverse,
         residual_s=math.sqrt(variance),
+        middle_s=middle,
+        power=power,
         df=df,
         runs=len(rows),
         pages=(float(pages.min()), float(pages.max())),
         ram_bytes=(int(ram.min()), int(ram.max())),
         transport_bytes_per_s=float(rows["transport_bytes_per_s"].median()),
     )
+
+
+def _weighed(design: Floats, pause: Floats, weights: Floats, df: int) -> tuple[Floats, float, Floats]:
+    """Return what each column costs by weighted least squares, the variance of a run of weight 1, and the inverse."""
+    own = design * weights[:, None]
+    inverse = np.asarray(np.linalg.pinv(own.T @ own), dtype=np.float64)
+    found = inverse @ own.T @ (pause * weights)
+    return found, float(((pause * weights - own @ found) ** 2).sum()) / df, inverse
 
 
 def sizing(known: Costs, wanted: Wanted) -> Sizing:
