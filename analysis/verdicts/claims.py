@@ -34,7 +34,7 @@ class Claims:
             show either.
         material: an effect of the smallest size of interest or more, and above what equal cells differ by.
         equivalent: no effect of the smallest size of interest, either way.
-        grows: any effect, two-sided; ``shrinks``: any against the direction claimed, two-sided.
+        grows: an effect above what equal cells differ by, two-sided; ``shrinks``: one against the direction claimed.
         bends: sizes are on no line (F test); ``differs``: levels of other factors do not share one effect (F test).
     """
 

@@ -240,6 +240,6 @@ def claims(sample: Sample, edges: Edges, direction: str, *, lost: bool) -> Claim
         refutes=below,
         material=more(far),
         equivalent=within,
-        grows=min(1.0, 2 * more(0.0)),
-        shrinks=min(1.0, 2 * less(0.0)),
+        grows=min(1.0, 2 * more(floor)),
+        shrinks=min(1.0, 2 * less(-floor)),
     )

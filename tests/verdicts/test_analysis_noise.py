@@ -75,3 +75,22 @@ def test_where_equals_differ_by_more_than_matters_no_effect_is_ruled_out_but_one
     assert word_of(stages(sample, edges, direction)[-1].claims, direction, 0.05)[0] == word
     of_less = Edges(SESOI, "sesoi", SESOI / 2)
     assert word_of(stages(sample, of_less, direction)[-1].claims, direction, 0.05)[0] != "INCONCLUSIVE"
+
+
+@pytest.mark.parametrize(("direction", "sign", "there"), [("increasing", 1, "positive"), ("decreasing", -1, "negative")])
+def test_no_case_of_a_word_says_that_there_is_an_effect_within_what_equals_differ_by(
+    direction: str, sign: int, there: str
+) -> None:
+    """An effect of 1 % that is sure by itself, of which 2 % may be what equal cells differ by, and 5 % matters."""
+    x = np.tile(SIZES, 8)
+    strata = tuple((block,) for block in np.repeat(np.arange(8), len(SIZES)).tolist())
+
+    def case(slope: float, floor: float) -> tuple[str, str]:
+        sample = Sample(x, x, np.exp(slope * x), strata, np.empty(0))
+        return word_of(stages(sample, Edges(SESOI, "sesoi", floor), direction)[-1].claims, direction, 0.05)
+
+    assert case(sign * 0.01, 0.0) == ("REFUTED", f"trivially {there}")
+    assert case(-sign * 0.01, 0.0) == ("REFUTED", "opposite sign")
+    assert case(sign * 0.01, 0.02) == case(-sign * 0.01, 0.02) == ("REFUTED", "equivalent to none")
+    assert case(sign * 0.03, 0.02) == ("REFUTED", f"trivially {there}")
+    assert case(-sign * 0.03, 0.02) == ("REFUTED", "opposite sign")
