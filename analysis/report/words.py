@@ -161,9 +161,19 @@ def _against(finding: Finding) -> str:
     else:
         none = "what equal cells differ by" if finding.floor else "no effect"
         ends, of = (none, f"an effect of at least {size} in the direction claimed"), "{}"
+    by_level = ", the largest of those of every level and of all together" if finding.levels_differ else ""
+    possible = [end for end, claim in zip(ends, _either(finding), strict=True) if claim < 1.0]
+    if undecided and len(possible) > 1:
+        both = f"against {of.format(ends[0])} and against {of.format(ends[1])}"
+        return f"the smaller one of the tests {both}{by_level}"
     if undecided:
-        return f"the smaller one of the tests against {of.format(ends[0])} and against {of.format(ends[1])}"
-    return f"against {of.format(ends[0] if supported else ends[1])}"
+        return f"against {of.format((*possible, ends[0])[0])}{by_level}"
+    return f"against {of.format(ends[0] if supported else ends[1])}{by_level}"
+
+
+def _either(finding: Finding) -> tuple[float, float]:
+    """Return the p-values of both words: 1 for one that cannot be had, as where equal cells differ by what matters."""
+    return finding.claims.supports, finding.claims.refutes
 
 
 def equals(value: float) -> str:

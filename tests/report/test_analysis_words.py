@@ -150,6 +150,34 @@ def test_a_difference_that_refutes_none_is_more_than_equals_differ_by_and_than_m
     assert pvalue_text(found).endswith(f"against a difference of {against} either way")
 
 
+@pytest.mark.parametrize(
+    ("claims", "asked", "against"),
+    [
+        (Claims(supports=0.9, refutes=1.0), {}, "p = 0.9, after Holm p = 0.00012, against no effect"),
+        (
+            Claims(supports=1.0, refutes=0.2),
+            {"direction": "none"},
+            "p = 0.2, after Holm p = 0.00012, against a difference of at most 12.8 % either way",
+        ),
+        (Claims(), {}, "p = 1, after Holm p = 0.00012, against no effect"),
+    ],
+)
+def test_an_open_p_value_is_not_said_to_be_of_a_test_that_was_not_made(
+    claims: Claims, asked: dict[str, Any], against: str
+) -> None:
+    """A refutation that equal cells or a step rule out has no p-value, however far the interval lies from it."""
+    assert pvalue_text(_finding("INCONCLUSIVE", "undecided", asked=asked, stages=(Stage(claims, ""),))) == against
+
+
+def test_a_p_value_where_levels_differ_says_that_it_is_the_largest_of_theirs() -> None:
+    levels = (_AT_ONE, replace(_AT_ONE, effect=Effect(0.1, 0.05, 0.15)))
+    for word in ("INCONCLUSIVE", "SUPPORTED"):
+        found = _finding(word, "a case", levels=levels, interaction_pvalue=0.01)
+        told = ", the largest of those of every level and of all together"
+        assert pvalue_text(found).endswith(told)
+        assert told not in pvalue_text(replace(found, interaction_pvalue=0.2))
+
+
 def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> None:
     small = _finding("SUPPORTED", "material", sesoi=0.0004, floor=0.0003)
     assert smallest_text(small) == (
