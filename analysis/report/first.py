@@ -41,8 +41,9 @@ _WHOLE = 1.005
 _MUCH, _MOSTLY = 0.25, 0.5
 """Share of the pause from which on waiting for the transport is said to be much of it."""
 
-_STALLS_S = 2 * 2 * DELAYED_ACK_S[1]
-"""Who waits for the transport longer than this waits mostly for something else than one or two acknowledgements."""
+_TWICE_S = sum(DELAYED_ACK_S)
+"""Twice a delayed acknowledgement: who waits longer for the transport than for each stall this may wait mostly for
+something else."""
 
 _NAMES = {"smp": "the number of vCPUs", "cpu.l3_cache": "the L3 cache", "link.transport": "the transport"}
 _ASKED = {"increasing": "grow with", "decreasing": "shrink with", "none": "depend on"}
@@ -215,11 +216,11 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
             where = where_text(finding.hypothesis.where)
             case = f" ({where})" if where else ""
             yield f"From {ends}{case} it grows by {ms_text(1e3 * parts.whole_s)} ms: {_listed_parts(parts)}."
-    over_tcp = runs[runs["link.transport"] == "tcp"]
-    stalls = over_tcp["slow_share"].fillna(0.0).clip(lower=over_tcp["always_stalled"].astype(float))
-    stalled = bool(len(stalls)) and stalls.median() >= _MOSTLY
-    share = whole.share(_TRANSPORT)
-    if _MUCH <= share <= _WHOLE and share * whole.whole_s <= _STALLS_S and stalled:
+    over_tcp = runs["link.transport"] == "tcp"
+    stalls = runs["slow_share"].fillna(0.0).clip(lower=runs["always_stalled"].astype(float)).where(over_tcp, 0.0)
+    usual = over_tcp.any() and stalls[over_tcp].median() >= _MOSTLY
+    share, often = whole.share(_TRANSPORT), stalls.groupby(runs["cell"]).mean().mean()
+    if usual and _MUCH <= share <= _WHOLE and share * whole.whole_s <= _TWICE_S * often:
         yield (
             f"{percent_text(share)} of the pause is waiting for the transport, most of it no matter "
             "of size: over TCP small writes wait some 40 ms for a delayed acknowledgement, once or twice a checkpoint. "
