@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.format.factors import flatten
-from analysis.format.outcomes import NOT_WRITTEN
+from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
 from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
@@ -27,7 +27,7 @@ from analysis.verdicts.trend import HANGING, ON_FAILURES, WITHIN_EQUALS
 from analysis.verdicts.values import NOT_EVERYWHERE, NOWHERE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analysis.runs.parts import Parts
     from analysis.verdicts.finding import Finding
@@ -107,7 +107,7 @@ def first_screen(judged: Judged) -> FirstScreen:
     return FirstScreen(
         question=_question(asked),
         answers=(
-            *(one for factor, found in by_factor.items() for one in _answers(factor, found)),
+            *(one for factor, found in by_factor.items() for one in _answers(factor, found, _reducers(asked))),
             *(f"{one.hypothesis.id}: {one.sentence}" for one in others),
         ),
         explained=tuple(_explained(judged, asked)),
@@ -133,29 +133,35 @@ def _named(factor: str) -> str:
     return _NAMES.get(factor, factor_text(factor))
 
 
-def _answers(factor: str, found: Sequence[Finding]) -> Iterator[str]:
+def _reducers(asked: Sequence[Finding]) -> dict[str, str]:
+    """Return for each outcome what tells it from the other; empty where all are of one."""
+    outcomes = {one.hypothesis.outcome for one in asked}
+    return {one: f"the {OUTCOMES[one].reducer} of a run" for one in outcomes} if len(outcomes) > 1 else {}
+
+
+def _answers(factor: str, found: Sequence[Finding], reducers: Mapping[str, str]) -> Iterator[str]:
     """Yield one sentence for a size, and one for each pair of levels that a contrast compares."""
     trends = [one for one in found if one.hypothesis.kind == "trend"]
     if trends:
         subject = _SUBJECTS.get(factor, f"{_named(factor)[:1].upper()}{_named(factor)[1:]}")
-        yield f"{subject} {'; '.join(_clause(one) for one in trends)}."
+        yield f"{subject} {'; '.join(_clause(one, reducers) for one in trends)}."
     contrasts = [one for one in found if one.hypothesis.kind != "trend"]
     for pair in dict.fromkeys(tuple(one.hypothesis.levels) for one in contrasts):
         own = [one for one in contrasts if tuple(one.hypothesis.levels) == pair]
         base, other = (level_text(factor, level) for level in pair)
         name = "" if factor == "smp" else f"{factor_text(factor)}: "
         subject = f"{name}{other} instead of {base}"
-        yield f"{subject[:1].upper()}{subject[1:]} {'; '.join(_clause(one) for one in own)}."
+        yield f"{subject[:1].upper()}{subject[1:]} {'; '.join(_clause(one, reducers) for one in own)}."
 
 
-def _clause(finding: Finding) -> str:
+def _clause(finding: Finding, reducers: Mapping[str, str]) -> str:
     """Return what a factor does in one case: verb, size and interval, per doubling and in units."""
     hypothesis = finding.hypothesis
     where = dict(hypothesis.where)
     arm = _arm(finding)
     if arm:
         where.pop("workload.scaling")
-    others = where_text(where)
+    others = ", ".join(filter(None, [reducers.get(hypothesis.outcome), where_text(where)]))
     case = "".join(f"{part} " for part in (arm, f"({others})" if others else "") if part)
     per = " per doubling" if hypothesis.kind == "trend" else ""
     matters = f" ({short_text(100 * finding.sesoi)} %{per})" if finding.sesoi else ""
@@ -270,7 +276,9 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
         if len(plan.looks) > 1
         else ""
     )
-    return f"{said}; {wrong}, all looks and all questions together{level}."
+    late = any(one.exploratory for one in judged.findings if _is_primary(one))
+    but = " but those that are exploratory" if late else ""
+    return f"{said}; {wrong}, all looks and all questions{but} together{level}."
 
 
 def _continues(judged: Judged, still: Sequence[Finding] = ()) -> str:

@@ -49,6 +49,26 @@ def test_each_factor_has_one_sentence_with_interval_and_unit(results: Results) -
     assert other.startswith("C3_pause: The pause is ")  # what is asked otherwise, for all primary ones have a place
 
 
+def test_answers_on_the_median_and_on_the_mean_pause_do_not_contradict_each_other(results: Results) -> None:
+    own = results.findings[1]
+    mean = own.hypothesis.model_copy(update={"id": "M", "outcome": "pause_mean"})
+    other = replace(own, hypothesis=mean, word="INCONCLUSIVE", label=UNDECIDED)
+    said = first_screen(replace(results, findings=(own, other))).answers[0]
+    where = "by itself (the same pages dirtied) "
+    assert f"{where}(the median of a run) " in said
+    assert f"; {where}(the mean of a run) may or may not lengthen the pause: " in said
+    assert "of a run" not in first_screen(replace(results, findings=(other,))).answers[0]
+
+
+def test_rates_of_error_are_not_said_to_hold_for_what_is_exploratory(results: Results) -> None:
+    assert "all questions together" in first_screen(results).sure
+    *others, value = results.findings
+    assert value.hypothesis.kind == "value"
+    tail = replace(value, exploratory=True, too_short=True)
+    sure = first_screen(replace(results, findings=(*others, tail))).sure
+    assert "all questions but those that are exploratory together" in sure
+
+
 def test_what_explains_a_pause_adds_up_to_it(results: Results) -> None:
     whole = pause_parts(results.runs)
     assert whole is not None

@@ -77,7 +77,9 @@ def test_where_equals_differ_by_more_than_matters_no_effect_is_ruled_out_but_one
     assert word_of(stages(sample, of_less, direction)[-1].claims, direction, 0.05)[0] != "INCONCLUSIVE"
 
 
-@pytest.mark.parametrize(("direction", "sign", "there"), [("increasing", 1, "positive"), ("decreasing", -1, "negative")])
+@pytest.mark.parametrize(
+    ("direction", "sign", "there"), [("increasing", 1, "positive"), ("decreasing", -1, "negative")]
+)
 def test_no_case_of_a_word_says_that_there_is_an_effect_within_what_equals_differ_by(
     direction: str, sign: int, there: str
 ) -> None:
