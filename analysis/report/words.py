@@ -161,14 +161,17 @@ def _against(finding: Finding) -> str:
     else:
         none = "what equal cells differ by" if finding.floor else "no effect"
         ends, of = (none, f"an effect of at least {size} in the direction claimed"), "{}"
-    by_level = ", the largest of those of every level and of all together" if finding.levels_differ else ""
+    of_what = ", the largest of those of every level and of all together" if finding.levels_differ else ""
+    if undecided and (finding.failed or finding.excluded):
+        # Of a word that stands a note says so.
+        of_what += ", with runs that failed or were left out ranked worst where that is larger"
     possible = [end for end, claim in zip(ends, _either(finding), strict=True) if claim < 1.0]
     if undecided and len(possible) > 1:
         both = f"against {of.format(ends[0])} and against {of.format(ends[1])}"
-        return f"the smaller one of the tests {both}{by_level}"
+        return f"the smaller one of the tests {both}{of_what}"
     if undecided:
-        return f"against {of.format((*possible, ends[0])[0])}{by_level}"
-    return f"against {of.format(ends[0] if supported else ends[1])}{by_level}"
+        return f"against {of.format((*possible, ends[0])[0])}{of_what}"
+    return f"against {of.format(ends[0] if supported else ends[1])}{of_what}"
 
 
 def _either(finding: Finding) -> tuple[float, float]:

@@ -178,6 +178,14 @@ def test_a_p_value_where_levels_differ_says_that_it_is_the_largest_of_theirs() -
         assert told not in pvalue_text(replace(found, interaction_pvalue=0.2))
 
 
+@pytest.mark.parametrize("lost", [{"failed": 6}, {"excluded": 1}])
+def test_an_open_p_value_that_lost_runs_make_larger_than_the_interval_has_it_says_so(lost: dict[str, int]) -> None:
+    told = ", with runs that failed or were left out ranked worst where that is larger"
+    assert pvalue_text(_finding("INCONCLUSIVE", "depends on the failed runs", **lost)).endswith(told)
+    assert told not in pvalue_text(_finding("INCONCLUSIVE", "undecided"))
+    assert told not in pvalue_text(_finding("SUPPORTED", "material", **lost))
+
+
 def test_what_matters_and_what_equals_differ_by_are_not_said_to_be_nothing() -> None:
     small = _finding("SUPPORTED", "material", sesoi=0.0004, floor=0.0003)
     assert smallest_text(small) == (
