@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fixtures.fake_campaign import FIXED, IDLE, SINGLE, Fake, write_campaign
-from fixtures.simulated import GIB, RAM, Truth, cell, crossed, declared, simulate, verdicts
+from fixtures.simulated import GIB, QUIET, RAM, Truth, cell, crossed, declared, simulate, verdicts
 
 from analysis.__main__ import main
 from analysis.commands.expect import Asked, _sees
@@ -20,6 +20,7 @@ from analysis.compare.sides import NotComparableError, side_of
 from analysis.errors import NotACampaignError
 from analysis.planning.power import power
 from analysis.plots import timeline
+from analysis.report import render
 from analysis.report.answer import _cause
 from analysis.report.bundle import NoArchiveError, verify
 from analysis.report.design import design_facts
@@ -311,3 +312,16 @@ def test_a_run_that_cannot_be_read_is_told_of_on_the_terminal(
     shown = capsys.readouterr()
     assert f"colo-bench: run {record.parent.name} is left out: run.json" in shown.err
     assert shown.out.endswith("verdicts.json\n")
+
+
+def test_a_word_stands_where_every_level_is_open_by_itself_and_the_page_says_by_which_p_values() -> None:
+    cells = crossed(mem=[GIB << power for power in range(4)], smp=[1, 2])
+    asked = declared(id="V", claim="It grows.", kind="contrast", factor="smp", levels=[1, 2])
+    truth = Truth(cells, lambda cell: (cell["smp"] - 1) * cell["mem"] / (16 * GIB), [asked], blocks=5, **QUIET)
+    (found,) = verdicts(simulate(truth, 1))
+    assert found.levels_differ
+    assert found.word == "SUPPORTED"
+    assert {level.word for level in found.levels} == {"INCONCLUSIVE"}  # after Holm over the levels
+    page = (Path(render.__file__).parent / "templates" / "report.html").read_text()
+    assert "agree on the word" not in page
+    assert "hold at every level by itself, before the adjustment that the words in this table are given" in page
