@@ -349,6 +349,15 @@ def test_the_terminal_shows_each_cell_and_how_it_ran(capsys: pytest.CaptureFixtu
     assert lines[-1].startswith("REGRESSED at a threshold of 5 %: by the threshold or more")
 
 
+def test_the_threshold_that_equals_pass_is_said_to_be_of_all_cells_as_one_where_each_has_to(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cells = {mem: around(20, 6) for mem in (1, 2)}
+    for each_cell in (False, True):
+        show(compare(made("old", cells), made("new", cells), each_cell=each_cell), console())
+        assert ("comparisons of equals, all cells as one, pass" in capsys.readouterr().out) == each_cell
+
+
 @pytest.mark.parametrize(("repeats", "code"), [(6, (0, 6)), (1, (6,))])
 def test_the_command_ends_with_the_verdict(tmp_path: Path, repeats: int, code: tuple[int, ...]) -> None:
     base = write_campaign(tmp_path, Fake(name="base", links=("unix",), repeats=repeats))
