@@ -89,7 +89,7 @@ def _lines(told: dict[str, Any], block_s: float) -> Iterator[str]:
         else:
             by_id.setdefault(one["id"], []).append(f"{100 * one['smallest']:.1f} % {took}")
     for name in dict.fromkeys(one["id"] for one in told["sees"]):
-        said = [f"effects per doubling above {', '.join(by_id[name])}"] if name in by_id else []
+        said = [f"effects per doubling above {', '.join(by_id[name])}, with 80 % power"] if name in by_id else []
         said += [f"nothing {', '.join(blind[name])}: too few for any word"] if name in blind else []
         yield f"{name}: {'; '.join(said)}"
     yield f"by the noise of {', '.join(told['campaigns'])}: runs of a cell differ by {100 * told['sd']:.1f} %"
