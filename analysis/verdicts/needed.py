@@ -10,6 +10,7 @@ import numpy as np
 
 from analysis.errors import NothingMeasuredError
 from analysis.text import plural
+from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.designs import MANY_BLOCKS, blocks_to_decide, contrast_design, deviation, trend_design
 from analysis.verdicts.effects import levels_of
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from analysis.verdicts.designs import Design
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
+
+_NOTHING_TELLS = "so nothing tells how many more blocks would settle it"
 
 
 def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, family: int = 1) -> Finding:
@@ -33,11 +36,13 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     """
     if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
         return finding
+    if why := _is_no_matter_of_number(finding):
+        return _noted(finding, f"{why}, {_NOTHING_TELLS}")
     runs = _compared(asked)
     try:
         shown = deviation(np.log(runs[asked.hypothesis.outcome]), runs["cell"].tolist(), runs["block"].tolist())
     except NothingMeasuredError:
-        return _noted(finding, "no cell has two runs that count, so nothing tells how many more blocks would settle it")
+        return _noted(finding, f"no cell has two runs that count, {_NOTHING_TELLS}")
     if shown.sd == 0:
         return finding
     blocks = runs["block"].nunique()
@@ -50,6 +55,14 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     needed = None if needed is None else math.ceil(needed * cost)
     more = math.inf if needed is None else needed - blocks if needed > blocks else None
     return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
+
+
+def _is_no_matter_of_number(finding: Finding) -> str:
+    """Return why the interval is as wide as it is, where it is not for the noise of runs that blocks are planned by."""
+    if finding.levels_differ:
+        return "the effect differs between levels of another factor"
+    bent = finding.shape is not None and finding.shape.pvalue <= ALPHA
+    return "the sizes lie on no line" if bent else ""
 
 
 def _noted(finding: Finding, note: str) -> Finding:

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from fixtures import simulated
 
 from analysis.planning.power import power
 from analysis.report import answer
@@ -103,6 +104,26 @@ def test_two_sides_are_planned_by_the_ratio_that_they_are_judged_by() -> None:
 
 def test_what_no_number_of_blocks_reaches_says_so() -> None:
     assert found(asked(CONTRAST, spread=1.5)) == ("more than 1,000 blocks would be needed to settle it",)
+
+
+def test_blocks_are_not_said_to_settle_what_is_open_for_its_levels_or_its_shape() -> None:
+    tells = ", so nothing tells how many more blocks would settle it"
+    trend = simulated.declared(id="H", claim="It grows.", factor="mem")
+    mems = [simulated.GIB << power for power in range(3)]
+
+    def hump(cell: Any) -> float:
+        return 0.25 * (cell["mem"] == mems[1])
+
+    def opposite(cell: Any) -> float:
+        return 0.2 * (1.5 - cell["smp"]) * (cell["mem"] > mems[0])
+
+    for mem, smp, effect, why in (
+        (mems, [1], hump, "the sizes lie on no line"),
+        (mems[:2], [1, 2], opposite, "the effect differs between levels of another factor"),
+    ):
+        cells = simulated.crossed(mem=mem, smp=smp)
+        (open_,) = simulated.judged(simulated.Truth(cells, effect, [trend], blocks=8, **simulated.QUIET), 1)
+        assert (open_.word, open_.more_blocks, open_.notes) == ("INCONCLUSIVE", None, (why + tells,))
 
 
 def test_a_claim_of_no_difference_may_lie_at_the_edge_of_what_matters() -> None:
