@@ -84,6 +84,11 @@ def show(comparison: Comparison, out: Console) -> None:
     out.print()
     headings = ("cell", "base", "new", "new / base", "90 % interval", "runs", "verdict")
     print_table(out, headings, [_row(cell, comparison) for cell in comparison.cells])
+    of = " of the same block" if comparison.within else ""
+    out.print(
+        f"Base, new: medians over runs. New / base: the median ratio of a run of NEW to one of BASE{of}, which need "
+        "not be that of the two medians."
+    )
     out.print()
     for name, labels in (("BASE", comparison.only_in_base), ("NEW", comparison.only_in_new)):
         if labels:

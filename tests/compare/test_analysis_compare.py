@@ -349,6 +349,18 @@ def test_the_terminal_shows_each_cell_and_how_it_ran(capsys: pytest.CaptureFixtu
     assert lines[-1].startswith("REGRESSED at a threshold of 5 %: by the threshold or more")
 
 
+def test_a_ratio_beside_two_medians_that_is_not_theirs_says_what_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    found = compare(made("old", {1: [20, 21, 30, 31]}), made("new", {1: [18, 28, 29, 33]}))
+    (cell,) = found.cells
+    assert cell.new > cell.base
+    assert cell.ratio != pytest.approx(cell.new / cell.base, rel=0.01)
+    show(found, console())
+    said = " ".join(capsys.readouterr().out.split())
+    assert "the median ratio of a run of NEW to one of BASE, which need not be that of the two medians" in said
+    show(replace(found, within="qemu", levels=("a", "b")), console())
+    assert "to one of BASE of the same block, which" in " ".join(capsys.readouterr().out.split())
+
+
 def test_the_threshold_that_equals_pass_is_said_to_be_of_all_cells_as_one_where_each_has_to(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
