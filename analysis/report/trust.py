@@ -88,7 +88,7 @@ def _sensitivity(results: Results) -> Table | None:
         *(Column("Hypothesis"), Column("Choice")),
         *(Column("Effect or value [90 % CI]", numeric=True), Column("Verdict, unadjusted")),
     )
-    return Table("The same verdicts under other choices", columns, rows) if rows else None
+    return Table("Primary verdicts on the pause under other choices", columns, rows) if rows else None
 
 
 def _controls(found: Diagnostics) -> Table | None:

@@ -360,7 +360,7 @@ def test_verdicts_on_hypotheses_that_came_late_are_not_said_to_be_no_tests(tmp_p
 def test_a_value_under_other_choices_keeps_its_unit(tmp_path: Path) -> None:
     asked = {"id": "C3", "claim": "Each pause takes 2 to 4 s.", "kind": "value", "low": 2, "high": 4}
     text = _words(_page(tmp_path, Fake(**SMALL | {"repeats": 6, "hypotheses": (asked,)})))
-    others = text[text.index("The same verdicts under other choices") :]
+    others = text[text.index("Primary verdicts on the pause under other choices") :]
     assert re.search(r"C3 no warm-up left out [\d.]+ ms \[[\d.]+, [\d.]+\] REFUTED", others)
     assert "REFUTED: Each pause takes 2 to 4 s: " in text
     # A range is held against no effect, and equals play no part in it.
