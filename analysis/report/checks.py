@@ -115,7 +115,8 @@ def _warmup(found: Diagnostics) -> str:
     elif found.warmup_cut <= found.warmup:
         why = f"a rule that goes by the data (MSER-5) would leave out {found.warmup_cut} at most, no more"
     else:
-        judged = ": what other warm-ups do to primary verdicts on the pause is in the table of other choices" * bool(found.sensitivity)
+        table = ": what other warm-ups do to primary verdicts on the pause is in the table of other choices"
+        judged = table * bool(found.sensitivity)
         why = f"a rule that goes by the data (MSER-5) would leave out up to {found.warmup_cut} in a run{judged}"
     return f"{rule}; {why}{untold}"
 
