@@ -62,7 +62,7 @@ _VERBS = {
     ("none", "INCONCLUSIVE"): "may or may not make a difference to the pause that matters{matters}",
 }
 _OPEN = {
-    DISAGREE: "levels of another factor disagree",
+    DISAGREE: "it differs between levels of another factor, and no word holds at every one",
     NO_LINE: "the sizes lie on no line, and a step between two of them may matter",
     A_STEP: "a step between two sizes may matter",
     **{label: f"it {label}" for label in HANGING},

@@ -48,7 +48,7 @@ if TYPE_CHECKING:
 
     Others = tuple[Level, ...]
 
-DISAGREE = "levels disagree, no pooled verdict"
+DISAGREE = "levels differ, and no word holds at every one"
 NOTHING_TO_COMPARE = "nothing to compare"
 
 

@@ -124,7 +124,8 @@ def test_an_interval_that_lies_within_what_matters_and_decides_nothing_says_why(
 @pytest.mark.parametrize(
     ("label", "said"),
     [
-        (DISAGREE, "gets no verdict, as levels of another factor disagree: "),
+        # Levels that all point one way do not disagree.
+        (DISAGREE, "gets no verdict, as it differs between levels of another factor, and no word holds at every one: "),
         (NO_LINE, "gets no verdict, as the sizes lie on no line, and a step between two of them may matter: "),
         (A_STEP, "gets no verdict, as a step between two sizes may matter: "),
         (HANGS_ON_CHECKS, "gets no verdict, as it depends on the runs that their own check left out: "),
