@@ -268,15 +268,25 @@ def round_marks(low: float, high: float, most: int, *, whole: bool = False) -> l
     return [float(mark) for mark in marks if low <= mark <= high]
 
 
-def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float) -> float:
+def size_axis(ax: Axes, sizes: Sequence[int], texts: Sequence[str], room: float, *, beside: float = 0.0) -> float:
     """Give the x axis a mark per size on a scale of doublings; names that would touch are left out.
+
+    Args:
+        ax: the axes; those that share the axis follow.
+        sizes: of the marks.
+        texts: their names.
+        room: inches that the axis is long.
+        beside: how far from its size something stands, in inches, at most: also at the first and the last one.
 
     Returns:
         How many inches a doubling is.
     """
     low, high = min(sizes), max(sizes)
-    pad = max(math.log2(high / low) * 0.08, 0.35)
-    per_doubling = room / (math.log2(high / low) + 2 * pad)
+    doublings = math.log2(high / low)
+    pad = max(doublings * 0.08, 0.35)
+    if doublings:
+        pad = max(pad, beside * doublings / (room - 2 * beside))
+    per_doubling = room / (doublings + 2 * pad)
     shown, reached = [], -math.inf
     for size, text in zip(sizes, texts, strict=True):
         at, half = math.log2(size / low) * per_doubling, text_in(text) / 2

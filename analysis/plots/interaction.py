@@ -58,8 +58,8 @@ class Axis:
 
 MEMORY = Axis("pause_by_memory", "mem_bytes", "memory", "vcpus", "memory of the VM", "memory")
 VCPUS = Axis("pause_by_vcpus", "smp", "vcpus", "memory", "number of vCPUs", "the number of vCPUs")
-_DODGE_IN, _ASIDE_IN = 0.09, 0.05
-"""Between lines at the same size, and between a cell and its runs, in inches."""
+_DODGE_IN, _ASIDE_IN, _MARK_IN = 0.09, 0.05, 0.05
+"""Between lines at the same size, between a cell and its runs, and half of what a mark covers, in inches."""
 
 _ALONE = "while everything else stays the same"
 
@@ -111,9 +111,17 @@ def plot(
     log = axes.ms_axis(panels.axes[0], "y", seen, room=height_in)
     marks = data[[axis.size, axis.text]].drop_duplicates().sort_values(axis.size)
     texts = [text.partition(" vCPU")[0] for text in marks[axis.text]]
-    per_doubling_in = axes.size_axis(panels.axes[0], list(marks[axis.size]), texts, panels.room_in)
+    dodge_in = min(_DODGE_IN, panels.room_in / 3 / len(looks))
+    beside_in = dodge_in * (len(looks) - 1) / 2 + _ASIDE_IN + _MARK_IN
+    sizes = list(marks[axis.size])
+    per_doubling_in = axes.size_axis(panels.axes[0], sizes, texts, panels.room_in, beside=beside_in)
+    dodge, aside = dodge_in / per_doubling_in, _ASIDE_IN / per_doubling_in
+    shifts = {text: dodge * (place - (len(looks) - 1) / 2) for place, text in enumerate(looks)}
     for panel, ax in panels.by_name.items():
-        _draw(ax, data[data["panel"] == panel], looks, axis, per_doubling_in)
+        own = data[data["panel"] == panel]
+        # Runs stand beside the whisker of their cell, which would hide them.
+        shift = own[axis.line].map(shifts) - aside * (own["of"] == "run")
+        _draw(ax, own.assign(x=own[axis.size] * 2**shift).sort_values(axis.size), looks, axis)
     panels.label(axis.label, f"VM pause [ms]{', log scale' if log else ''}")
     return panels.figure
 
@@ -126,14 +134,7 @@ def _looks(key: SizeKey, axis: Axis) -> dict[str, tuple[str, Any, str]]:
     return {text: (colour, key.dashes[text], marker) for text, (colour, marker) in looks}
 
 
-def _draw(
-    ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], axis: Axis, per_doubling_in: float
-) -> None:
-    dodge, aside = _DODGE_IN / per_doubling_in, _ASIDE_IN / per_doubling_in
-    shifts = {text: dodge * (place - (len(looks) - 1) / 2) for place, text in enumerate(looks)}
-    # Runs stand beside the whisker of their cell, which would hide them.
-    shift = data[axis.line].map(shifts) - aside * (data["of"] == "run")
-    data = data.assign(x=data[axis.size] * 2**shift).sort_values(axis.size)
+def _draw(ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], axis: Axis) -> None:
     sns.scatterplot(
         data=data[data["of"] == "run"],
         x="x",
