@@ -20,7 +20,7 @@ from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, wh
 from analysis.text import plural
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
-from analysis.verdicts.sentences import range_text, why_exploratory
+from analysis.verdicts.sentences import badge, range_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -194,7 +194,7 @@ class _Row:
     """One hypothesis, or one level of it: where its parts stand, in inches from the top of its row."""
 
     def __init__(self, row: Any, width_in: float) -> None:
-        self.row, self.wide = row, is_wide(width_in)
+        self.row, self.wide, self.word = row, is_wide(width_in), badge(row.word, row.label)
         mark = " (exploratory)" if row.exploratory and not row.level else ""
         claim = f"{_BULLET}{row.level}" if row.level else f"{row.claim}{mark}"
         self.claim = axes.fitting(claim, _LABEL_IN if self.wide else width_in - 0.1)
@@ -202,7 +202,7 @@ class _Row:
         room = _VERDICT_IN if self.wide else width_in - 0.25
         # In a column the range stands below its band only.
         said = row.text if self.wide or not row.from_text else row.text.partition(";")[0]
-        self.verdict = axes.fitting(said if self.apart else f"{row.word}  {said}", room)
+        self.verdict = axes.fitting(said if self.apart else f"{self.word}  {said}", room)
         claim_in, verdict_in = (_LINE_IN * axes.line_count(text) for text in (self.claim, self.verdict))
         if self.wide:
             word_in = _LINE_IN if self.apart else 0.0
@@ -270,7 +270,7 @@ def _draw(ax: Axes, rows: Sequence[_Row], factor: float) -> None:
         left = 1.02 if row.wide else 0.0
         ax.annotate(row.verdict, (left, top + row.verdict_at), color=QUIET if row.apart else INK, **side)
         if row.apart:
-            ax.annotate(row.row.word, (left, top + row.word_at), fontweight="bold", **side)
+            ax.annotate(row.word, (left, top + row.word_at), fontweight="bold", **side)
         if not row.wide:
             ax.annotate(row.claim, (0.0, top + row.claim_at), **side)
         labels.append(top + row.claim_at)
@@ -351,7 +351,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"matter, within the smallest effect of interest; for values the declared range.{levels}{exploratory}{left} "
         f"{design_text(results, interval, doubted=_DOUBTED, outcome=outcome, judged=True)}"
     )
-    each = "; ".join(f"{row.claim} {row.word}" for row in own.itertuples())
+    each = "; ".join(f"{row.claim} {badge(row.word, row.label)}" for row in own.itertuples())
     return Words(heading, caption, f"Forest plot. {heading}. {each}.")
 
 

@@ -15,7 +15,7 @@ from analysis.runs.outcomes import counting, left_out_text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
-from analysis.verdicts.sentences import percent_change, size_of, smallest_text, why_exploratory
+from analysis.verdicts.sentences import badge, percent_change, size_of, smallest_text, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -82,7 +82,7 @@ def _asked_first(finding: Finding) -> tuple[bool, bool, bool]:
 def _said(finding: Finding) -> str:
     claim = finding.hypothesis.claim.strip().removesuffix(".")
     mark = "exploratory, " if finding.exploratory else ""
-    return f"{mark}{words.badge(finding.word, finding.label)}: {claim}: {_size(finding)}"
+    return f"{mark}{badge(finding.word, finding.label)}: {claim}: {_size(finding)}"
 
 
 def _size(finding: Finding) -> str:
@@ -182,7 +182,7 @@ def _verdict(finding: Finding, results: Results) -> dict[str, Any]:
     return {
         "id": hypothesis.id,
         "claim": hypothesis.claim,
-        "badge": words.badge(finding.word, finding.label),
+        "badge": badge(finding.word, finding.label),
         "brief": words.brief(finding),
         "label": words.named_case(finding),
         "class": _WORDS[finding.word],

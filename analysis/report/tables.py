@@ -13,7 +13,7 @@ from analysis.report import failovers
 from analysis.report.describe import describe_host, of_some
 from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.words import all_declared, badge, case, p_text
+from analysis.report.words import all_declared, case, p_text
 from analysis.runs.cell_table import MEANS
 from analysis.runs.failovers import failover_table
 from analysis.runs.outcomes import doubted_text
@@ -23,7 +23,7 @@ from analysis.verdicts.amounts import shown_in
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.digits import csv
 from analysis.verdicts.looks import looked_at
-from analysis.verdicts.sentences import why_exploratory
+from analysis.verdicts.sentences import badge, why_exploratory
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -12,7 +12,7 @@ from analysis.verdicts.amounts import value_text
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.finding import ADJUSTED_BY
 from analysis.verdicts.hypotheses import DISAGREE
-from analysis.verdicts.sentences import percent_change, size_of, word_text
+from analysis.verdicts.sentences import TRIVIAL, TRIVIAL_FALL, percent_change, size_of, word_text
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 from analysis.verdicts.values import UNSURE
@@ -26,15 +26,14 @@ if TYPE_CHECKING:
 _MOST_FIGURES = 6
 """Of a p-value, where fewer would be read as the level."""
 
-_TRIVIAL, _TRIVIAL_FALL = "trivially positive", "trivially negative"
 _OPPOSITE = "opposite sign"
 _MEANINGS = {
     "material": "an effect of the smallest size of interest or more is shown, in the direction claimed",
     "direction certain, size uncertain": (
         "there is an effect in the direction claimed, and whether it is large enough to matter is open"
     ),
-    _TRIVIAL: "there is an effect in the direction claimed, and one that is large enough to matter is ruled out",
-    _TRIVIAL_FALL: "there is a decline, as claimed, and one that is large enough to matter is ruled out",
+    TRIVIAL: "there is an effect in the direction claimed, and one that is large enough to matter is ruled out",
+    TRIVIAL_FALL: "there is a decline, as claimed, and one that is large enough to matter is ruled out",
     "equivalent to none": "an effect that is large enough to matter is ruled out, either way",
     _OPPOSITE: "there is an effect, and it goes against the direction claimed",
     "no material growth": (
@@ -77,8 +76,8 @@ _MEANINGS = {
     UNDECIDED: "neither an effect that matters nor its absence is shown",
 }
 _BRIEF = {
-    _TRIVIAL: "it {grows}, but by less than matters",
-    _TRIVIAL_FALL: "it {grows}, but by less than matters",
+    TRIVIAL: "it {grows}, but by less than matters",
+    TRIVIAL_FALL: "it {grows}, but by less than matters",
     "equivalent to none": "no effect that matters, either way",
     _OPPOSITE: "it goes the other way",
     "no material growth": "no effect that matters in this direction",
@@ -89,11 +88,6 @@ _BRIEF = {
     "a material difference": "they differ by enough to matter",
     UNDECIDED: "neither an effect that matters nor its absence is shown",
 }
-
-
-def badge(word: str, label: str) -> str:
-    """Return the word of a verdict, with the case where the word alone would mislead."""
-    return f"{word} as material" if label in {_TRIVIAL, _TRIVIAL_FALL} else word
 
 
 def brief(finding: Finding) -> str:

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Effect, Finding
 
 
+TRIVIAL, TRIVIAL_FALL = "trivially positive", "trivially negative"
+"""Cases of REFUTED in which what was claimed is there, and too small to matter."""
+
 _MANY = ("the acknowledged writes ", "the bytes ", "the CPUs ", "the packets ", "the requests ")
 """How outcomes begin that are in the plural."""
 
@@ -170,6 +173,11 @@ def _value(finding: Finding) -> str:
     told = 0 if math.isnan(finding.effect.low) else sum(bool(level.runs) for level in finding.levels)
     over = f" over {plural(told, 'cell')}" if told else ""
     return value_text(finding.hypothesis, finding.effect) + over
+
+
+def badge(word: str, label: str) -> str:
+    """Return the word of a verdict, with the case where the word alone would mislead."""
+    return f"{word} as material" if label in {TRIVIAL, TRIVIAL_FALL} else word
 
 
 def word_text(finding: Finding) -> str:

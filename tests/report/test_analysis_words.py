@@ -10,12 +10,12 @@ import pytest
 
 from analysis.report.answer import _answer, _split_heading
 from analysis.report.tables import _verdict_row
-from analysis.report.words import answer_sentence, badge, brief, effect_text, legend, p_text, pvalue_text
+from analysis.report.words import answer_sentence, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Claims, Stage
 from analysis.verdicts.effects import Split
 from analysis.verdicts.finding import Effect, Finding, LevelFinding
-from analysis.verdicts.sentences import finding_sentence, smallest_text
+from analysis.verdicts.sentences import badge, finding_sentence, smallest_text
 
 PVALUES, ADJUSTED = Claims(supports=0.00003, refutes=0.00003), Claims(supports=0.00012, refutes=0.00012)
 CLAIM = "The pause grows with the number of vCPUs."
