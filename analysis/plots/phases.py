@@ -145,6 +145,12 @@ def _whiskered(phase: pd.DataFrame, longest: float) -> pd.Series:
     return (phase["mean_ms"] > _LEAST_SHARE * longest) & (phase["high_ms"] > phase["low_ms"])
 
 
+def _shown(data: pd.DataFrame) -> pd.Series:
+    """Tell of which rows of :func:`frame` a whisker is drawn."""
+    pause = data["phase"] == PAUSE
+    return pause | _whiskered(data, float(data.loc[pause, "mean_ms"].max()))
+
+
 def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
     cells = data.drop_duplicates("cell")
     rows = np.arange(len(cells))
@@ -197,7 +203,7 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     interval = f"Whiskers: {ends}; thick, of the mean pause, thin, of each longer phase at its end away from 0."
     if not kinds:
         interval = NO_INTERVAL
-    elif (data["low_ms"] < 0).any():
+    elif ((data["low_ms"] < 0) & _shown(data)).any():
         interval += " One cut off at 0 is of a mean that a few long ones make up."
     caption = (
         "Mean duration of each phase over the runs of a cell; means, because they add up. The VM stops at 0; request "
