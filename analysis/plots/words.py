@@ -5,18 +5,20 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING
 
+from analysis.format.scenarios import BASELINES
 from analysis.runs.outcomes import doubted_text
 from analysis.stored.cells import shared_text
 from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
     import pandas as pd
 
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
+    from analysis.stored.records import PlannedRun
     from analysis.verdicts.results import Results
 
 MS = 1e3
@@ -88,12 +90,21 @@ def design_text(
 
 
 def _left_out(campaign: Campaign, seen: pd.DataFrame, later: int, doubted: str, outcome: str) -> str:
-    """Return in one sentence what the figure lacks, and what it holds in spite of a doubt."""
+    """Return in one sentence what the figure lacks, and what it holds in spite of a doubt.
+
+    A run that is asked for no checkpoints would be in no such figure, had it not failed.
+    """
+    baselines = {one.cell_id for one in campaign.plan.cells if one.cell.get("scenario") in BASELINES}
+
+    def asked(runs: Iterable[PlannedRun]) -> int:
+        return sum(run.cell_id not in baselines for run in runs)
+
     counts = (
-        (len(campaign.failures), "that failed"),
-        (len(campaign.unread), "that cannot be read"),
-        (len(campaign.unfinished), "not finished"),
+        (asked(one.planned for one in campaign.failures), "that failed"),
+        (asked(one.planned for one in campaign.unread), "that cannot be read"),
+        (asked(campaign.unfinished), "not finished"),
         (later, "of blocks after the last look"),
+        (len(campaign.without), "of which no checkpoint was asked"),
     )
     lost = [f"{plural(count, 'run')} {why}" for count, why in counts if count]
     warmup = int(seen["warmup"].sum())
