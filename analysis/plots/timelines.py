@@ -58,7 +58,8 @@ def sketch(results: Results) -> Sketch:
 def frame(results: Results) -> pd.DataFrame:
     """Return requests and pauses of the worst run of each cell, as :func:`analysis.plots.timeline_rows.frame` has them.
 
-    The worst run is that with the largest p99 of its client's latency; without an answer that with the longest pause.
+    The worst run is that with the largest p99 of its client's latency; without an answer that with the longest pause
+    after the warm-up.
 
     Raises:
         NoFigureError: no run that is asked for checkpoints has passed its check, with pauses that are not in doubt.
@@ -201,8 +202,8 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
     alone = any(run.record.quality.ok and not _ranked(run) for run in results.campaign.runs)
     doubted = ", and without an answer those whose pauses alone are in doubt" if alone else ""
     caption = (
-        "Of each cell the run with the largest p99 latency (where no answer is on record: with the longest pause): "
-        f"{named}. "
+        "Of each cell the run with the largest p99 latency (where no answer is on record: with the longest pause "
+        f"after the warm-up): {named}. "
         f"Examples without an interval, R = 1 run each, N = {spans(pauses, 'checkpoint')}, warm-up included. Requests "
         "at the moment when they were due, with their latency; bands are pauses, at least half a point wide."
         f"{thinned}{others} `python -m analysis timeline CAMPAIGN RUN` draws any run by itself, phases and pages too. "

@@ -227,7 +227,7 @@ def test_a_benchmark_program_that_tells_of_no_single_request_is_not_said_to_be_n
     runs = tuple(replace(run, requests=Requests()) for run in results.campaign.runs)
     assert all(run.record.client for run in runs)
     sketch = timelines.sketch(replace(results, campaign=replace(results.campaign, runs=runs)))
-    assert "(where no answer is on record: with the longest pause)" in sketch.words.caption
+    assert "(where no answer is on record: with the longest pause after the warm-up)" in sketch.words.caption
     beside = pd.concat([timelines.frame(results), sketch.data.assign(cell="another")], ignore_index=True)
     for data, label in ((sketch.data, "pause [ms]"), (beside, "latency or\npause [ms]")):
         with look():
