@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from analysis.report.latex import Column as TexColumn
-from analysis.report.latex import tabular
+from analysis.report.latex import escape, tabular
 from analysis.report.page import Cell, Column, Table, number, text
 from analysis.runs.costs import GROUPS, cost_table
 from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_number, percent_text, tenths_text
 from analysis.verdicts.digits import csv
-from analysis.verdicts.overhead import LATENCY, left_out, sentences, times_text
+from analysis.verdicts.overhead import LATENCY, left_out, one_sided, sentences, times_text
 
 if TYPE_CHECKING:
     from analysis.stored.load import Campaign
@@ -131,6 +131,7 @@ def _tex(found: tuple[Overhead, ...], campaign: Campaign) -> str:
         "Caption: Throughput and latency by those of the same machine without COLO, in the same block.",
         "Geometric mean over R blocks with its 95 % interval (Student's t of the logs); none below three.",
         "A dagger: runs too short for this quantile, exploratory.",
+        *map(escape, one_sided(found)),
         *filter(None, [left_out(campaign)]),
     )
     return tabular(columns, rows, remarks)

@@ -367,13 +367,22 @@ def _why(one: Overhead) -> Iterator[str]:
         shares = [short_percent(share, 2) for share in (known.unanswered, known.base_unanswered)]
         base = SCENARIOS[one.base].said
         yield f"{shares[0]} of its requests got no good answer ({base} {shares[1]}), and are in no latency"
+    yield from _one_sided(one)
+    if any(ratio.exploratory for ratio in one.ratios):
+        yield f"{EXPLORATORY} exploratory: a run has too few requests for it"
+
+
+def one_sided(found: Sequence[Overhead]) -> Iterator[str]:
+    """Yield a sentence for what is in no ratio though both ran, as a caption has to: the worst blocks may be these."""
+    return (f"{one.label}, {one.compared}: {said}." for one in found for said in _one_sided(one))
+
+
+def _one_sided(one: Overhead) -> Iterator[str]:
     for ratio in one.ratios:
         if ratio.one_sided:
             both = ratio.blocks + ratio.one_sided
             words = OUTCOMES[ratio.outcome].words
             yield f"in {ratio.one_sided} of {both} blocks one of the two has none of {words}: in no ratio"
-    if any(ratio.exploratory for ratio in one.ratios):
-        yield f"{EXPLORATORY} exploratory: a run has too few requests for it"
 
 
 def to_tree(found: Sequence[Overhead]) -> list[Mapping[str, object]]:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pytest
 from fixtures.failovers import fake, told
 from fixtures.fake_campaign import (
@@ -16,9 +18,11 @@ from fixtures.fake_campaign import (
     Fake,
     change_record,
     fake_results,
+    of_scenario,
     run_ids,
     write_campaign,
 )
+from matplotlib.collections import PathCollection
 
 from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots import (
@@ -36,7 +40,10 @@ from analysis.plots import (
 )
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.sizes import SizeKey
+from analysis.plots.style import look
 from analysis.plots.words import design_text, few_runs, whiskers_text
+from analysis.report.latex import escape
+from analysis.report.service import overhead_files
 from analysis.stored.load import Failure, load_campaign
 from analysis.verdicts.results import derive
 
@@ -157,3 +164,59 @@ def test_what_measured_cells_share_is_not_said_of_others_that_a_figure_shows(tmp
             ran = "Pairs ran under emulation" if where else "Pairs whose pauses were measured ran under emulation"
             assert f" {ran} (TCG)." in sketch.words.caption
     assert {"512 MiB · 1 vCPU · http · unix", "512 MiB · 1 vCPU · idle · unix"} <= set(sketch.data["text"])
+
+
+def test_a_cut_whisker_is_told_of_where_one_is_drawn(sweep: Results) -> None:
+    data = phases.frame(sweep)
+    said = "One cut off at 0"
+    for phase, drawn in (("prepare", False), ("save", True)):
+        low = data["low_ms"].mask(data["phase"] == phase, -0.1)
+        assert (said in phases._words(sweep, data.assign(low_ms=low)).caption) == drawn
+
+
+def test_a_baseline_that_failed_is_no_pause_that_a_figure_lacks(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, failed=2))
+    results = fake_results(folder)
+    asked = {run.planned.label.partition("scenario=")[2] for run in results.campaign.failures}
+    assert asked == {"", "formed"}
+    said = "Left out: warm-up (9 checkpoints), 1 run that failed, 7 runs of which no checkpoint was asked. "
+    assert said in violin.sketch(results).words.caption
+
+
+def test_blocks_in_which_one_of_the_two_has_nothing_are_told_of_beside_the_ratio(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, SERVICE)
+    first = of_scenario(folder, "colo")[0]
+    record = json.loads((folder / "runs" / first / "run.json").read_text())
+    change_record(folder, first, client=record["client"] | {"requests_per_s": None})
+    results = derive(load_campaign(folder))
+    said = "COLO / native: in 1 of 4 blocks one of the two has none of the requests answered per second: in no ratio."
+    assert said in overhead.sketch(results).words.caption
+    assert escape(said) in overhead_files(results)["tables/overhead.tex"].decode()
+
+
+def test_a_refutation_of_what_is_there_and_does_not_matter_says_so_in_the_figure_too(sweep: Results) -> None:
+    data = forest.frame(sweep.findings)
+    refuted = data.assign(word="REFUTED", label="trivially positive")
+    assert "REFUTED as material" in forest._words(sweep, refuted).alt
+    for width_in in (7.0, 3.4):
+        with look():
+            figure = forest.plot(refuted, width_in)
+        texts = [text.get_text() for ax in figure.axes for text in ax.texts]
+        assert any(text.startswith("REFUTED as material") for text in texts)
+
+
+def test_every_run_lies_within_the_axes_however_many_lines_stand_side_by_side(tmp_path: Path) -> None:
+    sizes = tuple(GIB // 4 << place for place in range(7))
+    folder = write_campaign(tmp_path, Fake(mems=sizes, smps=(1, 2, 3, 4, 6, 8, 12, 16), repeats=1, count=4))
+    results = fake_results(folder)
+    for axis, width_in in product((interaction.MEMORY, interaction.VCPUS), (7.0, 3.4)):
+        with look():
+            figure = interaction.plot(interaction.frame(results), width_in, axis=axis)
+        for ax in figure.axes:
+            low, high = ax.get_xlim()
+            points = np.concatenate([np.asarray(some.get_offsets())[:, 0] for some in ax.collections if _dots(some)])
+            assert low < points.min() <= points.max() < high
+
+
+def _dots(some: Any) -> bool:
+    return isinstance(some, PathCollection)
