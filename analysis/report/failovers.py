@@ -180,7 +180,8 @@ def tex(found: pd.DataFrame, campaign: Campaign) -> str:
     ]
     remarks = [
         "Caption: Failovers survived, with the exact interval (95 %, Clopper-Pearson), and the median outage of these.",
-        "It runs from the blow to the first answer of the survivor's guest; medians of its parts do not add up to it.",
+        "It runs from the blow to the first answer of the survivor's guest; its parts, medians each and of whatever",
+        "came so far, survived or not, do not add up to it.",
     ]
     if _is_joined(found):
         remarks.append("Redundant: the median from the order for a new secondary to the end of the first checkpoint.")

@@ -95,6 +95,7 @@ def test_the_report_has_a_section_and_a_table_where_runs_end_in_failovers_and_no
     (row,) = pd.read_csv(io.BytesIO(made["tables/failovers.csv"])).to_dict("records")
     assert (row["struck"], row["survived"]) == (2, 1)
     assert made["tables/failovers.tex"].count(b"takeover-refused") == 1
+    assert b"whatever\n% came so far, survived or not, do not add up" in made["tables/failovers.tex"]
     without = fake(tmp_path / "without", None, None)
     assert 'id="failovers"' not in build_report([without]).read_text()
     assert "tables/failovers.csv" not in tables(derive(load_campaign(without)))
