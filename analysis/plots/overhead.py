@@ -16,7 +16,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
 from analysis.plots.words import SPACE, origin, sound_checkpoints
 from analysis.text import plural, spans
-from analysis.verdicts.overhead import LATENCY, THROUGHPUT, multiple_text, one_sided, times_text
+from analysis.verdicts.overhead import LATENCY, THROUGHPUT, multiple_text, one_sided, times_text, untold
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -142,7 +142,7 @@ def _words(results: Results, found: tuple[Overhead, ...], data: pd.DataFrame, ra
     )
     short = int(data["exploratory"].sum())
     doubt = f" {plural(short, 'tail')} of runs too short for it, exploratory." if short else ""
-    none = "".join(f" {said}" for said in one_sided(found))
+    none = "".join(f" {said}" for said in (*one_sided(found), *untold(results.campaign)))
     caption = (
         "Throughput and latency of a run by those of the native run of the same block: the same machine, workload and "
         f"client, without COLO. R = {blocks} with both{checkpoints}. "

@@ -131,8 +131,7 @@ def _tex(found: tuple[Overhead, ...], campaign: Campaign) -> str:
         "Caption: Throughput and latency by those of the same machine without COLO, in the same block.",
         "Geometric mean over R blocks with its 95 % interval (Student's t of the logs); none below three.",
         "A dagger: runs too short for this quantile, exploratory.",
-        *map(escape, one_sided(found)),
-        *filter(None, [left_out(campaign)]),
+        *map(escape, filter(None, (*one_sided(found), left_out(campaign)))),
     )
     return tabular(columns, rows, remarks)
 

@@ -152,7 +152,7 @@ class Overhead:
     @property
     def compared(self) -> str:
         """Return what is divided by what."""
-        return f"{SCENARIOS[self.scenario].short} / {SCENARIOS[self.base].short}"
+        return _short(self.scenario, self.base)
 
     @property
     def blocks_text(self) -> str:
@@ -165,24 +165,41 @@ def overheads(campaign: Campaign) -> tuple[Overhead, ...]:
 
     Cells are compared that differ in nothing but their scenario; runs that did not pass their check are left out.
     """
-    every = [run for run in (*campaign.runs, *campaign.without) if run.record.quality.ok]
-    groups: dict[str, dict[str, list[Run]]] = {}
-    for run in every:
-        groups.setdefault(_machine(run), {}).setdefault(scenario_of(run), []).append(run)
     order = {cell.cell_id: place for place, cell in enumerate(campaign.plan.cells)}
-    found = [
-        one
-        for group in groups.values()
-        for scenario, base in COMPARED
-        if scenario in group and base in group
-        for one in [_overhead(scenario, base, group[scenario], group[base])]
-        if one.ratios
-    ]
+    found = [one for sides in _compared(campaign) if (one := _overhead(*sides)).ratios]
     return tuple(sorted(found, key=lambda one: (order.get(one.cell_id, len(order)), one.scenario)))
 
 
+def _compared(campaign: Campaign) -> Iterator[tuple[str, str, list[Run], list[Run]]]:
+    """Yield two scenarios of a machine, and the sound runs of both."""
+    groups: dict[str, dict[str, list[Run]]] = {}
+    for run in (*campaign.runs, *campaign.without):
+        if run.record.quality.ok:
+            groups.setdefault(_machine(run), {}).setdefault(scenario_of(run), []).append(run)
+    for group in groups.values():
+        for scenario, base in COMPARED:
+            if scenario in group and base in group:
+                yield scenario, base, group[scenario], group[base]
+
+
+def untold(campaign: Campaign) -> Iterator[str]:
+    """Yield a sentence for each machine and scenario of which no block tells a ratio, since one of the two has nothing.
+
+    As where COLO answered no request at all: what is said of the other machines is not of this one.
+    """
+    for scenario, base, runs, others in _compared(campaign):
+        pairs = _pairs(runs, others)
+        for name in (*THROUGHPUT, *LATENCY):
+            sides = [(outcome_of(run, name) > 0, outcome_of(other, name) > 0) for run, other in pairs]
+            if any(map(any, sides)) and not any(map(all, sides)):
+                which = f"{_plain(runs[0].record.label, scenario)}, {_short(scenario, base)}"
+                words = OUTCOMES[name].words
+                yield f"{which}: in none of {spans([len(sides)], 'block')} have both any of {words}: in no ratio."
+                break
+
+
 def left_out(campaign: Campaign) -> str:
-    """Return which runs are in no ratio, by scenario: their own check failed, or they did; empty where none did."""
+    """Return what is in no ratio: machines that tell none, and by scenario runs whose own check failed, or they did."""
     planned = {cell.cell_id: str(flatten(cell.cell).get("scenario") or COLO) for cell in campaign.plan.cells}
     runs = [*campaign.runs, *campaign.without]
     counts = {
@@ -198,7 +215,7 @@ def left_out(campaign: Campaign) -> str:
     if lost := [f"{gone.count(scenario)} {scenario}" for scenario in counts if scenario in gone]:
         why = "In no ratio, as they failed or cannot be read"
         told.append(f"{why}: {listed(lost)}; the others may be the better ones.")
-    return " ".join(told)
+    return " ".join([*untold(campaign), *told])
 
 
 def tells_neither(campaign: Campaign) -> bool:
@@ -206,6 +223,10 @@ def tells_neither(campaign: Campaign) -> bool:
     runs = (*campaign.runs, *campaign.without)
     counted = (outcome_of(run, name) for run in runs for name in THROUGHPUT)
     return all(run.record.client is None for run in runs) and all(map(math.isnan, counted))
+
+
+def _short(scenario: str, base: str) -> str:
+    return f"{SCENARIOS[scenario].short} / {SCENARIOS[base].short}"
 
 
 def scenario_of(run: Run) -> str:

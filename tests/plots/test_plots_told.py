@@ -43,7 +43,7 @@ from analysis.plots.sizes import SizeKey
 from analysis.plots.style import look
 from analysis.plots.words import design_text, few_runs, whiskers_text
 from analysis.report.latex import escape
-from analysis.report.service import overhead_files
+from analysis.report.service import context, overhead_files
 from analysis.stored.load import Failure, load_campaign
 from analysis.verdicts.results import derive
 
@@ -191,6 +191,20 @@ def test_blocks_in_which_one_of_the_two_has_nothing_are_told_of_beside_the_ratio
     results = derive(load_campaign(folder))
     said = "COLO / native: in 1 of 4 blocks one of the two has none of the requests answered per second: in no ratio."
     assert said in overhead.sketch(results).words.caption
+    assert escape(said) in overhead_files(results)["tables/overhead.tex"].decode()
+
+
+def test_a_machine_of_which_nothing_was_answered_is_not_dropped_in_silence(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SERVICE, mems=(GIB // 2, GIB), scenarios=("native", "colo")))
+    for run_id in of_scenario(folder, "colo"):
+        record = json.loads((folder / "runs" / run_id / "run.json").read_text())
+        if record["cell"]["mem"] == GIB:
+            change_record(folder, run_id, client=record["client"] | {"requests_per_s": 0.0})
+            (folder / "runs" / run_id / "client.parquet").unlink()
+    results = derive(load_campaign(folder))
+    said = "COLO / native: in none of 4 blocks have both any of the requests answered per second: in no ratio."
+    assert f" http \N{MIDDLE DOT} unix, {said}" in overhead.sketch(results).words.caption
+    assert sum(said in line for line in context(results)["overhead_lines"]) == 1
     assert escape(said) in overhead_files(results)["tables/overhead.tex"].decode()
 
 
