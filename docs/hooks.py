@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parents[1]
 _OUTWARD = re.compile(r"\[([^\]]*)\]\(((?:\.\./)+[^)#]*)(?:#[^)]*)?\)")
+_DRAWN = re.compile(r"```mermaid\n(.*?)```", re.DOTALL)
 _SHOWN = 2
 _SPELLINGS = "In a clone each has [another spelling](install.md#as-a-command)."
 
@@ -58,7 +59,17 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
             raise FileNotFoundError(f"{page.file.src_path}: {match[0]} leads nowhere")
         return f"{match[1]} (`{target.relative_to(ROOT)}`)"
 
-    return _OUTWARD.sub(named, markdown)
+    return _DRAWN.sub(_arrows, _OUTWARD.sub(named, markdown))
+
+
+def _arrows(picture: re.Match[str]) -> str:
+    """Return a picture as its arrows, a row for each beginning: what draws one would be fetched from elsewhere."""
+    names = dict(re.findall(r"(\w+)\[(.+)\]", picture[1]))
+    ends: dict[str, list[str]] = {}
+    for one, other in re.findall(r"(\w+) --> (\w+)", picture[1]):
+        ends.setdefault(names[one], []).append(f"→ `{names[other]}`")
+    rows = (f"| `{name}` | {', '.join(each)} |" for name, each in ends.items())
+    return "\n".join(("| from | to |", "| --- | --- |", *rows))
 
 
 _ABOUT = (

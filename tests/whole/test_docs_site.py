@@ -63,6 +63,16 @@ def test_every_page_is_reached_from_the_navigation(site: Path) -> None:
     assert {page for page in written | made if page not in front} == set()
 
 
+def test_no_list_ends_in_a_paragraph_and_no_picture_stands_as_its_source(site: Path) -> None:
+    run_in, undrawn = [], []
+    for page in site.rglob("*.html"):
+        text = re.sub(r"<pre.*?</pre>", "", page.read_text(), flags=re.DOTALL)
+        told = (one for _, one in re.findall(r"<(p|li)>(.*?)</\1>", text, re.DOTALL))
+        run_in += [(page.name, item) for one in told for item in re.findall(r"\n\s*(?:\d\.|[-*]) .{,20}", one)]
+        undrawn += [page.name] * ("graph TD" in page.read_text())
+    assert (run_in, undrawn) == ([], [])
+
+
 def rows(page: str) -> dict[str, list[tuple[str, str, str]]]:
     """Return legal values, unit and default of each key; one that several workloads have has several."""
     cells = r"<tr>\s*<td><code>([\w.]+)</code></td>" + 3 * r"\s*<td>(.*?)</td>" + r"\s*</tr>"
