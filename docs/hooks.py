@@ -209,6 +209,9 @@ def statistics() -> str:
         parts.append(f"## {module.__name__}\n")
         for name in sorted(names):
             thing = getattr(module, name)
+            if not callable(thing):  # a constant, whose docstring would be that of its type
+                parts.append(f"### {name}\n\n```text\n{name} = {thing!r}\n```\n")
+                continue
             shown = f"{name}{inspect.signature(thing)}" if inspect.isfunction(thing) else name
             parts.append(f"### {name}\n\n```text\n{shown}\n\n{inspect.getdoc(thing) or ''}\n```\n")
     return "\n".join(parts)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from analysis import stats
 from bench.cli import COMMANDS
 from bench.config.load import CAMPAIGN_KEYS
 from bench.system.places import CONF, PACKAGES
@@ -121,6 +122,12 @@ def test_what_people_type_and_the_default_they_get_are_told(site: Path) -> None:
 def test_every_command_is_on_its_page(site: Path) -> None:
     commands = (site / "commands.html").read_text()
     assert [name for name in COMMANDS if name not in commands] == []
+
+
+def test_the_python_page_shows_a_constant_by_its_value(site: Path) -> None:
+    python = (site / "reference" / "statistics.html").read_text()
+    assert f"DELAYED_ACK_S = {stats.DELAYED_ACK_S}" in python
+    assert "Built-in immutable sequence" not in python
 
 
 def blocks(kind: str) -> list[str]:
