@@ -84,7 +84,13 @@ unset PYTHONHOME PYTHONPATH PIP_USER PIP_TARGET PIP_PREFIX PIP_ROOT || true
 "$python" -m venv --clear .venv
 echo "colo-bench: installing Python packages (pinned by hash in requirements.txt) into .venv, for $("$python" --version)"
 "$python" -I tools/runtime.py --build >.venv/requirements.txt
-pip() { .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile "$@"; }
+pip() {
+    .venv/bin/python -m pip install -q --disable-pip-version-check --no-compile "$@" || {
+        echo "colo-bench: pip, whose words are above, could not install Python packages. Mostly the network is at fault: repeat" >&2
+        echo "    behind a proxy, or with certificates of your own: export PIP_PROXY=http://HOST:PORT PIP_CERT=FILE" >&2
+        exit 3
+    }
+}
 pip --require-hashes -r .venv/requirements.txt
 pip --no-deps --no-build-isolation -e .
 [ -n "$has_apt" ] || echo "colo-bench: there is no apt here: measure with qemu=system guest=bare (docs/install.md)"

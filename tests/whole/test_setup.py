@@ -135,6 +135,20 @@ def test_without_a_python_that_is_new_enough_both_ways_out_are_named(tmp_path: P
     assert "make PYTHON=" in text
 
 
+def test_where_pip_fails_its_words_are_followed_by_what_mends_it(tmp_path: Path) -> None:
+    for name in ("gcc", "ip"):
+        program(tmp_path / "bin", name, "true")
+    (tmp_path / ".venv").mkdir()
+    program(tmp_path / ".venv" / "bin", "python", "echo 'ERROR: no network' >&2; exit 1")
+    python = program(tmp_path / "bin", "python3", "true")
+    done = ended(tmp_path, apt=False, PYTHON=os.fspath(python))
+    assert done.returncode == 3
+    words = done.stderr.splitlines()
+    assert words[0] == "ERROR: no network"
+    assert "PIP_PROXY=http://HOST:PORT PIP_CERT=FILE" in words[2]
+    assert len(words) == 3
+
+
 def test_where_there_is_no_apt_the_packages_are_named_all_the_same() -> None:
     script = '. ./apt.sh; PATH=/; install_packages mmdebstrap "gcc"'
     done = subprocess.run(("/bin/sh", "-c", script), cwd=CHECKOUT, capture_output=True, text=True, check=False)
