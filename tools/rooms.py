@@ -30,8 +30,12 @@ ORDER = (
     ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
     ("bench.vm", "bench.measure", "bench.record", "bench.cluster"),
     ("bench.scenario", "bench.run"),
+    ("analysis.errors", "analysis.text", "analysis.surroundings", "analysis.parent", "analysis.stats"),
+    ("analysis.stored", "analysis.runs", "analysis.frames"),
+    ("analysis.verdicts", "analysis.compare", "analysis.planning", "analysis.calibrate"),
+    ("analysis.plots", "analysis.report", "analysis.commands"),
 )
-"""The rooms of ``bench`` in storeys, from the ground up; within a storey too, a room uses only those before it."""
+"""The rooms in storeys, from the ground up; within a storey too, a room uses only those before it."""
 
 _BLOCK = re.compile(r"(?<=```mermaid\n).*?(?=```)", re.DOTALL)
 
@@ -73,6 +77,17 @@ def doors(checkout: Path = CHECKOUT) -> dict[str, set[str]]:
     return found
 
 
+def modules(package: str, checkout: Path = CHECKOUT) -> dict[str, set[str]]:
+    """Return which modules of a package each of its modules imports from."""
+    found: dict[str, set[str]] = {}
+    for module, name in imports(checkout):
+        other = name if _exists(checkout, name) else name.rpartition(".")[0]
+        if module.startswith(f"{package}.") and other.startswith(f"{package}.") and _exists(checkout, other):
+            found.setdefault(module, set()).add(other)
+            found.setdefault(other, set())
+    return found
+
+
 def _exists(checkout: Path, room: str) -> bool:
     """Whether it is a room, and not a name that a package gives by itself, such as its version."""
     path = checkout / room.replace(".", "/")
@@ -80,17 +95,17 @@ def _exists(checkout: Path, room: str) -> bool:
 
 
 def floors(found: Mapping[str, set[str]]) -> list[list[str]]:
-    """Return the rooms, each above all that it imports from.
+    """Return the rooms, or modules, each above all that it imports from.
 
     Raises:
-        ValueError: rooms import each other in a circle.
+        ValueError: some import each other in a circle.
     """
     left, placed = dict(found), list[list[str]]()
     while left:
         known = {room for floor in placed for room in floor}
         floor = sorted(room for room, others in left.items() if others <= known)
         if not floor:
-            raise ValueError(f"these rooms import each other in a circle: {', '.join(sorted(left))}")
+            raise ValueError(f"these import each other in a circle: {', '.join(sorted(left))}")
         placed.append(floor)
         left = {room: others for room, others in left.items() if room not in floor}
     return placed

@@ -16,7 +16,7 @@ from analysis.verdicts.effects import GIB, across_runs, splits, within_runs
 
 if TYPE_CHECKING:
     from analysis.calibrate.simulate import Model
-    from analysis.verdicts.finding import Effect
+    from analysis.verdicts.claims import Effect
 
 _GROWTH = 0.5
 """What the largest size adds to the pause of the smallest, as a share of it."""

@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect, Finding, LevelFinding
+    from analysis.verdicts.claims import Effect
+    from analysis.verdicts.finding import Finding, LevelFinding
     from analysis.verdicts.results import Results
 
 NAME = "hypotheses"

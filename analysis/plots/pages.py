@@ -20,6 +20,7 @@ from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text, without_accel
 from analysis.runs.outcomes import counts
 from analysis.text import figures_text, plural
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.effects import (
     PAGE_BYTES,
     PAGES_APART,
@@ -32,7 +33,6 @@ from analysis.verdicts.effects import (
     pages_apart,
     within_runs,
 )
-from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

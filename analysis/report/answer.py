@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.claims import Effect
+    from analysis.verdicts.finding import Finding
     from analysis.verdicts.results import Results
 
 _MOST_IN_HEADING = 2

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from analysis.stored.load import Campaign, Run
     from analysis.stored.records import PlannedRun, Quality
+    from analysis.verdicts.claims import Effect
     from analysis.verdicts.diagnostics import Diagnostics
-    from analysis.verdicts.finding import Effect
     from analysis.verdicts.results import Results
 
 

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.claims import Effect
+    from analysis.verdicts.finding import Finding
 
 _MOST_FIGURES = 6
 """Of a p-value, where fewer would be read as the level."""

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect
+    from analysis.verdicts.claims import Effect
 
 _MOST_FIGURES = 7
 _COUNTED = frozenset(("pages", "bytes", "writes", "CPUs"))

@@ -24,6 +24,15 @@ VALUE = "value"
 
 
 @dataclass(frozen=True)
+class Effect:
+    """An estimate between the ends of its interval; NaN ends where there is no interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
 class Claims:
     """P-values, 1 for what cannot be said. An effect is one in the direction that the hypothesis claims.
 

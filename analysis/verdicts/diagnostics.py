@@ -12,10 +12,10 @@ import numpy as np
 from analysis import stats
 from analysis.runs.outcomes import counting, used_pauses
 from analysis.runs.stalls import TCP
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.declared import declared
 from analysis.verdicts.drift import Drift, drift, outside_block
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
-from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.nodes import Nodes, nodes_of, without_each

@@ -11,7 +11,7 @@ from scipy.stats import kendalltau
 
 from analysis import stats
 from analysis.runs.outcomes import counting
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Effect
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -12,7 +12,7 @@ import pandas as pd
 from analysis import stats
 from analysis.runs.outcomes import counting, used_pauses
 from analysis.verdicts.applied import WHOLE
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.question import column, known_level
 from analysis.verdicts.sentences import level_words
 

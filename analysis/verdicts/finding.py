@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.text import plural
-from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, NOTHING, Claims
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, NOTHING, Claims, Effect
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -30,15 +30,6 @@ def no_ratio(values: Sequence[float]) -> str:
         return ""
     what = "0 or less" if min(without) < 0 else "0"
     return f"{len(without)} of {plural(len(values), 'run')} {'is' if len(without) == 1 else 'are'} {what}, {NO_RATIO}"
-
-
-@dataclass(frozen=True)
-class Effect:
-    """An estimate between the ends of its interval; NaN ends where there is no interval."""
-
-    estimate: float
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)

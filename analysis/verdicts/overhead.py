@@ -16,7 +16,7 @@ from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for, used_pauses
 from analysis.runs.standing import stood_still_s
 from analysis.text import EXPLORATORY, figures_text, listed, percent_text, ratio_text, short_percent, span, spans
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Effect
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

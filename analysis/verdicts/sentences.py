@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from analysis.format.factors import Level
     from analysis.stored.records import Hypothesis
-    from analysis.verdicts.finding import Effect, Finding
+    from analysis.verdicts.claims import Effect
+    from analysis.verdicts.finding import Finding
 
 
 TRIVIAL, TRIVIAL_FALL = "trivially positive", "trivially negative"

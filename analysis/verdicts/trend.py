@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.verdicts.claims import Claims, Stage, weakest
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Claims, Effect, Stage, weakest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -11,8 +11,8 @@ from scipy.stats import binom
 from analysis import stats
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import YES_OR_NO
-from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Stage, word_of
-from analysis.verdicts.finding import Effect, Finding, LevelFinding
+from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Effect, Stage, word_of
+from analysis.verdicts.finding import Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
 from analysis.verdicts.sentences import level_words
 from analysis.verdicts.trend import UNDECIDED, hangs_on

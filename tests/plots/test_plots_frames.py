@@ -33,8 +33,8 @@ from analysis.plots.style import CATEGORIES, look
 from analysis.runs.outcomes import used
 from analysis.stored.load import Unread
 from analysis.stored.records import PlannedCell
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.effects import PageRow
-from analysis.verdicts.finding import Effect
 
 if TYPE_CHECKING:
     from pathlib import Path

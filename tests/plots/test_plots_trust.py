@@ -30,8 +30,9 @@ from analysis.plots import (
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import look
 from analysis.runs.outcomes import used
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.equals import noise_floor
-from analysis.verdicts.finding import Effect, LevelFinding
+from analysis.verdicts.finding import LevelFinding
 from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:

@@ -19,8 +19,9 @@ from analysis.__main__ import main
 from analysis.report.first import first_screen
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stored.load import load_campaign
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.families import not_after
-from analysis.verdicts.finding import YES_OR_NO_TEXT, Effect, no_ratio
+from analysis.verdicts.finding import YES_OR_NO_TEXT, no_ratio
 from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE
 from analysis.verdicts.results import Results, derive
 from analysis.verdicts.shape import A_STEP, NO_LINE

@@ -19,7 +19,7 @@ from PIL import ImageFont
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.tables import _pvalue, _verdict_row, aligned, design_rows, tables
 from analysis.stored.load import Unread, load_campaign
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:

@@ -12,9 +12,9 @@ from analysis.report.answer import _answer, _split_heading
 from analysis.report.tables import _verdict_row
 from analysis.report.words import answer_sentence, brief, effect_text, legend, p_text, pvalue_text
 from analysis.stored.records import Hypothesis
-from analysis.verdicts.claims import Claims, Stage
+from analysis.verdicts.claims import Claims, Effect, Stage
 from analysis.verdicts.effects import Split
-from analysis.verdicts.finding import Effect, Finding, LevelFinding
+from analysis.verdicts.finding import Finding, LevelFinding
 from analysis.verdicts.sentences import badge, finding_sentence, smallest_text
 
 PVALUES, ADJUSTED = Claims(supports=0.00003, refutes=0.00003), Claims(supports=0.00012, refutes=0.00012)

@@ -19,9 +19,9 @@ from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.load import Campaign, load_campaign
 from analysis.stored.records import NO_NODE, Hypothesis, Plan
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.diagnostics import AS_DECLARED, Sensitivity
 from analysis.verdicts.drift import outside_block
-from analysis.verdicts.finding import Effect
 from analysis.verdicts.hypotheses import judge
 from analysis.verdicts.nodes import LEFT_OUT, Nodes, hanging, nodes_of, without_each
 from analysis.verdicts.question import question

@@ -35,7 +35,7 @@ from analysis.report.service import context, service_files
 from analysis.report.verdicts import verdicts_json
 from analysis.stored.load import Failure, load_campaign
 from analysis.stored.records import Hypothesis
-from analysis.verdicts.finding import Effect
+from analysis.verdicts.claims import Effect
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.overhead import left_out, overheads, sentences, times_text
 from analysis.verdicts.results import judge_study
