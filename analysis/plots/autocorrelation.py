@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -17,7 +16,7 @@ from analysis.plots.data import cell_columns, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
-from analysis.plots.words import MINUS, design_text, where_text
+from analysis.plots.words import MINUS, design_text, sketch_of
 from analysis.runs.outcomes import used_pauses
 from analysis.text import plural, ratio_text, short_text
 
@@ -44,12 +43,7 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: every run is too short or constant.
     """
     data = frame(results)
-    return Sketch(
-        NAME,
-        data,
-        _words(results, data),
-        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
-    )
+    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -102,9 +96,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey |
     entries: list[Artist] = [*key.entries(markers=True), Patch(facecolor=BAND, label="independent checkpoints")]
     if data["correlated"].any():
         entries.append(Line2D([], [], color=QUIET, linewidth=2.2, label="thick: correlated cell"))
-    columns = axes.columns_beside(width_in, names)
-    height_in = axes.height_of_rows(1.2 if len(names) > 1 else 1.6, -(-len(names) // columns))
-    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=entries, columns=columns)
+    panels = axes.Panels.of_curves(names, width_in, 1.2 if len(names) > 1 else 1.6, where=where, entries=entries)
     for name, ax in panels.by_name.items():
         _lines(ax, data[data["panel"] == name], key)
     seen = pd.concat([data["correlation"], data["expected"] + data["band"], data["expected"] - data["band"]])

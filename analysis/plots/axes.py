@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import textwrap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsFloat
 
 import numpy as np
 from matplotlib.colors import LogNorm
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.artist import Artist
     from matplotlib.axes import Axes
     from matplotlib.colorbar import Colorbar
+    from numpy.typing import ArrayLike
 
     from analysis.stats.checks import FloatArray
 
@@ -102,6 +103,24 @@ def height_of_rows(wanted_in: float, rows: int) -> float:
     return max(min(wanted_in, (_COLUMN_IN - _AROUND_IN) / rows - _BETWEEN_IN), _LEAST_IN)
 
 
+def halves(middle: ArrayLike, low: ArrayLike, high: ArrayLike) -> FloatArray:
+    """Return how far whiskers reach below and above, as error bars take it; not below 0 by the last bit of an end."""
+    middle, low, high = (np.asarray(one, dtype=np.float64) for one in (middle, low, high))
+    return np.maximum([middle - low, high - middle], 0.0)
+
+
+def say_beside(ax: Axes, row: SupportsFloat, text: str) -> None:
+    """Write a number at the right of its row, beside the axes: at the end of a whisker it would be taken for it."""
+    ax.annotate(text, (1.01, float(row)), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+
+
+def name_rows(ax: Axes, texts: Sequence[str]) -> None:
+    """Name the rows of an axis, the first one at the top."""
+    ax.set_yticks(range(len(texts)), list(texts))
+    ax.set_ylim(len(texts) - 0.5, -0.5)
+    ax.grid(visible=False, axis="y")
+
+
 class Panels:
     """A figure of equal panels, one per ``panel`` of the data, with a line of origin above and a legend below.
 
@@ -109,8 +128,23 @@ class Panels:
         figure: it.
         by_name: the axes of each panel, in order.
         columns: of panels; ``rows``: the same.
-        room_in: about how wide the axes of one panel are.
+        room_in: about how wide the axes of one panel are; ``heights_in``: how high those of each row.
     """
+
+    @classmethod
+    def of_curves(cls, names: Sequence[str], width_in: float, wanted_in: float, **given: Any) -> Panels:
+        """Lay out panels of curves: beside each other, and as high as wanted, or as a page column has room for."""
+        columns = columns_beside(width_in, names)
+        height_in = height_of_rows(wanted_in, -(-len(names) // columns))
+        return cls(names, width_in, [height_in] * len(names), columns=columns, **given)
+
+    @classmethod
+    def of_rows(
+        cls, names: Sequence[str], width_in: float, counts: Sequence[int], row_in: float, **given: Any
+    ) -> Panels:
+        """Lay out panels of so many rows each, all of one height and along one axis."""
+        heights_in = [row_in * count + 0.1 for count in counts]
+        return cls(names, width_in, heights_in, columns=columns_of_rows(width_in, counts), share="x", **given)
 
     def __init__(
         self,
@@ -143,7 +177,7 @@ class Panels:
         self.room_in = (1 - 2 * _MARGIN) * width_in / self.columns - labels_in
         titles = [fitting(name, self.room_in, TEXT_PT, bold=True) if name else "" for name in names]
         rows = [range(row * self.columns, min((row + 1) * self.columns, len(names))) for row in range(self.rows)]
-        bare = [max(heights_in[place] for place in row) for row in rows]
+        self.heights_in = bare = [max(heights_in[place] for place in row) for row in rows]
         above = _TITLE_LINE_IN * sum(max(line_count(titles[place]) for place in row) for row in rows)
         origin = fitting(where, width_in - 0.1) if where else ""
         height = extra_in + sum(bare) + above + _LINE_IN * line_count(origin) + 0.28 * (self.rows - 1)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +13,7 @@ from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, QUIET, Look, category, is_wide
-from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, where_text
+from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, sketch_of
 from analysis.text import percent_number, plural
 from analysis.verdicts.drift import TOO_FEW, drift, outside_block
 
@@ -44,7 +43,7 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: no cell was measured twice.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:

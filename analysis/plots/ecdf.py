@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,7 +12,7 @@ from analysis.plots.data import cell_columns, evenly, runs_by_cell
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import QUIET, line_style
-from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, where_text
+from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, sketch_of
 from analysis.runs.outcomes import used_pauses
 from analysis.text import ms_text, plural
 
@@ -43,12 +42,7 @@ _QUARTERS = {0: "0", 0.25: "", 0.5: "0.5", 0.75: "", 1: "1"}
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(
-        NAME,
-        data,
-        _words(results, data),
-        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
-    )
+    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -106,9 +100,7 @@ def _of_cell(cell_id: str, runs: Iterable[FloatArray]) -> dict[str, Any]:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey | None = None) -> Figure:
     """Draw one thin line per run: colour is memory, dashes are vCPUs, a panel is everything else that differs."""
     key, names = (key or SizeKey.of(data)).within(data), axes.panel_names(data)
-    columns = axes.columns_beside(width_in, names)
-    height_in = axes.height_of_rows(1.4 if len(names) > 1 else 1.9, -(-len(names) // columns))
-    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=key.entries(), columns=columns)
+    panels = axes.Panels.of_curves(names, width_in, 1.4 if len(names) > 1 else 1.9, where=where, entries=key.entries())
     log = axes.ms_axis(panels.axes[0], "x", data["pause_ms"].to_numpy(), room=panels.room_in, log=True)
     for name, ax in panels.by_name.items():
         _lines(ax, data[data["panel"] == name], key)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,7 +12,7 @@ from matplotlib.patches import Patch
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
-from analysis.plots.words import NOT_USED, design_text, where_text
+from analysis.plots.words import NOT_USED, design_text, sketch_of
 from analysis.text import decimals_apart, percent_number, plural, short_text
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
@@ -40,7 +39,7 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: no two cells are the same machine, or they share no block in which both count.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -95,8 +94,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         entries.append(Line2D([], [], color=CATEGORIES[3], linestyle=_DASHES, label=label))
     names = list(dict.fromkeys(data["pair"]))
     texts = [axes.fitting(name, 0.38 * width_in) for name in names]
-    height_in = axes.row_in(texts, _ROW_IN) * len(texts) + 0.1
-    panels = axes.Panels([""], width_in, [height_in], where=where, entries=entries)
+    row_in = axes.row_in(texts, _ROW_IN)
+    panels = axes.Panels.of_rows([""], width_in, [len(texts)], row_in, where=where, entries=entries)
     ax = panels.axes[0]
     _bands(ax, data)
     for row, name in enumerate(names):
@@ -104,9 +103,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         lanes = row - 0.14 + (np.arange(len(percent)) % _LANES - 1) * 0.12
         ax.scatter(percent, lanes, s=14, color=CATEGORIES[0], alpha=0.8, linewidth=0, zorder=3)
         ax.plot(np.median(percent), row + 0.26, marker="D", color=INK, markersize=3.5, zorder=3)
-    ax.set_yticks(range(len(names)), texts)
-    ax.set_ylim(len(names) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+    axes.name_rows(ax, texts)
     panels.label("difference of the median pause [%]")
     return panels.figure
 

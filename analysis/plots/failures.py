@@ -15,7 +15,7 @@ from analysis import stats
 from analysis.plots import axes
 from analysis.plots.data import unmeasured
 from analysis.plots.drawing import Sketch, Words
-from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
+from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import SPACE, origin
 from analysis.text import percent_text, plural
 
@@ -105,16 +105,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     ]
     entries.append(Line2D([], [], color=INK, marker="|", markersize=5, linewidth=0.9, label=f"95{SPACE}% interval"))
     counts = [len(texts[name]) for name in names]
-    panels = axes.Panels(
-        names,
-        width_in,
-        [row_in * count + 0.1 for count in counts],
-        where=where,
-        entries=entries,
-        columns=axes.columns_of_rows(width_in, counts),
-        labels_in=_LABELS_IN,
-        share="x",
-    )
+    panels = axes.Panels.of_rows(names, width_in, counts, row_in, where=where, entries=entries, labels_in=_LABELS_IN)
     top = max(1.05 * 100 * float(data["high"].max()), 5.0)
     panels.axes[0].set_xlim(-0.02 * top, top)
     for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
@@ -127,16 +118,14 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
 def _rows(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
     places = np.arange(len(data))
     share, low, high = (100 * data[name].to_numpy() for name in ("share", "low", "high"))
-    halves = np.maximum([share - low, high - share], 0.0)
-    ax.errorbar(share, places, xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5)
+    ax.errorbar(share, places, xerr=axes.halves(share, low, high), fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.5)
     some = data["failed"].to_numpy() > 0
     for several, (colour, marker, _) in _LOOKS.items():
         shown = some == several
         look: Look = {"linestyle": "none", "marker": marker, "markersize": 5, "mec": "white", "mew": 0.5, "zorder": 3}
         ax.plot(share[shown], places[shown], color=colour, **look)
     for place, row in zip(places, data.itertuples(), strict=True):
-        at: Look = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": SMALL_PT}
-        ax.annotate(f"{row.failed}/{row.attempts}", (1.01, place), **at)
+        axes.say_beside(ax, place, f"{row.failed}/{row.attempts}")
     ax.set_yticks(places, texts)
     ax.grid(visible=False, axis="y")
 

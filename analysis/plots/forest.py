@@ -16,7 +16,7 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, FAINT, INK, LINE_PT, QUIET, SMALL_PT, Look, is_wide
-from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, where_text
+from analysis.plots.words import MINUS, SPACE, design_text, percent_interval, sketch_of
 from analysis.text import plural
 from analysis.verdicts.amounts import amount, figures_of
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
@@ -67,7 +67,7 @@ def sketch(results: Results) -> Sketch:
     if not results.findings:
         raise NoFigureError("no hypothesis was declared")
     data = frame(results.findings)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(findings: Sequence[Finding]) -> pd.DataFrame:

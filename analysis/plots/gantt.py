@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,7 +17,7 @@ from analysis.plots import axes, phases
 from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
-from analysis.plots.words import MS, emulated, full_name, where_text
+from analysis.plots.words import MS, emulated, full_name, sketch_of
 from analysis.runs.outcomes import doubted_text, used
 from analysis.text import ms_text, percent_text
 
@@ -73,7 +72,7 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: no checkpoint has the parts of both sides.
     """
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:

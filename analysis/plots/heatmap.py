@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
@@ -25,8 +24,8 @@ from analysis.plots.words import (
     design_text,
     few_runs,
     full_name,
+    sketch_of,
     spread,
-    where_text,
     whiskers_text,
 )
 from analysis.text import ms_text, plural
@@ -59,7 +58,7 @@ def sketch(results: Results) -> Sketch:
     data = frame(results)
     if data["mem_bytes"].nunique() * data["smp"].nunique() == 1:
         raise NoFigureError("memory and vCPUs are the same in every cell that was measured")
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,15 +16,14 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import Look, category, line_style
 from analysis.plots.words import (
-    INTERVAL,
     MS,
-    RANGE,
+    WHISKERS,
     design_text,
     few_runs,
     full_name,
     signed_percent,
+    sketch_of,
     spread,
-    where_text,
     whiskers_text,
 )
 from analysis.text import plural
@@ -77,8 +75,8 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     data = data[data["panel"].map(varies)].reset_index(drop=True)
     cells = results.per_cell[results.per_cell["panel"].map(varies)]
     runs = results.runs[results.runs["cell_id"].isin(cells["cell_id"])]
-    draw = partial(plot, axis=axis, where=where_text(results.cells), key=SizeKey.of_all(results.cells))
-    return Sketch(axis.name, data, _words(replace(results, runs=runs, per_cell=cells), data, axis), draw)
+    words = _words(replace(results, runs=runs, per_cell=cells), data, axis)
+    return sketch_of(axis.name, results, data, words, plot, axis=axis, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -104,11 +102,9 @@ def plot(
         Line2D([], [], color=colour, linestyle=line_style(dashes), marker=marker, markersize=4.5, label=text)
         for text, (colour, dashes, marker) in looks.items()
     ]
-    columns = axes.columns_beside(width_in, names)
-    height_in = axes.height_of_rows(1.45 if len(names) > 1 else 2.0, -(-len(names) // columns))
-    panels = axes.Panels(names, width_in, [height_in] * len(names), where=where, entries=entries, columns=columns)
+    panels = axes.Panels.of_curves(names, width_in, 1.45 if len(names) > 1 else 2.0, where=where, entries=entries)
     seen = data[["pause_ms", "low_ms", "high_ms"]].to_numpy(dtype=np.float64).ravel()
-    log = axes.ms_axis(panels.axes[0], "y", seen, room=height_in)
+    log = axes.ms_axis(panels.axes[0], "y", seen, room=panels.heights_in[0])
     marks = data[[axis.size, axis.text]].drop_duplicates().sort_values(axis.size)
     texts = [text.partition(" vCPU")[0] for text in marks[axis.text]]
     dodge_in = min(_DODGE_IN, panels.room_in / 3 / len(looks))
@@ -154,9 +150,9 @@ def _draw(ax: Axes, data: pd.DataFrame, looks: dict[str, tuple[str, Any, str]], 
         cells = data[(data["of"] == "cell") & (data[axis.line] == text)]
         # Through the sizes themselves: lines through points that stand aside would cross where the data do not.
         ax.plot(cells[axis.size], cells["pause_ms"], color=colour, linestyle=line_style(dashes), linewidth=1.1)
-        for kind, cap, width in ((INTERVAL, 2.5, 0.9), (RANGE, 0.0, 0.6)):
+        for kind, cap, width in WHISKERS:
             some = cells[cells["whisker"] == kind]
-            ends = np.maximum([some["pause_ms"] - some["low_ms"], some["high_ms"] - some["pause_ms"]], 0.0)
+            ends = axes.halves(some["pause_ms"], some["low_ms"], some["high_ms"])
             ax.errorbar(
                 some["x"], some["pause_ms"], yerr=ends, fmt="none", ecolor=colour, elinewidth=width, capsize=cap
             )

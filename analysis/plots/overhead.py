@@ -121,12 +121,11 @@ def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room
         shift = _APART * (shown.index(scenario) - (len(shown) - 1) / 2)
         rows = np.array([cells.index(cell) for cell in own["cell"]], dtype=float) + shift
         ratio, low, high = (own[name].to_numpy() for name in ("ratio", "low", "high"))
-        ends = np.nan_to_num(np.maximum([ratio - low, high - ratio], 0.0))
+        ends = np.nan_to_num(axes.halves(ratio, low, high))
         look: Any = {"elinewidth": 0.9, "capsize": 1.8, "markersize": 4.0, "linestyle": "none"}
         ax.errorbar(ratio, rows, xerr=ends, zorder=3, **look, **_LOOKS[scenario])
         for row, value in zip(rows, ratio, strict=True):
-            words = multiple_text(value)
-            ax.annotate(words, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+            axes.say_beside(ax, row, multiple_text(value))
     axes.ms_axis(ax, "x", _reach(data), room=room_in, log=log, head=0.02)
     ax.axvline(1.0, color=INK, linewidth=0.8, zorder=1)
     ax.grid(visible=False, axis="y")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from analysis.plots.data import cell_columns, runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import MS, NOT_USED, SPACE, design_text, where_text, without_accel
+from analysis.plots.words import MS, NOT_USED, SPACE, design_text, sketch_of, without_accel
 from analysis.runs.outcomes import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.claims import Effect
@@ -85,12 +84,7 @@ def sketch(results: Results) -> Sketch:
         NoFigureError: no sound run has counted the dirty pages of two checkpoints.
     """
     data = frame(results)
-    return Sketch(
-        NAME,
-        data,
-        _words(results, data),
-        partial(plot, where=where_text(results.cells), key=SizeKey.of_all(results.cells)),
-    )
+    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -201,18 +195,10 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "", key: SizeKey |
     ]
     drawn = {of for name in names for of in _drawn(data[data["panel"] == name])["of"]}
     kinds = [Line2D([], [], **look) for of, look in _LINES.items() if of in drawn]
-    columns = axes.columns_beside(width_in, names)
-    height_in = axes.height_of_rows(_PANEL_IN, -(-len(names) // columns))
-    panels = axes.Panels(
-        names,
-        width_in,
-        [height_in] * len(names),
-        where=where,
-        entries=[*dots, *kinds],
-        columns=columns,
-        share="y",
-        extra_in=0.5,
+    panels = axes.Panels.of_curves(
+        names, width_in, _PANEL_IN, where=where, entries=[*dots, *kinds], share="y", extra_in=0.5
     )
+    height_in = panels.heights_in[0]
     texts = {name: _said(data[data["panel"] == name]) for name in names}
     head = _TEXT_LINE_IN * max(map(axes.line_count, texts.values())) / height_in
     # The text takes its share of the whole axis, so that much more of the data's reach.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +13,7 @@ from analysis.format.table import PAUSE_PHASES, PHASES
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
 from analysis.plots.drawing import Sketch, Words
-from analysis.plots.style import INK, LINE_PT, SMALL_PT, Look, is_wide, ordered_colours
+from analysis.plots.style import INK, LINE_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import (
     FEWEST_FOR_INTERVAL,
     INTERVAL,
@@ -23,7 +22,7 @@ from analysis.plots.words import (
     RANGE,
     SPACE,
     design_text,
-    where_text,
+    sketch_of,
 )
 from analysis.text import ms_text, percent_text, plural
 
@@ -76,7 +75,7 @@ def fill(name: str, colour: str, hatch: str) -> dict[str, Any]:
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(NAME, data, _words(results, data), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -103,17 +102,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw one bar per cell along time: the VM stops at 0; request and stop lie before, the pause's phases after it."""
     names = axes.panel_names(data)
     counts = [data.loc[data["panel"] == name, "cell"].nunique() for name in names]
-    columns = axes.columns_of_rows(width_in, counts)
-    panels = axes.Panels(
-        names,
-        width_in,
-        [_ROW_IN * count + 0.1 for count in counts],
-        where=where,
-        entries=entries(),
-        columns=columns,
-        labels_in=_LABELS_IN,
-        share="x",
-    )
+    panels = axes.Panels.of_rows(names, width_in, counts, _ROW_IN, where=where, entries=entries(), labels_in=_LABELS_IN)
     longest = float(data.loc[data["phase"] == PAUSE, "mean_ms"].max())
     left = max(_reach_before(own, longest) for _, own in data.groupby("cell"))
     right = max(_reach(own, longest) for _, own in data.groupby("cell"))
@@ -121,7 +110,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
         _bars(ax, data[data["panel"] == name], longest)
         ax.set_ylim(slots - 0.45, -0.55)
-    roomy = is_wide(width_in) and columns == 1
+    roomy = is_wide(width_in) and panels.columns == 1
     panels.label("mean time from the moment the VM stopped [ms]" if roomy else "mean time since the VM stopped [ms]")
     return panels.figure
 
@@ -173,8 +162,7 @@ def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
     look_of_pause: Look = {"ecolor": INK, "elinewidth": 0.9, "capsize": 2.0}
     ax.errorbar(total["mean_ms"], rows + _PAUSE_LANE, xerr=_halves(total), fmt="none", **look_of_pause)
     for row, mean in enumerate(total["mean_ms"]):
-        # Beside the axes: at the end of a whisker a number would be taken for that end.
-        ax.annotate(ms_text(mean), (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+        axes.say_beside(ax, row, ms_text(mean))
     ax.set_yticks(rows, list(cells["memory"] + " · " + cells["vcpus"]))
     ax.axvline(0, color=INK, linewidth=0.8)
     ax.grid(visible=False, axis="y")
@@ -182,7 +170,7 @@ def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
 
 def _halves(phase: pd.DataFrame) -> FloatArray:
     mean, low, high = (phase[name].to_numpy(dtype=np.float64) for name in ("mean_ms", "low_ms", "high_ms"))
-    return np.nan_to_num(np.maximum([mean - np.maximum(low, 0.0), high - mean], 0.0))
+    return np.nan_to_num(axes.halves(mean, np.maximum(low, 0.0), high))
 
 
 def _words(results: Results, data: pd.DataFrame) -> Words:

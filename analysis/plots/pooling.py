@@ -56,8 +56,7 @@ def plot(data: pd.DataFrame, width_in: float) -> Figure:
         if level in set(data["level"])
     ]
     texts = [axes.fitting(method, 0.4 * width_in) for method in data["method"]]
-    height_in = axes.row_in(texts, _ROW_IN) * len(texts) + 0.1
-    panels = axes.Panels([""], width_in, [height_in], entries=entries)
+    panels = axes.Panels.of_rows([""], width_in, [len(texts)], axes.row_in(texts, _ROW_IN), entries=entries)
     _bars(panels.axes[0], data, texts)
     wide = "campaigns without an effect in which one is found [%]"
     panels.label(wide if is_wide(width_in) else "effects found where none is [%]")
@@ -73,13 +72,11 @@ def _bars(ax: Axes, data: pd.DataFrame, texts: list[str]) -> None:
         ax.barh(place, rate, height=0.66, color=colour, hatch=hatch, edgecolor="white", linewidth=LINE_PT)
         near: Look = {"textcoords": "offset points", "va": "center", "fontsize": SMALL_PT}
         ax.annotate(f"{rate:.1f}", (max(end, 100 * ALPHA), place), (4, 0), **near)
-    halves = np.maximum([share - low, high - share], 0.0)[:, known]
-    ax.errorbar(share[known], places[known], xerr=halves, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.0)
+    ends = axes.halves(share, low, high)[:, known]
+    ax.errorbar(share[known], places[known], xerr=ends, fmt="none", ecolor=INK, elinewidth=0.9, capsize=2.0)
     ax.axvline(100 * ALPHA, color=INK, linewidth=0.9, linestyle=(0, (4, 2)))
     ax.set_xlim(0, max(1.18 * float(np.nanmax([share, high])), 10.0))
-    ax.set_yticks(places, texts)
-    ax.set_ylim(len(data) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+    axes.name_rows(ax, texts)
 
 
 def _words(data: pd.DataFrame) -> Words:

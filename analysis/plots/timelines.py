@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +16,7 @@ from analysis.plots.style import BAND_EDGE, INK, Look
 from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests_of, seconds_axis
 from analysis.plots.timeline_rows import MOST_REQUESTS, PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
-from analysis.plots.words import MS, emulated, where_text
+from analysis.plots.words import MS, emulated, sketch_of
 from analysis.runs.outcomes import counts, too_short_for, used_pauses
 from analysis.text import EXPLORATORY, ms_text, plural, spans
 
@@ -52,7 +51,7 @@ def sketch(results: Results) -> Sketch:
     worst = _worst_runs(results)
     data = _drawn(results, worst)
     words = _words(results, data, [run for _, _, run in worst])
-    return Sketch(NAME, data, words, partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, words, plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -115,21 +114,11 @@ def badness(run: Run) -> float:
 def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw a panel per cell: requests as dots over time, pauses as bands; without requests pauses as stems."""
     names = list(dict.fromkeys(data["cell"]))
-    columns = axes.columns_beside(width_in, names)
-    height_in = axes.height_of_rows(_PANEL_IN, -(-len(names) // columns))
-    panels = axes.Panels(
-        names,
-        width_in,
-        [height_in] * len(names),
-        where=where,
-        entries=_entries(data),
-        columns=columns,
-        labels_in=0.5,
-        share="y",
-        extra_in=0.5,
+    panels = axes.Panels.of_curves(
+        names, width_in, _PANEL_IN, where=where, entries=_entries(data), labels_in=0.5, share="y", extra_in=0.5
     )
     values = data["value"].to_numpy()
-    log = axes.ms_axis(panels.axes[0], "y", np.maximum(values, 1e-3), room=height_in)
+    log = axes.ms_axis(panels.axes[0], "y", np.maximum(values, 1e-3), room=panels.heights_in[0])
     floor = panels.axes[0].get_ylim()[0]
     for name, ax in panels.by_name.items():
         own = data[data["cell"] == name]

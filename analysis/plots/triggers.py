@@ -13,7 +13,7 @@ from matplotlib.patches import Patch
 from analysis.format.scenarios import BASELINES
 from analysis.plots import axes
 from analysis.plots.drawing import NoFigureError, Sketch, Words
-from analysis.plots.style import CATEGORIES, INK, LINE_PT, SMALL_PT, Look
+from analysis.plots.style import CATEGORIES, INK, LINE_PT, Look
 from analysis.plots.words import SPACE, origin, sound_checkpoints
 from analysis.runs.causes import CAUSES, EVIDENCE
 from analysis.text import figures_text, plural, span
@@ -95,15 +95,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     entries = [Patch(label=WORDS[cause], **_fill(cause)) for cause in shown]
     labels_in = min(_LABELS_IN, 0.42 * width_in)
     texts = [axes.fitting(cell, labels_in - 0.1) for cell in cells]
-    panels = axes.Panels(
-        [""],
-        width_in,
-        [axes.row_in(texts, _ROW_IN) * len(cells) + 0.1],
-        where=where,
-        entries=entries,
-        columns=1,
-        labels_in=labels_in,
-        share="",
+    row_in = axes.row_in(texts, _ROW_IN)
+    panels = axes.Panels.of_rows(
+        [""], width_in, [len(texts)], row_in, where=where, entries=entries, labels_in=labels_in
     )
     ax = panels.axes[0]
     start, rows = np.zeros(len(cells)), np.arange(len(cells))
@@ -113,12 +107,9 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
         start = start + values
     whole = data.drop_duplicates("cell").set_index("cell").loc[cells]
     for row, mismatch in zip(rows, whole["mismatch"], strict=True):
-        said = figures_text(mismatch) if mismatch else "0"
-        ax.annotate(said, (1.01, row), xycoords=("axes fraction", "data"), va="center", fontsize=SMALL_PT)
+        axes.say_beside(ax, row, figures_text(mismatch) if mismatch else "0")
     axes.ms_axis(ax, "x", np.append(start, 0.0), room=panels.room_in, log=False)
-    ax.set_yticks(rows, texts, fontsize=SMALL_PT)
-    ax.set_ylim(len(cells) - 0.5, -0.5)
-    ax.grid(visible=False, axis="y")
+    axes.name_rows(ax, texts)
     ax.axvline(0, color=INK, linewidth=0.8)
     panels.label("checkpoints per minute")
     return panels.figure

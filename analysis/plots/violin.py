@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,12 +14,11 @@ from analysis.plots.data import cell_columns, evenly, runs_by_cell, sampled
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import (
-    INTERVAL,
     MS,
-    RANGE,
+    WHISKERS,
     design_text,
+    sketch_of,
     spread,
-    where_text,
     whiskers_text,
 )
 from analysis.runs.outcomes import used_pauses
@@ -56,7 +54,7 @@ _SEVERAL: Look = {"facecolor": "white", "edgecolor": CATEGORIES[0]}
 def sketch(results: Results) -> Sketch:
     """Return the figure before it is drawn."""
     data = frame(results)
-    return Sketch(NAME, data, _words(results), partial(plot, where=where_text(results.cells)))
+    return sketch_of(NAME, results, data, _words(results), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -97,15 +95,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     """Draw a grey violin of checkpoints per cell, its runs as points, and their median with its whisker."""
     names = axes.panel_names(data)
     counts = [data.loc[data["panel"] == name, "cell"].nunique() for name in names]
-    panels = axes.Panels(
-        names,
-        width_in,
-        [_ROW_IN * count + 0.1 for count in counts],
-        where=where,
-        entries=_entries(data),
-        columns=axes.columns_of_rows(width_in, counts),
-        labels_in=_LABELS_IN,
-        share="x",
+    panels = axes.Panels.of_rows(
+        names, width_in, counts, _ROW_IN, where=where, entries=_entries(data), labels_in=_LABELS_IN
     )
     pauses = data["pause_ms"].to_numpy()
     log = axes.ms_axis(panels.axes[0], "x", pauses, room=panels.room_in)
@@ -168,9 +159,9 @@ def _entries(data: pd.DataFrame) -> list[Line2D]:
 
 
 def _medians(ax: Axes, data: pd.DataFrame) -> None:
-    for kind, cap, width in ((INTERVAL, 2.5, 0.9), (RANGE, 0.0, 0.6)):
+    for kind, cap, width in WHISKERS:
         some = data[data["whisker"] == kind]
-        ends = np.maximum([some["pause_ms"] - some["low_ms"], some["high_ms"] - some["pause_ms"]], 0.0)
+        ends = axes.halves(some["pause_ms"], some["low_ms"], some["high_ms"])
         look: Look = {"fmt": "D", "color": CATEGORIES[3], "markersize": 3.2, "mec": INK, "mew": 0.5, "ecolor": INK}
         ax.errorbar(some["pause_ms"], some["row"] + 0.34, xerr=ends, elinewidth=width, capsize=cap, zorder=4, **look)
 

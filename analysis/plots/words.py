@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from analysis.format.scenarios import BASELINES
+from analysis.plots.drawing import Sketch
 from analysis.runs.outcomes import doubted_text
 from analysis.stored.cells import shared_text
 from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
     import pandas as pd
+    from matplotlib.figure import Figure
 
+    from analysis.plots.drawing import Words
     from analysis.stored.cells import Cells
     from analysis.stored.load import Campaign
     from analysis.stored.records import PlannedRun
@@ -27,6 +31,9 @@ FEWEST_FOR_INTERVAL = 6
 
 INTERVAL, RANGE = "interval", "range"
 """Kinds of whiskers."""
+
+WHISKERS = ((INTERVAL, 2.5, 0.9), (RANGE, 0.0, 0.6))
+"""Of each kind the ends and the width, in points."""
 
 NO_INTERVAL = "No interval is drawn."
 
@@ -40,6 +47,18 @@ def where_text(cells: Cells) -> str:
     kinds = cells.under.split(" and ")
     said = f"some pairs under {', some under '.join(kinds)}" if kinds[1:] else f"pairs under {cells.under}"
     return " · ".join(filter(None, [cells.shared, said]))
+
+
+def sketch_of(
+    name: str,
+    results: Results,
+    data: pd.DataFrame,
+    words: Words,
+    plot: Callable[..., Figure],
+    **how: Any,
+) -> Sketch:
+    """Return a figure before it is drawn, with what all cells share above it."""
+    return Sketch(name, data, words, partial(plot, where=where_text(results.cells), **how))
 
 
 def origin(results: Results, shown: Collection[str]) -> tuple[str, str]:
