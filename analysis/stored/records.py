@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from analysis.format.factors import Level
-from analysis.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind, with_sesoi_ms
+from analysis.format.hypotheses import Declared
 from analysis.text import ACCEL_TEXT, KVM_TEXT
 
 if TYPE_CHECKING:
@@ -57,27 +57,8 @@ class PlannedCell(Record):
     at_default: dict[str, Level] = {}
 
 
-class Hypothesis(Record):
+class Hypothesis(Declared, Record):
     """What the campaign is to decide, as ``docs/hypotheses.md`` describes it."""
-
-    id: str
-    claim: str
-    kind: Kind = "trend"
-    outcome: str = "pause"
-    factor: str | None = None
-    levels: tuple[Level, ...] = ()
-    where: dict[str, tuple[Level, ...]] = {}
-    direction: Direction = "increasing"
-    family: Family = "primary"
-    sesoi: Annotated[float, Field(gt=0, lt=10)] = SESOI
-    sesoi_ms: Annotated[float, Field(ge=0)] = SESOI_MS
-    low: float | None = None
-    high: float | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_milliseconds(cls, declared: Any) -> Any:
-        return with_sesoi_ms(declared)
 
 
 class Plan(Record):

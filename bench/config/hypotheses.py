@@ -10,7 +10,7 @@ from bench.config.factors import factors_told
 from bench.config.forms import written_as
 from bench.errors import ConfigError
 from bench.format.factors import Level
-from bench.format.hypotheses import SESOI, SESOI_MS, Direction, Family, Kind, with_sesoi_ms
+from bench.format.hypotheses import SESOI, SESOI_MS, Declared
 from bench.format.outcomes import OUTCOMES
 from bench.system.frozen import Frozen
 from bench.system.units import parse_size, refuse_bool
@@ -34,44 +34,17 @@ def _listed(value: object) -> object:
     return value if isinstance(value, list | tuple) else [value]
 
 
-class Hypothesis(Frozen):
-    """One question with its rule for an answer.
-
-    Attributes:
-        id: its short name in tables and figures.
-        claim: the claim in a sentence; the verdict is about this sentence.
-        kind: ``trend``: the outcome against an ordered factor. ``contrast``: one level of a factor against another.
-            ``value``: the outcome itself lies within ``low`` and ``high``.
-        outcome: which number of a run.
-        factor: dotted path of the configuration, such as ``mem`` or ``link.transport`` (not for ``value``).
-        levels: for ``contrast``: the base, then what is compared with it.
-        where: the levels that other factors must have for a cell to count.
-        direction: ``increasing``, ``decreasing``, or ``none`` where the claim is that it makes no difference.
-        family: verdicts of a family are adjusted together: ``primary`` by Holm, ``secondary`` by Benjamini-Hochberg.
-        sesoi: smallest relative effect of interest, per doubling for a trend.
-        sesoi_ms: the same in milliseconds; the larger of the two counts. Not declared it is 0 for a client's requests.
-        low: of a ``value``, in the outcome's unit (s, pages, or a share).
-        high: the same.
-    """
+class Hypothesis(Declared, Frozen):
+    """A question as it is declared, its spelling checked; whether the cells can answer it, :func:`settle` says."""
 
     id: Annotated[str, written_as(r"[A-Za-z][A-Za-z0-9_]{0,31}", "letters, then also digits and _, up to 32 of them")]
     claim: Annotated[str, Field(min_length=1, max_length=200)]
-    kind: Kind = "trend"
     outcome: Annotated[str, AfterValidator(_known_outcome)] = "pause"
-    factor: str | None = None
-    levels: tuple[Level, ...] = ()
     where: dict[str, Annotated[tuple[Level, ...], BeforeValidator(_listed)]] = Field(default_factory=dict)
-    direction: Direction = "increasing"
-    family: Family = "primary"
     sesoi: Annotated[Number, Field(gt=0, lt=10)] = SESOI
     sesoi_ms: Annotated[Number, Field(ge=0)] = SESOI_MS
     low: Number | None = None
     high: Number | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _in_milliseconds(cls, declared: Any) -> Any:
-        return with_sesoi_ms(declared)
 
     @model_validator(mode="after")
     def _whole(self) -> Hypothesis:
