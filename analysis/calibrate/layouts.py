@@ -10,7 +10,7 @@ import pandas as pd
 
 from analysis.format.factors import flatten
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import counts
+from analysis.runs.counting import counts
 from analysis.stored.factors import effective, working_set_bytes
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.declared import declared

@@ -12,7 +12,8 @@ from analysis import stats
 from analysis.calibrate.simulate import Model, fitted
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
-from analysis.runs.outcomes import counts, used_pauses
+from analysis.runs.counting import counts
+from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.designs import designs

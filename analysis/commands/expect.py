@@ -20,7 +20,8 @@ from analysis.format.factors import flatten
 from analysis.format.scenarios import BASELINES
 from analysis.planning.undecidable import asks, strata_of, undecidable
 from analysis.process.words import Parser
-from analysis.runs.outcomes import counts, used_pauses
+from analysis.runs.counting import counts
+from analysis.runs.outcomes import used_pauses
 from analysis.stats.exact_power import smallest_slope
 from analysis.stats.sequential import look_level
 from analysis.stored.factors import effective

@@ -12,7 +12,8 @@ import pandas as pd
 from analysis.errors import AnalysisError
 from analysis.format.factors import flatten, head_of
 from analysis.format.outcomes import OUTCOMES
-from analysis.runs.outcomes import STANDING, YES_OR_NO, counting, failing, outcome_of
+from analysis.runs.counting import STANDING, counting, failing
+from analysis.runs.outcomes import YES_OR_NO, outcome_of
 from analysis.runs.stalls import free_cells
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text

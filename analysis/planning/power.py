@@ -17,7 +17,8 @@ from analysis import stats
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.format.scenarios import BASELINES
-from analysis.runs.outcomes import counts, left_out_text, used_pauses
+from analysis.runs.counting import counts, left_out_text
+from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import always_note
 from analysis.stored.records import under_text
 from analysis.text import plural

@@ -18,7 +18,8 @@ from analysis.plots.data import runs_by_cell
 from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
 from analysis.plots.words import MS, emulated, full_name, sketch_of
-from analysis.runs.outcomes import doubted_text, used
+from analysis.runs.counting import doubted_text
+from analysis.runs.outcomes import used
 from analysis.text import ms_text, percent_text
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
 from analysis.plots.words import MS, NOT_USED, SPACE, design_text, sketch_of, without_accel
-from analysis.runs.outcomes import counts
+from analysis.runs.counting import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.effects import (

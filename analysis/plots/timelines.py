@@ -17,7 +17,8 @@ from analysis.plots.timeline import CROSS, DOT, TOO_FEW_ANSWERS, bands, requests
 from analysis.plots.timeline_rows import MOST_REQUESTS, PAUSE, REQUEST
 from analysis.plots.timeline_rows import frame as one_run
 from analysis.plots.words import MS, emulated, sketch_of
-from analysis.runs.outcomes import counts, too_short_for, used_pauses
+from analysis.runs.counting import counts
+from analysis.runs.outcomes import too_short_for, used_pauses
 from analysis.text import EXPLORATORY, ms_text, plural, spans
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.format.scenarios import BASELINES
 from analysis.plots.drawing import Sketch
-from analysis.runs.outcomes import doubted_text
+from analysis.runs.counting import doubted_text
 from analysis.stored.cells import shared_text
 from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at

@@ -11,7 +11,7 @@ from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, text
-from analysis.runs.outcomes import counting, left_out_text
+from analysis.runs.counting import counting, left_out_text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question

@@ -11,7 +11,7 @@ from importlib.metadata import PackageNotFoundError, distribution, requires, ver
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import flatten
-from analysis.runs.outcomes import pauses_told
+from analysis.runs.counting import pauses_told
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.stored.study import guests

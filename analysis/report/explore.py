@@ -24,7 +24,8 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.format.phases import PARTS
 from analysis.format.table import PHASES
 from analysis.runs.cell_table import MEANS
-from analysis.runs.outcomes import QUALITY, quality_words, used_pauses
+from analysis.runs.counting import QUALITY, quality_words
+from analysis.runs.outcomes import used_pauses
 from analysis.stored.factors import as_planned, factor_text, level_text
 from analysis.verdicts.amounts import shown_in
 

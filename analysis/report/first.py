@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from analysis.format.factors import flatten
 from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
 from analysis.format.scenarios import BASELINES
-from analysis.runs.outcomes import counting, counts
+from analysis.runs.counting import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stats import DELAYED_ACK_S
 from analysis.stored.factors import factor_text, level_text

@@ -22,7 +22,7 @@ from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
 from analysis.report.page import Built, Cell, Column, Table, number, text
-from analysis.runs.outcomes import doubted_text, pauses_told, quality_words
+from analysis.runs.counting import doubted_text, pauses_told, quality_words
 from analysis.stored.records import under_text
 from analysis.text import (
     EXPLORATORY,

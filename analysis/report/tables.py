@@ -15,8 +15,8 @@ from analysis.report.design import design_facts
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.words import all_declared, case, p_text
 from analysis.runs.cell_table import MEANS
+from analysis.runs.counting import doubted_text
 from analysis.runs.failovers import failover_table
-from analysis.runs.outcomes import doubted_text
 from analysis.stored.factors import factor_text
 from analysis.text import EXPLORATORY, MISSING, change_text, count_text, percent_number, plural, spans
 from analysis.verdicts.amounts import shown_in

@@ -9,7 +9,7 @@ from analysis.report.checks import by_itself, checks
 from analysis.report.page import Column, Table, number, text
 from analysis.report.threats import threats
 from analysis.report.words import effect_text
-from analysis.runs.outcomes import pauses_told
+from analysis.runs.counting import pauses_told
 from analysis.text import plural, ratio_text, tenths_text
 
 if TYPE_CHECKING:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis import stats
-from analysis.runs.outcomes import counting, used_pauses
+from analysis.runs.counting import counting
+from analysis.runs.outcomes import used_pauses
 from analysis.runs.stalls import TCP
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.declared import declared

@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.stats import kendalltau
 
 from analysis import stats
-from analysis.runs.outcomes import counting
+from analysis.runs.counting import counting
 from analysis.verdicts.claims import Effect
 
 if TYPE_CHECKING:

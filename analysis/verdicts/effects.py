@@ -10,7 +10,8 @@ import numpy as np
 import pandas as pd
 
 from analysis import stats
-from analysis.runs.outcomes import counting, used_pauses
+from analysis.runs.counting import counting
+from analysis.runs.outcomes import used_pauses
 from analysis.verdicts.applied import WHOLE
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.question import column, known_level

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.runs.outcomes import counting
+from analysis.runs.counting import counting
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.runs.outcomes import counting
+from analysis.runs.counting import counting
 from analysis.verdicts.drift import residuals
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ import pandas as pd
 from analysis.format.factors import Level, flatten
 from analysis.format.outcomes import OUTCOMES
 from analysis.format.scenarios import BASELINES, redundancy_asked
-from analysis.runs.outcomes import OF_JOINING, counting, failing, run_table
+from analysis.runs.counting import OF_JOINING, counting, failing
+from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import NOT_FACTORS, differing, unit
 from analysis.text import plural

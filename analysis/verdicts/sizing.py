@@ -18,7 +18,7 @@ from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
 from analysis.format.factors import size_text
-from analysis.runs.outcomes import counting
+from analysis.runs.counting import counting
 from analysis.text import KVM_TEXT, count_text, short_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside
 from analysis.verdicts.question import column, known_level

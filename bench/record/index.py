@@ -8,13 +8,11 @@ import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from bench.errors import StoreError
 from bench.format.folder import CampaignFolder, RunFolder
 from bench.record.ledger import read_entries
+from bench.record.pauses import Pauses, read_pauses
 from bench.record.run import quality_ok
-from bench.record.table import read_checkpoints
 from bench.system.documents import parse_json, read_document
 from bench.system.files import write_atomic
 
@@ -72,6 +70,7 @@ class Index:
         self._clock = clock
         self._planned = _planned(CampaignFolder(folder).plan)
         self._lines: dict[str, str] = {}
+        self._pauses: dict[str, Pauses | None] = {}
         self._due = float("-inf")
 
     def changed(self, run_id: str) -> None:
@@ -81,6 +80,7 @@ class Index:
             StoreError: the index cannot be written.
         """
         self._lines.pop(run_id, None)
+        self._pauses.pop(run_id, None)
         if self._clock() >= self._due:
             self.write()
 
@@ -93,20 +93,45 @@ class Index:
         began = self._clock()
         for run_id, columns in self._planned.items():
             if run_id not in self._lines:
-                self._lines[run_id] = _line(_row(CampaignFolder(self._folder).run(run_id), columns, self._last(run_id)))
+                self._lines[run_id] = _line(self._row(run_id, columns))
         write_atomic(self._folder / "index.csv", _HEADING + "".join(self._lines[run_id] for run_id in self._planned))
         ended = self._clock()
         self._due = ended + _DUTY * (ended - began)
 
+    def pauses(self, run_id: str) -> Pauses | None:
+        """Return the pauses of a run, its table read once; None when that cannot be read."""
+        if run_id not in self._pauses:
+            self._pauses[run_id] = read_pauses(CampaignFolder(self._folder).run(run_id))
+        return self._pauses[run_id]
 
-def write_index(folder: Path) -> None:
+    def _row(self, run_id: str, planned: Mapping[str, Any]) -> dict[str, Any]:
+        entry, home = self._last(run_id), CampaignFolder(self._folder).run(run_id)
+        # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
+        measured = entry is not None and entry.state == "measured"
+        record = (read_document(RunFolder(home).record) if measured else None) or {}
+        return {
+            **planned,
+            "state": entry.state if entry else "planned",
+            "accel": record.get("accel", planned["accel"]),
+            "quality_ok": quality_ok(record),
+            "cause": entry.cause if entry else None,
+            **(_columns(self.pauses(run_id)) if record else {}),
+        }
+
+
+def write_index(folder: Path) -> Index:
     """Write the ``index.csv`` of a campaign from its plan, its ledger and its runs; the same data give the same bytes.
+
+    Returns:
+        The index, with the pauses of the runs that it has read.
 
     Raises:
         StoreError: the plan or the ledger cannot be read, or the index not be written.
     """
     last = {entry.run_id: entry for entry in read_entries(CampaignFolder(folder).ledger)[0]}
-    Index(folder, last.get).write()
+    index = Index(folder, last.get)
+    index.write()
+    return index
 
 
 @contextmanager
@@ -157,29 +182,8 @@ def _factors(cell: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def _row(home: Path, planned: Mapping[str, Any], entry: Entry | None) -> dict[str, Any]:
-    # Until the ledger says so, a record that is there may be one of an attempt that is about to be repeated.
-    record = (read_document(RunFolder(home).record) if entry is not None and entry.state == "measured" else None) or {}
-    return {
-        **planned,
-        "state": entry.state if entry else "planned",
-        "accel": record.get("accel", planned["accel"]),
-        "quality_ok": quality_ok(record),
-        "cause": entry.cause if entry else None,
-        **(_pauses(RunFolder(home).checkpoints) if record else {}),
-    }
-
-
-def _pauses(path: Path) -> dict[str, Any]:
-    try:
-        table = read_checkpoints(path)
-    except StoreError:
+def _columns(pauses: Pauses | None) -> dict[str, Any]:
+    if pauses is None:
         return {}
-    pauses = table["pause_s"].to_numpy()[~table["warmup"].to_numpy()]
-    if not len(pauses):
-        return {"checkpoints": 0}
-    return {
-        "checkpoints": len(pauses),
-        "pause_median_s": float(np.median(pauses)),
-        "pause_p95_s": float(np.quantile(pauses, 0.95)),
-    }
+    found = {"pause_median_s": pauses.median_s, "pause_p95_s": pauses.p95_s} if pauses.checkpoints else {}
+    return {"checkpoints": pauses.checkpoints, **found}

@@ -242,7 +242,7 @@ def campaign_plan(settings: Settings, prepared: Prepared, name: str, command: st
 
 def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) -> Exit:
     """Show what came of a campaign, have its report written, and return the exit status of the command."""
-    write_index(loop.folder)
+    index = write_index(loop.folder)
     measured = loop.measured()
     if status == Exit.INTERRUPTED:
         loop.console.print(f"interrupted after {measured} of {len(loop.plan.runs)} runs; the same command continues")
@@ -253,7 +253,8 @@ def finish(loop: Loop, status: Exit, report: Callable[[Path, Console], bool]) ->
         return status
     if loop.plan.hypotheses and report is not report_later and loop.tried():
         loop.look()
-    loop.console.print(summary_table(loop.plan.campaign, summarise(loop.plan, loop.folder, loop.done)))
+    cells = summarise(loop.plan, loop.folder, loop.done, index.pauses)
+    loop.console.print(summary_table(loop.plan.campaign, cells))
     if failovers := read_failovers(loop.plan, loop.folder, loop.done):
         loop.console.print(failover_table(loop.plan.campaign, failovers))
     if not any(one.cell.takes_checkpoints for one in loop.plan.cells):

@@ -9,19 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from rich.table import Table
 
-from bench.errors import StoreError
-from bench.format.folder import CampaignFolder, RunFolder
+from bench.format.folder import CampaignFolder
 from bench.host.virtual import WORDS
 from bench.plan.label import accel_text
 from bench.record.run import quality_ok, read_record
-from bench.record.table import read_checkpoints
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
     from pathlib import Path
 
     from bench.config.model import Cell
     from bench.plan.plan import Plan, PlannedCell
+    from bench.record.pauses import Pauses
 
 _MS = 1000.0
 _P95, _P99 = 100, 500
@@ -50,42 +49,43 @@ class CellSummary:
     median_dirty_pages: float
 
 
-def summarise(plan: Plan, folder: Path, done: Callable[[str], bool]) -> tuple[CellSummary, ...]:
-    """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none."""
+def summarise(
+    plan: Plan, folder: Path, done: Callable[[str], bool], pauses: Callable[[str], Pauses | None]
+) -> tuple[CellSummary, ...]:
+    """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none.
+
+    Args:
+        plan: of the campaign.
+        folder: the campaign's.
+        done: returns whether a run is measured.
+        pauses: returns those of a run, which the index has read; None when its table cannot be read.
+    """
     measured: defaultdict[str, list[str]] = defaultdict(list)
     for run in plan.runs:
         if done(run.run_id):
             measured[run.cell_id].append(run.run_id)
-    return tuple(_summary(planned, measured[planned.cell_id], folder) for planned in plan.cells)
+    read = {
+        cell_id: {run_id: own for run_id in run_ids if (own := pauses(run_id)) is not None}
+        for cell_id, run_ids in measured.items()
+    }
+    return tuple(_summary(planned, read.get(planned.cell_id, {}), folder) for planned in plan.cells)
 
 
-def _summary(planned: PlannedCell, run_ids: Iterable[str], folder: Path) -> CellSummary:
-    homes = [CampaignFolder(folder).run(run_id) for run_id in run_ids]
-    read = {home: used for home in homes if (used := _used(RunFolder(home).checkpoints)) is not None}
-    tables, records = list(read.values()), [read_record(home, home.name) or {} for home in read]
-    pauses = [table["pause_s"].to_numpy() for table in tables if len(table)]
-    dirty = [known for table in tables if len(known := table["dirty_pages"].drop_null().to_numpy())]
+def _summary(planned: PlannedCell, read: Mapping[str, Pauses], folder: Path) -> CellSummary:
+    records = [read_record(CampaignFolder(folder).run(run_id), run_id) or {} for run_id in read]
+    counted = [one for one in read.values() if one.checkpoints]
     return CellSummary(
         label=planned.label,
         under=_under(planned.cell, records),
-        runs=len(tables),
+        runs=len(read),
         doubtful=sum(quality_ok(record) is False for record in records),
-        checkpoints=sum(len(one) for one in pauses),
-        shortest=min((len(one) for one in pauses), default=0),
-        median_pause_s=_median([float(np.median(one)) for one in pauses]),
-        p95_pause_s=_median([float(np.quantile(one, 0.95)) for one in pauses]),
-        p99_pause_s=_median([float(np.quantile(one, 0.99)) for one in pauses]),
-        median_dirty_pages=_median([float(np.median(one)) for one in dirty]),
+        checkpoints=sum(one.checkpoints for one in counted),
+        shortest=min((one.checkpoints for one in counted), default=0),
+        median_pause_s=_median(one.median_s for one in counted),
+        p95_pause_s=_median(one.p95_s for one in counted),
+        p99_pause_s=_median(one.p99_s for one in counted),
+        median_dirty_pages=_median(one.median_dirty_pages for one in counted),
     )
-
-
-def _used(path: Path) -> Any:
-    """Return the table of a run without its warm-up, or None when it cannot be read."""
-    try:
-        table = read_checkpoints(path)
-    except StoreError:
-        return None
-    return table.filter(~table["warmup"].to_numpy())
 
 
 def _under(cell: Cell, records: Iterable[dict[str, Any]]) -> str:
@@ -94,8 +94,9 @@ def _under(cell: Cell, records: Iterable[dict[str, Any]]) -> str:
     return " and ".join(WORDS[one] for one in WORDS if one in kinds) or accel_text(cell.accel, elsewhere=cell.host.far)
 
 
-def _median(values: Sequence[float]) -> float:
-    return float(np.median(values)) if values else float("nan")
+def _median(values: Iterable[float]) -> float:
+    known = [value for value in values if not np.isnan(value)]
+    return float(np.median(known)) if known else float("nan")
 
 
 def summary_table(campaign: str, rows: Sequence[CellSummary]) -> Table:

@@ -167,3 +167,15 @@ def test_a_plan_of_another_shape_is_refused_in_words(campaign: Path, plan: str) 
     (campaign / "plan.json").write_text(plan)
     with pytest.raises(StoreError, match=r"plan\.json cannot be read"):
         write_index(campaign)
+
+
+def test_what_the_index_has_read_of_a_table_is_not_read_again_until_its_run_changes(campaign: Path) -> None:
+    measure(campaign, "aaa", [900_000, 10_000, 20_000])
+    Ledger(campaign / "ledger.jsonl").append("aaa", "measured")
+    index = write_index(campaign)
+    (campaign / "runs" / "aaa" / "checkpoints.parquet").unlink()
+    pauses = index.pauses("aaa")
+    assert pauses is not None
+    assert (pauses.checkpoints, pauses.median_s) == (2, 0.015)
+    index.changed("aaa")
+    assert index.pauses("aaa") is None

@@ -28,6 +28,7 @@ from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW, UNDECIDED, WITHIN_EQUALS
 from analysis.verdicts.values import NOT_EVERYWHERE
 from bench.plan.plan import parse_plan
+from bench.record.pauses import read_pauses
 from bench.run.analysis import Said
 from bench.run.report import write_report
 from bench.run.summary import summarise
@@ -273,7 +274,8 @@ def test_the_terminal_s_table_has_the_numbers_of_the_page() -> None:
     folder = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
     page = derive(load_campaign(folder)).per_cell.set_index("cell_id")
     plan = parse_plan((folder / "plan.json").read_bytes())
-    terminal = summarise(plan, folder, lambda run_id: (folder / "runs" / run_id).exists())
+    homes = {path.name: path for path in folder.glob("runs/*")}
+    terminal = summarise(plan, folder, homes.__contains__, lambda run_id: read_pauses(homes[run_id]))
     for planned, row in zip(plan.cells, terminal, strict=True):
         own = page.loc[planned.cell_id]
         figures = (row.median_pause_s, row.p95_pause_s, row.p99_pause_s, row.median_dirty_pages)

@@ -13,6 +13,7 @@ from fake_session import GUEST, QEMU, make_cell, write_run
 from rich.console import Console
 
 from bench.plan.plan import Plan, make_plan
+from bench.record.pauses import read_pauses
 from bench.run.summary import CellSummary, summarise, summary_table
 
 CELLS = (make_cell("256M"), make_cell("512M"))
@@ -30,7 +31,12 @@ def campaign(folder: Path, failures: tuple[str, ...] = ()) -> Plan:
 
 
 def rows(folder: Path, plan: Plan) -> tuple[CellSummary, ...]:
-    return summarise(plan, folder, lambda run_id: (folder / "runs" / run_id).exists())
+    return summarise(
+        plan,
+        folder,
+        lambda run_id: (folder / "runs" / run_id).exists(),
+        lambda run_id: read_pauses(folder / "runs" / run_id),
+    )
 
 
 def shown(plan: Plan, summaries: tuple[CellSummary, ...]) -> str:

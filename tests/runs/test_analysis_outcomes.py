@@ -17,7 +17,8 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.format.phases import PARTS, SECONDARY
 from analysis.format.table import PHASES
 from analysis.format.version import VERSION_KEY
-from analysis.runs.outcomes import behaviour, run_table, too_short_for, unanswered
+from analysis.runs.counting import unanswered
+from analysis.runs.outcomes import behaviour, run_table, too_short_for
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.stalls import Free, always_note, free_cells, own_work
 from analysis.stored.cells import name_cells

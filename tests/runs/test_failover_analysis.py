@@ -21,8 +21,9 @@ from analysis.report.answer import headline
 from analysis.report.build import build_report
 from analysis.report.failovers import context, heading, loss, share_text, tex
 from analysis.report.tables import tables
+from analysis.runs.counting import too_short
 from analysis.runs.failovers import failover_table
-from analysis.runs.outcomes import run_table, too_short
+from analysis.runs.outcomes import run_table
 from analysis.stored.cells import Cells, name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis

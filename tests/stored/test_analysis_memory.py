@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import tracemalloc
+from collections import Counter
 from dataclasses import replace
 from functools import partial
 from itertools import product
@@ -18,8 +19,9 @@ import pytest
 from fixtures.fake_campaign import Fake, fake_results, write_campaign
 
 from analysis.errors import NotACampaignError
-from analysis.plots import timelines, violin
+from analysis.plots import sketches, timelines, violin
 from analysis.plots.data import sampled
+from analysis.stored import checkpoints, requests, tables
 from analysis.stored.held import Room, Stored
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
@@ -33,6 +35,21 @@ LONG = replace(SHORT, name="long", count=640)
 def folders(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     parent = tmp_path_factory.mktemp("memory")
     return write_campaign(parent, SHORT), write_campaign(parent, LONG)
+
+
+def test_each_table_is_read_once_for_a_report_that_has_room_for_them(
+    folders: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = Counter[Path]()
+
+    def counted(path: Path, known: str = "") -> tuple[pa.Table, str]:
+        read[path] += 1
+        return tables.read_table(path, known)
+
+    for module in (checkpoints, requests):
+        monkeypatch.setattr(module, "read_table", counted)
+    assert len(list(sketches(derive(load_campaign(folders[0]))))) > 10
+    assert set(read.values()) == {1}
 
 
 def held(folder: Path, most_bytes: int) -> int:

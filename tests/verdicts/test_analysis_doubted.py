@@ -42,7 +42,8 @@ from analysis.report.render import render
 from analysis.report.service import overhead_files
 from analysis.report.tables import tables
 from analysis.runs.costs import cost_table
-from analysis.runs.outcomes import counting, counts, quality_words, run_table, tail_note
+from analysis.runs.counting import counting, counts, quality_words
+from analysis.runs.outcomes import run_table, tail_note
 from analysis.stored.cells import name_cells
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
