@@ -10,7 +10,8 @@ from analysis.errors import NothingMeasuredError, path_of
 from analysis.process.words import Parser
 from analysis.stored.study import load_study
 from analysis.text import EXPLORATORY, MISSING, percent_text
-from analysis.verdicts.overhead import LATENCY, left_out, overheads, sentences, tells_neither, times_text, to_tree
+from analysis.verdicts.overhead import LATENCY, left_out, overheads, tells_neither, to_tree
+from analysis.verdicts.overhead_words import sentences, times_text
 
 if TYPE_CHECKING:
     import argparse

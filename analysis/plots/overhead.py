@@ -16,7 +16,8 @@ from analysis.plots.drawing import NoFigureError, Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, MARKERS, SMALL_PT, Look
 from analysis.plots.words import SPACE, origin, sound_checkpoints
 from analysis.text import plural, spans
-from analysis.verdicts.overhead import LATENCY, THROUGHPUT, multiple_text, one_sided, times_text, untold
+from analysis.verdicts.overhead import LATENCY, THROUGHPUT, untold
+from analysis.verdicts.overhead_words import multiple_text, one_sided, times_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -10,7 +10,7 @@ from analysis.plots.words import without_accel
 from analysis.report import words
 from analysis.report.failovers import loss
 from analysis.report.first import first_screen
-from analysis.report.page import Cell, Column, Table, number, text
+from analysis.report.page import Cell, Column, Table, number, numbers, text
 from analysis.runs.counting import counting, left_out_text
 from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
@@ -236,10 +236,12 @@ def _splits_table(results: Results) -> Table | None:
     ]
     columns = (
         Column("Where"),
-        Column("Total: dirty set grows with RAM, ms per GiB", numeric=True),
-        Column("Direct: same dirty set, ms per GiB", numeric=True),
-        Column("Explained by dirty pages, ms per GiB", numeric=True),
-        Column("Blocks", numeric=True),
+        *numbers(
+            "Total: dirty set grows with RAM, ms per GiB",
+            "Direct: same dirty set, ms per GiB",
+            "Explained by dirty pages, ms per GiB",
+            "Blocks",
+        ),
     )
     return Table("RAM by itself and through its dirty pages", columns, tuple(rows)) if rows else None
 
@@ -269,10 +271,12 @@ def _pages_table(results: Results) -> Table | None:
     ]
     columns = (
         Column("Where"),
-        Column("Between runs [95 % CI], µs per page", numeric=True),
-        Column("Within runs [95 % CI], µs per page", numeric=True),
-        Column("Transport alone, µs per page", numeric=True),
-        Column("Runs", numeric=True),
+        *numbers(
+            "Between runs [95 % CI], µs per page",
+            "Within runs [95 % CI], µs per page",
+            "Transport alone, µs per page",
+            "Runs",
+        ),
     )
     return Table("What one more dirty page adds to the pause", columns, tuple(rows)) if rows else None
 
@@ -310,9 +314,7 @@ def _devices_table(results: Results) -> Table | None:
     ]
     columns = (
         *([Column("Where")] if where else []),
-        Column("vCPUs", numeric=True),
-        Column("Bytes sent without any dirty page, median", numeric=True),
-        Column("Checkpoints", numeric=True),
+        *numbers("vCPUs", "Bytes sent without any dirty page, median", "Checkpoints"),
     )
     return Table("Device state, as the network saw it", columns, tuple(rows)) if rows else None
 

@@ -1,20 +1,23 @@
-"""What a campaign varied and what it held fixed: factors with their levels, workload, checkpoints, devices, as text."""
+"""What a campaign varied, what it held fixed, and in which versions and on what it ran: as text."""
 
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import Level, flatten, head_of
 from analysis.format.hosts import HOSTS
 from analysis.format.scenarios import BASELINES, COLO, checkpoints_asked
+from analysis.report.describe import describe_host, of_some
 from analysis.stored.factors import factor_text, level_text
 from analysis.stored.records import NO_NODE, under_text
+from analysis.text import MISSING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from analysis.stored.load import Campaign
+    from analysis.verdicts.results import Results
 
 Factors = dict[str, Level]
 
@@ -194,3 +197,68 @@ def _fixed(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> 
         text = "; ".join(filter(None, said))
         if text:
             yield name, text
+
+
+def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tuple[str, str]]:
+    """Return the design and the versions as name and value, in the order to be read; several values by semicolons."""
+    campaign, plan, failed = results.campaign, results.campaign.plan, len(results.campaign.attempts)
+    records = [run.record for run in campaign.runs]
+    versions = [record.versions for record in records]
+    before = [machine for record in records for machine in record.machines]
+    return [
+        ("campaign", plan.campaign),
+        ("experiment", plan.experiment or MISSING),
+        ("command", plan.command or MISSING),
+        ("seed of the order", ", ".join(str(seed) for seed in seeds or (plan.seed,) if seed is not None) or MISSING),
+        ("blocks", str(len({run.block for run in plan.runs}))),
+        ("runs", f"{campaign.measured} measured of {len(plan.runs)}, {len(campaign.failures)} failed for good"),
+        ("attempts", f"{campaign.measured + len(campaign.unread) + failed}, {failed} failed"),
+        ("checkpoints", f"{results.runs['checkpoints'].sum():,}, and {results.runs['warmup'].sum():,} of warm-up"),
+        *((_lower(name), said) for name, said in design_facts(campaign)),
+        *((text, _version(versions, key)) for text, key in _VERSIONS if _is_told(versions, key)),
+        *((text, _version(versions, key, 12)) for text, key in _HASHES if _is_told(versions, key)),
+        ("host CPU", _each(before, "cpu_model")),
+        ("host CPUs", _each(before, "cpus")),
+        *((f"host {name.lower()}", said) for name, said in describe_host(campaign.runs) if name == "Memory"),
+        ("host kernel", _each(before, "kernel")),
+        ("clock source", _each(before, "clock_source")),
+        ("huge pages", _each(before, "thp")),
+        ("plan SHA-256", campaign.plan_sha256),
+        ("hypotheses SHA-256", plan.hypotheses_sha256 if plan.hypotheses else MISSING),
+    ]
+
+
+def _lower(name: str) -> str:
+    return name[:1].lower() + name[1:] if name[1:2].islower() else name
+
+
+_VERSIONS = (
+    ("QEMU", "qemu"),
+    ("QEMU of the secondary", "qemu_secondary"),
+    ("guest kernel", "kernel"),
+    ("colo-bench", "colo_bench"),
+    ("Python", "python"),
+)
+
+
+_HASHES = (
+    ("QEMU SHA-256", "qemu_sha256"),
+    ("QEMU of the secondary, SHA-256", "qemu_secondary_sha256"),
+    ("guest kernel SHA-256", "kernel_sha256"),
+    ("guest initramfs SHA-256", "initramfs_sha256"),
+)
+
+
+def _is_told(records: Sequence[dict[str, Any]], key: str) -> bool:
+    """Tell whether a row is there: that of a secondary's own binary is only where one ran."""
+    return "secondary" not in key or any(record.get(key) for record in records)
+
+
+def _version(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:
+    said = _each(records, key, longest)
+    return said if said == MISSING else said + of_some(records, key)
+
+
+def _each(records: Sequence[dict[str, Any]], key: str, longest: int | None = None) -> str:
+    values = sorted({str(record[key])[:longest] for record in records if record.get(key) is not None})
+    return "; ".join(values) or MISSING

@@ -8,7 +8,7 @@ import numpy as np
 
 from analysis import stats
 from analysis.report import latex
-from analysis.report.page import Column, Table, number, text
+from analysis.report.page import Column, Table, number, numbers, text
 from analysis.runs.failovers import STEPS, failover_table, writes
 from analysis.text import MISSING, ms_interval, ms_text, percent_number, plural
 
@@ -71,10 +71,7 @@ def share_text(survived: int, struck: int) -> str:
 def _table(found: pd.DataFrame) -> Table:
     columns = (
         Column("Cell"),
-        Column("Survived", numeric=True),
-        Column("Share [95 % CI], %", numeric=True),
-        Column("Outage, median [95 % CI], ms", numeric=True),
-        Column("Longest, ms", numeric=True),
+        *numbers("Survived", "Share [95 % CI], %", "Outage, median [95 % CI], ms", "Longest, ms"),
         *(Column(f"{_HEADINGS[step]}, ms", numeric=True) for step in STEPS),
         *(Column(heading, numeric=True) for heading in (_SEEN if _is_seen(found) else ())),
         *((Column(_JOINED, numeric=True),) if _is_joined(found) else ()),

@@ -32,6 +32,11 @@ class Column:
     wide: bool = False
 
 
+def numbers(*names: str) -> tuple[Column, ...]:
+    """Return columns of numbers."""
+    return tuple(Column(name, numeric=True) for name in names)
+
+
 @dataclass(frozen=True)
 class Cell:
     """What a person reads, and by what a click on the heading sorts (empty: the text)."""

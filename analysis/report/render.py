@@ -21,7 +21,7 @@ from analysis.report import answer, failovers, service, trust
 from analysis.report.describe import describe_host, describe_versions
 from analysis.report.design import design_facts
 from analysis.report.explore import MOST_RUNS
-from analysis.report.page import Built, Cell, Column, Table, number, text
+from analysis.report.page import Built, Cell, Column, Table, number, numbers, text
 from analysis.runs.counting import doubted_text, pauses_told, quality_words
 from analysis.stored.records import under_text
 from analysis.text import (
@@ -162,13 +162,9 @@ def cells_table(results: Results) -> Table:
     """Return the table of cells: median pause with its interval, tails, dirty pages, share of time paused."""
     columns = (
         Column("Cell"),
-        Column("Median pause [95 % CI], ms", numeric=True),
-        Column("p95, ms", numeric=True),
-        Column("p99, ms", numeric=True),
-        Column("Time paused", numeric=True),
-        Column("Dirty pages", numeric=True),
-        Column("Runs", numeric=True),
-        Column("Checkpoints", numeric=True),
+        *numbers(
+            "Median pause [95 % CI], ms", "p95, ms", "p99, ms", "Time paused", "Dirty pages", "Runs", "Checkpoints"
+        ),
         Column("Ran under"),
         Column("Triggers"),
     )

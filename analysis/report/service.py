@@ -9,11 +9,12 @@ import pandas as pd
 
 from analysis.report.latex import Column as TexColumn
 from analysis.report.latex import escape, tabular
-from analysis.report.page import Cell, Column, Table, number, text
+from analysis.report.page import Cell, Column, Table, number, numbers, text
 from analysis.runs.costs import GROUPS, cost_table
 from analysis.text import EXPLORATORY, MISSING, count_text, figures_text, percent_number, percent_text, tenths_text
 from analysis.verdicts.digits import csv
-from analysis.verdicts.overhead import LATENCY, left_out, one_sided, sentences, times_text
+from analysis.verdicts.overhead import LATENCY, left_out
+from analysis.verdicts.overhead_words import one_sided, sentences, times_text
 
 if TYPE_CHECKING:
     from analysis.stored.load import Campaign
@@ -41,12 +42,9 @@ def overhead_table(found: tuple[Overhead, ...]) -> Table:
         Column("Compared"),
         Column("Throughput", numeric=True),
         *(Column(f"{name.removeprefix('client_')} latency", numeric=True) for name in LATENCY),
-        Column("Throughput lost", numeric=True),
-        Column("Time paused", numeric=True),
-        Column("Paused / lost", numeric=True),
-        Column("Mean latency added, ms", numeric=True),
-        Column("Of it in pauses", numeric=True),
-        Column("Blocks", numeric=True),
+        *numbers(
+            "Throughput lost", "Time paused", "Paused / lost", "Mean latency added, ms", "Of it in pauses", "Blocks"
+        ),
     )
     return Table("With COLO by without", columns, tuple(_row(one) for one in found))
 
@@ -156,8 +154,7 @@ def causes_table(results: Results) -> Table | None:
         *(Column(f"{name}, per min", numeric=True) for name in ("Asked for", "Timer", "Mismatch")),
         *(Column(f"of these {name}", numeric=True) for name in ("old packet", "seen to differ", "by exclusion")),
         *(Column(f"Packets {name}, per s", numeric=True) for name in ("compared", "released", "held", "dropped")),
-        Column("Held, median (longest), ms", numeric=True),
-        Column("Runs", numeric=True),
+        *numbers("Held, median (longest), ms", "Runs"),
     )
     return Table("Checkpoints by cause, packets compared", columns, tuple(map(_cause_row, found.to_dict("records"))))
 
@@ -190,7 +187,7 @@ def costs_table(results: Results) -> Table | None:
         *(Column("Cell"), Column("Side")),
         Column("CPUs", numeric=True),
         *(Column(f"of these {name}", numeric=True) for name in ("vCPUs", "main loop", "iothreads", "others")),
-        *(Column(name, numeric=True) for name in ("Memory, MiB", "at most, MiB")),
+        *numbers("Memory, MiB", "at most, MiB"),
         *(Column(f"{name}, MB/s", numeric=True) for name in ("Sent", "Received", "Migration")),
         *(
             Column(name, numeric=True)

@@ -14,7 +14,8 @@ from analysis.stored.study import load_study
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.looks import level_of, looked_at
-from analysis.verdicts.overhead import left_out, sentences, to_tree
+from analysis.verdicts.overhead import left_out, to_tree
+from analysis.verdicts.overhead_words import sentences
 from analysis.verdicts.results import judge_study
 
 if TYPE_CHECKING:

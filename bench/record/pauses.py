@@ -38,5 +38,5 @@ def read_pauses(home: Path) -> Pauses | None:
     if not len(table):
         return Pauses(0)
     pauses, pages = table["pause_s"].to_numpy(), table["dirty_pages"].drop_null().to_numpy()
-    tails = (float(np.quantile(pauses, share)) for share in (0.95, 0.99))
-    return Pauses(len(table), float(np.median(pauses)), *tails, float(np.median(pages)) if len(pages) else _NONE)
+    p95_s, p99_s = (float(np.quantile(pauses, share)) for share in (0.95, 0.99))
+    return Pauses(len(table), float(np.median(pauses)), p95_s, p99_s, float(np.median(pages)) if len(pages) else _NONE)

@@ -16,8 +16,9 @@ import pytest
 from fixtures.fake_campaign import Fake, write_campaign
 from PIL import ImageFont
 
+from analysis.report.design import design_rows
 from analysis.report.latex import Column, escape, tabular
-from analysis.report.tables import _pvalue, _verdict_row, aligned, design_rows, tables
+from analysis.report.tables import _pvalue, _verdict_row, aligned, tables
 from analysis.stored.load import Unread, load_campaign
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.results import derive

@@ -37,7 +37,8 @@ from analysis.stored.load import Failure, load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
-from analysis.verdicts.overhead import left_out, overheads, sentences, times_text
+from analysis.verdicts.overhead import left_out, overheads
+from analysis.verdicts.overhead_words import sentences, times_text
 from analysis.verdicts.results import judge_study
 from analysis.verdicts.trend import HANGS_ON_FAILURES
 from bench.run.report import _first_screen

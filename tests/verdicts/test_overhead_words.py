@@ -13,7 +13,8 @@ from fixtures.fake_campaign import SERVICE, change_record, of_scenario, run_ids,
 
 from analysis.runs.standing import overlap_s
 from analysis.stored.load import load_campaign
-from analysis.verdicts.overhead import left_out, overheads, sentences
+from analysis.verdicts.overhead import left_out, overheads
+from analysis.verdicts.overhead_words import sentences
 
 if TYPE_CHECKING:
     from pathlib import Path
