@@ -13,10 +13,10 @@ from matplotlib.ticker import MaxNLocator
 from analysis import stats
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, runs_by_cell
-from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
-from analysis.plots.words import MINUS, design_text, sketch_of
+from analysis.plots.words import MINUS, design_text, sketched
 from analysis.runs.outcomes import used_pauses
 from analysis.text import plural, ratio_text, short_text
 
@@ -34,16 +34,6 @@ MOST_LAGS = 20
 _FEWEST = 8
 _BAND = 1.96
 _MARGIN = 0.1
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn.
-
-    Raises:
-        NoFigureError: every run is too short or constant.
-    """
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -154,3 +144,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 def _which(first: pd.DataFrame) -> str:
     named = list(first.loc[first["correlated"], "cell"])
     return f" Correlated, and thick: {'; '.join(named)}." if named else ""
+
+
+sketch = sketched(NAME, frame, plot, _words, sized=True)

@@ -98,11 +98,6 @@ def columns_beside(width_in: float, names: Sequence[str]) -> int:
     return _MOST_BESIDE if len(names) == _MOST_BESIDE else 2
 
 
-def height_of_rows(wanted_in: float, rows: int) -> float:
-    """Return how high the axes of one row of panels are, in inches: as wanted, or as a page column has room for."""
-    return max(min(wanted_in, (_COLUMN_IN - _AROUND_IN) / rows - _BETWEEN_IN), _LEAST_IN)
-
-
 def halves(middle: ArrayLike, low: ArrayLike, high: ArrayLike) -> FloatArray:
     """Return how far whiskers reach below and above, as error bars take it; not below 0 by the last bit of an end."""
     middle, low, high = (np.asarray(one, dtype=np.float64) for one in (middle, low, high))
@@ -135,7 +130,8 @@ class Panels:
     def of_curves(cls, names: Sequence[str], width_in: float, wanted_in: float, **given: Any) -> Panels:
         """Lay out panels of curves: beside each other, and as high as wanted, or as a page column has room for."""
         columns = columns_beside(width_in, names)
-        height_in = height_of_rows(wanted_in, -(-len(names) // columns))
+        room_in = (_COLUMN_IN - _AROUND_IN) / -(-len(names) // columns) - _BETWEEN_IN
+        height_in = max(min(wanted_in, room_in), _LEAST_IN)
         return cls(names, width_in, [height_in] * len(names), columns=columns, **given)
 
     @classmethod

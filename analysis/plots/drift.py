@@ -11,9 +11,9 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
-from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.style import CATEGORIES, INK, LINE_PT, QUIET, Look, category, is_wide
-from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, sketch_of
+from analysis.plots.words import CANNOT, SPACE, change_over_campaign, design_text, sketched
 from analysis.text import percent_number, plural
 from analysis.verdicts.drift import TOO_FEW, drift, outside_block
 
@@ -34,16 +34,6 @@ _WINDOWS = 20
 _DASHES = (0, (5, 2))
 _MOST_BLOCKS = 25
 """More dashed lines than this would be a grey area."""
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn.
-
-    Raises:
-        NoFigureError: no cell was measured twice.
-    """
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -162,3 +152,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     return Words(
         heading, caption, f"Residuals of {plural(len(data), 'run')} in the order measured, {blocks}. {heading}."
     )
+
+
+sketch = sketched(NAME, frame, plot, _words)

@@ -9,10 +9,10 @@ import pandas as pd
 
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, evenly, runs_by_cell
-from analysis.plots.drawing import Sketch, Words
+from analysis.plots.drawing import Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import QUIET, line_style
-from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, sketch_of
+from analysis.plots.words import MS, NO_INTERVAL, design_text, few_runs, full_name, sketched
 from analysis.runs.outcomes import used_pauses
 from analysis.text import ms_text, plural
 
@@ -37,12 +37,6 @@ Unless each cell has a single one.
 
 _CROWDED = 16
 _QUARTERS = {0: "0", 0.25: "", 0.5: "0.5", 0.75: "", 1: "1"}
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn."""
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -153,3 +147,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
 def _said(results: Results, row: pd.Series) -> str:
     name = next(name for name in results.cells.names if name.cell_id == row["cell_id"])
     return full_name(name.size, name.panel)
+
+
+sketch = sketched(NAME, frame, plot, _words, sized=True)

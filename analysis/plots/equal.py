@@ -10,9 +10,9 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from analysis.plots import axes
-from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.style import BAND, BAND_EDGE, CATEGORIES, INK, LINE_PT, Look
-from analysis.plots.words import NOT_USED, design_text, sketch_of
+from analysis.plots.words import NOT_USED, design_text, sketched
 from analysis.text import decimals_apart, percent_number, plural, short_text
 from analysis.verdicts.equals import aa_logs, equals, noise_floor
 from analysis.verdicts.looks import looked_at
@@ -30,16 +30,6 @@ NAME = "equal_cells"
 _ROW_IN = 0.34
 _LANES = 3
 _DASHES = (0, (4, 2))
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn.
-
-    Raises:
-        NoFigureError: no two cells are the same machine, or they share no block in which both count.
-    """
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -141,3 +131,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     )
     alt = f"{plural(len(pairs), 'pair')} of equal cells, their differences by block. {heading}."
     return Words(heading, caption, alt)
+
+
+sketch = sketched(NAME, frame, plot, _words)

@@ -15,9 +15,9 @@ from analysis.format import phases as table
 from analysis.format.table import PHASES
 from analysis.plots import axes, phases
 from analysis.plots.data import runs_by_cell
-from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.style import CATEGORIES, INK, QUIET, SMALL_PT, ink_on, is_wide
-from analysis.plots.words import MS, emulated, full_name, sketch_of
+from analysis.plots.words import MS, emulated, full_name, sketched
 from analysis.runs.counting import doubted_text
 from analysis.runs.outcomes import used
 from analysis.text import ms_text, percent_text
@@ -64,16 +64,6 @@ _AFTER_MESSAGE = ("save", "load", "resume")
 _PADDING_IN = 0.1
 _TAIL = 0.99
 _FLUSHES_LATE_FROM = (5, 1)
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn.
-
-    Raises:
-        NoFigureError: no checkpoint has the parts of both sides.
-    """
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -228,3 +218,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
     )
     alt = f"Time lines of {drawn.lower()}, with rows for the primary, the parts of save, and the secondary. {heading}."
     return Words(heading, caption, alt)
+
+
+sketch = sketched(NAME, frame, plot, _words)

@@ -13,10 +13,10 @@ from matplotlib.lines import Line2D
 
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, runs_by_cell
-from analysis.plots.drawing import NoFigureError, Sketch, Words
+from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import CATEGORIES, INK, SMALL_PT, Look
-from analysis.plots.words import MS, NOT_USED, SPACE, design_text, sketch_of, without_accel
+from analysis.plots.words import MS, NOT_USED, SPACE, design_text, sketched, without_accel
 from analysis.runs.counting import counts
 from analysis.text import figures_text, plural
 from analysis.verdicts.claims import Effect
@@ -75,16 +75,6 @@ class _Run:
     pages: float
     pause_ms: float
     reach: tuple[float, float]
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn.
-
-    Raises:
-        NoFigureError: no sound run has counted the dirty pages of two checkpoints.
-    """
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot, key=SizeKey.of_all(results.cells))
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -323,3 +313,6 @@ def _told(cost: Effect) -> bool:
 def _range(values: Sequence[float]) -> str:
     low, high = figures_text(min(values)), figures_text(max(values))
     return low if low == high else f"{low} to {high}"
+
+
+sketch = sketched(NAME, frame, plot, _words, sized=True)

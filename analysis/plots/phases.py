@@ -12,7 +12,7 @@ from matplotlib.patheffects import withStroke
 from analysis.format.table import PAUSE_PHASES, PHASES
 from analysis.plots import axes
 from analysis.plots.data import cell_columns
-from analysis.plots.drawing import Sketch, Words
+from analysis.plots.drawing import Words
 from analysis.plots.style import INK, LINE_PT, Look, is_wide, ordered_colours
 from analysis.plots.words import (
     FEWEST_FOR_INTERVAL,
@@ -22,7 +22,7 @@ from analysis.plots.words import (
     RANGE,
     SPACE,
     design_text,
-    sketch_of,
+    sketched,
 )
 from analysis.text import ms_text, percent_text, plural
 
@@ -70,12 +70,6 @@ def fill(name: str, colour: str, hatch: str) -> dict[str, Any]:
         "edgecolor": "#8a8a8a" if name in OUTSIDE else "white",
         "linewidth": LINE_PT,
     }
-
-
-def sketch(results: Results) -> Sketch:
-    """Return the figure before it is drawn."""
-    data = frame(results)
-    return sketch_of(NAME, results, data, _words(results, data), plot)
 
 
 def frame(results: Results) -> pd.DataFrame:
@@ -198,3 +192,6 @@ def _words(results: Results, data: pd.DataFrame) -> Words:
         f"and stop lie before it. At the right the mean pause in ms. {design_text(results, interval)}"
     )
     return Words(heading, caption, f"Stacked bars of the mean phases of {plural(cells, 'cell')}. {heading}.")
+
+
+sketch = sketched(NAME, frame, plot, _words)

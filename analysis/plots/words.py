@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from analysis.format.scenarios import BASELINES
 from analysis.plots.drawing import Sketch
+from analysis.plots.sizes import SizeKey
 from analysis.runs.counting import doubted_text
 from analysis.stored.cells import shared_text
 from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
@@ -59,6 +60,27 @@ def sketch_of(
 ) -> Sketch:
     """Return a figure before it is drawn, with what all cells share above it."""
     return Sketch(name, data, words, partial(plot, where=where_text(results.cells), **how))
+
+
+def sketched(
+    name: str,
+    frame: Callable[[Results], pd.DataFrame],
+    plot: Callable[..., Figure],
+    words: Callable[[Results, pd.DataFrame], Words],
+    *,
+    sized: bool = False,
+) -> Callable[[Results], Sketch]:
+    """Return what makes a figure before it is drawn of the results; ``sized``: its plot is given the key of all sizes.
+
+    It raises what ``frame`` does.
+    """
+
+    def sketch(results: Results) -> Sketch:
+        data = frame(results)
+        key = {"key": SizeKey.of_all(results.cells)} if sized else {}
+        return sketch_of(name, results, data, words(results, data), plot, **key)
+
+    return sketch
 
 
 def origin(results: Results, shown: Collection[str]) -> tuple[str, str]:

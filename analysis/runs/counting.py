@@ -31,14 +31,11 @@ _OF_CLIENTS = frozenset(
 )
 """Outcomes that a client has to be answered for: without an answer, that is what a failure looks like to them."""
 
-
 _SEEN_OF_FAILOVERS = frozenset(("client_gap",))
 """Outcomes that a client, where there is one, has to be answered for by the survivor."""
 
-
 OF_JOINING = frozenset(("redundancy",))
 """Outcomes that a new secondary, where one was asked for, has to join the survivor for."""
-
 
 _OF_FAILOVERS = frozenset(
     one.name
