@@ -15,11 +15,11 @@ from analysis.format.scenarios import BASELINES, COLO, COMPARED, SCENARIOS
 from analysis.runs.cell_table import t_interval
 from analysis.runs.outcomes import outcome_of, too_short_for, used_pauses
 from analysis.runs.standing import stood_still_s
-from analysis.text import listed, span
+from analysis.text import listed, span, spans
 from analysis.verdicts.claims import Effect
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from analysis.stored.load import Campaign, Run
 
