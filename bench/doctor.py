@@ -137,12 +137,15 @@ def _provision_checks(qemu: str, asked: Asked, say: Say, *, probe: bool) -> Iter
         except ProvisionError as error:
             yield failed("guest image", error)
         if asked.here:  # what KVM and COLO do elsewhere, this machine does not know
-            yield from _probed(binary, guest, say, probe=probe)
+            accels = [cell.accel for cell in asked.cells if cell.guest == kind and not cell.host.far]
+            yield from _probed(binary, guest, accels, say, probe=probe)
 
 
-def _probed(binary: Binary | None, guest: Guest | None, say: Say, *, probe: bool) -> Iterator[Check]:
+def _probed(
+    binary: Binary | None, guest: Guest | None, accels: Sequence[str], say: Say, *, probe: bool
+) -> Iterator[Check]:
     if binary and guest:
-        yield from _probe_checks(binary, guest, say, probe=probe)
+        yield from _probe_checks(binary, guest, accels, say, probe=probe)
     else:
         for name in ("KVM probe", "COLO probe"):
             yield Check(name, "warn", "not probed: QEMU or the guest image is missing", "mend what these lack first")
@@ -171,7 +174,7 @@ def _no_mirror() -> ProvisionError | None:
     return None
 
 
-def _probe_checks(binary: Binary, guest: Guest, say: Say, *, probe: bool) -> Iterator[Check]:
+def _probe_checks(binary: Binary, guest: Guest, accels: Sequence[str], say: Say, *, probe: bool) -> Iterator[Check]:
     from bench.run.probe import Trial, cached_colo, probe_colo  # noqa: PLC0415 - as above
 
     kvm: Verdict | None = None
@@ -180,10 +183,16 @@ def _probe_checks(binary: Binary, guest: Guest, say: Say, *, probe: bool) -> Ite
         yield check_kvm(kvm)
     except BenchError as error:
         yield failed("KVM probe", error)
-    trial = Trial(binary, guest, "kvm" if kvm and kvm.ok else "tcg")
-    yield _guarded(
-        "COLO probe", lambda: check_colo(probe_colo(trial, say) if probe else cached_colo(trial), trial.accel)
-    )
+
+    def colo(trial: Trial) -> Check:
+        return check_colo(probe_colo(trial, say) if probe else cached_colo(trial), trial.accel)
+
+    auto = "kvm" if kvm and kvm.ok else "tcg"
+    for accel in dict.fromkeys(auto if asked == "auto" else asked for asked in accels):
+        if accel == "kvm" and kvm and not kvm.ok:
+            yield Check("COLO probe", "fail", f"accel=kvm is asked for: {kvm.reason}", "use accel=auto or accel=tcg")
+        else:
+            yield _guarded("COLO probe", partial(colo, Trial(binary, guest, accel)))
 
 
 def _guarded(name: str, check: Callable[[], Check]) -> Check:

@@ -58,7 +58,10 @@ def tools_hint(missing: Iterable[str]) -> str:
     """Return how to get what is missing; where there is no apt, how to do without."""
     if shutil.which("apt-get"):
         return f"sudo apt-get update && sudo apt-get install -y {' '.join(missing)}"
-    return "there is no apt here: measure with qemu=system guest=bare, which need nothing of Debian (docs/install.md)"
+    return (
+        "there is no apt here: measure with qemu=system guest=bare, which need nothing of Debian; "
+        "if that QEMU cannot do COLO, qemu=/path/to/another (docs/install.md)"
+    )
 
 
 def missing_tools() -> tuple[str, ...]:

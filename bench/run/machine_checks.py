@@ -80,7 +80,8 @@ def check_colo(verdict: Verdict | None, accel: str) -> Check:
         return Check("COLO probe", "warn", f"not probed yet under {accel}", "python -m bench.doctor")
     if verdict.ok:
         return Check("COLO probe", "ok", f"under {accel}: {verdict.reason}")
-    return Check("COLO probe", "fail", f"not under {accel}: {verdict.reason}", "use qemu=provisioned")
+    fix = "use qemu=provisioned, or another QEMU by its path"
+    return Check("COLO probe", "fail", f"not under {accel}: {verdict.reason}", fix)
 
 
 def check_disk(free_bytes: Mapping[str, int]) -> Check:

@@ -107,7 +107,9 @@ def test_kvm_that_does_not_work_is_no_failure() -> None:
 
 def test_a_binary_without_colo_is_a_failure_that_names_the_way_out() -> None:
     check = machine_checks.check_colo(Verdict(ok=False, reason="it hangs"), "tcg")
-    assert check == Check("COLO probe", "fail", "not under tcg: it hangs", "use qemu=provisioned")
+    assert check == Check(
+        "COLO probe", "fail", "not under tcg: it hangs", "use qemu=provisioned, or another QEMU by its path"
+    )
     assert machine_checks.check_colo(Verdict(ok=True, reason="2 checkpoints"), "kvm").status == "ok"
     assert machine_checks.check_colo(None, "tcg").status == "warn"
 
@@ -206,6 +208,30 @@ def test_the_probes_run_when_qemu_and_guest_are_there(monkeypatch: pytest.Monkey
     assert found["COLO probe"].text == "under kvm: asked under kvm"
     quick = {check.name: check for check in doctor.checks("provisioned", lambda _text: None, probe=False)}
     assert (quick["KVM probe"].status, quick["COLO probe"].text) == ("warn", "not probed yet under tcg")
+
+
+@pytest.mark.usefixtures("bare")
+@pytest.mark.parametrize(
+    ("asked", "boots", "told"),
+    [
+        (["tcg"], True, ["not under tcg: no"]),
+        (["tcg", "auto"], True, ["not under tcg: no", "not under kvm: no"]),
+        (["auto", "tcg"], False, ["not under tcg: no"]),
+        (["kvm"], False, ["accel=kvm is asked for: it hangs"]),
+    ],
+)
+def test_colo_is_tried_under_what_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch, asked: list[str], *, boots: bool, told: list[str]
+) -> None:
+    from bench.run import probe
+
+    monkeypatch.setattr(doctor, "installed_qemu", lambda _qemu: BINARY)
+    monkeypatch.setattr(doctor, "installed_guest", lambda: GUEST)
+    monkeypatch.setattr(doctor, "probe_kvm", lambda *_, **__: Verdict(ok=boots, reason="it hangs"))
+    monkeypatch.setattr(probe, "probe_colo", lambda *_: Verdict(ok=False, reason="no"))
+    cells = doctor.Asked(tuple(make_cell(accel=accel) for accel in asked))
+    found = doctor.checks("provisioned", lambda _text: None, probe=True, asked=cells)
+    assert [check.text for check in found if check.name == "COLO probe"] == told
 
 
 @pytest.mark.usefixtures("bare")

@@ -365,6 +365,7 @@ def test_missing_tools_are_named_with_the_command_that_installs_them(
     monkeypatch.setattr(mirror, "_KEYRINGS", (tmp_path / "none.gpg",))
     assert "apt-get" not in mirror.tools_hint(["mmdebstrap"])
     assert "qemu=system guest=bare" in mirror.tools_hint(["mmdebstrap"])
+    assert "qemu=/path/to/another" in mirror.tools_hint(["mmdebstrap"])  # else a QEMU without COLO leads back here
     (tmp_path / "apt-get").touch(mode=0o755)
     with pytest.raises(ProvisionError) as caught:
         packages.fetch_tree(GUEST, silent)
