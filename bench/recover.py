@@ -14,6 +14,7 @@ from bench.process.words import Parser
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 from bench.system.exits import Exit, last_door, listening, told
+from bench.system.files import require_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -31,7 +32,9 @@ def require_campaign(folder: Path) -> Path:
 
     Raises:
         ConfigError: it is none.
+        OSError: it may not be looked at.
     """
+    require_seen(folder / PLAN)
     if not any((folder / name).exists() for name in (PLAN, LEDGER, RUNS)):
         raise ConfigError(f"{folder} is not the folder of a campaign", hint="name one such as results/demo")
     return folder.absolute()

@@ -14,6 +14,7 @@ from analysis.plots.style import STYLES
 from analysis.plots.timeline import sketch, told
 from analysis.process.words import Parser
 from analysis.report.files import write
+from analysis.stored.documents import require_seen
 from analysis.stored.load import load_run
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ def run_folder(given: Path, run_id: str = "") -> Path:
         NotACampaignError: there is none, or more than one.
     """
     if not run_id:
+        require_seen(given / PLAN)
         if (given / PLAN).is_file():
             raise NotACampaignError(f"{given} is a campaign: name one of its runs behind it{_some(given)}", fix=_FIX)
         if not (given / RECORD).is_file():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -18,6 +19,16 @@ if TYPE_CHECKING:
 
 _KINDS: Mapping[type[Record], str] = {Plan: "plan", LedgerLine: "ledger", RunRecord: "run"}
 AnyRecord = TypeVar("AnyRecord", bound=Record)
+
+
+def require_seen(path: Path) -> None:
+    """Raise what keeps a path from being looked at: `Path.exists` and its like do so only before Python 3.14.
+
+    Raises:
+        OSError: something may be there. That nothing is there is no such thing.
+    """
+    with suppress(FileNotFoundError, NotADirectoryError, ValueError):
+        path.stat()
 
 
 def read_record(path: Path, model: type[AnyRecord]) -> AnyRecord:

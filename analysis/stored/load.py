@@ -13,7 +13,7 @@ from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.scenarios import ALONE
 from analysis.stored.checkpoints import read_checkpoints
-from analysis.stored.documents import as_record, read_record
+from analysis.stored.documents import as_record, read_record, require_seen
 from analysis.stored.factors import filled
 from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, RunRecord
@@ -194,6 +194,7 @@ def _read_plan(folder: Path) -> tuple[Plan, str]:
     if not _is_folder(folder):
         what = "a file" if folder.is_file() else "a link to nowhere" if folder.is_symlink() else "no such folder"
         raise NotACampaignError(f"{folder}: {what}")
+    require_seen(path)
     if not path.is_file():
         kept = sum(1 for _ in folder.glob("runs/*/run.json"))
         words = (
@@ -229,10 +230,11 @@ def _mend(error: UnusableError) -> str:
 
 def _is_folder(path: Path) -> bool:
     try:
-        return path.is_dir()
+        require_seen(path)
     except OSError as error:  # a name that is too long
         short = f"{str(path)[:60]}\N{HORIZONTAL ELLIPSIS}"
         raise NotACampaignError(f"{short}: {error.strerror}") from error
+    return path.is_dir()
 
 
 def _read_ledger(path: Path) -> tuple[list[LedgerLine], tuple[str, ...]]:

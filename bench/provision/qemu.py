@@ -17,6 +17,7 @@ from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, instal
 from bench.provision.real import Real, real_program
 from bench.provision.source import find_built, installed_built
 from bench.system.exits import scarcity
+from bench.system.files import require_seen
 from bench.system.places import expanded
 from bench.system.software import install_hint
 
@@ -214,6 +215,7 @@ def _given_path(qemu: str) -> Path:
 
 def _executable(qemu: str) -> Path:
     path = expanded(Path(qemu.removeprefix(f"{BUILT}:")))
+    require_seen(path)
     if path.is_dir() and qemu.startswith(f"{BUILT}:"):
         path = next((one for one in (path / _NAME, path / "build" / _NAME) if one.is_file()), path / _NAME)
     if not path.is_file():

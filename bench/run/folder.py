@@ -127,10 +127,10 @@ def stored_plan(folder: Path) -> Plan | None:
         StoreError: it cannot be read.
     """
     path = CampaignFolder(folder).plan
-    if not path.exists():
-        return None
     try:
         return parse_plan(path.read_bytes())
+    except (FileNotFoundError, NotADirectoryError):
+        return None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error}", cause="plan-unreadable", logs=(path,)) from error
     except StoreError as error:

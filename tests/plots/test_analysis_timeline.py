@@ -337,6 +337,8 @@ def test_what_is_no_run_is_told_with_runs_that_there_are(
         run_folder(campaign, "nope")
     assert main([str(tmp_path)]) == 2
     assert "not the folder of a measured run, it holds no run.json" in capsys.readouterr().err
+    assert main([str(tmp_path / ("a" * 300))]) == 3
+    assert "File name too long" in capsys.readouterr().err
 
 
 def test_a_run_that_was_killed_is_none_to_draw_and_hides_no_other(tmp_path: Path) -> None:

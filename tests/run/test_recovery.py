@@ -274,6 +274,8 @@ def test_what_is_no_campaign_is_said_and_left_as_it_is(tmp_path: Path, capsys: p
     assert main([str(tmp_path)]) == Exit.USAGE
     assert "is not the folder of a campaign" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
+    assert main([str(tmp_path / ("a" * 300))]) == Exit.HOST
+    assert "File name too long" in capsys.readouterr().err
 
 
 def test_a_measured_runs_table_is_checked_against_its_raw_data(
