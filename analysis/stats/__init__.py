@@ -12,7 +12,8 @@ from analysis.stats.intervals import (
     median_interval,
     quantile_allowed,
 )
-from analysis.stats.linear import FTest, LineResult, interaction, lack_of_fit, least_squares
+from analysis.stats.levels import MeanSlope, interaction, mean_slope
+from analysis.stats.linear import FTest, LineResult, lack_of_fit, least_squares
 from analysis.stats.modality import DELAYED_ACK_S, SlowModeShare, modes, slow_mode_share
 from analysis.stats.multiplicity import benjamini_hochberg, holm
 from analysis.stats.pages import PageCost, per_page_cost
@@ -41,6 +42,7 @@ __all__ = [
     "JonckheereResult",
     "LineResult",
     "LogMeanInterval",
+    "MeanSlope",
     "OptimalRepetitions",
     "OutlierCounts",
     "PageCost",
@@ -65,6 +67,7 @@ __all__ = [
     "lack_of_fit",
     "least_squares",
     "log_mean_interval",
+    "mean_slope",
     "median_interval",
     "modes",
     "mser5",

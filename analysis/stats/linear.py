@@ -1,4 +1,4 @@
-"""Least squares over run summaries: do slopes differ between levels, and is a straight line enough?"""
+"""Least squares over run summaries: a line, and whether a straight one is enough."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 
-_TINY = 1e-12
+TINY = 1e-12
 _LINE = 2
 
 
@@ -75,7 +75,7 @@ def least_squares(
         codes = as_codes(strata, "strata", len(xs))
         xs, ys = centred(xs, codes), centred(ys, codes)
         df -= int(codes.max())
-    if np.ptp(xs) <= _TINY * abs(centre):
+    if np.ptp(xs) <= TINY * abs(centre):
         raise ValueError("x is constant: there is no slope")
     if df < 1:
         raise ValueError("no degrees of freedom are left: more runs are needed")
@@ -96,42 +96,6 @@ def least_squares(
         pvalue=float(2 * t_distribution.sf(abs(statistic), df)),
         df=df,
     )
-
-
-def interaction(
-    x: ArrayLike, y: ArrayLike, level: Iterable[Hashable], block: Iterable[Hashable] | None = None
-) -> FTest:
-    """Test whether the slope of ``y`` on ``x`` is the same at every level of another factor.
-
-    Each combination of level and block has its own intercept; compared are one slope per level and one for all.
-
-    Args:
-        x: (n,) size on the scale of the slope.
-        y: (n,) one summary per run, such as the log of its median.
-        level: (n,) labels of the other factor, at least two.
-        block: (n,) labels of blocks; None for a single one.
-
-    Raises:
-        ValueError: NaN, unequal lengths, one level, a level without two different ``x`` in a block, or no degrees of
-            freedom left.
-    """
-    xs, ys = as_vector(x, "x"), as_vector(y, "y")
-    same_length(x=xs, y=ys)
-    levels = as_codes(level, "level", len(xs))
-    blocks = as_codes(block, "block", len(xs)) if block is not None else np.zeros_like(levels)
-    count = int(levels.max()) + 1
-    if count <= 1:
-        raise ValueError("level needs at least two different labels")
-    strata = as_codes(zip(levels.tolist(), blocks.tolist(), strict=True), "strata", len(xs))
-    dx, dy = centred(xs, strata), centred(ys, strata)
-    sxx, sxy = (np.bincount(levels, dx * other, minlength=count) for other in (dx, dy))
-    if sxx.min() <= _TINY * max(float(xs @ xs), _TINY):
-        raise ValueError("every level needs two different x within a block")
-    slopes, common = sxy / sxx, float(sxy.sum() / sxx.sum())
-    full = float(((dy - slopes[levels] * dx) ** 2).sum())
-    reduced = float(((dy - common * dx) ** 2).sum())
-    df_error = len(xs) - int(strata.max()) - 1 - count
-    return _f_test(reduced - full, count - 1, full, df_error)
 
 
 def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = None) -> FTest:
@@ -156,13 +120,18 @@ def lack_of_fit(x: ArrayLike, y: ArrayLike, strata: Iterable[Hashable] | None = 
     means = np.column_stack([centred(column, groups) for column in np.eye(sizes)[places].T])
     found, _, rank, _ = np.linalg.lstsq(means, dy, rcond=RANK)
     rest = float(((dy - means @ found) ** 2).sum())
-    pure = rest if rest > _TINY * float(dy @ dy) else 0.0  # what is left of a perfect fit is rounding
+    pure = rest if rest > TINY * float(dy @ dy) else 0.0  # what is left of a perfect fit is rounding
     line = float(((dy - float(dx @ dy) / float(dx @ dx) * dx) ** 2).sum())
-    line = line if line > _TINY * float(dy @ dy) else 0.0
-    return _f_test(line - pure, int(rank) - 1, pure, len(xs) - int(groups.max()) - 1 - int(rank))
+    line = line if line > TINY * float(dy @ dy) else 0.0
+    return f_test(line - pure, int(rank) - 1, pure, len(xs) - int(groups.max()) - 1 - int(rank))
 
 
-def _f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
+def f_test(model: float, df_model: int, error: float, df_error: int) -> FTest:
+    """Return the test of a model's sum of squares against that of the error.
+
+    Raises:
+        ValueError: either has no degrees of freedom.
+    """
     if df_model < 1:
         raise ValueError("no degrees of freedom are left for the model: it is the line itself")
     if df_error < 1:

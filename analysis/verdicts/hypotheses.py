@@ -11,6 +11,7 @@ import hashlib
 import json
 import math
 from collections import Counter
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ from analysis.verdicts.needed import with_needed_blocks
 from analysis.verdicts.question import Question, make_sample, measured_rows, others_of, question
 from analysis.verdicts.sentences import finding_sentence, level_words
 from analysis.verdicts.shape import shape_of
-from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, hangs_on, stages
+from analysis.verdicts.trend import TOO_FEW, UNDECIDED, Edges, absolute, estimate, hangs_on, ruled_out, stages
 from analysis.verdicts.values import judge_value
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     Others = tuple[Level, ...]
 
 DISAGREE = "levels differ, and no word holds at every one"
+QUIET = "rests on levels whose runs vary less than others'"
 NOTHING_TO_COMPARE = "nothing to compare"
 
 
@@ -128,6 +130,7 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
     effect, runs, strata = estimate(sample)
     levels = _levels(asked, by_level, alpha)
     shape = shape_of(sample, hypothesis)
+    between, mean = _over_levels(asked, measured, sample) or (None, None)
     finding = replace(
         blank,
         effect=effect,
@@ -140,7 +143,7 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
         runs=runs,
         strata=strata,
         levels=levels,
-        interaction_pvalue=_interaction(asked, measured, sample),
+        interaction_pvalue=between.pvalue if between else math.nan,
         shape=shape,
     )
     finding = replace(finding, notes=(*finding.notes, *_silent(asked, sample)))
@@ -152,10 +155,10 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
         found = _large_everywhere(
             found, stages(sample, replace(edges, sesoi=largest), hypothesis.direction), hypothesis
         )
-    return replace(finding, stages=tuple(_held(finding, found, shape)))
+    return replace(finding, stages=tuple(_held(finding, found, shape, mean)))
 
 
-def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Stage]:
+def _held(finding: Finding, found: list[Stage], shape: Shape | None, mean: stats.MeanSlope | None) -> list[Stage]:
     """Return the stages with the demands that other levels and the shape make, and what is said of both."""
     bends, differs = shape.pvalue if shape else np.nan, finding.interaction_pvalue
     beside = replace(
@@ -168,6 +171,8 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None) -> list[Sta
         everywhere = weakest([beside, *(level.claims for level in finding.levels)])
         # The shape and the difference are of all levels together: a level by itself says nothing of either.
         found.append(Stage(replace(everywhere, bends=beside.bends, differs=beside.differs), DISAGREE))
+    if mean is not None:
+        found.append(Stage(ruled_out(found[-1].claims, mean, finding.hypothesis.direction, finding.sesoi), QUIET))
     if shape is not None:
         held = shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi)
         found.append(Stage(held, shape.why))
@@ -264,14 +269,16 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
     return tuple(sorted(said, key=lambda one: one.level))
 
 
-def _interaction(asked: Question, measured: pd.DataFrame, sample: Sample) -> float:
-    """Return the p-value of one effect at all levels of the other factors that compare anything; NaN with one."""
+def _over_levels(
+    asked: Question, measured: pd.DataFrame, sample: Sample
+) -> tuple[stats.FTest | None, stats.MeanSlope] | None:
+    """Return whether the levels of the other factors share one effect, and its mean over them; None with one level."""
     keep = sample.compared
     rows = [row for row, own in zip(measured_rows(asked, measured), keep, strict=True) if own]
     kept, blocks = [others_of(asked, row) for row in rows], [row["block"] for row in rows]
     if len(set(kept)) <= 1:
-        return float("nan")
-    try:
-        return stats.interaction(sample.x[keep], sample.logs[keep], kept, blocks).pvalue
-    except ValueError:
-        return float("nan")
+        return None
+    mean = stats.mean_slope(sample.x[keep], sample.logs[keep], kept, blocks)
+    with suppress(ValueError):  # no degrees of freedom are left
+        return stats.interaction(sample.x[keep], sample.logs[keep], kept, blocks), mean
+    return None, mean

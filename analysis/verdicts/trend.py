@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
-from analysis.verdicts.claims import Claims, Effect, Stage, weakest
+from analysis.verdicts.claims import ALPHA, Claims, Effect, Stage, weakest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -211,6 +211,24 @@ def stages(
         worst = claims(ranked or sample, edges, direction, lost=True)
         found.append(Stage(weakest([found[-1].claims, worst]), (ranked or sample).hangs))
     return found
+
+
+def ruled_out(claims: Claims, mean: stats.MeanSlope, direction: str, sesoi: float) -> Claims:
+    """Return the claims without those that the mean over the levels of other factors leaves open.
+
+    Ranks within strata follow the levels whose runs vary least: what a noisy level may have would be hidden by them.
+    """
+    rises = mean.below(in_logs(sesoi, falls=False)) > ALPHA
+    falls = mean.above(-in_logs(sesoi, falls=True)) > ALPHA
+    either = rises or falls
+    if direction == "none":
+        return replace(claims, supports=1.0) if either else claims
+    claimed = falls if direction == "decreasing" else rises
+    return replace(
+        claims,
+        refutes=1.0 if claimed else claims.refutes,
+        equivalent=1.0 if either else claims.equivalent,
+    )
 
 
 def claims(sample: Sample, edges: Edges, direction: str, *, lost: bool) -> Claims:

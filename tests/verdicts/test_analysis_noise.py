@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 import pytest
+from fixtures.simulated import GIB, Truth, cell, declared, judged
 
 from analysis import stats
 from analysis.verdicts.claims import word_of
+from analysis.verdicts.hypotheses import QUIET
 from analysis.verdicts.trend import Edges, Sample, stages
 
 STUDIES, SIZES, SPREAD, SESOI = 300, np.log2([1.0, 2.0, 4.0, 8.0]), 0.10, 0.05
@@ -96,3 +101,24 @@ def test_no_case_of_a_word_says_that_there_is_an_effect_within_what_equals_diffe
     assert case(sign * 0.01, 0.02) == case(-sign * 0.01, 0.02) == ("REFUTED", "equivalent to none")
     assert case(sign * 0.03, 0.02) == ("REFUTED", f"trivially {there}")
     assert case(-sign * 0.03, 0.02) == ("REFUTED", "opposite sign")
+
+
+def test_a_level_whose_runs_vary_little_refutes_nothing_for_those_that_vary_more() -> None:
+    # Over unix there is no growth, over tcp twice what matters: on average as much as matters, to the last digit.
+    growth, deviations, studies = (1 + SESOI) ** 2 - 1, {"unix": 0.06, "tcp": 0.30}, 60
+    cells = [cell(mem, 1, link=link) for mem in (GIB // 4, GIB, 4 * GIB) for link in deviations]
+    asked = [declared(id="RAM", claim="It grows with RAM.", factor="mem")]
+    found = Counter[str]()
+    for seed in range(studies):
+        rng = np.random.default_rng(seed)
+
+        def effect(own: dict[str, Any], rng: np.random.Generator = rng) -> float:
+            transport = own["link"]["transport"]
+            grown = np.log1p(growth) * np.log2(own["mem"] / GIB) if transport == "tcp" else 0.0
+            return float(grown + rng.normal(0, deviations[transport]))
+
+        [one] = judged(Truth(cells, effect, asked, blocks=6, run_sd=0.0, checkpoint_sd=0.01), seed)
+        found[one.word] += 1
+        found[one.label] += 1
+    assert found["REFUTED"] <= 0.15 * studies
+    assert found[QUIET] >= 0.1 * studies
