@@ -80,6 +80,7 @@ def test_it_dirties_memory_at_the_asked_rate(binary: Binary, guest: Guest, smp: 
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize("pattern", ["sequential", "random"])
 def test_every_vcpu_writes_its_whole_share_round_and_round(
     binary: Binary, guest: Guest, pattern: str, tmp_path: Path
@@ -102,6 +103,7 @@ def test_its_beats_tell_its_clock_which_keeps_the_host_s_time(binary: Binary, gu
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_what_it_cannot_do_is_one_clear_line_and_the_console_lives_on(binary: Binary, guest: Guest) -> None:
     refused = {
         "nonsense": "unknown command; legal: start",
@@ -149,6 +151,7 @@ def test_it_says_how_far_it_has_come_each_time_that_it_is_asked(binary: Binary, 
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 @pytest.mark.parametrize(
     ("pages", "words"),
     [(1024, "threads=3"), (1024, "threads=5 pattern=random seed=9"), (1024, "pattern=random threads=2"), (1, "")],
@@ -178,6 +181,7 @@ def remember(path: Path, address: int, value: bytes) -> None:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_page_that_another_hand_wrote_is_wrong(binary: Binary, guest: Guest, tmp_path: Path) -> None:
     path = tmp_path / "gdb.sock"
     stub = ("-chardev", f"socket,id=gdb0,path={path},server=on,wait=off", "-gdb", "chardev:gdb0")
@@ -191,6 +195,7 @@ def test_a_page_that_another_hand_wrote_is_wrong(binary: Binary, guest: Guest, t
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_set_may_fill_the_ram_below_3_gib_and_no_more(binary: Binary, guest: Guest) -> None:
     with running(binary, guest, "-m", "4G") as console:
         console.send(f"start dirty bytes={3057 * MIB}")

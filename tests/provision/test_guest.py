@@ -95,6 +95,7 @@ def rates(console: Solo, count: int) -> list[float]:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_same_inputs_give_the_same_bytes(guest: Guest, tmp_path: Path) -> None:
     guest_module._fill(fetch_tree(GUEST, silent), tmp_path, silent)
     assert (tmp_path / "initramfs").read_bytes() == guest.initramfs.read_bytes()
@@ -102,6 +103,7 @@ def test_the_same_inputs_give_the_same_bytes(guest: Guest, tmp_path: Path) -> No
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_guest_is_built_once_and_records_what_is_in_it(guest: Guest) -> None:
     told: list[str] = []
     assert build_guest(told.append) == guest == installed_guest()
@@ -111,6 +113,7 @@ def test_the_guest_is_built_once_and_records_what_is_in_it(guest: Guest) -> None
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_guest_changed_after_it_was_built_is_noticed(guest: Guest, tmp_path: Path) -> None:
     for path in (guest.kernel, guest.initramfs, guest.kernel.with_name("guest.json")):
         (tmp_path / path.name).write_bytes(path.read_bytes())
@@ -212,6 +215,7 @@ def test_a_working_set_too_large_for_the_guest_is_reported_and_the_console_lives
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_kernel_is_the_packaged_image_and_no_elf_that_qemu_would_keep_as_a_rom(guest: Guest) -> None:
     assert guest.kernel.read_bytes()[0x202:0x206] == b"HdrS"
 

@@ -409,6 +409,7 @@ def test_a_qemu_is_fetched_without_a_guest() -> None:
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_real_packages_are_verified_and_recorded() -> None:
     tree = packages.fetch_tree(QEMU, silent)
     assert tree.version("qemu-system-x86").startswith("1:1")
@@ -454,6 +455,7 @@ def test_quiet_says_what_there_is_and_nothing_on_the_way(
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_the_command_ends_with_versions_hashes_and_the_folder(capsys: pytest.CaptureFixture[str]) -> None:
     assert provision([]) == 0
     said = capsys.readouterr().out.splitlines()

@@ -77,6 +77,7 @@ def test_what_was_never_probed_and_what_takes_no_checkpoint_says_nothing(monkeyp
 
 
 @pytest.mark.provisioned
+@pytest.mark.shares
 def test_a_dry_run_and_the_doctor_ask_the_real_binary(tmp_path: Path) -> None:
     words = ("mem=256M", "smp=1", "accel=tcg", "trace.events=[colo_nope]", f"results={tmp_path}")
     for argv in (("bench", *words, "dry_run=true"), ("bench.doctor", "--quick", *words)):
