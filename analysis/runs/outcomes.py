@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from analysis.format.outcomes import Outcome
     from analysis.stored.cells import Cells
     from analysis.stored.load import Run
 
@@ -126,6 +127,18 @@ def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str,
     return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
 
 
+class _Columns(dict[str, "NDArray[np.float64]"]):
+    """The columns of one run's checkpoints, each the values that are known: many outcomes look at the same ones."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def __missing__(self, name: str) -> NDArray[np.float64]:
+        self[name] = _known(self._run.column(name))
+        return self[name]
+
+
 def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[str, Any]:
     record, kept = run.record, used(run)
     factors = flatten(record.cell) | {"accel": record.accel}
@@ -178,8 +191,9 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     """
     kept, stalled = used(run), stalls_of(run, free)
     share = stalled.share if stalled else np.nan
+    columns = _Columns(run)
     row: dict[str, float | bool] = {
-        one.name: share if one.reducer == "slow" else outcome_of(run, one.name, free, kept) for one in OUTCOMES.values()
+        one.name: share if one.reducer == "slow" else _outcome(run, one, kept, columns) for one in OUTCOMES.values()
     }
     counted = {"checkpoints": len(kept), "client": len(run.latencies)}
     row |= {
@@ -200,24 +214,27 @@ def stalls_of(run: Run, free: Free | None) -> Stalls | None:
     return stalls(_known(used_pauses(run)), _known(run.column("load_s")), free, own_work(kept)) if len(kept) else None
 
 
-def outcome_of(run: Run, name: str, free: Free | None = None, kept: pd.DataFrame | None = None) -> float:
+def outcome_of(run: Run, name: str, free: Free | None = None) -> float:
     """Return one outcome of a run; NaN where it was not measured.
 
     Args:
         run: whose.
         name: one of :data:`OUTCOMES`.
         free: as in :func:`outcomes`.
-        kept: :func:`used` of the run, where that is at hand.
     """
-    one, kept = OUTCOMES[name], used(run) if kept is None else kept
+    one = OUTCOMES[name]
     if one.reducer == "slow":
         stalled = stalls_of(run, free)
         return stalled.share if stalled else np.nan
+    return _outcome(run, one, used(run), _Columns(run))
+
+
+def _outcome(run: Run, one: Outcome, kept: pd.DataFrame, columns: _Columns) -> float:
     if one.table == "run":
         return _recorded(run, one.column)
     if one.reducer in OF_TABLE:
         return OF_TABLE[one.reducer](kept)
-    values = run.requests.values(one.column) if one.table == "client" else _known(run.column(one.column))
+    values = run.requests.values(one.column) if one.table == "client" else columns[one.column]
     return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
 
 
@@ -267,7 +284,7 @@ def rate_of(trigger: str, kept: pd.DataFrame) -> float:
 
 
 def _share_of(trigger: str, kept: pd.DataFrame) -> float:
-    return float((kept["trigger"] == trigger).mean())
+    return float((kept["trigger"].to_numpy() == trigger).mean())
 
 
 OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
