@@ -148,15 +148,14 @@ def test_a_damaged_record_is_none_or_of_its_run(campaign: Path, content: bytes) 
 def test_an_index_of_a_damaged_campaign_shows_its_runs_as_they_are(
     campaign: Path, name: str, data: st.DataObject
 ) -> None:
-    write_index(campaign)
-    before = rows(campaign)
+    before = indexed(campaign)
     content = (campaign / name).read_bytes()
     broken = data.draw(damaged(content))
     assume(broken != content)
     (campaign / name).write_bytes(broken)
     try:
         with trial("campaign folder, index.csv") as one:
-            done = one.attempt(lambda: write_index(campaign) or rows(campaign))
+            done = one.attempt(indexed, campaign)
             if done is not None and name != "plan.json":
                 assert [row["run_id"] for row in done] == [row["run_id"] for row in before]
                 figures = ("checkpoints", "pause_median_s", "pause_p95_s")
@@ -166,7 +165,9 @@ def test_an_index_of_a_damaged_campaign_shows_its_runs_as_they_are(
         (campaign / name).write_bytes(content)
 
 
-def rows(campaign: Path) -> list[dict[str, str]]:
+def indexed(campaign: Path) -> list[dict[str, str]]:
+    """Write a campaign's index, and return its rows."""
+    write_index(campaign)
     found = list(csv.DictReader(io.StringIO((campaign / "index.csv").read_text(encoding="utf-8"))))
     assert all(set(row) == set(COLUMNS) for row in found)
     return found
