@@ -251,8 +251,7 @@ OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
     "median": np.median,
     "mean": np.mean,
     "max": np.max,
-    "p95": lambda values: np.quantile(values, _TAILS["p95"]),
-    "p99": lambda values: np.quantile(values, _TAILS["p99"]),
+    **{name: partial(np.quantile, q=share) for name, share in _TAILS.items()},
 }
 """Reducers of the values that are known."""
 
