@@ -32,13 +32,10 @@ from bench.run.beforehand import checks as beforehand
 from bench.run.binary_checks import event_checks, remembered_checks
 from bench.run.cluster_checks import checks as cluster_checks
 from bench.run.cluster_checks import wanted_by
-from bench.scenario.redundancy import planned_joining
 from bench.scenario.registry import scenario_of
 from bench.system.files import is_folder, nearest
 from bench.vm.features import MODERN
-from bench.vm.procedure import poke
 from bench.vm.spec import Second, planned_spec
-from bench.vm.takeover import planned_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -49,7 +46,6 @@ if TYPE_CHECKING:
     from bench.plan.plan import Plan, PlannedCell
     from bench.provision.guest import Guest
     from bench.provision.qemu import Binary
-    from bench.vm.spec import PairSpec
 
     Foresee = Callable[[Settings, Sequence[Cell], float], Sequence[str]]
 
@@ -285,31 +281,7 @@ def _cell(planned: PlannedCell, installed: Installed, settings: Settings) -> Ite
         yield from (f"    {line}" for line in _shell_lines(spec.program(side), argv))
     yield "  QMP steps (as a current QEMU takes them; the binary is asked before the first run)"
     yield from (f"    {number:>2}. {one.text()}" for number, one in enumerate(scenario.steps(spec), start=1))
-    yield f"  then {_checkpoints(cell)}"
-    yield from _takeover(cell, spec)
-
-
-def _takeover(cell: Cell, spec: PairSpec) -> Iterator[str]:
-    asked = cell.failover
-    if asked is None:
-        return
-    does = {
-        "kill": "is killed (SIGKILL)",
-        "stop": "is stopped (SIGSTOP)",
-        "cut": "loses its link",
-        "down": "loses its link and is killed (SIGKILL)",
-    }[asked.how]
-    when = "between two checkpoints" if asked.when == "between" else f"when {asked.when} of the next one begins"
-    yield f"  then the {asked.victim} {does}, {when}"
-    yield f"  a heartbeat each {asked.heartbeat:g} s, given up after {asked.timeout:g} s"
-    yield f"  then the {asked.survivor} takes over"
-    shown = planned_texts(asked.survivor, switched=cell.host.bridged)
-    yield from (f"    {number:>2}. {one}" for number, one in enumerate(shown, start=1))
-    yield "  and its guest is asked over its console whether it lives, and what its memory holds"
-    if asked.redundancy:
-        yield f"  then a new secondary is started in place of the {asked.victim}; its primary is the {asked.survivor}"
-        joining = planned_joining(spec, asked.survivor)
-        yield from (f"    {number:>2}. {one}" for number, one in enumerate(joining, start=1))
+    yield from (f"  {line}" for line in scenario.then(spec))
 
 
 def _place(cell: Cell, side: str) -> str:
@@ -330,18 +302,6 @@ def _shell_lines(program: Sequence[str], argv: Sequence[str]) -> Iterator[str]:
             lines[-1] += f" {shlex.quote(word)}"
     yield from (f"{line} \\" for line in lines[:-1])
     yield lines[-1]
-
-
-def _checkpoints(cell: Cell) -> str:
-    checkpoint = cell.taken
-    if not cell.takes_checkpoints:
-        seconds = (checkpoint.warmup + checkpoint.count) * checkpoint.interval
-        own = ", but those that differing output makes" if cell.paired else ""
-        return f"{seconds:g} s of its workload, and no checkpoint{own}"
-    wanted = f"{checkpoint.warmup} + {checkpoint.count} checkpoints"
-    if checkpoint.trigger == "timer":
-        return f"{wanted} by QEMU's own timer, {checkpoint.interval:g} s from request to request"
-    return f"{wanted}, each {checkpoint.interval:g} s after the last one ended: {' '.join(poke().text().split())}"
 
 
 def _build(binary: Binary | None) -> QemuBuild:

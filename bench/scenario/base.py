@@ -112,6 +112,9 @@ class Scenario(Protocol):
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return the QMP steps from the greeting to where measuring begins, as a plan shows them."""
 
+    def then(self, spec: PairSpec) -> tuple[str, ...]:
+        """Return what is done after these steps, line by line, as a plan shows it."""
+
     async def carry_out(self, run: Running) -> None:
         """Take the machines from their start to the end of the measurement.
 
@@ -175,6 +178,13 @@ async def undisturbed(run: Running, look: Callable[[], None] = lambda: None) -> 
         await asyncio.sleep(checkpoint.interval)
         look()
         run.on_event(Progress(stage="measure", done=done + 1, total=total))
+
+
+def undisturbed_text(cell: Cell) -> str:
+    """Return what :func:`undisturbed` does, as a plan shows it."""
+    checkpoint = cell.checkpoint
+    seconds = (checkpoint.warmup + checkpoint.count) * checkpoint.interval
+    return f"then {seconds:g} s of its workload, and no checkpoint"
 
 
 def screen_text(side: str, screen: dict[str, Any], host: Host) -> str:

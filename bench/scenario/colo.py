@@ -16,7 +16,7 @@ from bench.scenario.progress import Progress
 from bench.vm import procedure
 from bench.vm.argv import COLO
 from bench.vm.features import known_events
-from bench.vm.procedure import checkpoint_delay_ms, trace_steps
+from bench.vm.procedure import checkpoint_delay_ms, poke, trace_steps
 from bench.vm.readback import read_colo
 
 if TYPE_CHECKING:
@@ -41,6 +41,15 @@ class Colo:
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return the procedure."""
         return procedure.steps(spec)
+
+    def then(self, spec: PairSpec) -> tuple[str, ...]:
+        """Return how many checkpoints are taken, and when each begins."""
+        checkpoint = spec.cell.taken
+        wanted = f"then {checkpoint.warmup} + {checkpoint.count} checkpoints"
+        if checkpoint.trigger == "timer":
+            return (f"{wanted} by QEMU's own timer, {checkpoint.interval:g} s from request to request",)
+        asked = " ".join(poke().text().split())
+        return (f"{wanted}, each {checkpoint.interval:g} s after the last one ended: {asked}",)
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair into COLO and through its checkpoints."""

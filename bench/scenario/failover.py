@@ -33,12 +33,13 @@ from bench.scenario.colo import Colo, form
 from bench.scenario.evidence import Evidence, by_clock_us, gather
 from bench.scenario.heart import Heart
 from bench.scenario.progress import Progress
-from bench.scenario.redundancy import join_again
+from bench.scenario.redundancy import join_again, planned_joining
 from bench.scenario.takeover import Course, take_over
 from bench.vm.procedure import poke
+from bench.vm.takeover import planned_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable, Iterator, Mapping
     from pathlib import Path
 
     from bench.config.model import Cell
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from bench.scenario.base import Notes, Running
     from bench.vm.console import Console
     from bench.vm.qmp import Event
+    from bench.vm.spec import PairSpec
 
 _CHANCE = random.SystemRandom()
 _LAST_LOOK_S = 0.2
@@ -60,6 +62,10 @@ _CLIENT_GOES_ON_S = 2.0
 
 class FailoverRun(Colo):
     """The scenario ``failover``; what follows the blow is in :func:`bench.vm.takeover.planned_steps`."""
+
+    def then(self, spec: PairSpec) -> tuple[str, ...]:
+        """Return the checkpoints before the blow, the blow, and every step after it."""
+        return (*super().then(spec), *(_planned(spec, spec.cell.failover) if spec.cell.failover else ()))
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair through its checkpoints, strike one side, and let the other take over.
@@ -128,6 +134,26 @@ class FailoverRun(Colo):
 
 
 SCENARIO = FailoverRun()
+
+
+def _planned(spec: PairSpec, asked: Failover) -> Iterator[str]:
+    does = {
+        "kill": "is killed (SIGKILL)",
+        "stop": "is stopped (SIGSTOP)",
+        "cut": "loses its link",
+        "down": "loses its link and is killed (SIGKILL)",
+    }[asked.how]
+    when = "between two checkpoints" if asked.when == BETWEEN else f"when {asked.when} of the next one begins"
+    yield f"then the {asked.victim} {does}, {when}"
+    yield f"a heartbeat each {asked.heartbeat:g} s, given up after {asked.timeout:g} s"
+    yield f"then the {asked.survivor} takes over"
+    shown = planned_texts(asked.survivor, switched=spec.cell.host.bridged)
+    yield from (f"  {number:>2}. {one}" for number, one in enumerate(shown, start=1))
+    yield "and its guest is asked over its console whether it lives, and what its memory holds"
+    if asked.redundancy:
+        yield f"then a new secondary is started in place of the {asked.victim}; its primary is the {asked.survivor}"
+        joining = planned_joining(spec, asked.survivor)
+        yield from (f"  {number:>2}. {one}" for number, one in enumerate(joining, start=1))
 
 
 def _seen_by_client(

@@ -10,17 +10,22 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from bench.measure.driver import LAST_WORDS_S
-from bench.scenario.base import undisturbed
+from bench.scenario.base import undisturbed, undisturbed_text
 from bench.scenario.colo import Colo, measure
 
 if TYPE_CHECKING:
     from bench.measure.driver import CheckpointCounter
     from bench.measure.journal import Journal
     from bench.scenario.base import Running
+    from bench.vm.spec import PairSpec
 
 
 class Formed(Colo):
     """The scenario ``formed``: the pair, its procedure and its evidence are those of ``colo``."""
+
+    def then(self, spec: PairSpec) -> tuple[str, ...]:
+        """Return that its workload runs, how long, and what may come in between."""
+        return (f"{undisturbed_text(spec.cell)}, but those that differing output makes",)
 
     async def carry_out(self, run: Running) -> None:
         """Take the pair into COLO, and let the workload run for as long as the native machine has it."""

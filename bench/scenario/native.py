@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from bench.measure.journal import Journal
 from bench.scenario.antagonist import antagonist, unapplied
-from bench.scenario.base import boot, handshake, undisturbed
+from bench.scenario.base import boot, handshake, undisturbed, undisturbed_text
 from bench.scenario.client import states_of, unless_client_ended, workload
 from bench.scenario.costs import costing
 from bench.scenario.evidence import Evidence, gather_undisturbed
@@ -32,6 +32,10 @@ class Native:
     def steps(self, spec: PairSpec) -> tuple[Step, ...]:
         """Return that the VM is started, and nothing else."""
         return (step("primary", "qmp_capabilities"), *begin_steps(spec))
+
+    def then(self, spec: PairSpec) -> tuple[str, ...]:
+        """Return that its workload runs, and how long."""
+        return (undisturbed_text(spec.cell),)
 
     async def carry_out(self, run: Running) -> None:
         """Let the workload run for as long as the checkpoints of a pair would take."""

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 import pytest
-from fake_session import make_cell
+from fake_session import GIB, FakeBinary, FakeGuest, make_cell, make_settings
 
 from bench.config.factors import factor_levels, identity
 from bench.config.model import Cell
@@ -15,7 +15,7 @@ from bench.config.procedure import Checkpoint
 from bench.format.phases import BEAT, COMPARED, DROPPED, OLD_PACKET
 from bench.format.scenarios import checkpoints_asked
 from bench.plan.estimate import estimate, secondary_bytes
-from bench.run.dryrun import _checkpoints
+from bench.run.dryrun import Installed, render
 from bench.scenario.evidence import gather_undisturbed
 from bench.scenario.registry import SCENARIOS, scenario_of
 from bench.vm.procedure import NO_TIMER_MS, checkpoint_delay_ms
@@ -28,6 +28,19 @@ FORMED = make_cell("1G", 2, scenario="formed", workload=Http())
 
 def words(cell: Any, side: str) -> str:
     return " ".join(scenario_of(cell).sides[side].argv(planned_spec(cell, None, None)))
+
+
+def then(cell: Any) -> tuple[str, ...]:
+    return scenario_of(cell).then(planned_spec(cell, None, None))
+
+
+def test_a_plan_ends_with_what_the_scenario_itself_says_that_it_does(tmp_path: Path) -> None:
+    there: dict[str, Any] = {"binaries": {"provisioned": FakeBinary()}, "guest": FakeGuest()}
+    installed = Installed(**there, available_bytes=20 * GIB, free_bytes=50 * GIB)
+    for name in SCENARIOS:
+        cell = make_cell(scenario=name)
+        said = "\n".join(f"  {line}" for line in then(cell))
+        assert render(make_settings(tmp_path), [cell], "c", installed).endswith(f"\n{said}")
 
 
 def test_the_scenario_of_before_is_in_no_id() -> None:
@@ -124,5 +137,6 @@ def test_a_formed_run_takes_the_way_into_colo_and_as_long_as_native() -> None:
 
 
 def test_no_checkpoint_is_planned_for_a_formed_pair() -> None:
-    assert _checkpoints(FORMED).endswith("s of its workload, and no checkpoint, but those that differing output makes")
-    assert _checkpoints(NATIVE).endswith("s of its workload, and no checkpoint")
+    (formed,), (native,) = then(FORMED), then(NATIVE)
+    assert formed.endswith("s of its workload, and no checkpoint, but those that differing output makes")
+    assert native.endswith("s of its workload, and no checkpoint")
