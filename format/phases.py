@@ -224,3 +224,10 @@ PARTS = (
     Part("restart", SECONDARY, (RUNNING.kinds[0],), (S.LOADED,), "VM restarted", DEVICE_STATE),
 )
 """What is measured within phases, in the order of the columns."""
+
+
+def phase_of(part: Part) -> str:
+    """Return which phase a part on the primary's side is part of: the one that it begins in."""
+    first = part.begins[0]
+    before = {kind: marker.before[0] for marker in MARKERS if marker.side == part.side for kind in marker.kinds}
+    return PHASES[first if isinstance(first, int) else before[first] - 1]

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NAME = "checkpoint_gantt"
 PRIMARY, PARTS, SECONDARY = "primary", "parts of save", "secondary"
 _ROWS = (PRIMARY, PARTS, SECONDARY)
-_SAVE_PARTS = tuple(part.name for part in table.PARTS if part.side == table.PRIMARY)
+_SAVE_PARTS = tuple(part.name for part in table.PARTS if part.side == table.PRIMARY and table.phase_of(part) == "save")
 _SECONDARY_PARTS = tuple(part.name for part in table.PARTS if part.side == table.SECONDARY)
 _FINER = [f"{part}_s" for part in (*_SAVE_PARTS, *_SECONDARY_PARTS)]
 _LOOKS = {

@@ -6,7 +6,21 @@ from pathlib import Path
 
 from bench.config.procedure import Trace
 from bench.format import phases
-from bench.format.phases import MARKERS, ORDER, PARTS, PHASES, STOP, P, S, SideName
+from bench.format.phases import (
+    MARKERS,
+    ORDER,
+    PARTS,
+    PHASES,
+    PRIMARY,
+    RESUMING,
+    STOP,
+    STOPPING,
+    P,
+    Part,
+    S,
+    SideName,
+    phase_of,
+)
 from bench.format.table import CHECKPOINTS
 from bench.measure.parts import EVENTS
 from bench.vm.features import MODERN, known_events
@@ -26,6 +40,12 @@ def test_every_event_of_an_order_has_its_name_and_a_phase_lies_between_two_of_th
     assert [len(names) for names in (P, S)] == [len(ORDER[side]) for side in SideName]
     assert [ORDER[phases.PRIMARY][P.STOPPED], ORDER[phases.SECONDARY][S.STOPPED]] == [STOP, STOP]
     assert len(PHASES) == len(P) - 1
+
+
+def test_a_part_on_the_primary_is_one_of_the_phase_that_it_begins_in() -> None:
+    begins: dict[int | phases.Kind, str] = {P.LOADED: "resume", RESUMING.kinds[0]: "resume", STOPPING.kinds[0]: "stop"}
+    assert [phase_of(Part("new", PRIMARY, (one,), (P.RUNNING,), "")) for one in begins] == list(begins.values())
+    assert phase_of(PARTS[0]) == "save"
 
 
 def test_every_phase_and_part_is_stored_and_told() -> None:
