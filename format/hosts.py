@@ -20,7 +20,8 @@ class Hosts:
 
     Attributes:
         words: for people.
-        apart: whether each side has a network namespace of its own.
+        apart: whether each side has a network namespace of its own: ``link`` may then shape the cable between them and
+            a failover cut it, by the processes that hold the namespaces open.
         far: whether each side is on a machine of its own; else they share one.
         bridged: whether the guests' cards are on bridges, to which a switch leads the client.
     """

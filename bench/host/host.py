@@ -46,7 +46,7 @@ class Here:
     """This machine.
 
     Attributes:
-        enter: what a command enters a network namespace of it with; empty in our own.
+        enter: what enters a network namespace of it and becomes the command, whose process is ours; empty in our own.
     """
 
     enter: Argv = ()
