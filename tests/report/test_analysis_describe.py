@@ -4,7 +4,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, cast
 
 from analysis.report.describe import describe_host, describe_versions
-from analysis.report.tables import _version
+from analysis.report.design import _version
 from analysis.text import MISSING
 
 if TYPE_CHECKING:

@@ -69,6 +69,10 @@ CALLS: dict[str, list[Callable[[], object]]] = {
         lambda: stats.least_squares(SOME, SOME, BLOCKS[:2]),
     ],
     "log_mean_interval": [lambda: stats.log_mean_interval([]), lambda: stats.log_mean_interval(KNOWN)],
+    "mean_slope": [
+        lambda: stats.mean_slope([], [], []),
+        lambda: stats.mean_slope(LONG, [*LONG[:-1], NAN], [0, 1] * 20),
+    ],
     "median_interval": [
         lambda: stats.median_interval([]),
         lambda: stats.median_interval(KNOWN),
