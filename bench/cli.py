@@ -99,7 +99,7 @@ def main(words: Sequence[str]) -> int:
     if command is None:
         tell(_unknown(name, words))
         return Exit.USAGE
-    spell(COMMANDS)
+    spell({(one.module, *one.before): name for name, one in COMMANDS.items() if not one.after})
     sys.argv = [f"colo-bench {name}", *command.before, *rest, *command.after]
     runpy.run_module(command.module, run_name="__main__", alter_sys=True)
     return Exit.DONE

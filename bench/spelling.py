@@ -14,17 +14,20 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from bench.cli import Command
-
 _SPELLED = re.compile(rb"\bpython -m (bench|analysis)(\.[a-z_]+)?(?: ([a-z]+)\b(?![=./]))?")
 
 
 class Spelled(io.BufferedIOBase):
-    """A stream of bytes that passes on what is written in the other spelling."""
+    """A stream of bytes that passes on what is written in the other spelling.
 
-    def __init__(self, stream: io.BufferedIOBase, commands: Mapping[str, Command]) -> None:
+    Args:
+        stream: what lies below.
+        names: of commands, by their module and the words that follow it.
+    """
+
+    def __init__(self, stream: io.BufferedIOBase, names: Mapping[tuple[str, ...], str]) -> None:
         self._stream = stream
-        self._names = {(one.module, *one.before): name for name, one in commands.items() if not one.after}
+        self._names = names
 
     def write(self, content: object, /) -> int:
         """Pass on; the length is that of what was given."""
@@ -57,11 +60,11 @@ class Spelled(io.BufferedIOBase):
         return True
 
 
-def spell(commands: Mapping[str, Command]) -> None:
-    """Have this process's standard output and error name commands as they are installed."""
+def spell(names: Mapping[tuple[str, ...], str]) -> None:
+    """Have this process's standard output and error name commands as they are installed, see :class:`Spelled`."""
     for name in ("stdout", "stderr"):
         stream = getattr(sys, name)
         if isinstance(stream, io.TextIOWrapper):
             encoding, errors, by_line = stream.encoding, stream.errors, stream.line_buffering
             below: io.BufferedIOBase = stream.detach()
-            setattr(sys, name, io.TextIOWrapper(Spelled(below, commands), encoding, errors, line_buffering=by_line))
+            setattr(sys, name, io.TextIOWrapper(Spelled(below, names), encoding, errors, line_buffering=by_line))

@@ -13,7 +13,7 @@ from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
 from bench.plan.plan import GuestBuild, QemuBuild
 from bench.record.table import CHECKPOINTS, write_checkpoints
-from bench.run.campaign import Tools
+from bench.run.tools import Tools
 from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.workload.dirty import Dirty
 from bench.workload.idle import Idle

@@ -18,7 +18,7 @@ from bench.run.part import run_part
 if TYPE_CHECKING:
     import pytest
 
-    from bench.run.campaign import Tools
+    from bench.run.tools import Tools
 
 _SBATCH = """#!/bin/sh
 case " $* " in *" --test-only "*) [ ! -e "$D/never" ] || { cat "$D/never" >&2; exit 1; }; exit 0 ;; esac

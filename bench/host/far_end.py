@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError
+from bench.host.reach import FULL
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,8 +18,6 @@ if TYPE_CHECKING:
     from bench.host.wire import Wire
 
 Argv = tuple[str, ...]
-
-FULL = "far-disk-full"
 
 
 class Counterparts:

@@ -7,7 +7,8 @@ from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.host.far_end import FULL, FarEnd
+from bench.host.far_end import FarEnd
+from bench.host.reach import FULL
 from bench.system.files import OFD_READ_LOCK, require_left
 
 if TYPE_CHECKING:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bench.errors import HostError
 from bench.host.clock import Offset
 from bench.host.far_end import FarEnd
-from bench.host.far_state import SURROUNDINGS, mirrored
-from bench.host.host import sampled_ports
+from bench.host.far_state import KVM, SURROUNDINGS, mirrored
 from bench.host.limits import free_swap
-from bench.host.snapshot import take_snapshot
+from bench.host.ports import sampled_ports
+from bench.host.snapshot import drift, take_snapshot
+from bench.host.virtual import read_kvm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -75,3 +76,31 @@ class FarMachine(FarEnd):
                 break
             await asyncio.sleep(0)
         return best
+
+
+class FarState:
+    """A far host before and after a run.
+
+    What the run itself used of its CPUs is asked of the agent, whose children everything is.
+    """
+
+    def __init__(self, machine: FarMachine) -> None:
+        self._machine = machine
+        self._before, self._used_s = machine.snapshot(), machine.usage_s()
+
+    def record(self, **names: Any) -> dict[str, Any]:
+        """Return what ``run.json`` keeps of the host, once the run is over and its machines still there."""
+        machine = self._machine
+        after, used_s = machine.snapshot(), machine.usage_s() - self._used_s
+        with mirrored(machine.texts(KVM)) as root:
+            kvm = read_kvm(root / "proc/cpuinfo", root / "sys/module")
+        return {
+            **names,
+            "reached": machine.reach.title,
+            **{key: machine.facts[key] for key in ("node", "boot", "kernel", "python")},
+            "before": self._before.to_json(),
+            "after": after.to_json(),
+            "used_s": round(used_s, 6),
+            "drift": drift(self._before, after, used_s),
+            "kvm": kvm.to_json(),
+        }

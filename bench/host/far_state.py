@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from bench.host.snapshot import drift
-from bench.host.virtual import read_kvm
 from bench.system.owner import scratch_folder, temporary_folder
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
     from pathlib import Path
-
-    from bench.host.remote import Remote
 
 _CPU = "/sys/devices/system/cpu/cpu[0-9]*"
 
@@ -46,31 +42,3 @@ def mirrored(texts: Mapping[str, str]) -> Iterator[Path]:
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
         yield root
-
-
-class FarState:
-    """A far host before and after a run.
-
-    What the run itself used of its CPUs is asked of the agent, whose children everything is.
-    """
-
-    def __init__(self, remote: Remote) -> None:
-        self._remote = remote
-        self._before, self._used_s = remote.snapshot(), remote.usage_s()
-
-    def record(self, **names: Any) -> dict[str, Any]:
-        """Return what ``run.json`` keeps of the host, once the run is over and its machines still there."""
-        remote = self._remote
-        after, used_s = remote.snapshot(), remote.usage_s() - self._used_s
-        with mirrored(remote.texts(KVM)) as root:
-            kvm = read_kvm(root / "proc/cpuinfo", root / "sys/module")
-        return {
-            **names,
-            "reached": remote.reach.title,
-            **{key: remote.facts[key] for key in ("node", "boot", "kernel", "python")},
-            "before": self._before.to_json(),
-            "after": after.to_json(),
-            "used_s": round(used_s, 6),
-            "drift": drift(self._before, after, used_s),
-            "kvm": kvm.to_json(),
-        }

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import itertools
 import logging
-import random
 import shlex
-import socket
 import sys
 from contextlib import suppress
 from dataclasses import dataclass
@@ -18,12 +16,14 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from bench.host.clock import SAME_CLOCK
 from bench.host.command import COMMAND_S, run
+from bench.host.ports import PORTS, is_free, sampled_ports
 from bench.host.process import launch
 from bench.host.snapshot import take_snapshot
 from bench.system.files import has_locks, require_room, write_atomic
 from bench.system.sockets import unix_connect
 
 if TYPE_CHECKING:
+    import socket
     from collections.abc import Iterable, Mapping, Sequence
     from contextlib import AbstractAsyncContextManager
     from pathlib import Path
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
 Argv = tuple[str, ...]
 
 _LOG = logging.getLogger(__name__)
-_CHANCE = random.SystemRandom()
-_PORTS = range(20000, 32000)
 
 
 @dataclass(frozen=True)
@@ -118,8 +116,8 @@ class Here:
 
         They lie below those that the kernel hands out, so that no outgoing connection takes one before QEMU does.
         """
-        candidates = sampled_ports(len(_PORTS))
-        free = (port for port in candidates if self.enter or all(_is_free(address, port) for address in addresses))
+        candidates = sampled_ports(len(PORTS))
+        free = (port for port in candidates if self.enter or all(is_free(address, port) for address in addresses))
         return tuple(itertools.islice(free, count))
 
     def has_locks(self, folder: Path) -> bool:
@@ -151,17 +149,3 @@ Host: TypeAlias = "Here | Remote"
 
 Paths are this machine's; where another host has a counterpart of one, its methods go by that.
 """
-
-
-def sampled_ports(count: int = 200) -> list[int]:
-    """Return different ports to try, in no order: below those that the kernel hands out."""
-    return _CHANCE.sample(_PORTS, count)
-
-
-def _is_free(address: str, port: int) -> bool:
-    with socket.socket() as sock:
-        try:
-            sock.bind((address, port))
-        except OSError:
-            return False
-    return True

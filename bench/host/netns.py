@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from bench.errors import HostError, LaunchError
 from bench.format.folder import STDERR
+from bench.host.outlasting import unless_any_exited
 from bench.host.process import Process, launch
 from bench.system.software import install_hint
 
@@ -87,7 +88,7 @@ async def namespace(side: str, folder: Path) -> AsyncIterator[Process]:
     sleeper = ("unshare", "--net", "--", "sleep", "infinity")
     async with launch(f"{side} namespace", sleeper, folder=home, qemu=False) as holder:
         try:
-            await holder.unless_exited(_entered(holder.pid))
+            await unless_any_exited((holder,), _entered(holder.pid))
         except (LaunchError, TimeoutError) as error:
             hint = "it needs CAP_SYS_ADMIN, which some containers do not give to root; use host=local there"
             words = "the network namespace did not come up"

@@ -10,20 +10,17 @@ import signal
 from abc import ABC, abstractmethod
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, TypedDict, TypeVar
+from typing import TYPE_CHECKING, TypedDict
 
 from bench.errors import BenchError, HostError, LaunchError, TeardownError
 from bench.format.folder import SERIAL, STDERR
-from bench.host.outlasting import unless_any_exited
 from bench.host.usage import Usage, read_usage
 from bench.host.vitals import State, oom_counters, oom_proof, read_state
 from bench.system.children import family
 from bench.system.family import signal_child
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
-
-T = TypeVar("T")
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
 _TAIL_LINES = 6
 _FILTERED = "2"
@@ -117,14 +114,6 @@ class Process(ABC):
         Raises:
             HostError: nobody can tell any more.
         """
-
-    async def unless_exited(self, work: Coroutine[None, None, T]) -> T:
-        """Return what the work returns.
-
-        Raises:
-            LaunchError: the process ended first; the evidence is its last words.
-        """
-        return await unless_any_exited((self,), work)
 
     def panic(self) -> tuple[str, ...]:
         """Return what the guest's kernel said of its end, on its console; empty when it did not panic."""

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bench.errors import HostError
-from bench.host.far_end import FULL
 
 if TYPE_CHECKING:
     from bench.config.hosts import FarHost
@@ -30,6 +29,9 @@ SSH = (
     *("-o", "RequestTTY=no"),
 )
 """OpenSSH's own client, asked nothing and telling us within 4 s of a link that is cut; the rest is the user's own."""
+
+FULL = "far-disk-full"
+"""The cause of whatever finds a far disk full."""
 
 _KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)
 _NOT_THERE = (126, 127)

@@ -13,7 +13,7 @@ from bench.errors import HostError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bench.host.remote import Remote
+    from bench.host.far_programs import FarPrograms
 
 _PIECE = 1 << 20
 _UNPACK_S = 600.0
@@ -33,7 +33,7 @@ _MOVE = (
 _LOG = logging.getLogger(__name__)
 
 
-async def ship(remote: Remote, path: Path, far: str) -> None:
+async def ship(remote: FarPrograms, path: Path, far: str) -> None:
     """Put a file or folder in its place on a host, where it is not there yet whole.
 
     Raises:

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from bench.format.phases import CHANGED, RUNSTATE, SENT, Kind
-from bench.measure.quality import WINDOW_US
+from bench.measure.stops import WINDOW_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from bench.measure.quality import StopResume
+    from bench.measure.stops import StopResume
     from bench.measure.trace import Trace
 
 _RUNS = Kind(CHANGED, ("stop", "run"))

@@ -9,29 +9,18 @@ from typing import TYPE_CHECKING, Any
 from bench.format.phases import P
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
+    from collections.abc import Iterable, Sequence
 
     from bench.measure.beats import Seen
     from bench.measure.checkpoints import Assembly, Checkpoint
     from bench.measure.timing import Timing
     from bench.measure.trace import Problem
 
-WINDOW_US = 5_000
-"""How far outside of a checkpoint its STOP and RESUME are looked for."""
-
 LARGEST_MEDIAN_US = 2_000
 """The median difference between trace and QMP above which a run fails its check."""
 
 LARGEST_GUEST_SHARE = 0.1
 """The share of the median pause that the guest's own figure may differ by, where that is more."""
-
-
-@dataclass(frozen=True)
-class StopResume:
-    """A STOP or RESUME event of the primary: QEMU's own time stamp in microseconds since the epoch."""
-
-    time_us: int
-    name: str
 
 
 @dataclass(frozen=True)
@@ -80,29 +69,6 @@ class Quality:
             "notes": list(self.notes),
             **(self.timing.to_json() if self.timing else {}),
         }
-
-
-def read_stops(entries: Iterable[Mapping[str, Any]]) -> tuple[StopResume, ...]:
-    """Return the primary's STOP and RESUME events from the entries of ``qmp.jsonl``, in order."""
-    return tuple(
-        StopResume(entry["timestamp"]["seconds"] * 1_000_000 + entry["timestamp"]["microseconds"], entry["event"])
-        for entry in entries
-        if entry.get("side") == "primary" and entry.get("event") in ("STOP", "RESUME")
-    )
-
-
-def qmp_pauses_us(checkpoints: Sequence[Checkpoint], stops: Sequence[StopResume]) -> tuple[int | None, ...]:
-    """Return each checkpoint's pause by QMP, ``None`` unless exactly one STOP and then one RESUME belong to it."""
-    return tuple(_pause_us(one, stops) for one in checkpoints)
-
-
-def _pause_us(one: Checkpoint, stops: Sequence[StopResume]) -> int | None:
-    begin, end = one.request_us - WINDOW_US, one.running_us + WINDOW_US
-    inside = [stop for stop in stops if begin <= stop.time_us <= end]
-    if [stop.name for stop in inside] != ["STOP", "RESUME"]:
-        return None
-    pause_us = inside[1].time_us - inside[0].time_us
-    return pause_us if pause_us >= 0 else None
 
 
 def _told_pause_us(one: Checkpoint) -> int:

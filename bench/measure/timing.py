@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.format.phases import P
 from bench.measure.pulse import HARNESS
-from bench.measure.quality import WINDOW_US
+from bench.measure.stops import WINDOW_US
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bench.config.procedure import Checkpoint as Asked
     from bench.measure.checkpoints import Assembly, Checkpoint
     from bench.measure.pulse import Gap
-    from bench.measure.quality import StopResume
+    from bench.measure.stops import StopResume
 
 LATE_S = 0.1
 LATE_SHARE = 0.1

@@ -18,9 +18,10 @@ from bench.plan.estimate import duration_text
 from bench.plan.plan import asks, extent
 from bench.record.index import true_index, write_index
 from bench.record.ledger import Ledger
+from bench.run.agreement import agreed, declared
 from bench.run.beforehand import require, submitting
-from bench.run.campaign import agreed, declared, finish, report_later
 from bench.run.cluster_checks import checks, wanted_by
+from bench.run.finish import finish, report_later
 from bench.run.folder import locked
 from bench.run.jobs import Jobs
 from bench.run.loop import Loop
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from bench.config.load import Settings
     from bench.config.model import Cell
     from bench.plan.plan import Plan
-    from bench.run.campaign import Tools
+    from bench.run.tools import Tools
 
 _LOOK_S, _LATER_S = 2.0, 15.0
 """How often Slurm is asked: at first, and once nothing has changed for a while."""

@@ -22,10 +22,12 @@ from bench.plan.estimate import require_fit
 from bench.plan.plan import parse_plan
 from bench.record.ledger import Ledger
 from bench.record.run import is_recorded
-from bench.run.campaign import by_content, campaign_plan, look_around, real_tools
+from bench.run.agreement import by_content, campaign_plan
+from bench.run.campaign import look_around
 from bench.run.folder import keep_plan
 from bench.run.loop import Loop
 from bench.run.merge import own_lines
+from bench.run.tools import real_tools
 from bench.system.exits import Exit, exit_of
 from bench.system.files import append_lines
 from bench.system.streams import make_console
@@ -40,7 +42,7 @@ if TYPE_CHECKING:
     from bench.cluster.parts import Order, Start
     from bench.config.model import Cell
     from bench.plan.plan import Plan
-    from bench.run.campaign import Tools
+    from bench.run.tools import Tools
 
 _MARGIN_S = 15.0
 """Of its time that a job leaves for its own end, where it is not told to come to it."""

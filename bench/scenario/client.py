@@ -12,6 +12,7 @@ from bench.format.folder import RunFolder
 from bench.guest.protocol import cause_of, start_line
 from bench.host.host import HERE
 from bench.host.links import Link
+from bench.host.outlasting import unless_any_exited
 from bench.measure.gap import HTTP_ERROR
 from bench.measure.progress_lines import progress_figures
 from bench.system.places import same_modules
@@ -124,7 +125,7 @@ async def unless_client_ended(client: Process | None, work: Coroutine[None, None
     if client is None:
         return await work
     try:
-        return await client.unless_exited(work)
+        return await unless_any_exited((client,), work)
     except LaunchError as error:
         if error.cause != "program-exited":
             raise

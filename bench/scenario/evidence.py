@@ -19,7 +19,8 @@ from bench.measure.log_lines import is_qmp_entry
 from bench.measure.packets import PACKET_EVENTS, Packets, read_packets
 from bench.measure.parts import EVENTS
 from bench.measure.pulse import HARNESS, Gap
-from bench.measure.quality import Quality, assess, qmp_pauses_us, read_stops
+from bench.measure.quality import Quality, assess
+from bench.measure.stops import qmp_pauses_us, read_stops
 from bench.measure.strike import until
 from bench.measure.timing import judge_timing, stray_stops
 from bench.measure.trace import Problem, Trace, Unusable, read_trace

@@ -6,7 +6,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 from bench.host.clock import settled
-from bench.host.far_state import FarState
+from bench.host.far_machine import FarState
 from bench.host.links import SIDES, Link
 
 if TYPE_CHECKING:

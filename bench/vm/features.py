@@ -12,6 +12,7 @@ from qemu.qmp import ExecuteError
 from bench.errors import HostError, LaunchError, QmpError
 from bench.format.phases import MARKERS, NEEDED
 from bench.host.host import HERE
+from bench.host.outlasting import unless_any_exited
 from bench.vm.qmp import connect, well_formed
 from bench.vm.scratch import probe_folder
 
@@ -158,12 +159,12 @@ async def probe_features(binary: Binary, host: Host = HERE) -> Features:
         none = ("-machine", "none", "-nodefaults", "-display", "none")
         argv = (*binary.argv, *none, "-qmp", "unix:qmp.sock,server=on,wait=off")
         async with host.start("probe", argv, folder, env=dict(binary.env), grace_s=2.0) as process:
-            monitor = await process.unless_exited(
-                connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S, host=host)
+            monitor = await unless_any_exited(
+                (process,), connect("probe", folder / "qmp.sock", None, _PROBE_DEADLINE_S, host=host)
             )
             async with monitor:
                 with well_formed("what the binary says of itself"):
-                    return await process.unless_exited(_ask(monitor.execute))
+                    return await unless_any_exited((process,), _ask(monitor.execute))
 
 
 async def _ask(execute: Any) -> Features:

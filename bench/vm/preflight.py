@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from bench.errors import HostError, LaunchError
 from bench.failures.words import distinct
 from bench.host.host import HERE
+from bench.host.outlasting import unless_any_exited
 from bench.vm.argv import machine_argv
 from bench.vm.qmp import connect
 from bench.vm.scratch import probe_folder
@@ -45,8 +46,8 @@ async def preflight(cell: Cell, binary: Binary, guest: Guest, features: Features
         host.adopt(folder)
         try:
             async with host.start("preflight", argv, folder, env=dict(binary.env)) as process:
-                monitor = await process.unless_exited(
-                    connect("preflight", folder / "qmp.sock", None, _DEADLINE_S, host=host)
+                monitor = await unless_any_exited(
+                    (process,), connect("preflight", folder / "qmp.sock", None, _DEADLINE_S, host=host)
                 )
                 async with monitor:
                     return distinct(process.words())

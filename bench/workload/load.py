@@ -14,7 +14,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from bench.workload.http_client import AFTER_AN_ERROR_S, LAST_ANSWERS_S, Answer, unanswered
 
@@ -23,13 +23,26 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import TextIO
 
-    from bench.workload.valkey_client import Valkey
+
+class Session(Protocol):
+    """A connection of a client's that makes requests one after another."""
+
+    def ask(self, number: int) -> tuple[int, int]:
+        """Make the request of that number and return its status (as HTTP has them) and the bytes of its answer.
+
+        Raises:
+            OSError: there was no answer.
+            ValueError: the server refused it, or the answer was none of the protocol.
+        """
+
+    def close(self) -> None:
+        """Close it."""
 
 
 class _Load:
     """The state of one load: what is due, what is under way, what was written."""
 
-    def __init__(self, connect: Callable[[], Valkey], lines: TextIO, *, closed: bool) -> None:
+    def __init__(self, connect: Callable[[], Session], lines: TextIO, *, closed: bool) -> None:
         self.due: queue.SimpleQueue[float] = queue.SimpleQueue()
         self.over = threading.Event()
         self.under_way: dict[int, float] = {}
@@ -43,7 +56,7 @@ class _Load:
 
     def work(self) -> None:
         """Make requests until the load is over and nothing is due any more."""
-        session: Valkey | None = None
+        session: Session | None = None
         place: int | None = None
         while (due := self._next()) is not None:
             self.under_way[threading.get_ident()] = due
@@ -64,7 +77,9 @@ class _Load:
                 if self.over.is_set():
                     return None
 
-    def _asked(self, session: Valkey | None, place: int | None, due: float) -> tuple[Valkey | None, int | None, Answer]:
+    def _asked(
+        self, session: Session | None, place: int | None, due: float
+    ) -> tuple[Session | None, int | None, Answer]:
         """Make a request on the session, which has this number, or on a new one; return what is left of it."""
         sent = time.monotonic()
         t_send = time.time() - (sent - due)
@@ -102,7 +117,7 @@ class _Load:
 
 
 def drive(
-    connect: Callable[[], Valkey], rate: float, connections: int, output: Path, wait: Callable[[float], bool]
+    connect: Callable[[], Session], rate: float, connections: int, output: Path, wait: Callable[[float], bool]
 ) -> None:
     """Make requests until told to stop, and write every one; what has no answer by then is written as unanswered.
 

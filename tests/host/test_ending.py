@@ -30,7 +30,7 @@ def saying(line: str, status: int = 1) -> tuple[str, ...]:
 def failure_of(folder: Path, argv: tuple[str, ...], *, qemu: bool = True) -> BenchError:
     async def scenario() -> None:
         async with launch("primary's QEMU", argv, folder=folder, qemu=qemu) as process:
-            await process.unless_exited(forever())
+            await unless_any_exited((process,), forever())
 
     with pytest.raises(BenchError) as caught:
         asyncio.run(scenario())
@@ -41,7 +41,7 @@ def killed(folder: Path) -> BenchError:
     async def scenario() -> None:
         async with launch("primary's QEMU", ("sleep", "60"), folder=folder) as process:
             os.kill(process.pid, signal.SIGKILL)
-            await process.unless_exited(forever())
+            await unless_any_exited((process,), forever())
 
     with pytest.raises(LaunchError) as caught:
         asyncio.run(scenario())

@@ -15,7 +15,7 @@ from fake_hosts import on_agent
 
 from bench.errors import HostError, StoreError
 from bench.host import shipping
-from bench.host.far_end import FULL
+from bench.host.reach import FULL
 from bench.system.files import require_left
 
 if TYPE_CHECKING:

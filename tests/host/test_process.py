@@ -136,7 +136,7 @@ def test_an_early_end_is_an_error_with_its_last_words(tmp_path: Path) -> None:
         async with launch(
             "primary's QEMU", ("sh", "-c", "echo unknown device >&2; exit 1"), folder=tmp_path
         ) as process:
-            await process.unless_exited(forever())
+            await unless_any_exited((process,), forever())
 
     with pytest.raises(LaunchError) as caught:
         asyncio.run(scenario())
@@ -148,7 +148,7 @@ def test_a_kill_from_outside_is_named(tmp_path: Path) -> None:
     async def scenario() -> None:
         async with launch("secondary's QEMU", ("sleep", "60"), folder=tmp_path) as process:
             os.kill(process.pid, signal.SIGKILL)
-            await process.unless_exited(forever())
+            await unless_any_exited((process,), forever())
 
     with pytest.raises(LaunchError, match="was killed by SIGKILL") as caught:
         asyncio.run(scenario())
@@ -172,7 +172,7 @@ def test_the_works_own_error_passes_through(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with launch("side", ("sleep", "60"), folder=tmp_path) as process:
-            await process.unless_exited(fail())
+            await unless_any_exited((process,), fail())
 
     with pytest.raises(BenchError, match="panic"):
         asyncio.run(scenario())
@@ -184,7 +184,7 @@ def test_a_guest_that_panicked_is_named_as_the_cause(tmp_path: Path) -> None:
 
     async def scenario() -> None:
         async with launch("secondary's QEMU", ("true",), folder=tmp_path) as process:
-            await process.unless_exited(forever())
+            await unless_any_exited((process,), forever())
 
     with pytest.raises(GuestError, match="the guest of the secondary's QEMU panicked") as caught:
         asyncio.run(scenario())

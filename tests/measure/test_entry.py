@@ -5,7 +5,7 @@ from __future__ import annotations
 from fake_traces import T0_US, changed, line, parse, primary_checkpoint, primary_start, real_primary
 
 from bench.measure.entry import Entry, read_entry
-from bench.measure.quality import StopResume
+from bench.measure.stops import StopResume
 
 BEGAN_US = T0_US - 3_000_000
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from bench.measure.checkpoints import assemble
 from bench.measure.log_lines import is_qmp_entry
-from bench.measure.quality import qmp_pauses_us, read_stops
+from bench.measure.stops import qmp_pauses_us, read_stops
 from bench.measure.triggers import label_triggers, read_pacing
 from bench.scenario.answers import read_json_lines
 from bench.system.documents import lines_of, parse_json

@@ -8,7 +8,8 @@ from fake_traces import T0_US, line, parse, primary_checkpoint, primary_start, r
 
 from bench.measure.beats import Seen
 from bench.measure.checkpoints import Assembly, Checkpoint, assemble
-from bench.measure.quality import Quality, StopResume, assess, qmp_pauses_us, read_stops
+from bench.measure.quality import Quality, assess
+from bench.measure.stops import StopResume, qmp_pauses_us, read_stops
 from bench.measure.trace import Problem
 
 # The QMP events of the real pair whose traces are in tests/data, as its QEMU sent them.

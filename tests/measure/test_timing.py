@@ -7,7 +7,8 @@ from fake_traces import T0_US, parse, primary_checkpoint, primary_start
 from bench.config.procedure import Checkpoint
 from bench.measure.checkpoints import Assembly, assemble
 from bench.measure.pulse import Gap
-from bench.measure.quality import StopResume, assess
+from bench.measure.quality import assess
+from bench.measure.stops import StopResume
 from bench.measure.timing import Timing, judge_timing
 
 TOOK_US = 280

@@ -12,6 +12,7 @@ from fake_session import make_cell
 
 from bench.config.machine import Cpu
 from bench.errors import BenchError, HostError, LaunchError, QmpError
+from bench.host.outlasting import unless_any_exited
 from bench.host.process import launch
 from bench.provision.guest import build_guest
 from bench.provision.qemu import Binary, find_qemu
@@ -37,7 +38,7 @@ def end_of(binary: Binary, folder: Path, *options: str, limit: tuple[str, ...] =
     async def scenario() -> None:
         argv = (*limit, *binary.argv, *options)
         async with launch("primary's QEMU", argv, folder=folder, env=dict(binary.env)) as process:
-            await process.unless_exited(asyncio.sleep(30))
+            await unless_any_exited((process,), asyncio.sleep(30))
 
     with pytest.raises(LaunchError) as caught:
         asyncio.run(scenario())
@@ -93,7 +94,7 @@ def test_a_machine_with_an_unknown_cpu_is_refused_before_anything_boots(binary: 
 def test_a_disk_that_the_secondary_does_not_export_is_named(binary: Binary, tmp_path: Path) -> None:
     async def scenario() -> str:
         async with launch("q", (*binary.argv, *NOTHING, *MONITOR), folder=tmp_path, env=dict(binary.env)) as process:
-            monitor = await process.unless_exited(connect("primary", tmp_path / "qmp.sock", None, 20))
+            monitor = await unless_any_exited((process,), connect("primary", tmp_path / "qmp.sock", None, 20))
             async with monitor:
                 address: dict[str, Any] = {"type": "unix", "data": {"path": str(tmp_path / "nbd.sock")}}
                 await monitor.execute("nbd-server-start", {"addr": address})
@@ -107,7 +108,7 @@ def test_a_disk_that_the_secondary_does_not_export_is_named(binary: Binary, tmp_
 def test_a_disk_that_the_secondary_does_not_have_cannot_be_exported(binary: Binary, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with launch("q", (*binary.argv, *NOTHING, *MONITOR), folder=tmp_path, env=dict(binary.env)) as process:
-            monitor = await process.unless_exited(connect("secondary", tmp_path / "qmp.sock", None, 20))
+            monitor = await unless_any_exited((process,), connect("secondary", tmp_path / "qmp.sock", None, 20))
             async with monitor:
                 address: dict[str, Any] = {"type": "unix", "data": {"path": str(tmp_path / "nbd.sock")}}
                 await monitor.execute("nbd-server-start", {"addr": address})

@@ -16,6 +16,7 @@ import pytest
 from fixtures.provisioned import silent
 
 from bench.errors import BenchError
+from bench.host.outlasting import unless_any_exited
 from bench.host.process import launch
 from bench.provision import qemu
 from bench.provision.packages import PROVISIONED_SUITE, fetch_tree, wanted_qemu
@@ -99,9 +100,9 @@ async def load_all(binary: Binary, folder: Path) -> int:
     argv = (*binary.argv, "-machine", "none", "-nodefaults", "-display", "none")
     argv = (*argv, "-qmp", "unix:qmp.sock,server=on,wait=off")
     async with launch("q", argv, folder=folder, env=dict(binary.env)) as process:
-        monitor = await process.unless_exited(connect("q", folder / "qmp.sock", None, 20))
+        monitor = await unless_any_exited((process,), connect("q", folder / "qmp.sock", None, 20))
         async with monitor:
-            return len(await process.unless_exited(monitor.execute("qom-list-types")))
+            return len(await unless_any_exited((process,), monitor.execute("qom-list-types")))
 
 
 @pytest.mark.provisioned

@@ -22,10 +22,10 @@ from bench.config.procedure import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.failures.catalogue import CATALOGUE
 from bench.record.ledger import Ledger
-from bench.run import campaign
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
 from bench.run.report import write_report
+from bench.run.tools import Tools
 from bench.system.exits import Exit
 
 CELLS = (make_cell("256M"), make_cell("512M"))
@@ -575,7 +575,7 @@ def test_a_report_that_fails_is_told_and_the_data_stay(tmp_path: Path, capsys: p
     assert "the report failed" in capsys.readouterr().out
     session = FakeSession()
     tools = fake_tools(session)
-    failing = campaign.Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
+    failing = Tools(tools.prepare, tools.measure, lambda *_: False, tools.available_bytes)
     assert go(tmp_path, session, tools=failing) == Exit.BUG
     assert states(tmp_path)[-1] == "measured"
 

@@ -27,12 +27,15 @@ ABORTED = "pgbench ended: pgbench: error: client 0 script 0 aborted in command 9
         ("OSError: [Errno 28] No space left on device", "client-failed"),  # our own disk, which is looked at elsewhere
     ],
 )
-def test_a_client_that_ended_is_laid_to_a_full_disk_where_its_server_says_so(said: str, cause: str) -> None:
-    async def ended(work: Coroutine[None, None, None]) -> None:
+def test_a_client_that_ended_is_laid_to_a_full_disk_where_its_server_says_so(
+    said: str, cause: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def ended(_: object, work: Coroutine[None, None, None]) -> None:
         work.close()
         raise LaunchError("the client ended", cause="program-exited", evidence=(said,))
 
-    process: Any = SimpleNamespace(unless_exited=ended)
+    monkeypatch.setattr(client, "unless_any_exited", ended)
+    process: Any = SimpleNamespace()
     with pytest.raises(WorkloadError) as caught:
         asyncio.run(client.unless_client_ended(process, asyncio.sleep(0)))
     assert (caught.value.cause, caught.value.evidence) == (cause, (said,))

@@ -17,12 +17,13 @@ from bench.__main__ import compose
 from bench.config.hypotheses import Hypothesis
 from bench.config.load import Settings, load_grid
 from bench.plan.plan import Plan, QemuBuild, make_plan, parse_plan, plan_json
-from bench.run.campaign import Tools, run_campaign
+from bench.run.campaign import run_campaign
 from bench.scenario.progress import Assets
 from bench.system.exits import Exit
 
 if TYPE_CHECKING:
     from bench.config.model import Cell
+    from bench.run.tools import Tools
 
 KEPT = Path(__file__).parents[2] / "results" / "reference" / "procedure_claims"
 PATH = "/opt/qemu/bin/qemu-system-x86_64"

@@ -23,8 +23,9 @@ def test_rooms_form_no_circle() -> None:
     assert list(chain(*floors(doors())))
 
 
-def test_no_modules_of_the_analysis_form_a_circle_not_even_for_annotations() -> None:
-    assert list(chain(*floors(modules("analysis"))))
+@pytest.mark.parametrize("package", ["bench", "analysis"])
+def test_no_modules_form_a_circle_not_even_for_annotations(package: str) -> None:
+    assert list(chain(*floors(modules(package))))
 
 
 def test_a_circle_of_rooms_is_found() -> None:

@@ -31,8 +31,9 @@ from bench.plan.plan import hypotheses_sha256
 from bench.provision.guest import Guest
 from bench.provision.qemu import Binary
 from bench.record.table import read_checkpoints, write_checkpoints
-from bench.run.campaign import Tools, run_campaign
+from bench.run.campaign import run_campaign
 from bench.run.prepare import Prepared
+from bench.run.tools import Tools
 from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.system.exits import Exit
 from bench.system.files import write_atomic
