@@ -18,7 +18,7 @@ from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
 from analysis.verdicts.designs import MANY_BLOCKS
 from analysis.verdicts.families import not_after
 from analysis.verdicts.finding import NO_RATIO, YES_OR_NO_TEXT
-from analysis.verdicts.hypotheses import DISAGREE, NOTHING_TO_COMPARE, QUIET
+from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
@@ -63,7 +63,7 @@ _VERBS = {
 }
 _OPEN = {
     DISAGREE: "it differs between levels of another factor, and no word holds at every one",
-    QUIET: "levels whose runs vary more than others' may have it, and the mean over all levels leaves that open",
+    MEAN_OPEN: MEAN_OPEN,
     NO_LINE: "the sizes lie on no line, and a step between two of them may matter",
     A_STEP: "a step between two sizes may matter",
     **{label: f"it {label}" for label in HANGING},

@@ -11,7 +11,7 @@ from analysis.text import MISSING
 from analysis.verdicts.amounts import value_text
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.finding import ADJUSTED_BY
-from analysis.verdicts.hypotheses import DISAGREE, QUIET
+from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN
 from analysis.verdicts.sentences import TRIVIAL, TRIVIAL_FALL, percent_change, size_of, word_text
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
@@ -61,9 +61,9 @@ _MEANINGS = {
         "the effect seems to differ between levels of another factor by more than the smallest effect of interest, and "
         "the word does not hold at every level"
     ),
-    QUIET: (
-        "levels of other factors whose runs vary little show no effect that matters; those whose runs vary more may "
-        "have one, and the mean over all levels leaves it open"
+    MEAN_OPEN: (
+        "ranks would rule out an effect that is large enough to matter, and they follow those levels of other factors "
+        "that tell most; the mean over all levels, each counting alike, does not rule it out"
     ),
     NO_LINE: (
         "the sizes lie on no line, and a step between two of them may be larger than what matters: one number for all "

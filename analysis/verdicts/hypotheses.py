@@ -50,7 +50,7 @@ if TYPE_CHECKING:
     Others = tuple[Level, ...]
 
 DISAGREE = "levels differ, and no word holds at every one"
-QUIET = "rests on levels whose runs vary less than others'"
+MEAN_OPEN = "the mean over the levels of other factors leaves it open"
 NOTHING_TO_COMPARE = "nothing to compare"
 
 
@@ -172,7 +172,7 @@ def _held(finding: Finding, found: list[Stage], shape: Shape | None, mean: stats
         # The shape and the difference are of all levels together: a level by itself says nothing of either.
         found.append(Stage(replace(everywhere, bends=beside.bends, differs=beside.differs), DISAGREE))
     if mean is not None:
-        found.append(Stage(ruled_out(found[-1].claims, mean, finding.hypothesis.direction, finding.sesoi), QUIET))
+        found.append(Stage(ruled_out(found[-1].claims, mean, finding.hypothesis.direction, finding.sesoi), MEAN_OPEN))
     if shape is not None:
         held = shape.withheld(found[-1].claims, finding.hypothesis.direction, finding.sesoi)
         found.append(Stage(held, shape.why))
