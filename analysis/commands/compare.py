@@ -87,7 +87,7 @@ def show(comparison: Comparison, out: Console) -> None:
     of = " of the same block" if comparison.within else ""
     out.print(
         f"Base, new: medians over runs. New / base: the median ratio of a run of NEW to one of BASE{of}, which need "
-        "not be that of the two medians."
+        "not be that of the two medians. Cells are called as in BASE."
     )
     out.print()
     for name, labels in (("BASE", comparison.only_in_base), ("NEW", comparison.only_in_new)):

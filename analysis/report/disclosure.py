@@ -155,8 +155,8 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
             *(f"| `figures/{name}` | `{build}` | `{folder}/report/figures/{name}.csv` |" for name in figures),
             "",
             (
-                f"To measure it again: `{campaign.plan.command}`. Here that took {spent} for "
-                f"{plural(campaign.measured, 'run')} on {'; and '.join(hosts)}."
+                f"To measure it again: `{campaign.plan.command}`. Here {plural(campaign.measured, 'run')} took "
+                f"{spent}, added up, on {'; and '.join(hosts)}."
             ),
             "",
             "`DISCLOSURE.md` names everything that was set or tuned, `environment.json` the packages of the analysis,",

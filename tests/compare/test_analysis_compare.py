@@ -357,6 +357,7 @@ def test_a_ratio_beside_two_medians_that_is_not_theirs_says_what_it_is(capsys: p
     show(found, console())
     said = " ".join(capsys.readouterr().out.split())
     assert "the median ratio of a run of NEW to one of BASE, which need not be that of the two medians" in said
+    assert "Cells are called as in BASE." in said
     show(replace(found, within="qemu", levels=("a", "b")), console())
     assert "to one of BASE of the same block, which" in " ".join(capsys.readouterr().out.split())
 

@@ -421,7 +421,7 @@ def test_what_is_disclosed_as_swept_and_as_taken_is_that_of_all_runs(tmp_path: P
     campaign = load_campaign(write_campaign(tmp_path, SERVICE))
     swept = disclosure(campaign, []).partition("## The same")[0]
     assert "| scenario | formed, native, none |" in swept
-    assert "Here that took 5 min for 12 runs on " in readme(campaign, "fake", [], 1)
+    assert "Here 12 runs took 5 min, added up, on " in readme(campaign, "fake", [], 1)
 
 
 def test_a_folder_with_a_space_in_its_name_is_one_word_of_the_command_that_reads_it(tmp_path: Path) -> None:
