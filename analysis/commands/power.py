@@ -102,8 +102,9 @@ def _show_promises(result: Power, out: Console) -> None:
     out.print(
         "Each of these hypotheses as it is judged: its strata, its exact test at the level that its family leaves an "
         "effect that is alone, told from what equal cells differ by; blocks are planned with the upper 80 % bound of "
-        f"the deviation. Runs differ: in the outcome that is asked about, within cell and block. One block takes "
-        f"{duration_text(result.block_s)}."
+        "the deviation. Not planned: that what is ruled out has to be so of the mean over the levels of other factors, "
+        "which takes more blocks where some of these have fewer sizes. Runs differ: in the outcome that is asked "
+        f"about, within cell and block. One block takes {duration_text(result.block_s)}."
     )
 
 

@@ -462,6 +462,7 @@ def test_a_plan_names_what_it_promises_nothing_of(capsys: pytest.CaptureFixture[
     shown = " ".join(capsys.readouterr().out.split())
     assert "0.004 s per checkpoint" in shown
     assert "Each of these hypotheses as it is judged" in shown
+    assert "Not planned: that what is ruled out has to be so of the mean over the levels of other factors" in shown
     assert "RAM, 1 stratum a block" in shown
     assert not any("not planned" in one for one in power(small(declared(**RAM))).notes)
 
