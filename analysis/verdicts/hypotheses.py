@@ -130,7 +130,7 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
     effect, runs, strata = estimate(sample)
     levels = _levels(asked, by_level, alpha)
     shape = shape_of(sample, hypothesis)
-    between, mean = _over_levels(asked, measured, sample) or (None, None)
+    between, mean = _over_levels(asked, measured, sample)
     finding = replace(
         blank,
         effect=effect,
@@ -271,14 +271,13 @@ def _levels(asked: Question, by_level: Mapping[Others, Sample], alpha: float) ->
 
 def _over_levels(
     asked: Question, measured: pd.DataFrame, sample: Sample
-) -> tuple[stats.FTest | None, stats.MeanSlope] | None:
-    """Return whether the levels of the other factors share one effect, and its mean over them; None with one level."""
+) -> tuple[stats.FTest | None, stats.MeanSlope | None]:
+    """Return whether the levels of the other factors share one effect, and its mean over them; None where untold."""
     keep = sample.compared
     rows = [row for row, own in zip(measured_rows(asked, measured), keep, strict=True) if own]
     kept, blocks = [others_of(asked, row) for row in rows], [row["block"] for row in rows]
-    if len(set(kept)) <= 1:
-        return None
-    mean = stats.mean_slope(sample.x[keep], sample.logs[keep], kept, blocks)
-    with suppress(ValueError):  # no degrees of freedom are left
-        return stats.interaction(sample.x[keep], sample.logs[keep], kept, blocks), mean
-    return None, mean
+    test = mean = None
+    with suppress(ValueError):  # one level, sizes that hardly differ, or no degrees of freedom are left
+        mean = stats.mean_slope(sample.x[keep], sample.logs[keep], kept, blocks)
+        test = stats.interaction(sample.x[keep], sample.logs[keep], kept, blocks)
+    return test, mean
