@@ -209,7 +209,10 @@ class Panels:
         return list(self.by_name.values())
 
     def label(self, x: str, y: str = "") -> None:
-        """Name the axes: x below the lowest panels, y once at the left."""
+        """Name the axes: x below the lowest panels, in lines that do not reach the panel beside; y once at the left."""
+        if self.columns > 1:
+            x = fitting(x, self.room_in, TEXT_PT)
+            self.figure.set_figheight(self.figure.get_figheight() + _TITLE_LINE_IN * (line_count(x) - 1))
         for ax in self.axes[-self.columns :]:
             # Shared axes hide the tick labels above a spare panel.
             ax.tick_params(labelbottom=True)

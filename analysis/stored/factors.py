@@ -18,7 +18,15 @@ NOT_FACTORS = frozenset({"replica", "checkpoint.count", "checkpoint.warmup", "fa
 """What may differ between cells that are compared as one."""
 
 _GIB = 1 << 30
-_INTERVAL = "checkpoint.interval"
+SECONDS = frozenset(
+    (
+        "checkpoint.interval",
+        *("compare.timeout", "compare.expired_scan_cycle"),
+        *("failover.heartbeat", "failover.timeout"),
+        *("link.delay", "client_link.delay"),
+    )
+)
+"""Factors that are stored in seconds."""
 _PAGE = 4096
 _STREAM, _ARRAYS = "stream", 3
 """It goes through three arrays, its set together, and writes one of them."""
@@ -122,7 +130,7 @@ def level_text(path: str, level: Level) -> str:
         return size_text(level)
     if path == "smp" and isinstance(level, int | float):
         return plural(int(level), "vCPU")
-    if path == _INTERVAL and isinstance(level, int | float):
+    if path in SECONDS and isinstance(level, int | float):
         return f"{level:g} s"
     if path in _LEVELS:
         return _LEVELS[path].get(str(level), str(level))
@@ -156,7 +164,7 @@ def unit(path: str) -> tuple[float, str]:
     """Return by what a numeric level is divided, and the name of the unit: bytes to GiB, else as it is."""
     if path.rpartition(".")[2] in SIZES:
         return float(_GIB), "GiB"
-    return 1.0, {"smp": "vCPU", _INTERVAL: "s"}.get(path, "unit")
+    return 1.0, "vCPU" if path == "smp" else "s" if path in SECONDS else "unit"
 
 
 def parse_level(path: str, level: Level) -> Level:

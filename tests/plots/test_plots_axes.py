@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -90,3 +92,14 @@ def test_rows_stand_in_two_columns_when_one_would_be_long() -> None:
     assert axes.columns_of_rows(7.0, [4, 4]) == 1
     assert axes.columns_of_rows(7.0, [30]) == 1
     assert axes.columns_of_rows(3.4, [6, 6, 6]) == 1
+
+
+def test_the_names_of_axes_beside_each_other_do_not_touch() -> None:
+    with look():
+        panels = axes.Panels(["one", "two", "three"], 7.0, [0.7] * 3, columns=3)
+        panels.label("time since the first request or checkpoint [s]")
+        panels.figure.draw_without_rendering()
+        boxes = [ax.xaxis.label.get_window_extent() for ax in panels.axes]
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+    assert boxes[-1].x1 <= panels.figure.bbox.x1
+    assert min(box.y0 for box in boxes) >= 0

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import get_args
 
 from fixtures.fake_campaign import Fake, write_campaign
+from pydantic import BaseModel
 
 from analysis.compare.comparison import compare
-from analysis.stored.factors import filled, level_text, part_text
+from analysis.stored.factors import SECONDS, filled, level_text, part_text
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.declared import checked
+from bench.config.model import Cell
+from bench.system.units import Unit
 
 
 def test_what_a_cell_leaves_out_is_filled_in_by_its_path() -> None:
@@ -27,6 +32,21 @@ def test_what_a_cell_leaves_out_is_filled_in_by_its_path() -> None:
 def test_a_level_that_is_left_to_the_default_has_a_word() -> None:
     assert level_text("compare.timeout", None) == "not set"
     assert part_text("compare.timeout", None) == "timeout not set"
+
+
+def _durations(model: type[BaseModel], at: str = "") -> Iterator[str]:
+    for name, field in model.model_fields.items():
+        if str(Unit("s", "500ms")) in f"{field.annotation} {field.metadata}":
+            yield f"{at}{name}"
+        for part in (field.annotation, *get_args(field.annotation)):
+            if isinstance(part, type) and issubclass(part, BaseModel):
+                yield from _durations(part, f"{at}{name}.")
+
+
+def test_whatever_a_cell_has_in_seconds_is_told_with_its_unit() -> None:
+    assert {path for path in _durations(Cell) if not path.startswith("deadlines.")} == SECONDS
+    assert level_text("compare.timeout", 0.1) == "0.1 s"
+    assert part_text("compare.timeout", 3) == "timeout 3 s"
 
 
 def _with_default(folder: Path, path: str, level: str) -> Path:
