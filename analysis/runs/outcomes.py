@@ -283,7 +283,7 @@ def rate_of(trigger: str, kept: pd.DataFrame) -> float:
 
 
 def _share_of(trigger: str, kept: pd.DataFrame) -> float:
-    return float((kept["trigger"].to_numpy() == trigger).mean())
+    return float((kept["trigger"] == trigger).mean())
 
 
 OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {

@@ -66,7 +66,7 @@ def test_every_question_is_answered(found: pd.DataFrame) -> None:
 
 
 def test_a_rough_host_answers_every_question_too() -> None:
-    found = table(rates(NOISES["rough"], studies=50, seed=1))
+    found = table(rates(NOISES["rough"], studies=20, seed=1))
     assert set(found["quantity"]) == set(QUESTIONS)
     assert found["estimate"].between(0.0, 1.0).all()
     pooled = found[(found["quantity"] == "type I error") & (found["level"] == "pooled")]

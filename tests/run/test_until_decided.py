@@ -61,10 +61,10 @@ def test_the_loop_stops_where_the_analysis_has_decided_and_says_so(tmp_path: Pat
 
 def test_what_one_command_left_open_a_longer_one_decides_without_measuring_twice(tmp_path: Path) -> None:
     first, then = Invented(), Invented()
-    go(tmp_path, first, max_blocks=2)
+    go(tmp_path, first, max_blocks=2, report=False)
     early = json.loads((tmp_path / "c" / "report" / "verdicts.json").read_text())
     assert {one["word"] for one in early["verdicts"]} == {"INCONCLUSIVE"}  # nothing is decided within two blocks
-    go(tmp_path, then, max_blocks=24)
+    go(tmp_path, then, max_blocks=24, report=False)
     late = json.loads((tmp_path / "c" / "report" / "verdicts.json").read_text())
     assert "INCONCLUSIVE" not in {one["word"] for one in late["verdicts"]}
     assert {run.block for run in first.calls} == {0, 1}

@@ -127,5 +127,5 @@ def test_a_level_whose_runs_vary_little_refutes_nothing_for_those_that_vary_more
 def test_sizes_that_hardly_differ_are_judged_without_a_mean_over_levels() -> None:
     cells = [cell(mem, 1, link=link) for mem in (16 * GIB, 16 * GIB + (1 << 20)) for link in ("unix", "tcp")]
     asked = [declared(id="RAM", claim="It grows with RAM.", factor="mem")]
-    [one] = judged(Truth(cells, lambda _: 0.0, asked, blocks=6), 1)
+    [one] = judged(Truth(cells, lambda _: 0.0, asked, blocks=6, run_sd=0.001, checkpoint_sd=0.001), 1)
     assert one.word == "INCONCLUSIVE"
