@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from bench.errors import BenchError, ConfigError
 from bench.format.folder import LEDGER, PLAN, RUNS
+from bench.process.paths import require_seen
 from bench.process.words import Parser
 from bench.run.folder import locked
 from bench.run.recovery import check, finished, read_known, recover, unfinished
 from bench.system.exits import Exit, last_door, listening, told
-from bench.system.files import require_seen
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence

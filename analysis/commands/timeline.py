@@ -12,9 +12,9 @@ from analysis.format.folder import PLAN, RECORD, REPORT, CampaignFolder
 from analysis.plots.drawing import NoFigureError, draw
 from analysis.plots.style import STYLES
 from analysis.plots.timeline import sketch, told
+from analysis.process.paths import require_seen
 from analysis.process.words import Parser
 from analysis.report.files import write
-from analysis.stored.documents import require_seen
 from analysis.stored.load import load_run
 
 if TYPE_CHECKING:

@@ -12,8 +12,9 @@ import numpy as np
 from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.scenarios import ALONE
+from analysis.process.paths import require_seen
 from analysis.stored.checkpoints import read_checkpoints
-from analysis.stored.documents import as_record, read_record, require_seen
+from analysis.stored.documents import as_record, read_record
 from analysis.stored.factors import filled
 from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, RunRecord

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.errors import ProvisionError
+from bench.process.paths import require_seen
 from bench.provision import commands, stamps
 from bench.provision.archive import Offer, choose, find_offer, known_offers
 from bench.provision.cache import file_sha256, text_sha256
@@ -17,7 +18,6 @@ from bench.provision.packages import PROVISIONED_SUITE, Tree, fetch_tree, instal
 from bench.provision.real import Real, real_program
 from bench.provision.source import find_built, installed_built
 from bench.system.exits import scarcity
-from bench.system.files import require_seen
 from bench.system.places import expanded
 from bench.system.software import install_hint
 

@@ -51,16 +51,6 @@ def is_file(path: Path) -> bool:
     return os.path.isfile(path)  # noqa: PTH113
 
 
-def require_seen(path: Path) -> None:
-    """Raise what keeps a path from being looked at: `Path.exists` and its like do so only before Python 3.14.
-
-    Raises:
-        OSError: something may be there. That nothing is there is no such thing.
-    """
-    with suppress(FileNotFoundError, NotADirectoryError, ValueError):
-        path.stat()
-
-
 def text_of(path: Path) -> str:
     """Return what a file holds; nothing where it cannot be read."""
     with suppress(OSError):
