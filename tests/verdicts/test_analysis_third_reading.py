@@ -233,8 +233,8 @@ def test_a_run_that_failed_where_nobody_asks_anything_takes_no_word_about_reques
 
 def test_two_factors_of_one_name_are_told_apart() -> None:
     paths, levels = ("smp", "link.delay", "client_link.delay", "workload.rate"), (2, 1, 5, 300)
-    assert level_words(paths, levels) == "2 vCPUs, link.delay=1, client_link.delay=5, rate=300"
-    assert level_words(paths[:2], levels[:2]) == "2 vCPUs, delay=1"
+    assert level_words(paths, levels) == "2 vCPUs, link.delay=1 s, client_link.delay=5 s, rate=300"
+    assert level_words(paths[:2], levels[:2]) == "2 vCPUs, delay=1 s"
 
 
 # How sure, and by what.
