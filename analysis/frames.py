@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from analysis.runs.behaviour import behaviour_table
 from analysis.runs.cell_table import cell_table
 from analysis.runs.outcomes import run_table
 from analysis.stored.cells import name_cells
@@ -28,7 +29,8 @@ class Frames:
         checkpoints: one row per checkpoint, warm-up included, in the columns of ``checkpoints.parquet``
             (docs/data.md), and before them those of its run: ``cell``, ``block``, ``mem``, ``smp``, ``accel``.
         runs: one row per run, the unit of inference: where it stands, every factor by its dotted path, one number per
-            outcome (:func:`analysis.runs.outcomes.run_table`); ``cell`` is the cell's label.
+            outcome (:func:`analysis.runs.outcomes.run_table`), and how its pauses behaved over time
+            (:func:`analysis.runs.behaviour.behaviour_table`); ``cell`` is the cell's label.
         cells: one row per cell with its intervals over runs (:func:`analysis.runs.cell_table.cell_table`).
     """
 
@@ -47,11 +49,11 @@ def read(*folders: str | os.PathLike[str]) -> Frames:
     """
     campaign = load_study([Path(folder) for folder in folders])
     cells = name_cells(run.record for run in campaign.runs)
-    runs = run_table(campaign.runs, cells)
+    runs = run_table(campaign.runs, cells).join(behaviour_table(campaign.runs))
     labels = [name.label for name in cells.names]
     named = runs.assign(cell=pd.Categorical.from_codes(runs["cell"].to_numpy(), labels))
     every = pd.concat([run.checkpoints for run in campaign.runs], ignore_index=True)
     of_run = named[["cell", "block", "mem", "smp", "accel"]]
-    counts = [len(run.checkpoints) for run in campaign.runs]
+    counts = [len(run.rows) for run in campaign.runs]
     beside = of_run.loc[of_run.index.repeat(counts)].reset_index(drop=True)
     return Frames(pd.concat([beside, every], axis=1), named, cell_table(campaign, cells, runs))

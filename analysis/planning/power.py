@@ -231,7 +231,7 @@ def _costs(run: Run) -> tuple[float, float, float]:
     if measuring > 0:
         each = measuring / (kept + warmup)
     else:
-        asked = run.checkpoints["t_request"].to_numpy()
+        asked = run.rows["t_request"]
         each = float(np.median(np.diff(asked))) if len(asked) > 1 else whole / (kept + warmup)
     return max(whole - kept * each, 0.0), each, whole
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import partial
 from multiprocessing import get_context
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis import surroundings as surroundings  # before anything imports matplotlib
 from analysis.parent import end_with_parent, without_ctrl_c
@@ -30,16 +31,15 @@ from analysis.plots import (
     triggers,
     violin,
 )
-from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw
-from analysis.plots.style import STYLES, named
+from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw, ready
+from analysis.plots.style import STYLES, Style, named
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
     from concurrent.futures import Future
 
     import pandas as pd
 
-    from analysis.plots.style import Style
     from analysis.verdicts.results import Results
 
 __all__ = [
@@ -53,6 +53,7 @@ __all__ = [
     "Words",
     "draw",
     "figures",
+    "processors",
     "sketches",
 ]
 
@@ -78,11 +79,19 @@ _FIGURES: dict[str, Callable[[Results], Sketch]] = {
 NAMES = (*_FIGURES, pooling.NAME)
 """The figures in the order of the report; a campaign need not have data for each."""
 
+_LONGEST = (phases.NAME, timelines.NAME, violin.NAME)
+"""Begun first: at the end one of them would keep one processor busy and the others idle."""
+
+T = TypeVar("T")
+Start = Callable[[Sketch, Style], Callable[[], Drawing]]
+"""Begins to draw a figure, and returns what gives it."""
+
 
 def figures(
     results: Results,
     style: str = "screen",
     *,
+    start: Start | None = None,
     calibration: Callable[[], pd.DataFrame] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Iterator[Drawing]:
@@ -91,6 +100,7 @@ def figures(
     Args:
         results: what is drawn.
         style: ``screen``, ``acm`` or ``ieee``.
+        start: of :func:`processors`, where that began before there were results.
         calibration: asked for the rates of the methods on simulated campaigns (see
             :func:`analysis.plots.pooling.sketch`) while the other figures are being drawn.
         on_skip: called with each figure that is left out, and why.
@@ -99,53 +109,65 @@ def figures(
         ValueError: there is no such style.
     """
     chosen = named(style)
-    found = list(sketches(results))[:-1]
-    with _drawing(chosen) as start:
-        waiting = start([sketch for sketch in found if isinstance(sketch, Sketch)])
+    begun: dict[str, Callable[[], Drawing]] = {}
+    skipped: dict[str, Skipped] = {}
+    with processors() if start is None else nullcontext(start) as begin:
+        for name in sorted(_FIGURES, key=lambda one: one not in _LONGEST):
+            found = _sketch_or_reason(name, partial(_FIGURES[name], results))
+            if isinstance(found, Sketch):
+                begun[name] = begin(found, chosen)
+            else:
+                skipped[name] = found
         last = _pooling(calibration() if calibration else None)
-        waiting += start([last] if isinstance(last, Sketch) else [])
-        for skipped in [*found, last]:
-            if isinstance(skipped, Skipped) and on_skip is not None:
-                on_skip(skipped)
-        yield from (drawn() for drawn in waiting)
+        if isinstance(last, Sketch):
+            begun[last.name] = begin(last, chosen)
+        else:
+            skipped[last.name] = last
+        for name in NAMES:
+            if name in skipped and on_skip is not None:
+                on_skip(skipped[name])
+        yield from (begun[name]() for name in NAMES if name in begun)
 
 
 @contextmanager
-def _drawing(style: Style) -> Iterator[Callable[[Sequence[Sketch]], list[Callable[[], Drawing]]]]:
+def processors() -> Iterator[Start]:
     """Draw on every processor: a report waits for its figures longer than for anything else."""
     pool = _pool()
     if pool is None:
-        yield lambda some: [partial(draw, sketch, style) for sketch in some]
+        yield lambda sketch, style: partial(draw, sketch, style)
         return
 
-    def start(some: Sequence[Sketch]) -> list[Callable[[], Drawing]]:
-        # The figure with most to draw first: begun last, it would keep one processor busy and the others idle.
-        longest = sorted(range(len(some)), key=lambda place: -len(some[place].data))
-        with without_ctrl_c():  # the first of them has all workers begun
-            futures = {place: _submitted(pool, some[place], style) for place in longest}
-        return [partial(_drawn, futures[place], some[place], style) for place in range(len(some))]
+    def start(sketch: Sketch, style: Style) -> Callable[[], Drawing]:
+        with without_ctrl_c():  # it may have a worker begun
+            return partial(_drawn, _submitted(pool, draw, sketch, style), sketch, style)
 
     try:
+        with without_ctrl_c():  # what they import takes as long as it takes to read a campaign
+            for _ in range(_workers()):
+                _submitted(pool, ready)
         yield start
     finally:
         pool.shutdown(cancel_futures=True)  # who is interrupted does not wait for what nobody will see
 
 
+def _workers() -> int:
+    return len(os.sched_getaffinity(0))
+
+
 def _pool() -> ProcessPoolExecutor | None:
     """Return what draws on every processor, or nothing where there is one, or no room for what processes share."""
-    workers = len(os.sched_getaffinity(0))
-    if workers == 1:
+    if _workers() == 1:
         return None
     try:
         # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
-        return ProcessPoolExecutor(workers, get_context("spawn"), end_with_parent)
+        return ProcessPoolExecutor(_workers(), get_context("spawn"), end_with_parent)
     except (OSError, ImportError, NotImplementedError):
         return None  # a sandbox whose /dev/shm is absent, full or not to be written to
 
 
-def _submitted(pool: ProcessPoolExecutor, sketch: Sketch, style: Style) -> Future[Drawing] | None:
+def _submitted(pool: ProcessPoolExecutor, work: Callable[..., T], *given: Any) -> Future[T] | None:
     try:
-        return pool.submit(draw, sketch, style)
+        return pool.submit(work, *given)
     except (OSError, RuntimeError):  # no further process is allowed, or the ones there were have been killed
         return None
 

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import io
 import warnings
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from fontTools import subset
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from analysis.plots.style import look
+from analysis.plots.style import FALLBACK, FONT, look
 from analysis.verdicts.digits import csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -83,7 +85,7 @@ class Drawing:
     Attributes:
         name: of its files.
         files: ``svg``, ``pdf`` and ``png`` over the width of the page.
-        column_files: the same in the width of a column; for a screen without PDF, since it is for a phone.
+        column_files: the same in the width of a column; for a screen ``narrow`` alone, since that is for a phone.
         wide: the picture for a page; ``narrow``: for a phone.
         data: what is drawn, to be saved beside it as CSV.
         words: what it says.
@@ -105,17 +107,22 @@ class Drawing:
         return wide | column | {f"{self.name}.csv": csv(self.data)}
 
 
+def ready() -> None:
+    """Do nothing: a process that is asked to has by then imported what it draws with."""
+
+
 def draw(sketch: Sketch, style: Style) -> Drawing:
     """Draw a sketch at both widths of a style. The same data gives the same bytes: no dates, fixed identifiers."""
     with look():
         files = _files(sketch.plot(sketch.data, style.wide_in), style.dpi, KINDS)
-        column = _files(sketch.plot(sketch.data, style.narrow_in), style.dpi, style.column_kinds)
+        kinds = style.column_kinds or (_carried(files),)
+        column = _files(sketch.plot(sketch.data, style.narrow_in), style.dpi, kinds)
     return Drawing(
         name=sketch.name,
         files=files,
         column_files=column,
-        wide=_picture(files),
-        narrow=_picture(column),
+        wide=_picture(files, _carried(files)),
+        narrow=_picture(column, _carried(files)),
         data=sketch.data,
         words=sketch.words,
     )
@@ -134,12 +141,17 @@ def _files(figure: Figure, dpi: int, kinds: Sequence[str]) -> dict[str, bytes]:
 
 
 def _settle(figure: Figure) -> None:
-    """Round where everything stands: the last bits of a layout differ from one process to the next.
+    """Have everything stay where the layout has put it, rounded: its last bits differ from one process to the next.
 
-    Matplotlib names clips in an SVG by the hash of where they are.
+    Matplotlib names clips in an SVG by the hash of where they are; and labels of axes that may still move are placed
+    anew in each drawing, by all that stands beside them.
     """
     for ax in figure.axes:
         ax.set_position(np.round(ax.get_position(original=True).bounds, _PLACES).tolist())
+        for axis in (ax.xaxis, ax.yaxis):
+            label = axis.label
+            at = label.get_transform().transform(label.get_position())
+            axis.set_label_coords(*np.round(ax.transAxes.inverted().transform(at), _PLACES))
     for text in figure.texts:
         text.set_position(np.round(text.get_position(), _PLACES).tolist())
 
@@ -154,12 +166,28 @@ def _save(figure: Figure, kind: str, dpi: int) -> bytes:
 def _svg(figure: Figure) -> bytes:
     buffer = io.BytesIO()
     FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})  # type: ignore[no-untyped-call]
-    return buffer.getvalue()
+    return buffer.getvalue().replace(f"'{FONT}'".encode(), ", ".join((f"'{FONT}'", *FALLBACK)).encode())
+
+
+@contextmanager
+def _without_shaping() -> Iterator[None]:
+    """Leave out of a PDF's fonts the tables by which letters are chosen and set: it names each by number and place.
+
+    To read them took a seventh of all drawing.
+    """
+    name = "_drop_tables_default"
+    before = getattr(subset.Options, name, [])
+    setattr(subset.Options, name, [*before, "GDEF", "GPOS", "GSUB", "MATH", "kern"])
+    try:
+        yield
+    finally:
+        setattr(subset.Options, name, before)
 
 
 def _pdf(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})  # type: ignore[no-untyped-call]
+    with _without_shaping():
+        FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
 
@@ -169,10 +197,14 @@ def _png(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+_MIME = {"svg": "image/svg+xml", "png": "image/png"}
 _CANVASES = {"svg": _svg, "pdf": _pdf, "png": _png}
 
 
-def _picture(files: dict[str, bytes]) -> Picture:
-    if len(files["svg"]) <= _MOST_SVG_BYTES:
-        return Picture("image/svg+xml", files["svg"])
-    return Picture("image/png", files["png"])
+def _carried(files: dict[str, bytes]) -> str:
+    """Return the kind of file that a page carries."""
+    return "svg" if len(files["svg"]) <= _MOST_SVG_BYTES else "png"
+
+
+def _picture(files: dict[str, bytes], kind: str) -> Picture:
+    return Picture(_MIME[kind], files[kind])

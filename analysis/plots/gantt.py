@@ -79,7 +79,7 @@ def frame(results: Results) -> pd.DataFrame:
     median = dict(zip(results.per_cell["cell_id"], results.per_cell["pause"], strict=True))
     names, by_cell = results.cells.names, runs_by_cell(results)
     for place in sorted(by_cell, key=lambda one: (-median[names[one].cell_id], one)):
-        every = [used(run) for run in by_cell[place]]
+        every = [used(run).frame() for run in by_cell[place]]
         whole = pd.concat([rows[rows[_OF_OLD].notna().all(axis=1)] for rows in every], ignore_index=True)
         if len(whole):
             said = {"size": names[place].size, "panel": names[place].panel}

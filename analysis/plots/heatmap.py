@@ -43,6 +43,9 @@ NAME = "pause_heatmap"
 _CELL_IN, _FLAT_IN, _HIGH_IN = 0.8, 0.24, 0.46
 """A cell's width for three lines of text; its height for one line, and for three."""
 
+_TITLE_PAD_PT = 17.0
+"""Of the title above the marks of an axis that has them above."""
+
 _LABEL_IN = 0.66
 _LOG_FROM = 10.0
 _MOST_COLUMNS = 3
@@ -188,8 +191,9 @@ def _name_levels(ax: Axes, data: pd.DataFrame, across: str, down: str) -> None:
         names = data[[size, _TEXTS[size]]].drop_duplicates().sort_values(size)[_TEXTS[size]]
         ticks(np.arange(len(names)) + 0.5, list(names), rotation=0)
     ax.set(xlabel="", ylabel="")
-    # Above, where they touch the cells also in a panel of fewer rows than the one beside it.
+    # Above, where they touch the cells also in a panel of fewer rows than the one beside it, and below the title.
     ax.tick_params(length=0, top=True, labeltop=True, bottom=False, labelbottom=False)
+    ax.set_title(ax.get_title("left"), pad=_TITLE_PAD_PT)
     ax.grid(visible=False)
 
 

@@ -75,7 +75,7 @@ def sketch(results: Results, axis: Axis) -> Sketch:
     data = data[data["panel"].map(varies)].reset_index(drop=True)
     cells = results.per_cell[results.per_cell["panel"].map(varies)]
     runs = results.runs[results.runs["cell_id"].isin(cells["cell_id"])]
-    words = _words(replace(results, runs=runs, per_cell=cells), data, axis)
+    words = _words(replace(results, runs=runs), cells, data, axis)
     return sketch_of(axis.name, results, data, words, plot, axis=axis, key=SizeKey.of_all(results.cells))
 
 
@@ -173,11 +173,12 @@ def growth(data: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     return pd.DataFrame(found).sort_values("change", kind="stable", ignore_index=True)
 
 
-def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
+def _words(results: Results, cells: pd.DataFrame, data: pd.DataFrame, axis: Axis) -> Words:
     """Return the words of a figure.
 
     Args:
-        results: with those runs and cells alone that are drawn.
+        results: with those runs alone that are drawn.
+        cells: that are drawn, of its own.
         data: of the figure.
         axis: along which they are drawn.
     """
@@ -193,13 +194,13 @@ def _words(results: Results, data: pd.DataFrame, axis: Axis) -> Words:
         ends = (f"{signed_percent(line['change'])} ({line['line']})" for line in (least, most))
         heading = f"{start} {' to '.join(ends)}"
     heading += few_runs(results)
-    left = len(results.cells.names) - len(results.per_cell)
+    left = len(results.cells.names) - len(cells)
     others = f" Not drawn: {plural(left, 'cell')} of panels in which {axis.noun} never varies {_ALONE}." if left else ""
     caption = (
         f"Median pause of each run (small points) and of each cell (large), against {axis.noun} on a scale of "
         "doublings; lines join cells that differ in nothing else and are no model. Points side by side have the "
         f"same size, runs stand at the left of their cell.{others} "
-        f"{design_text(results, whiskers_text(results.per_cell))}"
+        f"{design_text(results, whiskers_text(cells))}"
     )
     alt = f"{plural(len(lines), 'line')} of the median pause against {axis.noun}. {heading}."
     return Words(heading, caption, alt)

@@ -27,7 +27,7 @@ from analysis.plots.words import (
 from analysis.text import ms_text, percent_text, plural
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Sequence
 
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -98,8 +98,8 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     counts = [data.loc[data["panel"] == name, "cell"].nunique() for name in names]
     panels = axes.Panels.of_rows(names, width_in, counts, _ROW_IN, where=where, entries=entries(), labels_in=_LABELS_IN)
     longest = float(data.loc[data["phase"] == PAUSE, "mean_ms"].max())
-    left = max(_reach_before(own, longest) for _, own in data.groupby("cell"))
-    right = max(_reach(own, longest) for _, own in data.groupby("cell"))
+    whole = data.loc[data["phase"] == PAUSE, ["mean_ms", "high_ms"]].max(axis=None)
+    left, right = _reach(data, [*OUTSIDE][::-1], longest), max(_reach(data, [*INSIDE], longest), float(whole))
     panels.axes[0].set_xlim(-left - 0.03 * right, 1.03 * right)
     for (name, ax), slots in zip(panels.by_name.items(), panels.slots(counts), strict=True):
         _bars(ax, data[data["panel"] == name], longest)
@@ -109,19 +109,11 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     return panels.figure
 
 
-def _reach(cell: pd.DataFrame, longest: float) -> float:
-    """Return how far to the right the bar of a cell and its whiskers go."""
-    own = cell.set_index("phase")
-    inside = own.loc[list(INSIDE)]
-    ends = inside["mean_ms"].cumsum() + (inside["high_ms"] - inside["mean_ms"]).where(_whiskered(inside, longest), 0.0)
-    return float(max(ends.max(), own.loc[PAUSE, "high_ms"], own.loc[PAUSE, "mean_ms"]))
-
-
-def _reach_before(cell: pd.DataFrame, longest: float) -> float:
-    """Return how far to the left of 0 the phases before the pause and their whiskers go."""
-    before = cell.set_index("phase").loc[list(OUTSIDE)[::-1]]
-    ends = before["mean_ms"].cumsum() + (before["high_ms"] - before["mean_ms"]).where(_whiskered(before, longest), 0.0)
-    return float(max(ends.max(), before["mean_ms"].sum()))
+def _reach(data: pd.DataFrame, names: Sequence[str], longest: float) -> float:
+    """Return how far from 0 these phases, the nearest one first, and their whiskers go in any cell."""
+    mean, high = (data.pivot_table(of, "cell", "phase")[list(names)] for of in ("mean_ms", "high_ms"))
+    more = (high - mean).where((mean > _LEAST_SHARE * longest) & (high > mean), 0.0)
+    return float((mean.cumsum(axis=1) + more).max(axis=None))
 
 
 def _whiskered(phase: pd.DataFrame, longest: float) -> pd.Series:

@@ -30,6 +30,9 @@ MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 DASHES: tuple[Any, ...] = ("", (4, 1.5), (1, 1), (5, 1, 1, 1), (8, 2), (3, 1, 1, 1, 1, 1))
 """Line styles without an order, as seaborn takes them; of more, see :func:`dashes_of`."""
 
+FONT, FALLBACK = "DejaVu Sans", ("'Verdana'", "sans-serif")
+"""What letters are drawn with, and what a browser takes where there is none of that name: Verdana is as wide."""
+
 INK, QUIET, FAINT = "#111111", "#555555", "#dddddd"
 """Text and whiskers, what is said aside, and grid lines."""
 
@@ -48,7 +51,7 @@ class Style:
         wide_in: width over the whole page, in inches.
         narrow_in: width of a column, or of a phone.
         dpi: of the PNG, and of what is drawn as pixels in the others.
-        column_kinds: kinds of files at the narrow width.
+        column_kinds: kinds of files at the narrow width; none: the one kind that a page for a phone carries.
     """
 
     name: str
@@ -61,7 +64,7 @@ class Style:
 STYLES = {
     style.name: style
     for style in (
-        Style("screen", 7.0, 3.4, 200, ("svg", "png")),
+        Style("screen", 7.0, 3.4, 200, ()),
         Style("acm", 7.0, 3.33, 300),
         Style("ieee", 7.16, 3.5, 300),
     )
@@ -79,11 +82,10 @@ _COMMON: dict[str, Any] = {
     "axes.titlelocation": "left",
     "axes.titlesize": TEXT_PT,
     "axes.titleweight": "bold",
+    "axes.titley": 1.0,  # given, or each drawing looks where there is room
     "figure.constrained_layout.use": True,
     "figure.titlesize": SMALL_PT,
-    # The generic name too, for browsers of machines without this font; Verdana is as wide.
-    "font.family": ["DejaVu Sans", "sans-serif"],
-    "font.sans-serif": ["DejaVu Sans", "Verdana"],
+    "font.family": [FONT],
     "font.size": TEXT_PT,
     "grid.color": FAINT,
     "grid.linewidth": LINE_PT,

@@ -242,7 +242,7 @@ def told(run: Run) -> dict[str, float]:
     ``pauses``, ``longest_ms``, ``requests``, ``p50_ms``, ``p99_ms``, ``met``: the share of requests part of whose life
     lay in a pause.
     """
-    pauses, latency_ms = run.checkpoints["pause_s"].to_numpy() * MS, run.requests.latencies * MS
+    pauses, latency_ms = run.rows["pause_s"] * MS, run.requests.latencies * MS
     met = stood_still_s(run) > 0
     return {
         "pauses": float(len(pauses)),
@@ -291,7 +291,7 @@ def _rows_said(data: pd.DataFrame) -> str:
 
 def _caption(run: Run, drawn: int) -> str:
     record = run.record
-    counted = plural(len(run.checkpoints), "checkpoint")
+    counted = plural(len(run.rows), "checkpoint")
     said = [f"One run, R = 1, N = {counted}: an example without an interval. {record.label}."]
     if len(run.requests):
         said.append(
@@ -306,8 +306,8 @@ def _caption(run: Run, drawn: int) -> str:
             if shift or unsure
             else "Requests and pauses go by one clock."
         )
-    if len(run.checkpoints):
-        after = "" if run.checkpoints["warmup"].all() else " after the warm-up"
+    if len(run.rows):
+        after = "" if run.rows["warmup"].all() else " after the warm-up"
         said.append(
             f"Bands are pauses, the warm-up's too, at least half a point wide; below, the longest one{after} "
             "with its phases"

@@ -172,7 +172,7 @@ def _words(results: Results, data: pd.DataFrame, runs: Sequence[Run]) -> Words:
     by_cell = dict(zip(dict.fromkeys(data["cell"]), runs, strict=True))
     short = len(answered) and too_short_for(by_cell[worst["cell"]], "client_p99")
     heading += EXPLORATORY * bool(short)
-    pauses = [len(run.checkpoints) for run in runs]
+    pauses = [len(run.rows) for run in runs]
     drawn = data[data["of"] == PAUSE].groupby("cell").size()
     thinned = (
         f" Of a run with more than {MOST_PAUSES:,} pauses the {_LONGEST} longest are drawn, and of the others a sample "

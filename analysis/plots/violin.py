@@ -68,7 +68,8 @@ def frame(results: Results) -> pd.DataFrame:
         said = cell_columns(results.cells, place)
         share = min(1.0, MOST_POOLED / max(_pooled(results)[place], 1))
         every = np.sort(np.concatenate([_some(run, share) for run in runs[place]])) * MS
-        own = results.runs.loc[results.runs["cell"] == place, ["run_id", "pause", "modes"]]
+        mine = results.runs["cell"] == place
+        own = results.runs.loc[mine, ["run_id", "pause"]].assign(modes=results.behaviours.loc[mine, "modes"])
         low, high, kind = spread(row)
         cell = {"pause_ms": [row["pause"] * MS], "low_ms": low, "high_ms": high, "whisker": kind}
         parts += [
@@ -167,7 +168,7 @@ def _medians(ax: Axes, data: pd.DataFrame) -> None:
 
 
 def _words(results: Results) -> Words:
-    runs, several = len(results.runs), int((results.runs["modes"] > 1).sum())
+    runs, several = len(results.runs), int((results.behaviours["modes"] > 1).sum())
     if several:
         heading = f"In {several:,} of {plural(runs, 'run')} the pause shows more than one mode"
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.calibrate.calibration import calibration, own_model
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
-from analysis.plots import NAMES, figures
+from analysis.plots import NAMES, figures, processors
 from analysis.plots.drawing import KINDS
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.plots import Drawing, Skipped
+    from analysis.plots import Drawing, Skipped, Start
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.results import Results
 
@@ -69,12 +69,13 @@ def build_report(
     """
     say("reading the runs")
     study = load_study(folders)
-    say("judging the hypotheses")
-    results = derive(study, asked)
     target = out or folders[0] / REPORT
     found = tuple(homes or (reached(folder, target) for folder in folders))
     built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
-    *others, (page, content) = report_files(results, built, say).items()
+    with processors() as start:
+        say("judging the hypotheses")
+        results = derive(study, asked)
+        *others, (page, content) = report_files(results, built, say, start).items()
     for name, other in others:
         write(target / name, other)
     for name in _NOT_ALWAYS - dict(others).keys():
@@ -87,18 +88,20 @@ def _seed(folder: Path) -> int | None:
     return Plan.model_validate_json(CampaignFolder(folder).plan.read_bytes()).seed
 
 
-def report_files(results: Results, built: Built, say: Callable[[str], None]) -> dict[str, bytes]:
+def report_files(
+    results: Results, built: Built, say: Callable[[str], None], start: Start | None = None
+) -> dict[str, bytes]:
     """Return the files of the report by their names within its folder, the page last; ``say`` is told of each step."""
     skipped: list[Skipped] = []
     drawings: list[Drawing] = []
     rates = partial(_type_one_rates, results)
     say("drawing the figures")
-    for drawing in figures(results, built.style, calibration=rates, on_skip=skipped.append):
-        drawings.append(drawing)
-        say(f"drawing the figures: {drawing.name} is done, {len(drawings)} of at most {len(NAMES)}")
+    for figure in figures(results, built.style, start=start, calibration=rates, on_skip=skipped.append):
+        drawings.append(figure)
+        say(f"drawing the figures: {figure.name} is done, {len(drawings)} of at most {len(NAMES)}")
     files: dict[str, bytes] = {}
-    for drawing in drawings:
-        files |= {f"figures/{name}": content for name, content in drawing.by_name.items()}
+    for figure in drawings:
+        files |= {f"figures/{name}": content for name, content in figure.by_name.items()}
     say("making the tables")
     files |= tables(results, built.seeds) | service_files(results)
     say("making verdicts.json")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.plots.words import CANNOT, change_over_campaign, signed
 from analysis.report.words import equals
-from analysis.runs.outcomes import FEWEST_FOR_MSER
+from analysis.runs.behaviour import FEWEST_FOR_MSER
 from analysis.text import listed, ms_text, plural, span, tenths_text
 from analysis.verdicts.diagnostics import AS_DECLARED
 from analysis.verdicts.drift import TOO_FEW

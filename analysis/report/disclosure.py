@@ -132,7 +132,7 @@ def readme(campaign: Campaign, folder: str, figures: Iterable[str], size_bytes: 
     build = f"colo-bench report {shlex.quote(folder)}"
     under = under_text(campaign.pairs)
     # By what reports have taken: not measured here, so that an archive is the same bytes each time.
-    seconds = _REPORT_S + _CHECKPOINT_S * sum(len(run.checkpoints) for run in campaign.runs)
+    seconds = _REPORT_S + _CHECKPOINT_S * sum(len(run.rows) for run in campaign.runs)
     took = f"takes some {math.ceil(seconds / 10) * 10} s on two cores"
     return "\n".join(
         (

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from analysis.runs.parts import Parts
     from analysis.verdicts.finding import Finding
-    from analysis.verdicts.results import Judged
+    from analysis.verdicts.results import Results
 
 _PAUSES = {"pause", "pause_mean"}
 _TRANSPORT = PARTS[-1]
@@ -93,7 +93,7 @@ class FirstScreen:
     surer: tuple[str, ...] = ()
 
 
-def first_screen(judged: Judged) -> FirstScreen:
+def first_screen(judged: Results) -> FirstScreen:
     """Return the first screen of a campaign that asks what a factor does to the pause; an empty one of any other."""
     by_factor: dict[str, list[Finding]] = {}
     for finding in judged.findings:
@@ -205,7 +205,7 @@ def _units(finding: Finding) -> str:
     return f", {middle} {finding.absolute_unit}{between}"
 
 
-def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
+def _explained(judged: Results, asked: Sequence[Finding]) -> Iterator[str]:
     campaign, seen = looked_at(judged.campaign, judged.runs)
     runs = seen[counting(seen)]
     whole = pause_parts(runs)
@@ -235,13 +235,13 @@ def _explained(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         )
 
 
-def _of_cells(count: int, judged: Judged) -> str:
+def _of_cells(count: int, judged: Results) -> str:
     """Return over how many cells a mean is, of those that take checkpoints."""
     planned = len(_taking(judged))
     return "all cells" if count >= planned else f"{count} of {planned} cells"
 
 
-def _taking(judged: Judged) -> Sequence[object]:
+def _taking(judged: Results) -> Sequence[object]:
     """Return the planned cells that take checkpoints; those measured, where a plan names none."""
     taking = [one for one in judged.campaign.plan.cells if flatten(one.cell).get("scenario") not in BASELINES]
     return taking or judged.cells.names
@@ -258,7 +258,7 @@ def _ms(seconds: float) -> str:
     return f"{figures_text(1e3 * seconds)} ms"
 
 
-def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
+def _sure(judged: Results, asked: Sequence[Finding]) -> str:
     plan = judged.campaign.plan
     seen = {run.record.block for run in judged.campaign.runs if not plan.looks or run.record.block < plan.looks[-1]}
     why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
@@ -282,7 +282,7 @@ def _sure(judged: Judged, asked: Sequence[Finding]) -> str:
     return f"{said}; {wrong}, all looks and all questions{but} together{level}."
 
 
-def _continues(judged: Judged, still: Sequence[Finding] = ()) -> str:
+def _continues(judged: Results, still: Sequence[Finding] = ()) -> str:
     """Return what adds blocks: a budget only where they are added until it is known, and what was declared is open."""
     plan = judged.campaign.plan
     # An older plan does not say so, but was looked at after its first block and its second.
@@ -291,7 +291,7 @@ def _continues(judged: Judged, still: Sequence[Finding] = ()) -> str:
     return f"a larger {'budget, or max_blocks where that is reached,' if grows else 'repeats=N'} continues"
 
 
-def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
+def _surer(judged: Results, asked: Sequence[Finding]) -> Iterator[str]:
     answered = [one for one in judged.findings if _is_primary(one)]
     yield from _no_block_mends(judged, answered)
     yield from _blocks_mend(judged, asked, answered)
@@ -299,7 +299,7 @@ def _surer(judged: Judged, asked: Sequence[Finding]) -> Iterator[str]:
         yield "Under KVM on hardware that virtualizes, the milliseconds would be those of a real machine."
 
 
-def _no_block_mends(judged: Judged, answered: Sequence[Finding]) -> Iterator[str]:
+def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[str]:
     blank = [one for one in answered if one.label == NOTHING_TO_COMPARE]
     if any(one.failed or one.excluded for one in blank):
         yield "Where nothing can be compared, runs failed or were left out."
@@ -319,7 +319,7 @@ def _is_beyond_blocks(finding: Finding) -> bool:
     return finding.label in _BEYOND_BLOCKS or NO_RATIO in finding.label
 
 
-def _blocks_mend(judged: Judged, asked: Sequence[Finding], answered: Sequence[Finding]) -> Iterator[str]:
+def _blocks_mend(judged: Results, asked: Sequence[Finding], answered: Sequence[Finding]) -> Iterator[str]:
     still = [one for one in answered if one.word == INCONCLUSIVE and not _is_beyond_blocks(one)]
     what = "what else is open" if any(map(_is_beyond_blocks, answered)) else "what is open"
     needs = [one.more_blocks for one in still if one.more_blocks is not None]

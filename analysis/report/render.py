@@ -301,7 +301,9 @@ def _run_table(results: Results) -> Table:
             text(quality),
             Cell(utc(row["started_at"]), f"{row['started_at']:.3f}"),
         )
-        for row, quality in zip(results.runs.to_dict("records"), quality_words(results.runs), strict=True)
+        for row, quality in zip(
+            results.runs.join(results.behaviours).to_dict("records"), quality_words(results.runs), strict=True
+        )
     )
     return Table("Measured runs", columns, rows)
 

@@ -16,7 +16,7 @@ from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.overhead import left_out, to_tree
 from analysis.verdicts.overhead_words import sentences
-from analysis.verdicts.results import judge_study
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Finding, LevelFinding
-    from analysis.verdicts.results import Judged
+    from analysis.verdicts.results import Results
 
 SCHEMA_VERSION = 1
 
@@ -43,11 +43,11 @@ def write_verdicts(
         AnalysisError: a folder is no campaign, nothing was measured, or a hypothesis cannot be answered.
         OSError: the file cannot be written.
     """
-    judged = judge_study(load_study(folders), asked)
+    judged = derive(load_study(folders), asked)
     return write((out or folders[0] / REPORT) / VERDICTS, verdicts_json(judged).encode())
 
 
-def verdicts_json(judged: Judged) -> str:
+def verdicts_json(judged: Results) -> str:
     """Return the content of ``verdicts.json``; a number that does not exist is null, an infinite one is text.
 
     The same data gives the same bytes on any processor: numbers have nine significant digits.
@@ -70,13 +70,13 @@ def verdicts_json(judged: Judged) -> str:
     return json.dumps(_plain(rounded(tree)), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
 
 
-def _first(judged: Judged) -> dict[str, Any]:
+def _first(judged: Results) -> dict[str, Any]:
     """Return the first screen, which a terminal shows too."""
     first = first_screen(judged)
     return {name: list(said) if isinstance(said, tuple) else said for name, said in asdict(first).items()}
 
 
-def _overhead(judged: Judged) -> dict[str, Any]:
+def _overhead(judged: Results) -> dict[str, Any]:
     """Return what COLO costs beside the same machine without it; nothing where no such machine was measured."""
     found = judged.overheads
     said = [*sentences(found), *filter(None, [left_out(judged.campaign)])]

@@ -42,7 +42,7 @@ def cause_table(campaign: Campaign) -> pd.DataFrame:
 
 
 def _is_pair(run: Run) -> bool:
-    return run.record.takes_checkpoints or bool(run.record.triggers) or len(run.checkpoints) > 0
+    return run.record.takes_checkpoints or bool(run.record.triggers) or len(run.rows) > 0
 
 
 def _row(runs: list[Run]) -> dict[str, Any]:

@@ -18,22 +18,20 @@ from analysis.stored.records import NO_NODE
 from analysis.text import plural
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from numpy.typing import NDArray
 
     from analysis.format.outcomes import Outcome
     from analysis.stored.cells import Cells
+    from analysis.stored.columns import Columns
     from analysis.stored.load import Run
 
 _TAILS = {"p95": 0.95, "p99": 0.99}
 _PAGE, _NEARLY = 4096, 0.9
-FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
-_MOST_AT_ONCE = 200_000
-"""Checkpoints whose steadiness is told at once: the more the faster, and the more memory it takes."""
 
 
-def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> pd.DataFrame:
+def run_table(runs: Iterable[Run], cells: Cells) -> pd.DataFrame:
     """Return one row per run, in the order measured.
 
     Columns: where it stands (``run_id``, ``campaign``, ``folder``: which of the study's, ``cell``: its place in
@@ -45,8 +43,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     the same machine), every outcome of :data:`OUTCOMES` (NaN where it was not measured),
     ``slow_base_s`` and ``always_stalled`` (over TCP, see :class:`analysis.runs.stalls.Stalls`; else NaN and False),
     ``pause_p95_enough`` (:func:`too_short_for`) and the same of each other quantile; ``node`` where a record names
-    one of a cluster (of others :data:`NO_NODE`). With ``behaviours`` also how the series behaved:
-    ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``modified_z``, ``lag1``, ``modes``, ``mser``.
+    one of a cluster (of others :data:`NO_NODE`).
     """
     places = cells.places
     every = list(runs)
@@ -57,37 +54,7 @@ def run_table(runs: Iterable[Run], cells: Cells, *, behaviours: bool = True) -> 
     table = pd.DataFrame(rows)
     if any(run.record.nodes for run in every):
         table = table.assign(node=[run.record.node or NO_NODE for run in every])
-    return table.join(behaviour_table(every)) if behaviours else table
-
-
-def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
-    """Return how the pauses of each run behaved over time; no verdict looks at it."""
-    rows: list[dict[str, Any]] = []
-    for some in _some_at_a_time(runs):
-        classes = steadiness_classes([used_pauses(run) for run in some])
-        rows += [
-            {
-                **behaviour(run.column("pause_s", warmup=True), used_pauses(run)),
-                "steadiness": kind,
-                "steady_from": steady_from,
-            }
-            for run, (kind, steady_from) in zip(some, classes, strict=True)
-        ]
-    return pd.DataFrame(rows)
-
-
-def _some_at_a_time(runs: Sequence[Run]) -> Iterator[list[Run]]:
-    """Yield the runs in groups of so many checkpoints that what is computed for all of them at once is bounded."""
-    some: list[Run] = []
-    count = 0
-    for run in runs:
-        some.append(run)
-        count += len(run.column("pause_s", warmup=True))
-        if count >= _MOST_AT_ONCE:
-            yield some
-            some, count = [], 0
-    if some:
-        yield some
+    return table
 
 
 def too_short_for(run: Run, outcome: str) -> bool:
@@ -107,36 +74,14 @@ def tail_note(runs: Iterable[Run], outcome: str) -> str:
     return f"exploratory: {said}, which takes five or more beyond it" if short else ""
 
 
-def used(run: Run) -> pd.DataFrame:
+def used(run: Run) -> Columns:
     """Return a run's checkpoints after its warm-up."""
-    warmup = run.checkpoints["warmup"].to_numpy()
-    first = int(warmup.sum())
-    # The warm-up comes first: rows are taken from there without a copy of each column.
-    return run.checkpoints[first:] if warmup[:first].all() else run.checkpoints[~warmup]
+    return run.rows.after_warmup()
 
 
 def used_pauses(run: Run) -> NDArray[np.float64]:
     """Return a run's pauses after its warm-up, in seconds."""
     return run.column("pause_s")
-
-
-def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str, int | None]]:
-    """Return each run's class and from where it is steady; runs below ten checkpoints are ``too-short`` to have one."""
-    known = iter(stats.steadiness_of([one for one in pauses if len(one) >= _FEWEST_FOR_SHAPE]))
-    found = [next(known) if len(one) >= _FEWEST_FOR_SHAPE else None for one in pauses]
-    return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
-
-
-class _Columns(dict[str, "NDArray[np.float64]"]):
-    """The columns of one run's checkpoints, each the values that are known: many outcomes look at the same ones."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
-
-    def __missing__(self, name: str) -> NDArray[np.float64]:
-        self[name] = _known(self._run.column(name))
-        return self[name]
 
 
 def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[str, Any]:
@@ -153,7 +98,7 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
         "started_at": record.started_at,
         "under": record.under,
         "checkpoints": len(kept),
-        "warmup": len(run.checkpoints) - len(kept),
+        "warmup": len(run.rows) - len(kept),
         **{name: told(run) for name, told in STANDING.items()},
         **{path: factors.get(path) for path in dict.fromkeys((*paths, *factors))},
         "working_set_bytes": working_set_bytes(factors),
@@ -164,7 +109,7 @@ def _row(run: Run, cell: int, free: Free | None, paths: Sequence[str]) -> dict[s
     }
 
 
-def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
+def set_written(kept: Columns, set_bytes: int | None) -> float:
     """Return the share of a run's checkpoints before which the guest wrote its whole working set; NaN if none tells.
 
     The bare guest tells. Of another one the dirty pages do: fewer than nine tenths of the set are not the set.
@@ -173,10 +118,10 @@ def set_written(kept: pd.DataFrame, set_bytes: int | None) -> float:
         kept: its checkpoints after the warm-up.
         set_bytes: its working set; None without one.
     """
-    told = kept["set_rewritten"].dropna() if "set_rewritten" in kept else pd.Series(dtype=bool)
+    told = _known(kept.floats("set_rewritten"))
     if len(told):
-        return float(told.astype(bool).mean())
-    pages = _known(kept["dirty_pages"].to_numpy(dtype=np.float64, na_value=np.nan))
+        return float(told.mean())
+    pages = _known(kept.floats("dirty_pages"))
     return float((pages >= _NEARLY * set_bytes / _PAGE).mean()) if len(pages) and set_bytes else np.nan
 
 
@@ -191,9 +136,8 @@ def outcomes(run: Run, free: Free | None = None) -> dict[str, float | bool]:
     """
     kept, stalled = used(run), stalls_of(run, free)
     share = stalled.share if stalled else np.nan
-    columns = _Columns(run)
     row: dict[str, float | bool] = {
-        one.name: share if one.reducer == "slow" else _outcome(run, one, kept, columns) for one in OUTCOMES.values()
+        one.name: share if one.reducer == "slow" else _outcome(run, one, kept) for one in OUTCOMES.values()
     }
     counted = {"checkpoints": len(kept), "client": len(run.latencies)}
     row |= {
@@ -211,7 +155,9 @@ def stalls_of(run: Run, free: Free | None) -> Stalls | None:
     if flatten(run.record.cell).get("link.transport") not in TCP:
         return None
     kept = used(run)
-    return stalls(_known(used_pauses(run)), _known(run.column("load_s")), free, own_work(kept)) if len(kept) else None
+    if not len(kept):
+        return None
+    return stalls(_known(kept.floats("pause_s")), _known(kept.floats("load_s")), free, own_work(kept))
 
 
 def outcome_of(run: Run, name: str, free: Free | None = None) -> float:
@@ -226,15 +172,15 @@ def outcome_of(run: Run, name: str, free: Free | None = None) -> float:
     if one.reducer == "slow":
         stalled = stalls_of(run, free)
         return stalled.share if stalled else np.nan
-    return _outcome(run, one, used(run), _Columns(run))
+    return _outcome(run, one, used(run))
 
 
-def _outcome(run: Run, one: Outcome, kept: pd.DataFrame, columns: _Columns) -> float:
+def _outcome(run: Run, one: Outcome, kept: Columns) -> float:
     if one.table == "run":
         return _recorded(run, one.column)
     if one.reducer in OF_TABLE:
         return OF_TABLE[one.reducer](kept)
-    values = run.requests.values(one.column) if one.table == "client" else columns[one.column]
+    values = run.requests.values(one.column) if one.table == "client" else _known(kept.floats(one.column))
     return float(OF_VALUES[one.reducer](values)) if len(values) else np.nan
 
 
@@ -256,69 +202,46 @@ OF_VALUES: dict[str, Callable[[NDArray[np.float64]], Any]] = {
 """Reducers of the values that are known."""
 
 
-def periods(kept: pd.DataFrame) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+def periods(kept: Columns) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
     """Return which checkpoints are followed by the next one, and the seconds from each request to the next one.
 
     A share of time or a rate is told over whole periods: n checkpoints span n - 1 of them, and with three checkpoints
     the time from the first to the last would make half as much again of it.
     """
-    followed = np.diff(kept["index"].to_numpy()) == 1
-    return followed, np.diff(kept["t_request"].to_numpy())[followed]
+    followed = np.diff(kept["index"]) == 1
+    return followed, np.diff(kept["t_request"])[followed]
 
 
-def _period(kept: pd.DataFrame) -> float:
+def _period(kept: Columns) -> float:
     _, gaps = periods(kept)
     return float(np.median(gaps)) if len(gaps) else np.nan
 
 
-def _paused(kept: pd.DataFrame) -> float:
+def _paused(kept: Columns) -> float:
     followed, gaps = periods(kept)
-    return float(kept["pause_s"].to_numpy()[:-1][followed].sum() / gaps.sum()) if len(gaps) else np.nan
+    return float(kept["pause_s"][:-1][followed].sum() / gaps.sum()) if len(gaps) else np.nan
 
 
-def rate_of(trigger: str, kept: pd.DataFrame) -> float:
+def rate_of(trigger: str, kept: Columns) -> float:
     """Return how many checkpoints per second had a trigger, each at the end of its period; NaN without a period."""
     followed, gaps = periods(kept)
-    return float((kept["trigger"].to_numpy()[1:][followed] == trigger).sum() / gaps.sum()) if len(gaps) else np.nan
+    return float(kept.is_("trigger", trigger)[1:][followed].sum() / gaps.sum()) if len(gaps) else np.nan
 
 
-def _share_of(trigger: str, kept: pd.DataFrame) -> float:
-    return float((kept["trigger"] == trigger).mean())
+def _share_of(trigger: str, kept: Columns) -> float:
+    return float(kept.is_("trigger", trigger).mean()) if len(kept) else np.nan
 
 
-OF_TABLE: dict[str, Callable[[pd.DataFrame], float]] = {
+OF_TABLE: dict[str, Callable[[Columns], float]] = {
     "period": _period,
     "paused": _paused,
-    "known": lambda kept: float(kept["ram_receive_s"].notna().mean()),
+    "known": lambda kept: float(np.isfinite(kept.floats("ram_receive_s")).mean()) if len(kept) else np.nan,
     **{f"share of {name}": partial(_share_of, name) for name in TRIGGERS},
     **{f"rate of {name}": partial(rate_of, name) for name in TRIGGERS},
 }
 """Reducers of the whole table of checkpoints."""
 
 
-def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str, Any]:
-    """Return how a run's pauses behaved over time: ``every`` with the warm-up, ``kept`` without."""
-    odd = stats.outliers(kept)
-    has_modes = _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE and float(kept.min()) > 0  # they are those of logs
-    return {
-        "outliers": odd.severe,
-        "mild_outliers": odd.mild,
-        "modified_z": odd.modified_z,
-        "lag1": _lag1(kept) if _varies(kept) else np.nan,
-        "modes": len(stats.modes(kept)) if has_modes else 1,
-        "mser": stats.mser5(every) if len(every) >= FEWEST_FOR_MSER else np.nan,
-    }
-
-
-def _varies(values: NDArray[np.float64]) -> bool:
-    return len(values) > 3 and float(np.ptp(values)) > 0  # noqa: PLR2004 - a lag needs a few values
-
-
 def _known(values: NDArray[np.float64]) -> NDArray[np.float64]:
     known: NDArray[np.float64] = values[np.isfinite(values)]
     return known
-
-
-def _lag1(values: NDArray[np.float64]) -> float:
-    (first,) = stats.autocorrelation(values, lags=1)
-    return first

@@ -15,9 +15,9 @@ from analysis.text import plural
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
+    from analysis.stored.columns import Columns
     from analysis.stored.load import Run
 
     Floats = NDArray[np.float64]
@@ -95,12 +95,13 @@ def free_cells(runs: Sequence[Run]) -> list[Free | None]:
     For TCP that is the same configuration over a unix socket or TCP without delay, for the latter over a unix socket.
     """
     keys = [_key(run) for run in runs]
-    found: dict[tuple[str, str], list[tuple[float, float]]] = {}
+    found: dict[tuple[str, str], list[tuple[float, ...]]] = {}
     needed = {(free, rest) for transport, rest in keys for free in _FREE.get(transport, ())}
     for key, run in zip(keys, runs, strict=True):
         if key in needed:
-            rows = run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
-            found.setdefault(key, []).append((float(rows["pause_s"].median()), float(rows["load_s"].median())))
+            kept = run.rows.after_warmup()
+            middles = (float(np.median(kept[name])) if len(kept) else np.nan for name in ("pause_s", "load_s"))
+            found.setdefault(key, []).append(tuple(middles))
     medians = []
     for transport, rest in keys:
         same = [each for free in _FREE.get(transport, ()) for each in found.get((free, rest), ())]
@@ -113,8 +114,8 @@ def always_note(runs: Sequence[Run]) -> str:
     over_tcp = [(run, free) for run, free in zip(runs, free_cells(runs), strict=True) if _key(run)[0] in TCP]
     always = 0
     for run, free in over_tcp:
-        rows = run.checkpoints[~run.checkpoints["warmup"].to_numpy()]
-        always += stalls(rows["pause_s"].to_numpy(), rows["load_s"].to_numpy(), free, own_work(rows)).always
+        kept = run.rows.after_warmup()
+        always += stalls(kept["pause_s"], kept["load_s"], free, own_work(kept)).always
     if not always:
         return ""
     return (
@@ -123,10 +124,10 @@ def always_note(runs: Sequence[Run]) -> str:
     )
 
 
-def own_work(rows: pd.DataFrame) -> Floats:
+def own_work(kept: Columns) -> Floats:
     """Return what the secondary itself does in the ``load`` phase of each checkpoint; NaN where that is not known."""
-    work = rows.reindex(columns=_OWN).to_numpy(dtype=np.float64, na_value=np.nan)
-    known = rows.reindex(columns=_OWN_OF_OLD).notna().all(axis=1).to_numpy()
+    work = np.column_stack([kept.floats(name) for name in _OWN])
+    known = np.logical_and.reduce([np.isfinite(kept.floats(name)) for name in _OWN_OF_OLD])
     return np.where(known, np.nan_to_num(work).sum(axis=1), np.nan)
 
 

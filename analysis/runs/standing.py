@@ -10,18 +10,21 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from analysis.stored.columns import Columns
     from analysis.stored.load import Run
 
 
-def pause_spans(checkpoints: pd.DataFrame) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def pause_spans(checkpoints: pd.DataFrame | Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return when each checkpoint's pause began and ended, in Unix seconds by the primary's clock, in order."""
-    begin = sum((checkpoints[name].to_numpy() for name in ("request_s", "stop_s")), checkpoints["t_request"].to_numpy())
-    return begin, begin + checkpoints["pause_s"].to_numpy()
+    begin = sum(
+        (np.asarray(checkpoints[name]) for name in ("request_s", "stop_s")), np.asarray(checkpoints["t_request"])
+    )
+    return begin, begin + np.asarray(checkpoints["pause_s"])
 
 
 def stood_still_s(run: Run) -> NDArray[np.float64]:
     """Return for each request how many seconds of its life lay in pauses; the warm-up's pauses count as any other."""
-    begin, end = pause_spans(run.checkpoints)
+    begin, end = pause_spans(run.rows)
     return overlap_s(run.requests.sent, run.requests.ended, begin, end)
 
 

@@ -5,19 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
-import pyarrow as pa
 
 from analysis.format.table import PAUSE_PHASES, PHASES
+from analysis.stored.columns import Columns
 from analysis.stored.tables import UnusableError, read_table
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    import pyarrow as pa
+
 _ROUNDING_S = 1e-9
 
 
-def read_checkpoints(path: Path, run_id: str, known: str = "", *, needed: bool) -> tuple[pd.DataFrame, str]:
+def read_checkpoints(path: Path, run_id: str, known: str = "", *, needed: bool) -> tuple[Columns, str]:
     """Return the checkpoints of a run and the hash of their file.
 
     Args:
@@ -32,7 +33,7 @@ def read_checkpoints(path: Path, run_id: str, known: str = "", *, needed: bool) 
     table, sha256 = read_table(path, known)
     if sha256 != known:
         _check_rows(table, path.name, run_id, needed=needed)
-    return table.to_pandas(types_mapper={pa.int64(): pd.Int64Dtype()}.get, use_threads=False), sha256
+    return Columns(table), sha256
 
 
 def _check_rows(table: pa.Table, name: str, run_id: str, *, needed: bool) -> None:

@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
-import numpy as np
-
 from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
 from analysis.format.scenarios import ALONE
@@ -26,8 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
+    import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
+
+    from analysis.stored.columns import Columns
 
 _INTERRUPTED = "interrupted"
 """The cause of an attempt that a person or a program ended: it says nothing of the pair."""
@@ -48,11 +49,12 @@ class Run:
     Attributes:
         folder: which of the folders of a study it comes from, counted from 0; two may hold campaigns of one name.
         requests: of its client; none without one.
-        held: columns of ``checkpoints`` that are held whether or not their table is.
+        rows: its checkpoints, column by column.
+        held: columns of ``rows`` that are held whether or not these are.
     """
 
     record: RunRecord
-    checkpoints: Reading[pd.DataFrame] = Reading()  # noqa: RUF009 - a descriptor, one for the class
+    rows: Reading[Columns] = Reading()  # noqa: RUF009 - a descriptor, one for the class
     sha256: str = ""
     folder: int = 0
     requests: Reading[Requests] = Reading(NO_REQUESTS)  # noqa: RUF009 - as above
@@ -60,13 +62,21 @@ class Run:
 
     def of_study(self, record: RunRecord, folder: int) -> Run:
         """Return the run as part of a study, its tables where they are."""
-        return Run(record, unread(self, "checkpoints"), self.sha256, folder, unread(self, "requests"), self.held)
+        return Run(record, unread(self, "rows"), self.sha256, folder, unread(self, "requests"), self.held)
 
     def column(self, name: str, *, warmup: bool = False) -> NDArray[np.float64]:
         """Return a column of the checkpoints after the warm-up, with it if asked for; NaN where it was not measured."""
-        columns = self.held if name in self.held else self.checkpoints
-        values = _floats(columns[name])
-        return values if warmup else values[~np.asarray(columns[_WARMUP])]
+        if name in self.held:
+            values, first = self.held[name], self.held[_WARMUP]
+        else:
+            rows = self.rows
+            values, first = rows.floats(name), rows[_WARMUP]
+        return values if warmup else values[~first]
+
+    @property
+    def checkpoints(self) -> pd.DataFrame:
+        """Return the checkpoints as a frame in the columns of their table, made anew each time."""
+        return self.rows.frame()
 
     @property
     def latencies(self) -> NDArray[np.float64]:
@@ -299,28 +309,17 @@ def _read_tables(home: Path, record: RunRecord, room: Room) -> Run:
     of_run = partial(read_checkpoints, files.checkpoints, record.run_id, needed=record.takes_checkpoints)
     of_client = partial(read_requests, files.client, shift_s)
     (rows, sha256), (requests, asked_sha256) = of_run(), of_client()
-    checkpoints = Stored(rows, _size_bytes(rows), partial(_read_again, of_run, sha256), room)
+    checkpoints = Stored(rows, rows.nbytes, partial(_read_again, of_run, sha256), room)
     held = {} if checkpoints.held else _columns(rows, room)
     asked = Stored(requests, requests.size_bytes, partial(_read_again, of_client, asked_sha256), room)
     return Run(record, checkpoints, sha256, requests=asked, held=held)
 
 
-def _columns(rows: pd.DataFrame, room: Room) -> dict[str, NDArray[Any]]:
+def _columns(rows: Columns, room: Room) -> dict[str, NDArray[Any]]:
     """Return the columns that are held of a table that is not; none where there is no room for these either."""
-    found: dict[str, NDArray[Any]] = {name: np.array(_floats(rows[name])) for name in _LOOKED_AT}
-    found[_WARMUP] = rows[_WARMUP].to_numpy(copy=True)
+    found: dict[str, NDArray[Any]] = {name: rows.floats(name).copy() for name in _LOOKED_AT}
+    found[_WARMUP] = rows[_WARMUP]
     return found if room.take(sum(one.nbytes for one in found.values()), "columns") else {}
-
-
-def _floats(column: pd.Series | NDArray[np.float64]) -> NDArray[np.float64]:
-    if isinstance(column, np.ndarray) or column.dtype == np.float64:
-        return np.asarray(column)
-    values: NDArray[np.float64] = column.to_numpy(dtype=np.float64, na_value=np.nan)
-    return values
-
-
-def _size_bytes(rows: pd.DataFrame) -> int:
-    return int(rows.memory_usage(index=False).sum())
 
 
 def _read_again(read: Callable[..., tuple[Read, str]], sha256: str) -> Read:

@@ -110,9 +110,16 @@ class Diagnostics:
 
 
 def diagnose(
-    campaign: Campaign, cells: Cells, runs: pd.DataFrame, asked: Sequence[Hypothesis] | None = None
+    campaign: Campaign,
+    cells: Cells,
+    runs: pd.DataFrame,
+    behaviours: pd.DataFrame,
+    asked: Sequence[Hypothesis] | None = None,
 ) -> Diagnostics:
-    """Return the diagnostics of a campaign from its run table; ``asked`` as in :func:`judge_all`."""
+    """Return the diagnostics of a campaign from its run table and :func:`analysis.runs.behaviour.behaviour_table`.
+
+    ``asked`` as in :func:`judge_all`.
+    """
     _, seen = looked_at(campaign, runs)
     controls = tuple(_control(cells, seen, pair) for pair in equals(seen) if aa_logs(seen, pair))
     over_tcp = runs[runs["link.transport"].isin(TCP)]
@@ -121,20 +128,20 @@ def diagnose(
         controls=controls,
         noise_floor=noise_floor(seen),
         drift=drift(runs),
-        steadiness=dict(sorted(Counter(map(str, runs["steadiness"])).items())),
-        warmup_cut=None if runs["mser"].isna().all() else int(runs["mser"].max()),
+        steadiness=dict(sorted(Counter(map(str, behaviours["steadiness"])).items())),
+        warmup_cut=None if behaviours["mser"].isna().all() else int(behaviours["mser"].max()),
         warmup=int(runs["warmup"].min()),
-        warmup_untold=int(runs["mser"].isna().sum()),
-        outliers=int(runs["outliers"].sum()),
-        mild_outliers=int(runs["mild_outliers"].sum()),
-        modified_z=int(runs["modified_z"].sum()),
+        warmup_untold=int(behaviours["mser"].isna().sum()),
+        outliers=int(behaviours["outliers"].sum()),
+        mild_outliers=int(behaviours["mild_outliers"].sum()),
+        modified_z=int(behaviours["modified_z"].sum()),
         checkpoints=int(runs["checkpoints"].sum()),
-        multimodal=int((runs["modes"] > 1).sum()),
+        multimodal=int((behaviours["modes"] > 1).sum()),
         stalled=(int((told["slow_share"] > 0).sum()), len(told)),
         stalled_by_own_pause=int(told["slow_base_s"].isna().sum()),
         stalls_untold=len(over_tcp) - len(told),
         always_stalled=int(over_tcp["always_stalled"].sum()),
-        lag1=float(runs["lag1"].median()),
+        lag1=float(behaviours["lag1"].median()),
         outside_block=int(outside_block(runs).sum()),
         drifting_hosts=sum(bool(run.record.host.drift) for run in (*campaign.runs, *campaign.without)),
         sensitivity=tuple(_sensitivity(campaign, runs, declared(campaign) if asked is None else asked)),

@@ -73,7 +73,7 @@ def promises(campaign: Campaign, hypotheses: Sequence[Hypothesis], effect: float
     """
     if not hypotheses:
         return []
-    runs = run_table(campaign.runs, name_cells(run.record for run in campaign.runs), behaviours=False)
+    runs = run_table(campaign.runs, name_cells(run.record for run in campaign.runs))
     sizes = [sum(one.family == family for one in hypotheses) for family in (one.family for one in hypotheses)]
     found = [_promise(campaign, runs, one, size, effect) for one, size in zip(hypotheses, sizes, strict=True)]
     return [one for one in found if one is not None]

@@ -111,7 +111,7 @@ def of_baselines(hypothesis: Hypothesis) -> bool:
 def _with_baselines(campaign: Campaign, runs: pd.DataFrame) -> pd.DataFrame:
     if not campaign.without:
         return runs
-    own = run_table(campaign.without, name_cells(run.record for run in campaign.without), behaviours=False)
+    own = run_table(campaign.without, name_cells(run.record for run in campaign.without))
     return pd.concat([runs, own.assign(cell=-1 - own["cell"])], ignore_index=True)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from analysis.runs.behaviour import behaviour_table
 from analysis.runs.causes import cause_table
 from analysis.runs.cell_table import cell_table
 from analysis.runs.outcomes import run_table
@@ -27,64 +28,57 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Judged:
-    """A campaign and its verdicts, and what these are made of.
+class Results:
+    """A campaign and its verdicts, and what else follows from it: each part is made when somebody looks at it.
 
     Attributes:
         campaign: as it was read.
         cells: the cells by panel and size; ``cell`` columns are places in ``cells.names``.
         runs: one row per run, see :func:`analysis.runs.outcomes.run_table`.
         findings: one per hypothesis, in the order declared.
+        asked: hypotheses that were chosen after the data; None: those of the plan.
     """
 
     campaign: Campaign
     cells: Cells
     runs: pd.DataFrame
     findings: tuple[Finding, ...]
+    asked: tuple[Hypothesis, ...] | None = None
 
     @cached_property
     def overheads(self) -> tuple[Overhead, ...]:
         """Return what COLO leaves of a service, see :func:`analysis.verdicts.overhead.overheads`."""
         return overheads(self.campaign)
 
+    @cached_property
+    def per_cell(self) -> pd.DataFrame:
+        """Return one row per cell, see :func:`analysis.runs.cell_table.cell_table`."""
+        return cell_table(self.campaign, self.cells, self.runs)
 
-@dataclass(frozen=True)
-class Results(Judged):
-    """Everything else that follows from it.
-
-    Attributes:
-        per_cell: one row per cell, see :func:`analysis.runs.cell_table.cell_table`.
-        effects: what RAM does by itself and through dirty pages, what a page costs; parts are None without the design.
-        diagnostics: what bears on trust: A/A pairs, drift, steadiness, modes, sensitivity.
-    """
-
-    per_cell: pd.DataFrame
-    effects: Effects
-    diagnostics: Diagnostics
+    @cached_property
+    def effects(self) -> Effects:
+        """Return what RAM does by itself and through dirty pages, what a page costs; None without the design."""
+        return effects(self.runs, self.campaign.runs)
 
     @cached_property
     def causes(self) -> pd.DataFrame:
         """Return why checkpoints began, one row per cell, see :func:`analysis.runs.causes.cause_table`."""
         return cause_table(self.campaign)
 
+    @cached_property
+    def behaviours(self) -> pd.DataFrame:
+        """Return how pauses behaved over time, a row per run, see :func:`analysis.runs.behaviour.behaviour_table`."""
+        return behaviour_table(self.campaign.runs)
 
-def judge_study(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Judged:
-    """Return the verdicts on a campaign, and nothing that only figures and tables look at."""
-    cells = name_cells(run.record for run in campaign.runs)
-    runs = run_table(campaign.runs, cells, behaviours=False)
-    return Judged(campaign, cells, runs, judge_all(campaign, runs, asked))
+    @cached_property
+    def diagnostics(self) -> Diagnostics:
+        """Return what bears on trust: A/A pairs, drift, steadiness, modes, sensitivity."""
+        return diagnose(self.campaign, self.cells, self.runs, self.behaviours, self.asked)
 
 
 def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
-    """Return everything that follows from a campaign; the same data gives the same values."""
+    """Return the verdicts on a campaign, and everything that follows from it; the same data gives the same values."""
     cells = name_cells(run.record for run in campaign.runs)
     runs = run_table(campaign.runs, cells)
-    return Results(
-        campaign=campaign,
-        cells=cells,
-        runs=runs,
-        findings=judge_all(campaign, runs, asked),
-        per_cell=cell_table(campaign, cells, runs),
-        effects=effects(runs, campaign.runs),
-        diagnostics=diagnose(campaign, cells, runs, asked),
-    )
+    findings = judge_all(campaign, runs, asked)
+    return Results(campaign, cells, runs, findings, None if asked is None else tuple(asked))

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import ARMS, HYPOTHESES, IDLE, Fake, write_campaign
 
 from analysis import stats
@@ -249,7 +250,7 @@ def test_a_run_with_a_pause_of_0_is_not_what_campaigns_are_simulated_by(tmp_path
     campaign = load_campaign(write_campaign(tmp_path, Fake(links=("unix",), repeats=4)))
     first, *others = campaign.runs
     rows = first.checkpoints
-    zero = replace(first, checkpoints=rows.assign(pause_s=rows["pause_s"].where(rows["index"] != 10, 0.0)))
+    zero = replace(first, rows=columns(rows.assign(pause_s=rows["pause_s"].where(rows["index"] != 10, 0.0))))
     assert model_of(replace(campaign, runs=(zero, *others))) == model_of(replace(campaign, runs=tuple(others)))
 
 
@@ -268,7 +269,7 @@ def test_runs_that_stall_throughout_make_single_stalls_of_the_others_no_rarer(tm
         index = run.checkpoints["index"].to_numpy()
         stalled = (index % 5 == 0) | bool(run.record.block % 2)
         pauses = 0.020 * (1 + 0.01 * (index % 3)) + 0.041 * stalled
-        return replace(run, checkpoints=run.checkpoints.assign(pause_s=pauses))
+        return replace(run, rows=columns(run.checkpoints.assign(pause_s=pauses)))
 
     model = model_of(replace(campaign, runs=tuple(map(stalling, campaign.runs))))
     assert model.stuck_share == 0.5

@@ -166,7 +166,7 @@ def test_runs_that_failed_their_own_check_do_not_count() -> None:
     bad = new.runs[-1].record.model_copy(
         update={"quality": new.runs[-1].record.quality.model_copy(update={"ok": False})}
     )
-    new = Campaign(new.plan, "", (*new.runs[:-1], Run(bad, new.runs[-1].checkpoints, "")), (), (), (), ())
+    new = Campaign(new.plan, "", (*new.runs[:-1], Run(bad, new.runs[-1].rows, "")), (), (), (), ())
     found = compare(old, new)
     assert found.cells[0].runs_new == 6
     assert found.new.excluded == 1

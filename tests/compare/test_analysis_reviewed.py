@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.comparable import around, made
 from fixtures.fake_campaign import DIRTY, IDLE, SWEEP, Fake, write_campaign
 from fixtures.simulated import GIB, RAM, Truth, crossed, run_table_of, simulate, verdicts
@@ -251,7 +252,7 @@ def test_what_would_settle_it_counts_the_blocks_that_compare() -> None:
     def swung(run: Run) -> Run:
         """The larger machine pauses longer in one block and shorter in the next: no number of these blocks decides."""
         factor = 1.2 ** ((-1) ** run.record.block) if run.record.cell["mem"] > GIB else 1.0
-        return replace(run, checkpoints=run.checkpoints.assign(pause_s=factor * run.checkpoints["pause_s"]))
+        return replace(run, rows=columns(run.checkpoints.assign(pause_s=factor * run.checkpoints["pause_s"])))
 
     runs = tuple(map(swung, campaign.runs))
     few = tuple(run for run in runs if run.record.block < 6 or run.record.cell["mem"] == GIB)

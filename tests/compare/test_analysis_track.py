@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.commands import track as command
@@ -35,7 +36,8 @@ def scaled(campaign: Campaign, *factors: float) -> Campaign:
     by_smp = dict(zip((1, 2), factors, strict=True))
     runs = tuple(
         replace(
-            run, checkpoints=run.checkpoints.assign(pause_s=run.checkpoints["pause_s"] * by_smp[run.record.cell["smp"]])
+            run,
+            rows=columns(run.checkpoints.assign(pause_s=run.checkpoints["pause_s"] * by_smp[run.record.cell["smp"]])),
         )
         for run in campaign.runs
     )

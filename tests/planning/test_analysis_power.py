@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import DIRTY, SERVICE, Fake, write_campaign
 
 from analysis import stats
@@ -49,7 +50,7 @@ def run(pauses_s: Sequence[float], *, mem: int = 1, block: int = 0, launch_s: fl
     )
     rows = {"warmup": [True] * 2 + [False] * len(pauses_s), "pause_s": [9.0, 9.0, *pauses_s]}
     rows["t_request"] = [each_s * place for place in range(len(pauses_s) + 2)]
-    return Run(record, pd.DataFrame(rows), "")
+    return Run(record, columns(pd.DataFrame(rows)), "")
 
 
 def campaign(runs: Sequence[Run]) -> Campaign:

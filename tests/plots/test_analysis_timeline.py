@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import ANSWER_S, REQUEST_EVERY_S, SERVICE, SINGLE, fake_results, write_campaign
 from hypothesis import given
 from hypothesis import strategies as st
@@ -148,7 +149,7 @@ def test_a_warm_up_that_dwarfs_all_others_is_told_of_where_it_is_cut_off(tmp_pat
     run = load_run(home)
     rows = run.checkpoints.copy()
     rows.loc[0, ["save_s", "pause_s", "total_s"]] += 30.0  # as under KVM, where the first checkpoint carries all of RAM
-    sketch = timeline.sketch(replace(run, checkpoints=rows))
+    sketch = timeline.sketch(replace(run, rows=columns(rows)))
     assert "the longest 30,0" in sketch.words.heading
     assert " Beyond its axis, of the warm-up: up to 30,0" in sketch.words.caption
     pauses = sketch.data[sketch.data["of"] == timeline_rows.PAUSE]
@@ -162,7 +163,7 @@ def test_of_a_pair_whose_output_made_checkpoints_before_the_measurement_alone_th
 ) -> None:
     formed = of_scenario(campaign, "formed")
     assert "below, the longest one after the warm-up with" in timeline.sketch(formed).words.caption
-    early = replace(formed, checkpoints=formed.checkpoints.assign(warmup=True))
+    early = replace(formed, rows=columns(formed.checkpoints.assign(warmup=True)))
     assert "below, the longest one with" in timeline.sketch(early).words.caption
 
 
@@ -204,7 +205,7 @@ def test_the_run_of_that_id_in_another_campaign_of_its_seed_is_not_counted(tmp_p
     results = fake_results(write_campaign(tmp_path, replace(SINGLE, repeats=2)))
     worst, other = sorted(results.campaign.runs, key=timelines.badness, reverse=True)
     record = other.record.model_copy(update={"run_id": worst.record.run_id})
-    again = replace(other, record=record, checkpoints=other.checkpoints.iloc[:5], folder=1)
+    again = replace(other, record=record, rows=columns(other.checkpoints.iloc[:5]), folder=1)
     table = results.runs.assign(run_id=worst.record.run_id, folder=[0, 1], checkpoints=[6, 2])
     joined = replace(results, campaign=replace(results.campaign, runs=(worst, again)), runs=table)
     assert ", N = 9 checkpoints, warm-up included." in timelines.sketch(joined).words.caption
@@ -252,10 +253,10 @@ def test_a_pause_of_the_warm_up_that_is_drawn_and_longer_is_not_passed_off_as_no
     (run,) = results.campaign.runs
     rows = run.checkpoints.copy()
     rows.loc[rows["warmup"], "pause_s"] = 30.0  # as under KVM, where the first checkpoint carries all of RAM
-    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, checkpoints=rows),)))
+    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, rows=columns(rows)),)))
     assert ", the longest pause after the warm-up is " in timelines.sketch(late).words.heading
     rows.loc[rows["warmup"], "pause_s"] = 0.0
-    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, checkpoints=rows.copy()),)))
+    late = replace(results, campaign=replace(results.campaign, runs=(replace(run, rows=columns(rows.copy())),)))
     assert ", the longest pause is " in timelines.sketch(late).words.heading
 
 
@@ -315,7 +316,7 @@ def test_by_default_it_is_written_into_the_report_of_its_campaign(
     told = json.loads(capsys.readouterr().out)
     assert (told["pauses"], told["requests"], told["longest_ms"]) == (0, 480, None)
     assert (campaign / "report" / "timelines" / f"timeline-{home.name}.svg").is_file()
-    assert len(told["files"]) == 6  # for a screen the one in a column is no PDF
+    assert len(told["files"]) == 5  # for a screen the one in a column is for a phone: of one kind
 
 
 def test_a_run_without_requests_and_checkpoints_is_said_to_have_nothing_to_draw(

@@ -13,7 +13,7 @@ from PIL import Image
 
 from analysis import plots
 from analysis.format.outcomes import PAUSES_IN_DOUBT
-from analysis.plots.drawing import _files, _picture
+from analysis.plots.drawing import _carried, _files
 from analysis.plots.style import STYLES, look
 
 if TYPE_CHECKING:
@@ -77,8 +77,8 @@ def test_other_processes_draw_the_same_bytes_in_order(
     few = [sketches["sweep"][name] for name in ("failures", "equal_cells")]
     here = [plots.draw(sketch, STYLES["acm"]) for sketch in few]
     monkeypatch.setattr(plots.os, "sched_getaffinity", lambda _: {0, 1})
-    with plots._drawing(STYLES["acm"]) as start:
-        there = [drawn() for drawn in start(few)]
+    with plots.processors() as start:
+        there = [drawn() for drawn in [start(sketch, STYLES["acm"]) for sketch in few]]
     assert [drawing.name for drawing in there] == ["failures", "equal_cells"]
     assert [(drawing.files, drawing.column_files) for drawing in there] == [
         (drawing.files, drawing.column_files) for drawing in here
@@ -171,13 +171,20 @@ def test_an_unknown_style_is_refused(results: dict[str, Results]) -> None:
         next(plots.figures(results["one"], "poster"))
 
 
-def test_each_figure_is_in_three_formats_and_two_widths(drawings: dict[str, Drawing]) -> None:
+def test_each_figure_is_in_three_formats_over_the_page_and_in_one_on_a_phone(drawings: dict[str, Drawing]) -> None:
     for drawing in drawings.values():
-        assert (set(drawing.files), set(drawing.column_files)) == ({"svg", "pdf", "png"}, {"svg", "png"})
+        assert set(drawing.files) == {"svg", "pdf", "png"}
         assert drawing.files["pdf"].startswith(b"%PDF")
-        for files, width_in in ((drawing.files, 7.0), (drawing.column_files, 3.4)):
-            assert files["svg"].rstrip().endswith(b"</svg>")
-            assert Image.open(io.BytesIO(files["png"])).size[0] == width_in * 200
+        assert drawing.files["svg"].rstrip().endswith(b"</svg>")
+        assert Image.open(io.BytesIO(drawing.files["png"])).size[0] == 7.0 * 200
+        ((kind, content),) = drawing.column_files.items()
+        assert (drawing.narrow.mime, drawing.narrow.content) == (drawing.wide.mime, content)
+        assert content.rstrip().endswith(b"</svg>") if kind == "svg" else _width_px(content) == 3.4 * 200
+
+
+def _width_px(png: bytes) -> int:
+    width: int = Image.open(io.BytesIO(png)).size[0]
+    return width
 
 
 @pytest.mark.parametrize("style", STYLES)
@@ -187,7 +194,7 @@ def test_a_figure_has_exactly_the_width_of_the_style(sketches: dict[str, dict[st
         svg = re.search(rb'<svg [^>]*width="([\d.]+)pt"', files["svg"])
         assert svg
         assert float(svg[1]) == pytest.approx(72 * width_in)
-        assert Image.open(io.BytesIO(files["png"])).size[0] == round(width_in * STYLES[style].dpi)
+        assert "png" not in files or _width_px(files["png"]) == round(width_in * STYLES[style].dpi)
     pdf = re.search(rb"/MediaBox \[ ?0 0 ([\d.]+) ", drawing.files["pdf"])
     assert pdf
     assert float(pdf[1]) == pytest.approx(72 * STYLES[style].wide_in)
@@ -228,10 +235,9 @@ def test_fonts_are_embedded_as_outlines_and_nothing_is_dated(drawings: dict[str,
         assert b"/Type3" not in drawing.files["pdf"]
         assert b"/FontFile2" in drawing.files["pdf"]
         assert b"CreationDate" not in drawing.files["pdf"]
-        for files in (drawing.files, drawing.column_files):
-            assert b"dc:date" not in files["svg"]
-            assert b"sans-serif" in files["svg"]
-            assert b"<text" in files["svg"]
+        assert b"dc:date" not in drawing.files["svg"]
+        assert b"font-family: 'DejaVu Sans', 'Verdana', sans-serif" in drawing.files["svg"]
+        assert b"<text" in drawing.files["svg"]
 
 
 def test_a_page_carries_no_large_vector_picture(drawings: dict[str, Drawing]) -> None:
@@ -243,7 +249,7 @@ def test_a_page_carries_no_large_vector_picture(drawings: dict[str, Drawing]) ->
 
 def test_a_large_vector_picture_is_carried_as_pixels() -> None:
     small, large = {"svg": b"s" * 250_000, "png": b"p"}, {"svg": b"s" * 250_001, "png": b"p"}
-    assert (_picture(small).mime, _picture(large).mime) == ("image/svg+xml", "image/png")
+    assert (_carried(small), _carried(large)) == ("svg", "png")
 
 
 def test_the_data_comes_as_csv_without_an_index(drawings: dict[str, Drawing]) -> None:

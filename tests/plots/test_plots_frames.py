@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns, with_parts
 from fixtures.fake_campaign import (
     IDLE,
     Fake,
@@ -53,7 +54,7 @@ class TestEcdf:
     def test_a_line_rises_from_zero_to_one_at_the_sorted_pauses_of_its_run(self, sweep: Results) -> None:
         run = sweep.campaign.runs[0]
         line = ecdf.frame(sweep).query("line == @run.record.run_id")
-        pauses = np.sort(used(run)["pause_s"].to_numpy()) * 1e3
+        pauses = np.sort(used(run)["pause_s"]) * 1e3
         assert list(line["pause_ms"]) == [pauses[0], *pauses]
         np.testing.assert_allclose(line["share"], np.arange(13) / 12)
 
@@ -140,7 +141,7 @@ class TestInteraction:
         known = sweep.runs["cell"].map(lambda place: names[place].cell_id in set(beside["cell_id"]))
         runs = sweep.runs[known & (~few | (sweep.runs["block"] < 1))]
         once = beside.assign(runs=beside["runs"].where(~grows, 1))
-        words = interaction.sketch(replace(sweep, runs=runs, per_cell=once), interaction.MEMORY).words
+        words = interaction.sketch(with_parts(replace(sweep, runs=runs), per_cell=once), interaction.MEMORY).words
         assert words.heading.endswith("(R = 1: no 95\N{NO-BREAK SPACE}% interval)")
         assert "R = 1 run per cell, N = 12 checkpoints per run. " in words.caption
         said = " Not drawn: 4 cells of panels in which memory never varies while everything else stays the same. "
@@ -195,9 +196,8 @@ class TestHeatmap:
         lost: dict[str, Any] = {name: (Unread(run, "torn") if name == "unread" else run,)}
         again = demo.per_cell["failed"].mask(demo.per_cell["cell_id"] == first, 1)
         less = demo.per_cell["runs"].mask(demo.per_cell["cell_id"] == first, 1)
-        results = replace(
-            demo,
-            campaign=replace(demo.campaign, **lost),
+        results = with_parts(
+            replace(demo, campaign=replace(demo.campaign, **lost)),
             per_cell=demo.per_cell.assign(failed=again, runs=less),
         )
         row = heatmap.frame(results).iloc[0]
@@ -291,12 +291,12 @@ class TestGantt:
     def test_a_typical_and_the_slowest_checkpoint_of_the_slowest_cell(self, sweep: Results) -> None:
         data = gantt.frame(sweep)
         slowest = sweep.cells.names[int(sweep.per_cell["pause"].idxmax())]
-        pauses = pd.concat(
+        pauses = np.concatenate(
             [used(run)["pause_s"] for run in sweep.campaign.runs if run.record.cell_id == slowest.cell_id]
         )
         assert list(dict.fromkeys(data["checkpoint"])) == ["typical (median)", "slow (longest)"]
         assert data["pause_ms"].max() == pytest.approx(pauses.max() * 1e3)
-        assert abs(data["pause_ms"].min() - pauses.median() * 1e3) < 1
+        assert abs(data["pause_ms"].min() - np.median(pauses) * 1e3) < 1
         assert (data["size"].iloc[0], data["panel"].iloc[0]) == (slowest.size, slowest.panel)
 
     def test_where_none_is_slower_there_is_one_checkpoint(self, tmp_path: Path) -> None:
@@ -357,7 +357,7 @@ class TestGantt:
     def test_a_slower_cell_whose_parts_are_not_known_is_not_said_to_be_drawn(self, sweep: Results) -> None:
         slowest = sweep.cells.names[int(sweep.per_cell["pause"].idxmax())]
         runs = tuple(
-            replace(run, checkpoints=run.checkpoints.assign(restart_s=np.nan))
+            replace(run, rows=columns(run.checkpoints.assign(restart_s=np.nan)))
             if run.record.cell_id == slowest.cell_id
             else run
             for run in sweep.campaign.runs
@@ -392,7 +392,7 @@ class TestPages:
             run for run in sweep.campaign.runs if sweep.cells.names[_place(sweep, run.record.cell_id)].panel == panel
         ]
         cost = stats.per_page_cost(
-            [used(run)["dirty_pages"].to_numpy(dtype=float) for run in runs],
+            [used(run).floats("dirty_pages") for run in runs],
             [used(run)["pause_s"] for run in runs],
             [run.record.cell_id for run in runs],
         )
@@ -433,7 +433,7 @@ class TestPages:
                 PageRow(where, told, none, apart=True, bound=np.nan, runs=6),
                 PageRow("emulation (TCG), unix", none, none, apart=True, bound=np.nan, runs=6),
             )
-            own = replace(sweep, cells=cells, effects=replace(sweep.effects, pages=rows))
+            own = with_parts(replace(sweep, cells=cells), effects=replace(sweep.effects, pages=rows))
             assert pages._words(own, pages.frame(sweep)).heading.endswith(f" within runs (all of {said})")
 
     def test_a_bound_that_was_not_measured_is_not_drawn(self, demo: Results) -> None:
@@ -462,7 +462,7 @@ class TestPages:
         self, sweep: Results
     ) -> None:
         first, *others = (run.of_study(run.record, 1) for run in sweep.campaign.runs)
-        bare = replace(first, checkpoints=first.checkpoints.assign(dirty_pages=np.nan))
+        bare = replace(first, rows=columns(first.checkpoints.assign(dirty_pages=np.nan)))
         table = pd.concat([sweep.runs, sweep.runs.assign(folder=1)], ignore_index=True)
         campaign = replace(sweep.campaign, runs=(*sweep.campaign.runs, bare, *others))
         caption = pages.sketch(replace(sweep, campaign=campaign, runs=table)).words.caption
@@ -493,7 +493,7 @@ class TestViolin:
 
     def test_runs_with_more_than_one_mode_are_open(self, sweep: Results) -> None:
         modes = pd.Series(np.where(sweep.runs["cell"] == 0, 2, 1), index=sweep.runs.index)
-        sketch = violin.sketch(replace(sweep, runs=sweep.runs.assign(modes=modes)))
+        sketch = violin.sketch(with_parts(sweep, behaviours=sweep.behaviours.assign(modes=modes)))
         assert (sketch.data["modes"] == 2).sum() == 6
         with look():
             legend = sketch.plot(sketch.data, 7.0).legends[0]

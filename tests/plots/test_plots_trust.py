@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import (
     HYPOTHESES,
     IDLE,
@@ -33,7 +34,7 @@ from analysis.runs.outcomes import used
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.equals import noise_floor
 from analysis.verdicts.finding import LevelFinding
-from analysis.verdicts.results import judge_study
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -234,7 +235,7 @@ class TestAutocorrelation:
     def test_correlated_cells_are_named(self, sweep: Results) -> None:
         first, *_ = sweep.cells.names
         rising = tuple(
-            replace(run, checkpoints=run.checkpoints.assign(pause_s=np.sort(run.checkpoints["pause_s"])))
+            replace(run, rows=columns(run.checkpoints.assign(pause_s=np.sort(run.checkpoints["pause_s"]))))
             if run.record.cell_id == first.cell_id
             else run
             for run in sweep.campaign.runs
@@ -284,7 +285,7 @@ class TestEqual:
 
     def test_two_pairs_of_four_equal_cells_are_two_rows(self) -> None:
         campaign = simulate(Truth([cell(replica=name) for name in "abcd"], lambda _: 0.0, ()), 1)
-        data = equal.frame(judge_study(campaign))  # type: ignore[arg-type]
+        data = equal.frame(derive(campaign))  # type: ignore[arg-type]
         assert data.groupby("pair").size().to_dict() == {"1 GiB · 1 vCPU (1)": 6, "1 GiB · 1 vCPU (2)": 6}
 
     def test_a_block_that_no_look_has_seen_is_in_no_noise_floor(self, sweep: Results) -> None:

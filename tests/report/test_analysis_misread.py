@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import FIXED, IDLE, SINGLE, Fake, write_campaign
 from fixtures.simulated import GIB, QUIET, RAM, Truth, cell, crossed, declared, simulate, verdicts
 
@@ -227,7 +228,7 @@ def test_what_a_page_costs_is_told_for_each_binary(tmp_path: Path) -> None:
         replace(
             run,
             record=run.record.model_copy(update={"cell": run.record.cell | {"qemu": f"10.{run.record.block % 2}"}}),
-            checkpoints=run.checkpoints.assign(pause_s=(1 + run.record.block % 2) * run.checkpoints["pause_s"]),
+            rows=columns(run.checkpoints.assign(pause_s=(1 + run.record.block % 2) * run.checkpoints["pause_s"])),
         )
         for run in campaign.runs
     )

@@ -107,8 +107,9 @@ def refuse(*_: object, **__: object) -> None:
 def test_without_shared_memory_one_process_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
     monkeypatch.setattr(plots, "ProcessPoolExecutor", refuse)
-    with plots._drawing(named("screen")) as start:
-        assert start([]) == []
+    monkeypatch.setattr(plots, "draw", lambda *given: given)
+    with plots.processors() as start:
+        assert start("a sketch", named("screen"))() == ("a sketch", named("screen"))
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace needs root")

@@ -10,6 +10,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 
 from analysis.format.factors import flatten
@@ -17,9 +18,10 @@ from analysis.format.outcomes import OUTCOMES
 from analysis.format.phases import PARTS, SECONDARY
 from analysis.format.table import PHASES
 from analysis.format.version import VERSION_KEY
+from analysis.runs.behaviour import behaviour
 from analysis.runs.counting import unanswered
-from analysis.runs.outcomes import behaviour, run_table, too_short_for
 from analysis.runs.outcomes import outcomes as outcomes_of
+from analysis.runs.outcomes import run_table, too_short_for
 from analysis.runs.stalls import Free, always_note, free_cells, own_work
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, parse_level, working_set_bytes
@@ -57,7 +59,7 @@ def outcomes(
     rows: pd.DataFrame, *, tcp: bool, free: Free | None = None, latencies: tuple[float, ...] = (), **record: Any
 ) -> dict[str, float | bool]:
     """Return the outcomes of a run with these checkpoints after its warm-up."""
-    run = Run(record_of(tcp=tcp, **record), rows.assign(warmup=False), "", requests=answered(latencies))
+    run = Run(record_of(tcp=tcp, **record), columns(rows.assign(warmup=False)), "", requests=answered(latencies))
     return outcomes_of(run, free)
 
 
@@ -102,7 +104,9 @@ def test_the_service_time_stands_beside_the_response_time_where_the_client_told_
         "connection": pa.array([0, 1, None], pa.int32()),
     }
     pq.write_table(pa.table(rows).replace_schema_metadata({VERSION_KEY: b"3"}), path)
-    run = Run(record_of(tcp=False), checkpoints([10]).assign(warmup=False), "", requests=read_requests(path)[0])
+    run = Run(
+        record_of(tcp=False), columns(checkpoints([10]).assign(warmup=False)), "", requests=read_requests(path)[0]
+    )
     row = outcomes_of(run)
     assert (row["client_p50"], row["client_service_p50"]) == (pytest.approx(0.6), 0.1)
     # Who asks for a quantile of either is told that two answers have none.
@@ -117,12 +121,12 @@ def test_a_run_from_before_the_service_time_was_kept_is_not_one_that_failed_by_i
     table = pa.table({**rows, "error": pa.nulls(1, pa.string())})
     pq.write_table(table.replace_schema_metadata({VERSION_KEY: b"2"}), path)
     record = record_of(tcp=False, client={"requests": 1})
-    run = Run(record, checkpoints([10]).assign(warmup=False), "", requests=read_requests(path)[0])
+    run = Run(record, columns(checkpoints([10]).assign(warmup=False)), "", requests=read_requests(path)[0])
     assert np.isnan(outcomes_of(run)["client_service_p50"])
     assert not unanswered(run)
-    assert unanswered(Run(record, checkpoints([10]).assign(warmup=False), ""))
+    assert unanswered(Run(record, columns(checkpoints([10]).assign(warmup=False)), ""))
     totals = record_of(tcp=False, client={"requests": 9, "requests_per_s": 3.0})  # of a program, which has no rows
-    assert not unanswered(Run(totals, checkpoints([10]).assign(warmup=False), ""))
+    assert not unanswered(Run(totals, columns(checkpoints([10]).assign(warmup=False)), ""))
 
 
 def test_shares_of_time_and_rates_are_those_of_whole_periods_however_few_there_are() -> None:
@@ -175,7 +179,7 @@ def test_all_that_the_secondary_does_itself_is_its_own_work_where_it_is_known() 
     parts = [f"{part.name}_s" for part in PARTS if part.side == SECONDARY and part.of_pause]
     rows = pd.DataFrame({name: [1.0, 1.0, np.nan] for name in parts})
     rows.loc[1, "restart_s"] = np.nan
-    known, partly, unknown = own_work(rows)
+    known, partly, unknown = own_work(columns(rows))
     assert (known, partly) == (len(parts), len(parts) - 1)
     assert np.isnan(unknown)
 

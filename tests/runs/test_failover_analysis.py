@@ -187,7 +187,7 @@ def test_the_heading_says_the_interval_of_a_single_cell(tmp_path: Path) -> None:
 
 def asked(campaign: Path, outcome: str) -> Any:
     loaded = load_campaign(campaign)
-    runs = run_table(loaded.runs, name_cells(run.record for run in loaded.runs), behaviours=False)
+    runs = run_table(loaded.runs, name_cells(run.record for run in loaded.runs))
     about = Hypothesis(id="F", claim="Within a second.", kind="value", outcome=outcome, low=0, high=1)
     return question(loaded, runs, about)
 

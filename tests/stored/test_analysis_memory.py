@@ -25,7 +25,7 @@ from analysis.stored import checkpoints, requests, tables
 from analysis.stored.held import Room, Stored
 from analysis.stored.load import load_campaign
 from analysis.stored.study import load_study
-from analysis.verdicts.results import derive, judge_study
+from analysis.verdicts.results import derive
 
 SHORT = Fake(name="short", mems=(1 << 30,), repeats=4, count=40, finer=True, links=("unix",))
 LONG = replace(SHORT, name="long", count=640)
@@ -58,7 +58,7 @@ def held(folder: Path, most_bytes: int) -> int:
     before = pa.total_allocated_bytes()
     tracemalloc.start()
     try:
-        kept = judge_study(load_campaign(folder, most_bytes))
+        kept = derive(load_campaign(folder, most_bytes))
         gc.collect()
         assert len(kept.runs)
         return tracemalloc.get_traced_memory()[0] + pa.total_allocated_bytes() - before
@@ -68,7 +68,7 @@ def held(folder: Path, most_bytes: int) -> int:
 
 def test_what_is_held_does_not_grow_with_the_checkpoints(tmp_path: Path) -> None:
     short, long = (write_campaign(tmp_path, replace(SHORT, name=f"{n}", repeats=10, count=n)) for n in (20, 320))
-    judge_study(load_campaign(short))  # whatever is loaded once has been
+    derive(load_campaign(short))  # whatever is loaded once has been
     flat = held(long, 0) / held(short, 0)
     growing = held(long, 1 << 30) / held(short, 1 << 30)
     assert flat < 1.5  # a few runs' tables, those that were looked at last, are at hand

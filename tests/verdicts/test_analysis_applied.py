@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 import pytest
 from fixtures.fake_campaign import SWEEP, write_campaign
 
 from analysis.format.outcomes import NOT_WRITTEN
 from analysis.runs.outcomes import run_table, set_written
 from analysis.stored.cells import name_cells
+from analysis.stored.columns import Columns
 from analysis.stored.factors import working_set_bytes
 from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
@@ -25,13 +27,12 @@ ARM = Hypothesis(id="H", claim="c", factor="mem", where={"workload.scaling": ("m
 BARE = [True, True, False, None]
 
 
-def kept(pages: list[int | None], told: list[bool | None] | None = None) -> pd.DataFrame:
-    return pd.DataFrame(
-        {
-            "dirty_pages": pd.array(pages, "Int64"),
-            "set_rewritten": pd.array(told or [None] * len(pages), "boolean"),
-        }
-    )
+def kept(pages: list[int | None], told: list[bool | None] | None = None) -> Columns:
+    of = {
+        "dirty_pages": pa.array(pages, pa.int64()),
+        "set_rewritten": pa.array(told or [None] * len(pages), pa.bool_()),
+    }
+    return Columns(pa.table(of))
 
 
 def test_the_bare_guest_tells_and_of_another_one_the_dirty_pages_do() -> None:

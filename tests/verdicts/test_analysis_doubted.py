@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fixtures.changed import columns
 from fixtures.comparable import around, made
 from fixtures.failovers import fake, told
 from fixtures.fake_campaign import ARMS, DIRTY, IDLE, SERVICE, Fake, change_record, of_scenario, run_ids, write_campaign
@@ -560,9 +561,9 @@ def test_the_noise_of_other_guests_and_of_unsound_runs_is_none_of_a_plan_s(tmp_p
 def test_runs_whose_pauses_hold_a_0_are_planned_with_no_more_than_they_are_judged() -> None:
     campaign = simulate(Truth(crossed(mem=(GIB, 2 * GIB)), lambda _: 0.0, [], blocks=4), 1)
     runs = list(campaign.runs)
-    runs[0] = replace(runs[0], checkpoints=runs[0].checkpoints.assign(pause_s=0.0))
+    runs[0] = replace(runs[0], rows=columns(runs[0].checkpoints.assign(pause_s=0.0)))
     found = power(replace(campaign, runs=tuple(runs)))
     assert "1 run with a pause of 0 left out, of which no ratio can be told" in found.notes
-    table = run_table(runs, name_cells(run.record for run in runs), behaviours=False)
+    table = run_table(runs, name_cells(run.record for run in runs))
     assert residuals(table).isna().sum() == 1
     assert _noise(runs) == _noise(runs[1:])

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import Fake, write_campaign
 
 from analysis.report.verdicts import verdicts_json
@@ -135,7 +136,7 @@ def test_a_run_that_failed_its_own_check_enters_nothing_that_is_estimated(result
     odd = replace(
         odd,
         record=odd.record.model_copy(update={"quality": quality}),
-        checkpoints=odd.checkpoints.assign(pause_s=50 * odd.checkpoints["pause_s"]),
+        rows=columns(odd.checkpoints.assign(pause_s=50 * odd.checkpoints["pause_s"])),
     )
     kept = derive(replace(campaign, runs=(*campaign.runs[:place], odd, *campaign.runs[place + 1 :])))
     without = derive(replace(campaign, runs=others))

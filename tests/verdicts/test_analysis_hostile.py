@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
+from fixtures.changed import columns
 from fixtures.simulated import GIB, Truth, cell, crossed, declared, failure_of, judged, simulate, verdicts
 
 from analysis.compare.comparison import compare, compare_levels
@@ -117,9 +118,9 @@ def test_a_run_with_too_few_checkpoints_is_a_failure_and_no_exclusion() -> None:
     short = replace(
         large[0],
         record=large[0].record.model_copy(update={"quality": bad}),
-        checkpoints=large[0].checkpoints[:5],
+        rows=columns(large[0].checkpoints[:5]),
     )
-    whole = replace(short, checkpoints=large[0].checkpoints)
+    whole = replace(short, rows=columns(large[0].checkpoints))
     for run, failed, excluded in ((short, 1, 0), (whole, 0, 1)):
         others = tuple(one for one in campaign.runs if one is not large[0])
         (found,) = verdicts(replace(campaign, runs=(*others, run)))

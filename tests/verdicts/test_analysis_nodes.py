@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from fixtures.simulated import failure_of
 
@@ -113,7 +114,7 @@ def test_a_word_that_hangs_on_one_node_is_named_with_it(campaign: Campaign) -> N
         # Elsewhere it surely grows; on n2 it falls by as much, so that the whole is neither.
         factor = {largest: 3.0, smallest: 1.0}[run.record.cell["mem"]]
         table["pause_s"] *= 1 / factor if run.record.node == "n2" else factor
-        runs.append(replace(run, checkpoints=table))
+        runs.append(replace(run, rows=columns(table)))
     results = derive(replace(campaign, runs=tuple(runs)))
     words = {one.choice: one.word for one in results.diagnostics.sensitivity}
     assert words["as declared, by itself"] != words[LEFT_OUT.format("n2")] == "SUPPORTED"
@@ -159,7 +160,7 @@ def test_what_was_lost_on_a_node_is_left_out_with_it(campaign: Campaign) -> None
         table = run.checkpoints.copy()
         # On all that is left it surely falls; the large ones on n2 failed, and rank worst.
         table["pause_s"] *= 1 / 3 if run.record.cell["mem"] == largest else 1.0
-        runs.append(replace(run, checkpoints=table))
+        runs.append(replace(run, rows=columns(table)))
     lost = replace(campaign, runs=tuple(runs), failures=tuple(failures))
     cells = name_cells(run.record for run in lost.runs)
     table = run_table(lost.runs, cells)

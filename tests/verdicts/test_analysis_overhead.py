@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import (
     ANSWER_S,
     DEMO,
@@ -39,7 +40,7 @@ from analysis.verdicts.claims import Effect
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
 from analysis.verdicts.overhead import left_out, overheads
 from analysis.verdicts.overhead_words import sentences, times_text
-from analysis.verdicts.results import judge_study
+from analysis.verdicts.results import derive
 from analysis.verdicts.trend import HANGS_ON_FAILURES
 from bench.run.report import _first_screen
 
@@ -115,18 +116,18 @@ def test_a_declared_contrast_of_scenarios_is_judged_from_the_runs_without_colo_t
         cell.update({} if "scenario" in cell["cell"] else {"at_default": {"scenario": "colo"}})
     (folder / "plan.json").write_text(json.dumps(plan))
     campaign = load_campaign(folder)
-    (found,) = judge_study(campaign).findings
+    (found,) = derive(campaign).findings
     assert (found.word, found.label, found.runs, found.notes) == ("SUPPORTED", "material", 12, ())
     assert found.effect.estimate == pytest.approx(31.6 / 39.5 - 1)
     # One of them that failed may have been the worst of all.
     first, *others = campaign.without
     (gone,) = (run for run in campaign.plan.runs if run.run_id == first.record.run_id)
     failures = (Failure(gone, 1, "boot", "timeout", ""),)
-    (found,) = judge_study(replace(campaign, without=tuple(others), failures=failures)).findings
+    (found,) = derive(replace(campaign, without=tuple(others), failures=failures)).findings
     assert (found.word, found.label, found.failed) == ("INCONCLUSIVE", HANGS_ON_FAILURES, 1)
     # No pause is told of a run that has none to ask for.
     paused = Hypothesis.model_validate(asked | {"outcome": "pause"})
-    (found,) = judge_study(campaign, [paused]).findings
+    (found,) = derive(campaign, [paused]).findings
     assert found.label == NOTHING_TO_COMPARE
 
 
@@ -166,7 +167,7 @@ def test_a_campaign_whose_runs_with_colo_all_failed_their_check_says_so(
         change_record(folder, run_id, quality={"ok": False, "failures": ["late"]})
     assert main([str(folder)]) == 1
     assert "Left out, as their own check failed: 4 of 4 colo." in capsys.readouterr().err
-    told = json.loads(verdicts_json(judge_study(load_campaign(folder))))["overhead"]
+    told = json.loads(verdicts_json(derive(load_campaign(folder))))["overhead"]
     assert told == {"said": ["Left out, as their own check failed: 4 of 4 colo."], "compared": []}
 
 
@@ -215,7 +216,7 @@ def test_a_pause_of_before_the_measurement_is_none_of_its_time(campaign: Campaig
             return run
         rows = run.checkpoints.assign(warmup=[True, False])
         rows.loc[rows["warmup"], "pause_s"] = 30.0
-        return replace(run, checkpoints=rows)
+        return replace(run, rows=columns(rows))
 
     runs = tuple(map(early, campaign.without))
     measured_s = [run.checkpoints["pause_s"].iloc[1] for run in runs if run.record.cell_id == formed]
@@ -295,9 +296,9 @@ def test_a_client_that_was_never_answered_is_not_said_to_be_missing(
 
 
 def test_verdicts_hold_it_only_where_there_is_a_baseline(folder: Path, tmp_path: Path) -> None:
-    told = json.loads(verdicts_json(judge_study(load_campaign(folder))))["overhead"]
+    told = json.loads(verdicts_json(derive(load_campaign(folder))))["overhead"]
     assert len(told["said"]) == len(told["compared"]) == 2
-    assert "overhead" not in json.loads(verdicts_json(judge_study(load_campaign(write_campaign(tmp_path, DEMO)))))
+    assert "overhead" not in json.loads(verdicts_json(derive(load_campaign(write_campaign(tmp_path, DEMO)))))
 
 
 def test_page_and_files_have_the_same_figures(folder: Path) -> None:
@@ -364,7 +365,7 @@ def test_without_a_baseline_there_is_no_figure(tmp_path: Path) -> None:
 
 
 def test_a_campaign_ends_with_what_colo_leaves_of_the_service(folder: Path) -> None:
-    told = json.loads(verdicts_json(judge_study(load_campaign(folder))))
+    told = json.loads(verdicts_json(derive(load_campaign(folder))))
     shown = list(_first_screen(told))
     assert shown == told["overhead"]["said"]
     assert any("COLO leaves 0.800" in line for line in shown)
