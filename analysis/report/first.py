@@ -20,10 +20,11 @@ from analysis.verdicts.families import not_after
 from analysis.verdicts.finding import NO_RATIO, YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
+from analysis.verdicts.needed import BENT, LEVELS_DIFFER, no_matter_of_number
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
-from analysis.verdicts.trend import HANGING, ON_FAILURES, WITHIN_EQUALS
+from analysis.verdicts.trend import HANGING, ON_FAILURES, UNDECIDED, WITHIN_EQUALS
 from analysis.verdicts.values import NOT_EVERYWHERE, NOWHERE
 
 if TYPE_CHECKING:
@@ -71,6 +72,13 @@ _OPEN = {
 }
 """Why there is no verdict though the runs by themselves would give one: their effect may be certain all the same."""
 
+_MEASURED_OTHERWISE = {
+    LEVELS_DIFFER: "ask at one of them (where)",
+    BENT: "hold two of them against each other (kind: contrast)",
+}
+"""What a further campaign can do where more blocks may find again what leaves a question open."""
+
+_OF_ONE_NUMBER = frozenset((UNDECIDED, WITHIN_EQUALS, DISAGREE, NO_LINE))
 _BEYOND_BLOCKS = frozenset((NOTHING_TO_COMPARE, NOT_WRITTEN, NOT_EVERYWHERE, NOWHERE, *ON_FAILURES))
 
 
@@ -312,11 +320,21 @@ def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[st
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
     if any(one.label in ON_FAILURES for one in answered):
         yield "Where an answer depends on failed runs, these measured again may decide it."
+    why = set(map(_no_one_number, answered))
+    for reason, otherwise in _MEASURED_OTHERWISE.items():
+        if reason in why:
+            yield f"Where {reason}, more blocks may leave it open: a further campaign can {otherwise}."
+
+
+def _no_one_number(finding: Finding) -> str:
+    """Return why a question is open that asks for one number where there is none; empty for any other."""
+    is_open = finding.word == INCONCLUSIVE and finding.label in _OF_ONE_NUMBER
+    return no_matter_of_number(finding) if is_open else ""
 
 
 def _is_beyond_blocks(finding: Finding) -> bool:
     """Tell whether a question is open for another reason than that blocks are few."""
-    return finding.label in _BEYOND_BLOCKS or NO_RATIO in finding.label
+    return finding.label in _BEYOND_BLOCKS or NO_RATIO in finding.label or bool(_no_one_number(finding))
 
 
 def _blocks_mend(judged: Results, asked: Sequence[Finding], answered: Sequence[Finding]) -> Iterator[str]:

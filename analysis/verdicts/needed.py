@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
 
+LEVELS_DIFFER, BENT = "the effect differs between levels of another factor", "the sizes lie on no line"
 _NOTHING_TELLS = "so nothing tells how many more blocks would settle it"
 
 
@@ -36,7 +37,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     """
     if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
         return finding
-    if why := _is_no_matter_of_number(finding):
+    if why := no_matter_of_number(finding):
         return _noted(finding, f"{why}, {_NOTHING_TELLS}")
     runs = _compared(asked)
     try:
@@ -57,12 +58,12 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     return replace(_noted(finding, _text(finding, needed, blocks)), more_blocks=more)
 
 
-def _is_no_matter_of_number(finding: Finding) -> str:
+def no_matter_of_number(finding: Finding) -> str:
     """Return why the interval is as wide as it is, where it is not for the noise of runs that blocks are planned by."""
     if finding.levels_differ:
-        return "the effect differs between levels of another factor"
+        return LEVELS_DIFFER
     bent = finding.shape is not None and finding.shape.pvalue <= ALPHA
-    return "the sizes lie on no line" if bent else ""
+    return BENT if bent else ""
 
 
 def _noted(finding: Finding, note: str) -> Finding:

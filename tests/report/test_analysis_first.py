@@ -9,9 +9,11 @@ import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from fixtures import simulated
 from fixtures.fake_campaign import IDLE, SWEEP, Fake, write_campaign
 from rich.console import Console
 
@@ -229,6 +231,28 @@ def test_blocks_that_decide_the_pause_are_not_said_to_decide_what_is_open_of_som
     assert "what is open" in surer
     assert "narrow the intervals" not in surer
     assert "link=nodelay" not in surer
+
+
+def test_blocks_are_not_said_to_decide_what_is_open_for_its_levels_or_its_shape() -> None:
+    mems = [simulated.GIB << power for power in range(3)]
+    trend = simulated.declared(id="H", claim="It grows.", factor="mem")
+
+    def hump(cell: Any) -> float:
+        return 0.25 * (cell["mem"] == mems[1])
+
+    def opposite(cell: Any) -> float:
+        return 0.2 * (1.5 - cell["smp"]) * (cell["mem"] > mems[0])
+
+    for smp, sizes, effect, said in (
+        ([1], mems, hump, "can hold two of them against each other (kind: contrast)."),
+        ([1, 2], mems[:2], opposite, "can ask at one of them (where)."),
+    ):
+        truth = simulated.Truth(simulated.crossed(mem=sizes, smp=smp), effect, [trend], blocks=8, **simulated.QUIET)
+        judged = derive(simulated.simulate(truth, 1))
+        assert [one.word for one in judged.findings] == ["INCONCLUSIVE"]
+        surer = " ".join(first_screen(judged).surer)
+        assert said in surer
+        assert "More blocks may decide" not in surer
 
 
 def test_how_sure_counts_blocks_and_looks(results: Results) -> None:
