@@ -92,7 +92,7 @@ def configuration() -> str:
     )
     return "\n\n".join(
         (
-            "# Configuration",
+            "# Every key",
             _ABOUT,
             "## Keys of a cell",
             _table(_keys(Cell, ""), defaults),

@@ -64,6 +64,16 @@ def test_every_page_is_reached_from_the_navigation(site: Path) -> None:
     assert {page for page in written | made if page not in front} == set()
 
 
+def test_no_two_entries_of_the_navigation_have_one_name(site: Path) -> None:
+    page = (site / "index.html").read_text(encoding="utf-8")
+    entries = re.findall(
+        r'<a href="([^"#]+\.html)" class="md-nav__link[^>]*>\s*<span class="md-ellipsis">(.*?)</span>', page, re.DOTALL
+    )
+    names = {href: re.sub(r"<.*?>", "", name).strip() for href, name in entries}
+    assert len(names) > len(list(DOCS.glob("*.md")))
+    assert sorted(set(names.values())) == sorted(names.values())
+
+
 def test_no_list_ends_in_a_paragraph_and_no_picture_stands_as_its_source(site: Path) -> None:
     run_in, undrawn = [], []
     for page in site.rglob("*.html"):
