@@ -20,6 +20,8 @@ from analysis.verdicts.overhead import LATENCY, THROUGHPUT, untold
 from analysis.verdicts.overhead_words import multiple_text, one_sided, times_text
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -28,13 +30,27 @@ if TYPE_CHECKING:
     from analysis.verdicts.results import Results
 
 NAME = "overhead"
-_ROW_IN, _LABELS_IN = 0.36, 1.5
-_LOOKS: dict[str, Look] = {
-    one: {"color": color, "marker": marker}
-    for (one, _), color, marker in zip(COMPARED, (CATEGORIES[3], *CATEGORIES[:3]), MARKERS, strict=False)
-}
+_ROW_IN, _MARK_IN, _LABELS_IN = 0.36, 0.18, 1.5
+_COLORS = (CATEGORIES[3], *CATEGORIES[:3], *CATEGORIES[4:])
+
+
+def looks(scenarios: Sequence[str]) -> dict[str, Look]:
+    """Return how each scenario is drawn, none as another.
+
+    Raises:
+        ValueError: there are more of them than colours.
+    """
+    count = len(scenarios)
+    return {
+        one: {"color": color, "marker": marker}
+        for one, color, marker in zip(scenarios, _COLORS[:count], MARKERS[:count], strict=True)
+    }
+
+
+_LOOKS = looks([one for one, _ in COMPARED])
 _SAID = {one: f"{SCENARIOS[one].words} / {SCENARIOS[base].words}" for one, base in COMPARED}
-_APART = 0.42
+_SPREAD = 0.84
+"""Share of a machine's row that the marks of its scenarios take."""
 
 
 def sketch(results: Results) -> Sketch:
@@ -93,7 +109,7 @@ def plot(data: pd.DataFrame, width_in: float, *, where: str = "") -> Figure:
     panels = axes.Panels(
         names,
         width_in,
-        [axes.row_in(texts, _ROW_IN) * len(cells) + 0.15] * len(names),
+        [axes.row_in(texts, max(_ROW_IN, _MARK_IN * len(shown))) * len(cells) + 0.15] * len(names),
         where=where,
         entries=entries,
         columns=columns,
@@ -119,7 +135,7 @@ def _reach(data: pd.DataFrame) -> FloatArray:
 def _draw(ax: Axes, data: pd.DataFrame, cells: list[str], shown: list[str], room_in: float, *, log: bool) -> None:
     for scenario in shown:
         own = data[data["scenario"] == scenario]
-        shift = _APART * (shown.index(scenario) - (len(shown) - 1) / 2)
+        shift = _SPREAD * ((shown.index(scenario) + 0.5) / len(shown) - 0.5)
         rows = np.array([cells.index(cell) for cell in own["cell"]], dtype=float) + shift
         ratio, low, high = (own[name].to_numpy() for name in ("ratio", "low", "high"))
         ends = np.nan_to_num(axes.halves(ratio, low, high))

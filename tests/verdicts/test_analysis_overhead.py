@@ -324,6 +324,26 @@ def test_the_figure_has_a_panel_per_outcome_and_a_mark_per_scenario(folder: Path
     ]
 
 
+def test_five_scenarios_are_told_apart_and_stay_in_the_row_of_their_machine(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = figure.frame(fake_results(folder).overheads)
+    data = data[data["scenario"] == "colo"]
+    names = [f"scenario {number}" for number in range(5)]
+    monkeypatch.setattr(figure, "_LOOKS", figure.looks(names))
+    monkeypatch.setattr(figure, "_SAID", {name: name for name in names})
+    drawn = figure.plot(pd.concat([data.assign(scenario=name) for name in names]), 7.0)
+    assert drawn.axes
+    for ax in drawn.axes:
+        marks = [bar.lines[0] for bar in ax.containers]
+        rows = sorted(mark.get_ydata()[0] for mark in marks)
+        assert len({mark.get_color() for mark in marks}) == len({mark.get_marker() for mark in marks}) == 5
+        assert -0.5 < rows[0] < rows[-1] < 0.5
+        assert np.diff(rows).min() == pytest.approx(0.168)
+    with pytest.raises(ValueError, match="zip"):
+        figure.looks([*names, *"abcd"])
+
+
 def test_the_heading_of_one_scenario_has_no_ratio_of_another(campaign: Campaign) -> None:
     colo, formed = (next(one for one in overheads(campaign) if one.scenario == name) for name in ("colo", "formed"))
     worse = replace(formed, ratios=tuple(replace(ratio, ratio=Effect(0.1, 0.1, 0.1)) for ratio in formed.ratios))
