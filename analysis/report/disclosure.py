@@ -8,9 +8,10 @@ import platform
 import re
 import shlex
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from analysis.format.factors import flatten
+from analysis.format.factors import DEADLINES, flatten
 from analysis.runs.counting import pauses_told
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
@@ -22,10 +23,16 @@ if TYPE_CHECKING:
 
     from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
+    from analysis.stored.records import Plan
 
 PROJECT = "colo-bench"
-_HOST = ("cpu_model", "cpus", "virtual", "kernel", "memory_total_bytes", "clock_source", "governors", "thp")
+_HOST = ("node", "cpu_model", "cpus", "virtual", "kernel", "memory_total_bytes", "clock_source", "governors", "thp")
 _LACKING = "none"
+_RULES = {"repeats": "repeats", "budget_s": "budget", "max_blocks": "max_blocks", "on_error": "on_error"}
+_UNNAMED = (
+    "A key that is named nowhere here stood at the default that the version of colo_bench below has for it, "
+    "or belongs to another workload or scenario."
+)
 _REPORT_S, _CHECKPOINT_S = 15.0, 4e-5
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 
@@ -56,12 +63,12 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         documents: the ``run.json`` of each run, whole, for what the report does not need.
     """
     runs = (*campaign.runs, *campaign.without)
-    cells = [flatten(run.record.cell) | {"accel": run.record.accel} for run in runs]
+    cells = [_chosen(run.record.cell) | {"accel": run.record.accel} for run in runs]
     measured = {run.record.cell_id for run in runs}
     # A cell without a measured run was swept all the same; an older plan does not name the accelerator.
-    planned = [flatten(one.cell) for one in campaign.plan.cells if one.cell_id not in measured]
+    planned = [_chosen(one.cell) for one in campaign.plan.cells if one.cell_id not in measured]
     cells += [own if own.get("accel") in ACCEL_TEXT else own | {"accel": cells[0]["accel"]} for own in planned]
-    paths = sorted({path for cell in cells for path in cell if not path.startswith("deadlines.")})
+    paths = sorted({path for cell in cells for path in cell})
     values = {
         path: sorted({_level(path, cell[path]) if path in cell else _LACKING for cell in cells}) for path in paths
     }
@@ -80,13 +87,21 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         "## The same in every run",
         "",
         *_table(((path, each[0]) for path, each in values.items() if len(each) == 1), ("key", "value")),
+        _UNNAMED,
+        "",
+        "## How the campaign went on",
+        "",
+        *_table(_conduct(campaign.plan), ("what", "value")),
+        "## Asked",
+        "",
+        *_table(((str(one.get("id")), _asked(one)) for one in campaign.plan.hypotheses), ("hypothesis", "declared")),
         "## Changed on the host while runs were measured, and put back",
         "",
         *([f"- {one}" for one in tuned] or ["Nothing."]),
         "",
         "## The machine as it was",
         "",
-        *_table(((key, _seen(hosts, key)) for key in _HOST), ("what", "seen")),
+        *_table(((key, seen) for key in _HOST if (seen := _seen(hosts, key))), ("what", "seen")),
         "## Programs",
         "",
         *_table(_programs(campaign), ("what", "version and SHA-256")),
@@ -106,6 +121,34 @@ def disclosure(campaign: Campaign, documents: Sequence[Mapping[str, Any]]) -> st
         "",
     ]
     return "\n".join(lines)
+
+
+def _chosen(cell: Mapping[str, Any]) -> dict[str, Level]:
+    """Return every leaf of a configuration by its dotted path: when it gives up was chosen too."""
+    return flatten(cell) | {f"{DEADLINES}.{stage}": level for stage, level in (cell.get(DEADLINES) or {}).items()}
+
+
+def _conduct(plan: Plan) -> Iterable[tuple[str, str]]:
+    """Yield what is no factor: the order, how many blocks, by which rules there were no more, who looked meanwhile."""
+    yield "experiment", plan.experiment or "none"
+    yield "seed", _level("seed", plan.seed)
+    yield "blocks", _level("blocks", plan.repeats)
+    looks = ", ".join(map(str, plan.looks)) or "none on record"
+    yield "verdicts asked for after so many blocks", f"{looks}{'; after each of them' if plan.until_known else ''}"
+    for key, words in _RULES.items():
+        each = (_rule(key, rules.get(key)) for rules in plan.rules)
+        yield words, ", then ".join(one for one, _ in groupby(each)) or "not on record"
+
+
+def _rule(key: str, value: Level) -> str:
+    if key == "repeats" and value is None:
+        return "auto"
+    return f"{value:g} s" if key == "budget_s" and isinstance(value, int | float) else str(value)
+
+
+def _asked(hypothesis: Mapping[str, Any]) -> str:
+    said = ((key, value) for key, value in hypothesis.items() if key != "id" and value not in (None, [], {}))
+    return "; ".join(f"{key}: {value if isinstance(value, str) else json.dumps(value)}" for key, value in said)
 
 
 def _doubted(runs: Iterable[Run]) -> str:
@@ -184,6 +227,8 @@ def _table(rows: Iterable[tuple[str, str]], heads: tuple[str, str]) -> list[str]
 
 
 def _level(path: str, level: Level) -> str:
+    if path.startswith(f"{DEADLINES}.") and isinstance(level, int | float):
+        return f"{level:g} s"
     return "unset" if level is None or level == "" else level_text(path, level)
 
 

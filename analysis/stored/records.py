@@ -80,6 +80,7 @@ class Plan(Record):
     hypotheses_sha256: str = ""
     looks: tuple[Annotated[int, Field(ge=1)], ...] = ()
     until_known: bool = False
+    rules: tuple[dict[str, Any], ...] = ()
 
     @model_validator(mode="after")
     def _no_run_twice(self) -> Plan:

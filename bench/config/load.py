@@ -57,6 +57,11 @@ class OnError(Frozen):
     stop: bool = False
     retries: int = 0
 
+    @property
+    def typed(self) -> str:
+        """Return how it is typed."""
+        return "stop" if self.stop else f"retry:{self.retries}" if self.retries else "continue"
+
 
 def parse_on_error(value: object) -> OnError:
     """Return what ``continue``, ``stop`` or ``retry:N`` asks for.

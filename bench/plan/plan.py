@@ -88,6 +88,19 @@ class PlannedRun:
 
 
 @dataclass(frozen=True)
+class Rules:
+    """By what a command goes on, stops and tries again: nothing of it is in an id, and all of it is to be disclosed.
+
+    ``repeats`` is None for ``auto``, and then ``budget_s`` and ``max_blocks`` hold; ``on_error`` is as it is typed.
+    """
+
+    repeats: int | None
+    budget_s: float
+    max_blocks: int
+    on_error: str
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that a campaign will measure, and with what.
 
@@ -95,6 +108,7 @@ class Plan:
     ``looks`` says after how many blocks the verdicts were asked for, the same number again where runs of them were
     measured in between: who looks again and again finds more that is not there, and the analysis allows for it.
     ``until_known`` says that a look follows every block, from the first one on: then the first is no single look.
+    ``rules`` holds those of each command that had others than the one before it.
     What a ``plan.json`` has to hold is read off here, type by type.
     """
 
@@ -113,6 +127,7 @@ class Plan:
     until_known: bool = False
     bare_sha256: str | None = None
     apps_sha256: str | None = None
+    rules: tuple[Rules, ...] = ()
 
     def cell(self, run: PlannedRun) -> Cell:
         """Return the configuration that a run measures."""
@@ -152,6 +167,7 @@ def make_plan(
     command: str = "",
     experiment: str | None = None,
     hypotheses: Sequence[Hypothesis] = (),
+    rules: Sequence[Rules] = (),
 ) -> Plan:
     """Return the plan: the same input gives the same plan, run ids included.
 
@@ -187,6 +203,7 @@ def make_plan(
         tuple(hypotheses),
         bare_sha256=bare_sha256,
         apps_sha256=apps_sha256,
+        rules=tuple(rules),
     )
 
 
@@ -277,6 +294,7 @@ def plan_json(plan: Plan) -> str:
         "repeats": plan.repeats,
         **({"until_known": True} if plan.until_known else {}),
         **({"looks": list(plan.looks)} if plan.looks else {}),
+        **({"rules": [asdict(one) for one in plan.rules]} if plan.rules else {}),
         "qemu": {name: asdict(build) for name, build in plan.qemu.items()},
         "guest": asdict(plan.guest),
         "nodelay_sha256": plan.nodelay_sha256,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bench.plan.binaries import binary_names, rename_cells, rename_hypotheses
-from bench.plan.plan import QemuBuild, guest_build, hypotheses_sha256, make_plan
+from bench.plan.plan import QemuBuild, Rules, guest_build, hypotheses_sha256, make_plan
 from bench.provision.cache import file_sha256
 from bench.run.folder import agree_on_plan, stored_plan
 
@@ -86,4 +86,5 @@ def campaign_plan(settings: Settings, prepared: Prepared, name: str, command: st
         command=command,
         experiment=settings.experiment,
         hypotheses=settings.hypotheses,
+        rules=(Rules(settings.repeats, settings.budget, settings.max_blocks, settings.on_error.typed),),
     )

@@ -103,7 +103,8 @@ def _lock(descriptor: int, folder: Path) -> None:
 def agree_on_plan(folder: Path, asked: Plan) -> Plan:
     """Return the plan to follow: the stored one where it measures the same, with the blocks asked for beyond it.
 
-    Without a stored one it is the one asked for, now stored.
+    Its rules are put on record where they are not those of the command before. Without a stored plan it is the one
+    asked for, now stored.
 
     Raises:
         PlanChangedError: the stored plan measures other runs.
@@ -114,10 +115,14 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
         keep_plan(folder, asked)
         return asked
     require_same(stored, asked)
+    plan = stored
     if asked.repeats > stored.repeats:
-        stored = replace(stored, repeats=asked.repeats, runs=asked.runs)
-        keep_plan(folder, stored)
-    return stored
+        plan = replace(plan, repeats=asked.repeats, runs=asked.runs)
+    if asked.rules != stored.rules[-1:]:
+        plan = replace(plan, rules=(*stored.rules, *asked.rules))
+    if plan is not stored:
+        keep_plan(folder, plan)
+    return plan
 
 
 def stored_plan(folder: Path) -> Plan | None:

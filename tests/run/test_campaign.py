@@ -21,6 +21,7 @@ from bench.config.hypotheses import Hypothesis
 from bench.config.procedure import Deadlines
 from bench.errors import ConfigError, GuestError, HostError, LaunchError, PlanChangedError, StoreError, WorkloadError
 from bench.failures.catalogue import CATALOGUE
+from bench.plan.plan import parse_plan
 from bench.record.ledger import Ledger
 from bench.run.campaign import campaign_name, run_campaign
 from bench.run.folder import locked
@@ -506,6 +507,15 @@ def test_a_changed_plan_is_refused_with_the_difference(tmp_path: Path) -> None:
     with pytest.raises(PlanChangedError, match="accel: tcg -> kvm"):
         go(tmp_path, session, tools=fake_tools(session, accel="kvm"))
     assert session.calls == []
+
+
+def test_the_rules_of_every_command_that_had_others_are_on_record(tmp_path: Path) -> None:
+    for more in ({"repeats": 1}, {"repeats": 1}, {"repeats": 2, "budget": 60, "on_error": "retry:1"}):
+        assert go(tmp_path, FakeSession(), **more) == Exit.DONE
+    plan = parse_plan((tmp_path / "c" / "plan.json").read_bytes())
+    told = [(one.repeats, one.budget_s, one.max_blocks, one.on_error) for one in plan.rules]
+    assert told == [(1, 3600.0, 24, "continue"), (2, 60.0, 24, "retry:1")]
+    assert {run.block for run in plan.runs} == {0, 1}
 
 
 def test_a_longer_deadline_is_no_new_plan_and_holds_at_once(tmp_path: Path) -> None:
