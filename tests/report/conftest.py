@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import pytest
-from fixtures.browser import opened
+
+from tools.browser import opened
 
 if TYPE_CHECKING:
     from selenium import webdriver

@@ -13,6 +13,7 @@ from bench.system.files import write_atomic
 from tools.benchmarks import (
     cluster,
     elf_kernel,
+    explore,
     guests,
     launch,
     long_campaign,
@@ -31,6 +32,7 @@ RESULTS = Path(__file__).resolve().parents[2] / "results" / "benchmarks"
 ALONE: dict[str, Callable[[], dict[str, Any]]] = {
     "parse": parse.benchmark,
     "report": report.benchmark,
+    "explore": explore.benchmark,
     "long_campaign": long_campaign.benchmark,
     "cluster": cluster.benchmark,
 }
