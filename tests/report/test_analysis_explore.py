@@ -277,6 +277,20 @@ def filtered(browser: webdriver.Chrome, path: Path, runs: int) -> float:
 
 
 @in_browser
+def test_a_table_that_nobody_sees_is_not_laid_out_and_is_there_when_it_is_scrolled_to(
+    browser: webdriver.Chrome, path: Path
+) -> None:
+    show(browser, path)
+    browser.execute_script("document.querySelector('#strips').style.marginTop = '9000px'")
+    seen = """const done = arguments[0], row = document.querySelector('#rows tr');
+        requestAnimationFrame(() => setTimeout(() => done(row.checkVisibility({ contentVisibilityAuto: true })), 50))"""
+    assert not browser.execute_async_script(seen)
+    browser.execute_script("document.querySelector('#rows tr').scrollIntoView()")
+    assert browser.execute_async_script(seen)
+    assert len(browser.find_element(By.ID, "rows").text.splitlines()) == 11
+
+
+@in_browser
 def test_a_filter_on_many_runs_takes_little_longer_than_on_few(browser: webdriver.Chrome, tmp_path: Path) -> None:
     few, many_ = (filtered(browser, tmp_path / f"{runs}.html", runs) for runs in (MOST_RUNS // 20, MOST_RUNS))
     assert many_ < 8 * few
