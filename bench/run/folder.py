@@ -103,8 +103,8 @@ def _lock(descriptor: int, folder: Path) -> None:
 def agree_on_plan(folder: Path, asked: Plan) -> Plan:
     """Return the plan to follow: the stored one where it measures the same, with the blocks asked for beyond it.
 
-    Its rules are put on record where they are not those of the command before. Without a stored plan it is the one
-    asked for, now stored.
+    Its rules are put on record where they are not those of the command before; an older plan, which has none, stays as
+    it is. Without a stored plan it is the one asked for, now stored.
 
     Raises:
         PlanChangedError: the stored plan measures other runs.
@@ -118,7 +118,7 @@ def agree_on_plan(folder: Path, asked: Plan) -> Plan:
     plan = stored
     if asked.repeats > stored.repeats:
         plan = replace(plan, repeats=asked.repeats, runs=asked.runs)
-    if asked.rules != stored.rules[-1:]:
+    if stored.rules and asked.rules != stored.rules[-1:]:
         plan = replace(plan, rules=(*stored.rules, *asked.rules))
     if plan is not stored:
         keep_plan(folder, plan)
