@@ -9,7 +9,7 @@ import numpy as np
 from scipy.stats import linregress
 
 from analysis import stats
-from analysis.calibrate.simulate import Model, fitted
+from analysis.calibrate.simulate import Model
 from analysis.errors import MORE_BLOCKS, NothingMeasuredError
 from analysis.format.factors import flatten
 from analysis.runs.counting import counts
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 _FEWEST_RUNS, _FEWEST_CHECKPOINTS = 2, 10
-_STEADIEST, _RARE = 0.98, 1e-7
+_STEADIEST, _MOST_ALIKE, _RARE = 0.98, 0.99, 1e-7
 
 
 def model_of(campaign: Campaign) -> Model:
@@ -70,6 +70,29 @@ def model_of(campaign: Campaign) -> Model:
         ),
         cells,
     )
+
+
+def fitted(cells: Sequence[Sequence[Floats]], like: Model) -> Model:
+    """Return ``like`` with the deviations and the correlation that real runs showed.
+
+    Args:
+        cells: for each cell its runs, each a vector of pauses in seconds after the warm-up, in the order measured.
+        like: what the other parameters are taken from.
+    """
+    logs = [[np.log(run) for run in runs] for runs in cells]
+    rests = [log - log.mean() for own in logs for log in own]
+    variance = float(np.mean([rest @ rest / (len(rest) - 1) for rest in rests]))
+    lagged = float(np.mean([rest[1:] @ rest[:-1] / (len(rest) - 1) for rest in rests]))
+    between = float(np.mean([np.var([np.median(log) for log in own], ddof=1) for own in logs]))
+    model = replace(
+        like,
+        base_s=min(float(np.median([np.median(run) for run in runs])) for runs in cells),
+        checkpoint_sd=float(np.sqrt(variance)),
+        phi=float(np.clip(lagged / variance, 0.0, _MOST_ALIKE)) if variance > 0 else 0.0,
+        run_sd=0.0,
+        checkpoints=round(float(np.mean([len(rest) for rest in rests]))),
+    )
+    return replace(model, run_sd=float(np.sqrt(max(between - model.median_sd**2, 0.0))))
 
 
 def _missing(campaign: Campaign, like: Model) -> float:

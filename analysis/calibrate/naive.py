@@ -23,14 +23,16 @@ _RESAMPLES, _ENDS = 300, ((1 - 0.95) / 2, (1 + 0.95) / 2)
 
 def pooled_spearman(pauses: FloatArray, sizes: Sequence[float]) -> FloatArray:
     """Return two-sided p-values, one per study, of Spearman's correlation of all checkpoints with size."""
-    studies = len(pauses)
-    x = np.broadcast_to(np.asarray(sizes)[None, :, None], pauses.shape[1:]).reshape(-1)
-    along = rankdata(pauses.reshape(studies, -1), axis=1)
-    across = rankdata(x)
-    return _correlation_pvalues(along, across)
+    x = rankdata(np.broadcast_to(np.asarray(sizes)[None, :, None], pauses.shape[1:]))
+    y = rankdata(pauses.reshape(len(pauses), -1), axis=1)
+    dy, dx = y - y.mean(axis=1, keepdims=True), x - x.mean()
+    correlation = dy @ dx / np.sqrt((dy * dy).sum(axis=1) * (dx @ dx))
+    df = y.shape[1] - _LINE
+    pvalues: FloatArray = 2 * t_distribution.sf(np.abs(correlation * np.sqrt(df / (1 - correlation**2))), df)
+    return pvalues
 
 
-def pooled_anova(pauses: FloatArray) -> FloatArray:
+def pooled_anova(pauses: FloatArray, _: Sequence[float]) -> FloatArray:
     """Return p-values, one per study, of equal means of all sizes over all checkpoints."""
     studies, blocks, count, checkpoints = pauses.shape
     grouped = np.moveaxis(pauses, 2, 1).reshape(studies, count, -1)
@@ -41,7 +43,7 @@ def pooled_anova(pauses: FloatArray) -> FloatArray:
     return pvalues
 
 
-def pooled_welch(pauses: FloatArray) -> FloatArray:
+def pooled_welch(pauses: FloatArray, _: Sequence[float]) -> FloatArray:
     """Return two-sided p-values, one per study, of Welch's t test between all checkpoints of the extreme sizes."""
     studies = len(pauses)
     first, last = (pauses[:, :, place].reshape(studies, -1) for place in (0, -1))
@@ -66,10 +68,9 @@ def pooled_bootstrap(pauses: FloatArray, seed: int) -> tuple[FloatArray, FloatAr
     return low, high
 
 
-def _correlation_pvalues(y: FloatArray, x: FloatArray) -> FloatArray:
-    dy, dx = y - y.mean(axis=1, keepdims=True), x - x.mean()
-    correlation = dy @ dx / np.sqrt((dy * dy).sum(axis=1) * (dx @ dx))
-    df = y.shape[1] - _LINE
-    statistic = correlation * np.sqrt(df / (1 - correlation**2))
-    pvalues: FloatArray = 2 * t_distribution.sf(np.abs(statistic), df)
-    return pvalues
+TESTS = {
+    "Spearman": pooled_spearman,
+    "one-way ANOVA": pooled_anova,
+    "Welch's t, largest against smallest": pooled_welch,
+}
+"""Of pauses and sizes: p-values, one per study."""

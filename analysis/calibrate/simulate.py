@@ -12,20 +12,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy.signal import lfilter
 
-from analysis.stats.checks import as_option, as_positive, as_runs
+from analysis.stats.checks import as_option, as_positive
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from numpy.random import Generator
-    from numpy.typing import ArrayLike
 
     from analysis.stats.checks import FloatArray
 
     Shape = tuple[int, int, int]
 
 _MOST_LAGS = 1_000
-_STEADIEST = 0.99
 _FEWEST_SIZES = 2
 _MOST_STALLED, _OF_THE_LONG = 0.99, 0.7
 
@@ -76,11 +72,7 @@ class Model:
     combinations: int = 1
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be simulated.
-
-        Raises:
-            ValueError: a share outside [0, 1), a negative deviation, or an unknown order.
-        """
+        """Refuse what cannot be simulated, with a ValueError."""
         as_option(self.order, "order", ("blocks", "by-size"))
         as_positive(self.base_s, "base_s")
         for name in ("phi", "slow_share", "slow_stay", "stuck_share", "missing", "missing_long"):
@@ -96,6 +88,20 @@ class Model:
     def complete(self) -> Model:
         """Return the same campaign, of which no run is lost."""
         return replace(self, missing=0.0, missing_long=0.0)
+
+    @property
+    def still(self) -> Model:
+        """Return the same campaign on a host that does not drift."""
+        return replace(self, drift=0.0, wander=0.0)
+
+    def alike(self, cells: int) -> Model:
+        """Return a campaign of so many cells, two at least, between which nothing differs."""
+        return replace(self, sizes=(0.0,) * max(cells, _FEWEST_SIZES), slope=0.0)
+
+    @property
+    def strata(self) -> int:
+        """Return in how many strata sizes are compared."""
+        return self.blocks * self.combinations
 
     @property
     def inflation(self) -> float:
@@ -155,44 +161,6 @@ def simulate_strata(model: Model, rng: Generator, studies: int = 1) -> FloatArra
     return logs.reshape(studies, model.blocks, model.combinations, len(model.sizes))
 
 
-def fitted(cells: Iterable[Iterable[ArrayLike]], like: Model) -> Model:
-    """Return ``like`` with the deviations and the correlation that real runs showed.
-
-    Args:
-        cells: for each cell its runs, each a vector of pauses in seconds after the warm-up, in the order measured.
-        like: what the other parameters are taken from.
-
-    Raises:
-        ValueError: no cell, a cell with fewer than two runs, a run with fewer than three checkpoints, or pauses that
-            are not positive.
-    """
-    within, lagged, between, lengths, medians = [], [], [], [], []
-    for place, cell in enumerate(cells):
-        runs = as_runs(cell, f"cells[{place}]", least=3)
-        if min(float(run.min()) for run in runs) <= 0:
-            raise ValueError(f"cells[{place}] holds pauses that are not positive")
-        logs = [np.log(run) for run in runs]
-        centred = [log - log.mean() for log in logs]
-        within += [float(part @ part) / (len(part) - 1) for part in centred]
-        lagged += [float(part[1:] @ part[:-1]) / (len(part) - 1) for part in centred]
-        between.append(float(np.var([np.median(log) for log in logs], ddof=1)))
-        lengths += [len(run) for run in runs]
-        medians.append(float(np.median([np.median(run) for run in runs])))
-    if not medians:
-        raise ValueError("cells holds no cell")
-    variance = float(np.mean(within))
-    phi = float(np.clip(np.mean(lagged) / variance, 0.0, _STEADIEST)) if variance > 0 else 0.0
-    model = replace(
-        like,
-        base_s=min(medians),
-        checkpoint_sd=float(np.sqrt(variance)),
-        phi=phi,
-        run_sd=0.0,
-        checkpoints=round(float(np.mean(lengths))),
-    )
-    return replace(model, run_sd=float(np.sqrt(max(float(np.mean(between)) - model.median_sd**2, 0.0))))
-
-
 def _run_levels(model: Model, rng: Generator, shape: Shape) -> FloatArray:
     """Return the log pause that size and time give each run."""
     studies, blocks, count = shape
@@ -240,13 +208,7 @@ def _lost(model: Model, rng: Generator, logs: FloatArray) -> np.ndarray[Any, np.
 NOISES = {
     "assumed": Model(),
     "rough": Model(
-        blocks=6,
-        run_sd=0.12,
-        block_sd=0.06,
-        slow_share=0.10,
-        slow_by_run=True,
-        drift=0.10,
-        missing_long=0.10,
+        blocks=6, run_sd=0.12, block_sd=0.06, slow_share=0.10, slow_by_run=True, drift=0.10, missing_long=0.10
     ),
 }
 """Named noise: the constants that the method assumes, and a rough host: runs that differ by 12 %, blocks by 6 %,

@@ -7,10 +7,11 @@ import math
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
-from analysis.calibrate.calibration import FEWEST_STUDIES, STUDIES, rates, table
+from analysis.calibrate.calibration import STUDIES, rates, table
 from analysis.calibrate.layouts import layouts_of
-from analysis.calibrate.looking_rates import MOST_BLOCKS
+from analysis.calibrate.looking import MOST_BLOCKS
 from analysis.calibrate.model import model_of
+from analysis.calibrate.rates import FEWEST_STUDIES, Asked
 from analysis.calibrate.simulate import NOISES
 from analysis.commands.terminal import console, print_json, print_table, progress, reported
 from analysis.errors import path_of
@@ -22,7 +23,7 @@ from analysis.stored.study import load_study
 from analysis.text import plural, tenths_text
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from rich.console import Console
@@ -95,45 +96,30 @@ def main(arguments: Sequence[str]) -> int:
         prog="python -m analysis calibrate",
         description="Simulate a design and print how often every method is wrong: type I error, coverage, power.",
     )
-    parser.add_argument(
-        "--from",
-        dest="campaign",
-        type=path_of,
-        nargs="+",
-        metavar="CAMPAIGN",
-        help="its design and variation",
-    )
-    parser.add_argument(
-        "--noise", choices=NOISES, default="assumed", help="where no campaign is given (default: assumed)"
-    )
-    parser.add_argument("--blocks", type=_blocks, help="of the simulated campaigns where no campaign is given")
-    parser.add_argument("--studies", type=_studies, default=STUDIES, help=f"per question (default: {STUDIES})")
-    parser.add_argument("--seed", type=_seed, default=1, help="of the generators (default: 1)")
-    parser.add_argument("--csv", type=path_of, metavar="FILE", help="also write the table there")
-    parser.add_argument("--json", action="store_true", help="print model and rates as JSON")
-    parser.add_argument("-q", "--quiet", action="store_true", help="show no progress, and print the table alone")
+    add = parser.add_argument
+    add("--from", dest="campaign", type=path_of, nargs="+", metavar="CAMPAIGN", help="its design and variation")
+    add("--noise", choices=NOISES, default="assumed", help="where no campaign is given (default: assumed)")
+    add("--blocks", type=_whole(2, _MOST_SIMULATED), help="of the simulated campaigns where no campaign is given")
+    studies = _whole(FEWEST_STUDIES, _MOST_STUDIES)
+    add("--studies", type=studies, default=STUDIES, help=f"per question (default: {STUDIES})")
+    add("--seed", type=_whole(0), default=1, help="of the generators (default: 1)")
+    add("--csv", type=path_of, metavar="FILE", help="also write the table there")
+    add("--json", action="store_true", help="print model and rates as JSON")
+    add("-q", "--quiet", action="store_true", help="show no progress, and print the table alone")
     options = parser.parse_args(arguments)
     return reported(lambda: _run(options))
 
 
-def _studies(text: str) -> int:
-    return _counted(text, FEWEST_STUDIES, _MOST_STUDIES)
+def _whole(least: int, most: int | None = None) -> Callable[[str], int]:
+    said = f"of at least {least}" if most is None else f"from {least} to {most}"
 
+    def whole(text: str) -> int:
+        known = text.isdecimal() and len(text) < _DIGITS
+        if not known or int(text) < least or (most is not None and int(text) > most):
+            raise argparse.ArgumentTypeError(f"{text!r} must be a whole number {said}")
+        return int(text)
 
-def _blocks(text: str) -> int:
-    return _counted(text, 1, _MOST_SIMULATED)
-
-
-def _counted(text: str, least: int, most: int) -> int:
-    if not (text.isdecimal() and len(text) < _DIGITS and least <= int(text) <= most):
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number from {least} to {most}")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or len(text) >= _DIGITS:
-        raise argparse.ArgumentTypeError(f"{text!r} must be a whole number of at least 0")
-    return int(text)
+    return whole
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -145,7 +131,7 @@ def _run(options: argparse.Namespace) -> int:
         else:
             model = model_of(campaign)
         layouts = None if campaign is None else layouts_of(campaign, model)
-        found = table(rates(model, studies=options.studies, seed=options.seed, layouts=layouts, say=say))
+        found = table(rates(Asked(model, options.studies, options.seed, layouts), say=say))
     out = console()
     stalled = "" if campaign is None else always_note(campaign.runs)
     if options.json:

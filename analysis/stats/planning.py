@@ -51,7 +51,6 @@ class DetectableEffect:
     estimate: float
     standard_error: float
     df: int
-    alpha: float
 
 
 def optimal_repetitions(
@@ -124,7 +123,7 @@ def detectable_effect(
     error = deviation / sqrt(blocks * spread * as_positive(efficiency, "efficiency"))
     quantiles = t_distribution.ppf([1 - as_share(alpha, "alpha"), as_share(power, "power")], df)
     estimate = float(quantiles.sum()) * error
-    return DetectableEffect(estimate, error, df, alpha)
+    return DetectableEffect(estimate, error, df)
 
 
 def needed_blocks(

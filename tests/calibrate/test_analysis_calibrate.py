@@ -15,20 +15,14 @@ from fixtures.fake_campaign import ARMS, HYPOTHESES, IDLE, Fake, write_campaign
 
 from analysis import stats
 from analysis.__main__ import main
-from analysis.calibrate import compare_rates, effect_rates, family_rates, promise_rates, run_rates, shape_rates
-from analysis.calibrate.calibration import (
-    QUESTIONS,
-    attained_level,
-    calibration,
-    own_model,
-    phase_means,
-    pooled_and_by_run,
-    rates,
-    table,
-)
+from analysis.calibrate import cells, comparisons, effects, families
+from analysis.calibrate.calibration import QUESTIONS, calibration, own_model, rates, table
+from analysis.calibrate.cells import phase_means, pooled_and_by_run
 from analysis.calibrate.layouts import assumed, layouts_of, told_apart
 from analysis.calibrate.model import model_of
+from analysis.calibrate.rates import Asked
 from analysis.calibrate.simulate import NOISES, Model, simulate_runs
+from analysis.calibrate.trends import attained_level
 from analysis.commands import calibrate as command
 from analysis.commands.terminal import console
 from analysis.compare.judging import judge_all
@@ -67,7 +61,7 @@ def test_every_question_is_answered(found: pd.DataFrame) -> None:
 
 
 def test_a_rough_host_answers_every_question_too() -> None:
-    found = table(rates(NOISES["rough"], studies=20, seed=1))
+    found = table(rates(Asked(NOISES["rough"], 20)))
     assert set(found["quantity"]) == set(QUESTIONS)
     assert found["estimate"].between(0.0, 1.0).all()
     pooled = found[(found["quantity"] == "type I error") & (found["level"] == "pooled")]
@@ -87,7 +81,7 @@ def test_of_the_t_intervals_that_of_phase_means_is_in_use_and_that_of_logs_is_no
 @pytest.mark.parametrize("stalls", [{}, {"slow_share": 0.05, "slow_stay": 0.2}])
 def test_the_interval_of_phase_means_holds_the_mean(stalls: dict[str, float], monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6, checkpoints=40, drift=0.1, missing=0.1, **stalls)  # type: ignore[arg-type]
-    (rate,) = phase_means(model, studies=1501, seed=1)
+    (rate,) = phase_means(Asked(model, 1501))
     assert rate.ok
     assert rate.studies == 1501
 
@@ -97,19 +91,19 @@ def test_the_interval_of_phase_means_holds_the_mean(stalls: dict[str, float], mo
         less = (high - low) / 2 * (1 - 1.476 / 2.571)
         return low + less, high - less
 
-    monkeypatch.setattr("analysis.calibrate.calibration.t_interval", too_narrow)
-    (narrow,) = phase_means(model, studies=1501, seed=1)
+    monkeypatch.setattr("analysis.calibrate.cells.t_interval", too_narrow)
+    (narrow,) = phase_means(Asked(model, 1501))
     assert narrow.rate == pytest.approx(0.80, abs=0.04)
-    assert phase_means(replace(model, blocks=1), studies=50, seed=1) == []
+    assert list(phase_means(Asked(replace(model, blocks=1), 50))) == []
 
 
 def test_the_true_mean_is_that_of_blocks_that_differ() -> None:
-    (rate,) = phase_means(Model(blocks=50, checkpoints=5, block_sd=0.5, run_sd=0.01), studies=200, seed=1)
+    (rate,) = phase_means(Asked(Model(blocks=50, checkpoints=5, block_sd=0.5, run_sd=0.01), 200))
     assert rate.rate > 0.80
 
 
 def test_rare_runs_that_stall_throughout_are_seldom_inside_the_interval_of_a_mean() -> None:
-    (rate,) = phase_means(Model(blocks=6, stuck_share=0.05), studies=400, seed=1)
+    (rate,) = phase_means(Asked(Model(blocks=6, stuck_share=0.05), 400))
     assert rate.rate < 0.6
     assert not rate.ok
 
@@ -130,13 +124,13 @@ def test_the_exact_level_is_that_of_the_critical_values(sizes: int, blocks: int,
     for _ in range(blocks):
         mass = np.convolve(mass, stats.kendall.null_mass(ones, ones))
     tail = mass[len(mass) // 2 + critical :].sum()
-    assert attained_level(sizes, blocks) == pytest.approx(tail)
+    assert attained_level(Model(sizes=tuple(map(float, range(sizes))), blocks=blocks)) == pytest.approx(tail)
     assert tail <= 0.05 < mass[len(mass) // 2 + critical - 2 :].sum()
 
 
 def test_two_sizes_leave_a_rank_test_little_choice() -> None:
-    assert attained_level(2, 6) == pytest.approx(1 / 64)
-    assert attained_level(2, 4) == 0
+    assert attained_level(Model(sizes=(0.0, 1.0), blocks=6)) == pytest.approx(1 / 64)
+    assert attained_level(Model(sizes=(0.0, 1.0), blocks=4)) == 0
 
 
 def test_the_same_seed_gives_the_same_table() -> None:
@@ -146,93 +140,95 @@ def test_the_same_seed_gives_the_same_table() -> None:
 
 
 def test_two_blocks_are_too_few_for_a_comparison() -> None:
-    assert compare_rates.comparisons(Model(blocks=2), studies=50, seed=1) == []
+    assert list(comparisons.comparisons(Asked(Model(blocks=2), 50))) == []
 
 
 def test_a_comparison_is_wrong_as_rarely_as_it_claims(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6, run_sd=0.06, block_sd=0.06)
-    found = compare_rates.comparisons(model, studies=100, seed=1)
-    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
+    found = list(comparisons.comparisons(Asked(model, 100)))
+    assert [rate for rate in found if not rate.ok] == []
     assert len(found) == 16
     # Held against twice the threshold, what is slower by the threshold passes too often, and is seen.
     lenient = lambda pairs, rule: judge_all(pairs, replace(rule, threshold=3 * rule.threshold))  # noqa: E731
-    monkeypatch.setattr(compare_rates, "judge_all", lenient)
-    assert not table(compare_rates.comparisons(model, studies=50, seed=1))["ok"].all()
+    monkeypatch.setattr(comparisons, "judge_all", lenient)
+    assert not all(rate.ok for rate in comparisons.comparisons(Asked(model, 50)))
 
 
 def test_a_threshold_that_most_equals_are_said_to_pass_is_passed_by_most(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6, sizes=(0.0, 1.0), run_sd=0.06, block_sd=0.06)
 
     def passing() -> list[bool]:
-        found = compare_rates.comparisons(model, studies=60, seed=1)
+        found = comparisons.comparisons(Asked(model, 60))
         return [rate.ok for rate in found if rate.method.endswith("pass what 80 % of equals do")]
 
     assert passing() == [True, True]
-    monkeypatch.setattr(compare_rates, "overall_passes_at", lambda pairs, rule: 0.02 * bool(pairs and rule))
+    monkeypatch.setattr(comparisons, "overall_passes_at", lambda pairs, rule: 0.02 * bool(pairs and rule))
     assert passing() == [False, False]
 
 
 @pytest.mark.parametrize("noise", ["assumed", "rough"])
 def test_the_interval_of_a_p95_holds_that_of_the_median_run(noise: str, monkeypatch: pytest.MonkeyPatch) -> None:
     model = replace(NOISES[noise], blocks=6)
-    (rate,) = run_rates.tails(model, studies=150, seed=1)
-    assert table([rate])["ok"].all()
-    assert run_rates.tails(replace(model, blocks=5), studies=10, seed=1) == []
+    (rate,) = cells.tails(Asked(model, 150))
+    assert rate.ok
+    assert list(cells.tails(Asked(replace(model, blocks=5), 10))) == []
     # Each run taken for three, as pooled checkpoints are taken for many.
-    monkeypatch.setattr(run_rates, "median_interval", lambda values: stats.median_interval(np.repeat(values, 3)))
-    assert not table(run_rates.tails(model, studies=150, seed=1))["ok"].all()
+    monkeypatch.setattr(cells, "median_interval", lambda values: stats.median_interval(np.repeat(values, 3)))
+    (narrow,) = cells.tails(Asked(model, 150))
+    assert not narrow.ok
 
 
 @pytest.mark.parametrize("noise", ["assumed", "rough"])
 def test_power_promises_what_verdicts_then_do(noise: str) -> None:
     model = replace(NOISES[noise], sizes=(0.0, 1.0, 2.0))
-    found = promise_rates.promises(model, assumed(model), studies=100, seed=1)
-    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
-    assert [rate.nominal for rate in found][1:] == [POWER, POWER]
+    found = list(families.promises(Asked(model, 100)))
+    assert [rate for rate in found if not rate.ok] == []
+    assert [rate.claim.nominal for rate in found][1:] == [POWER, POWER]
 
 
 def test_a_promise_is_of_what_claims_an_effect_and_in_its_direction() -> None:
     model = Model(sizes=(0.0, 1.0, 2.0))
 
-    def asked(*directions: str) -> Layouts:
+    def claiming(*directions: str) -> Layouts:
         layouts = assumed(model)
         both = zip(layouts.primary, directions, strict=True)
         primary = (replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": way})) for one, way in both)
         return replace(layouts, primary=tuple(primary))
 
-    found = promise_rates.promises(model, asked("none", "decreasing", "none", "increasing"), studies=100, seed=1)
-    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
-    assert [rate.nominal for rate in found][1:] == [POWER, POWER]
-    assert promise_rates.promises(model, asked(*["none"] * 4), studies=50, seed=1) == []
+    plan = claiming("none", "decreasing", "none", "increasing")
+    found = list(families.promises(Asked(model, 100, plan=plan)))
+    assert [rate for rate in found if not rate.ok] == []
+    assert [rate.claim.nominal for rate in found][1:] == [POWER, POWER]
+    assert list(families.promises(Asked(model, 50, plan=claiming(*["none"] * 4)))) == []
 
 
 def test_a_promise_that_knows_nothing_of_the_family_is_found_out(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(sizes=(0.0, 1.0, 2.0))
     monkeypatch.setattr(
-        promise_rates, "smallest_slope", lambda *args, **asked: smallest_slope(*args, **asked | {"alpha": 0.2})
+        families, "smallest_slope", lambda *args, **asked: smallest_slope(*args, **asked | {"alpha": 0.2})
     )
-    found = promise_rates.promises(model, assumed(model), studies=100, seed=1)
-    assert not table(found)["ok"].all()
+    found = list(families.promises(Asked(model, 100)))
+    assert not all(rate.ok for rate in found)
 
 
 @pytest.mark.parametrize("noise", ["assumed", "rough"])
 def test_what_is_no_line_is_seldom_denied(noise: str) -> None:
-    found = shape_rates.shapes(NOISES[noise], studies=100, seed=1)
+    found = list(effects.shapes(Asked(NOISES[noise], 100)))
     assert len(found) == 5
-    assert [rate for rate in table(found).itertuples() if not rate.ok] == []
-    assert shape_rates.shapes(Model(sizes=(0.0, 1.0)), studies=50, seed=1) == []
+    assert [rate for rate in found if not rate.ok] == []
+    assert list(effects.shapes(Asked(Model(sizes=(0.0, 1.0)), 50))) == []
 
 
 def test_a_step_is_as_large_in_a_pause_of_a_millisecond_as_in_a_longer_one() -> None:
-    short, long = (shape_rates.shapes(Model(base_s=base_s), studies=100, seed=1) for base_s in (0.001, 0.020))
+    short, long = (effects.shapes(Asked(Model(base_s=base_s), 100)) for base_s in (0.001, 0.020))
     assert [rate.rate for rate in short] == pytest.approx([rate.rate for rate in long], abs=0.02)
 
 
 def test_long_campaigns_are_simulated_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=3, checkpoints=20)
-    assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {80}
-    monkeypatch.setattr("analysis.calibrate.calibration._MOST_VALUES", 1)
-    assert {rate.studies for rate in pooled_and_by_run(model, studies=80, seed=1)} == {50}
+    assert {rate.studies for rate in pooled_and_by_run(Asked(model, 80))} == {80}
+    monkeypatch.setattr("analysis.calibrate.cells._MOST_VALUES", 1)
+    assert {rate.studies for rate in pooled_and_by_run(Asked(model, 80))} == {50}
 
 
 def test_the_model_is_that_of_the_campaign(tmp_path: Path) -> None:
@@ -306,7 +302,7 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.
     with pytest.raises(SystemExit):
         main(["calibrate", "--studies", "3"])
     capsys.readouterr()
-    for option, huge in (("--blocks", "10000000"), ("--studies", "9" * 12), ("--seed", "9" * 5000), ("--blocks", "0")):
+    for option, huge in (("--blocks", "10000000"), ("--studies", "9" * 12), ("--seed", "9" * 5000), ("--blocks", "1")):
         with pytest.raises(SystemExit) as ended:
             main(["calibrate", option, huge])
         assert ended.value.code == 2
@@ -319,7 +315,7 @@ def test_the_command_prints_and_writes_the_table(tmp_path: Path, capsys: pytest.
 
 def test_each_question_is_told_of_and_changes_no_rate() -> None:
     said: list[str] = []
-    asked = partial(rates, Model(), studies=50, seed=1, questions=("value", "failures"))
+    asked = partial(rates, Asked(Model(), 50), ("value", "failures"))
     assert asked(say=said.append) == asked()
     assert [line.partition(": ")[2] for line in said] == ["value, 1 of 2", "failures, 2 of 2"]
 
@@ -344,7 +340,7 @@ def test_json_holds_the_model_and_every_rate(
     tree = json.loads(capsys.readouterr().out, parse_constant=pytest.fail)
     assert (tree["model"]["blocks"], tree["seed"], tree["notes"]) == (NOISES["assumed"].blocks, 1, [])
     assert {row["quantity"] for row in tree["rates"]} == {"value", "failures"}
-    assert set(tree["rates"][0]) == set(table(rates(Model(), studies=50, seed=1, questions=("value",))))
+    assert set(tree["rates"][0]) == set(table(rates(Asked(Model(), 50), ("value",))))
 
 
 def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:
@@ -353,10 +349,10 @@ def test_the_interval_of_a_slope_is_held_to_what_its_ranks_attain() -> None:
     x, strata = np.tile(model.sizes, 12), np.repeat(np.arange(12), 2).tolist()
     found = [stats.stratified_theil_sen(x, one.ravel(), strata) for one in logs]
     assert np.mean([one.low <= 0 <= one.high for one in found]) == pytest.approx(
-        1 - 2 * attained_level(2, 12), abs=0.025
+        1 - 2 * attained_level(model), abs=0.025
     )
-    assert 1 - 2 * attained_level(2, 12) == pytest.approx(0.961, abs=0.001)
-    assert 0.90 < 1 - 2 * attained_level(5, 12) < 0.93
+    assert 1 - 2 * attained_level(model) == pytest.approx(0.961, abs=0.001)
+    assert 0.90 < 1 - 2 * attained_level(Model(blocks=12)) < 0.93
 
 
 def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -> None:
@@ -376,7 +372,7 @@ def test_trends_are_judged_in_the_strata_that_the_campaign_has(tmp_path: Path) -
     assert [one.hypothesis.id for one in layouts.primary] == ["H1_total", "H2_direct", "H3_vcpus"]
     assert [len(set(one.strata)) for one in layouts.primary] == [6, 6, 18]
     assert len(layouts.pairs) == 2
-    found = {rate.method for rate in rates(model, studies=50, seed=1, questions=("verdict",), layouts=layouts)}
+    found = {rate.method for rate in rates(Asked(model, 50, plan=layouts), ("verdict",))}
     assert "SUPPORTED without growth, 3 levels in 6 strata" in found
     assert "REFUTED at the smallest effect of interest, 2 levels in 18 strata" in found
 
@@ -395,8 +391,8 @@ def test_a_block_of_which_no_run_counts_is_neither_simulated_nor_asked_about(tmp
     layouts = layouts_of(spoiled, model)
     assert model.blocks == 3
     assert sorted(set(layouts.primary[0].block.tolist())) == [0, 1, 2]
-    assert family_rates.families(model, layouts, studies=20, seed=1)
-    assert family_rates.interactions(model, layouts, studies=20, seed=1)
+    assert list(families.families(Asked(model, 20, plan=layouts)))
+    assert list(families.interactions(Asked(model, 20, plan=layouts)))
 
 
 def test_blocks_are_simulated_as_the_one_that_compares_most_and_not_as_one_that_lost_runs(tmp_path: Path) -> None:
@@ -406,8 +402,8 @@ def test_blocks_are_simulated_as_the_one_that_compares_most_and_not_as_one_that_
     kept = tuple(run for run in campaign.runs if run.record.block or run.record.cell["mem"] < largest)
     model = model_of(replace(campaign, runs=kept))
     layouts = layouts_of(replace(campaign, runs=kept), model)
-    assert sorted(promise_rates.lengthened(layouts.primary[0], 2).x.tolist()) == [0.0, 0.0, 1.0, 1.0]
-    assert promise_rates.promises(model, layouts, studies=20, seed=1)
+    assert sorted(families.lengthened(layouts.primary[0], 2).x.tolist()) == [0.0, 0.0, 1.0, 1.0]
+    assert list(families.promises(Asked(model, 20, plan=layouts)))
 
 
 def test_two_cells_have_room_for_the_equals_that_stand_in_for_none(tmp_path: Path) -> None:
@@ -417,8 +413,8 @@ def test_two_cells_have_room_for_the_equals_that_stand_in_for_none(tmp_path: Pat
     model = model_of(campaign)
     layouts = layouts_of(campaign, model)
     assert (layouts.pairs, layouts.cells) == (((0, 1), (2, 3)), 4)
-    assert family_rates.families(model, layouts, studies=20, seed=1)
-    assert run_rates.equals(model, layouts.pairs, layouts.cells, studies=20)
+    assert list(families.families(Asked(model, 20, plan=layouts)))
+    assert list(cells.equals(Asked(model, 20, plan=layouts)))
 
 
 def test_designs_that_look_alike_are_told_apart_by_their_span() -> None:
@@ -440,7 +436,7 @@ HOCHBERG = "Benjamini-Hochberg: share of false ones among SUPPORTED of 4, 4 with
 
 def test_a_family_needs_its_adjustment() -> None:
     model = Model(blocks=6)
-    held = {rate.method: rate.rate for rate in family_rates.families(model, assumed(model), studies=150, seed=1)}
+    held = {rate.method: rate.rate for rate in families.families(Asked(model, 150))}
     assert max(rate for method, rate in held.items() if not method.startswith("unadjusted")) < 0.09
     assert min(held[f"unadjusted: {name.split(': ')[1]}"] for name in (HOLM, HOCHBERG)) > 0.10
 
@@ -451,7 +447,7 @@ def test_a_family_is_asked_about_a_decline_by_all_there_is_too() -> None:
     doubled = tuple(
         replace(one, hypothesis=one.hypothesis.model_copy(update={"sesoi": 1.0})) for one in layouts.primary
     )
-    found = family_rates.families(model, replace(layouts, primary=doubled), studies=20, seed=1)
+    found = families.families(Asked(model, 20, plan=replace(layouts, primary=doubled)))
     assert "Holm: any of 4 falsely REFUTED at the smallest effect of interest, claimed decreasing, without" in {
         rate.method for rate in found
     }
@@ -460,7 +456,7 @@ def test_a_family_is_asked_about_a_decline_by_all_there_is_too() -> None:
 def test_a_claim_of_no_difference_is_asked_about_both_of_its_false_words() -> None:
     model = Model(sizes=(0.0, 1.0), blocks=6)
     layouts = assumed(model)
-    found = family_rates.families(model, layouts, studies=20, seed=1)
+    found = families.families(Asked(model, 20))
     none = {rate.method for rate in found if "claimed none, without" in rate.method and rate.recommended}
     assert none == {
         f"Holm: any of 4 falsely {word} at the smallest effect of interest, claimed none, without"
@@ -468,57 +464,55 @@ def test_a_claim_of_no_difference_is_asked_about_both_of_its_false_words() -> No
     }
     one = layouts.primary[0]
     same = replace(one, hypothesis=one.hypothesis.model_copy(update={"direction": "none"}))
-    edges = {word: family_rates.edge_of(same, word) for word in ("SUPPORTED", "REFUTED")}
+    edges = {word: families.edge_of(same, word) for word in ("SUPPORTED", "REFUTED")}
     assert edges == pytest.approx(dict.fromkeys(edges, np.log(1.05)))
 
 
 def test_equal_slopes_are_found_unequal_as_rarely_as_claimed() -> None:
     for combinations in (1, 3):
         model = Model(blocks=4, combinations=combinations)
-        (rate,) = family_rates.interactions(model, assumed(model), studies=600, seed=1)
+        (rate,) = families.interactions(Asked(model, 600))
         assert rate.rate == pytest.approx(0.05, abs=0.03)
 
 
 def test_a_value_at_the_edge_of_its_range_gets_a_word_as_rarely_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6)
-    assert [rate for rate in family_rates.values(model, studies=600, seed=1) if not rate.ok] == []
-    assert family_rates.values(Model(blocks=4), studies=50, seed=1) == []
+    assert [rate for rate in effects.values(Asked(model, 600)) if not rate.ok] == []
+    assert list(effects.values(Asked(Model(blocks=4), 50))) == []
 
     def clipped(asked: Question) -> Finding:
         five = asked.runs[asked.runs["block"] < 5]
         return judge(replace(asked, runs=five.assign(pause=five["pause"].clip(upper=0.02))))
 
-    monkeypatch.setattr(family_rates, "judge", clipped)
-    assert not all(rate.ok for rate in family_rates.values(model, studies=100, seed=1))
+    monkeypatch.setattr(effects, "judge", clipped)
+    assert not all(rate.ok for rate in effects.values(Asked(model, 100)))
 
 
 def test_what_ram_costs_is_held_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6, sizes=(0.0, 2.0, 4.0))
-    found = effect_rates.split(model, studies=150, seed=1)
+    found = list(effects.split(Asked(model, 150)))
     assert len(found) == 3
     assert min(rate.rate for rate in found) > 0.90
-    assert effect_rates.split(Model(blocks=4), studies=50, seed=1) == []
+    assert list(effects.split(Asked(Model(blocks=4), 50))) == []
     swapped = {"mem": "fixed", "fixed": "mem"}
-    monkeypatch.setattr(effect_rates, "splits", lambda runs: splits(runs.replace({"workload.scaling": swapped})))
-    assert max(rate.rate for rate in effect_rates.split(model, studies=50, seed=1)) < 0.5
+    monkeypatch.setattr(effects, "splits", lambda runs: splits(runs.replace({"workload.scaling": swapped})))
+    assert max(rate.rate for rate in effects.split(Asked(model, 50))) < 0.5
 
 
 def test_what_a_page_costs_is_held_as_often_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
     model = Model(blocks=6, sizes=(0.0, 2.0, 4.0), checkpoints=30)
-    across, within = effect_rates.page_cost(model, studies=150, seed=1)
+    across, within = effects.page_cost(Asked(model, 150))
     assert across.rate > 0.90
     assert within.rate > 0.90
-    assert effect_rates.page_cost(Model(blocks=1), studies=50, seed=1) == []
-    monkeypatch.setattr(
-        effect_rates, "across_runs", lambda pages, pauses, cells: across_runs(pages, pauses * 1.5, cells)
-    )
-    assert effect_rates.page_cost(model, studies=50, seed=1)[0].rate < 0.7
+    assert list(effects.page_cost(Asked(Model(blocks=1), 50))) == []
+    monkeypatch.setattr(effects, "across_runs", lambda pages, pauses, cells: across_runs(pages, pauses * 1.5, cells))
+    assert next(effects.page_cost(Asked(model, 50))).rate < 0.7
 
 
 def test_a_drift_is_found_where_none_is_as_rarely_as_claimed(monkeypatch: pytest.MonkeyPatch) -> None:
-    (rate,) = effect_rates.host_drift(Model(blocks=6), studies=200, seed=1)
+    (rate,) = effects.host_drift(Asked(Model(blocks=6), 200))
     assert rate.rate >= 0.93
-    assert effect_rates.host_drift(Model(blocks=4), studies=50, seed=1) == []
+    assert list(effects.host_drift(Asked(Model(blocks=4), 50))) == []
     each = pd.Series(range(30))
-    monkeypatch.setattr(effect_rates, "drift", lambda runs: drift(runs.assign(block=each)))
-    assert effect_rates.host_drift(Model(blocks=6), studies=200, seed=1)[0].rate < 0.85
+    monkeypatch.setattr(effects, "drift", lambda runs: drift(runs.assign(block=each)))
+    assert next(effects.host_drift(Asked(Model(blocks=6), 200))).rate < 0.85

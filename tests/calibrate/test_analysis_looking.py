@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from analysis.calibrate.layouts import assumed
-from analysis.calibrate.looking_rates import looking
+from analysis.calibrate.looking import looking
+from analysis.calibrate.rates import Asked
 from analysis.calibrate.simulate import Model
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def rates() -> list[Rate]:
     model = Model(sizes=(0.0, 1.0, 2.0), combinations=2, run_sd=0.06)
-    return looking(model, assumed(model), studies=400, seed=1)
+    return list(looking(Asked(model, 400)))
 
 
 def test_false_words_are_rare_with_all_looks_also_where_the_host_drifts_and_runs_are_lost(rates: list[Rate]) -> None:

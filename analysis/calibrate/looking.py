@@ -9,18 +9,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from analysis.calibrate.rates import AT_MOST, Rate, as_rate
-from analysis.calibrate.simulate import simulate_runs
+from analysis.calibrate.rates import AT_MOST, as_rate
 from analysis.stats import kendall
 from analysis.stats.sequential import look_level
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.looks import shared_among
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from numpy.typing import NDArray
 
-    from analysis.calibrate.layouts import Layout, Layouts
-    from analysis.calibrate.simulate import Model
+    from analysis.calibrate.layouts import Layout
+    from analysis.calibrate.rates import Asked, Rate
 
     Floats = NDArray[np.float64]
     Ties = tuple[int, ...]
@@ -32,38 +33,27 @@ _DRIFT, _WANDER, _LOST = 0.3, 0.1, 0.05
 """A host that gets slower by 30 % and wanders by a tenth, and that loses one run in twenty."""
 
 
-def looking(model: Model, layouts: Layouts, *, studies: int, seed: int) -> list[Rate]:
-    """Return how often any of the primary hypotheses gets a false word at any of the looks.
+def looking(asked: Asked) -> Iterator[Rate]:
+    """Yield how often any of the primary hypotheses gets a false word at any of the looks, every block as the fullest.
 
     A family is judged by Holm at the level of each look. A false SUPPORTED is asked where nothing grows, a false
     REFUTED where everything grows by just what matters. Once with the host and the losses of the campaign, once with a
     host that drifts and loses runs.
-
-    Args:
-        model: the campaign, made :data:`MOST_BLOCKS` blocks long.
-        layouts: who is judged from which runs; every block is as the fullest one.
-        studies: how many campaigns.
-        seed: of the generator.
     """
-    long = replace(model, blocks=MOST_BLOCKS, sizes=(0.0,) * max(layouts.cells, 2), slope=0.0)
+    primary, cells = asked.layouts.primary, asked.layouts.cells
+    long = replace(asked.model.alike(cells), blocks=MOST_BLOCKS)
     troubled = replace(long, drift=_DRIFT, wander=max(long.wander, _WANDER), missing=max(long.missing, _LOST))
-    tests = shared_among([(one.hypothesis.family, one.hypothesis.kind) for one in layouts.primary], layouts.cells)
+    tests = shared_among([(one.hypothesis.family, one.hypothesis.kind) for one in primary], cells)
     every_look = (range(1, last + 1) for last in range(1, MOST_BLOCKS + 1))
     levels = np.array([look_level(looks, series=True, tests=tests) for looks in every_look])
-    rates = []
     for host, own in (("", long), (f", {_DRIFT:.0%} drift and {_LOST:.0%} of runs lost", troubled)):
-        logs = simulate_runs(own, np.random.default_rng(seed), studies)
+        logs = asked.runs(own)
         for word, where in (("SUPPORTED", "without growth"), ("REFUTED", "at the smallest effect of interest")):
-            smallest = np.min([_pvalues(one, logs, word) for one in layouts.primary], axis=0)
-            members = len(layouts.primary)
-            said = f"any of {members} falsely {word} {where}, {MOST_BLOCKS} looks{host}"
-            hits = (smallest <= levels / members).any(axis=1)
-            every = (smallest <= ALPHA / members).any(axis=1)
-            rates += [
-                as_rate("looking", said, hits, ALPHA, AT_MOST),
-                as_rate("looking", f"at 5 % every time: {said}", every, ALPHA, AT_MOST, recommended=False),
-            ]
-    return rates
+            smallest = np.min([_pvalues(one, logs, word) for one in primary], axis=0)
+            said = f"any of {len(primary)} falsely {word} {where}, {MOST_BLOCKS} looks{host}"
+            yield as_rate(said, (smallest <= levels / len(primary)).any(axis=1), AT_MOST)
+            every = (smallest <= ALPHA / len(primary)).any(axis=1)
+            yield as_rate(f"at 5 % every time: {said}", every, AT_MOST, recommended=False)
 
 
 def _pvalues(layout: Layout, logs: Floats, word: str) -> Floats:
