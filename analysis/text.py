@@ -6,11 +6,12 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from analysis.format import hosts
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ACCEL_TEXT = {"tcg": "emulation (TCG)", "kvm": "KVM"}
-"""How a pair ran, in the words of every table and figure."""
+ACCEL_TEXT = hosts.ACCEL_TEXT
 
 MISSING = "\N{EN DASH}"
 
@@ -37,10 +38,6 @@ _INTERVAL = re.compile(rf"\[[-+{_MINUS}\d.,\N{{INFINITY}}]+, [-+{_MINUS}\d.,\N{{
 _DOT = " \N{MIDDLE DOT} "
 _LETTER = re.compile(r"\b([pRN]) ([=<]) (?=\d)")
 _UNIT_THRICE = re.compile(r"(\S) (%|ms|s|pages|bytes) \[(\S+) \2, (\S+) \2\]")
-
-
-KVM_TEXT = {"nested": "KVM, nested", "software": "KVM without hardware virtualization"}
-"""KVMs that are not what a server has, in the same words."""
 
 
 def accel_text(accels: Sequence[str]) -> str:

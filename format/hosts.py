@@ -1,4 +1,4 @@
-"""The kinds of hosts, by the configuration's word: what both who measures and who judges has to know of each.
+"""Where pairs run: the kinds of hosts by the configuration's word, and what is under a pair, in everybody's words.
 
 How their nodes come to be is ``bench/host/topology.py``.
 """
@@ -12,6 +12,17 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 HostKind = Literal["local", "netns", "bridged", "ssh"]
+KvmKind = Literal["hardware", "nested", "software"]
+
+ACCEL_TEXT: Mapping[str, str] = {"tcg": "emulation (TCG)", "kvm": "KVM"}
+"""How a pair runs, in the words of every banner, table and figure."""
+
+KVM_TEXT: Mapping[str, str] = {
+    "hardware": ACCEL_TEXT["kvm"],
+    "nested": "KVM, nested",
+    "software": "KVM without hardware virtualization",
+}
+"""The same by the kind of KVM: two of them are not what a server has."""
 
 
 @dataclass(frozen=True)

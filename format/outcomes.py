@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from .phases import PARTS, PHASES
 
+FEWEST_BEYOND = 5
+"""Checkpoints that have to lie beyond a quantile of a run for it to be more than exploratory."""
+
 
 @dataclass(frozen=True)
 class Outcome:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.hosts import KVM_TEXT
 from analysis.format.outcomes import OUTCOMES
 from analysis.plots.words import without_accel
 from analysis.report import words
@@ -12,7 +13,7 @@ from analysis.report.failovers import loss
 from analysis.report.first import first_screen
 from analysis.report.page import Cell, Column, Table, number, numbers, text
 from analysis.runs.counting import counting, left_out_text
-from analysis.text import EXPLORATORY, KVM_TEXT, MISSING, figures_text, listed, ms_text, plural, strata_text
+from analysis.text import EXPLORATORY, MISSING, figures_text, listed, ms_text, plural, strata_text
 from analysis.verdicts.looks import looked_at
 from analysis.verdicts.question import question
 from analysis.verdicts.sentences import badge, percent_change, size_of, smallest_text, why_exploratory

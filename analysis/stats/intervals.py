@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import binom, rankdata
 
+from analysis.format.outcomes import FEWEST_BEYOND
 from analysis.stats.checks import as_share, as_vector, at_least, same_length
 
 if TYPE_CHECKING:
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
 
     from analysis.stats.checks import FloatArray
 
-_ENOUGH_BEYOND = 5
 _SLACK = 1e-9
 _OF_SHIFT = 0.95
 
@@ -98,7 +98,7 @@ def quantile_allowed(n: int, p: float) -> bool:
     """
     as_share(p, "p")
     at_least(n, "n", 0)
-    return n * (1.0 - p) >= _ENOUGH_BEYOND - _SLACK
+    return n * (1.0 - p) >= FEWEST_BEYOND - _SLACK
 
 
 def _widest_rank(mass: FloatArray, confidence: float) -> tuple[int, float]:

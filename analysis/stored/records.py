@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from analysis.format.factors import Level
+from analysis.format.hosts import ACCEL_TEXT, KVM_TEXT
 from analysis.format.hypotheses import Declared
-from analysis.text import ACCEL_TEXT, KVM_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -202,7 +202,8 @@ class RunRecord(Record):
     @property
     def under(self) -> str:
         """What the pair ran under, in words: which KVM, too."""
-        return KVM_TEXT.get(self.kvm.kind) or ACCEL_TEXT[self.accel]
+        text = ACCEL_TEXT[self.accel]
+        return KVM_TEXT.get(self.kvm.kind, text) if self.accel == "kvm" else text
 
     @property
     def binaries(self) -> tuple[tuple[str, str], ...]:

@@ -18,8 +18,9 @@ from scipy.stats import t as t_distribution
 
 from analysis.errors import AnalysisError
 from analysis.format.factors import size_text
+from analysis.format.hosts import KVM_TEXT
 from analysis.runs.counting import counting
-from analysis.text import KVM_TEXT, count_text, short_text
+from analysis.text import count_text, short_text
 from analysis.verdicts.effects import GIB, PAGE_BYTES, PAGES_APART, beside
 from analysis.verdicts.question import column, known_level
 from analysis.verdicts.sentences import level_words

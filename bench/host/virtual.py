@@ -6,16 +6,10 @@ from contextlib import suppress
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-Kind = Literal["hardware", "nested", "software"]
-
-WORDS: dict[Kind, str] = {
-    "hardware": "KVM",
-    "nested": "KVM, nested",
-    "software": "KVM without hardware virtualization",
-}
-"""The kinds in the words of every banner and caption."""
+if TYPE_CHECKING:
+    from bench.format.hosts import KvmKind
 
 _PARAMETERS = {
     "kvm": ("tdp_mmu", "eager_page_split", "nx_huge_pages", "halt_poll_ns", "mmio_caching"),
@@ -37,15 +31,10 @@ class Kvm:
         dirty_pages: how QEMU is told of them: ``log``, the bitmap, as long as no command line asks for the ring.
     """
 
-    kind: Kind
+    kind: KvmKind
     module: str
     parameters: dict[str, str]
     dirty_pages: Literal["log", "ring"] = "log"
-
-    @property
-    def words(self) -> str:
-        """Return how a pair under it ran, for a person."""
-        return WORDS[self.kind]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as ``run.json`` keeps it."""
@@ -62,7 +51,7 @@ def read_kvm(cpuinfo: Path = Path("/proc/cpuinfo"), modules: Path = Path("/sys/m
         for name in names:
             with suppress(OSError):
                 parameters[f"{module}.{name}"] = (modules / module / "parameters" / name).read_text().strip()
-    hardware: Kind = "nested" if "hypervisor" in flags else "hardware"
+    hardware: KvmKind = "nested" if "hypervisor" in flags else "hardware"
     return Kvm(hardware if flags & {"vmx", "svm"} else "software", " ".join(found), parameters)
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from bench.config.factors import factor_levels
 from bench.format.factors import SIZES, head_of, size_text
+from bench.format.hosts import ACCEL_TEXT, KVM_TEXT
 from bench.host.virtual import this_kvm
 
 if TYPE_CHECKING:
@@ -86,5 +87,5 @@ def accel_text(accel: str, *, elsewhere: bool = False) -> str:
         elsewhere: whether on other machines, whose KVM is not looked at from here.
     """
     undecided = "KVM or emulation (TCG), decided at the start"
-    kvm = _THEIR_KVM if elsewhere else this_kvm().words
-    return {"tcg": "emulation (TCG)", "kvm": kvm, "auto": undecided}[accel]
+    kvm = _THEIR_KVM if elsewhere else KVM_TEXT[this_kvm().kind]
+    return {**ACCEL_TEXT, "kvm": kvm, "auto": undecided}[accel]

@@ -10,7 +10,8 @@ import numpy as np
 from rich.table import Table
 
 from bench.format.folder import CampaignFolder
-from bench.host.virtual import WORDS
+from bench.format.hosts import KVM_TEXT
+from bench.format.outcomes import FEWEST_BEYOND
 from bench.plan.label import accel_text
 from bench.record.run import quality_ok, read_record
 
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     from bench.record.pauses import Pauses
 
 _MS = 1000.0
-_P95, _P99 = 100, 500
-"""The checkpoints that a run needs for five of them to lie beyond the quantile."""
+_P95, _P99 = (round(FEWEST_BEYOND / (1 - share)) for share in (0.95, 0.99))
+"""The checkpoints that a run needs for enough of them to lie beyond the quantile."""
 
 
 @dataclass(frozen=True)
@@ -52,14 +53,7 @@ class CellSummary:
 def summarise(
     plan: Plan, folder: Path, done: Callable[[str], bool], pauses: Callable[[str], Pauses | None]
 ) -> tuple[CellSummary, ...]:
-    """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none.
-
-    Args:
-        plan: of the campaign.
-        folder: the campaign's.
-        done: returns whether a run is measured.
-        pauses: returns those of a run, which the index has read; None when its table cannot be read.
-    """
+    """Return one summary per cell of the plan, in the plan's order; a run whose table cannot be read counts as none."""
     measured: defaultdict[str, list[str]] = defaultdict(list)
     for run in plan.runs:
         if done(run.run_id):
@@ -91,7 +85,8 @@ def _summary(planned: PlannedCell, read: Mapping[str, Pauses], folder: Path) -> 
 def _under(cell: Cell, records: Iterable[dict[str, Any]]) -> str:
     kvms = (record.get("kvm") for record in records)
     kinds = [kvm.get("kind") for kvm in kvms if isinstance(kvm, dict)]
-    return " and ".join(WORDS[one] for one in WORDS if one in kinds) or accel_text(cell.accel, elsewhere=cell.host.far)
+    known = [text for kind, text in KVM_TEXT.items() if kind in kinds]
+    return " and ".join(known) or accel_text(cell.accel, elsewhere=cell.host.far)
 
 
 def _median(values: Iterable[float]) -> float:

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from bench.format.hosts import KVM_TEXT
 from bench.host.virtual import Kvm, read_kvm, this_kvm
 from bench.plan.label import accel_text
 
@@ -35,7 +36,7 @@ def host(folder: Path, flags: str, **parameters: str) -> Kvm:
 )
 def test_the_kind_is_that_of_the_cpu_s_flags(tmp_path: Path, flags: str, kind: str, words: str) -> None:
     found = host(tmp_path, flags)
-    assert (found.kind, found.words) == (kind, words)
+    assert (found.kind, KVM_TEXT[found.kind]) == (kind, words)
 
 
 def test_the_module_and_the_parameters_that_matter_are_read(tmp_path: Path) -> None:
@@ -50,4 +51,4 @@ def test_a_host_that_tells_nothing_has_none(tmp_path: Path) -> None:
 
 
 def test_a_pair_s_words_are_those_of_this_host_s_kvm() -> None:
-    assert accel_text("kvm") == this_kvm().words
+    assert accel_text("kvm") == KVM_TEXT[this_kvm().kind]

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from fixtures.pairs import bench, checkpoints, command, records, undisturbed
 
+from bench.format.hosts import KVM_TEXT
 from bench.host.virtual import this_kvm
 from bench.provision.bare import build_bare
 from bench.provision.kvm import probe_kvm
@@ -104,5 +105,5 @@ def test_under_kvm_too(tmp_path: Path) -> None:
     campaign = undisturbed(
         tmp_path, "kvm", *BARE, "accel=kvm", measure=lambda *words: said.append(bench(*words).stdout)
     )
-    assert this_kvm().words in said[-1]
+    assert KVM_TEXT[this_kvm().kind] in said[-1]
     assert exact(campaign, "kvm")["kvm"] == this_kvm().to_json()

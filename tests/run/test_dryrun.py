@@ -9,6 +9,7 @@ from fake_session import GIB, GUEST, QEMU, FakeBinary, FakeGuest, make_cell, mak
 
 from bench.config.links import Link
 from bench.config.procedure import Checkpoint
+from bench.format.hosts import KVM_TEXT
 from bench.host.virtual import this_kvm
 from bench.plan.plan import make_plan
 from bench.provision.cache import file_sha256
@@ -89,7 +90,7 @@ def test_timer_checkpoints_are_told_as_such(tmp_path: Path) -> None:
 def test_how_the_pairs_run_is_said(tmp_path: Path) -> None:
     assert "pairs    emulation (TCG)" in render(make_settings(tmp_path), CELLS, "c", installed())
     kvm = [make_cell(accel="kvm")]
-    assert f"pairs    {this_kvm().words}\n" in render(make_settings(tmp_path), kvm, "c", installed())
+    assert f"pairs    {KVM_TEXT[this_kvm().kind]}\n" in render(make_settings(tmp_path), kvm, "c", installed())
 
 
 def test_what_is_missing_is_named_and_the_plan_still_shown(tmp_path: Path, nothing_installed: Installed) -> None:
@@ -111,7 +112,7 @@ def test_a_known_verdict_decides_the_accelerator(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(dryrun, "cached_kvm", lambda _binary, _guest: Verdict(ok=True, reason=""))
     text = render(make_settings(tmp_path), [make_cell(accel="auto")], "c", installed())
-    assert f"pairs    {this_kvm().words}\n" in text
+    assert f"pairs    {KVM_TEXT[this_kvm().kind]}\n" in text
     assert "-accel kvm" in text
 
 
