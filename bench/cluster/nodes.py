@@ -110,10 +110,6 @@ def addresses_of(nodes: Sequence[str], address: Callable[[str], str] = address_o
     A node's own name means loopback on it where ``/etc/hosts`` is as Debian writes it; then its address is the one by
     which it goes to the others.
 
-    Args:
-        nodes: of the job that this process is in.
-        address: returns what a node's name means here.
-
     Raises:
         HostError: one has no address that is known here.
     """

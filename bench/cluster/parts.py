@@ -48,10 +48,6 @@ def parts_folder(campaign: Path, workdir: Path | None) -> str:
     """Return the folder that a campaign's parts are written to, from the campaign's on; absolute in a shared folder.
 
     There it is named by more than the campaign: other users, and other folders of results, may have one of that name.
-
-    Args:
-        campaign: its folder.
-        workdir: the shared folder, if one is given.
     """
     if workdir is None:
         return PARTS

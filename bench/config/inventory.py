@@ -51,12 +51,7 @@ def with_inventory(host: object, *, of_a_job: bool = False) -> object:
 
 
 def place_in(config: DictConfig, key: str) -> str:
-    """Return file and line of the inventory that give a key its value; empty where something else does.
-
-    Args:
-        config: as it was composed.
-        key: its dotted path.
-    """
+    """Return file and line of the inventory that give a key its value; empty where something else does."""
     group, _, inner = key.partition(".")
     node = inner.partition(".")[0]
     typed = any(word.lstrip("+~").partition("=")[0].startswith(f"{group}.{node}") for word in given(config))

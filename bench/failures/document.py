@@ -32,11 +32,7 @@ are not, whatever N is. Each failed attempt stays on record. `on_error=continue`
 
 
 def document(meanings: Iterable[tuple[int, str]]) -> str:
-    """Return the page.
-
-    Args:
-        meanings: each exit status, and what it says.
-    """
+    """Return the page."""
     statuses = [f"| {int(status)} | {meaning} |" for status, meaning in meanings]
     heads = ("| status | meaning |", "| --- | --- |")
     parts = [_INTRODUCTION + "\n".join((*heads, *statuses)), _overview()]

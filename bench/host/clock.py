@@ -60,11 +60,6 @@ def settled(before: Clocks, after: Clocks, took_s: float) -> tuple[Clocks, tuple
 
     A clock that went faster or slower than ours makes the offset as unsure as it has moved. One that moved by more than
     two looks err and a kernel slews in that time was set, or runs wild: times by it are false.
-
-    Args:
-        before: asked before the run.
-        after: asked after it.
-        took_s: how long it took.
     """
     offsets, wrong = {}, []
     for node, first in before.offsets.items():

@@ -132,13 +132,7 @@ def drift(before: Snapshot, after: Snapshot, own_cpu_s: float | None = None) -> 
 
 
 def quota_drift(before_s: float | None, after_s: float | None, took_s: float) -> list[str]:
-    """Return what to say when a CPU quota held our control group back for more than 2 % of a run.
-
-    Args:
-        before_s: for how long it had done so when the run began, in s; ``None`` without a quota.
-        after_s: when it ended.
-        took_s: how long the run took.
-    """
+    """Return what to say when a CPU quota held our control group back for more than 2 % of a run."""
     if before_s is None or after_s is None or took_s <= 0 or (after_s - before_s) / took_s <= LARGEST_STEAL:
         return []
     return [f"a CPU quota held the programs of this control group back for {after_s - before_s:.1f} s"]

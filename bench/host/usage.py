@@ -38,12 +38,7 @@ class Usage:
 
 
 def read_usage(pid: int, root: Path = Path("/proc")) -> Usage | None:
-    """Return what a process has used; ``None`` when it is gone.
-
-    Args:
-        pid: which.
-        root: where ``/proc`` is.
-    """
+    """Return what a process has used; ``None`` when it is gone."""
     home = root / str(pid)
     ticks = _ticks(home / "stat")
     if ticks is None:
@@ -121,12 +116,6 @@ def used_between(before: Usage, after: Usage, threads: Threads, seconds: float) 
 
     ``cpu_s`` and ``cpus`` (how many CPUs that kept busy), ``{group}_s`` for each of :data:`GROUPS`, memory at the end
     and at most, bytes ``sent`` and ``received`` over its own network but the loopback, null where it has none.
-
-    Args:
-        before: at the beginning.
-        after: at the end.
-        threads: what its threads do.
-        seconds: the time in between.
     """
     groups = dict.fromkeys(GROUPS, 0.0)
     for thread, used_s in after.threads_s.items():

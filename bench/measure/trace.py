@@ -210,12 +210,7 @@ def read_trace(path: Path, wanted: Iterable[str]) -> Trace:
 
 
 def parse_trace(chunks: Iterable[bytes], wanted: Iterable[str]) -> Trace:
-    """Parse a log file given as chunks of bytes, cut anywhere. Never raises, whatever they hold.
-
-    Args:
-        chunks: the file's bytes.
-        wanted: names of the events to keep.
-    """
+    """Parse a log file given as chunks of bytes, cut anywhere. Never raises, whatever they hold."""
     parser = _Parser(frozenset(name.encode() for name in wanted))
     rest = b""
     for chunk in chunks:

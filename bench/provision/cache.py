@@ -144,10 +144,6 @@ def _try_lock(descriptor: int) -> bool:
 def read_manifest(path: Path, wanted: Mapping[str, type]) -> dict[str, Any] | None:
     """Return a folder's manifest; `None` where there is none or it is damaged: what it describes is then made anew.
 
-    Args:
-        path: the manifest.
-        wanted: what it has to hold, and of which type.
-
     Raises:
         ProvisionError: the system refuses to read it.
     """

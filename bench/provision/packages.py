@@ -179,11 +179,6 @@ def _changed(root: Path, names: Sequence[str]) -> ProvisionError:
 def fetch_tree(wanted: Wanted, progress: Callable[[str], None], over: Event | None = None) -> Tree:
     """Return the tree, fetching it first when it is missing (50 to 100 MB to fetch, 150 to 200 MB on disk).
 
-    Args:
-        wanted: what is to be in it.
-        progress: told what is being done, one line at a time.
-        over: gives up when set, from another thread.
-
     Raises:
         ProvisionError: it cannot be fetched or verified; the message says why and what to do.
     """

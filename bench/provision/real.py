@@ -50,9 +50,6 @@ class Real:
 def real_program(path: Path) -> Real | None:
     """Return what runs as QEMU when an executable is started; ``None`` when none comes up to be asked.
 
-    Args:
-        path: the executable.
-
     Raises:
         HostError: no socket can be made here.
         ProvisionError: another process than the one that was started is the QEMU: a wrapper that does not `exec` it.

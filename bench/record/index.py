@@ -57,11 +57,6 @@ class Index:
     ) -> None:
         """Read the plan; the runs are read when the index is first written.
 
-        Args:
-            folder: the campaign's.
-            last: returns a run's newest entry in the ledger.
-            clock: a monotonic clock.
-
         Raises:
             StoreError: the plan cannot be read.
         """

@@ -49,13 +49,7 @@ def agreed(
 
 
 def by_content(settings: Settings, prepared: Prepared, known: Mapping[str, QemuBuild]) -> tuple[Settings, Prepared]:
-    """Return both with every binary called by what it is instead of by its path.
-
-    Args:
-        settings: what holds for the campaign.
-        prepared: the campaign, with the binaries as the configuration calls them.
-        known: what the plan of a campaign that is continued calls its binaries.
-    """
+    """Return both with every binary called by what it is instead of by its path."""
     names = binary_names({name: _build(assets) for name, assets in prepared.assets.items()}, known)
     hypotheses = rename_hypotheses(settings.hypotheses, names)
     declared = hypotheses_sha256(hypotheses)

@@ -25,11 +25,6 @@ class Said:
 def analyse(*arguments: str, given: str = "", deadline_s: float) -> Said:
     """Run it to its end; it and all that it has started ends with this process, and when it is late.
 
-    Args:
-        arguments: of its command line.
-        given: to read from its standard input.
-        deadline_s: when to give up.
-
     Raises:
         OSError: it cannot be started.
         subprocess.TimeoutExpired: it is late.

@@ -184,13 +184,7 @@ def _ask_nodes(wanted: Wanted, folder: Path) -> Iterator[Check]:
 
 
 def check_node(answer: dict[str, object], place: Path, *, back: bool) -> Check:
-    """Return whether a node can measure a block.
-
-    Args:
-        answer: what it said of itself.
-        place: the folder that parts are written to.
-        back: whether what it wrote there is seen here.
-    """
+    """Return whether a node can measure a block."""
     node, name = answer["node"], f"node {answer['node']}"
     if not answer["seen"] or not back:
         way = "it does not see what is written here" if not answer["seen"] else "what it writes is not seen here"

@@ -106,13 +106,7 @@ def placed(nodes: Sequence[str]) -> dict[str, str]:
 
 
 def on_nodes(cell: Cell, nodes: Sequence[str], address: Callable[[str], str] = address_of) -> Cell:
-    """Return a cell with the nodes of this job as its hosts, where its sides are on hosts of their own.
-
-    Args:
-        cell: as it was asked for.
-        nodes: of the job.
-        address: returns where a node is reached from the others.
-    """
+    """Return a cell with the nodes of this job as its hosts, where its sides are on hosts of their own."""
     if not cell.host.far:
         return cell
     addresses = addresses_of(nodes[:3], address)

@@ -29,13 +29,7 @@ _NOTHING = "not known before the first blocks: "
 
 
 def preview(settings: Settings, cells: Sequence[Cell], block_s: float) -> list[str]:
-    """Return what will be seen, one line for each trend that is asked; why it is not known where nothing tells.
-
-    Args:
-        settings: of the campaign.
-        cells: to be measured.
-        block_s: the estimate of a block.
-    """
+    """Return what will be seen, one line for each trend that is asked; why it is not known where nothing tells."""
     if not settings.hypotheses:
         return []
     if cells[0].accel != "auto":

@@ -100,12 +100,7 @@ def _figures(text: str, names: tuple[str, ...]) -> dict[str, Any] | None:
 
 
 def unapplied(cache: HostCache, did: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what was not there of what a cell asks for, one line each.
-
-    Args:
-        cache: what it asks for.
-        did: what `antagonist` put on record; empty where nothing ran.
-    """
+    """Return what was not there of what a cell asks for, one line each."""
     if not did:
         return ()
     asked_s = did["seconds"] * did["cpus"] * cache.share

@@ -47,22 +47,12 @@ _LOCALE = {"LC_ALL": "C"}
 
 
 def measured(ours: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a program that takes part in a measurement: a QEMU, a client, what they stand on.
-
-    Args:
-        ours: the mark (:func:`bench.system.owner.mark`).
-        extra: what the program needs beside.
-    """
+    """Return the environment of a program that takes part in a measurement: a QEMU, a client, what they stand on."""
     return {**_matching(_PASSED), **_LOCALE, **extra, VARIABLE: ours}
 
 
 def helping(ours: str, extra: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a program that fetches, builds or draws: all but the variables that choose for it.
-
-    Args:
-        ours: the mark (:func:`bench.system.owner.mark`).
-        extra: what the program needs beside.
-    """
+    """Return the environment of a program that fetches, builds or draws: all but the variables that choose for it."""
     choosing = {*choosing_names(), *_matching(_BESIDE)}
     passed = {name: value for name, value in os.environ.items() if name not in choosing}
     return {**passed, **_LOCALE, **extra, VARIABLE: ours}

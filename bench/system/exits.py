@@ -84,12 +84,7 @@ def find_system_programs() -> None:
 
 
 def last_door(command: str, work: Callable[[], int]) -> int:
-    """Return the exit status of a command's work; whatever it raises is told on standard error.
-
-    Args:
-        command: the command line, for the report of a bug.
-        work: does everything and returns a status.
-    """
+    """Return the exit status of a command's work; whatever it raises is told on standard error."""
     try:
         _require_current_folder()
         return work()

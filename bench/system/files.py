@@ -64,12 +64,7 @@ def nearest(path: Path) -> Path:
 
 
 def store_error(error: OSError, path: Path | None = None) -> StoreError:
-    """Return the error that says what could not be written and where, with a full and a read-only disk told apart.
-
-    Args:
-        error: the system's.
-        path: what was being written, where the error itself does not say.
-    """
+    """Return the error that says what could not be written and where, with a full and a read-only disk told apart."""
     where = error.filename if path is None else path
     what = f"{where} could not be written" if where else "something could not be written"
     return StoreError(

@@ -121,11 +121,6 @@ def undo(journal: UndoJournal, machine: Machine, *, quiet: bool = False) -> list
 
     A setting that is no longer what we made it was changed by somebody else since, and is left alone.
 
-    Args:
-        journal: what was changed.
-        machine: where.
-        quiet: leave out what was simply put back.
-
     Raises:
         HostError: something could not be put back; the journal keeps that.
     """

@@ -35,12 +35,6 @@ async def explained(
     """Return the error that names what is behind a failure, or the failure itself, with both sides' last words.
 
     Takes some seconds where a side does not answer. Nothing but a disk that refuses the QMP log makes it fail itself.
-
-    Args:
-        error: what a run failed with while both QEMUs were alive.
-        processes: the QEMUs by side, the primary first.
-        monitors: their monitors, as far as they are connected.
-        topology: where they run.
     """
     if not (error.has(Trait.SILENT) or error.has(Trait.BROKEN)):
         return error

@@ -47,9 +47,6 @@ class Event:
 def well_formed(what: str) -> Iterator[None]:
     """Take a reply that is JSON, but has not the members that it should have, for what it is.
 
-    Args:
-        what: whose reply, for the message.
-
     Raises:
         QmpError: the block looked for what is not there.
     """

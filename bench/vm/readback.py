@@ -136,12 +136,7 @@ async def read_machines(pair: Pair) -> dict[str, Any]:
 
 
 async def read_properties(execute: Execute, seen: dict[str, Any]) -> dict[str, Any]:
-    """Return what only QEMU's object tree tells of a machine; ``None`` for what this binary does not know.
-
-    Args:
-        execute: executes a QMP command.
-        seen: replies of ``query-cpus-fast`` and ``query-block``.
-    """
+    """Return what only QEMU's object tree tells of a machine; ``None`` for what this binary does not know."""
 
     async def ask(command: str, **arguments: str) -> Any:
         try:

@@ -37,12 +37,7 @@ def instances_step(survivor: Side) -> Step:
 
 
 def yank_step(survivor: Side, instances: Iterable[Mapping[str, Any]]) -> Step | None:
-    """Return the step that breaks the connections to the lost side, so that nothing waits for it; None without any.
-
-    Args:
-        survivor: who takes over.
-        instances: the reply to ``query-yank``.
-    """
+    """Return the step that breaks the connections to the lost side, so that nothing waits for it; None without any."""
     broken = [dict(one) for one in instances if one.get("type") in _BROKEN]
     return replace(step(survivor, "yank", instances=broken), out_of_band=True) if broken else None
 
