@@ -19,7 +19,7 @@ import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 from urllib.parse import urlsplit
 
 if TYPE_CHECKING:
@@ -146,18 +146,26 @@ def until_told() -> Callable[[float], bool]:
     return lambda seconds: signal.sigtimedwait(ends, seconds) is not None
 
 
-def main() -> int:
-    """Parse the command line and run until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--url", required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--connections", type=int, required=True)
-    parser.add_argument("--output", type=Path, required=True)
-    options = parser.parse_args()
-    run(options.url, options.rate, options.connections, options.output, until_told())
+def needing(description: str | None, **kinds: Callable[[str], object]) -> argparse.ArgumentParser:
+    """Return what reads the words of a client that needs all of these."""
+    parser = argparse.ArgumentParser(description=description)
+    for name, kind in kinds.items():
+        parser.add_argument(f"--{name}", type=kind, required=True)
+    return parser
+
+
+def end() -> NoReturn:
+    """End the client; what is under way has been written as unanswered: its threads need not be waited for."""
     sys.stdout.flush()
-    os._exit(0)  # requests still under way have been written as unanswered: their threads need not be waited for
+    os._exit(0)
+
+
+def main() -> NoReturn:
+    """Parse the command line and run until SIGTERM."""
+    options = needing(__doc__, url=str, rate=float, connections=int, output=Path).parse_args()
+    run(options.url, options.rate, options.connections, options.output, until_told())
+    end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

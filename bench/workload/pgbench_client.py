@@ -7,7 +7,6 @@ What pgbench says of all of them at its end is an account beside the rows.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import re
@@ -23,12 +22,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bench.system.owner import end_with_owner
-from bench.workload.http_client import LAST_ANSWERS_S, Answer, until_told
+from bench.workload.http_client import LAST_ANSWERS_S, Answer, needing, until_told
 from bench.workload.kept import Verdict
 from bench.workload.program_client import version_of
 from bench.workload.totals import read_pgbench
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Iterator, Mapping, Sequence
 
 _LONGEST_S = 86_400
@@ -250,15 +250,9 @@ def _finish(pgbench: Pgbench, drain: Callable[[float], bool]) -> None:
 
 def main() -> int:
     """Parse the command line and run until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--connections", type=int, required=True)
-    parser.add_argument("--script", required=True)
+    parser = needing(__doc__, address=str, port=int, rate=float, connections=int, script=str, output=Path)
     parser.add_argument("--again", action="store_true")
     parser.add_argument("--verify", action="store_true")
-    parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("program", nargs="+")
     options = parser.parse_args()
     return run(options, options.program)

@@ -8,7 +8,6 @@ run cuts, counts for nothing. wrk runs until it is interrupted.
 
 from __future__ import annotations
 
-import argparse
 import json
 import signal
 import subprocess
@@ -19,11 +18,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bench.system.owner import end_with_owner
-from bench.workload.http_client import LAST_ANSWERS_S, ask, until_told
+from bench.workload.http_client import LAST_ANSWERS_S, ask, needing, until_told
 from bench.workload.totals import read_valkey_benchmark, read_wrk, version_in
 from bench.workload.valkey_client import Valkey, requests
 
 if TYPE_CHECKING:
+    import argparse
     from collections.abc import Callable, Sequence
 
     from bench.workload.totals import Totals
@@ -213,16 +213,12 @@ def run(bench: ValkeyBenchmark | Wrk, program: Sequence[str], output: Path) -> i
 
 def main() -> int:
     """Parse the command line and run until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = needing(__doc__, address=str, port=int, connections=int, output=Path)
     parser.add_argument("--program", choices=sorted(PROGRAMS), required=True)
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--connections", type=int, required=True)
     parser.add_argument("--command", choices=("set", "get"), default="set")
     parser.add_argument("--keys", type=int, default=1)
     parser.add_argument("--value-bytes", type=int, default=1)
     parser.add_argument("--path", default="/")
-    parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("argv", nargs="+", help="what runs the program")
     options = parser.parse_args()
     return run(PROGRAMS[options.program](options), options.argv, options.output)

@@ -5,18 +5,15 @@ Source of the protocol: RESP2 (the server's documentation, "Redis serialization 
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import socket
-import sys
 import time
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S, Answer, until_told
+from bench.workload.http_client import LAST_ANSWERS_S, REQUEST_TIMEOUT_S, Answer, end, needing, until_told
 from bench.workload.kept import Verdict, Writes, number_in, value_of
 from bench.workload.load import drive
 
@@ -191,33 +188,26 @@ def verify(connect: Callable[[], Valkey], keys: int, writes: Writes) -> Verdict:
     return known.judge(keys, found)
 
 
-def main() -> int:
+def main() -> None:
     """Parse the command line and run until SIGTERM."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--address", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--rate", type=float, required=True)
-    parser.add_argument("--connections", type=int, required=True)
+    parser = needing(__doc__, address=str, port=int, rate=float, connections=int, keys=int, output=Path)
     parser.add_argument("--command", choices=("set", "get"), required=True)
-    parser.add_argument("--keys", type=int, required=True)
     parser.add_argument("--value-bytes", type=int, required=True)
     parser.add_argument("--verify", action="store_true")
-    parser.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     told = until_told()
     make = requests(options.command, options.keys, options.value_bytes)
     writes = Writes() if options.verify else None
     connect = lambda: Valkey(options.address, options.port, make, writes)  # noqa: E731
     if options.command == "get" and not fill(connect, options.keys, options.value_bytes, options.output, told):
-        return 0
+        return
     drive(connect, options.rate, options.connections, options.output, told)
     if writes is not None:
         again = lambda: Valkey(options.address, options.port, make, timeout_s=LAST_ANSWERS_S)  # noqa: E731
         with options.output.open("a", encoding="utf-8") as lines:
             lines.write(json.dumps({"kept": asdict(verify(again, options.keys, writes))}) + "\n")
-    sys.stdout.flush()
-    os._exit(0)  # requests still under way have been written as unanswered: their threads need not be waited for
+    end()
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()
