@@ -211,7 +211,7 @@ def promises(asked: Asked) -> Iterator[Rate]:
     way = -1.0 if claimed.hypothesis.direction == "decreasing" else 1.0
     ordered = of_any_size((claimed, *(one for one in primary if one is not claimed)))
     for blocks in _PROMISED_BLOCKS:
-        family = [lengthened(one, blocks) for one in ordered]
+        family = [one.of_blocks(blocks) for one in ordered]
         logs = asked.runs(replace(asked.model.complete.alike(asked.layouts.cells), blocks=blocks))
         slope, said, claim = _promised(family, logs, blocks, len(pairs)), "at the size that power promises", _PROMISED
         if math.isinf(slope):
@@ -232,15 +232,3 @@ def _promised(family: Sequence[Layout], logs: Floats, blocks: int, pairs: int) -
     rest = logs - logs.mean(axis=-1, keepdims=True)
     sd = math.sqrt(float((rest**2).mean()) * logs.shape[-1] / (logs.shape[-1] - 1))
     return smallest_slope(strata, sd, blocks, alpha=ALPHA / len(family), power=POWER, pairs=pairs)
-
-
-def lengthened(layout: Layout, blocks: int) -> Layout:
-    """Return a layout of so many blocks, each as its fullest one."""
-    whole = layout.fullest
-    return replace(
-        layout,
-        x=np.tile(layout.x[whole], blocks),
-        cell=np.tile(layout.cell[whole], blocks),
-        level=np.tile(layout.level[whole], blocks),
-        block=np.repeat(np.arange(blocks), int(whole.sum())),
-    )

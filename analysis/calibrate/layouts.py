@@ -58,16 +58,16 @@ class Layout:
         """Return the stratum of each run."""
         return list(zip(self.block.tolist(), self.level.tolist(), strict=True))
 
-    @property
-    def fullest(self) -> NDArray[np.bool_]:
-        """Return which runs are those of the block that compares most, the first of several: others lost some."""
+    def of_blocks(self, count: int) -> Layout:
+        """Return one of so many blocks, each as the one that compares most, the first of several: others lost some."""
 
         def compared(block: int) -> int:
             own = self.block == block
             return len(set(zip(self.level[own], self.x[own], strict=True))) - len(set(self.level[own]))
 
-        whole: NDArray[np.bool_] = self.block == max(np.unique(self.block).tolist(), key=compared)
-        return whole
+        whole = self.block == max(np.unique(self.block).tolist(), key=compared)
+        x, cell, level = (np.tile(each[whole], count) for each in (self.x, self.cell, self.level))
+        return Layout(self.hypothesis, x, np.repeat(np.arange(count), int(whole.sum())), cell, level)
 
     @property
     def design(self) -> tuple[tuple[float, ...], int]:
@@ -105,24 +105,24 @@ def told_apart(trends: Iterable[tuple[tuple[float, ...], int]]) -> dict[tuple[tu
 
 def assumed(model: Model) -> Layouts:
     """Return a stand-in for a design without hypotheses: both families of four, each on cells of its own."""
-    cells = FAMILY * len(model.sizes) * model.combinations
+    own = len(model.sizes) * model.combinations
+    place, block = np.tile(np.arange(own), model.blocks), np.repeat(np.arange(model.blocks), own)
+    x, level = np.tile(np.array(model.sizes) - model.sizes[0], model.strata), place // len(model.sizes)
+    claim = {"claim": "It grows.", "factor": "mem"}
     primary, secondary = (
-        tuple(_assumed(model, f"{family} {number}", family, number) for number in range(FAMILY))
+        tuple(
+            Layout(
+                Hypothesis.model_validate({**claim, "id": f"{family} {number}", "family": family}),
+                x=x,
+                block=block,
+                cell=number * own + place,
+                level=level,
+            )
+            for number in range(FAMILY)
+        )
         for family in ("primary", "secondary")
     )
-    return Layouts(cells, primary, secondary, ((model.sizes, model.combinations),), _PAIRS)
-
-
-def _assumed(model: Model, name: str, family: str, number: int) -> Layout:
-    own = len(model.sizes) * model.combinations
-    place = np.arange(own)
-    return Layout(
-        Hypothesis.model_validate({"id": name, "claim": "It grows.", "factor": "mem", "family": family}),
-        x=np.tile(np.array(model.sizes) - model.sizes[0], model.blocks * model.combinations),
-        block=np.repeat(np.arange(model.blocks), own),
-        cell=np.tile(number * own + place, model.blocks),
-        level=np.tile(place // len(model.sizes), model.blocks),
-    )
+    return Layouts(FAMILY * own, primary, secondary, ((model.sizes, model.combinations),), _PAIRS)
 
 
 def layouts_of(campaign: Campaign, model: Model) -> Layouts:

@@ -58,10 +58,10 @@ def looking(asked: Asked) -> Iterator[Rate]:
 
 def _pvalues(layout: Layout, logs: Floats, word: str) -> Floats:
     """Return the exact p-values of a word by look, shape (studies, blocks): 1 where nothing can be compared yet."""
-    whole = layout.fullest
-    x, cell, level = layout.x[whole], layout.cell[whole], layout.level[whole]
+    block = layout.of_blocks(1)
+    x, level = block.x, block.level
     falls = layout.hypothesis.direction == "decreasing"
-    y = logs[:, :, cell]  # without growth; at the edge what is tested is the rest, which does not grow either
+    y = logs[:, :, block.cell]  # without growth; at the edge what is tested is the rest, which does not grow either
     first_of, second_of = kendall.pairs_of(len(x))
     pairs = (level[first_of] == level[second_of]) & (x[first_of] != x[second_of])
     one, other = first_of[pairs], second_of[pairs]
@@ -72,9 +72,9 @@ def _pvalues(layout: Layout, logs: Floats, word: str) -> Floats:
     found = np.ones(score.shape)
     for study in range(len(score)):
         strata: Counter[tuple[Ties, Ties]] = Counter()
-        for block, total in enumerate(np.cumsum(sign * score[study])):
-            strata.update(_strata(x, level, there[study, block]))
-            found[study, block] = _tails(tuple(sorted(strata.items())), int(total)) if strata else 1.0
+        for look, total in enumerate(np.cumsum(sign * score[study])):
+            strata.update(_strata(x, level, there[study, look]))
+            found[study, look] = _tails(tuple(sorted(strata.items())), int(total)) if strata else 1.0
     return found
 
 

@@ -55,13 +55,13 @@ def model_of(campaign: Campaign) -> Model:
             "so nothing tells how they vary",
             fix=MORE_BLOCKS,
         )
-    cells = [_stalls_of(runs) for runs in usable]
+    cells = [_cell(runs) for runs in usable]
     trends = [design for design in designs(runs[0] for runs in usable) if design.per == "per doubling"]
     sizes = max(trends, key=lambda design: len(design.x)).x if trends else (0.0, 1.0)
     lengths = [len(used_pauses(run)) for runs in usable for run in runs]
     like = Model(sizes=sizes, blocks=len({run.record.block for run in sound}))
-    varying = [cell.rest for cell in cells if len(cell.rest) >= _FEWEST_RUNS]
-    return _with_shares(
+    varying = [cell.rest for cell in cells if len(cell.free) >= _FEWEST_RUNS]
+    return _with_stalls(
         replace(
             fitted(varying or [[used_pauses(run) for run in runs] for runs in usable], like),
             checkpoints=round(float(np.mean(lengths))),
@@ -104,40 +104,26 @@ def _missing(campaign: Campaign, like: Model) -> float:
 
 
 @dataclass(frozen=True)
-class _Stalls:
-    """What of a cell is stalls, and what is not.
+class _Cell:
+    """The pauses of a cell's runs but for those stuck with a stall in every checkpoint, and which of them stall."""
 
-    Attributes:
-        rest: the runs that are not stuck with a stall in every checkpoint, without their single stalls.
-        slow: stalls in those runs; ``extra_s``: what they add, in all; ``stays``, ``leaves``: whether another follows.
-        stuck: runs that are; ``runs``: all runs.
-    """
-
-    rest: tuple[Floats, ...]
-    slow: int
-    extra_s: float
-    stays: int
-    leaves: int
+    free: tuple[Floats, ...]
+    stalled: tuple[NDArray[np.bool_], ...]
     stuck: int
-    runs: int
+
+    @property
+    def rest(self) -> list[Floats]:
+        """Return the runs that are not stuck, without their single stalls."""
+        return [one[~slow] for one, slow in zip(self.free, self.stalled, strict=True)]
 
 
-def _stalls_of(runs: Sequence[Run]) -> _Stalls:
-    pauses = [used_pauses(run) for run in runs]
+def _cell(runs: Sequence[Run]) -> _Cell:
+    pauses = tuple(used_pauses(run) for run in runs)
     if flatten(runs[0].record.cell).get("link.transport") not in TCP:
-        return _Stalls(tuple(pauses), 0, 0.0, 0, 0, 0, len(runs))
+        return _Cell(pauses, tuple(np.zeros(len(one), dtype=np.bool_) for one in pauses), 0)
     levels = np.array([np.median(one) for one in pauses])
-    free = [one for one, stuck in zip(pauses, _in_band(levels - levels.min()), strict=True) if not stuck]
-    stalled = [_in_band(one - np.median(one)) for one in free]
-    return _Stalls(
-        rest=tuple(one[~slow] for one, slow in zip(free, stalled, strict=True)),
-        slow=sum(int(slow.sum()) for slow in stalled),
-        extra_s=sum(float((one[slow] - np.median(one)).sum()) for one, slow in zip(free, stalled, strict=True)),
-        stays=sum(int((slow[:-1] & slow[1:]).sum()) for slow in stalled),
-        leaves=sum(int((slow[:-1] & ~slow[1:]).sum()) for slow in stalled),
-        stuck=len(pauses) - len(free),
-        runs=len(pauses),
-    )
+    free = tuple(one for one, stuck in zip(pauses, _in_band(levels - levels.min()), strict=True) if not stuck)
+    return _Cell(free, tuple(_in_band(one - np.median(one)) for one in free), len(pauses) - len(free))
 
 
 def _in_band(above: Floats) -> NDArray[np.bool_]:
@@ -146,16 +132,20 @@ def _in_band(above: Floats) -> NDArray[np.bool_]:
     return inside
 
 
-def _with_shares(model: Model, cells: Sequence[_Stalls]) -> Model:
-    model = replace(model, stuck_share=sum(cell.stuck for cell in cells) / sum(cell.runs for cell in cells))
-    slow, stays = sum(cell.slow for cell in cells), sum(cell.stays for cell in cells)
+def _with_stalls(model: Model, cells: Sequence[_Cell]) -> Model:
+    free = [one for cell in cells for one in cell.free]
+    stalled = [one for cell in cells for one in cell.stalled]
+    stuck, slow = sum(cell.stuck for cell in cells), sum(int(one.sum()) for one in stalled)
+    model = replace(model, stuck_share=stuck / (stuck + len(free)))
     if not slow:
         return model
-    followed = stays + sum(cell.leaves for cell in cells)
+    extra_s = sum(float((one[slows] - np.median(one)).sum()) for one, slows in zip(free, stalled, strict=True))
+    stays = sum(int((one[:-1] & one[1:]).sum()) for one in stalled)
+    followed = sum(int(one[:-1].sum()) for one in stalled)
     return replace(
         model,
-        slow_share=slow / (slow + sum(len(one) for cell in cells for one in cell.rest)),
-        slow_extra_s=sum(cell.extra_s for cell in cells) / slow,
+        slow_share=slow / sum(map(len, free)),
+        slow_extra_s=extra_s / slow,
         slow_stay=min(stays / followed, _STEADIEST) if followed else 0.0,
     )
 
@@ -164,13 +154,9 @@ def _drift(cells: Sequence[Sequence[Run]]) -> float:
     """Return the change of the log pause over the campaign, a straight line in time; 0 where it may well be noise."""
     started = np.array([run.record.started_at for runs in cells for run in runs], dtype=np.float64)
     started -= started.min()
-    rest = np.concatenate([_centred(np.log([np.median(used_pauses(run)) for run in runs])) for runs in cells])
+    logs = [np.log([np.median(used_pauses(run)) for run in runs]) for runs in cells]
+    rest = np.concatenate([own - np.median(own) for own in logs])
     if np.ptp(started) == 0:
         return 0.0
     line = linregress(started, rest)
     return float(line.slope) * float(np.ptp(started)) if line.pvalue <= ALPHA else 0.0
-
-
-def _centred(values: Floats) -> Floats:
-    centred: Floats = values - np.median(values)
-    return centred

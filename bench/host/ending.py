@@ -16,12 +16,9 @@ if TYPE_CHECKING:
 
 
 def ended_error(process: Process, status: int, peers: Iterable[Process] = ()) -> BenchError:
-    """Return the error that says why a process ended.
+    """Return the error that says why a process ended, with this status; a negative one is a signal.
 
-    Args:
-        process: which.
-        status: its exit status; negative: the signal.
-        peers: processes whose words may explain it too: of two sides that differ, either may be the one that ends.
+    The words of its peers may explain it too: of two sides that differ, either may be the one that ends.
     """
     others = tuple(one for one in peers if one is not process)
     what = f"the {process.name} {how_ended(status)}"

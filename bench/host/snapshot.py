@@ -113,10 +113,7 @@ def take_snapshot(root: Path = Path("/"), now: float | None = None) -> Snapshot:
 def drift(before: Snapshot, after: Snapshot, own_cpu_s: float | None = None) -> list[str]:
     """Return what changed on the host in a way that may have changed what was measured, one line each.
 
-    Args:
-        before: taken before the run.
-        after: taken after it.
-        own_cpu_s: CPU time that the run itself used, if known; the rest of the busy time is the load of others.
+    What was busy beyond ``own_cpu_s``, the run's own CPU time, is the load of others.
     """
     found = [
         f"{name} changed from {was} to {now}"

@@ -82,14 +82,8 @@ def judge_timing(
     """Hold each checkpoint to the interval that was asked for, and to who stood still until it ended.
 
     On demand the interval runs from the end of one checkpoint to the request of the next, by QEMU's timer from request
-    to request. A checkpoint that comes early is none of this: differing output may ask for one at any time.
-
-    Args:
-        assembly: the run's checkpoints.
-        asked: the cell's ``checkpoint``.
-        gaps: when the harness or a side did not run.
-        stops: the primary's STOP and RESUME events.
-        warmup: how many checkpoints, counted from the start of COLO, the warm-up has: they are marked and fail nothing.
+    to request. A checkpoint that comes early is none of this: differing output may ask for one at any time. Those
+    of the warm-up, counted from the start of COLO, are marked and fail nothing.
     """
     pairs = [(before, one) for before, one in pairwise(assembly.checkpoints) if one.number == before.number + 1]
     marks = [mark for before, one in pairs for mark in _late(before, one, asked)]

@@ -19,11 +19,7 @@ _PATHS = ("qemu", "qemu_secondary")
 def binary_names(asked: Mapping[str, QemuBuild], known: Mapping[str, QemuBuild]) -> dict[str, str]:
     """Return for each name that was asked for the one that goes into plans, labels and records.
 
-    A path becomes ``VERSION-HASH``; ``provisioned`` and ``system`` stay.
-
-    Args:
-        asked: what the configuration calls a QEMU, and the binary that it is.
-        known: what the plan of a campaign that is continued calls its binaries.
+    A path becomes ``VERSION-HASH``; ``provisioned`` and ``system`` stay, and so do names of a continued plan.
     """
     by_hash = {build.sha256: name for name, build in known.items()}
     return {

@@ -30,12 +30,7 @@ class Pace:
         self._ahead_s += sum(estimates_s)
 
     def over(self, estimate_s: float, took_s: float | None) -> None:
-        """Take a run off what is ahead.
-
-        Args:
-            estimate_s: its estimate.
-            took_s: how long it took, ``None`` when it was not measured: a failure tells nothing of those to come.
-        """
+        """Take a run off what is ahead; one that failed took ``None``, and tells nothing of those to come."""
         self._ahead_s -= estimate_s
         if took_s is not None:
             self._expected_s += estimate_s

@@ -35,12 +35,7 @@ def merge_part(campaign: Path, ledger: Ledger, part: Path) -> int:
     """Take everything that a part has into the campaign; what was taken before is not taken again.
 
     Returns how many runs were measured twice, so that this part's stay where they are: two starts of one job ran at
-    once.
-
-    Args:
-        campaign: its folder, held by this process.
-        ledger: the campaign's.
-        part: the folder of a part to which nobody writes any more.
+    once. The campaign is held by this process, and nobody writes to the part any more.
 
     Raises:
         StoreError: something cannot be moved or written.

@@ -51,11 +51,6 @@ _MARGIN_S = 15.0
 def run_part(part: Path, environ: Mapping[str, str], tools: Tools | None = None) -> Exit:
     """Measure what is left of a part's block, and return the exit status; how it ended is on record.
 
-    Args:
-        part: its folder.
-        environ: what Slurm tells of the job.
-        tools: what measures; None for real pairs.
-
     Raises:
         BenchError: nothing was measured.
     """

@@ -145,11 +145,8 @@ class Monitor:
     ) -> Any:
         """Execute a command and return its reply.
 
-        Args:
-            command: which.
-            arguments: its arguments.
-            deadline_s: how long it may take; the monitor's own deadline where not given.
-            out_of_band: whether QEMU's main loop, which may hang, is passed over; few commands can be.
+        It may take ``deadline_s``, or as long as the monitor gives it; ``out_of_band`` passes QEMU's main loop over,
+        which may hang: few commands can.
 
         Raises:
             QmpError: QEMU refused it (cause ``qmp-refused``, in its own words), it was not answered in time, or the

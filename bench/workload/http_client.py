@@ -86,12 +86,8 @@ def ask(host: str, port: int, path: str, due: float) -> Answer:
 def run(url: str, rate: float, connections: int, output: Path, wait: Callable[[float], bool]) -> None:
     """Send requests until told to stop, and write every answer; what has none by then is written as unanswered.
 
-    Args:
-        url: what to ask for.
-        rate: requests per second (open loop), or 0 (closed loop).
-        connections: requests that may be under way at once.
-        output: the file to append to.
-        wait: waits for so many seconds, or until told to stop; returns whether it was told.
+    ``rate`` is in requests per second (open loop), or 0 (closed loop); ``wait`` waits for so many seconds, or until
+    told to stop, and returns whether it was told.
     """
     parts = urlsplit(url)
     host, port, path = str(parts.hostname), parts.port or 80, parts.path or "/"

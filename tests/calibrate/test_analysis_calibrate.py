@@ -402,7 +402,7 @@ def test_blocks_are_simulated_as_the_one_that_compares_most_and_not_as_one_that_
     kept = tuple(run for run in campaign.runs if run.record.block or run.record.cell["mem"] < largest)
     model = model_of(replace(campaign, runs=kept))
     layouts = layouts_of(replace(campaign, runs=kept), model)
-    assert sorted(families.lengthened(layouts.primary[0], 2).x.tolist()) == [0.0, 0.0, 1.0, 1.0]
+    assert sorted(layouts.primary[0].of_blocks(2).x.tolist()) == [0.0, 0.0, 1.0, 1.0]
     assert list(families.promises(Asked(model, 20, plan=layouts)))
 
 
