@@ -87,7 +87,7 @@ def design_facts(campaign: Campaign) -> list[tuple[str, str]]:
 def _nodes(campaign: Campaign) -> Iterator[tuple[str, str]]:
     """Yield the nodes of a cluster, a factor of blocks and of no cell, with the blocks that each holds."""
     held: dict[str, set[int]] = {}
-    for run in campaign.runs:
+    for run in (*campaign.runs, *campaign.without):
         held.setdefault(run.record.node or NO_NODE, set()).add(run.record.block)
     if held.keys() - {NO_NODE}:
         said = (f"{node} (block {_listed(blocks)})" for node, blocks in sorted(held.items()))
@@ -202,7 +202,8 @@ def _fixed(cells: Sequence[Factors], varying: Mapping[str, Sequence[Level]]) -> 
 def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tuple[str, str]]:
     """Return the design and the versions as name and value, in the order to be read; several values by semicolons."""
     campaign, plan, failed = results.campaign, results.campaign.plan, len(results.campaign.attempts)
-    records = [run.record for run in campaign.runs]
+    measured = (*campaign.runs, *campaign.without)
+    records = [run.record for run in measured]
     versions = [record.versions for record in records]
     before = [machine for record in records for machine in record.machines]
     return [
@@ -219,7 +220,7 @@ def design_rows(results: Results, seeds: Sequence[int | None] = ()) -> list[tupl
         *((text, _version(versions, key, 12)) for text, key in _HASHES if _is_told(versions, key)),
         ("host CPU", _each(before, "cpu_model")),
         ("host CPUs", _each(before, "cpus")),
-        *((f"host {name.lower()}", said) for name, said in describe_host(campaign.runs) if name == "Memory"),
+        *((f"host {name.lower()}", said) for name, said in describe_host(measured) if name == "Memory"),
         ("host kernel", _each(before, "kernel")),
         ("clock source", _each(before, "clock_source")),
         ("huge pages", _each(before, "thp")),

@@ -230,6 +230,7 @@ def _cell_note(results: Results) -> str:
 
 def _design(results: Results, seeds: Sequence[int | None]) -> dict[str, Any]:
     campaign, plan = results.campaign, results.campaign.plan
+    measured = (*campaign.runs, *campaign.without)
     blocks = len({run.block for run in plan.runs})
     planned = [
         ("Blocks", f"{blocks}"),
@@ -242,8 +243,8 @@ def _design(results: Results, seeds: Sequence[int | None]) -> dict[str, Any]:
     ]
     return {
         "design": planned,
-        "versions": describe_versions(campaign.runs),
-        "machine": describe_host(campaign.runs),
+        "versions": describe_versions(measured),
+        "machine": describe_host(measured),
         "runs": _run_table(results),
     }
 

@@ -47,10 +47,10 @@ def threats(results: Results) -> Iterator[str]:
             f"Few checkpoints per run, {short} in the shortest: tails (p95, p99), second modes and dependence hardly "
             "show in so few, and nothing says what a longer run would have come to."
         )
+    measured = (*results.campaign.runs, *results.campaign.without)
     if results.campaign.attempts:
         # Campaigns of one seed hold runs of one id: joined, in blocks of their own.
         failing = {(attempt.planned.run_id, attempt.planned.block) for attempt in results.campaign.attempts}
-        measured = (*results.campaign.runs, *results.campaign.without)
         retried = len(failing & {(run.record.run_id, run.record.block) for run in measured})
         again = f", and {plural(retried, 'run')} was measured on a later attempt" if retried else ""
         again = again.replace("runs was", "runs were")
@@ -60,7 +60,7 @@ def threats(results: Results) -> Iterator[str]:
         differences = "differences between cells are descriptions, not tests"
         what = "the verdicts here are exploratory" if results.findings else differences
         yield f"No hypothesis was declared before the data: {what}."
-    yield f"{_measured_on(results.campaign.runs)}: others may differ by more than any interval here says."
+    yield f"{_measured_on(measured)}: others may differ by more than any interval here says."
 
 
 def _measured_on(runs: Sequence[Run]) -> str:

@@ -84,10 +84,15 @@ def judge_all(campaign: Campaign, runs: pd.DataFrame, asked: Sequence[Hypothesis
 
 
 def declared_before(campaign: Campaign) -> bool:
-    """Return whether plan and runs agree on the hypotheses: their hash is that of the text and of every run."""
+    """Return whether plan and runs agree on the hypotheses: their hash is that of the text and of every run.
+
+    Those that take no checkpoints are among these: a hypothesis on the scenario compares them with the others.
+    """
     text = json.dumps(list(campaign.plan.hypotheses), sort_keys=True, separators=(",", ":"), allow_nan=False)
     own = hashlib.sha256(text.encode()).hexdigest()
-    hashes = {run.record.hypotheses_sha256 for run in campaign.runs} | {campaign.plan.hypotheses_sha256}
+    hashes = {run.record.hypotheses_sha256 for run in (*campaign.runs, *campaign.without)} | {
+        campaign.plan.hypotheses_sha256
+    }
     return hashes == {own}
 
 
