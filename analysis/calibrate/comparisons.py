@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.calibrate.rates import Asked, Rate
-    from analysis.compare.judging import Ratio
+    from analysis.compare.ratios import Ratio
 
     Floats = NDArray[np.float64]
 

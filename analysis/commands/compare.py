@@ -22,6 +22,7 @@ from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
 from analysis.verdicts.finding import NO_RATIO
+from analysis.verdicts.settling import hangs_on_lost
 from analysis.verdicts.trend import HANGING, HANGS_ON_FAILURES, ON_FAILURES
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from analysis.compare.comparison import Comparison
-    from analysis.compare.judging import CellComparison, Ratio
+    from analysis.compare.ratios import CellComparison, Ratio
 
 SCHEMA_VERSION = 1
 """The version of what ``--json`` writes."""
@@ -153,7 +154,9 @@ def settles(comparison: Comparison) -> str:
     failing = [
         cell
         for cell in comparison.cells
-        if cell.label in ON_FAILURES or (over_all in ON_FAILURES and cell.failed_base + cell.failed_new)
+        if cell.label in ON_FAILURES
+        or (over_all in ON_FAILURES and cell.failed_base + cell.failed_new)
+        or (cell.verdict == INCONCLUSIVE and _lost_many(cell))
     ]
     again = f"Measure the failed runs of {plural(len(failing), 'cell')} again. " if failing else ""
     if comparison.missing:
@@ -168,6 +171,10 @@ def settles(comparison: Comparison) -> str:
     if not passing and not more:
         return again.strip() or _would_settle(_larger(comparison), "more blocks on both sides")
     return again + _would_settle(_larger(comparison), passing, more)
+
+
+def _lost_many(cell: CellComparison) -> bool:
+    return hangs_on_lost(cell.failed_base, cell.runs_base) or hangs_on_lost(cell.failed_new, cell.runs_new)
 
 
 def _undecided(comparison: Comparison) -> list[CellComparison]:
@@ -207,7 +214,10 @@ def _larger(comparison: Comparison) -> str:
     """
     judged = _judged(comparison)
     falls = OUTCOMES[comparison.outcome].less_is_worse
-    reached = [1 - one.low if falls else one.high - 1 for one in judged]
+    ends = [1 - one.low if falls else one.high - 1 for one in judged]
+    # Runs without a value are in no interval, and in every word.
+    ranked = (one.ranked_passes_at for one in judged)
+    reached = [end if math.isnan(own) else max(end, own) for end, own in zip(ends, ranked, strict=True)]
     lost = any(one.label in HANGING for one in judged)
     if lost or not reached or not all(map(math.isfinite, reached)):
         return ""

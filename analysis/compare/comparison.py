@@ -34,6 +34,7 @@ from analysis.verdicts.finding import NO_RATIO, no_ratio
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
+    from analysis.compare.ratios import CellComparison, Ratio
     from analysis.compare.sides import Key
     from analysis.format.factors import Level
     from analysis.stored.load import Campaign, Run
@@ -44,8 +45,6 @@ from analysis.compare.judging import (
     EXIT_CODES,
     INCONCLUSIVE,
     NOT_REGRESSED,
-    CellComparison,
-    Ratio,
     Rule,
     is_usable,
     judge_all,

@@ -18,15 +18,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis import stats
+from analysis.compare.ratios import CellComparison, Ratio
 from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, REFUTED, SUPPORTED, Claims, Stage, adjusted_over, decide
 from analysis.verdicts.claims import INCONCLUSIVE as UNSAID
 from analysis.verdicts.finding import no_ratio
-from analysis.verdicts.settling import runs_to_settle
+from analysis.verdicts.settling import hangs_on_lost, passed_from, runs_to_settle
 from analysis.verdicts.trend import HANGING, TOO_FEW, Edges, Sample, hangs_on, stages
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from analysis.compare.sides import SideCell
     from analysis.format.factors import Level
@@ -83,63 +84,11 @@ class Rule:
         return "decreasing" if self.less_is_worse else "increasing"
 
 
-@dataclass(frozen=True)
-class Ratio:
-    """New over base with its 90 % interval (NaN where there is none), and the word that follows.
-
-    Attributes:
-        pvalue: one-sided, of a change for the worse; ``pvalue_threshold``: of one by the threshold being ruled out;
-            both with the runs that have no value ranked worst where that is larger: those that failed, and those that
-            did not pass their own check.
-    """
-
-    ratio: float
-    low: float
-    high: float
-    pvalue: float
-    pvalue_threshold: float
-    verdict: str
-    label: str
-
-
-@dataclass(frozen=True)
-class CellComparison:
-    """One cell of both sides.
-
-    Attributes:
-        cell: its label in the base.
-        factors: what it has in common on both sides.
-        base: median over runs of the outcome; ``new``: the same of the other side; NaN where no run counts.
-        ratio: new over base; ``low``, ``high``: at 90 %, NaN where there is no interval.
-        pvalue: as in :class:`Ratio`; ``adjusted``: after Holm over the cells.
-        needed_runs: runs per side that decide it, planned with the upper 80 % bound of the spread; None when it is
-            decided, when nothing can be said, when it hangs on runs without a value, and when as many are there.
-    """
-
-    cell: str
-    accel: str
-    factors: Mapping[str, Level]
-    base: float
-    new: float
-    ratio: float
-    low: float
-    high: float
-    runs_base: int
-    runs_new: int
-    failed_base: int
-    failed_new: int
-    pvalue: float
-    adjusted: float
-    pvalue_threshold: float
-    verdict: str
-    label: str
-    needed_runs: int | None = None
-
-
 def judge_all(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> Ratio:
     """Return the answer over all cells, base and new of each."""
     sample, why = _overall_sample(pairs, rule)
-    ranked = None if rule.within or sample is None else _overall_sample(pairs, rule, lost=True)[0]
+    lost = not rule.within and any(cell.lost for pair in pairs for cell in pair)
+    ranked = _overall_sample(pairs, rule, lost=True)[0] if lost and sample is not None else None
     return _ratio(sample, why, rule, ranked)
 
 
@@ -158,7 +107,10 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
         if samples[place][0] is not None:
             verdict, label = _said([*found[place], Stage(adjusted, lost)], rule)
         cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
-        if verdict == INCONCLUSIVE and label not in HANGING:  # no number of runs like these makes up for those
+        many = any(hangs_on_lost(len(side.lost), len(side.values)) for side in pair)
+        if (
+            verdict == INCONCLUSIVE and label not in HANGING and not many
+        ):  # no number of runs like these makes up for those
             among = len(pairs) if label == lost else 1
             needed = runs_to_settle(
                 pair[0].values, pair[1].values, rule.threshold, among, within=rule.within, falls=rule.less_is_worse
@@ -188,6 +140,7 @@ def _cell(pair: tuple[SideCell, SideCell], ratio: Ratio, verdict: str, label: st
         pvalue_threshold=ratio.pvalue_threshold,
         verdict=verdict,
         label=label,
+        ranked_passes_at=ratio.ranked_passes_at,
     )
 
 
@@ -311,7 +264,26 @@ def _ratio(sample: Sample | None, why: str, rule: Rule, ranked: Sample | None = 
     slope = stats.stratified_theil_sen(sample.x, sample.logs, sample.strata, CONFIDENCE)
     found = _stages(sample, rule, slope.low, ranked)
     middle, low, high = (math.exp(end) for end in (slope.estimate, slope.low, slope.high))
-    return Ratio(middle, low, high, found[-1].claims.supports, found[-1].claims.refutes, *_said(found, rule))
+    return Ratio(
+        middle,
+        low,
+        high,
+        found[-1].claims.supports,
+        found[-1].claims.refutes,
+        *_said(found, rule),
+        _ranked_passes_at(sample, rule, ranked),
+    )
+
+
+def _ranked_passes_at(sample: Sample, rule: Rule, ranked: Sample | None) -> float:
+    if ranked is None and not len(sample.lost_x):
+        return math.nan
+
+    def ruled_out(threshold: float) -> float:
+        own = replace(rule, threshold=threshold)
+        return stages(sample, own.edges, own.direction, ranked=ranked)[-1].claims.refutes
+
+    return passed_from(ruled_out, falls=rule.less_is_worse)
 
 
 def overall_passes_at(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> float:

@@ -29,7 +29,7 @@ from analysis.verdicts.claims import ALPHA
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from analysis.compare.judging import CellComparison
+    from analysis.compare.ratios import CellComparison
     from analysis.compare.sides import Key, Side
     from analysis.stored.load import Campaign
 

@@ -293,6 +293,10 @@ def _notes(
     excluded = [run.record.quality.ok for run in campaign.runs if not counts(run)]
     if excluded:
         notes.append(f"{plural(len(excluded), 'run')} {left_out_text(len(excluded), alone=any(excluded))}")
+    if lost := len(campaign.lost):
+        notes.append(
+            f"{plural(lost, 'run')} failed or cannot be read: planned as if none did, which verdicts rank worst"
+        )
     zeros = sum(counts(run) and not (used_pauses(run) > 0).all() for run in campaign.runs)
     if zeros:
         notes.append(f"{plural(zeros, 'run')} with a pause of 0 left out, of which no ratio can be told")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,9 @@ from analysis.text import plural
 from analysis.verdicts.claims import ALPHA
 from analysis.verdicts.designs import MANY_BLOCKS, blocks_to_decide, contrast_design, deviation, trend_design
 from analysis.verdicts.effects import levels_of
+from analysis.verdicts.question import measured_rows, others_of
+from analysis.verdicts.sentences import level_words
+from analysis.verdicts.settling import hangs_on_lost
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
 
 if TYPE_CHECKING:
@@ -37,7 +41,7 @@ def with_needed_blocks(finding: Finding, asked: Question, cost: float = 1.0, fam
     """
     if finding.label not in {UNDECIDED, WITHIN_EQUALS} or not finding.sesoi:
         return finding
-    if why := no_matter_of_number(finding):
+    if why := no_matter_of_number(finding) or _lost(asked):
         return _noted(finding, f"{why}, {_NOTHING_TELLS}")
     runs = _compared(asked)
     try:
@@ -64,6 +68,23 @@ def no_matter_of_number(finding: Finding) -> str:
         return LEVELS_DIFFER
     bent = finding.shape is not None and finding.shape.pvalue <= ALPHA
     return BENT if bent else ""
+
+
+def _lost(asked: Question) -> str:
+    """Return that so many runs of a level were lost that those of further blocks will be, too: they are ranked worst.
+
+    In a stratum of which nothing is left they are ranked among themselves, which takes nothing from any word.
+    """
+    factor = str(asked.hypothesis.factor)
+    rows = measured_rows(asked, asked.runs[asked.runs[asked.hypothesis.outcome].notna()])
+    strata = {(row["block"], others_of(asked, row)) for row in rows}
+    there = Counter(row[factor] for row in rows)
+    lost = Counter(row.get(factor) for row in asked.lost if (row["block"], others_of(asked, row)) in strata)
+    for level, count in lost.most_common():
+        if hangs_on_lost(count, there[level]):
+            runs = f"{count} of {plural(count + there[level], 'run')} with {level_words((factor,), level)}"
+            return f"{runs} failed or were left out and are ranked worst, as those of further blocks may be"
+    return ""
 
 
 def _noted(finding: Finding, note: str) -> Finding:
