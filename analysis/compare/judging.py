@@ -5,7 +5,7 @@
 - *inconclusive*: neither.
 
 Two campaigns are judged by their blocks: what happened to the host in the time of a block is in all of its runs, so
-that a block is one witness, by the median over its cells of how far each is from its own middle. Two levels within one
+that a block is one witness, by the median over its cells of how far each is from its own mean. Two levels within one
 campaign are judged block by block and cell by cell. The word of each cell is adjusted by Holm over the cells.
 """
 
@@ -195,12 +195,16 @@ def _overall_sample(
     usable = [pair for pair in pairs if is_usable(pair)]
     if not usable:
         return None, "no cell can be compared"
+    blocks = [len({block for pair in usable for block in (*pair[side].blocks, *pair[side].lost)}) for side in (0, 1)]
+    if min(blocks) < FEWEST:
+        return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
     points: list[tuple[int, float, Stratum]] = []
     without: list[tuple[int, Stratum]] = []
     by_block: dict[tuple[int, int], list[float]] = {}
     worst: dict[tuple[int, int], list[float]] = {}
     for place, pair in enumerate(usable):
-        middle = float(np.mean([np.median(np.log(cell.values)) for cell in pair]))
+        # Means weighted by blocks tell no side from the other, and a change moves all cells alike: ranks stay exact.
+        middle = float(np.average([np.log(cell.values).mean() for cell in pair], weights=blocks))
         for side, cell in enumerate(pair):
             rest = np.log(cell.values) - middle
             for block, value in zip(cell.blocks, rest.tolist(), strict=True):
@@ -215,9 +219,6 @@ def _overall_sample(
         middles = {key: float(np.median([*by_block.get(key, ()), *blank.get(key, ())])) for key in keys}
         points = [(side, value, (0,)) for (side, _), value in middles.items() if math.isfinite(value)]
         without = [(side, (0,)) for (side, _), value in middles.items() if not math.isfinite(value)]
-    blocks = [len({block for side, block in (*by_block, *worst) if side == which}) for which in (0, 1)]
-    if min(blocks) < FEWEST:
-        return None, f"three blocks a side are the least, and there are {blocks[0]} and {blocks[1]}"
     cells = [cell for pair in usable for cell in pair]
     hangs = hangs_on(sum(len(cell.failed) for cell in cells), sum(len(cell.left_out) for cell in cells))
     return _sample(points, without, rule, hangs, ranked=lost)
