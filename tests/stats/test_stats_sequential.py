@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 LOOKS = 24
+HYPOTHESES = Path(__file__).parents[2] / "docs" / "hypotheses.md"
 
 
 def wrong(levels: Sequence[float], members: int) -> float:
@@ -94,6 +96,17 @@ def test_what_is_spent_rises_and_never_is_all() -> None:
 def test_looking_costs_blocks_but_not_twice_as_many() -> None:
     assert cost_in_blocks([6]) == pytest.approx(1.0)
     assert 1.3 < cost_in_blocks(range(1, 9)) < 2.0
+
+
+def test_the_documented_table_of_looks_is_what_is_judged_by() -> None:
+    lines = HYPOTHESES.read_text(encoding="utf-8").splitlines()
+    start = next(place for place, line in enumerate(lines) if line.startswith("| looks, one after each block"))
+    cells = [line.strip("| ").split(" | ") for line in (lines[start], *lines[start + 2 : start + 6])]
+    after = [range(1, int(last) + 1) for last in cells[0][1:]]
+    for row, tests in zip(cells[1:4], (4, 8, 40), strict=True):
+        assert row[1:] == [f"{100 * look_level(looks, series=True, tests=tests):.2f}" for looks in after]
+    assert cells[4][0].endswith("(eight tests)")
+    assert cells[4][1:] == [f"{cost_in_blocks(looks, series=True, tests=8):.1f}" for looks in after]
 
 
 @pytest.mark.parametrize("looks", [[], [0], [4, 2]])
