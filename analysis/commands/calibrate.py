@@ -62,7 +62,8 @@ def show(model: Model, found: pd.DataFrame, out: Console) -> None:
     else:
         out.print("Every method that conclusions are drawn with is inside its band.")
     costs = (f"{cost_in_blocks(range(1, last + 1)):.1f} times at {last}" for last in (4, 8, 16, MOST_BLOCKS))
-    out.print(f"Looking after every block takes more blocks than a single look for the same power: {', '.join(costs)}.")
+    more = "Looking after every block takes more blocks than a single look for the same power of four tests"
+    out.print(f"{more}: {', '.join(costs)}.")
 
 
 def show_rates(found: pd.DataFrame, out: Console) -> None:

@@ -297,6 +297,8 @@ def overall_passes_at(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) ->
         return math.nan
     rest, rng = sample.logs - slope.estimate * sample.x, np.random.default_rng(_SEED)
     codes = np.unique([repr(one) for one in sample.strata], return_inverse=True)[1]
+    df = len(rest) - len(set(codes.tolist()))  # one of these the estimate has taken from the spread of what is left
+    rest *= math.sqrt(df / (df - 1))
     places, highs = np.argsort(codes, kind="stable"), []
     for _ in range(_EQUALS):
         dealt = np.empty_like(rest)

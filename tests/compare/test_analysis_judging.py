@@ -1,4 +1,4 @@
-"""The words on two sides are false in 5 % of all ways to deal the same blocks to both, at most."""
+"""The words on two sides are false in 5 % of all ways to deal the same blocks to both, at most; and equals pass."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from analysis.compare.judging import Rule, judge_all
+from analysis.compare.judging import PASSING, Rule, judge_all, overall_passes_at
 from analysis.compare.sides import SideCell
 from analysis.verdicts.claims import ALPHA
 
@@ -33,3 +33,13 @@ def test_two_campaigns_of_the_same_noise_have_a_false_word_in_5_percent_of_deali
             dealings += 1
     assert (false <= ALPHA * dealings).all()
     assert false.min() > 0
+
+
+def test_a_threshold_for_equals_allows_for_what_its_own_estimate_took_from_their_noise() -> None:
+    rng, rule, highs, said = np.random.default_rng(1), Rule(THRESHOLD), [], []
+    for _ in range(80):
+        base, new = rng.uniform(0.0, 1.5, CELLS) + 0.12 * rng.standard_normal((2, 3, CELLS))
+        pairs = [*zip(side(base), side(new), strict=True)]
+        highs.append(judge_all(pairs, rule).high)
+        said.append(overall_passes_at(pairs, rule))
+    assert np.median(said) == pytest.approx(np.quantile(highs, PASSING) - 1, rel=0.15)
