@@ -83,10 +83,11 @@ def show(found: Track, out: Console) -> None:
         out.print()
     out.print(
         "Each campaign is set against those since the last change (exact test of ratios of medians, 90 % interval), "
-        "adjusted over the cells of a campaign. Where campaigns differ as the runs within one do, 5 % at most are "
-        "called changed by chance. What else changes on a host from one to the next counts as a change in the first "
-        "eight; from then on a change has to clear three times what neighbours mostly differ by, and nothing is called "
-        "unchanged where that is more than what matters."
+        "adjusted over the cells of a campaign. Where campaigns differ as the runs within one do, some 5 % are called "
+        "changed by chance, and of those right after such a one, which are set against it alone, up to one in four. "
+        "What else changes on a host from one to the next counts as a change in the first eight; from then on a change "
+        "has to clear three times what neighbours mostly differ by, and nothing is called unchanged where that is more "
+        "than what matters."
     )
 
 
