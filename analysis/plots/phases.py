@@ -133,7 +133,9 @@ def _bars(ax: Axes, data: pd.DataFrame, longest: float) -> None:
     starts = -np.sum([by_phase[phase]["mean_ms"].to_numpy() for phase in OUTSIDE], axis=0)
     for phase, look in colours().items():
         means = by_phase[phase]["mean_ms"].to_numpy()
-        ax.barh(rows, means, left=starts, height=_BAR, **fill(phase, *look))
+        ax.add_collection(
+            axes.boxes(starts, starts + means, rows - _BAR / 2, rows + _BAR / 2, **fill(phase, *look)), autolim=False
+        )
         own = _whiskered(by_phase[phase], longest).to_numpy()
         if own.any():
             # At the end of a bar; before the pause at its beginning, where it grows.

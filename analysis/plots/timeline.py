@@ -106,10 +106,11 @@ def seconds_axis(ax: Axes, reach: float, room_in: float) -> None:
 def bands(ax: Axes, pauses: pd.DataFrame, reach: float, room_in: float, *, pixels: bool = False) -> None:
     """Shade each pause over the whole height; the shortest as wide as print keeps a line."""
     least = _THINNEST_PT / axes.POINTS_PER_IN / room_in * reach
-    lengths = (pauses["to_s"] - pauses["from_s"]).clip(lower=least)
-    spans = list(zip(pauses["from_s"], lengths, strict=True))
+    left = pauses["from_s"].to_numpy(dtype=np.float64)
+    right = left + (pauses["to_s"].to_numpy(dtype=np.float64) - left).clip(min=least)
     look: Look = {"facecolor": BAND_EDGE, "edgecolor": "none", "alpha": 0.55, "zorder": 0.5}
-    ax.broken_barh(spans, (0, 1), transform=ax.get_xaxis_transform(), rasterized=pixels, **look)
+    whole = axes.boxes(left, right, 0.0, 1.0, transform=ax.get_xaxis_transform(), rasterized=pixels, **look)
+    ax.add_collection(whole, autolim=False)
 
 
 def requests_of(data: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
