@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pytest
+from fixtures.changed import columns
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.calibrate.model import model_of
@@ -77,12 +79,15 @@ def test_folders_of_one_name_keep_their_own_blocks(tmp_path: Path) -> None:
 
 def test_a_drift_is_one_of_time(tmp_path: Path) -> None:
     fake = Fake(workloads=(IDLE,), links=("unix",), repeats=6, count=12)
-    runs = load_campaign(write_campaign(tmp_path, fake))
-    first = runs.runs[0].record.started_at
-    for run in runs.runs:
-        run.checkpoints["pause_s"] *= np.exp((run.record.started_at - first) / 1000)
-    span = runs.runs[-1].record.started_at - first
-    assert model_of(runs).drift == pytest.approx(span / 1000, rel=0.3)
+    campaign = load_campaign(write_campaign(tmp_path, fake))
+    first = campaign.runs[0].record.started_at
+    slower = [np.exp((run.record.started_at - first) / 1000) for run in campaign.runs]
+    tables = [
+        run.checkpoints.assign(pause_s=run.rows["pause_s"] * by) for run, by in zip(campaign.runs, slower, strict=True)
+    ]
+    runs = tuple(replace(run, rows=columns(table)) for run, table in zip(campaign.runs, tables, strict=True))
+    span = campaign.runs[-1].record.started_at - first
+    assert model_of(replace(campaign, runs=runs)).drift == pytest.approx(span / 1000, rel=0.3)
 
 
 def test_what_a_block_had_in_common_is_no_drift_of_as_many_runs() -> None:

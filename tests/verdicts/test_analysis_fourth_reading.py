@@ -18,7 +18,7 @@ from analysis.report import trust
 from analysis.report.first import first_screen
 from analysis.report.render import _design
 from analysis.stored.load import load_campaign
-from analysis.verdicts.results import derive, judge_study
+from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -52,8 +52,8 @@ def service(tmp_path: Path, **changed: Any) -> Campaign:
 
 
 def test_what_was_asked_after_the_runs_without_checkpoints_is_exploratory(tmp_path: Path) -> None:
-    (before,) = judge_study(service(tmp_path / "a")).findings
-    (after,) = judge_study(service(tmp_path / "b", hypotheses_sha256="0" * 64)).findings
+    (before,) = derive(service(tmp_path / "a")).findings
+    (after,) = derive(service(tmp_path / "b", hypotheses_sha256="0" * 64)).findings
     assert (before.exploratory, after.exploratory) == (False, True)
 
 
@@ -83,7 +83,7 @@ def failing(*, lost: int, whole: bool = False) -> Campaign:
 
 
 def found(campaign: Campaign) -> Finding:
-    return judge_study(campaign).findings[0]
+    return derive(campaign).findings[0]
 
 
 def test_blocks_are_not_promised_to_settle_what_runs_that_fail_leave_open() -> None:
@@ -93,7 +93,7 @@ def test_blocks_are_not_promised_to_settle_what_runs_that_fail_leave_open() -> N
     assert three.more_blocks is None
     (note,) = (note for note in three.notes if "settle" in note)
     assert note.startswith("3 of 10 runs with 4 GiB failed or were left out and are ranked worst")
-    assert not any("would decide" in said for said in first_screen(judge_study(failing(lost=3))).surer)
+    assert not any("would decide" in said for said in first_screen(derive(failing(lost=3))).surer)
 
 
 def test_blocks_that_were_lost_whole_take_no_number_away() -> None:
