@@ -6,12 +6,11 @@ import math
 import re
 from typing import TYPE_CHECKING
 
-from analysis.format import hosts
+from analysis.format.hosts import ACCEL_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-ACCEL_TEXT = hosts.ACCEL_TEXT
 
 MISSING = "\N{EN DASH}"
 

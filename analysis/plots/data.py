@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from analysis.text import ACCEL_TEXT
+from analysis.format.hosts import ACCEL_TEXT
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

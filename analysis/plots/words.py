@@ -6,12 +6,13 @@ import math
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from analysis.format.hosts import ACCEL_TEXT
 from analysis.format.scenarios import BASELINES
 from analysis.plots.drawing import Sketch
 from analysis.plots.sizes import SizeKey
 from analysis.runs.counting import doubted_text
 from analysis.stored.cells import shared_text
-from analysis.text import ACCEL_TEXT, accel_text, change_text, duration_text, ms_text, plural, span, spans
+from analysis.text import accel_text, change_text, duration_text, ms_text, plural, span, spans
 from analysis.verdicts.looks import looked_at
 
 if TYPE_CHECKING:

@@ -12,11 +12,12 @@ from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import DEADLINES, flatten
+from analysis.format.hosts import ACCEL_TEXT
 from analysis.runs.counting import pauses_told
 from analysis.stored.factors import level_text
 from analysis.stored.records import under_text
 from analysis.stored.study import guests
-from analysis.text import ACCEL_TEXT, duration_text, plural
+from analysis.text import duration_text, plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

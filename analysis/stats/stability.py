@@ -78,13 +78,13 @@ def _classified(array: FloatArray, edges: Sequence[int]) -> Steadiness:
 
 def _clamped(array: FloatArray) -> FloatArray:
     """Pull extreme values back to the bound of their window, so that one of them is not a segment."""
-    clamped = array.copy()
-    for start in range(0, len(array), _WINDOW):
-        window = array[max(0, min(start, len(array) - _WINDOW)) : start + _WINDOW]
-        low, middle, high = np.quantile(window, [0.1, 0.5, 0.9])
-        reach = _REACH * (high - low)
-        clamped[start : start + _WINDOW] = np.clip(array[start : start + _WINDOW], middle - reach, middle + reach)
-    return clamped
+    width = min(_WINDOW, len(array))
+    firsts = np.arange(0, len(array), _WINDOW)
+    windows = array[np.minimum(firsts, len(array) - width)[:, None] + np.arange(width)]
+    low, middle, high = np.quantile(windows, [0.1, 0.5, 0.9], axis=1)
+    own = np.arange(len(array)) // _WINDOW
+    reach = (_REACH * (high - low))[own]
+    return np.clip(array, middle[own] - reach, middle[own] + reach)
 
 
 def _segments(arrays: Sequence[FloatArray]) -> Iterator[tuple[FloatArray, list[int]]]:

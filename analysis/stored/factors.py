@@ -7,7 +7,8 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from analysis.format.factors import SIZES, head_of, size_text
-from analysis.text import ACCEL_TEXT, plural
+from analysis.format.hosts import ACCEL_TEXT
+from analysis.text import plural
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
