@@ -308,12 +308,9 @@ def _surer(judged: Results, asked: Sequence[Finding]) -> Iterator[str]:
 
 
 def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[str]:
-    blank = [one for one in answered if one.label == NOTHING_TO_COMPARE]
-    if any(one.failed or one.excluded for one in blank):
-        yield "Where nothing can be compared, runs failed or were left out."
-    elif blank:
-        missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
-        yield f"Where nothing can be compared, {missing}the cells do not cross what was asked with the other factors."
+    blank = dict.fromkeys(_why_blank(judged, one) for one in answered if one.label == NOTHING_TO_COMPARE)
+    if blank:
+        yield f"Where nothing can be compared, {', or '.join(blank)}."
     if any(one.label == NOT_WRITTEN for one in answered):
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
     if any(NO_RATIO in one.label and one.label != YES_OR_NO_TEXT for one in answered):
@@ -324,6 +321,16 @@ def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[st
     for reason, otherwise in _MEASURED_OTHERWISE.items():
         if reason in why:
             yield f"Where {reason}, more blocks may leave it open: a further campaign can {otherwise}."
+
+
+def _why_blank(judged: Results, finding: Finding) -> str:
+    if finding.failed or finding.excluded:
+        return "runs failed or were left out"
+    own = question(*looked_at(judged.campaign, judged.runs), finding.hypothesis)
+    if own.runs[finding.hypothesis.outcome].isna().any():
+        return "runs do not have what is asked about"
+    missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
+    return f"{missing}the cells do not cross what was asked with the other factors"
 
 
 def _no_one_number(finding: Finding) -> str:
