@@ -200,7 +200,13 @@ def test_a_comparison_of_some_cells_does_not_say_all(capsys: pytest.CaptureFixtu
 
 
 def test_device_state_is_told_for_each_accelerator() -> None:
-    clean = pd.DataFrame({"dirty_pages": pd.array([0, 0, 7], "Int64"), "bytes_sent": pd.array([10, 12, 900], "Int64")})
+    clean = pd.DataFrame(
+        {
+            "warmup": [False] * 3,
+            "dirty_pages": pd.array([0, 0, 7], "Int64"),
+            "bytes_sent": pd.array([10, 12, 900], "Int64"),
+        }
+    )
     (run,) = small(mem=(GIB,), blocks=1).runs
     records = tuple(
         replace(run, rows=columns(clean.assign(bytes_sent=clean["bytes_sent"] + more))) for more in (0, 100)
