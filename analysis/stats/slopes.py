@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import count
 from math import ceil, log, nan
 from typing import TYPE_CHECKING
 
@@ -116,11 +117,16 @@ def fewest_blocks(strata: Sequence[Counts], blocks: int = 1, alpha: float = 0.05
 
     Args:
         strata: of each stratum of so many ``blocks``, how many runs each ``x`` has.
-        blocks: others are taken to be as these are on average.
+        blocks: others are taken to be as these are on average, strata whole.
         alpha: level of the test.
     """
-    least = sum(log(_extreme(ties)) for ties in strata) / blocks
-    return max(ceil(log(alpha) / least - _SLACK), 1)
+    found = [(times, log(_extreme(ties))) for ties, times in Counter(strata).items()]
+    fewest = max(ceil(log(alpha) * blocks / sum(times * least for times, least in found) - _SLACK), 1)
+    return next(
+        many
+        for many in count(fewest)
+        if sum(times * many // blocks * least for times, least in found) <= log(alpha) + _SLACK
+    )
 
 
 def _extreme(ties: Counts) -> float:

@@ -50,6 +50,12 @@ def test_where_order_statistics_give_no_interval_there_is_none(sizes: int, block
     assert fewest_blocks([(1,) * sizes]) == needed
 
 
+@pytest.mark.parametrize(("strata", "blocks", "needed"), [(2, 1, 3), (3, 2, 4), (4, 5, 7), (1, 2, 10)])
+def test_no_part_of_a_stratum_gives_an_interval(strata: int, blocks: int, needed: int) -> None:
+    # Two levels take five whole strata: of three in two blocks three blocks may have four.
+    assert fewest_blocks([(1, 1)] * strata, blocks) == needed
+
+
 def test_two_levels_in_five_strata_are_held_as_often_as_claimed() -> None:
     rng = np.random.default_rng(5)
     held = []
