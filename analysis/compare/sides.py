@@ -310,9 +310,6 @@ def conditions(
             yield what, " against ".join(", ".join(side) for side in sides)
 
 
-_LATER = "when the disks are drained too (version 1; some 0.6 ms later under emulation)"
-
-
 def _of_machines(run: Run, name: str) -> str:
     return " and ".join(dict.fromkeys(str(machine.get(name, "")) for machine in run.record.machines))
 
@@ -325,6 +322,6 @@ def _condition(run: Run) -> dict[str, str]:
         "the host's CPU": _of_machines(run, "cpu_model"),
         "the host's kernel": _of_machines(run, "kernel"),
         **{what: str(factors.get(path, "")) for what, path in _SETTINGS.items()},
-        "where a pause begins": "when the run state changes" if run.record.schema_version > 1 else _LATER,
+        "where a pause begins": run.record.pause_begins,
         "KVM": run.record.kvm.kind,
     }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import TYPE_CHECKING
 
 from analysis.format.hosts import FAR
 from analysis.report.checks import by_itself, without_controls
-from analysis.text import plural
+from analysis.text import listed, plural
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
@@ -37,6 +38,10 @@ def threats(results: Results) -> Iterator[str]:
             f"The noise floor is unknown: {without_controls(results)}, so nothing here shows how far "
             "apart equals come out, and an effect may be called material that equals could have as well."
         )
+    begins = Counter(run.record.pause_begins for run in results.campaign.runs)
+    if len(begins) > 1:
+        told = listed([f"in {plural(count, 'run')} {when}" for when, count in sorted(begins.items())])
+        yield f"Pauses begin {told}: what that makes counts as a difference between runs, blocks and cells."
     yield from _unsettled(results)
     few = int(results.per_cell["runs"].min())
     if few < 6:  # noqa: PLR2004 - the first R with a 95 % interval

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fixtures.fake_campaign import SWEEP, write_campaign
+from fixtures.fake_campaign import SINGLE, SWEEP, change_record, run_ids, write_campaign
 from fixtures.simulated import RAM, declared
 
 from analysis.report.first import first_screen
+from analysis.report.threats import threats
 from analysis.stored.load import load_campaign
 from analysis.verdicts.results import derive
 
@@ -22,3 +23,15 @@ def test_runs_that_do_not_have_what_is_asked_about_are_no_fault_of_the_design(tm
     fake = replace(SWEEP, count=1, warmup=0, repeats=2, hypotheses=(declared(**RAM), period))
     surer = first_screen(derive(load_campaign(write_campaign(tmp_path, fake)))).surer
     assert "Where nothing can be compared, runs do not have what is asked about." in surer
+
+
+def test_pauses_that_two_versions_measured_are_not_taken_for_alike(tmp_path: Path) -> None:
+    folder = write_campaign(tmp_path, replace(SINGLE, repeats=3))
+
+    def told() -> str:
+        return " ".join(threats(derive(load_campaign(folder))))
+
+    assert "Pauses begin" not in told()
+    change_record(folder, run_ids(folder)[0], schema_version=3)
+    assert "Pauses begin in 2 runs when the disks are drained too (version 1; some 0.6 ms later" in told()
+    assert "and in 1 run when the run state changes: what that makes counts as a difference" in told()
