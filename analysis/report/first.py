@@ -21,7 +21,7 @@ from analysis.verdicts.finding import NO_RATIO, YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.needed import BENT, LEVELS_DIFFER, no_matter_of_number
-from analysis.verdicts.question import question
+from analysis.verdicts.question import column, question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGING, ON_FAILURES, UNDECIDED, WITHIN_EQUALS
@@ -326,8 +326,10 @@ def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[st
 def _why_blank(judged: Results, finding: Finding) -> str:
     if finding.failed or finding.excluded:
         return "runs failed or were left out"
-    own = question(*looked_at(judged.campaign, judged.runs), finding.hypothesis)
-    if own.runs[finding.hypothesis.outcome].isna().any():
+    own = question(*looked_at(judged.campaign, judged.runs), finding.hypothesis).runs
+    there = own[own[finding.hypothesis.outcome].notna()]
+    of_one_level = len(set(column(there, str(finding.hypothesis.factor)))) <= 1
+    if len(there) < len(own) or (of_one_level and not judged.campaign.unfinished):
         return "runs do not have what is asked about"
     missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
     return f"{missing}the cells do not cross what was asked with the other factors"

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from fixtures.fake_campaign import SINGLE, SWEEP, change_record, run_ids, write_campaign
+import pytest
+from fixtures.fake_campaign import SERVICE, SINGLE, SWEEP, Fake, change_record, run_ids, write_campaign
 from fixtures.simulated import RAM, declared
 
 from analysis.report.first import first_screen
@@ -17,10 +18,19 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_runs_that_do_not_have_what_is_asked_about_are_no_fault_of_the_design(tmp_path: Path) -> None:
-    # Of a single checkpoint there is no period.
-    period = declared(id="P", claim="They come apart.", factor="mem", outcome="period")
-    fake = replace(SWEEP, count=1, warmup=0, repeats=2, hypotheses=(declared(**RAM), period))
+# Of a single checkpoint there is no period, and no pause of a machine that is asked for none.
+PERIOD = declared(id="P", claim="They come apart.", factor="mem", outcome="period")
+NATIVE = declared(id="N", claim="It is longer.", kind="contrast", factor="scenario", levels=["native", "colo"])
+
+
+@pytest.mark.parametrize(
+    "fake",
+    [
+        replace(SWEEP, count=1, warmup=0, repeats=2, hypotheses=(declared(**RAM), PERIOD)),
+        replace(SERVICE, extra_cell={"scenario": "colo"}, hypotheses=(NATIVE,)),
+    ],
+)
+def test_runs_that_do_not_have_what_is_asked_about_are_no_fault_of_the_design(tmp_path: Path, fake: Fake) -> None:
     surer = first_screen(derive(load_campaign(write_campaign(tmp_path, fake)))).surer
     assert "Where nothing can be compared, runs do not have what is asked about." in surer
 
