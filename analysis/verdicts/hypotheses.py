@@ -151,7 +151,7 @@ def _judged(asked: Question, measured: pd.DataFrame, sample: Sample, blank: Find
         interaction_pvalue=between.pvalue if between else math.nan,
         shape=shape,
     )
-    finding = replace(finding, notes=(*finding.notes, *_silent(asked, sample)))
+    finding = replace(finding, notes=(*finding.notes, *_silent(asked, sample), *_alone(asked, measured, sample)))
     without = np.isnan(effect.low)
     if without:
         finding = replace(finding, notes=(*finding.notes, _blocks_for_interval(sample)))
@@ -198,6 +198,17 @@ def _silent(asked: Question, sample: Sample) -> Iterator[str]:
             if level not in compared:
                 runs = f"{plural(count, 'run')} with {level_words(asked.others, level)}"
                 yield f"{runs} {why}, and what is left compares nothing: nothing is said of it"
+
+
+def _alone(asked: Question, measured: pd.DataFrame, sample: Sample) -> Iterator[str]:
+    """Say which sizes are compared with no other one, as in whose blocks no other was measured."""
+    factor = str(asked.hypothesis.factor)
+    levels = [row[factor] for row in measured_rows(asked, measured)]
+    compared = {level for level, own in zip(levels, sample.compared, strict=True) if own}
+    for level, count in Counter(levels).items():
+        if level not in compared:
+            runs = f"{plural(count, 'run')} with {level_words((factor,), level)}"
+            yield f"{runs}: nothing is said of it, as no run of another size is there to compare with in the same block"
 
 
 def _blocks_for_interval(sample: Sample) -> str:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fixtures.fake_campaign import SERVICE, SINGLE, SWEEP, Fake, change_record, run_ids, write_campaign
-from fixtures.simulated import RAM, declared
+from fixtures.simulated import GIB, QUIET, RAM, Truth, crossed, declared, simulate, verdicts
 
 from analysis.report.first import first_screen
 from analysis.report.threats import threats
@@ -45,3 +45,13 @@ def test_pauses_that_two_versions_measured_are_not_taken_for_alike(tmp_path: Pat
     change_record(folder, run_ids(folder)[0], schema_version=3)
     assert "Pauses begin in 2 runs when the disks are drained too (version 1; some 0.6 ms later" in told()
     assert "and in 1 run when the run state changes: what that makes counts as a difference" in told()
+
+
+def test_a_size_that_is_compared_with_no_other_one_is_none_that_a_verdict_is_about() -> None:
+    cells = crossed(mem=(GIB, 2 * GIB, 4 * GIB))
+    campaign = simulate(Truth(cells, lambda _: 0.0, [declared(**RAM)], blocks=12, **QUIET), 1)
+    apart = tuple(run for run in campaign.runs if (run.record.cell["mem"] == GIB) == (run.record.block % 2 == 0))
+    (whole,), (found,) = verdicts(campaign), verdicts(replace(campaign, runs=apart))
+    said = "6 runs with 1 GiB: nothing is said of it, as no run of another size is there to compare with"
+    assert [note for note in found.notes if note.startswith(said)]
+    assert not [note for note in whole.notes if "nothing is said of it" in note]
