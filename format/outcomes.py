@@ -278,6 +278,9 @@ OF_REQUESTS = frozenset(one.name for one in _ALL if one.table == "client")
 NOT_WRITTEN = "the guests did not write the working sets that it is about"
 """The label of a verdict that no number of blocks decides: whoever measures need not go on for its sake."""
 
+NO_RATIO = "of which no ratio can be told"
+"""What the label of another such verdict ends with, or says first: some runs measured 0, or a yes or a no."""
+
 PAUSES_IN_DOUBT = "its pauses are not to be relied on"
 """How a note of a run begins whose record is sound, but for its pauses: a failover's times are the harness's own."""
 

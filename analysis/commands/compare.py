@@ -14,14 +14,13 @@ from analysis.compare.comparison import compare, compare_levels
 from analysis.compare.judging import CONFIDENCE, INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.sides import refuse_shared
 from analysis.errors import path_of
-from analysis.format.outcomes import OUTCOMES
+from analysis.format.outcomes import NO_RATIO, OUTCOMES
 from analysis.process.words import Parser
 from analysis.report.files import write
 from analysis.stored.load import load_campaign
 from analysis.text import MISSING, duration_text, plural, ratio_text, short_text
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.digits import rounded
-from analysis.verdicts.finding import NO_RATIO
 from analysis.verdicts.settling import hangs_on_lost
 from analysis.verdicts.trend import HANGING, HANGS_ON_FAILURES, ON_FAILURES
 

@@ -25,11 +25,11 @@ from analysis.compare.sides import (
 )
 from analysis.errors import NothingMeasuredError
 from analysis.format.factors import flatten
-from analysis.format.outcomes import OUTCOMES
+from analysis.format.outcomes import NO_RATIO, OUTCOMES
 from analysis.runs.outcomes import tail_note
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import plural
-from analysis.verdicts.finding import NO_RATIO, no_ratio
+from analysis.verdicts.finding import no_ratio
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from analysis.format.factors import flatten
-from analysis.format.outcomes import NOT_WRITTEN, OUTCOMES
+from analysis.format.outcomes import NO_RATIO, NOT_WRITTEN, OUTCOMES
 from analysis.format.scenarios import BASELINES
 from analysis.runs.counting import counting, counts
 from analysis.runs.parts import PARTS, growth, pause_parts
@@ -17,7 +17,7 @@ from analysis.text import figures_text, listed, ms_text, percent_text, plural, s
 from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
 from analysis.verdicts.designs import MANY_BLOCKS
 from analysis.verdicts.families import not_after
-from analysis.verdicts.finding import NO_RATIO, YES_OR_NO_TEXT
+from analysis.verdicts.finding import YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.needed import BENT, LEVELS_DIFFER, no_matter_of_number

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from analysis.format.outcomes import NO_RATIO
 from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, NOTHING, Claims, Effect
 
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 ADJUSTED_BY = {"primary": "Holm", "secondary": "Benjamini-Hochberg"}
 """By whom the p-values of each family are adjusted."""
 
-NO_RATIO = "of which no ratio can be told"
 YES_OR_NO_TEXT = f"a yes or a no in each run, {NO_RATIO}: a range of their share can be declared (kind: value)"
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from bench.format.outcomes import NOT_WRITTEN
+from bench.format.outcomes import NO_RATIO, NOT_WRITTEN
 from bench.plan.estimate import duration_text
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class Question:
     decided: bool
     more_blocks: float | None
     label: str = ""
+
+    @property
+    def beyond_blocks(self) -> bool:
+        """Whether no number of blocks decides it, by its label."""
+        return self.label == NOT_WRITTEN or NO_RATIO in self.label
 
 
 def questions_of(verdicts: Iterable[Mapping[str, Any]]) -> tuple[Question, ...]:
@@ -115,9 +120,12 @@ class Until:
         if not fitting:
             return f"another block would not fit into {budget}; a larger one continues this campaign"
         needs = [one.more_blocks for one in self.questions if not one.decided and one.more_blocks is not None]
-        if self.questions and all(one.label == NOT_WRITTEN for one in self._open()):
-            names = ", ".join(one.name for one in self._open())
-            return f"no number of blocks decides {names}: {NOT_WRITTEN}"
+        if self.questions and all(one.beyond_blocks for one in self._open()):
+            names: dict[str, list[str]] = {}
+            for one in self._open():
+                names.setdefault(one.label, []).append(one.name)
+            told = [f"{', '.join(own)}: {why}" for why, own in names.items()]
+            return f"no number of blocks decides {'; '.join(told)}"
         hopeless = needs and min(needs) > _BEYOND_HOPE * fitting and len(needs) == len(self._open())
         if hopeless and spent.blocks >= _ENOUGH_TO_GIVE_UP:
             return f"what is open needs more than the {_blocks(fitting)} that {budget} and max_blocks={self.most} leave"
@@ -144,8 +152,8 @@ class Until:
 
 def _needs(question: Question, spent: Spent) -> str:
     more = question.more_blocks
-    if question.label == NOT_WRITTEN:
-        return f"is open: {NOT_WRITTEN}"
+    if question.beyond_blocks:
+        return f"is open: {question.label}"
     if more is None:
         return "is open"
     if math.isinf(more):

@@ -15,7 +15,7 @@ from fake_session import FakeSession, fake_tools, make_cell, make_settings
 
 from bench.config.questions import questions
 from bench.errors import GuestError, PlanChangedError, StoreError
-from bench.format.outcomes import NOT_WRITTEN
+from bench.format.outcomes import NO_RATIO, NOT_WRITTEN
 from bench.record.ledger import Entry
 from bench.run.campaign import run_campaign
 from bench.run.until import Question, Spent, Until, measuring_s, questions_of
@@ -264,14 +264,17 @@ def test_when_it_ends(needs: list[float | None], spent: Spent, why: str) -> None
     assert bool(stop) == bool(why)
 
 
-def test_what_no_number_of_blocks_decides_is_given_up_at_once() -> None:
+@pytest.mark.parametrize("label", [NOT_WRITTEN, f"3 of 6 runs are 0, {NO_RATIO}", f"yes or no, {NO_RATIO}: so"])
+def test_what_no_number_of_blocks_decides_is_given_up_at_once(label: str) -> None:
     until = Until(3600, 24, Analysis())
-    slow = {"label": NOT_WRITTEN, "more_blocks": "inf"}
+    slow = {"label": label, "more_blocks": "inf"}
     until.questions = questions_of(
         [verdict("REFUTED", id="ram_alone"), verdict("INCONCLUSIVE", id="ram_pages", **slow)]
     )
-    assert until.stop(Spent(1, 60)) == f"no number of blocks decides ram_pages: {NOT_WRITTEN}"
-    assert until.standing(Spent(1, 60)) == f"block 1: ram_alone decided; ram_pages is open: {NOT_WRITTEN}"
+    assert until.stop(Spent(1, 60)) == f"no number of blocks decides ram_pages: {label}"
+    assert until.standing(Spent(1, 60)) == f"block 1: ram_alone decided; ram_pages is open: {label}"
+    until.questions = (*until.questions, Question("total", "", decided=False, more_blocks=None, label=NOT_WRITTEN))
+    assert until.stop(Spent(1, 60)).endswith(f"total: {NOT_WRITTEN}")
     until.questions = (*until.questions, Question("vcpus", "", decided=False, more_blocks=None))
     assert until.stop(Spent(1, 60)) == ""
 
