@@ -14,6 +14,7 @@ from analysis.runs.parts import PARTS, growth, pause_parts
 from analysis.stats import DELAYED_ACK_S
 from analysis.stored.factors import factor_text, level_text
 from analysis.text import figures_text, listed, ms_text, percent_text, plural, short_text
+from analysis.verdicts.blank import why_blank
 from analysis.verdicts.claims import INCONCLUSIVE, NOT_YET
 from analysis.verdicts.designs import MANY_BLOCKS
 from analysis.verdicts.families import not_after
@@ -21,7 +22,7 @@ from analysis.verdicts.finding import YES_OR_NO_TEXT
 from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN, NOTHING_TO_COMPARE
 from analysis.verdicts.looks import level_of, looked_at
 from analysis.verdicts.needed import BENT, LEVELS_DIFFER, no_matter_of_number
-from analysis.verdicts.question import column, question
+from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGING, ON_FAILURES, UNDECIDED, WITHIN_EQUALS
@@ -308,31 +309,19 @@ def _surer(judged: Results, asked: Sequence[Finding]) -> Iterator[str]:
 
 
 def _no_block_mends(judged: Results, answered: Sequence[Finding]) -> Iterator[str]:
-    blank = dict.fromkeys(_why_blank(judged, one) for one in answered if one.label == NOTHING_TO_COMPARE)
-    if blank:
-        yield f"Where nothing can be compared, {', or '.join(blank)}."
+    blank = [one for one in answered if one.label == NOTHING_TO_COMPARE]
+    if why := dict.fromkeys(why_blank(judged.campaign, judged.runs, one) for one in blank):
+        yield f"Where nothing can be compared, {', or '.join(why)}."
     if any(one.label == NOT_WRITTEN for one in answered):
         yield "A guest too slow for its working set wants a smaller one, or a longer checkpoint.interval."
     if any(NO_RATIO in one.label and one.label != YES_OR_NO_TEXT for one in answered):
         yield "Of runs that are 0 no ratio can be told: a range can be declared in its place (kind: value)."
     if any(one.label in ON_FAILURES for one in answered):
         yield "Where an answer depends on failed runs, these measured again may decide it."
-    why = set(map(_no_one_number, answered))
+    open_for = set(map(_no_one_number, answered))
     for reason, otherwise in _MEASURED_OTHERWISE.items():
-        if reason in why:
+        if reason in open_for:
             yield f"Where {reason}, more blocks may leave it open: a further campaign can {otherwise}."
-
-
-def _why_blank(judged: Results, finding: Finding) -> str:
-    if finding.failed or finding.excluded:
-        return "runs failed or were left out"
-    own = question(*looked_at(judged.campaign, judged.runs), finding.hypothesis).runs
-    there = own[own[finding.hypothesis.outcome].notna()]
-    of_one_level = len(set(column(there, str(finding.hypothesis.factor)))) <= 1
-    if len(there) < len(own) or (of_one_level and not judged.campaign.unfinished):
-        return "runs do not have what is asked about"
-    missing = "runs are not yet measured, or " if judged.campaign.unfinished else ""
-    return f"{missing}the cells do not cross what was asked with the other factors"
 
 
 def _no_one_number(finding: Finding) -> str:

@@ -220,6 +220,15 @@ def is_meant(hypothesis: Hypothesis, own: Factors) -> bool:
     return counts and bool(_meant(hypothesis, lambda path: [own.get(path)], 1)[0])
 
 
+def meant_levels(hypothesis: Hypothesis, cells: Iterable[Factors]) -> set[Level]:
+    """Return the levels of the factor that cells have where a hypothesis asks, whether or not they have the outcome."""
+    return {
+        own.get(str(hypothesis.factor))
+        for own in cells
+        if _meant(hypothesis, lambda path, own=own: [own.get(path)], 1)[0]  # type: ignore[misc]
+    }
+
+
 def column(runs: pd.DataFrame, path: str) -> list[Level]:
     """Return a factor of each run as a typed value; None where a cell does not have it."""
     if path not in runs:

@@ -35,6 +35,15 @@ def test_runs_that_do_not_have_what_is_asked_about_are_no_fault_of_the_design(tm
     assert "Where nothing can be compared, runs do not have what is asked about." in surer
 
 
+def test_runs_that_failed_are_not_why_nothing_compares_what_has_one_level() -> None:
+    asked = [declared(**RAM), declared(id="V", claim="It grows.", factor="smp")]
+    truth = Truth(crossed(mem=(GIB,), smp=(1, 4)), lambda _: 0.0, asked, lost=0.3, **QUIET)
+    results = derive(simulate(truth, 1))
+    assert results.campaign.failures
+    surer = first_screen(results).surer
+    assert "Where nothing can be compared, the cells have but one level of what is asked about." in surer
+
+
 def test_pauses_that_two_versions_measured_are_not_taken_for_alike(tmp_path: Path) -> None:
     folder = write_campaign(tmp_path, replace(SINGLE, repeats=3))
 
