@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pytest
+from fixtures.changed import with_parts
 from fixtures.fake_campaign import IDLE, SERVICE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.plots.drawing import Drawing, Picture, Skipped, Words
@@ -274,8 +275,8 @@ def test_a_short_campaign_claims_nothing_of_drift(tmp_path: Path) -> None:
 def test_stalls_that_cannot_be_told_are_not_said_to_be_missing(tmp_path: Path) -> None:
     results = derive(load_study([write_campaign(tmp_path, Fake(**SMALL))]))
     wide = results.runs.assign(slow_share=float("nan"))
-    found = diagnose(results.campaign, results.cells, wide)
-    said = dict(checks(replace(results, diagnostics=found)))["Modes"]
+    found = diagnose(results.campaign, results.cells, wide, results.behaviours)
+    said = dict(checks(with_parts(results, diagnostics=found)))["Modes"]
     assert "; of 2 runs over TCP no stalls of about 40 ms can be told" in said
     assert "checkpoints about 40 ms above the usual pause" not in said
     known = "checkpoints about 40 ms above the usual pause, as long as a small write waits"  # nodelay is TCP, too
@@ -296,8 +297,8 @@ def test_what_a_rule_finds_in_long_runs_is_not_said_of_short_ones(tmp_path: Path
         ((0.0, float("nan")), "steadiest); of 1 run of fewer than 20 checkpoints nothing can be told"),
         ((2.0, float("nan")), "2 at most, no more; of 1 run of fewer than 20 checkpoints nothing can be told"),
     ):
-        found = diagnose(results.campaign, results.cells, results.runs.assign(mser=cuts))
-        assert dict(checks(replace(results, diagnostics=found)))["Warm-up"].endswith(said)
+        found = diagnose(results.campaign, results.cells, results.runs, results.behaviours.assign(mser=cuts))
+        assert dict(checks(with_parts(results, diagnostics=found)))["Warm-up"].endswith(said)
 
 
 def test_the_page_says_how_it_was_built(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from fixtures.changed import columns
+from fixtures.changed import columns, with_parts
 from fixtures.fake_campaign import IDLE, Fake, write_campaign
 from fixtures.simulated import failure_of
 
@@ -146,7 +146,7 @@ def test_of_very_many_nodes_it_is_said_which_were_left_out(campaign: Campaign) -
         ((without,), "words that change when the runs on one of the 16 with most runs are left out: n2: H1"),
     ):
         found = replace(results.diagnostics, nodes=many, sensitivity=(judged, *others))
-        assert dict(checks(replace(results, diagnostics=found)))["Nodes"].endswith(said)
+        assert dict(checks(with_parts(results, diagnostics=found)))["Nodes"].endswith(said)
 
 
 def test_what_was_lost_on_a_node_is_left_out_with_it(campaign: Campaign) -> None:
