@@ -279,7 +279,13 @@ class TestPhases:
         long = data["phase"] == "request"
         data.loc[long, ["mean_ms", "low_ms", "high_ms"]] = [30.0, -10.0, 70.0]
         ax = phases.plot(data, 7.0).axes[0]
-        ends = [x for bars in ax.collections for part in bars.get_segments() for x in part[:, 0]]
+        ends = [
+            x
+            for bars in ax.collections
+            if isinstance(bars, LineCollection)
+            for part in bars.get_segments()
+            for x in part[:, 0]
+        ]
         stop = data.loc[data["phase"] == "stop", "mean_ms"].max()
         assert min(ends) == pytest.approx(-70.0 - stop, abs=1.0)
         assert "thin, of each longer phase at its end away from 0." in phases.sketch(sweep).words.caption
