@@ -17,6 +17,7 @@ from fixtures.fake_campaign import (
     run_ids,
     write_campaign,
 )
+from matplotlib.collections import LineCollection
 
 from analysis import stats
 from analysis.plots import (
@@ -279,13 +280,8 @@ class TestPhases:
         long = data["phase"] == "request"
         data.loc[long, ["mean_ms", "low_ms", "high_ms"]] = [30.0, -10.0, 70.0]
         ax = phases.plot(data, 7.0).axes[0]
-        ends = [
-            x
-            for bars in ax.collections
-            if isinstance(bars, LineCollection)
-            for part in bars.get_segments()
-            for x in part[:, 0]
-        ]
+        whiskers = (bars for bars in ax.collections if isinstance(bars, LineCollection))
+        ends = [x for bars in whiskers for part in bars.get_segments() for x in part[:, 0]]
         stop = data.loc[data["phase"] == "stop", "mean_ms"].max()
         assert min(ends) == pytest.approx(-70.0 - stop, abs=1.0)
         assert "thin, of each longer phase at its end away from 0." in phases.sketch(sweep).words.caption
