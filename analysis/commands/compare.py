@@ -109,11 +109,11 @@ def _show_overall(comparison: Comparison, out: Console) -> None:
     overall, edges = comparison.overall, _edges(comparison)
     if not math.isnan(comparison.passes_at):
         passing = f"{short_text(100 * comparison.passes_at)} %"
-        # Fewer pass where each cell has to.
+        # Fewer pass where each cell has to; and three blocks tell the noise itself but roughly (docs/comparing.md).
         over = ", all cells as one," if comparison.each_cell and len(comparison.cells) > 1 else ""
         out.print(
-            f"With this noise 80 % of comparisons of equals{over} pass a threshold of {passing}: a smaller one fewer "
-            "do, and most others end inconclusive."
+            f"With this noise 70 to 80 % of comparisons of equals{over} pass a threshold of {passing}: a smaller one "
+            "fewer do, and most others end inconclusive."
         )
     if not math.isnan(overall.ratio):
         ratio, low, high = (ratio_text(end, edges) for end in (overall.ratio, overall.low, overall.high))
