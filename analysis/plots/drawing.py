@@ -148,7 +148,8 @@ def _settle(figure: Figure) -> None:
     """
     for ax in figure.axes:
         ax.set_position(np.round(ax.get_position(original=True).bounds, _PLACES).tolist())
-        for axis in (ax.xaxis, ax.yaxis):
+        # A colour bar is placed anew in each drawing, and its label with it.
+        for axis in (ax.xaxis, ax.yaxis) if ax.get_axes_locator() is None else ():
             label = axis.label
             at = label.get_transform().transform(label.get_position())
             axis.set_label_coords(*np.round(ax.transAxes.inverted().transform(at), _PLACES))

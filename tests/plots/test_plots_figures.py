@@ -201,6 +201,16 @@ def test_a_figure_has_exactly_the_width_of_the_style(sketches: dict[str, dict[st
     assert ("pdf" in drawing.column_files) == (style != "screen")
 
 
+def test_the_label_of_a_colour_bar_stands_below_its_marks(sketches: dict[str, dict[str, Sketch]]) -> None:
+    sketch = sketches["sweep"]["pause_heatmap"]
+    with look():
+        figure = sketch.plot(sketch.data, 7.0)
+        _files(figure, 200, ("png",))
+        (bar,) = (ax for ax in figure.axes if ax.get_xlabel().startswith("median VM pause"))
+        marks = [mark.get_window_extent() for mark in bar.get_xticklabels() if mark.get_text()]
+        assert bar.xaxis.label.get_window_extent().y1 <= min(mark.y0 for mark in marks)
+
+
 def test_the_same_data_gives_the_same_bytes(
     results: dict[str, Results], sketches: dict[str, dict[str, Sketch]]
 ) -> None:
