@@ -13,6 +13,7 @@ from bench.config.model import Cell
 from bench.config.procedure import Checkpoint
 from bench.plan.plan import GuestBuild, QemuBuild
 from bench.record.table import CHECKPOINTS, write_checkpoints
+from bench.run.campaign import run_campaign
 from bench.run.tools import Tools
 from bench.scenario.progress import Assets, Progress, RunOutcome
 from bench.workload.dirty import Dirty
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from bench.plan.plan import PlannedRun
+    from bench.system.exits import Exit
 
 QEMU = {"provisioned": QemuBuild("11.1.3", "a" * 64, "provisioned")}
 GUEST = GuestBuild("6.12.1", "b" * 64, "c" * 64)
@@ -135,3 +137,18 @@ def fake_tools(session: FakeSession, *, available: int = 24 * GIB, accel: str = 
         return True
 
     return Tools(prepare, session, report, lambda: available, preview=lambda *_: ())
+
+
+CELLS = (make_cell("256M"), make_cell("512M"))
+
+
+def fail(error: BaseException) -> Any:
+    def act() -> None:
+        raise error
+
+    return act
+
+
+def go(results: Path, session: FakeSession, cells: Any = CELLS, tools: Any = None, **more: Any) -> Exit:
+    settings = make_settings(results, **more)
+    return run_campaign(settings, cells, "python -m bench", tools or fake_tools(session))
