@@ -107,10 +107,9 @@ def judge_cells(pairs: Sequence[tuple[SideCell, SideCell]], rule: Rule) -> list[
         if samples[place][0] is not None:
             verdict, label = _said([*found[place], Stage(adjusted, lost)], rule)
         cells.append(_cell(pair, ratio, verdict, label, adjusted.supports))
-        many = any(hangs_on_lost(len(side.lost), len(side.values)) for side in pair)
-        if (
-            verdict == INCONCLUSIVE and label not in HANGING and not many
-        ):  # no number of runs like these makes up for those
+        # No number of runs like these makes up for those that were lost.
+        many = label in HANGING or any(hangs_on_lost(len(side.lost), len(side.values)) for side in pair)
+        if verdict == INCONCLUSIVE and not many:
             among = len(pairs) if label == lost else 1
             needed = runs_to_settle(
                 pair[0].values, pair[1].values, rule.threshold, among, within=rule.within, falls=rule.less_is_worse

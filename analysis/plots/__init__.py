@@ -35,7 +35,7 @@ from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skip
 from analysis.plots.style import STYLES, Style, named
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from concurrent.futures import Future
 
     import pandas as pd
@@ -112,17 +112,11 @@ def figures(
     begun: dict[str, Callable[[], Drawing]] = {}
     skipped: dict[str, Skipped] = {}
     with processors() if start is None else nullcontext(start) as begin:
-        for name in sorted(_FIGURES, key=lambda one: one not in _LONGEST):
-            found = _sketch_or_reason(name, partial(_FIGURES[name], results))
+        for found in sketches(results, calibration, sorted(_FIGURES, key=lambda one: one not in _LONGEST)):
             if isinstance(found, Sketch):
-                begun[name] = begin(found, chosen)
+                begun[found.name] = begin(found, chosen)
             else:
-                skipped[name] = found
-        last = _pooling(calibration() if calibration else None)
-        if isinstance(last, Sketch):
-            begun[last.name] = begin(last, chosen)
-        else:
-            skipped[last.name] = last
+                skipped[found.name] = found
         for name in NAMES:
             if name in skipped and on_skip is not None:
                 on_skip(skipped[name])
@@ -182,15 +176,19 @@ def _drawn(future: Future[Drawing] | None, sketch: Sketch, style: Style) -> Draw
         return draw(sketch, style)
 
 
-def sketches(results: Results, *, calibration: pd.DataFrame | None = None) -> Iterator[Sketch | Skipped]:
-    """Return data and words of every figure, not drawn, or why there is none, in the order of ``NAMES``."""
-    for name, make in _FIGURES.items():
-        yield _sketch_or_reason(name, partial(make, results))
-    yield _pooling(calibration)
+def sketches(
+    results: Results, calibration: Callable[[], pd.DataFrame] | None = None, names: Iterable[str] = tuple(_FIGURES)
+) -> Iterator[Sketch | Skipped]:
+    """Yield data and words of every figure, not drawn, or why there is none; the one on pooling last.
 
-
-def _pooling(calibration: pd.DataFrame | None) -> Sketch | Skipped:
-    return _sketch_or_reason(pooling.NAME, partial(pooling.sketch, calibration))
+    Args:
+        results: what is drawn.
+        calibration: as of :func:`figures`.
+        names: of the others, in their order.
+    """
+    for name in names:
+        yield _sketch_or_reason(name, partial(_FIGURES[name], results))
+    yield _sketch_or_reason(pooling.NAME, partial(pooling.sketch, calibration() if calibration else None))
 
 
 def _sketch_or_reason(name: str, make: Callable[[], Sketch]) -> Sketch | Skipped:

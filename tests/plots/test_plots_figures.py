@@ -50,7 +50,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Results]:
 def sketches(results: dict[str, Results]) -> dict[str, dict[str, Sketch]]:
     found: dict[str, dict[str, Sketch]] = {}
     for name, own in results.items():
-        every = plots.sketches(own, calibration=CALIBRATION)
+        every = plots.sketches(own, lambda: CALIBRATION)
         found[name] = {sketch.name: sketch for sketch in every if isinstance(sketch, plots.Sketch)}
     return found
 
@@ -215,7 +215,7 @@ def test_the_same_data_gives_the_same_bytes(
     results: dict[str, Results], sketches: dict[str, dict[str, Sketch]]
 ) -> None:
     for name in ("sweep", "service"):
-        every = plots.sketches(results[name], calibration=CALIBRATION)
+        every = plots.sketches(results[name], lambda: CALIBRATION)
         drawn = [one for one in every if isinstance(one, plots.Sketch)]
         assert [one.name for one in drawn] == list(sketches[name])
         for again in drawn:
