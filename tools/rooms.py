@@ -30,7 +30,7 @@ ORDER = (
     ("bench.provision", "bench.host", "bench.plan", "bench.tune"),
     ("bench.vm", "bench.measure", "bench.record", "bench.cluster"),
     ("bench.scenario", "bench.run"),
-    ("analysis.errors", "analysis.text", "analysis.surroundings", "analysis.parent", "analysis.stats"),
+    ("analysis.errors", "analysis.text", "analysis.surroundings", "analysis.workers", "analysis.stats"),
     ("analysis.stored", "analysis.runs", "analysis.frames"),
     ("analysis.verdicts", "analysis.compare", "analysis.planning", "analysis.calibrate"),
     ("analysis.plots", "analysis.report", "analysis.commands"),

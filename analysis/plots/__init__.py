@@ -2,17 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
-from multiprocessing import get_context
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 from analysis import surroundings as surroundings  # before anything imports matplotlib
-from analysis.parent import end_with_parent, without_ctrl_c
 from analysis.plots import (
     autocorrelation,
     drift,
@@ -31,16 +25,17 @@ from analysis.plots import (
     triggers,
     violin,
 )
-from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw, ready
-from analysis.plots.style import STYLES, Style, named
+from analysis.plots.drawing import Drawing, NoFigureError, Picture, Sketch, Skipped, Words, draw
+from analysis.plots.style import STYLES, named
+from analysis.workers import workers
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
-    from concurrent.futures import Future
+    from collections.abc import Callable, Iterable, Iterator
 
     import pandas as pd
 
     from analysis.verdicts.results import Results
+    from analysis.workers import Begin
 
 __all__ = [
     "NAMES",
@@ -53,7 +48,6 @@ __all__ = [
     "Words",
     "draw",
     "figures",
-    "processors",
     "sketches",
 ]
 
@@ -82,16 +76,12 @@ NAMES = (*_FIGURES, pooling.NAME)
 _LONGEST = (phases.NAME, timelines.NAME, violin.NAME)
 """Begun first: at the end one of them would keep one processor busy and the others idle."""
 
-T = TypeVar("T")
-Start = Callable[[Sketch, Style], Callable[[], Drawing]]
-"""Begins to draw a figure, and returns what gives it."""
-
 
 def figures(
     results: Results,
     style: str = "screen",
     *,
-    start: Start | None = None,
+    begin: Begin | None = None,
     calibration: Callable[[], pd.DataFrame] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Iterator[Drawing]:
@@ -100,7 +90,7 @@ def figures(
     Args:
         results: what is drawn.
         style: ``screen``, ``acm`` or ``ieee``.
-        start: of :func:`processors`, where that began before there were results.
+        begin: of :func:`analysis.workers.workers`, where these began before there were results.
         calibration: asked for the rates of the methods on simulated campaigns (see
             :func:`analysis.plots.pooling.sketch`) while the other figures are being drawn.
         on_skip: called with each figure that is left out, and why.
@@ -111,69 +101,16 @@ def figures(
     chosen = named(style)
     begun: dict[str, Callable[[], Drawing]] = {}
     skipped: dict[str, Skipped] = {}
-    with processors() if start is None else nullcontext(start) as begin:
+    with workers() if begin is None else nullcontext(begin) as elsewhere:
         for found in sketches(results, calibration, sorted(_FIGURES, key=lambda one: one not in _LONGEST)):
             if isinstance(found, Sketch):
-                begun[found.name] = begin(found, chosen)
+                begun[found.name] = elsewhere(draw, found, chosen)
             else:
                 skipped[found.name] = found
         for name in NAMES:
             if name in skipped and on_skip is not None:
                 on_skip(skipped[name])
         yield from (begun[name]() for name in NAMES if name in begun)
-
-
-@contextmanager
-def processors() -> Iterator[Start]:
-    """Draw on every processor: a report waits for its figures longer than for anything else."""
-    pool = _pool()
-    if pool is None:
-        yield lambda sketch, style: partial(draw, sketch, style)
-        return
-
-    def start(sketch: Sketch, style: Style) -> Callable[[], Drawing]:
-        with without_ctrl_c():  # it may have a worker begun
-            return partial(_drawn, _submitted(pool, draw, sketch, style), sketch, style)
-
-    try:
-        with without_ctrl_c():  # what they import takes as long as it takes to read a campaign
-            for _ in range(_workers()):
-                _submitted(pool, ready)
-        yield start
-    finally:
-        pool.shutdown(cancel_futures=True)  # who is interrupted does not wait for what nobody will see
-
-
-def _workers() -> int:
-    return len(os.sched_getaffinity(0))
-
-
-def _pool() -> ProcessPoolExecutor | None:
-    """Return what draws on every processor, or nothing where there is one, or no room for what processes share."""
-    if _workers() == 1:
-        return None
-    try:
-        # Spawned, not forked: the arithmetic libraries hold threads that a fork would not take along.
-        return ProcessPoolExecutor(_workers(), get_context("spawn"), end_with_parent)
-    except (OSError, ImportError, NotImplementedError):
-        return None  # a sandbox whose /dev/shm is absent, full or not to be written to
-
-
-def _submitted(pool: ProcessPoolExecutor, work: Callable[..., T], *given: Any) -> Future[T] | None:
-    try:
-        return pool.submit(work, *given)
-    except (OSError, RuntimeError):  # no further process is allowed, or the ones there were have been killed
-        return None
-
-
-def _drawn(future: Future[Drawing] | None, sketch: Sketch, style: Style) -> Drawing:
-    """Return a figure; what no other process could draw is drawn here."""
-    if future is None:
-        return draw(sketch, style)
-    try:
-        return future.result()
-    except BrokenProcessPool:
-        return draw(sketch, style)
 
 
 def sketches(

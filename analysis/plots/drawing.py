@@ -107,10 +107,6 @@ class Drawing:
         return wide | column | {f"{self.name}.csv": csv(self.data)}
 
 
-def ready() -> None:
-    """Do nothing: a process that is asked to has by then imported what it draws with."""
-
-
 def draw(sketch: Sketch, style: Style) -> Drawing:
     """Draw a sketch at both widths of a style. The same data gives the same bytes: no dates, fixed identifiers."""
     with look():

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from analysis.calibrate.calibration import calibration, own_model
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
-from analysis.plots import NAMES, figures, processors
+from analysis.plots import NAMES, figures
 from analysis.plots.drawing import KINDS
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
@@ -16,9 +16,11 @@ from analysis.report.render import render
 from analysis.report.service import service_files
 from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
+from analysis.runs.behaviour import behaviours_begun
 from analysis.stored.records import Plan
 from analysis.stored.study import load_study
 from analysis.verdicts.results import derive
+from analysis.workers import workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -26,9 +28,10 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.plots import Drawing, Skipped, Start
+    from analysis.plots import Drawing, Skipped
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.results import Results
+    from analysis.workers import Begin
 
 _NOT_ALWAYS = frozenset(
     (
@@ -67,15 +70,15 @@ def build_report(
         AnalysisError: a folder is no campaign, nothing was measured, or the plans differ.
         OSError: the report cannot be written.
     """
-    say("reading the runs")
-    study = load_study(folders)
-    target = out or folders[0] / REPORT
-    found = tuple(homes or (reached(folder, target) for folder in folders))
-    built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
-    with processors() as start:
+    with workers() as begin:
+        say("reading the runs")
+        study = load_study(folders)
+        target = out or folders[0] / REPORT
+        found = tuple(homes or (reached(folder, target) for folder in folders))
+        built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
         say("judging the hypotheses")
-        results = derive(study, asked)
-        *others, (page, content) = report_files(results, built, say, start).items()
+        results = derive(study, asked, behaviours_begun(study.runs, begin))
+        *others, (page, content) = report_files(results, built, say, begin).items()
     for name, other in others:
         write(target / name, other)
     for name in _NOT_ALWAYS - dict(others).keys():
@@ -89,14 +92,14 @@ def _seed(folder: Path) -> int | None:
 
 
 def report_files(
-    results: Results, built: Built, say: Callable[[str], None], start: Start | None = None
+    results: Results, built: Built, say: Callable[[str], None], begin: Begin | None = None
 ) -> dict[str, bytes]:
     """Return the files of the report by their names within its folder, the page last; ``say`` is told of each step."""
     skipped: list[Skipped] = []
     drawings: list[Drawing] = []
     rates = partial(_meanwhile, results)
     say("drawing the figures")
-    for figure in figures(results, built.style, start=start, calibration=rates, on_skip=skipped.append):
+    for figure in figures(results, built.style, begin=begin, calibration=rates, on_skip=skipped.append):
         drawings.append(figure)
         say(f"drawing the figures: {figure.name} is done, {len(drawings)} of at most {len(NAMES)}")
     files: dict[str, bytes] = {}

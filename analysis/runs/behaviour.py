@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -9,13 +10,14 @@ import pandas as pd
 
 from analysis import stats
 from analysis.runs.outcomes import used_pauses
+from analysis.workers import here
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
-    from numpy.typing import NDArray
-
+    from analysis.stats.checks import FloatArray
     from analysis.stored.load import Run
+    from analysis.workers import Begin
 
 FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10
 _MOST_AT_ONCE = 200_000
@@ -28,18 +30,25 @@ def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
     Columns: ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``mild_outliers``, ``modified_z``,
     ``lag1``, ``modes``, ``mser``.
     """
-    rows: list[dict[str, Any]] = []
-    for some in _some_at_a_time(runs):
-        classes = steadiness_classes([used_pauses(run) for run in some])
-        rows += [
-            {
-                **behaviour(run.column("pause_s", warmup=True), used_pauses(run)),
-                "steadiness": kind,
-                "steady_from": steady_from,
-            }
-            for run, (kind, steady_from) in zip(some, classes, strict=True)
-        ]
-    return pd.DataFrame(rows)
+    return behaviours_begun(runs, here)()
+
+
+def behaviours_begun(runs: Sequence[Run], begin: Begin) -> Callable[[], pd.DataFrame]:
+    """Begin to tell how the pauses of each run behaved, and return what gives :func:`behaviour_table`."""
+    parts = [
+        begin(_behaviours, [(run.column("pause_s", warmup=True), used_pauses(run)) for run in some])
+        for some in _some_at_a_time(runs)
+    ]
+    return lambda: pd.DataFrame(list(chain.from_iterable(part() for part in parts)))
+
+
+def _behaviours(pauses: Sequence[tuple[FloatArray, FloatArray]]) -> list[dict[str, Any]]:
+    """Return a row for the pauses of each run, with its warm-up and without."""
+    classes = steadiness_classes([kept for _, kept in pauses])
+    return [
+        {**behaviour(every, kept), "steadiness": kind, "steady_from": steady_from}
+        for (every, kept), (kind, steady_from) in zip(pauses, classes, strict=True)
+    ]
 
 
 def _some_at_a_time(runs: Sequence[Run]) -> Iterator[list[Run]]:
@@ -56,14 +65,14 @@ def _some_at_a_time(runs: Sequence[Run]) -> Iterator[list[Run]]:
         yield some
 
 
-def steadiness_classes(pauses: Sequence[NDArray[np.float64]]) -> list[tuple[str, int | None]]:
+def steadiness_classes(pauses: Sequence[FloatArray]) -> list[tuple[str, int | None]]:
     """Return each run's class and from where it is steady; runs below ten checkpoints are ``too-short`` to have one."""
     known = iter(stats.steadiness_of([one for one in pauses if len(one) >= _FEWEST_FOR_SHAPE]))
     found = [next(known) if len(one) >= _FEWEST_FOR_SHAPE else None for one in pauses]
     return [("too-short", None) if one is None else (one.kind, one.steady_from) for one in found]
 
 
-def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str, Any]:
+def behaviour(every: FloatArray, kept: FloatArray) -> dict[str, Any]:
     """Return how a run's pauses behaved over time: ``every`` with the warm-up, ``kept`` without."""
     odd = stats.outliers(kept)
     has_modes = _varies(kept) and len(kept) >= _FEWEST_FOR_SHAPE and float(kept.min()) > 0  # they are those of logs
@@ -77,10 +86,10 @@ def behaviour(every: NDArray[np.float64], kept: NDArray[np.float64]) -> dict[str
     }
 
 
-def _varies(values: NDArray[np.float64]) -> bool:
+def _varies(values: FloatArray) -> bool:
     return len(values) > 3 and float(np.ptp(values)) > 0  # noqa: PLR2004 - a lag needs a few values
 
 
-def _lag1(values: NDArray[np.float64]) -> float:
+def _lag1(values: FloatArray) -> float:
     (first,) = stats.autocorrelation(values, lags=1)
     return first

@@ -17,7 +17,7 @@ from analysis.verdicts.hypotheses import judge_all
 from analysis.verdicts.overhead import overheads
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
 
@@ -37,6 +37,7 @@ class Results:
         runs: one row per run, see :func:`analysis.runs.outcomes.run_table`.
         findings: one per hypothesis, in the order declared.
         asked: hypotheses that were chosen after the data; None: those of the plan.
+        behaving: gives the behaviours, where other processes have begun to compute them.
     """
 
     campaign: Campaign
@@ -44,6 +45,7 @@ class Results:
     runs: pd.DataFrame
     findings: tuple[Finding, ...]
     asked: tuple[Hypothesis, ...] | None = None
+    behaving: Callable[[], pd.DataFrame] | None = None
 
     @cached_property
     def overheads(self) -> tuple[Overhead, ...]:
@@ -68,7 +70,7 @@ class Results:
     @cached_property
     def behaviours(self) -> pd.DataFrame:
         """Return how pauses behaved over time, a row per run, see :func:`analysis.runs.behaviour.behaviour_table`."""
-        return behaviour_table(self.campaign.runs)
+        return self.behaving() if self.behaving else behaviour_table(self.campaign.runs)
 
     @cached_property
     def diagnostics(self) -> Diagnostics:
@@ -76,9 +78,16 @@ class Results:
         return diagnose(self.campaign, self.cells, self.runs, self.behaviours, self.asked)
 
 
-def derive(campaign: Campaign, asked: Sequence[Hypothesis] | None = None) -> Results:
-    """Return the verdicts on a campaign, and everything that follows from it; the same data gives the same values."""
+def derive(
+    campaign: Campaign,
+    asked: Sequence[Hypothesis] | None = None,
+    behaving: Callable[[], pd.DataFrame] | None = None,
+) -> Results:
+    """Return the verdicts on a campaign, and everything that follows from it; the same data gives the same values.
+
+    ``asked`` and ``behaving`` as in :class:`Results`.
+    """
     cells = name_cells(run.record for run in campaign.runs)
     runs = run_table(campaign.runs, cells)
     findings = judge_all(campaign, runs, asked)
-    return Results(campaign, cells, runs, findings, None if asked is None else tuple(asked))
+    return Results(campaign, cells, runs, findings, None if asked is None else tuple(asked), behaving)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import io
+import os
 import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,7 @@ from analysis import plots
 from analysis.format.outcomes import PAUSES_IN_DOUBT
 from analysis.plots.drawing import _carried, _files
 from analysis.plots.style import STYLES, look
+from analysis.workers import workers
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -76,9 +78,9 @@ def test_other_processes_draw_the_same_bytes_in_order(
 ) -> None:
     few = [sketches["sweep"][name] for name in ("failures", "equal_cells")]
     here = [plots.draw(sketch, STYLES["acm"]) for sketch in few]
-    monkeypatch.setattr(plots.os, "sched_getaffinity", lambda _: {0, 1})
-    with plots.processors() as start:
-        there = [drawn() for drawn in [start(sketch, STYLES["acm"]) for sketch in few]]
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
+    with workers() as begin:
+        there = [drawn() for drawn in [begin(plots.draw, sketch, STYLES["acm"]) for sketch in few]]
     assert [drawing.name for drawing in there] == ["failures", "equal_cells"]
     assert [(drawing.files, drawing.column_files) for drawing in there] == [
         (drawing.files, drawing.column_files) for drawing in here
@@ -157,7 +159,7 @@ def _doubted(run: Run) -> Run:
 def test_figures_say_what_they_skip_and_draw_the_rest(
     results: dict[str, Results], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plots.os, "sched_getaffinity", lambda _: {0})
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})
     monkeypatch.setattr(plots, "draw", lambda sketch, style: (sketch.name, style.name))
     skipped: list[plots.Skipped] = []
     drawn = list(plots.figures(results["one"], "acm", on_skip=skipped.append))

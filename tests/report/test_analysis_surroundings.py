@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from fixtures.fake_campaign import SWEEP, write_campaign
 
-from analysis import plots
-from analysis.plots.style import named
+from analysis import workers
 
 LOOKS = """
 import os, analysis.plots, matplotlib, seaborn
@@ -106,10 +105,9 @@ def refuse(*_: object, **__: object) -> None:
 
 def test_without_shared_memory_one_process_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0, 1})
-    monkeypatch.setattr(plots, "ProcessPoolExecutor", refuse)
-    monkeypatch.setattr(plots, "draw", lambda *given: given)
-    with plots.processors() as start:
-        assert start("a sketch", named("screen"))() == ("a sketch", named("screen"))
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", refuse)
+    with workers.workers() as begin:
+        assert begin(os.getpid)() == os.getpid()
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="a mount namespace needs root")
@@ -123,7 +121,7 @@ def test_without_shared_memory_one_process_draws(monkeypatch: pytest.MonkeyPatch
     ids=["read-only", "full", "absent"],
 )
 def test_a_real_sandbox_without_dev_shm_has_no_pool_and_does_not_fail(made: str) -> None:
-    program = "import os; os.sched_getaffinity = lambda _: {0, 1}\nfrom analysis import plots\nprint(plots._pool())"
+    program = "import os; os.sched_getaffinity = lambda _: {0, 1}\nfrom analysis import workers\nprint(workers._pool())"
     script = f"{made} && exec \"{sys.executable}\" -c '{program}'"
     done = subprocess.run(
         ("unshare", "--mount", "sh", "-c", script), capture_output=True, text=True, timeout=120, check=False

@@ -7,14 +7,14 @@ import sys
 import time
 from pathlib import Path
 
-from analysis import parent
+from analysis import workers
 
 _POOL = """
 import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 import os
-from analysis.parent import end_with_parent
+from analysis.workers import end_with_parent
 
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, get_context("spawn"), end_with_parent)
@@ -38,4 +38,4 @@ def test_a_worker_ends_when_its_parent_is_killed(tmp_path: Path) -> None:
 
 
 def test_a_process_without_a_parent_of_that_kind_goes_on() -> None:
-    parent._follow()
+    workers._follow()
