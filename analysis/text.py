@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from analysis.format.hosts import ACCEL_TEXT
@@ -185,12 +186,15 @@ def listed(parts: Sequence[str]) -> str:
     return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
 
 
+@lru_cache(maxsize=10_000)
 def typeset(text: str) -> str:
     """Return text whose numbers stay with their units and intervals in one piece on a line, as a page shows it.
 
     No line begins with a dot between parts. A unit that is repeated within an interval is said once
     (``20 s [20 s, 20 s]``), a zero has no sign, and a percent sign stands apart from its number.
     """
+    if " " not in text and "%" not in text:  # most of a large table
+        return _ZERO.sub(r"\1", text)
     once = _UNIT_THRICE.sub(r"\1 \2 [\3, \4]", _PERCENT.sub(" %", text))
     whole = _INTERVAL.sub(lambda found: found[0].replace(" ", _SPACE), _ZERO.sub(r"\1", once))
     joined = _UNIT.sub(_SPACE, whole).replace(_DOT, f"{_SPACE}{_DOT[1:]}")

@@ -63,7 +63,7 @@ QUESTIONS: dict[str, tuple[Ask, ...]] = {
 
 
 def calibration(
-    results: Results | None, studies: int = STUDIES, seed: int = 1, *, questions: Collection[str] = tuple(QUESTIONS)
+    model: Model | None, studies: int = STUDIES, seed: int = 1, *, questions: Collection[str] = tuple(QUESTIONS)
 ) -> pd.DataFrame:
     """Return how often each method is wrong, for the design of a campaign or for the constants that the method assumes.
 
@@ -77,13 +77,12 @@ def calibration(
     conclusions are drawn with it here; ``studies``.
 
     Args:
-        results: of the campaign to simulate; None for the method's own constants, which also stand in where no cell has
-            two runs long enough to tell how they vary.
+        model: :func:`own_model` of the campaign to simulate; None for the method's own constants.
         studies: simulated campaigns per question; slow and naive methods take fewer.
         seed: of the generators.
         questions: which of ``QUESTIONS``; ``("type I error",)`` is all that a picture of pooling needs.
     """
-    return table(rates(Asked(own_model(results) or Model(), studies, seed), questions))
+    return table(rates(Asked(model or Model(), studies, seed), questions))
 
 
 def own_model(results: Results | None) -> Model | None:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import pandas as pd
-import seaborn as sns
+from matplotlib.cbook import violin_stats
 from matplotlib.lines import Line2D
+from scipy.stats import gaussian_kde
 
 from analysis.plots import axes
 from analysis.plots.data import cell_columns, evenly, runs_by_cell, sampled
@@ -27,6 +28,7 @@ from analysis.text import percent_text, plural
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.collections import FillBetweenPolyCollection
     from matplotlib.figure import Figure
 
     from analysis.stats.checks import FloatArray
@@ -45,6 +47,9 @@ _LABELS_IN = 1.15
 _LANES, _LANE = 3, 0.13
 _NARROWER = 0.5
 """Of the usual bandwidth, which is made for one mode and hides a second."""
+
+_POINTS, _WIDTH = 100, 0.86
+"""Of the shape of a cell: where its density is told, and how wide it is there where that is largest, in rows."""
 
 _FEWEST_VALUES = 3
 _ONE: Look = {"facecolor": CATEGORIES[0], "edgecolor": "white"}
@@ -122,24 +127,22 @@ def _violins(ax: Axes, data: pd.DataFrame, *, log: bool) -> None:
     checkpoints = data[data["of"] == "checkpoint"]
     # A density needs a few different values; a cell without them shows as its runs alone.
     varied = checkpoints[checkpoints.groupby("cell")["pause_ms"].transform("nunique") >= _FEWEST_VALUES]
-    if len(varied):
-        sns.violinplot(
-            data=varied,
-            x="pause_ms",
-            y="row",
-            orient="h",
-            native_scale=True,
-            bw_adjust=_NARROWER,
-            cut=0,
-            density_norm="width",
-            inner=None,
-            color=".88",
-            linecolor=".45",
-            linewidth=0.6,
-            width=0.86,
-            log_scale=(True, False) if log else None,
-            ax=ax,
-        )
+    shapes, rows = [], []
+    for row, pauses in varied.groupby("row")["pause_ms"]:
+        (shape,) = violin_stats(np.log(pauses) if log else pauses, _density, _POINTS)
+        shapes.append({**shape, "coords": np.exp(shape["coords"]) if log else shape["coords"]})
+        rows.append(row)
+    if shapes:
+        drawn = ax.violin(shapes, rows, orientation="horizontal", widths=_WIDTH, showextrema=False)
+        for body in cast("list[FillBetweenPolyCollection]", drawn["bodies"]):
+            body.set(facecolor=".88", edgecolor=".45", linewidth=0.6, alpha=1)
+
+
+def _density(values: FloatArray, at: FloatArray) -> FloatArray:
+    kernel = gaussian_kde(values)
+    kernel.set_bandwidth(kernel.factor * _NARROWER)
+    density: FloatArray = kernel(at)
+    return density
 
 
 def _runs(ax: Axes, data: pd.DataFrame) -> None:

@@ -125,5 +125,6 @@ def _meanwhile(results: Results) -> pd.DataFrame:
 
 
 def _type_one_rates(results: Results) -> pd.DataFrame:
-    rates = calibration(results, studies=_STUDIES, questions=("type I error",))
-    return rates.rename(columns={"estimate": "type_one"}).assign(assumed=own_model(results) is None)
+    model = own_model(results)
+    rates = calibration(model, studies=_STUDIES, questions=("type I error",))
+    return rates.rename(columns={"estimate": "type_one"}).assign(assumed=model is None)

@@ -36,7 +36,10 @@ def order(values: FloatArray) -> NDArray[np.int64]:
 
 def tie_counts(values: FloatArray) -> Counts:
     """Return how often each distinct value occurs, in increasing order of the values."""
-    return tuple(len(list(group)) for _, group in groupby(sorted(values.tolist())))
+    listed = values.tolist()
+    if len(set(listed)) == len(listed):
+        return (1,) * len(listed)
+    return tuple(len(list(group)) for _, group in groupby(sorted(listed)))
 
 
 @lru_cache(maxsize=256)

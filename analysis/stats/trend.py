@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -146,8 +147,9 @@ def informative_strata(
     xs, ys = as_vector(x, "x"), as_vector(y, "y", allow_infinite=allow_infinite)
     same_length(x=xs, y=ys)
     codes: IntArray = as_codes(block, "block", len(xs))
-    together, ends = np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes))[:-1]
-    strata = list(zip(np.split(xs[together], ends), np.split(ys[together], ends), strict=True))
+    together, ends = np.argsort(codes, kind="stable"), np.cumsum(np.bincount(codes)).tolist()
+    xs, ys = xs[together], ys[together]
+    strata = [(xs[start:end], ys[start:end]) for start, end in pairwise((0, *ends))]
     kept = [(a, b) for a, b in strata if len(set(a.tolist())) > 1]
     if not kept:
         raise ValueError("no block holds two different x: there is no trend to test within blocks")

@@ -22,13 +22,14 @@ class Columns:
 
     def __init__(self, table: pa.Table) -> None:
         self._table = table
+        self._names = frozenset(table.column_names)
         self._floats: dict[str, NDArray[np.float64]] = {}
 
     def __len__(self) -> int:
         return int(self._table.num_rows)
 
     def __contains__(self, name: str) -> bool:
-        return name in self._table.column_names
+        return name in self._names
 
     def __getitem__(self, name: str) -> NDArray[Any]:
         """Return a column as it is stored: of numbers that may be missing NaN, of others None."""

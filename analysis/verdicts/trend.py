@@ -96,13 +96,24 @@ class Sample:
         """Return the exact p-value of log outcomes growing by less than ``slope`` per unit of x."""
         return self._pvalue(slope, -1.0, lost=lost)
 
+    @cached_property
+    def _pvalues(self) -> dict[tuple[float, float, bool], float]:
+        """What was asked before: claims share their edges."""
+        return {}
+
     def _pvalue(self, slope: float, sign: float, *, lost: bool) -> float:
+        asked = (slope, sign, lost and len(self.lost_x) > 0)
+        if asked not in self._pvalues:
+            self._pvalues[asked] = self._computed(*asked)
+        return self._pvalues[asked]
+
+    def _computed(self, slope: float, sign: float, lost: bool) -> float:  # noqa: FBT001 - a key of what was asked
         # Rounded: at the edge itself equal runs are equal, whatever the last bit of their logs.
         rest, x, strata = np.round(self.logs - slope * self.x, _DIGITS), self.x, self.strata
         # Runs without a value rank above all: where less is worse everything is mirrored, the direction with it.
         if not self.more_is_worse:
             rest, sign = -rest, -sign
-        if lost and len(self.lost_x):
+        if lost:
             rest = np.concatenate([rest, np.full(len(self.lost_x), np.inf)])
             x, strata = np.concatenate([x, self.lost_x]), (*strata, *self.lost_strata)
         alternative = "increasing" if sign > 0 else "decreasing"
