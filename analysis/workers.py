@@ -5,6 +5,7 @@ They end when this one does, however it ends, and say nothing of it.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import threading
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
     from concurrent.futures import Future
 
 T = TypeVar("T")
+
+_SELDOM = 50_000
+"""New objects between two searches for what is no longer needed: figures are made of many that stay."""
 
 
 class Begin(Protocol):
@@ -77,6 +81,8 @@ def _pool() -> ProcessPoolExecutor | None:
 
 def _ready() -> None:
     """End with the parent, and by whatever signal there is: a fork has its parent's handlers."""
+    gc.freeze()  # what it took along is not looked at again
+    gc.set_threshold(_SELDOM)
     for number in SIGNALS:
         signal.signal(number, signal.SIG_DFL)
     end_with_parent()
