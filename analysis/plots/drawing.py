@@ -4,21 +4,20 @@ from __future__ import annotations
 
 import io
 import warnings
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fontTools import subset
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_pdf import FigureCanvasPdf
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
+from analysis.plots.letters import reduced_once
 from analysis.plots.style import FALLBACK, FONT, look
 from analysis.verdicts.digits import csv
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     import pandas as pd
     from matplotlib.figure import Figure
@@ -166,24 +165,9 @@ def _svg(figure: Figure) -> bytes:
     return buffer.getvalue().replace(f"'{FONT}'".encode(), ", ".join((f"'{FONT}'", *FALLBACK)).encode())
 
 
-@contextmanager
-def _without_shaping() -> Iterator[None]:
-    """Leave out of a PDF's fonts the tables by which letters are chosen and set: it names each by number and place.
-
-    To read them took a seventh of all drawing.
-    """
-    name = "_drop_tables_default"
-    before = getattr(subset.Options, name, [])
-    setattr(subset.Options, name, [*before, "GDEF", "GPOS", "GSUB", "MATH", "kern"])
-    try:
-        yield
-    finally:
-        setattr(subset.Options, name, before)
-
-
 def _pdf(figure: Figure) -> bytes:
     buffer = io.BytesIO()
-    with _without_shaping():
+    with reduced_once():
         FigureCanvasPdf(figure).print_pdf(buffer, metadata={"CreationDate": None, "Creator": None, "Producer": None})  # type: ignore[no-untyped-call]
     return buffer.getvalue()
 
