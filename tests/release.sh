@@ -11,5 +11,6 @@ rm -rf dist build .venv-release
 .venv/bin/python -m pytest -q tests/whole/test_wheel.py -m "not pair"
 .venv/bin/python -m tools.runtime > dist/requirements.txt
 .venv-release/bin/cyclonedx-py requirements dist/requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+.venv/bin/python -m tools.materials dist
 rm -rf .venv-release build
 ls -l dist

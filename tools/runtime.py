@@ -33,6 +33,17 @@ def normal(requirement: str) -> str:
     return re.sub(r"[-_.]+", "-", name[0]).lower()
 
 
+def blocks(lock: str) -> dict[str, str]:
+    """Return what a lock says of each package, by name, in its order."""
+    lines = [line for line in lock.splitlines(keepends=True) if not line.startswith("#")]
+    return {normal(block): block for block in re.findall(r"^\S.*\n(?:[ \t].*\n)*", "".join(lines), re.MULTILINE)}
+
+
+def users(block: str) -> set[str]:
+    """Return the packages that one of a lock is there for."""
+    return {normal(user) for user in _VIA.findall(block)}
+
+
 def runtime(lock: str, wanted: Iterable[str]) -> str:
     """Return the blocks of a lock that these requirements need, all the way down, in the lock's order.
 
@@ -43,15 +54,13 @@ def runtime(lock: str, wanted: Iterable[str]) -> str:
     Raises:
         ValueError: one of them is not in the lock.
     """
-    lines = [line for line in lock.splitlines(keepends=True) if not line.startswith("#")]
-    blocks = {normal(block): block for block in re.findall(r"^\S.*\n(?:[ \t].*\n)*", "".join(lines), re.MULTILINE)}
+    known = blocks(lock)
     needed = {normal(one) for one in wanted}
-    if missing := needed - blocks.keys():
+    if missing := needed - known.keys():
         raise ValueError(f"not in the lock: {', '.join(sorted(missing))}")
-    users = {name: {normal(user) for user in _VIA.findall(block)} for name, block in blocks.items()}
-    while more := {name for name, by in users.items() if by & needed} - needed:
+    while more := {name for name, block in known.items() if users(block) & needed} - needed:
         needed |= more
-    return "".join(block for name, block in blocks.items() if name in needed)
+    return "".join(block for name, block in known.items() if name in needed)
 
 
 def main() -> None:

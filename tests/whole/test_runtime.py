@@ -11,6 +11,7 @@ import yaml
 from packaging.requirements import Requirement
 
 from bench.system.places import PACKAGES
+from tools.materials import VENDORED, completed
 from tools.runtime import normal, runtime
 
 LOCK = (PACKAGES / "requirements.txt").read_text()
@@ -71,10 +72,32 @@ def test_the_list_that_ships_holds_what_the_packages_say_they_need_and_nothing_o
     assert shipped < set(names(LOCK))
 
 
+def test_the_bill_says_of_which_version_it_is_what_needs_what_and_what_the_wheel_has_copies_of() -> None:
+    listed = [{"name": name, "bom-ref": f"L{name}"} for name in ("alpha", "beta.one", "gamma")]
+    bare = {"metadata": {"component": {"name": "colo-bench", "bom-ref": "root"}}, "components": listed}
+    bill = completed(bare, "1.2.3", runtime(INVENTED, ["alpha"]), VENDORED.read_text())
+    assert bill["metadata"]["component"]["version"] == "1.2.3"
+    copied = bill["components"][len(listed) :]
+    assert [(one["name"], one["licenses"]) for one in copied] == [
+        ("uplot", [{"license": {"id": "MIT"}}]),
+        ("crossfilter2", [{"license": {"id": "Apache-2.0"}}]),
+    ]
+    files = {file["name"] for one in copied for file in one["components"]}
+    assert files == {path.name for path in VENDORED.parent.iterdir()} - {VENDORED.name}
+    assert {one["ref"]: one.get("dependsOn", []) for one in bill["dependencies"]} == {
+        "root": ["Lalpha", *sorted(one["bom-ref"] for one in copied)],
+        "Lalpha": ["Lbeta.one"],
+        "Lbeta.one": ["Lgamma"],
+        "Lgamma": [],
+        **{one["bom-ref"]: [] for one in copied},
+    }
+
+
 def test_a_release_attaches_the_bill_of_what_ships() -> None:
     script = (PACKAGES / "tests" / "release.sh").read_text()
     assert "tools.runtime > dist/requirements.txt" in script
     assert "cyclonedx-py requirements dist/requirements.txt" in script
+    assert "tools.materials dist\n" in script
     jobs = yaml.safe_load((PACKAGES / ".github" / "workflows" / "release.yml").read_text())["jobs"]
     [attached] = [step["run"] for job in jobs.values() for step in job["steps"] if "gh release" in step.get("run", "")]
     assert "dist/*" in attached
