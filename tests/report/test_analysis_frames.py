@@ -92,16 +92,21 @@ def test_duckdb_reads_the_stored_files_by_the_file_of_the_page(frames: Frames) -
 
 
 @pytest.mark.skipif(shutil.which("Rscript") is None, reason="there is no Rscript here")
-def test_r_reads_the_stored_files_by_the_script() -> None:
+def test_r_reads_the_stored_files_by_the_script(frames: Frames) -> None:
     argv = ("Rscript", str(ROOT / "examples" / "campaign.R"), str(CAMPAIGN))
     env = os.environ | {"LC_ALL": "C.UTF-8"}  # its words are looked at
     done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=120, check=False)
     if "there is no package called" in done.stderr:
         pytest.skip("R has no arrow or no dplyr here")
     assert done.returncode == 0, done.stderr
+    rows = (line.split() for line in done.stdout.splitlines())
+    found = {row[1]: [float(one) for one in row[2:]] for row in rows if row and row[0].isdigit()}
+    kept = frames.checkpoints[~frames.checkpoints["warmup"]]
+    pauses_ms = 1000 * kept.groupby("run_id", observed=True)["pause_s"].median().rename("pause_ms")
     index = pd.read_csv(CAMPAIGN / "index.csv", dtype=str)
-    sound = index[index["quality_ok"] == "true"]
-    assert [cell for cell in set(sound["cell_id"]) if cell not in done.stdout] == []
+    sound = index[index["quality_ok"] == "true"].join(pauses_ms, on="run_id", how="inner")
+    told = sound.groupby("cell_id")["pause_ms"].agg(["count", "min", "median", "max"])
+    assert found == {cell: pytest.approx(list(numbers), rel=0.005) for cell, *numbers in told.itertuples()}
 
 
 def test_the_intervals_of_a_report_for_developers_are_what_its_lines_print() -> None:
