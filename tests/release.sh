@@ -10,7 +10,8 @@ rm -rf dist build .venv-release
 .venv-release/bin/python -m twine check --strict dist/*
 .venv/bin/python -m pytest -q tests/whole/test_wheel.py -m "not pair"
 .venv/bin/python -m tools.runtime > dist/requirements.txt
-.venv-release/bin/cyclonedx-py requirements dist/requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
+# It warns of a root that needs nothing, which the line after it mends.
+PYTHONWARNINGS=ignore .venv-release/bin/cyclonedx-py requirements dist/requirements.txt --pyproject pyproject.toml --output-reproducible -o dist/sbom.cdx.json
 .venv/bin/python -m tools.materials dist
 rm -rf .venv-release build
 ls -l dist
