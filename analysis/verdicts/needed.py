@@ -110,9 +110,8 @@ def _design(runs: pd.DataFrame, asked: Question) -> Design:
 def _text(finding: Finding, needed: int | None, blocks: int) -> str:
     if needed is None:
         return f"more than {MANY_BLOCKS:,} blocks would be needed to settle it"
+    close = ", unless the difference lies close to what matters" * (finding.hypothesis.direction == "none")
     if needed <= blocks:
-        return f"by how runs differ {plural(needed, 'block')} should settle it, and there are {blocks}"
-    more = f"about {plural(needed - blocks, 'more block')} ({needed:,} in all) would settle it"
-    if finding.hypothesis.direction == "none":
-        more += ", unless the difference lies close to what matters"
+        return f"by how runs differ {plural(needed, 'block')} should settle it{close}, and there are {blocks}"
+    more = f"about {plural(needed - blocks, 'more block')} ({needed:,} in all) would settle it{close}"
     return f"{more}: the interval would be narrower than the smallest effect of interest"
