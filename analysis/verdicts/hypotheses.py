@@ -217,7 +217,8 @@ def _blocks_for_interval(sample: Sample) -> str:
     for x, stratum in zip(sample.x.tolist(), sample.strata, strict=True):
         strata.setdefault(stratum, []).append(x)
     sizes = [tie_counts(np.array(x)) for x in strata.values() if len(set(x)) > 1]
-    blocks = len({stratum[0] for stratum in strata})
+    # Of a block that was lost whole nothing is in the sample, and as many of further ones may be lost.
+    blocks = len({stratum[0] for stratum in (*strata, *sample.lost_strata)})
     return f"{plural(fewest_blocks(sizes, blocks), 'block')} like these give an interval of 90 %"
 
 
