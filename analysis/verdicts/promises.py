@@ -151,12 +151,11 @@ def _blocks(
     def enough(blocks: int) -> bool:
         return exact_power(strata, sd, slope, blocks, alpha=alpha, pairs=pairs, edge=edge, within=within) >= power
 
-    high = 2
+    low, high = 1, 2
     while not enough(high):
-        high *= 2
-        if high > MANY_BLOCKS:
+        if high == MANY_BLOCKS:
             return None
-    low = high // 2
+        low, high = high, min(2 * high, MANY_BLOCKS)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if enough(middle) else (middle, high)
