@@ -169,7 +169,7 @@ def _modes(found: Diagnostics) -> str:
 
 def _dependence(found: Diagnostics) -> str:
     if math.isnan(found.lag1):
-        return "too few checkpoints in a run to tell how far neighbours are alike"
+        return "no run has enough checkpoints that differ to tell how far neighbours are alike"
     return f"neighbouring checkpoints of a run correlate by {signed(found.lag1, 2)} (autocorrelation, median run)"
 
 
