@@ -136,8 +136,9 @@ def shape_text(finding: Finding) -> str:
 
 
 def _size(factor: str, size: float) -> str:
-    whole = round(size * unit(factor)[0])  # through its logarithm a size loses its last bits
-    return level_text(factor, whole) if math.isclose(whole, size * unit(factor)[0], rel_tol=1e-9) else f"{size:g}"
+    level = size * unit(factor)[0]
+    whole = round(level)  # through its logarithm a size loses its last bits
+    return level_text(factor, whole if math.isclose(whole, level, rel_tol=1e-9) else level)
 
 
 def size_of(effect: float) -> str:
