@@ -177,7 +177,7 @@ def _clause(finding: Finding, reducers: Mapping[str, str]) -> str:
     matters = f" ({short_text(100 * finding.sesoi)} %{per})" if finding.sesoi else ""
     verb = _VERBS[hypothesis.direction, finding.word].format(matters=matters)
     if math.isnan(finding.effect.estimate):
-        why = "nothing can be compared yet" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
+        why = "nothing can be compared" if finding.label in {"", NOTHING_TO_COMPARE} else finding.label
         return f"{case}{verb}: {why} ({hypothesis.id}: {finding.word})"
     change = percent_change(finding.effect, finding.sesoi)
     if finding.label == WITHIN_EQUALS:
@@ -269,13 +269,16 @@ def _ms(seconds: float) -> str:
 
 def _sure(judged: Results, asked: Sequence[Finding]) -> str:
     plan = judged.campaign.plan
-    seen = {run.record.block for run in judged.campaign.runs if not plan.looks or run.record.block < plan.looks[-1]}
+    last = plan.looks[-1] if plan.looks else math.inf
+    seen = {run.record.block for run in judged.campaign.runs if run.record.block < last}
+    gone = {one.block for one in judged.campaign.lost if one.block < last} - seen
     why = dict.fromkeys(filter(None, map(why_exploratory, asked)))
     if why:
         return f"The answers are exploratory: {'; '.join(why)}."
     sound = (run.record for run in judged.campaign.runs if counts(run) and run.record.block in seen)
     whole = len({(record.block, record.cell_id) for record in sound}) == len(seen) * len(_taking(judged))
     said = f"How sure: {plural(len(seen), 'block')}, {'every cell once in each' if whole else 'not every cell in each'}"
+    said += f", {len(gone)} more lost whole" if gone else ""
     if len(plan.looks) > 1:
         # Of folders that are joined nobody knows whether each was looked at before the next was measured.
         joined = len({run.folder for run in judged.campaign.runs}) > 1
@@ -347,5 +350,5 @@ def _blocks_mend(judged: Results, asked: Sequence[Finding], answered: Sequence[F
         of_pauses = any(one.hypothesis.outcome in _PAUSES for one in still)
         transport = ", or link=nodelay where the transport makes most of the pause" * of_pauses
         yield f"More blocks may decide {what}{transport}."
-    elif any(not math.isnan(one.effect.low) for one in asked):
+    elif any(one.effect.low < one.effect.high for one in asked):
         yield f"More blocks would narrow the intervals: {_continues(judged)} this campaign."
