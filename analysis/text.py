@@ -19,6 +19,8 @@ EXPLORATORY = "\N{DAGGER}"
 """The mark of what was not chosen before the data, or of a quantile of too short a run, on the page and in tables."""
 
 _WHOLE_FROM_MS, _TENTHS_FROM_MS, _HUNDREDTH_MS = 100, 10, 0.005
+_LEAST_MS = 1e-6
+"""A nanosecond, which no clock here tells: below lies what adding floats leaves."""
 _MINUTES_FROM_S, _HOURS_FROM_S = 120, 7200
 _THOUSANDS_FROM, _WHOLE_FROM_PERCENT = 999.5, 100
 _EXPONENT_BELOW = 1e-4
@@ -49,7 +51,7 @@ def ms_text(milliseconds: float) -> str:
     """Return milliseconds with about three digits: ``7.20``, ``46.1``, ``1,204``; a dash for a missing value."""
     if math.isnan(milliseconds):
         return MISSING
-    if 0 < milliseconds < _HUNDREDTH_MS:
+    if _LEAST_MS <= milliseconds < _HUNDREDTH_MS:
         return f"{milliseconds:.{1 - math.floor(math.log10(milliseconds))}f}"  # which is not 0
     if milliseconds >= _WHOLE_FROM_MS:
         return f"{milliseconds:,.0f}"
@@ -75,7 +77,8 @@ def count_text(number: float) -> str:
 
 def figures_text(number: float, *, signed: bool = False) -> str:
     """Return a number with three significant figures, trailing zeros too: ``2.40``, ``-31.6``, ``1,204``."""
-    sign = "+" if signed else ""
+    number = number or 0.0  # of which -0.0 is one
+    sign = "+" if signed and number else ""
     if abs(number) >= _THOUSANDS_FROM:
         shown = f"{number:{sign},.0f}"
     elif 0 < abs(number) < _EXPONENT_BELOW:
