@@ -311,7 +311,7 @@ def _run_table(results: Results) -> Table:
 
 
 def _reproduce(campaign: Campaign, built: Built) -> dict[str, Any]:
-    listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in campaign.runs)
+    listing = "".join(f"{run.sha256}  {run.record.run_id}\n" for run in (*campaign.runs, *campaign.without))
     plan = campaign.plan
     # By the way to the folders: with results=DIR they lie anywhere, and a copy may have any name.
     # What of that is no UTF-8 is written out, as no page can hold it.
