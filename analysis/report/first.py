@@ -26,7 +26,7 @@ from analysis.verdicts.question import question
 from analysis.verdicts.sentences import percent_change, where_text, why_exploratory
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import HANGING, ON_FAILURES, UNDECIDED, WITHIN_EQUALS
-from analysis.verdicts.values import NOT_EVERYWHERE, NOWHERE
+from analysis.verdicts.values import NOT_EVERY_RUN, NOT_EVERYWHERE, NOWHERE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -80,7 +80,7 @@ _MEASURED_OTHERWISE = {
 """What a further campaign can do where more blocks may find again what leaves a question open."""
 
 _OF_ONE_NUMBER = frozenset((UNDECIDED, WITHIN_EQUALS, DISAGREE, NO_LINE))
-_BEYOND_BLOCKS = frozenset((NOTHING_TO_COMPARE, NOT_WRITTEN, NOT_EVERYWHERE, NOWHERE, *ON_FAILURES))
+_BEYOND_BLOCKS = frozenset((NOTHING_TO_COMPARE, NOT_WRITTEN, NOT_EVERYWHERE, NOT_EVERY_RUN, NOWHERE, *ON_FAILURES))
 
 
 @dataclass(frozen=True)

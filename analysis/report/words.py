@@ -15,7 +15,7 @@ from analysis.verdicts.hypotheses import DISAGREE, MEAN_OPEN
 from analysis.verdicts.sentences import TRIVIAL, TRIVIAL_FALL, percent_change, size_of, word_text
 from analysis.verdicts.shape import A_STEP, NO_LINE
 from analysis.verdicts.trend import UNDECIDED, WITHIN_EQUALS
-from analysis.verdicts.values import UNSURE
+from analysis.verdicts.values import NOT_EVERY_RUN, UNSURE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -57,6 +57,7 @@ _MEANINGS = {
         "the 90 % interval of a cell lies beyond the declared range, which is no proof yet: a run may lie beyond "
         "either end, and in any cell"
     ),
+    NOT_EVERY_RUN: "the median run lies within the range, and what is claimed is a promise that one run breaks",
     DISAGREE: (
         "the effect seems to differ between levels of another factor by more than the smallest effect of interest, and "
         "the word does not hold at every level"

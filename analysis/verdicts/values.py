@@ -11,6 +11,7 @@ from scipy.stats import binom
 from analysis import stats
 from analysis.format.outcomes import OUTCOMES
 from analysis.runs.outcomes import YES_OR_NO
+from analysis.text import plural
 from analysis.verdicts.claims import ALPHA, INCONCLUSIVE, VALUE, Claims, Effect, Stage, word_of
 from analysis.verdicts.finding import Finding, LevelFinding
 from analysis.verdicts.question import measured_rows, others_of
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
 _NAN = float("nan")
 NOT_EVERYWHERE = "no run of some cell has the outcome and counts"
 NOWHERE = "no run has the outcome and counts"
+_OF_EVERY_RUN = frozenset(("writes_lost",))
+"""Outcomes of which a range is a promise that one run breaks: half of the failovers may lose, and the median is 0."""
+
+NOT_EVERY_RUN = "not every run lies within the range"
 UNSURE = "outside the range, but not surely"
 """Where the interval of a cell lies beyond the range, and the test of both ends, over all cells, does not show it."""
 
@@ -61,12 +66,18 @@ def judge_value(asked: Question, measured: pd.DataFrame, blank: Finding, alpha: 
     )
     bare = _over([_claims(asked.hypothesis, values, 0) for values, _ in cells.values()])
     outside = any(end.high < low or end.low > high for end in ends)
-    reaches = UNSURE if outside else "reaches beyond the range"
+    beyond = _broken(asked.hypothesis, np.concatenate([values for values, _ in cells.values()]))
+    reaches = UNSURE if outside else NOT_EVERY_RUN if beyond else "reaches beyond the range"
     lost = NOT_EVERYWHERE if without else reaches if known else "too few blocks for an interval"
     fewest = min(one.runs for one in levels if one.runs)
     short = f"5 runs of a cell give an interval of 90 %, and one has {fewest}"
     notes = blank.notes if known else (*blank.notes, short)
     notes = (*notes, f"{NOWHERE} of: {'; '.join(without)}") if without else notes
+    notes = (
+        (*notes, f"{beyond} of {plural(len(measured), 'run')} {'lies' if beyond == 1 else 'lie'} outside")
+        if beyond
+        else notes
+    )
     found = [Stage(bare, lost)]
     if asked.lost:
         hangs = hangs_on(len(asked.failed), len(asked.left_out))
@@ -91,6 +102,12 @@ def _cells(asked: Question, measured: pd.DataFrame) -> dict[tuple[Level, ...], t
 
 def _range(hypothesis: Hypothesis) -> tuple[float, float]:
     return float(hypothesis.low or 0.0), float(hypothesis.high or 0.0)
+
+
+def _broken(hypothesis: Hypothesis, values: NDArray[np.float64]) -> int:
+    """Return how many runs break what is promised of every one of them."""
+    low, high = _range(hypothesis)
+    return int(((values < low) | (values > high)).sum()) if hypothesis.outcome in _OF_EVERY_RUN else 0
 
 
 def _level(asked: Question, level: tuple[Level, ...], values: NDArray[np.float64], failed: int) -> LevelFinding:
@@ -126,7 +143,8 @@ def _claims(hypothesis: Hypothesis, values: NDArray[np.float64], failed: int) ->
     below = low > 0 or bool((values < 0).any())
     above = high < 1 or OUTCOMES[hypothesis.outcome].unit != "share"
     beyond = [pvalue for pvalue, can in zip(outside, (below, above), strict=True) if can]
-    return Claims(supports=max(inside), refutes=min(1.0, len(beyond) * min(beyond)) if beyond else 1.0)
+    supports = 1.0 if _broken(hypothesis, values) else max(inside)
+    return Claims(supports=supports, refutes=min(1.0, len(beyond) * min(beyond)) if beyond else 1.0)
 
 
 _Two = tuple[float, float]

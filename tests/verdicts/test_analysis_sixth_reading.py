@@ -6,7 +6,15 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
-from fixtures.fake_campaign import SERVICE, of_scenario, replace_parquet, write_campaign
+from fixtures.fake_campaign import (
+    SERVICE,
+    SINGLE,
+    change_record,
+    of_scenario,
+    replace_parquet,
+    run_ids,
+    write_campaign,
+)
 from fixtures.simulated import GIB, QUIET, RAM, Truth, cell, crossed, declared, failure_of, simulate, verdicts
 
 from analysis.report import checks, render
@@ -22,6 +30,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.stored.load import Campaign
+    from analysis.verdicts.finding import Finding
 
 SIZES = crossed(mem=(GIB, 2 * GIB, 4 * GIB))
 
@@ -58,6 +67,29 @@ def test_as_many_blocks_as_are_within_reason_are_planned_for() -> None:
     assert needed is not None
     assert 512 < needed < MANY_BLOCKS
     assert _blocks(strata, 0.4, 0.0488, 0.0125, 0.8, pairs=0) is None
+
+
+# What is promised of every run.
+
+
+def test_writes_that_some_failovers_lost_are_not_said_to_be_none(tmp_path: Path) -> None:
+    none = declared(id="W", claim="No write is lost.", kind="value", outcome="writes_lost", low=0, high=0.5)
+    folder = write_campaign(tmp_path, replace(SINGLE, repeats=12, hypotheses=(none,)))
+
+    def found(*lost: int) -> Finding:
+        for run_id, count in zip(run_ids(folder), lost, strict=True):
+            change_record(folder, run_id, failover={"success": True, "client": {"lost": count, "checked": 100}})
+        (one,) = derive(load_campaign(folder)).findings
+        return one
+
+    assert found(*[0] * 12).word == "SUPPORTED"
+    some = found(*[0] * 10, 3, 1)
+    assert (some.word, some.label, some.notes) == (
+        "INCONCLUSIVE",
+        "not every run lies within the range",
+        ("2 of 12 runs lie outside",),
+    )
+    assert found(*[4] * 12).word == "REFUTED"
 
 
 # How sure.
