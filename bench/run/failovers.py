@@ -171,7 +171,7 @@ def _share(row: CellFailovers) -> str:
     if not row.struck:
         return "-"
     low, high = exact_interval(row.survived, row.struck)
-    return f"{100 * row.survived / row.struck:.0f} [{100 * low:.1f}, {100 * high:.1f}]"
+    return f"{100 * row.survived / row.struck:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
 def _again(row: CellFailovers) -> str:

@@ -259,5 +259,5 @@ def test_the_terminal_says_the_same(tmp_path: Path) -> None:
     console.print(terminal_table("c", (row,)))
     text = console.file.getvalue()  # type: ignore[attr-defined]
     low, high = (100 * end for end in exact_interval(1, 2))
-    for wanted in ("1 of 2 (1‡)", f"50 [{low:.1f}, {high:.1f}]", "161.0", "between 1, load 1", "survivor-silent 1"):
+    for wanted in ("1 of 2 (1‡)", f"50.0 [{low:.1f}, {high:.1f}]", "161.0", "between 1, load 1", "survivor-silent 1"):
         assert wanted in text

@@ -25,6 +25,7 @@ from analysis.text import figures_text, ms_text
 from analysis.verdicts.designs import MANY_BLOCKS
 from analysis.verdicts.promises import _blocks
 from analysis.verdicts.results import derive
+from bench.run.failovers import CellFailovers, failover_table
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -90,6 +91,13 @@ def test_writes_that_some_failovers_lost_are_not_said_to_be_none(tmp_path: Path)
         ("2 of 12 runs lie outside",),
     )
     assert found(*[4] * 12).word == "REFUTED"
+
+
+def test_a_share_that_is_not_all_is_not_rounded_to_all() -> None:
+    lived = CellFailovers("c", struck=1000, survived=997)
+    columns = failover_table("c", [lived]).columns
+    (share,) = next(list(one.cells) for one in columns if one.header == "share %")
+    assert str(share).startswith("99.7 [99.1, 99.9")
 
 
 # How sure.
