@@ -63,18 +63,19 @@ def _nothing() -> None:
     """Do nothing."""
 
 
-def _processors() -> int:
+def processors() -> int:
+    """Return how many processors this process may use."""
     return len(os.sched_getaffinity(0))
 
 
 def _pool() -> ProcessPoolExecutor | None:
     """Return what computes on every processor, or nothing where there is one, or no room for what processes share."""
-    if _processors() == 1:
+    if processors() == 1:
         return None
     # A fork has imported everything; but of other threads' locks it would hold those that were held.
     way = "fork" if threading.active_count() == 1 else "spawn"
     try:
-        return ProcessPoolExecutor(_processors(), get_context(way), _ready)
+        return ProcessPoolExecutor(processors(), get_context(way), _ready)
     except (OSError, ImportError, NotImplementedError):
         return None  # a sandbox whose /dev/shm is absent, full or not to be written to
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.calibrate.simulate import Model
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
     Floats = NDArray[np.float64]
     Ints = NDArray[np.int64]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
     Floats = NDArray[np.float64]
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
     from analysis.format.factors import Level
     from analysis.planning.undecidable import Short
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
 _MOST_CAMPAIGNS = 3
 """Earlier campaigns that noise is taken from, the newest first: more would keep a person waiting."""

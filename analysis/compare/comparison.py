@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from analysis.compare.ratios import CellComparison, Ratio
     from analysis.compare.sides import Key
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
     Stratum = tuple[Level, ...]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
     from analysis.stored.records import PlannedRun
 
     Key = tuple[tuple[str, str], ...]

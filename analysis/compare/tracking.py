@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from analysis.compare.ratios import CellComparison
     from analysis.compare.sides import Key, Side
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 IMPROVED, UNMEASURED, FIRST = "improved", "no run counts", "first"
 

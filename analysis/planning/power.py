@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
     from analysis.verdicts.promises import Promise
 
     Floats = NDArray[np.float64]

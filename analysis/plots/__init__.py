@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,6 +47,7 @@ __all__ = [
     "Words",
     "draw",
     "figures",
+    "figures_begun",
     "sketches",
 ]
 
@@ -73,7 +73,7 @@ _FIGURES: dict[str, Callable[[Results], Sketch]] = {
 NAMES = (*_FIGURES, pooling.NAME)
 """The figures in the order of the report; a campaign need not have data for each."""
 
-_LONGEST = (phases.NAME, timelines.NAME, violin.NAME)
+_LONGEST = (phases.NAME, timelines.NAME, violin.NAME, heatmap.NAME, ecdf.NAME, autocorrelation.NAME)
 """Begun first: at the end one of them would keep one processor busy and the others idle."""
 
 
@@ -81,16 +81,28 @@ def figures(
     results: Results,
     style: str = "screen",
     *,
-    begin: Begin | None = None,
     calibration: Callable[[], pd.DataFrame] | None = None,
     on_skip: Callable[[Skipped], None] | None = None,
 ) -> Iterator[Drawing]:
-    """Draw every figure that this campaign has data for, in the order of ``NAMES``.
+    """Draw every figure that this campaign has data for, in the order of ``NAMES``; as :func:`figures_begun`."""
+    with workers() as begin:
+        yield from figures_begun(results, style, begin, calibration=calibration, on_skip=on_skip)
+
+
+def figures_begun(
+    results: Results,
+    style: str,
+    begin: Begin,
+    *,
+    calibration: Callable[[], pd.DataFrame] | None = None,
+    on_skip: Callable[[Skipped], None] | None = None,
+) -> Iterator[Drawing]:
+    """Begin to draw every figure that this campaign has data for, and return what yields them in their order.
 
     Args:
         results: what is drawn.
         style: ``screen``, ``acm`` or ``ieee``.
-        begin: of :func:`analysis.workers.workers`, where these began before there were results.
+        begin: of :func:`analysis.workers.workers`.
         calibration: asked for the rates of the methods on simulated campaigns (see
             :func:`analysis.plots.pooling.sketch`) while the other figures are being drawn.
         on_skip: called with each figure that is left out, and why.
@@ -101,16 +113,15 @@ def figures(
     chosen = named(style)
     begun: dict[str, Callable[[], Drawing]] = {}
     skipped: dict[str, Skipped] = {}
-    with workers() if begin is None else nullcontext(begin) as elsewhere:
-        for found in sketches(results, calibration, sorted(_FIGURES, key=lambda one: one not in _LONGEST)):
-            if isinstance(found, Sketch):
-                begun[found.name] = elsewhere(draw, found, chosen)
-            else:
-                skipped[found.name] = found
-        for name in NAMES:
-            if name in skipped and on_skip is not None:
-                on_skip(skipped[name])
-        yield from (begun[name]() for name in NAMES if name in begun)
+    for found in sketches(results, calibration, sorted(_FIGURES, key=lambda one: one not in _LONGEST)):
+        if isinstance(found, Sketch):
+            begun[found.name] = begin(draw, found, chosen)
+        else:
+            skipped[found.name] = found
+    for name in NAMES:
+        if name in skipped and on_skip is not None:
+            on_skip(skipped[name])
+    return (begun[name]() for name in NAMES if name in begun)
 
 
 def sketches(
@@ -120,7 +131,7 @@ def sketches(
 
     Args:
         results: what is drawn.
-        calibration: as of :func:`figures`.
+        calibration: as of :func:`figures_begun`.
         names: of the others, in their order.
     """
     for name in names:

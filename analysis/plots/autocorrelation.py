@@ -12,7 +12,7 @@ from matplotlib.ticker import MaxNLocator
 
 from analysis import stats
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, runs_by_cell
+from analysis.plots.data import cell_columns, runs_by_cell, stacked
 from analysis.plots.drawing import NoFigureError, Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import BAND, QUIET, line_style
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.stats.checks import FloatArray
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 NAME = "autocorrelation"
@@ -66,8 +66,8 @@ def frame(results: Results) -> pd.DataFrame:
             "band": band,
             "correlated": abs(mean[0] - expected) > band,
         }
-        parts.append(pd.DataFrame({**cell_columns(results.cells, place), **numbers}))
-    return pd.concat(parts, ignore_index=True)
+        parts.append({**cell_columns(results.cells, place), **numbers})
+    return stacked(parts)
 
 
 def _varied(run: Run) -> int:

@@ -8,16 +8,17 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import pandas as pd
 
 from analysis.format.hosts import ACCEL_TEXT
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
+    from analysis.stored.campaign import Run
     from analysis.stored.cells import CellName, Cells
-    from analysis.stored.load import Run
     from analysis.verdicts.results import Results
 
 
@@ -27,6 +28,27 @@ def runs_by_cell(results: Results) -> dict[int, list[Run]]:
     for run in results.campaign.runs:
         found.setdefault(results.cells.places[run.record.cell_id], []).append(run)
     return dict(sorted(found.items()))
+
+
+def stacked(parts: Sequence[Mapping[str, Any]]) -> pd.DataFrame:
+    """Return one frame of its parts, each of arrays of one length and of values that hold for all of its rows.
+
+    What a part lacks is NaN there. A frame for each part would take several times as long.
+    """
+    lengths = [max(np.size(value) for value in part.values()) for part in parts]
+    names = dict.fromkeys(name for part in parts for name in part)
+    return pd.DataFrame(
+        {
+            name: np.concatenate(
+                [_column(part.get(name, np.nan), length) for part, length in zip(parts, lengths, strict=True)]
+            )
+            for name in names
+        }
+    )
+
+
+def _column(values: Any, length: int) -> NDArray[Any]:
+    return np.broadcast_to(np.asarray(values, dtype=object if isinstance(values, str) else None), length)
 
 
 def evenly(count: int, most: int) -> NDArray[np.int64]:

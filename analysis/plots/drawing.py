@@ -128,8 +128,9 @@ def _files(figure: Figure, dpi: int, kinds: Sequence[str]) -> dict[str, bytes]:
         # A workload may be named in a script that the bundled font lacks: a box in the figure, not a failed report.
         warnings.filterwarnings("ignore", message="Glyph .* missing from", category=UserWarning)
         figure.set_dpi(dpi)
-        figure.draw_without_rendering()
         # Laid out once for all kinds of file: they then agree, and only one of them pays for it.
+        if engine := figure.get_layout_engine():
+            engine.execute(figure)
         figure.set_layout_engine("none")
         _settle(figure)
         return {kind: _save(figure, kind, dpi) for kind in kinds}
@@ -142,6 +143,7 @@ def _settle(figure: Figure) -> None:
     anew in each drawing, by all that stands beside them.
     """
     for ax in figure.axes:
+        ax.get_tightbbox()  # its labels stand where it is now
         ax.set_position(np.round(ax.get_position(original=True).bounds, _PLACES).tolist())
         # A colour bar is placed anew in each drawing, and its label with it.
         for axis in (ax.xaxis, ax.yaxis) if ax.get_axes_locator() is None else ():

@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pandas as pd
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, evenly, runs_by_cell
+from analysis.plots.data import cell_columns, evenly, runs_by_cell, stacked
 from analysis.plots.drawing import Words
 from analysis.plots.sizes import SizeKey
 from analysis.plots.style import QUIET, line_style
@@ -19,6 +18,7 @@ from analysis.text import ms_text, plural
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
@@ -53,7 +53,7 @@ def frame(results: Results) -> pd.DataFrame:
     together = max(per_panel.values()) > MOST_LINES and len(results.runs) > len(by_cell)
     # Campaigns of one seed hold runs of one id: then the campaign's place tells them apart.
     twice = bool(results.runs["run_id"].duplicated().any())
-    parts: list[pd.DataFrame] = []
+    parts: list[dict[str, Any]] = []
     for place, runs in by_cell.items():
         said = {**cell_columns(results.cells, place), "runs": len(runs)}
         pauses = (np.sort(used_pauses(run)) * MS for run in runs)  # one run's at a time
@@ -62,8 +62,8 @@ def frame(results: Results) -> pd.DataFrame:
         else:
             names = (f"{run.record.run_id}.{run.folder}" if twice else run.record.run_id for run in runs)
             steps = [_of_run(name, own) for name, own in zip(names, pauses, strict=True)]
-        parts += [pd.DataFrame({**said, **step}) for step in steps]
-    return pd.concat(parts, ignore_index=True)
+        parts += [{**said, **step} for step in steps]
+    return stacked(parts)
 
 
 def _of_run(name: str, ordered: FloatArray) -> dict[str, Any]:

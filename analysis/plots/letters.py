@@ -50,7 +50,10 @@ def _of_all(path: Any, glyphs: Collection[int]) -> Any:
     usual, content, places = _usual(path)
     if not usual.issuperset(glyphs):
         return _reduced(path, set(glyphs))
-    return fonts.SubsetResults(TTFont(io.BytesIO(content), lazy=True), places)._as_cm()  # noqa: SLF001 - as it does
+    font = TTFont(
+        io.BytesIO(content), lazy=True, recalcBBoxes=False, recalcTimestamp=False
+    )  # the same bytes at any time
+    return fonts.SubsetResults(font, places)._as_cm()  # noqa: SLF001 - as it does
 
 
 @lru_cache(maxsize=8)

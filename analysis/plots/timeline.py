@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.stats.checks import FloatArray
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 NAME = "timeline"
 _PANEL_IN, _ZOOM_IN, _BARE_ZOOM_IN = 0.85, 1.0, 0.32

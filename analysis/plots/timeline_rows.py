@@ -15,7 +15,7 @@ from analysis.runs.standing import pause_spans
 
 if TYPE_CHECKING:
     from analysis.stats.checks import FloatArray
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 REQUEST, PAUSE, PHASE, PAGES, RATE = "request", "pause", "phase", "dirty pages", "throughput"
 """What a row of the data is ``of``."""

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from matplotlib.figure import Figure
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 NAME = "timelines"

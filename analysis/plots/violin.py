@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
-import pandas as pd
 from matplotlib.cbook import violin_stats
 from matplotlib.lines import Line2D
 from scipy.stats import gaussian_kde
 
 from analysis.plots import axes
-from analysis.plots.data import cell_columns, evenly, runs_by_cell, sampled
+from analysis.plots.data import cell_columns, evenly, runs_by_cell, sampled, stacked
 from analysis.plots.drawing import Sketch, Words
 from analysis.plots.style import CATEGORIES, INK, Look
 from analysis.plots.words import (
@@ -27,12 +26,13 @@ from analysis.runs.stalls import TCP
 from analysis.text import percent_text, plural
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.axes import Axes
     from matplotlib.collections import FillBetweenPolyCollection
     from matplotlib.figure import Figure
 
     from analysis.stats.checks import FloatArray
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 NAME = "pause_violin"
@@ -67,24 +67,25 @@ def frame(results: Results) -> pd.DataFrame:
 
     ``modes`` is how many modes the pauses of a run show.
     """
-    runs, parts = runs_by_cell(results), []
+    runs = runs_by_cell(results)
+    parts: list[dict[str, Any]] = []
+    pooled = _pooled(results)
+    medians = results.runs[["cell", "run_id", "pause"]].assign(modes=results.behaviours["modes"])
+    of_cell = dict(iter(medians.groupby("cell")))
     for _, row in results.per_cell.iterrows():
         place = results.cells.places[row["cell_id"]]
-        said = cell_columns(results.cells, place)
-        share = min(1.0, MOST_POOLED / max(_pooled(results)[place], 1))
+        said, own = cell_columns(results.cells, place), of_cell[place]
+        share = min(1.0, MOST_POOLED / max(pooled[place], 1))
         every = np.sort(np.concatenate([_some(run, share) for run in runs[place]])) * MS
-        mine = results.runs["cell"] == place
-        own = results.runs.loc[mine, ["run_id", "pause"]].assign(modes=results.behaviours.loc[mine, "modes"])
         low, high, kind = spread(row)
-        cell = {"pause_ms": [row["pause"] * MS], "low_ms": low, "high_ms": high, "whisker": kind}
+        medians_ms = {"pause_ms": own["pause"].to_numpy() * MS, "modes": own["modes"].to_numpy()}
+        whisker = {"low_ms": low, "high_ms": high, "whisker": kind}
         parts += [
-            pd.DataFrame({**said, "of": "checkpoint", "pause_ms": every[evenly(len(every), MOST_RANKS)]}),
-            pd.DataFrame(
-                {**said, "of": "run", **own.assign(pause=own["pause"] * MS).rename(columns={"pause": "pause_ms"})}
-            ),
-            pd.DataFrame({**said, "of": "cell", **cell}),
+            {**said, "of": "checkpoint", "pause_ms": every[evenly(len(every), MOST_RANKS)]},
+            {**said, "of": "run", "run_id": own["run_id"].to_numpy(dtype=object), **medians_ms},
+            {**said, "of": "cell", "pause_ms": row["pause"] * MS, **whisker},
         ]
-    return pd.concat(parts, ignore_index=True)
+    return stacked(parts)
 
 
 def _pooled(results: Results) -> dict[int, int]:

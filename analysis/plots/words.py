@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from analysis.plots.drawing import Words
+    from analysis.stored.campaign import Campaign
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign
     from analysis.stored.records import PlannedRun
     from analysis.verdicts.results import Results
 

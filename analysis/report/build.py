@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from analysis.calibrate.calibration import calibration, own_model
 from analysis.format.folder import REPORT, VERDICTS, CampaignFolder
-from analysis.plots import NAMES, figures
+from analysis.plots import NAMES, figures_begun
 from analysis.plots.drawing import KINDS
 from analysis.report.explore import MOST_RUNS, explore, reached
 from analysis.report.files import write
 from analysis.report.page import Built
-from analysis.report.render import render
+from analysis.report.render import page, told
 from analysis.report.service import service_files
 from analysis.report.tables import tables
 from analysis.report.verdicts import verdicts_json
@@ -20,7 +20,7 @@ from analysis.runs.behaviour import behaviours_begun
 from analysis.stored.records import Plan
 from analysis.stored.study import load_study
 from analysis.verdicts.results import derive
-from analysis.workers import workers
+from analysis.workers import here, workers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -91,37 +91,28 @@ def _seed(folder: Path) -> int | None:
     return Plan.model_validate_json(CampaignFolder(folder).plan.read_bytes()).seed
 
 
-def report_files(
-    results: Results, built: Built, say: Callable[[str], None], begin: Begin | None = None
-) -> dict[str, bytes]:
-    """Return the files of the report by their names within its folder, the page last; ``say`` is told of each step."""
+def report_files(results: Results, built: Built, say: Callable[[str], None], begin: Begin = here) -> dict[str, bytes]:
+    """Return the files of the report by their names within its folder, the page last; ``say`` is told of each step.
+
+    What needs no figure is made while these are being drawn.
+    """
     skipped: list[Skipped] = []
     drawings: list[Drawing] = []
-    rates = partial(_meanwhile, results)
     say("drawing the figures")
-    for figure in figures(results, built.style, begin=begin, calibration=rates, on_skip=skipped.append):
-        drawings.append(figure)
-        say(f"drawing the figures: {figure.name} is done, {len(drawings)} of at most {len(NAMES)}")
-    files: dict[str, bytes] = {}
-    for figure in drawings:
-        files |= {f"figures/{name}": content for name, content in figure.by_name.items()}
-    say("making the tables")
-    files |= tables(results, built.seeds) | service_files(results)
-    say("making verdicts.json")
+    rates = partial(_type_one_rates, results)
+    figures = figures_begun(results, built.style, begin, calibration=rates, on_skip=skipped.append)
+    files = tables(results, built.seeds) | service_files(results)
     files[VERDICTS] = verdicts_json(results).encode()
     if len(results.campaign.runs) <= MOST_RUNS:
-        say("making explore.html")
         files["explore.html"] = explore(results.campaign, results.cells, results.runs, built.homes).encode()
+    words = told(results, built)
+    for figure in figures:
+        drawings.append(figure)
+        files |= {f"figures/{name}": content for name, content in figure.by_name.items()}
+        say(f"drawing the figures: {figure.name} is done, {len(drawings)} of at most {len(NAMES)}")
     say("making report.html")
-    files["report.html"] = render(results, drawings, skipped, built).encode()
+    files["report.html"] = page(words, drawings, skipped).encode()
     return files
-
-
-def _meanwhile(results: Results) -> pd.DataFrame:
-    """Return the rates of the last figure, and have the page's diagnostics made, while other processes draw."""
-    rates = _type_one_rates(results)
-    assert results.diagnostics  # noqa: S101 - made by being looked at
-    return rates
 
 
 def _type_one_rates(results: Results) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from analysis.verdicts.results import derive
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 MANIFEST = "MANIFEST.sha256"
 _KEPT = (PLAN, LEDGER, "index.csv", f"{RUNS}/*/{RECORD}", f"{RUNS}/*/*.parquet", f"{RUNS}/*/measure.jsonl")

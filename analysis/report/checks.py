@@ -18,7 +18,7 @@ from analysis.verdicts.nodes import MOST, hanging
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.diagnostics import Diagnostics
     from analysis.verdicts.nodes import Nodes
     from analysis.verdicts.results import Results

@@ -10,7 +10,7 @@ from analysis.text import plural, short_text
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 _LABELS = {
     "qemu": "QEMU",

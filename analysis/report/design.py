@@ -16,7 +16,7 @@ from analysis.text import MISSING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.results import Results
 
 Factors = dict[str, Level]

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
     from analysis.stored.records import Plan
 
 PROJECT = "colo-bench"

@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
     from analysis.format.factors import Level
     from analysis.format.outcomes import Outcome
+    from analysis.stored.campaign import Campaign
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign
 
 MOST_RUNS = 10_000
 QUANTILES = (0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.report.page import Cell
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.results import Results
 
 _SEEN = ("Client's gap, median (longest), ms", "Connections that lived on", "Acknowledged writes lost")

@@ -39,10 +39,10 @@ from analysis.text import (
 from analysis.verdicts.hypotheses import declared_before
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from analysis.plots import Drawing, Picture, Skipped
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.stored.records import Plan
     from analysis.verdicts.results import Results
 
@@ -55,25 +55,13 @@ def render(
     results: Results, drawings: Sequence[Drawing], skipped: Sequence[Skipped], built: Built | None = None
 ) -> str:
     """Return the page."""
-    built = built or Built()
-    environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        keep_trailing_newline=True,
-        finalize=_typeset,
-    )
-    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
-    shown = {drawing.name: _shown(drawing) for drawing in drawings}
-    context = {
-        "script": script,
-        "script_hash": base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "forest": shown.pop(FOREST, None),
-        "figures": list(shown.values()),
+    return page(told(results, built or Built()), drawings, skipped)
+
+
+def told(results: Results, built: Built) -> dict[str, Any]:
+    """Return what the page says, by the names of its template: all but the figures."""
+    return {
         "explorer": len(results.campaign.runs) <= MOST_RUNS,
-        "skipped": [(one.name.replace("_", " "), one.why) for one in skipped],
         **_opening(results),
         **answer.context(results),
         **service.context(results),
@@ -85,7 +73,29 @@ def render(
         **trust.context(results),
         **_reproduce(results.campaign, built),
     }
-    return environment.get_template("report.html").render(context)
+
+
+def page(told: Mapping[str, Any], drawings: Sequence[Drawing], skipped: Sequence[Skipped]) -> str:
+    """Return the page that says this and shows these."""
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+        finalize=_typeset,
+    )
+    script = (_TEMPLATES / "sort.js").read_text(encoding="utf-8")
+    shown = {drawing.name: _shown(drawing) for drawing in drawings}
+    return environment.get_template("report.html").render(
+        told,
+        script=script,
+        script_hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
+        forest=shown.pop(FOREST, None),
+        figures=list(shown.values()),
+        skipped=[(one.name.replace("_", " "), one.why) for one in skipped],
+    )
 
 
 def _typeset(value: object) -> object:

@@ -17,7 +17,7 @@ from analysis.verdicts.overhead import LATENCY, left_out
 from analysis.verdicts.overhead_words import one_sided, sentences, times_text
 
 if TYPE_CHECKING:
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.overhead import Overhead, Ratio
     from analysis.verdicts.results import Results
 

@@ -12,7 +12,7 @@ from analysis.text import listed, plural
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator, Sequence
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 _FEW_CHECKPOINTS = 20

@@ -15,7 +15,7 @@ from analysis.text import plural, ratio_text, tenths_text
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
     from analysis.stored.records import PlannedRun, Quality
     from analysis.verdicts.claims import Effect
     from analysis.verdicts.diagnostics import Diagnostics

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from analysis.stats.checks import FloatArray
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.workers import Begin
 
 FEWEST_FOR_MSER, _FEWEST_FOR_SHAPE = 20, 10

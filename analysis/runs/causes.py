@@ -11,12 +11,12 @@ import pandas as pd
 from analysis.format.factors import flatten
 from analysis.format.outcomes import TRIGGERS
 from analysis.runs.cell_table import mean_of, sound_by_cell, t_interval
-from analysis.runs.outcomes import rate_of, used
+from analysis.runs.outcomes import rates_of, used
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
 EVIDENCE = ("old_packet", "different", "unseen")
 """By what a mismatch was seen: a packet that waited too long, a comparison that found a difference, nothing traced."""
@@ -77,8 +77,7 @@ def cause_rates(run: Run) -> dict[str, float]:
     if seconds:
         counts = {name: told.get(name) or 0.0 for name in CAUSES}
         return {name: count / seconds for name, count in counts.items()}
-    kept = used(run)
-    by_table = {name: float(np.nan_to_num(rate_of(name, kept))) for name in TRIGGERS}
+    by_table = {name: float(np.nan_to_num(rate)) for name, rate in rates_of(TRIGGERS, used(run)).items()}
     return {**dict.fromkeys(CAUSES, 0.0), **{_BY_TABLE.get(name, name): rate for name, rate in by_table.items()}}
 
 

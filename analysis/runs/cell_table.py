@@ -16,8 +16,8 @@ from analysis.stats.groups import half_width
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
+    from analysis.stored.campaign import Campaign, Run
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign, Run
 
 MEANS = tuple(phase.removesuffix("_s") for phase in PHASES)
 """The phases, as columns of the run and cell tables: means, so that they add up."""

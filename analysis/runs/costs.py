@@ -11,7 +11,7 @@ from analysis.runs.cell_table import mean_of, sound_by_cell
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
     from analysis.stored.records import RunRecord
 
 GROUPS = ("vcpus", "main", "iothreads", "others")

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 
 def unanswered(run: Run) -> bool:

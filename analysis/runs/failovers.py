@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from analysis.stored.campaign import Campaign
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign
 
     Told = Mapping[str, Any]
 

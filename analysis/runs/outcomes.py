@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from analysis.format.outcomes import Outcome
+    from analysis.stored.campaign import Run
     from analysis.stored.cells import Cells
     from analysis.stored.columns import Columns
-    from analysis.stored.load import Run
 
 _TAILS = {"p95": 0.95, "p99": 0.99}
 _PAGE, _NEARLY = 4096, 0.9
@@ -222,10 +222,17 @@ def _paused(kept: Columns) -> float:
     return float(kept["pause_s"][:-1][followed].sum() / gaps.sum()) if len(gaps) else np.nan
 
 
-def rate_of(trigger: str, kept: Columns) -> float:
-    """Return how many checkpoints per second had a trigger, each at the end of its period; NaN without a period."""
+def rates_of(triggers: Sequence[str], kept: Columns) -> dict[str, float]:
+    """Return how many checkpoints per second had each trigger, each at the end of its period; NaN without a period."""
     followed, gaps = periods(kept)
-    return float(kept.is_("trigger", trigger)[1:][followed].sum() / gaps.sum()) if len(gaps) else np.nan
+    if not len(gaps):
+        return dict.fromkeys(triggers, np.nan)
+    return {name: float(kept.is_("trigger", name)[1:][followed].sum() / gaps.sum()) for name in triggers}
+
+
+def rate_of(trigger: str, kept: Columns) -> float:
+    """Return the same of one trigger."""
+    return rates_of((trigger,), kept)[trigger]
 
 
 def _share_of(trigger: str, kept: Columns) -> float:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from analysis.stored.campaign import Run
     from analysis.stored.columns import Columns
-    from analysis.stored.load import Run
 
     Floats = NDArray[np.float64]
 

@@ -10,8 +10,8 @@ if TYPE_CHECKING:
     import pandas as pd
     from numpy.typing import NDArray
 
+    from analysis.stored.campaign import Run
     from analysis.stored.columns import Columns
-    from analysis.stored.load import Run
 
 
 def pause_spans(checkpoints: pd.DataFrame | Columns) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

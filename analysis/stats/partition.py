@@ -62,8 +62,9 @@ def cheapest_edges(
         last = min(first + _BLOCK - 1, longest)
         rows, starts = np.divmod(np.flatnonzero(_possible(many, first, last)), last - shortest + 1)
         firsts = np.searchsorted(rows, np.arange(len(arrays)))
-        for end in range(first, last + 1):
-            _extend(many, rows, starts, firsts, end)
+        # A last segment up to any of these ends starts before the first of them, where all costs are known.
+        for some in range(first, last + 1, shortest):
+            _extend(many, rows, starts, firsts, np.arange(some, min(some + shortest, last + 1)))
     return [_walk_back(one, len(array)) for one, array in zip(many.before, arrays, strict=True)]
 
 
@@ -80,20 +81,21 @@ def _side_by_side(
     return _Many(total, squares, floor, price, shortest, cost, np.zeros(shape, dtype=np.int64))
 
 
-def _extend(many: _Many, rows: IntArray, starts: IntArray, firsts: IntArray, end: int) -> None:
-    """Find the cheapest start of a segment that ends at ``end``, among the given ones of each series."""
-    length = end - starts
+def _extend(many: _Many, rows: IntArray, starts: IntArray, firsts: IntArray, ends: IntArray) -> None:
+    """Find the cheapest starts of segments up to each of the ends, among the given ones of each series."""
+    length = ends[:, None] - starts
     allowed = length >= many.shortest
     length = np.where(allowed, length, many.shortest)
-    mean = (many.total[rows, end] - many.total[rows, starts]) / length
+    mean = (many.total[rows, ends[:, None]] - many.total[rows, starts]) / length
     variance = np.maximum(
-        (many.squares[rows, end] - many.squares[rows, starts]) / length - mean**2, many.floor[rows, 0]
+        (many.squares[rows, ends[:, None]] - many.squares[rows, starts]) / length - mean**2, many.floor[rows, 0]
     )
     costs = many.cost[rows, starts] + length * (np.log(variance) + 1) + many.price[rows, 0]
     costs[~allowed] = np.inf
-    many.cost[:, end] = least = np.minimum.reduceat(costs, firsts)
-    equal = np.flatnonzero(costs == least[rows])
-    many.before[:, end] = starts[equal[np.searchsorted(rows[equal], np.arange(len(least)))]]
+    least = np.minimum.reduceat(costs, firsts, axis=1)
+    many.cost[:, ends] = least.T
+    equal = np.where(costs == least[:, rows], np.arange(len(rows)), len(rows))
+    many.before[:, ends] = starts[np.minimum.reduceat(equal, firsts, axis=1)].T
 
 
 def _possible(many: _Many, first: int, last: int) -> NDArray[np.bool_]:

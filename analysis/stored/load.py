@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from analysis.errors import NotACampaignError, NothingMeasuredError, said
 from analysis.format.folder import LEDGER, CampaignFolder, RunFolder
-from analysis.format.scenarios import ALONE
 from analysis.process.paths import require_seen
+from analysis.stored.campaign import WARMUP, Campaign, Failure, Run, Unread
 from analysis.stored.checkpoints import read_checkpoints
 from analysis.stored.documents import as_record, read_record
 from analysis.stored.factors import filled
-from analysis.stored.held import MOST_BYTES, Reading, Room, Stored, unread
+from analysis.stored.held import MOST_BYTES, Room, Stored
 from analysis.stored.records import LedgerLine, Plan, PlannedCell, PlannedRun, RunRecord
-from analysis.stored.requests import Requests, read_requests
+from analysis.stored.requests import read_requests
 from analysis.stored.tables import UnusableError
 from analysis.text import plural
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
     from pathlib import Path
 
-    import numpy as np
-    import pandas as pd
     from numpy.typing import NDArray
 
     from analysis.stored.columns import Columns
@@ -33,112 +30,10 @@ if TYPE_CHECKING:
 _INTERRUPTED = "interrupted"
 """The cause of an attempt that a person or a program ended: it says nothing of the pair."""
 
-_WARMUP, _LOOKED_AT = "warmup", ("pause_s", "dirty_pages")
+_LOOKED_AT = ("pause_s", "dirty_pages")
 """What nearly everything looks at of checkpoints: columns that have a room of their own beside whole tables."""
 
-NO_REQUESTS = Requests()
 Read = TypeVar("Read")
-
-
-@dataclass(frozen=True)
-class Run:
-    """One measured run: its record, and its checkpoints in the columns of their table.
-
-    Beyond some millions of checkpoints in a campaign, those of a run are read anew each time they are asked for.
-
-    Attributes:
-        folder: which of the folders of a study it comes from, counted from 0; two may hold campaigns of one name.
-        requests: of its client; none without one.
-        rows: its checkpoints, column by column.
-        held: columns of ``rows`` that are held whether or not these are.
-    """
-
-    record: RunRecord
-    rows: Reading[Columns] = Reading()  # noqa: RUF009 - a descriptor, one for the class
-    sha256: str = ""
-    folder: int = 0
-    requests: Reading[Requests] = Reading(NO_REQUESTS)  # noqa: RUF009 - as above
-    held: Mapping[str, NDArray[Any]] = field(default_factory=dict)
-
-    def of_study(self, record: RunRecord, folder: int) -> Run:
-        """Return the run as part of a study, its tables where they are."""
-        return Run(record, unread(self, "rows"), self.sha256, folder, unread(self, "requests"), self.held)
-
-    def column(self, name: str, *, warmup: bool = False) -> NDArray[np.float64]:
-        """Return a column of the checkpoints after the warm-up, with it if asked for; NaN where it was not measured."""
-        if name in self.held:
-            values, first = self.held[name], self.held[_WARMUP]
-        else:
-            rows = self.rows
-            values, first = rows.floats(name), rows[_WARMUP]
-        return values if warmup else values[~first]
-
-    @property
-    def checkpoints(self) -> pd.DataFrame:
-        """Return the checkpoints as a frame in the columns of their table, made anew each time."""
-        return self.rows.frame()
-
-    @property
-    def latencies(self) -> NDArray[np.float64]:
-        """Return the latencies of the answered requests in seconds; none without a client."""
-        return self.requests.latencies
-
-
-@dataclass(frozen=True)
-class Unread:
-    """A run that the ledger calls measured but whose files cannot be used."""
-
-    planned: PlannedRun
-    why: str
-
-
-@dataclass(frozen=True)
-class Failure:
-    """A run whose last attempt failed."""
-
-    planned: PlannedRun
-    attempts: int
-    phase: str
-    cause: str
-    message: str
-
-
-@dataclass(frozen=True)
-class Campaign:
-    """Everything that the report is made of; runs are in the order in which they were measured.
-
-    Attributes:
-        failures: runs whose last attempt failed; ``unfinished``: not yet measured, or interrupted, which is no failure.
-        without: runs that are asked for no checkpoints: those of ``scenario=native`` and ``formed``. The table of one
-            may be empty, or hold the checkpoints that its output made.
-        attempts: every attempt that failed, those of runs that were measured later included; interrupts are none.
-    """
-
-    plan: Plan
-    plan_sha256: str
-    runs: tuple[Run, ...]
-    unread: tuple[Unread, ...]
-    failures: tuple[Failure, ...]
-    unfinished: tuple[PlannedRun, ...]
-    notes: tuple[str, ...]
-    attempts: tuple[Failure, ...] = ()
-    without: tuple[Run, ...] = ()
-
-    @property
-    def measured(self) -> int:
-        """How many runs were measured, those that take no checkpoints included."""
-        return len(self.runs) + len(self.without)
-
-    @property
-    def pairs(self) -> tuple[RunRecord, ...]:
-        """The records of all runs of pairs, of those too that take no checkpoints."""
-        records = (run.record for run in (*self.runs, *self.without))
-        return tuple(one for one in records if one.cell.get("scenario") not in ALONE)
-
-    @property
-    def lost(self) -> tuple[PlannedRun, ...]:
-        """The runs that failed, and those of which nothing can be read."""
-        return (*(one.planned for one in self.failures), *(one.planned for one in self.unread))
 
 
 def load_campaign(folder: Path, most_bytes: int = MOST_BYTES) -> Campaign:
@@ -318,7 +213,7 @@ def _read_tables(home: Path, record: RunRecord, room: Room) -> Run:
 def _columns(rows: Columns, room: Room) -> dict[str, NDArray[Any]]:
     """Return the columns that are held of a table that is not; none where there is no room for these either."""
     found: dict[str, NDArray[Any]] = {name: rows.floats(name).copy() for name in _LOOKED_AT}
-    found[_WARMUP] = rows[_WARMUP]
+    found[WARMUP] = rows[WARMUP]
     return found if room.take(sum(one.nbytes for one in found.values()), "columns") else {}
 
 

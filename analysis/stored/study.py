@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
-    from analysis.stored.load import Campaign, Failure, Run, Unread
+    from analysis.stored.campaign import Campaign, Failure, Run, Unread
     from analysis.stored.records import Plan, PlannedRun, RunRecord
 
 Told = TypeVar("Told", "Failure", "Unread")

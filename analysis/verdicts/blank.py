@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
 

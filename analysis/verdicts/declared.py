@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
     Factors = Mapping[str, Level]
 

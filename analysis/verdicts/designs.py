@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 POWER, ASSURANCE = 0.80, 0.80
 CONFIDENCE = 1 - 2 * ALPHA

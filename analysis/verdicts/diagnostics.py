@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+    from analysis.stored.campaign import Campaign
     from analysis.stored.cells import Cells
-    from analysis.stored.load import Campaign
     from analysis.stored.records import Hypothesis
 
 

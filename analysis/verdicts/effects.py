@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 GIB = 1 << 30
 PAGE_BYTES = 4096 + 8

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from analysis.format.factors import Level
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.shape import Shape
     from analysis.verdicts.trend import Sample

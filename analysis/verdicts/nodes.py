@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 MOST = 16
 """Nodes that are left out one at a time; where there are more, each holds little, and those with most runs are."""

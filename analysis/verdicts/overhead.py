@@ -21,7 +21,7 @@ from analysis.verdicts.claims import Effect
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
 _BY_GUEST_CLOCK = frozenset(("achieved_mb_s",))
 """Rates by a clock that stands still in a pause: they tell nothing of what pauses cost (docs/workloads.md)."""

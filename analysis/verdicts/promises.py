@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.designs import Deviation
     from analysis.verdicts.trend import Sample

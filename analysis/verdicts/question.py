@@ -25,7 +25,7 @@ from analysis.verdicts.trend import Sample, hangs_on
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.stored.records import Hypothesis
 
     Factors = Mapping[str, Level]

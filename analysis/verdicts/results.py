@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.stored.records import Hypothesis
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.overhead import Overhead

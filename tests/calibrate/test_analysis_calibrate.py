@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.calibrate.layouts import Layouts
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.finding import Finding
     from analysis.verdicts.question import Question
 

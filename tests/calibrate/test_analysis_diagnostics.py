@@ -13,7 +13,7 @@ from fixtures.changed import columns
 from fixtures.fake_campaign import IDLE, Fake, replace_parquet, run_ids, write_campaign
 
 from analysis.calibrate.model import model_of
-from analysis.stored.load import Campaign, load_campaign
+from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.stored.study import load_study
 from analysis.verdicts.drift import drift, outside_block
@@ -21,6 +21,8 @@ from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from analysis.stored.campaign import Campaign
 
 GROWS = Hypothesis(id="H1", claim="It grows with RAM.", factor="mem").model_dump(mode="json")
 

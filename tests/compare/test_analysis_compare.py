@@ -21,7 +21,7 @@ from analysis.compare.judging import Rule, judge_all, judge_cells
 from analysis.compare.sides import NotComparableError, side_cells, side_of
 from analysis.errors import NothingMeasuredError
 from analysis.format.table import PHASES
-from analysis.stored.load import Campaign, Run, Unread
+from analysis.stored.campaign import Campaign, Run, Unread
 from analysis.verdicts.trend import HANGS_ON_BOTH, HANGS_ON_CHECKS, HANGS_ON_FAILURES, TOO_FEW
 
 if TYPE_CHECKING:

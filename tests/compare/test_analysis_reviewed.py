@@ -38,7 +38,7 @@ from analysis.verdicts.trend import HANGS_ON_FAILURES, Edges, Sample, claims
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 
 def sample(x: list[float], y: list[float], strata: list[int]) -> Sample:

@@ -7,6 +7,7 @@ import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from fixtures.changed import columns
@@ -19,8 +20,11 @@ from analysis.compare.judging import INCONCLUSIVE, NOT_REGRESSED, REGRESSED
 from analysis.compare.tracking import FIRST, IMPROVED, UNMEASURED, Point, Series, TooFewError, Track, track
 from analysis.errors import NothingMeasuredError
 from analysis.plots.track import figure_of
-from analysis.stored.load import Campaign, Run, load_campaign
+from analysis.stored.load import load_campaign
 from analysis.stored.records import KvmRecord
+
+if TYPE_CHECKING:
+    from analysis.stored.campaign import Campaign, Run
 
 REFERENCE = Path(__file__).parents[2] / "results" / "reference"
 

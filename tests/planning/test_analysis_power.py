@@ -19,7 +19,8 @@ from analysis import stats
 from analysis.__main__ import main
 from analysis.errors import NothingMeasuredError
 from analysis.planning.power import cell_power, pooled, power, run_costs
-from analysis.stored.load import Campaign, Run, load_campaign
+from analysis.stored.campaign import Campaign, Run
+from analysis.stored.load import load_campaign
 from analysis.stored.records import Plan, PlannedCell, PlannedRun, RunRecord
 from analysis.verdicts.designs import designs
 

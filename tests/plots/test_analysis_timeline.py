@@ -28,7 +28,7 @@ from analysis.text import EXPLORATORY
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 
 @pytest.fixture(scope="module")

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from matplotlib.text import Text
 
     from analysis.plots import Drawing, Sketch
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 FAKES = {

@@ -33,7 +33,7 @@ from analysis.plots.data import unmeasured
 from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import CATEGORIES, look
 from analysis.runs.outcomes import used
-from analysis.stored.load import Unread
+from analysis.stored.campaign import Unread
 from analysis.stored.records import PlannedCell
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.effects import PageRow

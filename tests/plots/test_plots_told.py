@@ -44,13 +44,14 @@ from analysis.plots.style import look
 from analysis.plots.words import design_text, few_runs, whiskers_text
 from analysis.report.latex import escape
 from analysis.report.service import context, overhead_files
-from analysis.stored.load import Failure, load_campaign
+from analysis.stored.campaign import Failure
+from analysis.stored.load import load_campaign
 from analysis.verdicts.results import derive
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
     from analysis.verdicts.results import Results
 
 GIB = 1 << 30

@@ -8,7 +8,7 @@ from analysis.report.design import _version
 from analysis.text import MISSING
 
 if TYPE_CHECKING:
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 
 def _runs(*trees: dict[str, Any]) -> list[Run]:

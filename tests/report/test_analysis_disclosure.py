@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 PLACE = "a place, or how to reach one: the machines themselves are told"
 NO_CHOICE = {

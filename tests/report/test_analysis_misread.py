@@ -44,7 +44,7 @@ from analysis.verdicts.values import NOT_EVERYWHERE
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 PAUSE = {"id": "P", "claim": "It is short.", "kind": "value", "low": 0.0, "high": 5.0}
 
@@ -87,7 +87,7 @@ def test_a_cell_that_never_was_measured_does_not_reach_beyond_a_range() -> None:
     campaign = simulate(Truth(cells, lambda _: 0.0, [declared(**PAUSE)], run_sd=0.01), 1)
     lost = [run for run in campaign.runs if run.record.cell_id == "c3"]
     planned = {run.run_id: run for run in campaign.plan.runs}
-    from analysis.stored.load import Failure
+    from analysis.stored.campaign import Failure
 
     failures = tuple(Failure(planned[run.record.run_id], 1, "colo-start", "colo-timeout", "late") for run in lost)
     kept = tuple(run for run in campaign.runs if run not in lost)

@@ -20,7 +20,8 @@ from PIL import ImageFont
 from analysis.report.design import design_rows
 from analysis.report.latex import Column, escape, tabular
 from analysis.report.tables import _pvalue, _verdict_row, aligned, tables
-from analysis.stored.load import Unread, load_campaign
+from analysis.stored.campaign import Unread
+from analysis.stored.load import load_campaign
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.results import derive
 

@@ -22,7 +22,7 @@ from analysis.stored.load import load_campaign
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Run
+    from analysis.stored.campaign import Run
 
 
 @pytest.fixture(scope="module")

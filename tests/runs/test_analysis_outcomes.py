@@ -23,9 +23,10 @@ from analysis.runs.counting import unanswered
 from analysis.runs.outcomes import outcomes as outcomes_of
 from analysis.runs.outcomes import run_table, too_short_for
 from analysis.runs.stalls import Free, always_note, free_cells, own_work
+from analysis.stored.campaign import Run
 from analysis.stored.cells import name_cells
 from analysis.stored.factors import effective, parse_level, working_set_bytes
-from analysis.stored.load import Run, load_campaign
+from analysis.stored.load import load_campaign
 from analysis.stored.records import RunRecord
 from analysis.stored.requests import Requests, read_requests
 

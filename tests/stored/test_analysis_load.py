@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 LATER = SCHEMA_VERSION + 1
 READS = f"this program reads 1 to {SCHEMA_VERSION}"

@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
 
 SURVIVED = {"id": "S", "claim": "Nearly all are survived.", "kind": "value", "outcome": "survived", "high": 1.0}
 

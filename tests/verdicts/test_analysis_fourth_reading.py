@@ -23,7 +23,7 @@ from analysis.verdicts.results import derive
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.finding import Finding
 
 CLIENT = {

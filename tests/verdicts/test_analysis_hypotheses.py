@@ -14,7 +14,8 @@ from fixtures.fake_campaign import DIRTY, IDLE, Fake, write_campaign
 from scipy.stats import binom
 
 from analysis.__main__ import main
-from analysis.stored.load import Campaign, Failure, load_campaign
+from analysis.stored.campaign import Campaign, Failure
+from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.amounts import amount
 from analysis.verdicts.claims import Claims, Stage

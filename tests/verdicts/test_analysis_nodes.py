@@ -17,8 +17,9 @@ from analysis.report.build import build_report
 from analysis.report.checks import checks
 from analysis.report.explore import payload
 from analysis.runs.outcomes import run_table
+from analysis.stored.campaign import Campaign
 from analysis.stored.cells import name_cells
-from analysis.stored.load import Campaign, load_campaign
+from analysis.stored.load import load_campaign
 from analysis.stored.records import NO_NODE, Hypothesis, Plan
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.diagnostics import AS_DECLARED, Sensitivity

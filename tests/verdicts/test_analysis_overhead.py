@@ -34,7 +34,8 @@ from analysis.plots.drawing import NoFigureError
 from analysis.plots.style import look
 from analysis.report.service import context, service_files
 from analysis.report.verdicts import verdicts_json
-from analysis.stored.load import Failure, load_campaign
+from analysis.stored.campaign import Failure
+from analysis.stored.load import load_campaign
 from analysis.stored.records import Hypothesis
 from analysis.verdicts.claims import Effect
 from analysis.verdicts.hypotheses import NOTHING_TO_COMPARE
@@ -47,7 +48,7 @@ from bench.run.report import _first_screen
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Campaign, Run
+    from analysis.stored.campaign import Campaign, Run
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,7 @@ from bench.run.failovers import CellFailovers, failover_table
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.finding import Finding
 
 SIZES = crossed(mem=(GIB, 2 * GIB, 4 * GIB))

@@ -52,7 +52,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from analysis.report.first import FirstScreen
-    from analysis.stored.load import Campaign
+    from analysis.stored.campaign import Campaign
     from analysis.verdicts.finding import Finding
 
 MORE = RAM | {"id": "MORE", "claim": "It grows with more RAM."}
