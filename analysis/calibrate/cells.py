@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from analysis.stats.bootstrap import Statistic
     from analysis.stats.checks import FloatArray
 
-_MOST_VALUES = 3_000_000
+_MOST_VALUES = 6_000_000
 _SLOW_CHUNK = 2_500_000
 _RUNS_OF_TRUTH = 200_001
 _SHARES = (0.05, 0.30)
