@@ -50,9 +50,8 @@ def _of_all(path: Any, glyphs: Collection[int]) -> Any:
     usual, content, places = _usual(path)
     if not usual.issuperset(glyphs):
         return _reduced(path, set(glyphs))
-    font = TTFont(
-        io.BytesIO(content), lazy=True, recalcBBoxes=False, recalcTimestamp=False
-    )  # the same bytes at any time
+    # Nothing is computed anew: the same bytes at any time.
+    font = TTFont(io.BytesIO(content), lazy=True, recalcBBoxes=False, recalcTimestamp=False)
     return fonts.SubsetResults(font, places)._as_cm()  # noqa: SLF001 - as it does
 
 

@@ -78,12 +78,12 @@ def build_report(
         built = Built(style, asked is not None, tuple(_seed(folder) for folder in folders), found)
         say("judging the hypotheses")
         results = derive(study, asked, behaviours_begun(study.runs, begin))
-        *others, (page, content) = report_files(results, built, say, begin).items()
+        *others, (last, content) = report_files(results, built, say, begin).items()
     for name, other in others:
         write(target / name, other)
     for name in _NOT_ALWAYS - dict(others).keys():
         (target / name).unlink(missing_ok=True)
-    return write(target / page, content)  # the last one: what is newer was made without it
+    return write(target / last, content)  # the last one: what is newer was made without it
 
 
 def _seed(folder: Path) -> int | None:

@@ -10,7 +10,6 @@ import pandas as pd
 
 from analysis import stats
 from analysis.runs.outcomes import used_pauses
-from analysis.workers import here
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -30,16 +29,17 @@ def behaviour_table(runs: Sequence[Run]) -> pd.DataFrame:
     Columns: ``steadiness``, ``steady_from``, ``outliers`` (severe by Tukey), ``mild_outliers``, ``modified_z``,
     ``lag1``, ``modes``, ``mser``.
     """
-    return behaviours_begun(runs, here)()
+    return pd.DataFrame([row for some in _some_at_a_time(runs) for row in _behaviours(_pauses(some))])
 
 
 def behaviours_begun(runs: Sequence[Run], begin: Begin) -> Callable[[], pd.DataFrame]:
     """Begin to tell how the pauses of each run behaved, and return what gives :func:`behaviour_table`."""
-    parts = [
-        begin(_behaviours, [(run.column("pause_s", warmup=True), used_pauses(run)) for run in some])
-        for some in _some_at_a_time(runs)
-    ]
+    parts = [begin(_behaviours, _pauses(some)) for some in _some_at_a_time(runs)]
     return lambda: pd.DataFrame(list(chain.from_iterable(part() for part in parts)))
+
+
+def _pauses(runs: Sequence[Run]) -> list[tuple[FloatArray, FloatArray]]:
+    return [(run.column("pause_s", warmup=True), used_pauses(run)) for run in runs]
 
 
 def _behaviours(pauses: Sequence[tuple[FloatArray, FloatArray]]) -> list[dict[str, Any]]:
